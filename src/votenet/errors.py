@@ -1,0 +1,205 @@
+"""Every error votenet raises, the codes it sends, and the exit code of each at the command line.
+
+What lives here: exception classes and the table of refusal codes. What must not: logic.
+
+    VotenetError                 anything votenet says is wrong; has a code, a message, a next step
+    +-- ConfigError              exit 78: a setting, a file or a flag is wrong
+    +-- NotRunning               exit 3: no network (or not this program) is running
+    +-- NoSuchNode               exit 4: that node is not part of the network
+    +-- WaitTimedOut             exit 5: it did not happen in the time given
+    +-- SomeFailed               exit 6: some nodes failed, others did not
+    +-- Locked                   exit 75: another process holds the lock
+    +-- Unreachable              exit 1: a peer or server could not be reached or stopped talking
+    +-- StorageError             exit 74: the disk or the database refused
+    |   +-- StorageCorrupt       exit 78: what is stored contradicts itself; never restarted blindly
+    +-- PowError                 also ValueError: a nonce search was asked for something impossible
+    +-- Rejected                 a vote, block, header or registration was refused; has a Kind
+    +-- ProtocolError            never raised itself: says who broke the rules of a conversation
+        +-- LocalProtocolError   we did: a bug here
+        +-- RemoteProtocolError  they did: answered with one error line, then the link is closed
+
+Refusals are data: `REFUSALS` maps each code to its kind (temporary: try again; permanent: never
+send this again; duplicate: it is already here) and to one sentence that says what to do.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+
+class Kind(Enum):
+    """How a refusal should be treated by whoever was refused."""
+
+    TEMPORARY = "temporary"
+    PERMANENT = "permanent"
+    DUPLICATE = "duplicate"
+
+
+_T, _P, _D = Kind.TEMPORARY, Kind.PERMANENT, Kind.DUPLICATE
+
+REFUSALS: Final[dict[str, tuple[Kind, str]]] = {
+    # Conversations
+    "bad-json": (_P, "Send one JSON object per line, UTF-8, ended by a newline."),
+    "bad-message": (_P, "Check the field names and types of this message against docs/protocol.md."),
+    "unknown-type": (_P, "Check the message type against docs/protocol.md."),
+    "unexpected-message": (_P, "Send this message only where docs/protocol.md allows it."),
+    "line-too-long": (_P, "Split the request into smaller lines."),
+    "incomplete-line": (_P, "End every request with a newline."),
+    "idle-timeout": (_T, "Connect again when there is something to send."),
+    "too-many-connections": (_T, "Close unused connections and try again in a few seconds."),
+    "slow-reader": (_T, "Read the answers while sending requests."),
+    "busy": (_T, "Wait a second and send the request again."),
+    "hello-required": (_P, "Send hello first: this message is for peers only."),
+    "network-mismatch": (_P, "Use the genesis file of this network."),
+    "bad-hello": (_P, "Sign the challenge with the key named in hello."),
+    "self-connection": (_P, "Remove your own address from the peer list."),
+    "duplicate-connection": (_D, "Use the connection that is already open."),
+    "version-mismatch": (_P, "Run the same major protocol version as this node."),
+    "read-only": (_P, "Use votenet's own messages to change anything."),
+    "response-too-large": (_P, "Fetch headers and blocks with votenet's own messages."),
+    "not-found": (_P, "Ask another node, or check the identifier."),
+    # Votes
+    "bad-signature": (_P, "Sign the vote with the key that it names."),
+    "bad-vote": (_P, "Check the fields of the vote against docs/protocol.md."),
+    "unknown-candidate": (_P, "Choose one of the candidates of this election."),
+    "bad-choices": (_P, "Give at least one choice, no more than allowed, each once."),
+    "vote-too-large": (_P, "Shorten the voter id or the choices."),
+    "vote-from-future": (_T, "Set this machine's clock right and vote again."),
+    "already-voted": (_D, "One vote for each voter id: the first one stands."),
+    "duplicate-vote": (_D, "Nothing to do: this very vote is already here."),
+    "pool-full": (_T, "Wait for the next block and send the vote again."),
+    "storage-failed": (_T, "Send the vote to another node; this node's operator must free its disk."),
+    # Blocks
+    "bad-header": (_P, "Send the 80-byte header in 160 hexadecimal digits."),
+    "bad-version": (_P, "Build blocks of a version that this network knows."),
+    "bad-work": (_P, "Search a nonce whose hash meets the target."),
+    "bad-bits": (_P, "Use the difficulty that the chain asks for at this height."),
+    "bad-time": (_P, "Use a time between the median of the last 11 blocks and two hours from now."),
+    "bad-merkle-root": (_P, "Compute the Merkle root over the votes in block order."),
+    "bad-order": (_P, "Order the votes of a block by vote id, each once."),
+    "block-too-large": (_P, "Put fewer votes into one block."),
+    "voter-twice": (_P, "A chain counts each voter id once: leave the second vote out."),
+    "unknown-parent": (_T, "Send the headers between our tip and this block first."),
+    "duplicate-block": (_D, "Nothing to do: this block is already here."),
+    # Peers
+    "bad-address": (_P, "Give an address as host:port with a port from 1 to 65535."),
+    "not-owner": (_P, "Only the peer itself, or its key, may register or remove this address."),
+    "stale-record": (_P, "Sign a record with a higher sequence number."),
+    "expired-record": (_P, "Sign a record that expires between now and 72 hours from now."),
+    "bad-record": (_P, "Check the fields and the signature of the peer record."),
+    "still-alive": (_P, "The peer answers: stop it first, or let it remove itself."),
+    "registry-full": (_T, "Try another bootstrap server, or later."),
+}
+
+
+class VotenetError(Exception):
+    """Base of all errors. `code` is stable; `next_step` tells a person what to do."""
+
+    code = "error"
+    exit_code = 1
+    default_next_step = ""
+
+    def __init__(self, message: str, *, code: str | None = None, next_step: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if code is not None:
+            self.code = code
+        self.next_step = self.default_next_step if next_step is None else next_step
+
+    def as_dict(self) -> dict[str, object]:
+        """The error as sent on a socket or printed by `--json`."""
+        out: dict[str, object] = {"code": self.code, "message": self.message}
+        if self.next_step:
+            out["next_step"] = self.next_step
+        return out
+
+
+class ConfigError(VotenetError):
+    code = "bad-configuration"
+    exit_code = 78
+
+
+class NotRunning(VotenetError):
+    code = "not-running"
+    exit_code = 3
+    default_next_step = "Start a network with: votenet up --nodes 5 --detach"
+
+
+class NoSuchNode(VotenetError):
+    code = "no-such-node"
+    exit_code = 4
+    default_next_step = "List the nodes with: votenet ps"
+
+
+class WaitTimedOut(VotenetError):
+    code = "timed-out"
+    exit_code = 5
+
+
+class SomeFailed(VotenetError):
+    code = "some-failed"
+    exit_code = 6
+
+
+class Locked(VotenetError):
+    code = "locked"
+    exit_code = 75
+
+
+class Unreachable(VotenetError):
+    code = "unreachable"
+    default_next_step = "Check the address, and that the program is running there."
+
+
+class StorageError(VotenetError):
+    code = "storage-failed"
+    exit_code = 74
+
+
+class StorageCorrupt(StorageError):
+    code = "storage-corrupt"
+    exit_code = 78
+
+
+class PowError(VotenetError, ValueError):
+    code = "bad-work-request"
+
+
+class Rejected(VotenetError):
+    """A refusal with a code out of `REFUSALS`; `details` are extra JSON fields for the reader."""
+
+    def __init__(self, code: str, message: str, **details: object) -> None:
+        self.kind, sentence = REFUSALS[code]
+        super().__init__(message, code=code, next_step=sentence)
+        self.details = details
+
+    def as_dict(self) -> dict[str, object]:
+        return {
+            "code": self.code,
+            "kind": self.kind.value,
+            "message": self.message,
+            "next_step": self.next_step,
+            **self.details,
+        }
+
+
+class ProtocolError(VotenetError):
+    """Somebody broke the rules of a conversation. Raise one of its two children."""
+
+    def __init__(self, code: str, message: str) -> None:
+        if type(self) is ProtocolError:
+            raise TypeError("raise LocalProtocolError or RemoteProtocolError")
+        self.kind, sentence = REFUSALS[code]
+        super().__init__(message, code=code, next_step=sentence)
+
+    def as_dict(self) -> dict[str, object]:
+        return {"kind": self.kind.value, **super().as_dict()}
+
+
+class LocalProtocolError(ProtocolError):
+    code = "local-protocol-error"
+
+
+class RemoteProtocolError(ProtocolError):
+    code = "remote-protocol-error"
