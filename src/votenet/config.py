@@ -1,0 +1,179 @@
+"""Settings of the programs, and the folders they live in.
+
+What lives here: frozen dataclasses, default ports, the XDG folders of an instance, the reading of a
+TOML file. What must not: the options themselves (click, in `cli/`, joins flag > environment
+`VOTENET_*` > configuration file > default), and anything that opens a socket or a database.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import platformdirs
+
+from votenet.errors import ConfigError
+
+DEFAULT_BOOTSTRAP_PORT: Final = 4000
+"""The chapter's port; `BOOTSTRAP_PORT` changes it (S3)."""
+DEFAULT_NODE_PORT: Final = 3000
+"""First port of the nodes of one network; node-1 takes it, node-2 the next."""
+DEFAULT_INSTANCE: Final = "default"
+DEFAULT_DIFFICULTY: Final = 24
+"""Leading zero bits of a block hash, as the chapter's author uses."""
+MAX_NODES: Final = 64
+"""Nodes of one supervisor: their ports form a block of 100 with the bootstrap's."""
+
+_INSTANCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
+
+
+@dataclass(frozen=True, slots=True)
+class BootstrapConfig:
+    """Settings of `votenet bootstrap`."""
+
+    host: str
+    port: int
+    data_dir: Path
+    name: str = "bootstrap"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """Settings of `votenet node`."""
+
+    host: str
+    port: int
+    advertise: str
+    data_dir: Path
+    genesis: Path
+    bootstrap: tuple[str, ...] = ()
+    peers: tuple[str, ...] = ()
+    name: str = "node"
+    mine: bool = True
+    kernel: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceDirs:
+    """Folders of one instance (`-i NAME`), each made on demand with mode 0700.
+
+    `state` holds what must survive (chains, logs, genesis), `run` holds sockets and locks of a
+    running supervisor, `keys` the voters' keys (shared by all instances of this user).
+    """
+
+    instance: str
+    state: Path
+    run: Path
+    keys: Path
+
+    @property
+    def genesis(self) -> Path:
+        return self.state / "genesis.json"
+
+    @property
+    def control_socket(self) -> Path:
+        return self.run / "control.sock"
+
+    @property
+    def notify_socket(self) -> Path:
+        return self.run / "notify.sock"
+
+    @property
+    def supervisor_lock(self) -> Path:
+        return self.state / "supervisor.lock"
+
+    @property
+    def logs(self) -> Path:
+        return self.state / "logs"
+
+    def data_dir(self, program: str) -> Path:
+        """Data folder of one program: `node-1`, `bootstrap`."""
+        return self.state / program
+
+
+def instance_dirs(instance: str = DEFAULT_INSTANCE) -> InstanceDirs:
+    """The folders of an instance: below `VOTENET_HOME` if set, else by the XDG rules.
+
+    Raises:
+        ConfigError: the name has characters that do not fit a folder name.
+    """
+    if not _INSTANCE_NAME.fullmatch(instance):
+        raise ConfigError(
+            f"instance name {instance!r} is not usable",
+            next_step="Use letters, digits, dot, dash and underscore; at most 32.",
+        )
+    home = os.environ.get("VOTENET_HOME")
+    if home:
+        base = Path(home).expanduser().absolute()
+        return InstanceDirs(instance, base / instance, _short_run_dir(base / instance / "run"), base / "keys")
+    state = Path(platformdirs.user_state_path("votenet")) / instance
+    keys = Path(platformdirs.user_data_path("votenet")) / "keys"
+    return InstanceDirs(instance, state, _short_run_dir(_runtime_base() / instance), keys)
+
+
+def private_dir(path: Path) -> Path:
+    """Make a folder that only this user can enter; refuse one that somebody else prepared.
+
+    Raises:
+        ConfigError: it cannot be made or written, is a symbolic link, or belongs to another user.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = path.lstat()
+    except OSError as error:
+        raise ConfigError(
+            f"cannot use the folder {path}: {error.strerror or error}",
+            code="bad-directory",
+            next_step="Check its owner, mode and free space, or choose another with VOTENET_HOME.",
+        ) from error
+    if stat.S_ISLNK(found.st_mode) or not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise ConfigError(
+            f"the folder {path} is a link, not a folder, or belongs to another user",
+            code="bad-directory",
+            next_step="Remove it, or choose another place with VOTENET_HOME.",
+        )
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"the folder {path} is read-only",
+            code="bad-directory",
+            next_step="Make it writable, or choose another with VOTENET_HOME.",
+        )
+    return path
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """A configuration file as nested dicts, one table per command.
+
+    Raises:
+        ConfigError: it cannot be read or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not a TOML file: {error}") from error
+
+
+def _runtime_base() -> Path:
+    """`$XDG_RUNTIME_DIR/votenet`, or a folder per user under the temporary folder."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and os.path.isdir(runtime) and os.access(runtime, os.W_OK):
+        return Path(runtime) / "votenet"
+    return Path(tempfile.gettempdir()) / f"votenet-{os.geteuid()}"
+
+
+def _short_run_dir(wanted: Path) -> Path:
+    """A unix socket path has at most 107 bytes: a deep folder is replaced by a short name for it."""
+    if len(os.fsencode(wanted / "control.sock")) <= 100:
+        return wanted
+    import hashlib
+
+    digest = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"votenet-{os.geteuid()}" / digest

@@ -1,0 +1,49 @@
+"""Canonical bytes: what is hashed and signed, and the hashes themselves.
+
+What lives here: canonical JSON (RFC 8785, integers only), domain prefixes, hexadecimal fields.
+What must not: records (they live in their own modules), keys, I/O.
+
+A canonical record has its members in sorted order, no white space, UTF-8, and only strings,
+integers within +-(2**53 - 1), lists, booleans and objects: any language with a JSON library can
+rebuild the bytes. Everything signed or hashed starts with a domain prefix that names its kind, so
+that no signature over one kind of record can be taken for another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Final
+
+import msgspec
+
+MAX_SAFE_INTEGER: Final = 2**53 - 1
+"""Largest integer that RFC 8785 (JSON numbers as IEEE 754 doubles) keeps exact."""
+
+Hex32 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+"""32 bytes (a hash, a public key) in lower-case hexadecimal."""
+Hex64 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{128}$")]
+"""64 bytes (an Ed25519 signature) in lower-case hexadecimal."""
+Unsigned = Annotated[int, msgspec.Meta(ge=0, le=MAX_SAFE_INTEGER)]
+"""A non-negative integer that every JSON reader keeps exact: a time in seconds, a height, a count."""
+
+DOMAIN_VOTE: Final = b"votenet/vote/1\n"
+DOMAIN_GENESIS: Final = b"votenet/genesis/1\n"
+DOMAIN_HELLO: Final = b"votenet/hello/1\n"
+DOMAIN_PEER_RECORD: Final = b"votenet/peer-record/1\n"
+DOMAIN_PEER_REMOVAL: Final = b"votenet/peer-removal/1\n"
+
+_encoder = msgspec.json.Encoder(order="sorted")
+
+
+def canonical(value: object) -> bytes:
+    """The RFC 8785 bytes of a msgspec Struct, dict, list, string or integer.
+
+    Raises:
+        UnicodeEncodeError: a string holds a lone surrogate, which UTF-8 cannot carry.
+    """
+    return _encoder.encode(value)
+
+
+def domain_hash(domain: bytes, payload: bytes) -> bytes:
+    """SHA-256 over a domain prefix and canonical bytes; 32 bytes."""
+    return hashlib.sha256(domain + payload).digest()

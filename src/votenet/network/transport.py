@@ -1,0 +1,414 @@
+"""TCP connections that carry lines, with every limit on a stranger's socket in one place.
+
+What lives here: Link (one connection), Listener (a server socket and its caps), `connect`. What
+must not: the meaning of a line.
+
+A Link never raises into the event loop and never holds more than its limits allow: whatever
+breaks it ends in one error line, a bounded farewell and `LinkHandler.link_closed`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Protocol
+
+import psutil
+
+from votenet.errors import ConfigError, RemoteProtocolError, Unreachable, VotenetError
+from votenet.protocol.address import Address
+from votenet.protocol.framing import LineReader
+
+LINGER_SECONDS: Final = 1.0
+"""How long a closed link still reads (and drops) input, so that the last answer is not cut by a reset."""
+LINGER_BYTES: Final = 1024 * 1024
+"""How much it reads meanwhile; a flood is cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLimits:
+    """What one connection may cost. Times are in seconds, sizes in bytes."""
+
+    max_line: int
+    first_line: float = 10.0
+    """Time to the first whole line: a client that connects has something to say."""
+    partial_line: float = 15.0
+    """Time for the rest of a line once it has begun: stops senders of one byte a minute."""
+    idle: float = 600.0
+    """Time without any line: peers ping more often than this."""
+    max_unsent: int = 32 * 1024 * 1024
+    """Answers waiting for a slow reader; four of the largest peer lines."""
+
+
+class LinkHandler(Protocol):
+    """What the owner of links is told, always from the event loop."""
+
+    def link_opened(self, link: Link) -> None: ...
+
+    def line_received(self, link: Link, line: bytes) -> None: ...
+
+    def link_closed(self, link: Link, reason: VotenetError | None) -> None: ...
+
+
+_link_ids = itertools.count(1)
+
+
+class Link(asyncio.Protocol):
+    """One TCP connection. `id` is unique in this process; `host`, `port` are the other side's."""
+
+    def __init__(
+        self,
+        handler: LinkHandler,
+        limits: LinkLimits,
+        *,
+        outbound: bool = False,
+        admit: Callable[[Link], bool] | None = None,
+        released: Callable[[Link], None] | None = None,
+    ) -> None:
+        self.id = next(_link_ids)
+        self.handler = handler
+        self.limits = limits
+        self.outbound = outbound
+        self.host, self.port = "", 0
+        self._admit, self._released = admit, released
+        self._reader = LineReader(limits.max_line)
+        self._reason: VotenetError | None = None
+        self._opened = self._closing = self._paused = self._ended = False
+        self._lines = 0
+        self._owed = 0
+        self._lingered = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._transport: asyncio.Transport
+        self._loop: asyncio.AbstractEventLoop
+
+    # -- what the owner calls ------------------------------------------------------------------
+
+    def send_line(self, line: bytes) -> None:
+        """Send one line (without its newline). Silently dropped once the link is closing."""
+        if self._closing or not self._opened:
+            return
+        self._transport.write(line + b"\n")
+        if self._transport.get_write_buffer_size() > self.limits.max_unsent:
+            self._reason = RemoteProtocolError("slow-reader", "answers are not being read")
+            self.abort()
+
+    def expect_answer(self) -> None:
+        """A request was taken whose answer comes later: a half-closed link waits for it."""
+        self._owed += 1
+
+    def answer(self, line: bytes) -> None:
+        """Send the answer to a request that `expect_answer` announced."""
+        self._owed -= 1
+        self.send_line(line)
+        if self._ended and self._owed <= 0:
+            self.close()
+
+    def close(self, final_line: bytes | None = None) -> None:
+        """Send what is queued and `final_line`, say goodbye, close. Safe to call twice."""
+        if self._closing or not self._opened:
+            return
+        if final_line is not None:
+            self.send_line(final_line)
+        if self._closing:  # the final line was one too many for a slow reader
+            return
+        self._closing = True
+        self._cancel_timer()
+        self._timer = self._loop.call_later(LINGER_SECONDS, self.abort)
+        if self._ended:
+            self._transport.close()
+        else:
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+            self._transport.resume_reading()
+
+    def refuse(self, error: VotenetError) -> None:
+        """Close with the one error line that the protocol promises."""
+        if self._reason is None:
+            self._reason = error
+        self.close(error_line(error))
+
+    def abort(self) -> None:
+        """Close at once; what is unsent is lost."""
+        self._closing = True
+        self._cancel_timer()
+        if self._opened:
+            self._transport.abort()
+
+    def pause(self) -> None:
+        """Stop reading and handing out lines until `resume`: back-pressure on the sender."""
+        if not self._paused and not self._closing:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Go on, first with lines that had already arrived."""
+        if self._paused and not self._closing:
+            self._paused = False
+            self._hand_out()
+            if self._ended:
+                self._after_end()
+            elif not self._paused and not self._closing:
+                self._transport.resume_reading()
+
+    def allow_lines_of(self, max_line: int) -> None:
+        """Raise the line limit, once the other side has shown who it is."""
+        self._reader.max_line = max_line
+
+    @property
+    def closing(self) -> bool:
+        return self._closing
+
+    @property
+    def unsent(self) -> int:
+        """Bytes written but not yet taken by the kernel."""
+        return self._transport.get_write_buffer_size() if self._opened else 0
+
+    # -- what asyncio calls --------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        peer = transport.get_extra_info("peername") or ("", 0)
+        self.host, self.port = str(peer[0]), int(peer[1])
+        self._opened = True
+        self._last_activity = self._loop.time()
+        if self._admit is not None and not self._admit(self):
+            self._released = None
+            self.handler = _Nobody()
+            self.refuse(RemoteProtocolError("too-many-connections", "this server is full"))
+            return
+        self._watch()
+        self.handler.link_opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing:
+            self._lingered += len(data)
+            if self._lingered > LINGER_BYTES:
+                self.abort()
+            return
+        if self._reader.pending == 0:
+            self._last_activity = self._loop.time()
+        self._reader.feed(data)
+        self._hand_out()
+
+    def eof_received(self) -> bool:
+        """Keep our half open: a client that has sent its last request still wants the answer."""
+        if self._closing:
+            return False
+        self._ended = True
+        if not self._paused:
+            self._after_end()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closing = True
+        self._cancel_timer()
+        if self._released is not None:
+            self._released(self)
+        if self._reason is None and exc is not None:
+            self._reason = Unreachable(f"the connection to {self.host}:{self.port} broke: {exc}")
+        self.handler.link_closed(self, self._reason)
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _hand_out(self) -> None:
+        while not self._closing and not self._paused:
+            try:
+                line = self._reader.next_line()
+            except RemoteProtocolError as error:
+                self.refuse(error)
+                return
+            if line is None:
+                return
+            self._lines += 1
+            self._last_activity = self._loop.time()
+            self.handler.line_received(self, line)
+
+    def _after_end(self) -> None:
+        """The other side has sent its last byte: answer what is owed, then close."""
+        if self._paused or self._closing:
+            return
+        try:
+            self._reader.finish()
+        except RemoteProtocolError as error:
+            self.refuse(error)
+            return
+        if self._owed <= 0:
+            self.close()
+        else:
+            self._watch(self.limits.partial_line)
+
+    def _watch(self, delay: float | None = None) -> None:
+        """One timer a link, re-armed lazily: activity only notes the time."""
+        self._cancel_timer()
+        due = self._deadline() - self._loop.time() if delay is None else delay
+        self._timer = self._loop.call_later(max(due, 0.0), self._check_deadline)
+
+    def _deadline(self) -> float:
+        if self._lines == 0 and not self.outbound:
+            return self._last_activity + self.limits.first_line
+        if self._reader.pending and not self._paused:
+            return self._last_activity + self.limits.partial_line
+        return self._last_activity + self.limits.idle
+
+    def _check_deadline(self) -> None:
+        if self._closing:
+            return
+        if self._ended:
+            self.close()
+        elif self._loop.time() >= self._deadline():
+            self.refuse(RemoteProtocolError("idle-timeout", "nothing came for too long"))
+        else:
+            # Look again soon: a line that begins later has a nearer deadline than an idle link.
+            self._watch(min(self._deadline() - self._loop.time(), self.limits.partial_line))
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class _Nobody:
+    """Handler of links that were never admitted."""
+
+    def link_opened(self, link: Link) -> None:
+        return None
+
+    def line_received(self, link: Link, line: bytes) -> None:
+        return None
+
+    def link_closed(self, link: Link, reason: VotenetError | None) -> None:
+        return None
+
+
+class Listener:
+    """A listening socket with caps on connections; an async context manager.
+
+    Args:
+        max_links: connections at one time in all.
+        max_links_per_host: connections at one time from one address.
+
+    Raises (on entry):
+        ConfigError: code port-taken (with who holds it), or the address cannot be bound.
+    """
+
+    def __init__(
+        self,
+        handler: LinkHandler,
+        address: Address,
+        limits: LinkLimits,
+        *,
+        max_links: int = 1024,
+        max_links_per_host: int = 512,
+    ) -> None:
+        self._handler, self._limits = handler, limits
+        self._max_links, self._max_per_host = max_links, max_links_per_host
+        self._hosts: Counter[str] = Counter()
+        self._links: set[Link] = set()
+        self._server: asyncio.Server | None = None
+        self.address = address
+
+    async def __aenter__(self) -> Listener:
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(self._new_link, self.address.host, self.address.port)
+        except OSError as error:
+            raise bind_error(self.address, error) from error
+        if self.address.port == 0:
+            port = self._server.sockets[0].getsockname()[1]
+            self.address = Address(self.address.host, port)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._server is None:
+            return
+        self._server.close()
+        for link in list(self._links):
+            link.close()
+        deadline = asyncio.get_running_loop().time() + 2 * LINGER_SECONDS
+        while self._links and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
+        for link in list(self._links):
+            link.abort()
+
+    @property
+    def links(self) -> int:
+        return len(self._links)
+
+    def _new_link(self) -> Link:
+        return Link(self._handler, self._limits, admit=self._admit, released=self._release)
+
+    def _admit(self, link: Link) -> bool:
+        if len(self._links) >= self._max_links or self._hosts[link.host] >= self._max_per_host:
+            return False
+        self._links.add(link)
+        self._hosts[link.host] += 1
+        return True
+
+    def _release(self, link: Link) -> None:
+        if link in self._links:
+            self._links.discard(link)
+            self._hosts[link.host] -= 1
+            if not self._hosts[link.host]:
+                del self._hosts[link.host]
+
+
+async def connect(handler: LinkHandler, address: Address, limits: LinkLimits, *, timeout: float = 10.0) -> Link:
+    """Dial a peer. Raises Unreachable after `timeout` seconds or when it is refused."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(timeout):
+            _, link = await loop.create_connection(
+                lambda: Link(handler, limits, outbound=True), address.host, address.port
+            )
+    except TimeoutError as error:
+        raise Unreachable(f"{address} did not answer within {timeout:g} s") from error
+    except OSError as error:
+        raise Unreachable(f"{address} cannot be reached: {error.strerror or error}") from error
+    return link
+
+
+def error_line(error: VotenetError) -> bytes:
+    """`{"error":{"code":…,"message":…}}`, the only form in which a refusal leaves this process."""
+    return json.dumps({"error": error.as_dict()}, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def bind_error(address: Address, error: OSError) -> ConfigError:
+    """A sentence for a person out of a failed bind."""
+    if error.errno == errno.EADDRINUSE:
+        holder = port_holder(address.port)
+        return ConfigError(
+            f"port {address.port} is taken" + (f" by {holder}" if holder else ""),
+            code="port-taken",
+            next_step="Stop that program, or choose another port.",
+        )
+    return ConfigError(
+        f"cannot listen on {address}: {error.strerror or error}",
+        code="cannot-listen",
+        next_step="Choose an address of this machine and a port above 1023.",
+    )
+
+
+def port_holder(port: int) -> str:
+    """`pid 812 (python3 -m votenet node)` for the listener of a TCP port, or '' when not visible."""
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except (psutil.Error, OSError):
+        return ""
+    for found in connections:
+        if found.status == psutil.CONN_LISTEN and found.laddr and found.laddr.port == port and found.pid:
+            try:
+                command = " ".join(psutil.Process(found.pid).cmdline())[:120]
+            except psutil.Error:
+                command = "?"
+            return f"pid {found.pid} ({command})"
+    return ""

@@ -1,0 +1,54 @@
+"""Peer addresses, `host:port`, as the wire writes them.
+
+What lives here: parsing and printing. What must not: name resolution (it asks the network).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from votenet.errors import Rejected
+
+MAX_ADDRESS: Final = 262
+"""A DNS name has at most 253 characters (RFC 1035), brackets and a port add at most 9."""
+
+_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
+_IPV6 = re.compile(r"[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9_.-]{1,16})?")
+
+
+class Address(NamedTuple):
+    """Where a peer listens. `str()` gives `host:port`, with brackets around an IPv6 host."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(text: str) -> Address:
+    """`host:port` or `[v6]:port` to an Address.
+
+    Raises:
+        Rejected: code bad-address, with what is wrong with it.
+    """
+    if not isinstance(text, str) or not text or len(text) > MAX_ADDRESS:
+        raise Rejected("bad-address", "an address is a text of 1 to 262 characters, host:port")
+    host, colon, port_text = text.rpartition(":")
+    if not colon or not host:
+        raise Rejected("bad-address", f"{text!r} has no host:port form")
+    if not (port_text.isascii() and port_text.isdigit() and len(port_text) <= 5):
+        raise Rejected("bad-address", f"{text!r}: the port is not a number")
+    port = int(port_text)
+    if not 1 <= port <= 65535:
+        raise Rejected("bad-address", f"{text!r}: the port must be between 1 and 65535")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+        if ":" not in host or not _IPV6.fullmatch(host):
+            raise Rejected("bad-address", f"{text!r}: not an IPv6 address in the brackets")
+    elif ":" in host:
+        raise Rejected("bad-address", f"{text!r}: write an IPv6 host in brackets, [::1]:3000")
+    elif len(host) > 253 or not _NAME.fullmatch(host):
+        raise Rejected("bad-address", f"{text!r}: not a host name or an IP address")
+    return Address(host, port)
