@@ -10,6 +10,7 @@ breaks it ends in one error line, a bounded farewell and `LinkHandler.link_close
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import itertools
 import json
@@ -18,8 +19,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Protocol
-
-import psutil
 
 from votenet.errors import ConfigError, RemoteProtocolError, Unreachable, VotenetError
 from votenet.protocol.address import Address
@@ -313,6 +312,7 @@ class Listener:
         self._hosts: Counter[str] = Counter()
         self._links: set[Link] = set()
         self._server: asyncio.Server | None = None
+        self._all_gone: asyncio.Event | None = None
         self.address = address
 
     async def __aenter__(self) -> Listener:
@@ -334,9 +334,10 @@ class Listener:
         self._server.close()
         for link in list(self._links):
             link.close()
-        deadline = asyncio.get_running_loop().time() + 2 * LINGER_SECONDS
-        while self._links and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.01)
+        if self._links:
+            self._all_gone = asyncio.Event()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._all_gone.wait(), 2 * LINGER_SECONDS)
         for link in list(self._links):
             link.abort()
 
@@ -360,9 +361,13 @@ class Listener:
             self._hosts[link.host] -= 1
             if not self._hosts[link.host]:
                 del self._hosts[link.host]
+        if self._all_gone is not None and not self._links:
+            self._all_gone.set()
 
 
-async def connect(handler: LinkHandler, address: Address, limits: LinkLimits, *, timeout: float = 10.0) -> Link:
+async def connect(
+    handler: LinkHandler, address: Address, limits: LinkLimits, *, timeout: float = 10.0
+) -> Link:
     """Dial a peer. Raises Unreachable after `timeout` seconds or when it is refused."""
     loop = asyncio.get_running_loop()
     try:
@@ -400,6 +405,8 @@ def bind_error(address: Address, error: OSError) -> ConfigError:
 
 def port_holder(port: int) -> str:
     """`pid 812 (python3 -m votenet node)` for the listener of a TCP port, or '' when not visible."""
+    import psutil  # only when a port is taken: keeps the start of every program short
+
     try:
         connections = psutil.net_connections(kind="tcp")
     except (psutil.Error, OSError):

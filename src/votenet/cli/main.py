@@ -1,0 +1,126 @@
+"""The `votenet` command: which sub-command lives in which module.
+
+What lives here: the command table, global options, the one door where errors become exit codes.
+What must not: work, and imports of the command modules (each is loaded when it is called, so that
+`votenet --help` and `votenet vote` start fast).
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from votenet import __version__
+from votenet.errors import VotenetError
+
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    # name: (module, one line of help)
+    "up": ("votenet.cli.network", "Start a network: a bootstrap server and its nodes."),
+    "down": ("votenet.cli.network", "Stop the network, cleanly and with proof."),
+    "ps": ("votenet.cli.network", "Show the programs of the network and their state."),
+    "logs": ("votenet.cli.network", "Show or follow the logs of the nodes."),
+    "vote": ("votenet.cli.vote", "Cast a signed vote and print its receipt."),
+    "results": ("votenet.cli.results", "Count the votes on the chain."),
+    "status": ("votenet.cli.status", "Show height, tip and peers of every node."),
+    "peers": ("votenet.cli.peers", "Register, list, remove, import and export peers."),
+    "keys": ("votenet.cli.keys", "Make, list and show voters' keys."),
+    "replay": ("votenet.cli.replay", "Cast a CSV file of ballots."),
+    "demo": ("votenet.cli.demo", "Run an election end to end and check it."),
+    "node": ("votenet.cli.node", "Run one node (what the supervisor, systemd or a container starts)."),
+    "bootstrap": ("votenet.cli.bootstrap", "Run the bootstrap server."),
+    "supervise": ("votenet.cli.network", "Run the supervisor of a detached network."),
+}
+HIDDEN: Final = {"supervise"}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in COMMANDS if name not in HIDDEN]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if near:
+                error.message += f" Did you mean '{near[0]}'?"
+            raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, text) for name, (_, text) in COMMANDS.items() if name not in HIDDEN]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "VOTENET"},
+    epilog="Start here:  votenet up --nodes 5 --detach   then   votenet vote voter123 Alice",
+)
+@click.version_option(__version__, prog_name="votenet")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="TOML file with a table per command, e.g. [up] nodes = 5. Flags and VOTENET_* win over it.",
+)
+@click.pass_context
+def main(ctx: click.Context, config: Path | None) -> None:
+    """A voting network on your own machines.
+
+    Several nodes keep one append-only proof-of-work chain of signed votes; a bootstrap server
+    introduces them to each other; a supervisor keeps them running.
+    """
+    if config is not None:
+        from votenet.config import load_toml
+
+        ctx.default_map = load_toml(config)
+
+
+def run() -> None:
+    """Entry point: every error ends here as a sentence, a next step and an exit code."""
+    try:
+        code: Any = main.main(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        code = 130
+    except BrokenPipeError:  # `votenet logs | head`: the reader has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except VotenetError as error:
+        _show(error)
+        code = error.exit_code
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show(error: VotenetError) -> None:
+    """For people on stderr; with --json also as JSON on stdout, where programs look."""
+    if "--json" in sys.argv[1:]:
+        click.echo(json.dumps({"error": error.as_dict()}, ensure_ascii=False))
+    click.echo(f"Error: {error.message} [{error.code}]", err=True)
+    if error.next_step:
+        click.echo(f"  {error.next_step}", err=True)
