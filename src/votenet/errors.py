@@ -68,6 +68,8 @@ REFUSALS: Final[dict[str, tuple[Kind, str]]] = {
     "vote-from-future": (_T, "Set this machine's clock right and vote again."),
     "already-voted": (_D, "One vote for each voter id: the first one stands."),
     "duplicate-vote": (_D, "Nothing to do: this very vote is already here."),
+    "not-open": (_T, "Vote after the opening time of this election."),
+    "closed": (_P, "The closing time of this election has passed."),
     "pool-full": (_T, "Wait for the next block and send the vote again."),
     "storage-failed": (_T, "Send the vote to another node; this node's operator must free its disk."),
     # Blocks

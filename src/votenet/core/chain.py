@@ -1,0 +1,250 @@
+"""The chain: a tree of headers, the branch with the most work, and who has voted on it.
+
+What lives here: header rules, fork choice, connecting and disconnecting blocks, all in memory and
+without a clock (time is an argument). What must not: the disk, peers, signatures.
+
+A block is *available* when its votes have been checked and those of all its ancestors too. The
+best block is the available one with the most cumulative work, first seen on a tie; votes of the
+branch to it are on the chain, each voter once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final, NamedTuple
+
+from votenet.core.block import BLOCK_VERSION, Header, genesis_header
+from votenet.core.election import Election
+from votenet.core.tally import Tally
+from votenet.core.vote import MAX_CLOCK_AHEAD, SealedVote
+from votenet.errors import Rejected
+from votenet.pow import hash_to_int, work_of
+
+MEDIAN_SPAN: Final = 11
+"""A block is not older than the median time of this many ancestors (Bitcoin's rule)."""
+MAX_LOCATOR: Final = 64
+"""Hashes in a locator: 10 in a row, then doubling steps, reach back 2**54 blocks."""
+
+VotesOf = Callable[[bytes], Sequence[SealedVote]]
+"""Gives the votes of an available block by its hash; from memory or from the disk."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One header in the tree. `work` is cumulative: expected hashes from genesis to here."""
+
+    hash: bytes
+    header: Header
+    height: int
+    work: int
+    available: bool = False
+    invalid: bool = False
+    children: list[bytes] = field(default_factory=list)
+
+
+class Move(NamedTuple):
+    """How the best branch changed: blocks taken off (tip first), blocks put on (oldest first)."""
+
+    disconnected: tuple[Entry, ...]
+    connected: tuple[Entry, ...]
+
+
+class Chain:
+    """Headers, best branch, voters and tally of one election."""
+
+    def __init__(self, election: Election) -> None:
+        self.election = election
+        header = genesis_header(election)
+        genesis = Entry(header.hash, header, 0, 0, available=True)
+        self.entries: dict[bytes, Entry] = {genesis.hash: genesis}
+        self.best: list[Entry] = [genesis]
+        self.voters: dict[str, int] = {}
+        """Voter id to the height of the block with that voter's vote."""
+        self.tally = Tally()
+
+    # -- looking -------------------------------------------------------------------------------
+
+    @property
+    def genesis(self) -> Entry:
+        return self.best[0]
+
+    @property
+    def tip(self) -> Entry:
+        return self.best[-1]
+
+    def on_best(self, block_hash: bytes) -> Entry | None:
+        """The entry, if it is on the best branch."""
+        entry = self.entries.get(block_hash)
+        if entry is None or entry.height >= len(self.best) or self.best[entry.height] is not entry:
+            return None
+        return entry
+
+    def parent(self, entry: Entry) -> Entry:
+        return self.entries[entry.header.previous]
+
+    def median_time(self, entry: Entry) -> int:
+        """Median header time of `entry` and its ancestors, MEDIAN_SPAN at most; Unix seconds."""
+        times = sorted(found.header.time for found in islice(self._upwards(entry), MEDIAN_SPAN))
+        return times[len(times) // 2]
+
+    def next_bits(self, parent: Entry) -> int:
+        """The compact target that a child of `parent` must use: the genesis value."""
+        return self.election.bits
+
+    def locator(self) -> list[bytes]:
+        """Hashes of the best branch from the tip back: ten in a row, then in doubling steps."""
+        hashes, step, height = [], 1, len(self.best) - 1
+        while height > 0 and len(hashes) < MAX_LOCATOR - 1:
+            hashes.append(self.best[height].hash)
+            if len(hashes) >= 10:
+                step *= 2
+            height -= step
+        return [*hashes, self.genesis.hash]
+
+    def headers_after(self, locator: Sequence[bytes], limit: int) -> list[Header]:
+        """Headers of the best branch that follow the first locator hash found on it."""
+        start = next((e.height for h in locator if (e := self.on_best(h)) is not None), 0)
+        return [entry.header for entry in self.best[start + 1 : start + 1 + limit]]
+
+    def missing_bodies(self, tip: Entry, limit: int) -> list[Entry]:
+        """The oldest entries on the way to `tip` whose votes are not here yet."""
+        missing = []
+        for entry in self._upwards(tip):
+            if entry.available:
+                break
+            missing.append(entry)
+        return missing[: -limit - 1 : -1]
+
+    # -- headers -------------------------------------------------------------------------------
+
+    def add_header(self, header: Header, now: int) -> Entry:
+        """Check a header against its parent and put it into the tree; known ones are returned.
+
+        Raises:
+            Rejected: unknown-parent, bad-version, bad-bits, bad-work, bad-time.
+        """
+        block_hash = header.hash
+        known = self.entries.get(block_hash)
+        if known is not None:
+            if known.invalid:
+                raise Rejected("bad-work", "this block or one before it was found invalid")
+            return known
+        parent = self.entries.get(header.previous)
+        if parent is None:
+            raise Rejected("unknown-parent", "the block before this one is not known here")
+        if parent.invalid:
+            raise Rejected("bad-work", "a block before this one was found invalid")
+        self._check_header(header, block_hash, parent, now)
+        entry = Entry(block_hash, header, parent.height + 1, parent.work + work_of(header.bits))
+        self.entries[block_hash] = entry
+        parent.children.append(block_hash)
+        return entry
+
+    def _check_header(self, header: Header, block_hash: bytes, parent: Entry, now: int) -> None:
+        if header.version != BLOCK_VERSION:
+            raise Rejected("bad-version", f"block version {header.version} is not known")
+        if header.bits != self.next_bits(parent):
+            raise Rejected("bad-bits", f"the difficulty here is {self.next_bits(parent):#010x}")
+        if hash_to_int(block_hash) > self.election.target:
+            raise Rejected("bad-work", "the block's hash does not meet its target")
+        earliest = self.median_time(parent)
+        if header.time < earliest:
+            raise Rejected("bad-time", f"the block's time is before {earliest}, the median of its ancestors")
+        if header.time > now + MAX_CLOCK_AHEAD:
+            raise Rejected("bad-time", "the block's time is more than two hours from now")
+
+    # -- bodies --------------------------------------------------------------------------------
+
+    def add_body(self, entry: Entry, votes_of: VotesOf) -> Move | None:
+        """The votes of `entry` are checked and its parent is available: count it in.
+
+        `votes_of` must already answer for `entry`. Returns the change of the best branch, or None
+        when another branch has as much work.
+
+        Raises:
+            Rejected: voter-twice, when a voter of this block (or of one before it on a new best
+                branch) had voted on that branch before; the entry is then marked invalid and
+                the best branch is as it was.
+        """
+        if entry.available:
+            return None
+        entry.available = True
+        if entry.work <= self.tip.work:
+            return None
+        return self._switch(entry, votes_of)
+
+    def restore(self, entries: Sequence[tuple[Header, bool]], voters: dict[str, int], tally: Tally) -> None:
+        """Rebuild from what a store kept: (header, on the best branch) by height, then the counts.
+
+        Raises:
+            Rejected: unknown-parent, when the headers do not hang together.
+        """
+        for header, on_best in entries:
+            parent = self.entries.get(header.previous)
+            if parent is None:
+                raise Rejected("unknown-parent", "a stored block has no parent")
+            entry = Entry(header.hash, header, parent.height + 1, parent.work + work_of(header.bits), True)
+            self.entries[entry.hash] = entry
+            parent.children.append(entry.hash)
+            if on_best:
+                if parent is not self.tip:
+                    raise Rejected("unknown-parent", "the stored best branch has a gap")
+                self.best.append(entry)
+        self.voters, self.tally = voters, tally
+
+    def _switch(self, target: Entry, votes_of: VotesOf) -> Move:
+        branch = []
+        entry = target
+        while self.on_best(entry.hash) is None:
+            branch.append(entry)
+            entry = self.parent(entry)
+        fork_height = entry.height
+        disconnected = tuple(reversed(self.best[fork_height + 1 :]))
+        for old in disconnected:
+            self._disconnect(votes_of(old.hash))
+        connected: list[Entry] = []
+        for new in reversed(branch):
+            try:
+                self._connect(new, votes_of(new.hash))
+            except Rejected:
+                self.mark_invalid(new)
+                for undone in reversed(connected):
+                    self._disconnect(votes_of(undone.hash))
+                for again in reversed(disconnected):
+                    self._connect(again, votes_of(again.hash))
+                raise
+            connected.append(new)
+        return Move(disconnected, tuple(connected))
+
+    def _connect(self, entry: Entry, votes: Sequence[SealedVote]) -> None:
+        for sealed in votes:
+            if sealed.voter_id in self.voters:
+                raise Rejected("voter-twice", f"{sealed.voter_id!r} has voted earlier on this chain")
+        self.best.append(entry)
+        for sealed in votes:
+            self.voters[sealed.voter_id] = entry.height
+        self.tally.add(sealed.vote.choices for sealed in votes)
+
+    def _disconnect(self, votes: Sequence[SealedVote]) -> None:
+        self.best.pop()
+        for sealed in votes:
+            del self.voters[sealed.voter_id]
+        self.tally.take_back(sealed.vote.choices for sealed in votes)
+
+    def mark_invalid(self, entry: Entry) -> None:
+        """The votes of `entry` (not on the best branch) broke a rule: nothing built on it counts."""
+        doubtful = [entry]
+        while doubtful:
+            found = doubtful.pop()
+            found.invalid, found.available = True, False
+            doubtful += [self.entries[child] for child in found.children]
+
+    def _upwards(self, entry: Entry) -> Iterator[Entry]:
+        """`entry` and its ancestors up to genesis."""
+        yield entry
+        while entry.height:
+            entry = self.entries[entry.header.previous]
+            yield entry
+

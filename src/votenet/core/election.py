@@ -1,0 +1,131 @@
+"""The genesis definition: what is voted on, by what rules, on what chain.
+
+What lives here: the Election record, its checks, the network id, and the genesis file's bytes.
+What must not: files, votes, counting.
+
+The network id is the hash of the canonical definition and the Merkle root of the genesis block,
+so two networks that differ in one candidate can never be mistaken for each other.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from votenet.core.encoding import DOMAIN_GENESIS, Hex32, Unsigned, canonical, domain_hash
+from votenet.errors import ConfigError, PowError
+from votenet.pow import bits_to_target
+
+DEFAULT_CANDIDATES: Final = ("Alice", "Bob", "Charlie")
+"""The chapter's three (S11)."""
+MAX_NAME: Final = 200
+"""Characters of a title or a candidate: enough for a name with titles and a party."""
+MAX_CANDIDATES: Final = 1000
+"""Enough for an open list; keeps the definition and every results line small."""
+MAX_CHOICES: Final = 64
+"""Ranks on one ballot; the longest real ranked ballots have about 40."""
+MAX_BLOCK_VOTES: Final = 5000
+"""One second of a network at its target rate, with room."""
+MAX_BLOCK_BYTES: Final = 4 * 1024 * 1024
+"""Sum of the records of one block: keeps a block on one line of bounded length."""
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
+
+
+class ChainParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits and difficulty of the chain. `bits` is a compact target, never undercut later."""
+
+    bits: Annotated[int, msgspec.Meta(ge=1, le=0xFFFFFFFF)]
+    max_block_votes: Annotated[int, msgspec.Meta(ge=1, le=MAX_BLOCK_VOTES)] = MAX_BLOCK_VOTES
+
+
+class ElectionDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is hashed into the network id. Times are Unix seconds; None where there is no limit."""
+
+    authority_key: Hex32 | None = None
+    candidates: tuple[Name, ...] = DEFAULT_CANDIDATES
+    chain: ChainParameters
+    closes: Unsigned | None = None
+    created: Annotated[int, msgspec.Meta(ge=0, le=0xFFFFFFFF)]
+    max_choices: Annotated[int, msgspec.Meta(ge=1, le=MAX_CHOICES)] = 1
+    method: Literal["plurality", "approval"] = "plurality"
+    node_keys: tuple[Hex32, ...] = ()
+    opens: Unsigned | None = None
+    registration: Literal["open"] = "open"
+    roll_root: Hex32 | None = None
+    title: Name
+    version: Literal[1] = 1
+
+
+class Election:
+    """A checked definition with what follows from it: id, target, the set of candidates."""
+
+    def __init__(self, definition: ElectionDefinition) -> None:
+        """Raises ConfigError when the definition contradicts itself."""
+        _check(definition)
+        self.definition = definition
+        self.bits = definition.chain.bits
+        self.target = _target(self.bits)
+        self.candidates = frozenset(definition.candidates)
+        self.max_choices = definition.max_choices
+
+    @cached_property
+    def network_id(self) -> bytes:
+        """32 bytes; also the genesis block's Merkle root."""
+        return domain_hash(DOMAIN_GENESIS, canonical(self.definition))
+
+    @cached_property
+    def network_hex(self) -> str:
+        return self.network_id.hex()
+
+    def to_file(self) -> bytes:
+        """The genesis file: the definition, indented for people."""
+        return msgspec.json.format(canonical(self.definition), indent=2) + b"\n"
+
+
+def election_from_file(data: bytes) -> Election:
+    """Read a genesis file.
+
+    Raises:
+        ConfigError: code bad-genesis, with the field that is wrong.
+    """
+    try:
+        return Election(msgspec.json.decode(data, type=ElectionDefinition))
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise ConfigError(
+            f"the genesis file is not valid: {error}",
+            code="bad-genesis",
+            next_step="Take the genesis file of the network, or make one with: votenet up",
+        ) from error
+
+
+def has_control_character(text: str) -> bool:
+    """Whether a name would break a line or a terminal. Fixed by code point: every Python agrees."""
+    return any(char < " " or char == "\x7f" for char in text)
+
+
+def _check(definition: ElectionDefinition) -> None:
+    names = definition.candidates
+    wrong = None
+    if not 1 <= len(names) <= MAX_CANDIDATES:
+        wrong = f"it needs 1 to {MAX_CANDIDATES} candidates, not {len(names)}"
+    elif len(set(names)) != len(names):
+        wrong = "a candidate is listed twice"
+    elif any(has_control_character(name) or name != name.strip(" ") for name in (*names, definition.title)):
+        wrong = "the title or a candidate has a control character or a space at its edge"
+    elif definition.max_choices > len(names):
+        wrong = f"{definition.max_choices} choices are allowed but there are {len(names)} candidates"
+    elif definition.opens is not None and definition.closes is not None:
+        if definition.closes <= definition.opens:
+            wrong = "it closes before it opens"
+    if wrong is not None:
+        raise ConfigError(f"the election is not valid: {wrong}", code="bad-genesis")
+
+
+def _target(bits: int) -> int:
+    try:
+        return bits_to_target(bits)
+    except PowError as error:
+        raise ConfigError(f"the election is not valid: {error.message}", code="bad-genesis") from error

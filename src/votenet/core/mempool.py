@@ -1,0 +1,90 @@
+"""Waiting votes: accepted, on disk, not yet in a block.
+
+What lives here: the pool's rules, in memory. What must not: the disk (`storage/block_store.py`
+keeps the same votes there), signatures (checked before a vote gets here).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Final
+
+from votenet.core.vote import SealedVote
+from votenet.errors import Rejected
+
+MAX_WAITING: Final = 200_000
+"""Votes in one pool: the whole record of a large city twice over, about 200 MB of memory."""
+
+
+class Mempool:
+    """Votes in order of arrival, at most one for each voter: the first one stands."""
+
+    def __init__(self, limit: int = MAX_WAITING) -> None:
+        self._limit = limit
+        self._votes: dict[bytes, SealedVote] = {}
+        self._voters: dict[str, bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self._votes)
+
+    def __contains__(self, vote_id: bytes) -> bool:
+        return vote_id in self._votes
+
+    def __iter__(self) -> Iterator[SealedVote]:
+        return iter(self._votes.values())
+
+    def get(self, vote_id: bytes) -> SealedVote | None:
+        return self._votes.get(vote_id)
+
+    def of_voter(self, voter_id: str) -> SealedVote | None:
+        """The waiting vote of a voter, if there is one."""
+        vote_id = self._voters.get(voter_id)
+        return None if vote_id is None else self._votes[vote_id]
+
+    def check(self, sealed: SealedVote) -> None:
+        """Whether `add` would take it.
+
+        Raises:
+            Rejected: duplicate-vote, already-voted, pool-full.
+        """
+        if sealed.id in self._votes:
+            raise Rejected("duplicate-vote", "this vote is waiting for its block")
+        earlier = self.of_voter(sealed.voter_id)
+        if earlier is not None:
+            raise Rejected(
+                "already-voted",
+                f"{sealed.voter_id!r} has already voted; that vote waits for its block",
+                vote_id=earlier.id.hex(),
+                time=earlier.vote.time,
+            )
+        if len(self._votes) >= self._limit:
+            raise Rejected("pool-full", f"{self._limit} votes are waiting already")
+
+    def add(self, sealed: SealedVote) -> None:
+        """Take a vote that `check` allows."""
+        self._votes[sealed.id] = sealed
+        self._voters[sealed.voter_id] = sealed.id
+
+    def remove_voters(self, voter_ids: Iterable[str]) -> list[bytes]:
+        """Drop the waiting votes of voters whose vote is now in a block; returns their vote ids.
+
+        A waiting vote that differs from the one in the block goes too: it can never be counted.
+        """
+        removed = []
+        for voter_id in voter_ids:
+            vote_id = self._voters.pop(voter_id, None)
+            if vote_id is not None:
+                del self._votes[vote_id]
+                removed.append(vote_id)
+        return removed
+
+    def first(self, count: int, max_bytes: int) -> list[SealedVote]:
+        """The oldest votes, as many as fit into one block."""
+        chosen, size = [], 0
+        for sealed in islice(self._votes.values(), count):
+            size += len(sealed.record)
+            if size > max_bytes:
+                break
+            chosen.append(sealed)
+        return chosen
