@@ -1,0 +1,170 @@
+"""Opening, transactions, named causes of failure, and the lock of a data folder."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from votenet.errors import ConfigError, Locked, StorageCorrupt, StorageError
+from votenet.storage.database import lock_data_dir, open_database, reading, storage_error, transaction
+
+TABLE = ["CREATE TABLE things (name TEXT PRIMARY KEY, size INTEGER NOT NULL) WITHOUT ROWID"]
+
+
+def insert(conn: sqlite3.Connection, *found: str) -> None:
+    with transaction(conn):
+        for name in found:
+            conn.execute("INSERT INTO things VALUES (?, 1)", (name,))
+
+
+def interrupted(conn: sqlite3.Connection) -> None:
+    with transaction(conn):
+        conn.execute("INSERT INTO things VALUES ('dropped', 1)")
+        raise RuntimeError
+
+
+def names(conn: sqlite3.Connection) -> list[str]:
+    return [name for (name,) in conn.execute("SELECT name FROM things ORDER BY name")]
+
+
+def test_a_new_file_is_private_durable_and_has_its_schema(tmp_path: Path) -> None:
+    conn = open_database(tmp_path / "a.db", TABLE)
+    assert conn.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert conn.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert conn.execute("PRAGMA user_version").fetchone() == (1,)
+    assert stat.S_IMODE((tmp_path / "a.db").stat().st_mode) == 0o600
+    conn.close()
+
+
+def test_a_transaction_is_kept_whole_or_not_at_all(tmp_path: Path) -> None:
+    conn = open_database(tmp_path / "a.db", TABLE)
+    insert(conn, "kept")
+    with pytest.raises(RuntimeError):
+        interrupted(conn)
+    with pytest.raises(StorageError):
+        insert(conn, "dropped", "kept")
+    assert names(conn) == ["kept"]
+    assert not conn.in_transaction
+    conn.close()
+
+
+def test_committed_rows_are_seen_by_the_next_process(tmp_path: Path) -> None:
+    conn = open_database(tmp_path / "a.db", TABLE)
+    insert(conn, "kept")
+    reader = open_database(tmp_path / "a.db", TABLE, read_only=True)
+    assert names(reader) == ["kept"]
+    with pytest.raises(StorageError, match="read-only"), transaction(reader):
+        reader.execute("DELETE FROM things")
+    reader.close()
+    conn.close()
+
+
+def test_a_full_disk_is_named_and_nothing_is_half_written(tmp_path: Path) -> None:
+    conn = open_database(tmp_path / "a.db", TABLE)
+    (pages,) = conn.execute("PRAGMA page_count").fetchone()
+    conn.execute(f"PRAGMA max_page_count = {pages + 2}")
+    with pytest.raises(StorageError, match="disk is full") as caught:
+        insert(conn, *(f"thing {number}" for number in range(10_000)))
+    assert caught.value.code == "storage-failed"
+    assert names(conn) == []
+    conn.execute("PRAGMA max_page_count = 1000000")
+    insert(conn, "space is back")
+    assert names(conn) == ["space is back"]
+    conn.close()
+
+
+@pytest.mark.parametrize("content", [b"this is not a database at all, but it is long enough to look at" * 20])
+def test_a_file_that_is_no_database_is_corrupt(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.db").write_bytes(content)
+    with pytest.raises(StorageCorrupt) as caught:
+        open_database(tmp_path / "a.db", TABLE)
+    assert caught.value.exit_code == 78
+    assert caught.value.next_step
+    assert (tmp_path / "a.db").read_bytes() == content
+
+
+def test_a_damaged_page_is_corrupt_when_it_is_read(tmp_path: Path) -> None:
+    conn = open_database(tmp_path / "a.db", TABLE)
+    insert(conn, *(f"thing {number:06}" for number in range(5000)))
+    conn.close()
+    with (tmp_path / "a.db").open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 4096)
+    conn = open_database(tmp_path / "a.db", TABLE)
+    with pytest.raises(StorageCorrupt), reading():
+        names(conn)
+    conn.close()
+
+
+def test_the_missing_folder_the_file_in_its_place_and_the_folder_as_file_are_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="does not exist"):
+        open_database(tmp_path / "nowhere" / "a.db", TABLE)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="not a folder"):
+        open_database(tmp_path / "file" / "a.db", TABLE)
+    (tmp_path / "a.db").mkdir()
+    with pytest.raises(StorageError, match="not a file"):
+        open_database(tmp_path / "a.db", TABLE)
+    with pytest.raises(StorageError, match="does not exist"):
+        open_database(tmp_path / "missing.db", TABLE, read_only=True)
+
+
+def test_a_read_only_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Tests may run as root, whom mode bits do not stop: ask the question that the kernel would deny.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(StorageError, match="read-only") as caught:
+        open_database(tmp_path / "a.db", TABLE)
+    assert caught.value.code == "bad-directory"
+    assert not (tmp_path / "a.db").exists()
+
+
+def test_errors_of_sqlite_without_a_known_cause_still_become_ours() -> None:
+    error = storage_error(sqlite3.ProgrammingError("Cannot operate on a closed database."), "x.db")
+    assert type(error) is StorageError
+    assert "closed database" in error.message
+
+
+def test_a_data_folder_has_one_owner_named_by_its_pid(tmp_path: Path) -> None:
+    with lock_data_dir(tmp_path / "data") as folder:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        with pytest.raises(Locked, match=f"pid {os.getpid()}") as caught, lock_data_dir(folder):
+            pass
+        assert caught.value.exit_code == 75
+    with lock_data_dir(tmp_path / "data"):
+        pass
+
+
+def test_the_lock_goes_with_a_killed_owner(tmp_path: Path) -> None:
+    script = (
+        "import sys, pathlib; from votenet.storage.database import lock_data_dir\n"
+        "with lock_data_dir(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "data")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "held\n"
+        with pytest.raises(Locked, match=f"pid {owner.pid}"), lock_data_dir(tmp_path / "data"):
+            pass
+        owner.kill()
+        owner.wait()
+        with lock_data_dir(tmp_path / "data"):
+            pass
+
+
+def test_a_data_folder_that_is_a_file_or_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError), lock_data_dir(tmp_path / "file"):
+        pass
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(ConfigError), lock_data_dir(tmp_path / "link"):
+        pass
+    (tmp_path / "real" / "lock").mkdir()
+    with pytest.raises(StorageError), lock_data_dir(tmp_path / "real"):
+        pass
