@@ -1,0 +1,157 @@
+"""Proof of work: hashing a header, searching a nonce, targets. Import names from here, not the package.
+
+What lives here: the public names of this room, and the choice among its kernels: the C core's that
+pass their self-test on this machine, best first, and last "python", the reference. What must not: I/O,
+clocks, threads, the environment. A search is one bounded call; whoever calls decides how much to ask
+for at a time, on which thread, and when to stop.
+
+    search(header, target, start, count)   the first good nonce, or None
+    header_hash(header)                    what is compared with the target
+    available_kernels(), kernel_states(), selected_kernel(), select_kernel(name), measure_rate(timer)
+    bits_to_target, target_to_bits, bits_for_zero_bits, work_of, hash_to_int, meets
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Final
+
+from votenet.errors import PowError
+from votenet.pow import reference
+from votenet.pow.reference import sha256d
+from votenet.pow.request import HEADER_SIZE, NONCE_LIMIT, NONCE_OFFSET, BytesLike, check_header
+from votenet.pow.target import (
+    bits_for_zero_bits,
+    bits_to_target,
+    hash_to_int,
+    meets,
+    target_to_bits,
+    work_of,
+)
+
+__all__ = [
+    "HEADER_SIZE",
+    "NONCE_LIMIT",
+    "NONCE_OFFSET",
+    "PYTHON",
+    "available_kernels",
+    "bits_for_zero_bits",
+    "bits_to_target",
+    "hash_to_int",
+    "header_hash",
+    "kernel_states",
+    "measure_rate",
+    "meets",
+    "search",
+    "select_kernel",
+    "selected_kernel",
+    "sha256d",
+    "target_to_bits",
+    "work_of",
+]
+
+PYTHON: Final = "python"
+"""The name of the kernel that is always there: hashlib."""
+
+_Search = Callable[[BytesLike, int, int, int], int | None]
+
+_forced: str | None = None
+
+
+def search(
+    header: BytesLike, target: int, start: int = 0, count: int | None = None, kernel: str | None = None
+) -> int | None:
+    """The first nonce in [start, start + count) with which the header's hash meets `target`, or None.
+
+    `header` has 80 bytes; the nonce in it is ignored. Without `count`, to the last nonce. `kernel`
+    forces one for this call. The C kernels release the GIL and cannot be interrupted, so ask for a
+    slice at a time: `measure_rate` tells how many nonces a second are to be had.
+
+    Raises PowError if the header has not 80 bytes, if target, start or count are negative or too large
+    (start + count <= 2**32, target < 2**256), or if there is no such kernel here.
+    """
+    if count is None:
+        count = max(NONCE_LIMIT - start, 0)
+    return _searches()[_choose(kernel)](header, target, start, count)
+
+
+def header_hash(header: BytesLike) -> bytes:
+    """SHA-256d of an 80-byte header: 32 bytes in internal order (explorers show them reversed).
+
+    Raises PowError if the header has not 80 bytes.
+    """
+    return sha256d(check_header(header))
+
+
+def kernel_states() -> dict[str, str]:
+    """Every kernel of this build, best first, and "ready" or why it cannot be used here."""
+    return {name: state for name, (state, _) in _kernels().items()}
+
+
+def available_kernels() -> tuple[str, ...]:
+    """The kernels that can be used here, best first; the last is always "python"."""
+    return tuple(_searches())
+
+
+def selected_kernel() -> str:
+    """The kernel that `search` uses when it is not told: the best, or the one last selected."""
+    return _forced or available_kernels()[0]
+
+
+def select_kernel(name: str | None) -> str:
+    """Make `search` use this kernel from now on in this process; None: the best. Returns its name.
+
+    Raises PowError, naming those to choose from, if there is no such kernel here.
+    """
+    global _forced
+    _forced = None if name is None else _choose(name)
+    return selected_kernel()
+
+
+def measure_rate(timer: Callable[[], float], seconds: float = 0.05, kernel: str | None = None) -> float:
+    """Nonces a second of one thread, tried for about `seconds` by `timer` (such as time.perf_counter).
+
+    Raises PowError if there is no such kernel here.
+    """
+    run = _searches()[_choose(kernel)]
+    header, count, slice_ = bytes(HEADER_SIZE), 0, 64
+    began = now = timer()
+    while (elapsed := now - began) < seconds:
+        if elapsed < seconds / 4:
+            slice_ = min(slice_ * 2, NONCE_LIMIT)
+        run(header, 0, 0, slice_)  # no hash is known to be zero: the whole slice is tried
+        count += slice_
+        now = timer()
+    return count / elapsed if elapsed > 0 else 0.0
+
+
+def _choose(kernel: str | None) -> str:
+    if kernel is None:
+        return selected_kernel()
+    if kernel in _searches():
+        return kernel
+    usable = ", ".join(available_kernels())
+    state = kernel_states().get(kernel)
+    reason = f"no kernel is called {kernel!r}" if state is None else f"kernel {kernel} is {state}"
+    raise PowError(f"{reason}; here there are: {usable}", next_step=f"Choose one of: {usable}")
+
+
+@cache
+def _kernels() -> dict[str, tuple[str, _Search]]:
+    """Name to (state, search), best first. The C core is left out where it is not built."""
+    found: dict[str, tuple[str, _Search]] = {}
+    try:
+        from votenet.pow import native
+    except ImportError:
+        pass
+    else:
+        for name in native.KERNELS:
+            found[name] = native.kernel_state(name), partial(native.search, kernel=name)
+    found[PYTHON] = "ready", reference.search
+    return found
+
+
+@cache
+def _searches() -> dict[str, _Search]:
+    return {name: run for name, (state, run) in _kernels().items() if state == "ready"}

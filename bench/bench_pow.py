@@ -1,0 +1,94 @@
+"""How fast each kernel searches, beside what one core does in hashlib in the same run (target T1).
+
+The yardstick: single-stream SHA-256 compressions a second of `hashlib.sha256` over 1 MiB buffers. It is
+measured again before every round, and the ratio is the median over rounds, so that a machine that
+drifts or is shared moves both. What must not live here: tests; nothing here asserts a time.
+
+    pytest bench/bench_pow.py
+"""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+from typing import Any
+
+import pytest
+
+from votenet.pow import NONCE_LIMIT, available_kernels, measure_rate, search, selected_kernel
+
+HEADER = bytes(range(80))
+BUFFER = bytes(1 << 20)
+COMPRESSIONS = len(BUFFER) // 64
+ROUNDS = 15
+SLICE_SECONDS = 0.03
+GOALS = {"sha-ni": 1.0, "avx2": 0.45, "generic": 0.10}
+
+
+def yardstick() -> float:
+    """Compressions a second, over about 20 ms."""
+    began = perf_counter()
+    for _ in range(30):
+        hashlib.sha256(BUFFER).digest()
+    return 30 * COMPRESSIONS / (perf_counter() - began)
+
+
+def slice_of(kernel: str) -> int:
+    rate = measure_rate(perf_counter, 0.05, kernel)
+    return max(1, min(int(rate * SLICE_SECONDS), NONCE_LIMIT))
+
+
+def report(benchmark: Any, capsys: pytest.CaptureFixture[str], text: str, **facts: object) -> None:
+    benchmark.extra_info.update(facts)
+    with capsys.disabled():
+        print(f"\n{text}")
+
+
+@pytest.mark.parametrize("kernel", available_kernels())
+def test_nonces(benchmark: Any, capsys: pytest.CaptureFixture[str], kernel: str) -> None:
+    """Nonces a second of one thread; target zero, so that every nonce is tried."""
+    count, yards = slice_of(kernel), []
+    benchmark.pedantic(
+        search, args=(HEADER, 0, 0, count, kernel), setup=lambda: yards.append(yardstick()), rounds=ROUNDS
+    )
+    rates = [count / seconds for seconds in benchmark.stats.stats.data]
+    ratio = statistics.median(rate / yard for rate, yard in zip(rates, yards, strict=True))
+    rate, yard = statistics.median(rates), statistics.median(yards)
+    goal = f", goal {GOALS[kernel]:.2f}" if kernel in GOALS else ""
+    report(
+        benchmark,
+        capsys,
+        f"T1 {kernel:<10} {rate / 1e6:7.2f} M nonces/s = {ratio:5.3f} of {yard / 1e6:.2f} M/s{goal}",
+        nonces_per_second=rate,
+        yardstick_per_second=yard,
+        ratio=ratio,
+    )
+
+
+def test_two_threads(benchmark: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two threads over disjoint ranges, beside one thread in the same run."""
+    kernel = selected_kernel()
+    count, singles = slice_of(kernel), []
+
+    def one() -> None:
+        began = perf_counter()
+        search(HEADER, 0, 0, count, kernel)
+        singles.append(count / (perf_counter() - began))
+
+    def two(pool: ThreadPoolExecutor) -> None:
+        list(pool.map(lambda start: search(HEADER, 0, start, count, kernel), (0, count)))
+
+    with ThreadPoolExecutor(2) as pool:
+        benchmark.pedantic(two, args=(pool,), setup=one, rounds=ROUNDS)
+    rates = [2 * count / seconds for seconds in benchmark.stats.stats.data]
+    scaling = statistics.median(rate / single for rate, single in zip(rates, singles, strict=True))
+    rate = statistics.median(rates)
+    report(
+        benchmark,
+        capsys,
+        f"T1 two threads {rate / 1e6:.2f} M nonces/s = {scaling:.2f} x one ({kernel}), goal 1.90",
+        nonces_per_second=rate,
+        scaling=scaling,
+    )

@@ -1,0 +1,27 @@
+"""How the C core is built: `votenet._pow`, a cffi extension out of csrc/.
+
+What lives here: the list of sources and the compiler's options. What must not: declarations
+(csrc/pow_cdef.h) and C code. The extension is optional: where there is no C compiler or no Python.h
+the installation goes on without it, and votenet searches with hashlib instead.
+"""
+
+from pathlib import Path
+
+from cffi import FFI
+
+ROOT = Path(__file__).resolve().parent
+SOURCES = sorted(f"csrc/{path.name}" for path in (ROOT / "csrc").glob("*.c"))
+HEADERS = sorted(f"csrc/{path.name}" for path in (ROOT / "csrc").glob("*.h"))
+
+ffibuilder = FFI()
+ffibuilder.cdef((ROOT / "csrc" / "pow_cdef.h").read_text(encoding="utf-8"))
+ffibuilder.set_source(
+    "votenet._pow",
+    '#include "pow.h"',
+    sources=SOURCES,  # relative, as setuptools and source distributions want them
+    depends=HEADERS,
+    include_dirs=["csrc"],
+    # One set of flags for all files: what a kernel needs beyond them stands at its functions.
+    extra_compile_args=["-O3"],
+    optional=True,
+)

@@ -1,0 +1,31 @@
+/* The C core as Python sees it.
+ *
+ * What lives here: the declarations that cffi reads and that pow.h includes, nothing else. cffi's
+ * parser knows no preprocessor, so this file holds no directive. What must not live here: anything
+ * internal to the kernels.
+ *
+ * A kernel is named by its place in one ordered table, 0 being the fastest.
+ */
+
+/* How many kernels this build holds, whether or not this processor can run them. */
+int votenet_pow_kernel_count(void);
+
+/* The name of a kernel, or NULL when there is none of that number. */
+const char *votenet_pow_kernel_name(int kernel);
+
+/* 1: runs here and passed its self-test; 0: this processor or system lacks what it needs, or there
+ * is no such kernel; -1: it failed its self-test and must not be used. */
+int votenet_pow_kernel_state(int kernel);
+
+/* Looks for the first nonce in [start, start + count) for which SHA-256(SHA-256(header)) <= target.
+ *
+ * header: 80 bytes, any alignment; its own nonce (bytes 76 to 79) is ignored.
+ * target: 32 bytes, the little-endian 256-bit integer.
+ * count: start + count must not exceed 2^32.
+ * Returns 1 and stores the nonce, 0 if no nonce fits, -1 if the arguments or the kernel are wrong. */
+int votenet_pow_search(int kernel, const uint8_t *header, const uint8_t *target, uint32_t start,
+                       uint64_t count, uint32_t *nonce);
+
+/* The bare SHA-256 compression function of FIPS 180-4, for known-answer tests: folds `blocks` times 64
+ * bytes into state (8 words). Returns 0, or -1 if the kernel is not ready. */
+int votenet_pow_compress(int kernel, uint32_t *state, const uint8_t *data, size_t blocks);

@@ -1,0 +1,78 @@
+"""The C core, as Python functions. The only importer of `votenet._pow`; ImportError where it is not built.
+
+What lives here: turning arguments into C's and answers back. What must not: choosing a kernel, or
+anything cffi-typed that leaves this file. Calls release the GIL while C runs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from votenet._pow import ffi as _ffi
+from votenet._pow import lib as _lib
+from votenet.errors import PowError
+from votenet.pow.request import BytesLike, check_bytes, check_search
+from votenet.pow.target import HASH_SIZE
+
+ffi: Any = _ffi
+lib: Any = _lib
+
+READY: Final = "ready"
+NOT_HERE: Final = "not supported by this processor"
+FAILED: Final = "failed its self-test"
+_STATES: Final = {1: READY, 0: NOT_HERE, -1: FAILED}
+
+KERNELS: Final[tuple[str, ...]] = tuple(
+    ffi.string(lib.votenet_pow_kernel_name(i)).decode("ascii") for i in range(lib.votenet_pow_kernel_count())
+)
+"""Every kernel of this build, best first, whether or not it runs here."""
+
+
+def kernel_state(name: str) -> str:
+    """READY, NOT_HERE or FAILED; the first call for a kernel runs its self-test."""
+    return _STATES[lib.votenet_pow_kernel_state(KERNELS.index(name))]
+
+
+def search(header: BytesLike, target: int, start: int, count: int, kernel: str = KERNELS[-1]) -> int | None:
+    """The first nonce in [start, start + count) whose header meets `target`, or None.
+
+    `header` has 80 bytes; the nonce in it is ignored. `kernel` is one of KERNELS and ready. The GIL is
+    released for the whole call and it cannot be interrupted: ask for bounded counts.
+    Raises PowError as `check_search` does, and for a kernel that is not ready.
+    """
+    view = check_search(header, target, start, count)
+    nonce = ffi.new("uint32_t *")
+    found = lib.votenet_pow_search(
+        _ready(kernel),
+        ffi.from_buffer("uint8_t[]", view),
+        target.to_bytes(HASH_SIZE, "little"),
+        start,
+        count,
+        nonce,
+    )
+    if found < 0:
+        raise PowError("the C core refused this search")
+    return int(nonce[0]) if found else None
+
+
+def compress(state: tuple[int, ...], blocks: BytesLike, kernel: str = KERNELS[-1]) -> tuple[int, ...]:
+    """SHA-256's bare compression function (FIPS 180-4, 6.2.2) over whole blocks of 64 bytes.
+
+    `state` and the answer are 8 words of 32 bits. For known-answer tests. Raises PowError for a wrong
+    size or a kernel that is not ready.
+    """
+    view = check_bytes("blocks", blocks)
+    if len(state) != 8 or len(view) % 64:
+        raise PowError("compress takes 8 words and whole blocks of 64 bytes")
+    words = ffi.new("uint32_t[8]", list(state))
+    if lib.votenet_pow_compress(_ready(kernel), words, ffi.from_buffer("uint8_t[]", view), len(view) // 64):
+        raise PowError("the C core refused these blocks")
+    return tuple(words)
+
+
+def _ready(kernel: str) -> int:
+    if kernel not in KERNELS:
+        raise PowError(f"no kernel is called {kernel!r}", next_step=f"Choose one of: {', '.join(KERNELS)}")
+    if (state := kernel_state(kernel)) != READY:
+        raise PowError(f"kernel {kernel} cannot be used: {state}")
+    return KERNELS.index(kernel)

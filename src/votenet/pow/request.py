@@ -1,0 +1,60 @@
+"""What may be asked of a search: the checks that the C core and the Python reference share.
+
+What lives here: sizes and ranges. What must not: hashing. Every search passes through `check_search`
+first, so that neither implementation ever sees a request it cannot answer.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from votenet.errors import PowError
+from votenet.pow.target import TARGET_LIMIT
+
+HEADER_SIZE: Final = 80
+"""Bitcoin's block header: version, previous hash, Merkle root, time, bits, nonce."""
+NONCE_OFFSET: Final = 76
+"""The nonce is the last field: 4 bytes, little-endian."""
+NONCE_LIMIT: Final = 1 << 32
+"""Nonces are below this."""
+
+BytesLike = bytes | bytearray | memoryview
+
+
+def check_bytes(what: str, data: BytesLike) -> memoryview:
+    """`data` as a flat view of its bytes, without copying. Raises PowError if it is no buffer of bytes."""
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise PowError(f"{what} must be bytes, not {type(data).__name__}")
+    view = memoryview(data)
+    if not view.c_contiguous:
+        raise PowError(f"{what} must be one contiguous piece of memory")
+    return view.cast("B")
+
+
+def check_header(header: BytesLike) -> memoryview:
+    """The header as a view of 80 bytes. Raises PowError if it is anything else."""
+    view = check_bytes("a header", header)
+    if len(view) != HEADER_SIZE:
+        raise PowError(f"a header has {HEADER_SIZE} bytes, not {len(view)}")
+    return view
+
+
+def check_search(header: BytesLike, target: int, start: int, count: int) -> memoryview:
+    """The header of a search that can be carried out.
+
+    Raises PowError unless `header` has 80 bytes, 0 <= target < 2**256, 0 <= start < 2**32,
+    0 <= count and start + count <= 2**32.
+    """
+    view = check_header(header)
+    for name, value in (("target", target), ("start", start), ("count", count)):
+        if not isinstance(value, int):
+            raise PowError(f"{name} must be an integer, not {type(value).__name__}")
+        if value < 0:
+            raise PowError(f"{name} must not be negative")
+    if target >= TARGET_LIMIT:
+        raise PowError("target must be below 2**256")
+    if start >= NONCE_LIMIT:
+        raise PowError(f"start must be a nonce, below 2**32, not {start}")
+    if start + count > NONCE_LIMIT:
+        raise PowError(f"start + count must not exceed 2**32: {start} + {count} does")
+    return view

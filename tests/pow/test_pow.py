@@ -1,0 +1,197 @@
+"""The public names of votenet.pow, and one class of searches over every kernel and the Python reference."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import votenet.pow as room
+from votenet.errors import PowError
+from votenet.pow import (
+    available_kernels,
+    bits_to_target,
+    header_hash,
+    kernel_states,
+    measure_rate,
+    search,
+    select_kernel,
+    selected_kernel,
+)
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+HEADERS = json.loads((VECTORS / "bitcoin_headers.json").read_text(encoding="utf-8"))["headers"]
+ALL_ONES = 2**256 - 1
+
+
+@pytest.fixture(autouse=True)
+def _best_kernel_afterwards() -> Iterator[None]:
+    yield
+    select_kernel(None)
+
+
+def hash_with(header: bytes, nonce: int) -> int:
+    solved = header[:76] + nonce.to_bytes(4, "little")
+    return int.from_bytes(hashlib.sha256(hashlib.sha256(solved).digest()).digest(), "little")
+
+
+@pytest.mark.parametrize("kernel", available_kernels())
+class TestSearch:
+    @pytest.mark.parametrize("vector", HEADERS, ids=lambda v: str(v["height"]))
+    @pytest.mark.parametrize("before", [0, 1, 2, 3, 7, 8, 15, 16, 31, 500])
+    def test_bitcoin_headers(self, kernel: str, vector: dict[str, object], before: int) -> None:
+        """The miner's nonce is found wherever it lies in the range, and not when the range ends before it."""
+        header, nonce = bytes.fromhex(str(vector["header"])), int(str(vector["nonce"]))
+        target = bits_to_target(int(str(vector["bits"])))
+        start = max(nonce - before, 0)
+        assert search(header, target, start, nonce - start + 1, kernel) == nonce
+        assert search(header, target, start, nonce - start, kernel) is None
+        assert search(header, target, start, min(nonce - start + 40, 2**32 - start), kernel) == nonce
+
+    @given(
+        header=st.binary(min_size=80, max_size=80),
+        start=st.integers(0, 2**32 - 1),
+        count=st.integers(0, 60),
+        zero_bits=st.integers(0, 7),
+    )
+    def test_random_headers(self, kernel: str, header: bytes, start: int, count: int, zero_bits: int) -> None:
+        target = ALL_ONES >> zero_bits
+        count = min(count, 2**32 - start)
+        good = [n for n in range(start, start + count) if hash_with(header, n) <= target]
+        assert search(header, target, start, count, kernel) == (good[0] if good else None)
+
+    @given(header=st.binary(min_size=80, max_size=80), nonce=st.integers(0, 2**32 - 1))
+    def test_exact_target(self, kernel: str, header: bytes, nonce: int) -> None:
+        """A hash equal to the target is good, one below it is not asked for."""
+        exact = hash_with(header, nonce)
+        assert search(header, exact, nonce, 1, kernel) == nonce
+        assert search(header, exact - 1, nonce, 1, kernel) is None
+
+    @given(header=st.binary(min_size=80, max_size=80), start=st.integers(0, 2**32 - 64))
+    def test_the_best_of_a_range(self, kernel: str, header: bytes, start: int) -> None:
+        hashes = {hash_with(header, n): n for n in range(start, start + 64)}
+        best = min(hashes)
+        assert search(header, best, start, 64, kernel) == hashes[best]
+        assert search(header, best - 1, start, 64, kernel) is None
+
+    def test_resumed_search_finds_every_solution(self, kernel: str) -> None:
+        header, target, found, start = bytes(range(80)), ALL_ONES >> 4, [], 1000
+        while (nonce := search(header, target, start, 1500 - start, kernel)) is not None:
+            found.append(nonce)
+            start = nonce + 1
+        assert found == [n for n in range(1000, 1500) if hash_with(header, n) <= target]
+
+    def test_no_nonces(self, kernel: str) -> None:
+        assert search(bytes(80), ALL_ONES, 5, 0, kernel) is None
+
+    def test_target_zero(self, kernel: str) -> None:
+        assert search(bytes(80), 0, 0, 300, kernel) is None
+
+    @pytest.mark.parametrize("start", [0, 1, 12345, 2**31, 2**32 - 1])
+    def test_target_of_all_ones(self, kernel: str, start: int) -> None:
+        assert search(bytes(80), ALL_ONES, start, 1, kernel) == start
+
+    @pytest.mark.parametrize("back", [1, 2, 5, 8, 17])
+    def test_end_of_the_nonces(self, kernel: str, back: int) -> None:
+        """The last nonces are searched, and none is tried past 2**32 - 1: nonce 0 is not in the range."""
+        header, start = bytes(80), 2**32 - back
+        best = min(range(start, 2**32), key=lambda n: hash_with(header, n))
+        assert search(header, hash_with(header, best), start, back, kernel) == best
+        assert search(header, hash_with(header, best), start, kernel=kernel) == best
+        better = min(hash_with(header, best) - 1, hash_with(header, 0))
+        assert search(header, better, start, back, kernel) is None
+
+    def test_the_nonce_in_the_header_is_ignored(self, kernel: str) -> None:
+        one, two = bytes(80), bytes(76) + b"\xff" * 4
+        target = ALL_ONES >> 8
+        assert search(one, target, 0, 2000, kernel) == search(two, target, 0, 2000, kernel) is not None
+
+    def test_bytes_of_every_kind(self, kernel: str) -> None:
+        header, target = bytes(range(80)), ALL_ONES >> 6
+        expected = search(header, target, 0, 2000, kernel)
+        assert search(bytearray(header), target, 0, 2000, kernel) == expected
+        assert search(memoryview(b"odd" + header)[3:], target, 0, 2000, kernel) == expected
+
+    def test_bad_requests(self, kernel: str) -> None:
+        with pytest.raises(PowError, match="80 bytes"):
+            search(bytes(79), 1, 0, 1, kernel)
+        with pytest.raises(PowError, match="must be bytes"):
+            search("0" * 80, 1, 0, 1, kernel)  # type: ignore[arg-type]
+        with pytest.raises(PowError, match="negative"):
+            search(bytes(80), -1, 0, 1, kernel)
+        with pytest.raises(PowError, match="negative"):
+            search(bytes(80), 1, 0, -1, kernel)
+        with pytest.raises(PowError, match="2\\*\\*32"):
+            search(bytes(80), 1, 2**32 - 1, 2, kernel)
+        with pytest.raises(PowError, match="2\\*\\*32"):
+            search(bytes(80), 1, 2**32, kernel=kernel)
+
+    def test_rate(self, kernel: str) -> None:
+        """Under a clock that shows half a second more at each look, 0.5 s is one slice."""
+        ticks = iter(range(100))
+        assert measure_rate(lambda: next(ticks) / 2, 0.5, kernel) == 256
+
+    def test_selected(self, kernel: str) -> None:
+        assert select_kernel(kernel) == selected_kernel() == kernel
+        assert search(bytes(80), ALL_ONES, 3) == 3
+
+
+@pytest.mark.parametrize("vector", HEADERS, ids=lambda v: str(v["height"]))
+def test_header_hash(vector: dict[str, str]) -> None:
+    assert header_hash(bytes.fromhex(vector["header"]))[::-1].hex() == vector["hash"]
+
+
+def test_header_hash_of_another_length() -> None:
+    with pytest.raises(PowError, match="80 bytes"):
+        header_hash(bytes(81))
+
+
+def test_the_best_is_selected_and_python_is_always_there() -> None:
+    assert selected_kernel() == available_kernels()[0]
+    assert available_kernels()[-1] == "python"
+    assert [name for name, state in kernel_states().items() if state == "ready"] == list(available_kernels())
+
+
+@pytest.mark.parametrize("call", [select_kernel, lambda name: search(bytes(80), 1, 0, 1, name)])
+def test_wrong_kernel_lists_the_right_ones(call: object) -> None:
+    with pytest.raises(PowError, match="no kernel is called 'cray'") as caught:
+        call("cray")  # type: ignore[operator]
+    for name in available_kernels():
+        assert name in str(caught.value)
+        assert name in caught.value.next_step
+    assert selected_kernel() == available_kernels()[0]
+
+
+def test_kernel_that_this_processor_lacks() -> None:
+    for name in set(kernel_states()) - set(available_kernels()):
+        with pytest.raises(PowError, match=f"kernel {name} is not supported by this processor"):
+            select_kernel(name)
+
+
+def test_a_clock_that_stands_still_at_first() -> None:
+    ticks = iter([0.0, 0.0, 0.0, 0.0, 1.0])
+    assert measure_rate(lambda: next(ticks), 0.5, "python") > 0
+    assert measure_rate(lambda: 0.0, 0.0, "python") == 0.0
+
+
+def test_without_the_c_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not built: everything works on the reference."""
+    monkeypatch.setitem(sys.modules, "votenet.pow.native", None)
+    monkeypatch.delattr(room, "native", raising=False)
+    room._kernels.cache_clear()
+    room._searches.cache_clear()
+    try:
+        assert available_kernels() == ("python",)
+        assert selected_kernel() == "python"
+        assert search(bytes(80), ALL_ONES) == 0
+        with pytest.raises(PowError, match="no kernel is called 'sha-ni'; here there are: python"):
+            search(bytes(80), 1, kernel="sha-ni")
+    finally:
+        room._kernels.cache_clear()
+        room._searches.cache_clear()
