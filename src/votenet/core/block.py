@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from votenet.core.election import MAX_BLOCK_BYTES, Election
@@ -94,7 +95,7 @@ def check_body(block: Block, election: Election) -> None:
         raise Rejected("block-too-large", f"a block holds at most {limit} votes, not {len(votes)}")
     if sum(len(sealed.record) for sealed in votes) > MAX_BLOCK_BYTES:
         raise Rejected("block-too-large", f"the votes of a block have at most {MAX_BLOCK_BYTES} bytes")
-    if any(left.id >= right.id for left, right in zip(votes, votes[1:], strict=False)):
+    if any(left.id >= right.id for left, right in pairwise(votes)):
         raise Rejected("bad-order", "the votes are not in ascending order of their ids")
     if len({sealed.voter_id for sealed in votes}) != len(votes):
         raise Rejected("voter-twice", "a voter has two votes in this block")

@@ -95,7 +95,8 @@ class Chain:
 
     def locator(self) -> list[bytes]:
         """Hashes of the best branch from the tip back: ten in a row, then in doubling steps."""
-        hashes, step, height = [], 1, len(self.best) - 1
+        hashes: list[bytes] = []
+        step, height = 1, len(self.best) - 1
         while height > 0 and len(hashes) < MAX_LOCATOR - 1:
             hashes.append(self.best[height].hash)
             if len(hashes) >= 10:
@@ -247,4 +248,3 @@ class Chain:
         while entry.height:
             entry = self.entries[entry.header.previous]
             yield entry
-

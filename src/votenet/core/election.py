@@ -117,9 +117,8 @@ def _check(definition: ElectionDefinition) -> None:
         wrong = "the title or a candidate has a control character or a space at its edge"
     elif definition.max_choices > len(names):
         wrong = f"{definition.max_choices} choices are allowed but there are {len(names)} candidates"
-    elif definition.opens is not None and definition.closes is not None:
-        if definition.closes <= definition.opens:
-            wrong = "it closes before it opens"
+    elif None not in (definition.opens, definition.closes) and definition.closes <= definition.opens:  # type: ignore[operator]
+        wrong = "it closes before it opens"
     if wrong is not None:
         raise ConfigError(f"the election is not valid: {wrong}", code="bad-genesis")
 

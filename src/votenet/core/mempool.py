@@ -16,6 +16,9 @@ from votenet.errors import Rejected
 MAX_WAITING: Final = 200_000
 """Votes in one pool: the whole record of a large city twice over, about 200 MB of memory."""
 
+SHORT_ID: Final = 8
+"""Bytes of a vote id that stand for it in announcements and compact blocks."""
+
 
 class Mempool:
     """Votes in order of arrival, at most one for each voter: the first one stands."""
@@ -24,6 +27,7 @@ class Mempool:
         self._limit = limit
         self._votes: dict[bytes, SealedVote] = {}
         self._voters: dict[str, bytes] = {}
+        self._short: dict[bytes, bytes] = {}
 
     def __len__(self) -> int:
         return len(self._votes)
@@ -36,6 +40,11 @@ class Mempool:
 
     def get(self, vote_id: bytes) -> SealedVote | None:
         return self._votes.get(vote_id)
+
+    def by_short_id(self, short_id: bytes) -> SealedVote | None:
+        """The waiting vote whose id begins with these SHORT_ID bytes (the latest, if two do)."""
+        vote_id = self._short.get(short_id)
+        return None if vote_id is None else self._votes[vote_id]
 
     def of_voter(self, voter_id: str) -> SealedVote | None:
         """The waiting vote of a voter, if there is one."""
@@ -65,6 +74,7 @@ class Mempool:
         """Take a vote that `check` allows."""
         self._votes[sealed.id] = sealed
         self._voters[sealed.voter_id] = sealed.id
+        self._short[sealed.id[:SHORT_ID]] = sealed.id
 
     def remove_voters(self, voter_ids: Iterable[str]) -> list[bytes]:
         """Drop the waiting votes of voters whose vote is now in a block; returns their vote ids.
@@ -76,6 +86,8 @@ class Mempool:
             vote_id = self._voters.pop(voter_id, None)
             if vote_id is not None:
                 del self._votes[vote_id]
+                if self._short.get(vote_id[:SHORT_ID]) == vote_id:
+                    del self._short[vote_id[:SHORT_ID]]
                 removed.append(vote_id)
         return removed
 

@@ -1,0 +1,136 @@
+"""Answers to questions that change nothing: election, results, status, where a vote stands.
+
+What lives here: building those records from the state. What must not: anything that writes.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from votenet.core.encoding import canonical
+from votenet.protocol.messages import (
+    ElectionInfo,
+    GetElection,
+    GetPeers,
+    GetResults,
+    GetStatus,
+    GetVoteStatus,
+    Message,
+    NodeStatus,
+    Peers,
+    Ping,
+    Pong,
+    Results,
+    VoteStatus,
+    work_to_hex,
+)
+from votenet.protocol.state import NodeState
+
+
+class Answers:
+    """The read-only messages of one node."""
+
+    def __init__(self, state: NodeState) -> None:
+        self.state = state
+        self.known_peers = 0
+        """Addresses in the shell's book; told to whoever asks for the status."""
+        self.mining = False
+
+    def on_ping(self, link: int, message: Message, now: float) -> None:
+        assert isinstance(message, Ping)
+        self.state.send(link, Pong(id=message.id))
+
+    def on_get_peers(self, link: int, message: Message, now: float) -> None:
+        assert isinstance(message, GetPeers)
+        addresses = tuple(
+            peer.greeted.listen for peer in self.state.sync.peers.values() if peer.greeted.listen
+        )
+        self.state.send(link, Peers(addresses=addresses, id=message.id))
+
+    def on_get_election(self, link: int, message: Message, now: float) -> None:
+        assert isinstance(message, GetElection)
+        election = self.state.election
+        definition = msgspec.Raw(canonical(election.definition))
+        self.state.send(
+            link,
+            ElectionInfo(definition=definition, network_id=election.network_hex, id=message.id),
+        )
+
+    def on_get_vote_status(self, link: int, message: Message, now: float) -> None:
+        assert isinstance(message, GetVoteStatus)
+        self.state.send(link, self.vote_status(message.voter_id, message.id))
+
+    def vote_status(self, voter_id: str, request_id: int | None = None) -> VoteStatus:
+        """Where the vote of a voter stands."""
+        waiting = self.state.pool.of_voter(voter_id)
+        if waiting is not None:
+            return VoteStatus(
+                voter_id=voter_id,
+                state="accepted",
+                vote_id=waiting.id.hex(),
+                time=waiting.vote.time,
+                id=request_id,
+            )
+        if voter_id not in self.state.chain.voters:
+            return VoteStatus(voter_id=voter_id, state="unknown", id=request_id)
+        place = self.state.place_of(voter_id)
+        entry = self.state.chain.best[place.height]
+        return VoteStatus(
+            voter_id=voter_id,
+            state="in_block",
+            vote_id=place.vote_id.hex(),
+            time=place.time,
+            block=entry.hash.hex(),
+            height=place.height,
+            position=place.position,
+            block_time=entry.header.time,
+            confirmations=len(self.state.chain.best) - place.height,
+            id=request_id,
+        )
+
+    def on_get_results(self, link: int, message: Message, now: float) -> None:
+        assert isinstance(message, GetResults)
+        definition = self.state.election.definition
+        counts = self.state.chain.tally.count(self.state.election)
+        self.state.send(
+            link,
+            Results(
+                title=definition.title,
+                method=definition.method,
+                counts=tuple((line.candidate, line.votes) for line in counts),
+                votes=self.state.chain.tally.votes,
+                waiting=len(self.state.pool),
+                height=self.state.chain.tip.height,
+                tip=self.state.chain.tip.hash.hex(),
+                network_id=self.state.election.network_hex,
+                id=message.id,
+            ),
+        )
+
+    def on_get_status(self, link: int, message: Message, now: float) -> None:
+        assert isinstance(message, GetStatus)
+        self.state.send(link, self.status(now, message.id))
+
+    def status(self, now: float, request_id: int | None = None) -> NodeStatus:
+        """The node in one record."""
+        tip = self.state.chain.tip
+        return NodeStatus(
+            name=self.state.info.name,
+            version=self.state.info.version,
+            node_key=self.state.info.node_key,
+            network_id=self.state.election.network_hex,
+            listen=self.state.info.listen,
+            height=tip.height,
+            tip=tip.hash.hex(),
+            work=work_to_hex(tip.work),
+            bits=self.state.chain.next_bits(tip),
+            votes=self.state.chain.tally.votes,
+            waiting=len(self.state.pool),
+            peers=len(self.state.sync.peers),
+            known_peers=self.known_peers,
+            synced=self.state.sync.caught_up,
+            mining=self.mining,
+            kernel=self.state.info.kernel,
+            uptime=int(now - self.state.info.started),
+            id=request_id,
+        )

@@ -1,0 +1,161 @@
+"""What goes into a node's core and what comes out: events, changes to save, jobs, Ready.
+
+What lives here: plain records. What must not: decisions (`protocol/node.py`) and their carrying out
+(`network/node_service.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from votenet.core.block import Header
+from votenet.core.chain import Entry
+from votenet.core.vote import SealedVote
+from votenet.errors import VotenetError
+from votenet.protocol.connection import Greeted
+from votenet.protocol.messages import Message
+
+# -- events: what happened ----------------------------------------------------------------------
+
+
+class PeerUp(NamedTuple):
+    """A handshake finished on a link."""
+
+    link: int
+    greeted: Greeted
+    outbound: bool
+
+
+class LinkDown(NamedTuple):
+    """A link (of a peer or a client) is gone."""
+
+    link: int
+
+
+class Received(NamedTuple):
+    """A message that its sender was allowed to send."""
+
+    link: int
+    message: Message
+
+
+class Checked(NamedTuple):
+    """A job is done. `result` is what its `run` returned."""
+
+    job: int
+    result: object
+
+
+class Mined(NamedTuple):
+    """A nonce was found for a template; None when its whole range holds none."""
+
+    template: int
+    nonce: int | None
+
+
+class Tick(NamedTuple):
+    """Time has passed: look at deadlines."""
+
+
+Event = PeerUp | LinkDown | Received | Checked | Mined | Tick
+
+# -- changes: what must be on disk before anything is sent ---------------------------------------
+
+
+class SaveVotes(NamedTuple):
+    """Votes that now wait in the pool."""
+
+    votes: Sequence[SealedVote]
+
+
+class DropVotes(NamedTuple):
+    """Votes that no longer wait: they, or another vote of their voter, are in a block."""
+
+    ids: Sequence[bytes]
+
+
+class SaveBlock(NamedTuple):
+    """A block whose votes were checked, on whatever branch."""
+
+    entry: Entry
+    votes: Sequence[SealedVote]
+
+
+class SetBest(NamedTuple):
+    """The best branch: what was above `fork_height` is off, these blocks (oldest first) are on."""
+
+    fork_height: int
+    blocks: Sequence[tuple[Entry, Sequence[SealedVote]]]
+
+
+Change = SaveVotes | DropVotes | SaveBlock | SetBest
+
+# -- work for threads -----------------------------------------------------------------------------
+
+
+class CheckJob(NamedTuple):
+    """A pure computation too long for an event loop. Its result returns as `Checked`."""
+
+    id: int
+    link: int
+    run: Callable[[], object]
+
+
+class Template(NamedTuple):
+    """A block without its nonce."""
+
+    id: int
+    header: Header
+    votes: tuple[SealedVote, ...]
+
+
+# -- what the core needs to read ------------------------------------------------------------------
+
+
+class VotePlace(NamedTuple):
+    """Where a vote stands on the best branch; `time` is the vote's own, in Unix seconds."""
+
+    vote_id: bytes
+    height: int
+    position: int
+    time: int
+
+
+class BlockSource(Protocol):
+    """What is on disk already, for reading. Calls are short and may come from the event loop."""
+
+    def votes_of(self, block_hash: bytes) -> Sequence[SealedVote]:
+        """Votes of a saved block in block order. Raises StorageError if it is not there."""
+        ...
+
+    def find_vote(self, voter_id: str) -> VotePlace | None:
+        """The place of a voter's vote on the saved best branch."""
+        ...
+
+
+# -- Ready ----------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Ready:
+    """What a shell must do now, in this order: save, then send, then everything else.
+
+    `save` goes to disk in one transaction. Only then are `send` (link, message), `send_blocks`
+    (link, block hash: the stored block, read from the disk), `send_chapter` (links that asked for
+    the chain in the chapter's form) and `refuse` (link, error: one error line, then close) carried
+    out. `hints` are addresses that somebody named, unproved: (True, address) joined, (False,
+    address) left. `template` is what to mine when `mining_changed`; None stops the search.
+    """
+
+    save: list[Change] = field(default_factory=list)
+    send: list[tuple[int, Message]] = field(default_factory=list)
+    send_blocks: list[tuple[int, bytes]] = field(default_factory=list)
+    send_chapter: list[int] = field(default_factory=list)
+    refuse: list[tuple[int, VotenetError]] = field(default_factory=list)
+    check: list[CheckJob] = field(default_factory=list)
+    hints: list[tuple[bool, str]] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    mining_changed: bool = False
+    template: Template | None = None

@@ -1,0 +1,407 @@
+"""Every message of the node port: its fields, who may send it, which answer may follow.
+
+What lives here: frozen records, the two tables (`SENDERS`, `REPLIES`), encoding and decoding of
+one line. What must not: what a message makes a node do (`protocol/node.py`).
+
+A line is a JSON object with a `type`. The chapter's four messages carry `data` in base64, or null
+as Go writes an empty slice, and need no hello. Requests of clients carry an optional `id` that the
+answer repeats.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from enum import Enum
+from typing import Annotated, Final
+
+import msgspec
+
+from votenet.core.encoding import Hex32, Hex64, Unsigned
+from votenet.core.mempool import SHORT_ID
+from votenet.core.vote import Vote, VoterId
+from votenet.errors import RemoteProtocolError
+
+PROTOCOL_VERSION: Final = 1
+MAX_HEADERS: Final = 2000
+"""Headers in one answer: 320 KB of text, as many as Bitcoin sends."""
+MAX_BLOCKS_ASKED: Final = 16
+"""Blocks asked for in one message: at most 16 lines of bounded length follow."""
+MAX_VOTES_IN_LINE: Final = 1000
+"""Votes in one submission or relay: about 450 KB, checked in about 60 ms of one core."""
+MAX_IDS_IN_LINE: Final = 20_000
+"""Announced votes in one line."""
+MAX_PEERS_IN_LINE: Final = 1000
+SHORT_ID_DIGITS: Final = 2 * SHORT_ID
+"""Hexadecimal digits of a vote id that announcements and compact blocks carry."""
+
+Data = str | None
+HexHeader = Annotated[str, msgspec.Meta(min_length=160, max_length=160)]
+ShortId = Annotated[str, msgspec.Meta(min_length=SHORT_ID_DIGITS, max_length=SHORT_ID_DIGITS)]
+HexWork = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{1,64}$")]
+RequestId = Unsigned | None
+AddressText = Annotated[str, msgspec.Meta(min_length=1, max_length=262)]
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
+    pass
+
+
+# -- the chapter's messages (no hello, read-only) -----------------------------------------------
+
+
+class RequestBlockchain(_Message, frozen=True, tag="request_blockchain"):
+    data: Data = None
+
+
+class BlockchainUpdate(_Message, frozen=True, tag="blockchain_update"):
+    data: Data = None
+
+
+class NewPeerJoined(_Message, frozen=True, tag="new_peer_joined"):
+    data: Data = None
+
+
+class ShutdownPeer(_Message, frozen=True, tag="shutdown_peer"):
+    data: Data = None
+
+
+# -- handshake ----------------------------------------------------------------------------------
+
+
+class Hello(_Message, frozen=True, tag="hello"):
+    """First line in both directions. `proof` (answering side only) signs the other's challenge.
+
+    `listen` is where this node accepts connections, empty if it does not; `work` is cumulative.
+    """
+
+    challenge: Hex32
+    height: Unsigned
+    network_id: Hex32
+    node_key: Hex32
+    version: Unsigned
+    work: HexWork
+    listen: Annotated[str, msgspec.Meta(max_length=262)] = ""
+    proof: Hex64 | None = None
+
+
+class HelloProof(_Message, frozen=True, tag="hello_proof"):
+    """Third and last line of the handshake, by the side that dialled."""
+
+    proof: Hex64
+
+
+# -- between peers ------------------------------------------------------------------------------
+
+
+class Votes(_Message, frozen=True, tag="votes"):
+    """Votes in full: new ones from the node that accepted them, or an answer to `get_votes`."""
+
+    votes: Annotated[tuple[Vote, ...], msgspec.Meta(max_length=MAX_VOTES_IN_LINE)]
+
+
+class HaveVotes(_Message, frozen=True, tag="have_votes"):
+    """Announces votes by short id; whoever lacks one asks with `get_votes`."""
+
+    ids: Annotated[tuple[ShortId, ...], msgspec.Meta(max_length=MAX_IDS_IN_LINE)]
+
+
+class GetVotes(_Message, frozen=True, tag="get_votes"):
+    ids: Annotated[tuple[ShortId, ...], msgspec.Meta(max_length=MAX_VOTES_IN_LINE)]
+
+
+class CompactBlock(_Message, frozen=True, tag="compact_block"):
+    """A new block: header and the short ids of its votes in block order."""
+
+    header: HexHeader
+    ids: Annotated[tuple[ShortId, ...], msgspec.Meta(max_length=MAX_IDS_IN_LINE)]
+
+
+class GetHeaders(_Message, frozen=True, tag="get_headers"):
+    """Asks for what follows the first locator hash that the other side has on its best branch."""
+
+    locator: Annotated[tuple[Hex32, ...], msgspec.Meta(max_length=100)]
+
+
+class Headers(_Message, frozen=True, tag="headers"):
+    headers: Annotated[tuple[HexHeader, ...], msgspec.Meta(max_length=MAX_HEADERS)]
+
+
+class GetBlocks(_Message, frozen=True, tag="get_blocks"):
+    hashes: Annotated[tuple[Hex32, ...], msgspec.Meta(max_length=MAX_BLOCKS_ASKED)]
+
+
+class BlockMessage(_Message, frozen=True, tag="block"):
+    """A block in full, votes in block order."""
+
+    header: HexHeader
+    votes: tuple[Vote, ...]
+
+
+class NoBlock(_Message, frozen=True, tag="no_block"):
+    """The answer to `get_blocks` for a hash that is not here."""
+
+    hash: Hex32
+
+
+class Peers(_Message, frozen=True, tag="peers"):
+    """Addresses that this node is connected to (peer exchange)."""
+
+    addresses: Annotated[tuple[AddressText, ...], msgspec.Meta(max_length=MAX_PEERS_IN_LINE)]
+    id: RequestId = None
+
+
+# -- anybody ------------------------------------------------------------------------------------
+
+
+class Ping(_Message, frozen=True, tag="ping"):
+    id: RequestId = None
+
+
+class Pong(_Message, frozen=True, tag="pong"):
+    id: RequestId = None
+
+
+class GetPeers(_Message, frozen=True, tag="get_peers"):
+    id: RequestId = None
+
+
+# -- clients ------------------------------------------------------------------------------------
+
+
+class GetElection(_Message, frozen=True, tag="get_election"):
+    id: RequestId = None
+
+
+class ElectionInfo(_Message, frozen=True, tag="election"):
+    definition: msgspec.Raw
+    network_id: Hex32
+    id: RequestId = None
+
+
+class SubmitVotes(_Message, frozen=True, tag="submit_votes"):
+    votes: Annotated[tuple[Vote, ...], msgspec.Meta(min_length=1, max_length=MAX_VOTES_IN_LINE)]
+    id: RequestId = None
+
+
+class VoteOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one submitted vote. `error` is None when it was accepted and is on disk."""
+
+    vote_id: Hex32
+    error: dict[str, object] | None = None
+
+
+class VotesTaken(_Message, frozen=True, tag="votes_taken"):
+    """Answers `submit_votes`, one outcome per vote in the order of the request."""
+
+    outcomes: tuple[VoteOutcome, ...]
+    id: RequestId = None
+
+
+class GetVoteStatus(_Message, frozen=True, tag="get_vote_status"):
+    voter_id: VoterId
+    id: RequestId = None
+
+
+class VoteStatus(_Message, frozen=True, tag="vote_status"):
+    """`state`: unknown, accepted (waiting, on disk) or in_block (then the block's fields are set)."""
+
+    voter_id: str
+    state: str
+    vote_id: str | None = None
+    time: int | None = None
+    block: str | None = None
+    height: int | None = None
+    position: int | None = None
+    block_time: int | None = None
+    confirmations: int = 0
+    id: RequestId = None
+
+
+class GetResults(_Message, frozen=True, tag="get_results"):
+    id: RequestId = None
+
+
+class Results(_Message, frozen=True, tag="results"):
+    """The count of the best branch. `counts` is ordered, most votes first."""
+
+    title: str
+    method: str
+    counts: tuple[tuple[str, int], ...]
+    votes: int
+    waiting: int
+    height: int
+    tip: Hex32
+    network_id: Hex32
+    id: RequestId = None
+
+
+class GetStatus(_Message, frozen=True, tag="get_status"):
+    id: RequestId = None
+
+
+class NodeStatus(_Message, frozen=True, tag="node_status"):
+    name: str
+    version: str
+    node_key: Hex32
+    network_id: Hex32
+    listen: str
+    height: int
+    tip: Hex32
+    work: str
+    bits: int
+    votes: int
+    waiting: int
+    peers: int
+    known_peers: int
+    synced: bool
+    mining: bool
+    kernel: str
+    uptime: int
+    id: RequestId = None
+
+
+Message = (
+    RequestBlockchain
+    | BlockchainUpdate
+    | NewPeerJoined
+    | ShutdownPeer
+    | Hello
+    | HelloProof
+    | Votes
+    | HaveVotes
+    | GetVotes
+    | CompactBlock
+    | GetHeaders
+    | Headers
+    | GetBlocks
+    | BlockMessage
+    | NoBlock
+    | Peers
+    | Ping
+    | Pong
+    | GetPeers
+    | GetElection
+    | ElectionInfo
+    | SubmitVotes
+    | VotesTaken
+    | GetVoteStatus
+    | VoteStatus
+    | GetResults
+    | Results
+    | GetStatus
+    | NodeStatus
+)
+
+
+class Role(Enum):
+    """What the other side of a link has shown itself to be."""
+
+    STRANGER = "stranger"
+    """No hello: the chapter's programs and votenet's clients."""
+    GREETING = "greeting"
+    """Between hello and its proof."""
+    PEER = "peer"
+    """The handshake is done."""
+
+
+_ANYBODY: Final = frozenset({Role.STRANGER, Role.PEER})
+_STRANGER: Final = frozenset({Role.STRANGER})
+_PEER: Final = frozenset({Role.PEER})
+
+SENDERS: Final[dict[type[_Message], frozenset[Role]]] = {
+    # Which roles may send a message to a node. Answers that only clients read have none.
+    RequestBlockchain: _ANYBODY,
+    BlockchainUpdate: _STRANGER,
+    NewPeerJoined: _STRANGER,
+    ShutdownPeer: _STRANGER,
+    Hello: frozenset({Role.STRANGER, Role.GREETING}),
+    HelloProof: frozenset({Role.GREETING}),
+    Votes: _PEER,
+    HaveVotes: _PEER,
+    GetVotes: _PEER,
+    CompactBlock: _PEER,
+    GetHeaders: _PEER,
+    Headers: _PEER,
+    GetBlocks: _PEER,
+    BlockMessage: _PEER,
+    NoBlock: _PEER,
+    Peers: _PEER,
+    Ping: _ANYBODY,
+    Pong: _PEER,
+    GetPeers: _ANYBODY,
+    GetElection: _ANYBODY,
+    ElectionInfo: frozenset(),
+    SubmitVotes: _ANYBODY,
+    VotesTaken: frozenset(),
+    GetVoteStatus: _ANYBODY,
+    VoteStatus: frozenset(),
+    GetResults: _ANYBODY,
+    Results: frozenset(),
+    GetStatus: _ANYBODY,
+    NodeStatus: frozenset(),
+}
+
+REPLIES: Final[dict[type[_Message], tuple[type[_Message], ...]]] = {
+    # Which answers a request may get, beside an error line.
+    RequestBlockchain: (BlockchainUpdate,),
+    Hello: (Hello, HelloProof),
+    GetVotes: (Votes,),
+    GetHeaders: (Headers,),
+    GetBlocks: (BlockMessage, NoBlock),
+    GetPeers: (Peers,),
+    Ping: (Pong,),
+    GetElection: (ElectionInfo,),
+    SubmitVotes: (VotesTaken,),
+    GetVoteStatus: (VoteStatus,),
+    GetResults: (Results,),
+    GetStatus: (NodeStatus,),
+}
+
+_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
+_encoder = msgspec.json.Encoder()
+
+
+def encode_message(message: _Message) -> bytes:
+    """One line, without its newline."""
+    return _encoder.encode(message)
+
+
+def decode_message(line: bytes) -> Message:
+    """One line to a message.
+
+    Raises:
+        RemoteProtocolError: bad-json, unknown-type or bad-message, with the field that is wrong.
+    """
+    try:
+        return _decoder.decode(line)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        if text.startswith("Invalid value") and text.endswith("`$.type`"):
+            raise RemoteProtocolError("unknown-type", "this message type is not known") from None
+        raise RemoteProtocolError("bad-message", f"the message is not valid: {text[:200]}") from None
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise RemoteProtocolError("bad-json", f"the line is not JSON: {str(error)[:200]}") from None
+    except RecursionError:
+        raise RemoteProtocolError("bad-json", "the line is nested too deeply") from None
+
+
+def decode_data(data: Data) -> bytes:
+    """The bytes in a `data` field of the chapter; empty for null, as Go reads it.
+
+    Raises:
+        RemoteProtocolError: bad-message, when it is not base64.
+    """
+    try:
+        return base64.b64decode(data or "", validate=True)
+    except (binascii.Error, ValueError):
+        raise RemoteProtocolError("bad-message", "the data field is not base64") from None
+
+
+def encode_data(payload: bytes) -> str:
+    """Base64 with padding, as Go's encoder writes a byte slice."""
+    return base64.b64encode(payload).decode("ascii")
+
+
+def work_to_hex(work: int) -> str:
+    return format(work, "x")

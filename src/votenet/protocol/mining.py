@@ -1,0 +1,82 @@
+"""When to mine and what: the template of the next block.
+
+What lives here: templates. What must not: the search for the nonce (`network/miner.py`).
+
+Mining happens only while votes wait. The miner's nonce comes back as an event and its block is
+checked like any stranger's.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from votenet.core.block import BLOCK_VERSION, Header, order_votes, votes_root
+from votenet.core.election import MAX_BLOCK_BYTES
+from votenet.errors import Rejected
+from votenet.protocol.block_relay import OURSELVES, BlockRelay
+from votenet.protocol.events import Mined, Template
+from votenet.protocol.state import NodeState
+
+TEMPLATE_SECONDS: Final = 0.25
+"""While a nonce is searched, votes that arrive join the block at this interval; a search has no
+memory, so a fresh template loses nothing but the time to build it."""
+
+
+class Mining:
+    """The template of one node."""
+
+    def __init__(self, state: NodeState, blocks: BlockRelay) -> None:
+        self.state, self._blocks = state, blocks
+        self._template: Template | None = None
+        self._template_time = 0.0
+
+    @property
+    def active(self) -> bool:
+        return self._template is not None
+
+    def refresh(self, now: float) -> None:
+        """Start, renew or stop the search, as tip and pool ask for it."""
+        state, current = self.state, self._template
+        if not len(state.pool) or not state.info.mining or not state.sync.caught_up:
+            if current is not None:
+                self._stop()
+            return
+        if current is not None and current.header.previous == state.chain.tip.hash:
+            grown = len(current.votes) < min(len(state.pool), self._limit)
+            if not grown or now - self._template_time < TEMPLATE_SECONDS:
+                return
+        self._build(now, not_before=0)
+
+    def on_mined(self, event: Mined, now: float) -> None:
+        """A nonce, or the news that none of 2**32 fits."""
+        template = self._template
+        if template is None or template.id != event.template:
+            return  # a block came in meanwhile
+        if event.nonce is None:  # another second is another range of hashes
+            self._build(now, not_before=template.header.time + 1)
+            return
+        header = template.header._replace(nonce=event.nonce)
+        self._stop()
+        try:
+            entry = self.state.chain.add_header(header, int(now))
+        except Rejected as error:  # our own clock or kernel is wrong: say so, build another
+            self.state.ready.log.append(f"our own block was refused: {error.message}")
+            return
+        if self._blocks.count_in(OURSELVES, entry, template.votes):
+            self._blocks.announce_mined(header, template.votes)
+
+    @property
+    def _limit(self) -> int:
+        return self.state.election.definition.chain.max_block_votes
+
+    def _build(self, now: float, not_before: int) -> None:
+        state, tip = self.state, self.state.chain.tip
+        votes = order_votes(state.pool.first(self._limit, MAX_BLOCK_BYTES))
+        time = max(int(now), state.chain.median_time(tip), not_before)
+        header = Header(BLOCK_VERSION, tip.hash, votes_root(votes), time, state.chain.next_bits(tip), 0)
+        self._template, self._template_time = Template(state.next_id(), header, votes), now
+        state.ready.mining_changed, state.ready.template = True, self._template
+
+    def _stop(self) -> None:
+        self._template = None
+        self.state.ready.mining_changed, self.state.ready.template = True, None

@@ -1,0 +1,180 @@
+"""The node as a pure machine: events in, Ready out. Time is an argument.
+
+What lives here: NodeCore, the two doors of the machine and the table from message to handler.
+What must not: I/O of any kind; threads and sockets belong to `network/node_service.py`, which
+carries Ready out in its order: save, then send, then mine.
+
+`step` takes one event and changes the state in memory; `ready` hands out everything that the steps
+since the last call ask for, so that a shell can put many events into one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from votenet.core.chain import Chain
+from votenet.core.mempool import Mempool
+from votenet.errors import Rejected, RemoteProtocolError
+from votenet.protocol.answers import Answers
+from votenet.protocol.block_relay import BlockRelay
+from votenet.protocol.events import BlockSource, Checked, Event, LinkDown, Mined, PeerUp, Ready, Received
+from votenet.protocol.messages import (
+    BlockchainUpdate,
+    BlockMessage,
+    CompactBlock,
+    GetBlocks,
+    GetElection,
+    GetHeaders,
+    GetPeers,
+    GetResults,
+    GetStatus,
+    GetVotes,
+    GetVoteStatus,
+    HaveVotes,
+    Headers,
+    Message,
+    NewPeerJoined,
+    NoBlock,
+    NodeStatus,
+    Peers,
+    Ping,
+    Pong,
+    RequestBlockchain,
+    ShutdownPeer,
+    SubmitVotes,
+    Votes,
+    VoteStatus,
+    decode_data,
+)
+from votenet.protocol.mining import Mining
+from votenet.protocol.state import NodeInfo, NodeState
+from votenet.protocol.sync import Peer
+from votenet.protocol.vote_relay import VoteRelay
+
+Handler = Callable[[int, Message, float], None]
+
+
+class NodeCore:
+    """Chain, pool, peers and miner of one node. `now` is Unix time in seconds, with fractions."""
+
+    def __init__(self, chain: Chain, pool: Mempool, source: BlockSource, info: NodeInfo) -> None:
+        self.state = NodeState(chain, pool, source, info)
+        self.votes = VoteRelay(self.state)
+        self.blocks = BlockRelay(self.state)
+        self.mining = Mining(self.state, self.blocks)
+        self.answers = Answers(self.state)
+        self.handlers: dict[type, Handler] = {
+            RequestBlockchain: self._on_request_blockchain,
+            BlockchainUpdate: self._on_blockchain_update,
+            NewPeerJoined: self._on_hint,
+            ShutdownPeer: self._on_hint,
+            Votes: self.votes.on_votes,
+            HaveVotes: self.votes.on_have_votes,
+            GetVotes: self.votes.on_get_votes,
+            CompactBlock: self.blocks.on_compact_block,
+            GetHeaders: self.blocks.on_get_headers,
+            Headers: self.blocks.on_headers,
+            GetBlocks: self.blocks.on_get_blocks,
+            BlockMessage: self.blocks.on_block,
+            NoBlock: self.blocks.on_no_block,
+            Peers: self._on_peers,
+            Ping: self.answers.on_ping,
+            Pong: self._on_pong,
+            GetPeers: self.answers.on_get_peers,
+            GetElection: self.answers.on_get_election,
+            SubmitVotes: self.votes.on_submit_votes,
+            GetVoteStatus: self.answers.on_get_vote_status,
+            GetResults: self.answers.on_get_results,
+            GetStatus: self.answers.on_get_status,
+        }
+
+    # -- the two doors -------------------------------------------------------------------------
+
+    def step(self, event: Event, now: float) -> None:
+        """Take one event. Never raises for anything that a stranger sent."""
+        if isinstance(event, Received):
+            try:
+                self.handlers[type(event.message)](event.link, event.message, now)
+            except (Rejected, RemoteProtocolError) as error:
+                self.state.refuse(event.link, error)
+        elif isinstance(event, Checked):
+            self.state.finish_job(event.job, event.result, now)
+        elif isinstance(event, PeerUp):
+            self._on_peer_up(event, now)
+        elif isinstance(event, LinkDown):
+            self.state.sync.drop_peer(event.link, now)
+        elif isinstance(event, Mined):
+            self.mining.on_mined(event, now)
+        else:
+            self.state.sync.overdue(now)
+            self.votes.forget_overdue(now)
+
+    def ready(self, now: float) -> Ready:
+        """What to do for all steps since the last call; the shell carries out all of it."""
+        self.votes.flush()
+        self.mining.refresh(now)
+        self.answers.mining = self.mining.active
+        ready, self.state.ready = self.state.ready, Ready()
+        ready.send += self.state.sync.requests
+        self.state.sync.requests = []
+        return ready
+
+    def saved(self) -> None:
+        """Everything in the last Ready's `save` is on the disk and can be read from there."""
+        self.state.unsaved.clear()
+
+    @property
+    def caught_up(self) -> bool:
+        """No peer is known to have more work than we have."""
+        return self.state.sync.caught_up
+
+    def status(self, now: float) -> NodeStatus:
+        """The node in one record, as `get_status` answers."""
+        return self.answers.status(now)
+
+    def vote_status(self, voter_id: str) -> VoteStatus:
+        """Where the vote of a voter stands, as `get_vote_status` answers."""
+        return self.answers.vote_status(voter_id)
+
+    # -- peers ---------------------------------------------------------------------------------
+
+    def _on_peer_up(self, event: PeerUp, now: float) -> None:
+        for other in list(self.state.sync.peers.values()):
+            if other.greeted.node_key == event.greeted.node_key:
+                worse = self._worse_of(other, event)
+                self.state.ready.refuse.append(
+                    (worse, RemoteProtocolError("duplicate-connection", "two links join the same nodes"))
+                )
+                if worse == event.link:
+                    return
+                self.state.sync.drop_peer(other.link, now)
+        self.state.sync.add_peer(Peer(event.link, event.greeted, event.outbound), now)
+        self.votes.greet(event.link)
+
+    def _worse_of(self, old: Peer, new: PeerUp) -> int:
+        """Both ends must keep the same link: the one that the smaller key dialled; else the older."""
+        if old.outbound == new.outbound:
+            return new.link
+        ours_is_smaller = self.state.info.node_key < old.greeted.node_key
+        return old.link if old.outbound != ours_is_smaller else new.link
+
+    def _on_hint(self, link: int, message: Message, now: float) -> None:
+        assert isinstance(message, NewPeerJoined | ShutdownPeer)
+        try:
+            address = decode_data(message.data).decode("utf-8")
+        except UnicodeDecodeError:
+            raise RemoteProtocolError("bad-message", "the data field is not an address") from None
+        self.state.ready.hints.append((isinstance(message, NewPeerJoined), address))
+
+    def _on_peers(self, link: int, message: Message, now: float) -> None:
+        assert isinstance(message, Peers)
+        self.state.ready.hints += [(True, address) for address in message.addresses]
+
+    def _on_blockchain_update(self, link: int, message: Message, now: float) -> None:
+        raise RemoteProtocolError("read-only", "a chain in the chapter's form carries no signatures")
+
+    def _on_request_blockchain(self, link: int, message: Message, now: float) -> None:
+        self.state.ready.send_chapter.append(link)
+
+    def _on_pong(self, link: int, message: Message, now: float) -> None:
+        """An answer to a ping has done its work by arriving: the link is not idle."""

@@ -1,0 +1,106 @@
+"""What the parts of a node's core share: chain, pool, peers, and the Ready being collected.
+
+What lives here: NodeState and the few acts that every part needs (send, save, start a job, read a
+block). What must not: decisions about messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from votenet.core.chain import Chain
+from votenet.core.mempool import SHORT_ID, Mempool
+from votenet.core.vote import SealedVote
+from votenet.errors import Rejected, RemoteProtocolError
+from votenet.protocol.events import BlockSource, CheckJob, Ready, SaveVotes, VotePlace
+from votenet.protocol.messages import Message
+from votenet.protocol.sync import Sync
+
+
+@dataclass(frozen=True, slots=True)
+class NodeInfo:
+    """What the core is told of the program around it. `started` in Unix seconds."""
+
+    name: str
+    version: str
+    node_key: str
+    listen: str
+    kernel: str
+    mining: bool
+    started: float
+
+
+class NodeState:
+    """Shared state of one node. `now` is always Unix time in seconds, with fractions."""
+
+    def __init__(self, chain: Chain, pool: Mempool, source: BlockSource, info: NodeInfo) -> None:
+        self.chain, self.pool, self.source, self.info = chain, pool, source, info
+        self.election = chain.election
+        self.sync = Sync(chain)
+        self.ready = Ready()
+        self.unsaved: dict[bytes, Sequence[SealedVote]] = {}
+        """Votes of blocks that are not on the disk yet."""
+        self._jobs: dict[int, Callable[[object, float], None]] = {}
+        self._last_id = 0
+
+    def next_id(self) -> int:
+        self._last_id += 1
+        return self._last_id
+
+    def send(self, link: int, message: Message) -> None:
+        self.ready.send.append((link, message))
+
+    def refuse(self, link: int, error: Rejected | RemoteProtocolError) -> None:
+        """Blame the other side of a link: one error line, then close."""
+        if isinstance(error, Rejected):
+            error = RemoteProtocolError(error.code, error.message)
+        self.ready.refuse.append((link, error))
+
+    def save_votes(self, votes: list[SealedVote]) -> None:
+        """Votes that wait now; one change for all of a batch of events."""
+        last = self.ready.save[-1] if self.ready.save else None
+        if isinstance(last, SaveVotes) and isinstance(last.votes, list):
+            last.votes.extend(votes)
+        else:
+            self.ready.save.append(SaveVotes(votes))
+
+    def start_job(self, link: int, run: Callable[[], object], done: Callable[[object, float], None]) -> None:
+        """Have `run` computed outside; `done(result, now)` is called with the event that returns."""
+        job = self.next_id()
+        self._jobs[job] = done
+        self.ready.check.append(CheckJob(job, link, run))
+
+    def finish_job(self, job: int, result: object, now: float) -> None:
+        done = self._jobs.pop(job, None)
+        if done is not None:
+            done(result, now)
+
+    def votes_of(self, block_hash: bytes) -> Sequence[SealedVote]:
+        """Votes of an available block, from memory or from the disk."""
+        votes = self.unsaved.get(block_hash)
+        return self.source.votes_of(block_hash) if votes is None else votes
+
+    def place_of(self, voter_id: str) -> VotePlace:
+        """Where the vote of a voter stands who has one on the best branch."""
+        height = self.chain.voters[voter_id]
+        unsaved = self.unsaved.get(self.chain.best[height].hash)
+        if unsaved is None:
+            place = self.source.find_vote(voter_id)
+            assert place is not None, "the saved branch has every voter of the chain"
+            return place
+        position = next(i for i, sealed in enumerate(unsaved) if sealed.voter_id == voter_id)
+        return VotePlace(unsaved[position].id, height, position, unsaved[position].vote.time)
+
+
+def short_id(sealed: SealedVote) -> str:
+    """How announcements and compact blocks name a vote."""
+    return sealed.id[:SHORT_ID].hex()
+
+
+def short_bytes(text: str) -> bytes:
+    """A short id from the wire. Raises RemoteProtocolError bad-message."""
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise RemoteProtocolError("bad-message", "a short id is written in hexadecimal") from None

@@ -1,0 +1,207 @@
+"""Getting blocks from peers: headers first, then the votes of the branch with the most work.
+
+What lives here: what each peer is known to have, what is asked of whom, and bodies that wait for
+the block before them. What must not: votes outside blocks, mining, the order of save and send.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from votenet.core.block import Header, header_from_hex
+from votenet.core.chain import Chain, Entry
+from votenet.core.vote import SealedVote
+from votenet.errors import Rejected
+from votenet.protocol.connection import Greeted
+from votenet.protocol.messages import MAX_BLOCKS_ASKED, MAX_HEADERS, GetBlocks, GetHeaders, Headers
+
+ANSWER_SECONDS: Final = 20.0
+"""A peer that has not sent asked headers or blocks by then is passed over for another."""
+MAX_WAITING_BODIES: Final = 4 * MAX_BLOCKS_ASKED
+"""Blocks asked for or waiting for their parent at one time: bounds memory to a few hundred MB."""
+
+
+@dataclass(slots=True)
+class Peer:
+    """What is known of one peer. `best` is the best header of its that we have checked."""
+
+    link: int
+    greeted: Greeted
+    outbound: bool
+    best: Entry | None = None
+    headers_due: float | None = None
+    """When the answer to our last `get_headers` is overdue; None when none is owed."""
+
+
+class Sync:
+    """Decides which headers and blocks to ask for. Sends nothing: callers collect `requests`."""
+
+    def __init__(self, chain: Chain) -> None:
+        self.chain = chain
+        self.peers: dict[int, Peer] = {}
+        self.requests: list[tuple[int, GetHeaders | GetBlocks]] = []
+        self._asked: dict[bytes, tuple[int, float]] = {}
+        self._checking: set[bytes] = set()
+        self._waiting: dict[bytes, Sequence[SealedVote]] = {}
+
+    # -- peers ---------------------------------------------------------------------------------
+
+    def add_peer(self, peer: Peer, now: float) -> None:
+        """A new peer: ask it for headers if it claims more work than we have."""
+        self.peers[peer.link] = peer
+        if peer.greeted.work > self.chain.tip.work:
+            self._ask_headers(peer, now)
+
+    def drop_peer(self, link: int, now: float) -> None:
+        self.peers.pop(link, None)
+        for block_hash in [h for h, (asked, _) in self._asked.items() if asked == link]:
+            del self._asked[block_hash]
+        self.ask_bodies(now)
+
+    @property
+    def caught_up(self) -> bool:
+        """No peer owes us headers, and no checked header has more work than our tip."""
+        return self._target() is None and all(peer.headers_due is None for peer in self.peers.values())
+
+    # -- headers -------------------------------------------------------------------------------
+
+    def take_headers(self, link: int, message: Headers, now: float) -> None:
+        """Headers, asked for or announced.
+
+        Raises:
+            Rejected: one of them breaks a rule (or does not attach, in an asked answer).
+        """
+        peer = self.peers[link]
+        answered, peer.headers_due = peer.headers_due is not None, None
+        for index, text in enumerate(message.headers):
+            try:
+                peer.best = self._better(peer.best, self.chain.add_header(header_from_hex(text), int(now)))
+            except Rejected as error:
+                if error.code == "unknown-parent" and index == 0 and not answered:
+                    self._ask_headers(peer, now)
+                    return
+                raise
+        if len(message.headers) == MAX_HEADERS:
+            self._ask_headers(peer, now)
+        self.ask_bodies(now)
+
+    def take_new_header(self, link: int, header: Header, now: float) -> Entry | None:
+        """A header pushed with a new block; None when its parent is not known (headers are asked).
+
+        Raises:
+            Rejected: it breaks a rule.
+        """
+        peer = self.peers[link]
+        try:
+            entry = self.chain.add_header(header, int(now))
+        except Rejected as error:
+            if error.code != "unknown-parent":
+                raise
+            self._ask_headers(peer, now)
+            return None
+        peer.best = self._better(peer.best, entry)
+        return entry
+
+    def _better(self, known: Entry | None, found: Entry) -> Entry:
+        return found if known is None or found.work >= known.work else known
+
+    def _ask_headers(self, peer: Peer, now: float) -> None:
+        if peer.headers_due is not None:
+            return
+        locator = self.chain.locator()
+        if peer.best is not None and self.chain.on_best(peer.best.hash) is None:
+            locator.insert(0, peer.best.hash)
+        peer.headers_due = now + ANSWER_SECONDS
+        self.requests.append((peer.link, GetHeaders(locator=tuple(h.hex() for h in locator))))
+
+    # -- bodies --------------------------------------------------------------------------------
+
+    def wanted(self, entry: Entry) -> bool:
+        """Whether the votes of this block are neither here nor being checked."""
+        here = entry.hash in self._checking or entry.hash in self._waiting
+        return not (entry.available or entry.invalid or here)
+
+    def ask_for(self, link: int, entry: Entry, now: float) -> None:
+        """Ask one peer for one block, unless it is on its way."""
+        if self.wanted(entry) and entry.hash not in self._asked:
+            self._asked[entry.hash] = (link, now + ANSWER_SECONDS)
+            self.requests.append((link, GetBlocks(hashes=(entry.hash.hex(),))))
+
+    def ask_bodies(self, now: float) -> None:
+        """Ask for the next blocks of the best known branch, spread over the peers that have it."""
+        target = self._target()
+        if target is None:
+            return
+        room = MAX_WAITING_BODIES - len(self._asked) - len(self._waiting) - len(self._checking)
+        missing = [
+            entry
+            for entry in self.chain.missing_bodies(target, MAX_WAITING_BODIES)
+            if self.wanted(entry) and entry.hash not in self._asked
+        ][: max(room, 0)]
+        holders = [p for p in self.peers.values() if p.best is not None and p.best.work >= target.work]
+        batches: dict[int, list[str]] = {}
+        for index, entry in enumerate(missing):
+            if not holders:
+                break
+            holder = holders[index // MAX_BLOCKS_ASKED % len(holders)]
+            self._asked[entry.hash] = (holder.link, now + ANSWER_SECONDS)
+            batches.setdefault(holder.link, []).append(entry.hash.hex())
+        for link, hashes in batches.items():
+            for start in range(0, len(hashes), MAX_BLOCKS_ASKED):
+                batch = tuple(hashes[start : start + MAX_BLOCKS_ASKED])
+                self.requests.append((link, GetBlocks(hashes=batch)))
+
+    def begin_check(self, entry: Entry) -> bool:
+        """A body has come: claim it for checking. False when it is not needed any more."""
+        self._asked.pop(entry.hash, None)
+        if not self.wanted(entry):
+            return False
+        self._checking.add(entry.hash)
+        return True
+
+    def end_check(self, entry: Entry) -> None:
+        self._checking.discard(entry.hash)
+
+    def refused(self, block_hash: bytes, link: int) -> None:
+        """A peer does not have (or sent wrongly) a block it announced: do not wait for it."""
+        if self._asked.get(block_hash, (None, 0.0))[0] == link:
+            del self._asked[block_hash]
+        peer = self.peers.get(link)
+        if peer is not None and peer.best is not None and peer.best.hash == block_hash:
+            peer.best = None
+
+    def put_body(self, entry: Entry, votes: Sequence[SealedVote]) -> list[tuple[Entry, Sequence[SealedVote]]]:
+        """A checked body: returns the blocks that can now be counted in, parents first."""
+        self._waiting[entry.hash] = votes
+        ready: list[tuple[Entry, Sequence[SealedVote]]] = []
+        if not self.chain.parent(entry).available:
+            return ready
+        queue = [entry]
+        while queue:
+            found = queue.pop(0)
+            ready.append((found, self._waiting.pop(found.hash)))
+            queue += [self.chain.entries[child] for child in found.children if child in self._waiting]
+        return ready
+
+    def overdue(self, now: float) -> None:
+        """Give up on answers that are late, and ask somebody else."""
+        for block_hash in [h for h, (_, due) in self._asked.items() if due <= now]:
+            link, _ = self._asked.pop(block_hash)
+            self.refused(block_hash, link)
+        for peer in self.peers.values():
+            if peer.headers_due is not None and peer.headers_due <= now:
+                peer.headers_due = None
+        self.ask_bodies(now)
+
+    def _target(self) -> Entry | None:
+        """The checked header with the most work, if it has more than our tip."""
+        best = None
+        for peer in self.peers.values():
+            entry = peer.best
+            if entry is None or entry.invalid or entry.work <= self.chain.tip.work:
+                continue
+            if best is None or entry.work > best.work:
+                best = entry
+        return best
