@@ -1,0 +1,128 @@
+"""How a network looks to a person: the table of `ps`, what is wrong, what to do next.
+
+What lives here: text and tables out of status dicts. What must not: sockets, processes, options.
+rich is imported only where a table is drawn: `votenet ps --json` does without.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, TextIO
+
+_COLOURS: Final = {
+    "ready": "green",
+    "starting": "cyan",
+    "stopping": "cyan",
+    "unready": "yellow",
+    "backoff": "yellow",
+    "paused": "yellow",
+    "failed": "red",
+    "removed": "red",
+    "stopped": "dim",
+}
+_PREFIX_COLOURS: Final = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Only for a terminal that can and a person who did not say no."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def print_table(status: Mapping[str, Any]) -> None:
+    """The programs of a network as a table on stdout."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("NAME", "STATE", "ADDRESS"):
+        table.add_column(title, no_wrap=True)
+    for title in ("PID", "UP", "HEIGHT", "PEERS", "WAITING", "RESTARTS"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("LAST CAUSE", overflow="fold")
+    for program in status["programs"]:
+        state = program["state"]
+        table.add_row(
+            program["name"],
+            Text(state, style=_COLOURS.get(state, "")),
+            program["address"],
+            *(_cell(program[key]) for key in ("pid",)),
+            duration(program["uptime"]),
+            *(_cell(program[key]) for key in ("height", "peers", "waiting", "restarts")),
+            _cause(program),
+        )
+    width = None if sys.stdout.isatty() else 200
+    plain = not wants_colour(sys.stdout)
+    Console(width=width, no_color=plain, highlight=False, force_terminal=False if plain else None).print(
+        table
+    )
+
+
+def troubles(status: Mapping[str, Any]) -> Iterator[str]:
+    """Lines about every program that is not ready: state, cause, last log lines."""
+    for program in status["programs"]:
+        if program["state"] == "ready":
+            continue
+        cause = program["cause"] or program["says"]
+        yield f"{program['name']} is {program['state']}" + (f": {cause}" if cause else "")
+        if program["problem"]:
+            yield f"  {program['problem']}"
+        yield from (f"  | {line}" for line in program["last_lines"] or last_lines(program["log"]))
+        if program["log"]:
+            yield f"  whole log: {program['log']}"
+
+
+def last_lines(log: str | None, count: int = 5) -> list[str]:
+    """The end of a log file."""
+    if log is None:
+        return []
+    from pathlib import Path
+
+    from votenet.processes.logs import tail
+
+    return tail(Path(log), count)
+
+
+def how_to_vote(status: Mapping[str, Any]) -> Iterator[str]:
+    """What a person may want to do with a network that is ready."""
+    flag = "" if status["instance"] == "default" else f" -i {status['instance']}"
+    yield f"Vote:    votenet vote{flag} voter123 Alice"
+    yield f"Count:   votenet results{flag}"
+    yield f"Look:    votenet ps{flag}, votenet logs{flag} -f"
+    yield f"Stop:    votenet down{flag}" if status["supervisor"]["detached"] else "Stop:    Ctrl-C"
+
+
+def duration(seconds: float | None) -> str:
+    """`4s`, `3m10s`, `2h05m`, `3d4h`."""
+    if seconds is None:
+        return "-"
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    return f"{whole // 86400}d{whole % 86400 // 3600}h"
+
+
+def log_prefix(name: str, names: Iterable[str], colour: bool) -> str:
+    """`node-1 | `, padded to the longest name, each program in its own colour."""
+    ordered = list(names)
+    text = f"{name:<{max(map(len, ordered), default=0)}} | "
+    if not colour:
+        return text
+    return f"\x1b[{_PREFIX_COLOURS[ordered.index(name) % len(_PREFIX_COLOURS)]}m{text}\x1b[0m"
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+def _cause(program: Mapping[str, Any]) -> str:
+    parts = [program["cause"] or "", program["problem"] or ""]
+    if program["next_try_in"] is not None:
+        parts.append(f"next try in {duration(program['next_try_in'])}")
+    return "; ".join(filter(None, parts)) or "-"

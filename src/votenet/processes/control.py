@@ -1,0 +1,175 @@
+"""Talking to a running supervisor: the client's end of its unix socket, and what both ends speak.
+
+What lives here: `ask`, `converse`, the frame of requests and answers. What must not: asyncio, or any
+other heavy import: `votenet ps` and `votenet vote` start with this module.
+
+One connection carries one request. Request and answers are JSON objects, one a line, each with
+`"v": 1`. Answers with `"event"` are progress; the last one has `"ok"`: true, or false with an
+`"error"` of code, message, next_step and exit_code. The socket has mode 0600 in a folder of mode
+0700, and both ends ask the kernel who the other is.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+import struct
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from votenet.config import InstanceDirs
+from votenet.errors import (
+    ConfigError,
+    Locked,
+    NoSuchNode,
+    NotRunning,
+    SomeFailed,
+    Unreachable,
+    VotenetError,
+    WaitTimedOut,
+)
+
+VERSION: Final = 1
+MAX_REQUEST: Final = 64 * 1024
+"""A command and some node names."""
+MAX_ANSWER: Final = 4 * 1024 * 1024
+"""A status of 64 nodes with 20 log lines each stays far below."""
+_CREDENTIALS: Final = struct.Struct("3i")
+_ERRORS: Final[tuple[type[VotenetError], ...]] = (
+    ConfigError,
+    Locked,
+    NoSuchNode,
+    NotRunning,
+    SomeFailed,
+    WaitTimedOut,
+)
+
+
+def ask(dirs: InstanceDirs, request: Mapping[str, Any], *, timeout: float = 5.0) -> dict[str, Any]:
+    """Send one request and return its final answer.
+
+    Args:
+        request: e.g. `{"command": "status"}`.
+        timeout: seconds for the whole exchange.
+
+    Raises:
+        NotRunning: no supervisor listens.
+        WaitTimedOut: it did not answer in time.
+        VotenetError: it refused, with its code, message and exit code.
+    """
+    *_, answer = converse(dirs, request, timeout=timeout)
+    return answer
+
+
+def converse(
+    dirs: InstanceDirs, request: Mapping[str, Any], *, timeout: float = 5.0
+) -> Iterator[dict[str, Any]]:
+    """Send one request and yield every answer, the final one included. Raises as `ask` does."""
+    deadline = time.monotonic() + timeout
+    with _connect(dirs) as link:
+        link.settimeout(timeout)
+        try:
+            link.sendall(json.dumps({"v": VERSION, **request}).encode() + b"\n")
+        except OSError as error:
+            raise Unreachable(f"the supervisor of {dirs.instance!r} hung up: {error}") from error
+        for line in _lines(link, dirs, deadline):
+            answer = _decode(line)
+            if "ok" not in answer:
+                yield answer
+                continue
+            if not answer["ok"]:
+                raise error_from(answer.get("error", {}))
+            yield answer
+            return
+
+
+def error_from(fields: Mapping[str, Any]) -> VotenetError:
+    """The error that the supervisor reported, as the class whose exit code it has."""
+    message, step = str(fields.get("message", "refused")), str(fields.get("next_step", ""))
+    code, exit_code = str(fields.get("code", "error")), fields.get("exit_code", 1)
+    for kind in _ERRORS:
+        if kind.exit_code == exit_code:
+            return kind(message, code=code, next_step=step)
+    return VotenetError(message, code=code, next_step=step)
+
+
+def peer_uid(link: socket.socket) -> int:
+    """The user at the other end of a unix socket, as the kernel knows it."""
+    data = link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return int(_CREDENTIALS.unpack(data)[1])
+
+
+def _connect(dirs: InstanceDirs) -> socket.socket:
+    link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        link.settimeout(2.0)
+        link.connect(os.fspath(dirs.control_socket))
+        if peer_uid(link) not in (os.geteuid(), 0):
+            raise Unreachable(f"{dirs.control_socket} belongs to another user", code="foreign-socket")
+    except OSError as error:
+        link.close()
+        raise _no_answer(dirs, error) from error
+    except VotenetError:
+        link.close()
+        raise
+    return link
+
+
+def _no_answer(dirs: InstanceDirs, error: OSError) -> VotenetError:
+    """Nobody there (also behind a stale socket), or somebody who does not listen yet or any more."""
+    from votenet.processes.files import is_locked
+
+    if error.errno not in (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR):
+        return Unreachable(f"cannot reach the supervisor of {dirs.instance!r}: {error.strerror or error}")
+    if is_locked(dirs.supervisor_lock):
+        return Unreachable(
+            f"the supervisor of {dirs.instance!r} is just starting or stopping",
+            code="supervisor-busy",
+            next_step="Try again in a moment.",
+        )
+    name = "" if dirs.instance == "default" else f" -i {dirs.instance}"
+    return NotRunning(
+        f"no network is running (instance {dirs.instance!r})",
+        next_step=f"Start one with: votenet up{name} --nodes 5 --detach",
+    )
+
+
+def _lines(link: socket.socket, dirs: InstanceDirs, deadline: float) -> Iterator[bytes]:
+    data = b""
+    while True:
+        line, newline, rest = data.partition(b"\n")
+        if newline:
+            data = rest
+            yield line
+            continue
+        if len(data) > MAX_ANSWER:
+            raise Unreachable("the supervisor's answer is too long", code="line-too-long")
+        link.settimeout(max(deadline - time.monotonic(), 0.001))
+        try:
+            more = link.recv(65536)
+        except TimeoutError as error:
+            raise WaitTimedOut(f"the supervisor of {dirs.instance!r} did not answer in time") from error
+        except OSError as error:
+            raise Unreachable(f"the supervisor of {dirs.instance!r} hung up: {error}") from error
+        if not more:
+            raise Unreachable(f"the supervisor of {dirs.instance!r} ended before it answered")
+        data += more
+
+
+def _decode(line: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(line)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise Unreachable("the supervisor's answer is not a JSON object", code="bad-json")
+    if answer.get("v") != VERSION:
+        raise Unreachable(
+            f"the running supervisor speaks version {answer.get('v')!r}, this program version {VERSION}",
+            code="version-mismatch",
+            next_step="Stop the network with the version of votenet that started it, then start it anew.",
+        )
+    return answer

@@ -1,0 +1,149 @@
+"""The supervisor's end of its control socket.
+
+What lives here: binding, checking who calls, limits, framing. What must not: what a command does;
+the supervisor passes a handler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from votenet.errors import VotenetError
+from votenet.processes.control import MAX_REQUEST, VERSION, peer_uid
+
+REQUEST_SECONDS: Final = 5.0
+"""For the whole request line, from a local program that has it ready."""
+SEND_SECONDS: Final = 10.0
+"""For one answer line to a reader that has stopped reading."""
+MAX_CALLS: Final = 64
+"""Connections at one time; more wait in the backlog."""
+
+Progress = Callable[[Mapping[str, Any]], Awaitable[None]]
+Handler = Callable[[dict[str, Any], Progress], Awaitable[Mapping[str, Any]]]
+
+
+class ControlServer:
+    """Serves requests in the caller's TaskGroup; an async context manager. Bound by the constructor.
+
+    The caller holds the lock of the instance, so a socket file that is already there is stale.
+    """
+
+    def __init__(self, path: Path, handler: Handler, tasks: asyncio.TaskGroup) -> None:
+        self.path, self._handler, self._tasks = path, handler, tasks
+        self._places = asyncio.Semaphore(MAX_CALLS)
+        self._calls: set[asyncio.Task[None]] = set()
+        path.unlink(missing_ok=True)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        self._socket.setblocking(False)
+        mask = os.umask(0o177)
+        try:
+            self._socket.bind(os.fspath(path))
+        finally:
+            os.umask(mask)
+        self._socket.listen(128)
+        self._accepting: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> ControlServer:
+        self._accepting = self._tasks.create_task(self._accept(), name="control")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop listening, let answers under way be read, then hang up."""
+        if self._accepting is not None:
+            self._accepting.cancel()
+        self.path.unlink(missing_ok=True)
+        self._socket.close()
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=1.0)
+        for call in list(self._calls):
+            call.cancel()
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._places.acquire()
+            try:
+                link, _ = await loop.sock_accept(self._socket)
+            except OSError:  # out of descriptors, or the caller is already gone
+                self._places.release()
+                await asyncio.sleep(0.1)
+                continue
+            call = self._tasks.create_task(self._serve(link), name="control call")
+            self._calls.add(call)
+            call.add_done_callback(self._ended)
+
+    def _ended(self, call: asyncio.Task[None]) -> None:
+        self._calls.discard(call)
+        self._places.release()
+
+    async def _serve(self, link: socket.socket) -> None:
+        link.setblocking(False)
+        try:
+            if peer_uid(link) in (os.geteuid(), 0):
+                await self._answer(link)
+        except OSError:  # the caller is gone, or did not read (TimeoutError)
+            pass
+        finally:
+            link.close()
+
+    async def _answer(self, link: socket.socket) -> None:
+        async def progress(event: Mapping[str, Any]) -> None:
+            await _send(link, event)
+
+        try:
+            request = await _request(link)
+            answer: Mapping[str, Any] = {"ok": True, **await self._handler(request, progress)}
+        except VotenetError as error:
+            answer = {"ok": False, "error": {**error.as_dict(), "exit_code": error.exit_code}}
+        await _send(link, answer)
+
+
+async def _send(link: socket.socket, answer: Mapping[str, Any]) -> None:
+    line = json.dumps({"v": VERSION, **answer}, ensure_ascii=False).encode() + b"\n"
+    async with asyncio.timeout(SEND_SECONDS):
+        await asyncio.get_running_loop().sock_sendall(link, line)
+
+
+async def _request(link: socket.socket) -> dict[str, Any]:
+    data = b""
+    async with asyncio.timeout(REQUEST_SECONDS):
+        while b"\n" not in data:
+            if len(data) > MAX_REQUEST:
+                raise VotenetError(f"a request has at most {MAX_REQUEST} bytes", code="line-too-long")
+            more = await asyncio.get_running_loop().sock_recv(link, 65536)
+            if not more:
+                raise VotenetError("the request line was not ended", code="incomplete-line")
+            data += more
+    return parse_request(data.partition(b"\n")[0])
+
+
+def parse_request(line: bytes) -> dict[str, Any]:
+    """A request line to its object.
+
+    Raises:
+        VotenetError: code bad-json, version-mismatch or bad-message.
+    """
+    try:
+        request = json.loads(line)
+    except (ValueError, RecursionError):
+        raise VotenetError("the request is not JSON", code="bad-json") from None
+    if not isinstance(request, dict):
+        raise VotenetError("the request is not a JSON object", code="bad-json")
+    if request.get("v") != VERSION:
+        raise VotenetError(
+            f"this supervisor speaks version {VERSION}, not {request.get('v')!r}",
+            code="version-mismatch",
+            next_step="Use the version of votenet that started this network.",
+        )
+    if not isinstance(request.get("command"), str):
+        raise VotenetError("the request names no command", code="bad-message")
+    return request

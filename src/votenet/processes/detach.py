@@ -1,0 +1,99 @@
+"""Putting a supervisor into the background, and watching it come up.
+
+What lives here: starting `votenet supervise` in a session of its own with the claim's locks, waiting
+on its control socket. What must not: tables, colours, advice; the command line adds those.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from votenet.config import InstanceDirs
+from votenet.errors import NotRunning, Unreachable, VotenetError, WaitTimedOut
+from votenet.processes import logs
+from votenet.processes.control import ask
+from votenet.processes.instance import Claim
+from votenet.processes.spec import votenet_program
+
+_POLL_SECONDS: Final = 0.05
+_KEEP_LOG_BYTES: Final = 1024 * 1024
+"""A supervisor writes a line per event: a megabyte is years of calm, or one bad day."""
+_SETTLED: Final = ("ready", "failed", "removed")
+
+
+def supervisor_log(dirs: InstanceDirs) -> Path:
+    return dirs.logs / f"{logs.SUPERVISOR}.log"
+
+
+def start_supervisor(dirs: InstanceDirs, claim: Claim) -> subprocess.Popen[bytes]:
+    """Start the supervisor of a claimed instance; it inherits the locks, so there is no gap.
+
+    Raises:
+        VotenetError: it could not be started.
+    """
+    log = supervisor_log(dirs)
+    if log.exists() and log.stat().st_size > _KEEP_LOG_BYTES:
+        log.replace(log.with_suffix(".old"))
+    inherited = [part for fd in claim.descriptors for part in ("--inherit", str(fd))]
+    argv = [*votenet_program(), "supervise", "-i", dirs.instance, *inherited]
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=claim.descriptors,
+        )
+    except OSError as error:
+        raise VotenetError(f"the supervisor could not be started: {error}") from error
+    finally:
+        os.close(output)
+
+
+def watch_start(
+    dirs: InstanceDirs, timeout: float, alive: Callable[[], int | None]
+) -> Iterator[dict[str, Any]]:
+    """Statuses of a starting network, until every program is ready or known to be out.
+
+    Args:
+        alive: the exit code of the supervisor if it has ended, else None.
+
+    Raises:
+        VotenetError: the supervisor ended; its last log lines are in the message.
+        WaitTimedOut: something is still not ready.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        code = alive()
+        try:
+            status = ask(dirs, {"command": "status"}, timeout=max(min(5.0, timeout), 0.5))
+        except (NotRunning, Unreachable, WaitTimedOut):
+            if code is not None:
+                raise _ended(dirs, code) from None
+        else:
+            yield status
+            if all(program["state"] in _SETTLED for program in status["programs"]):
+                return
+        if time.monotonic() > deadline:
+            raise WaitTimedOut(
+                f"not everything was ready within {timeout:g} s",
+                next_step="It goes on in the background. Look with: votenet ps, votenet logs",
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _ended(dirs: InstanceDirs, code: int) -> VotenetError:
+    lines = logs.tail(supervisor_log(dirs), 10)
+    text = "\n".join(f"  | {line}" for line in lines)
+    return VotenetError(
+        f"the supervisor ended with exit code {code} while starting. Its last words:\n{text}",
+        code="supervisor-died",
+        next_step=f"The whole log is {supervisor_log(dirs)}",
+    )

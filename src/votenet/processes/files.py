@@ -1,0 +1,125 @@
+"""Small files that must survive a crash, and locks that must not.
+
+What lives here: atomic writing, `FileLock`. What must not: what the files mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+
+from votenet.errors import ConfigError, Locked, StorageError
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Either the old content or the new one is there, also after a power cut. Mode 0600.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, data)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.replace(temporary, path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise StorageError(
+            f"cannot write {path}: {error.strerror or error}",
+            next_step="Check free space and the owner of that folder.",
+        ) from error
+
+
+class FileLock:
+    """An exclusive flock on a file, held until `release` or the end of every process that shares it.
+
+    The lock belongs to the open file: a process that inherits the descriptor holds it too. So a
+    network's lock goes from `up --detach` to the supervisor without a gap.
+    """
+
+    def __init__(self, path: Path, fd: int) -> None:
+        self.path, self.fd = path, fd
+
+    @classmethod
+    def acquire(cls, path: Path) -> FileLock:
+        """Take the lock now.
+
+        Raises:
+            Locked: somebody else has it.
+            ConfigError: the file cannot be made.
+        """
+        while True:
+            try:
+                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            except OSError as error:
+                raise ConfigError(f"cannot open the lock {path}: {error.strerror or error}") from error
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                os.close(fd)
+                raise Locked(f"another process holds {path}") from error
+            if _same_file(fd, path):  # else it was removed between open and lock: take the new one
+                return cls(path, fd)
+            os.close(fd)
+
+    @classmethod
+    def adopt(cls, path: Path, fd: int) -> FileLock:
+        """Take over a lock that came with an inherited descriptor.
+
+        Raises:
+            ConfigError: the descriptor is not that file.
+        """
+        if not _same_file(fd, path):
+            raise ConfigError(f"descriptor {fd} is not the lock {path}")
+        os.set_inheritable(fd, False)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return cls(path, fd)
+
+    def release(self) -> None:
+        """Let go. Safe to call twice. The file stays: removing it could break a waiting process."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __enter__(self) -> FileLock:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def is_locked(path: Path) -> bool:
+    """Whether another process holds the flock on `path` now."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _same_file(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    except OSError:
+        return False

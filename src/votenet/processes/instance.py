@@ -1,0 +1,148 @@
+"""What a supervisor must hold before it may start anything: the instance's lock and its ports.
+
+What lives here: claiming both, handing them to a detached supervisor by inherited descriptors, the
+file that remembers the network (`network.json`). What must not: starting programs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from votenet.config import InstanceDirs, private_dir
+from votenet.errors import ConfigError, Locked
+from votenet.processes import ports
+from votenet.processes.files import FileLock, write_atomically
+from votenet.processes.spec import NetworkSpec
+
+
+@dataclass(slots=True)
+class Claim:
+    """The locks that make this process the one supervisor of an instance."""
+
+    lock: FileLock
+    ports: list[FileLock]
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """To be inherited by a detached supervisor, in the order that `adopt` expects."""
+        return (self.lock.fd, *(lock.fd for lock in self.ports))
+
+    def release(self) -> None:
+        for lock in self.ports:
+            lock.release()
+        self.lock.release()
+
+
+def make_dirs(dirs: InstanceDirs) -> None:
+    """The folders of an instance, each private.
+
+    Raises:
+        ConfigError: one cannot be made, or is not ours.
+    """
+    for folder in (dirs.state, dirs.run.parent, dirs.run, dirs.logs):
+        private_dir(folder)
+
+
+def claim(dirs: InstanceDirs) -> FileLock:
+    """Become the one supervisor of this instance. Makes the folders.
+
+    Raises:
+        Locked: another one lives.
+        ConfigError: a folder cannot be used.
+    """
+    make_dirs(dirs)
+    try:
+        lock = FileLock.acquire(dirs.supervisor_lock)
+    except Locked as error:
+        holder = supervisor_pid(dirs)
+        raise Locked(
+            f"another supervisor of {dirs.instance!r} is running" + (f" (pid {holder})" if holder else ""),
+            next_step="See it with: votenet ps; stop it with: votenet down",
+        ) from error
+    sign(lock)
+    return lock
+
+
+def sign(lock: FileLock) -> None:
+    """Write our pid into the lock, for people who wonder who holds it."""
+    with contextlib.suppress(OSError):
+        os.ftruncate(lock.fd, 0)
+        os.pwrite(lock.fd, f"{os.getpid()}\n".encode(), 0)
+
+
+def supervisor_pid(dirs: InstanceDirs) -> int:
+    """Who wrote the lock last; 0 if unknown. For messages only, never for signals."""
+    with contextlib.suppress(OSError, ValueError):
+        return int(dirs.supervisor_lock.read_text() or 0)
+    return 0
+
+
+def adopt(dirs: InstanceDirs, network: NetworkSpec, descriptors: tuple[int, ...]) -> Claim:
+    """Take over the claim that `up --detach` made.
+
+    Raises:
+        ConfigError: the descriptors are not those locks.
+    """
+    wanted = (network.bootstrap_port, *network.node_ports)
+    if len(descriptors) != 1 + len(wanted):
+        raise ConfigError(f"expected {1 + len(wanted)} inherited locks, got {len(descriptors)}")
+    lock = FileLock.adopt(dirs.supervisor_lock, descriptors[0])
+    sign(lock)
+    folder = ports.port_locks_dir()
+    held = [
+        FileLock.adopt(folder / f"{port}.lock", fd) for port, fd in zip(wanted, descriptors[1:], strict=True)
+    ]
+    return Claim(lock, held)
+
+
+def claim_again(dirs: InstanceDirs, network: NetworkSpec) -> Claim:
+    """Claim an instance with the ports it had: a supervisor started by hand or by systemd.
+
+    Raises:
+        Locked: another one lives.
+        ConfigError: a port is taken.
+    """
+    lock = claim(dirs)
+    try:
+        held = ports.take_again((network.bootstrap_port, *network.node_ports), network.host)
+    except BaseException:
+        lock.release()
+        raise
+    return Claim(lock, held)
+
+
+def network_file(dirs: InstanceDirs) -> Path:
+    return dirs.state / "network.json"
+
+
+def save_network(dirs: InstanceDirs, network: NetworkSpec) -> None:
+    """Remember the network for `supervise` and the next `up`.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    write_atomically(network_file(dirs), msgspec.json.format(msgspec.json.encode(network)) + b"\n")
+
+
+def load_network(dirs: InstanceDirs) -> NetworkSpec:
+    """The network of the last `up`.
+
+    Raises:
+        ConfigError: there was none, or the file is not readable.
+    """
+    path = network_file(dirs)
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=NetworkSpec)
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"instance {dirs.instance!r} has no network yet", next_step="Make one with: votenet up"
+        ) from error
+    except (OSError, msgspec.DecodeError) as error:
+        raise ConfigError(
+            f"{path} cannot be used: {error}", next_step="Remove that file; votenet up writes it anew."
+        ) from error

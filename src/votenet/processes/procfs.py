@@ -1,0 +1,89 @@
+"""Who a process is, as Linux tells it under /proc.
+
+What lives here: reading. What must not: signals, and any decision about a process.
+
+A process is known by pid, start time in clock ticks since boot, and the boot's id: a pid alone may
+have been given to a stranger.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStat:
+    """The fields of /proc/PID/stat that votenet uses (proc_pid_stat(5))."""
+
+    pid: int
+    state: str
+    group: int
+    session: int
+    start_ticks: int
+
+    @property
+    def dead(self) -> bool:
+        """It runs no more: a zombie waits for its parent to look."""
+        return self.state in "ZX"
+
+    @property
+    def paused(self) -> bool:
+        return self.state in "Tt"
+
+
+def read_stat(pid: int) -> ProcessStat | None:
+    """What /proc says about a process, or None when there is none."""
+    try:
+        text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # The command name stands in parentheses and may itself hold spaces and parentheses.
+    fields = text[text.rindex(")") + 2 :].split()
+    return ProcessStat(pid, fields[0], int(fields[2]), int(fields[3]), int(fields[19]))
+
+
+def all_processes() -> list[ProcessStat]:
+    """Every process that can be seen now."""
+    pids = (int(name) for name in os.listdir(_PROC) if name.isdigit())
+    return [found for found in map(read_stat, pids) if found is not None]
+
+
+def members(session: int) -> list[ProcessStat]:
+    """Live processes of a session or group other than its leader. Each child leads its own session."""
+    return [
+        found
+        for found in all_processes()
+        if session in (found.session, found.group) and found.pid != session and not found.dead
+    ]
+
+
+@functools.cache
+def boot_id() -> str:
+    """Changes with every boot; '' where the kernel does not tell."""
+    try:
+        return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def environment(pid: int) -> dict[str, str]:
+    """The environment a process was started with; empty when it may not be read."""
+    try:
+        raw = (_PROC / str(pid) / "environ").read_bytes()
+    except OSError:
+        return {}
+    pairs = (os.fsdecode(entry).partition("=") for entry in raw.split(b"\0") if entry)
+    return {key: value for key, _, value in pairs}
+
+
+def ephemeral_start() -> int:
+    """First port that the kernel gives to outgoing connections; servers stay below it."""
+    try:
+        return int((_PROC / "sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 32768

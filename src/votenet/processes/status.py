@@ -1,0 +1,91 @@
+"""What `votenet ps` is told: programs and network as plain data.
+
+What lives here: `Vitals` (what a program says about itself), the dicts of a status answer. What must
+not: asking anybody; a status never waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from votenet.processes.machine import Program, State
+from votenet.processes.spec import ProgramSpec
+
+LAST_LINES = 20
+"""Log lines shown of a program that failed or was removed."""
+
+
+@dataclass(slots=True)
+class Vitals:
+    """What a program's main loop reported last; None until it did."""
+
+    height: int | None = None
+    peers: int | None = None
+    waiting: int | None = None
+    tip: str | None = None
+    text: str = ""
+    heard_at: float | None = None
+
+    def hear(self, fields: Mapping[str, str], now: float) -> None:
+        """Take over the fields of one notification; a value of the wrong form is left out."""
+        self.heard_at = now
+        self.height = _number(fields.get("X_HEIGHT"), self.height)
+        self.peers = _number(fields.get("X_PEERS"), self.peers)
+        self.waiting = _number(fields.get("X_WAITING"), self.waiting)
+        self.tip = fields.get("X_TIP", self.tip)
+        self.text = fields.get("STATUS", self.text)
+
+
+@dataclass(slots=True)
+class Sight:
+    """What the supervisor knows of a running process besides the state machine's record."""
+
+    pid: int | None = None
+    started_at: float | None = None
+    ready_at: float | None = None
+    log: Path | None = None
+    last_lines: tuple[str, ...] = ()
+
+
+def program_status(
+    spec: ProgramSpec, program: Program, sight: Sight, vitals: Vitals, now: float
+) -> dict[str, Any]:
+    """One program as the status answer carries it; times in seconds."""
+    state = program.state
+    down = state in (State.FAILED, State.REMOVED)
+    return {
+        "name": spec.name,
+        "role": spec.role.value,
+        "state": state.value,
+        "pid": sight.pid,
+        "address": str(spec.address),
+        "incarnation": program.incarnation,
+        "restarts": program.restarts,
+        "uptime": _since(sight.started_at, now),
+        "ready_for": _since(sight.ready_at, now) if state is State.READY else None,
+        "cause": str(program.cause) if program.cause else None,
+        "problem": program.problem or None,
+        "next_try_in": None if program.retry_at is None else round(max(program.retry_at - now, 0.0), 3),
+        "height": vitals.height,
+        "peers": vitals.peers,
+        "waiting": vitals.waiting,
+        "tip": vitals.tip,
+        "says": vitals.text or None,
+        "heard_ago": _since(vitals.heard_at, now),
+        "data_dir": str(spec.data_dir),
+        "log": str(sight.log) if sight.log else None,
+        "last_lines": list(sight.last_lines) if down else [],
+    }
+
+
+def _since(then: float | None, now: float) -> float | None:
+    return None if then is None else round(max(now - then, 0.0), 3)
+
+
+def _number(text: str | None, otherwise: int | None) -> int | None:
+    if text is None or not (text.isascii() and text.isdigit() and len(text) <= 18):
+        return otherwise
+    return int(text)

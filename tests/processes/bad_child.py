@@ -1,0 +1,94 @@
+"""A program that misbehaves on demand: stands in for `votenet node` and `votenet bootstrap`.
+
+It takes the same arguments. What it does comes from the JSON file named by BAD_CHILD:
+`{"node-1": {...}, "*": {...}}`, read at every start, so that a test may change it in between.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from votenet.network.notify import notify
+from votenet.processes import lifeline
+
+_stop = False
+
+
+def main() -> int:
+    lifeline.arm()
+    args = dict(zip(sys.argv[2::2], sys.argv[3::2], strict=False))
+    name, data_dir = args["--name"], Path(args["--data-dir"])
+    plan = _plan(name)
+    data_dir.mkdir(parents=True, exist_ok=True)
+    starts = _count(data_dir / "starts")
+    print(f"{name} start {starts} pid {os.getpid()}", flush=True)
+    if plan.get("ignore_term"):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    else:
+        signal.signal(signal.SIGTERM, _on_term)
+    exits = plan.get("exits", [])
+    if starts <= len(exits) and exits[starts - 1] is not None:
+        print(f"{name} exits {exits[starts - 1]}", flush=True)
+        return int(exits[starts - 1])
+    if plan.get("exit_always") is not None:
+        time.sleep(plan.get("live", 0))
+        return int(plan["exit_always"])
+    time.sleep(plan.get("slow", 0))
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((args["--host"], int(args["--port"])))
+    listener.listen()
+    if plan.get("grandchild"):
+        _leave_grandchild(listener, data_dir)
+    if plan.get("flood"):
+        print("\n".join(f"flood {number} " + "x" * 100 for number in range(int(plan["flood"]))), flush=True)
+    return _live(name, plan)
+
+
+def _live(name: str, plan: dict[str, Any]) -> int:
+    if plan.get("ready", True):
+        notify(READY=1, STATUS="fine", X_HEIGHT=7, X_PEERS=2, X_TIP="ab" * 32, X_WAITING=0)
+    if plan.get("stop_self"):
+        os.kill(os.getpid(), signal.SIGSTOP)
+    while not _stop:
+        time.sleep(0.02)
+    notify(STOPPING=1)
+    print(f"{name} stops", flush=True)
+    return 0
+
+
+def _leave_grandchild(listener: socket.socket, data_dir: Path) -> None:
+    """One that ignores TERM and keeps our port and our output."""
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+    os.set_inheritable(listener.fileno(), True)
+    child = subprocess.Popen([sys.executable, "-c", code], close_fds=False)
+    (data_dir / "grandchild").write_text(str(child.pid))
+
+
+def _plan(name: str) -> dict[str, Any]:
+    path = os.environ.get("BAD_CHILD")
+    plans = json.loads(Path(path).read_text()) if path else {}
+    return dict(plans.get(name, plans.get("*", {})))
+
+
+def _count(path: Path) -> int:
+    number = int(path.read_text()) + 1 if path.exists() else 1
+    path.write_text(str(number))
+    return number
+
+
+def _on_term(number: int, frame: object) -> None:
+    global _stop
+    _stop = True
+
+
+if __name__ == "__main__":
+    sys.exit(main())
