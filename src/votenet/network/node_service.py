@@ -1,0 +1,330 @@
+"""A running node: carries out what the core decides, in its order: save, then send, then mine.
+
+What lives here: NodeService, which joins core, store, links, miner and threads in one event loop.
+What must not: decisions about votes, blocks and peers (`protocol/node.py`), SQL.
+
+One task drives the core: it drains the events that have come, saves what they ask for in one
+transaction in the storage thread, and only then sends. Long checks run in a thread of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from votenet import __version__
+from votenet.config import NodeConfig
+from votenet.core.chain import Chain
+from votenet.core.election import Election
+from votenet.core.keys import SigningKey
+from votenet.core.mempool import Mempool
+from votenet.errors import Rejected, RemoteProtocolError, StorageCorrupt, StorageError
+from votenet.network.discovery import Discovery
+from votenet.network.link_table import CLIENT_LIMITS, LinkTable
+from votenet.network.miner import Miner
+from votenet.network.notify import notify
+from votenet.network.transport import Listener
+from votenet.pow import selected_kernel
+from votenet.protocol.address import Address, parse_address
+from votenet.protocol.address_book import AddressBook
+from votenet.protocol.chapter import MAX_CHAPTER_VOTES, chapter_line
+from votenet.protocol.connection import Identity
+from votenet.protocol.events import Checked, CheckJob, Event, Mined, PeerUp, Ready, Received, Tick
+from votenet.protocol.messages import GetPeers, Message, NoBlock, encode_message
+from votenet.protocol.node import NodeCore
+from votenet.protocol.state import NodeInfo
+from votenet.storage.interface import BlockStore
+
+STEP_SECONDS: Final = 0.005
+"""Events are taken for this long before the loop does something else."""
+TICK_SECONDS: Final = 0.25
+HEARTBEAT_SECONDS: Final = 1.0
+READY_POLL: Final = 0.02
+
+log = logging.getLogger("votenet.node")
+
+
+class NodeService:
+    """One node, from its opened store until it is stopped."""
+
+    def __init__(self, config: NodeConfig, election: Election, key: SigningKey, store: BlockStore) -> None:
+        self._config, self._election, self._store = config, election, store
+        self._identity = Identity(key, election.network_hex, config.advertise)
+        self._kernel = None if config.kernel == "auto" else config.kernel
+        self._info = NodeInfo(
+            name=config.name,
+            version=__version__,
+            node_key=key.public_hex,
+            listen=config.advertise,
+            kernel=self._kernel or selected_kernel(),
+            mining=config.mine,
+            started=time.time(),
+        )
+        self._core = self._load_core()
+        self._events: deque[Event] = deque()
+        self._job_links: dict[int, int] = {}
+        self._woken = asyncio.Event()
+        self._storage = ThreadPoolExecutor(1, "storage")
+        self._checker = ThreadPoolExecutor(1, "checker")
+        book = AddressBook(config.advertise)
+        self._links = LinkTable(self._identity, self._post, self._tip, time.monotonic, self._refused_by)
+        bootstraps = [parse_address(text) for text in config.bootstrap]
+        self._discovery = Discovery(book, self._links, self._identity, bootstraps)
+        for address in (*config.peers, *store.known_peers()):
+            book.add(address)
+
+    def _load_core(self) -> NodeCore:
+        stored = self._store.load()
+        chain, pool = Chain(self._election), Mempool()
+        try:
+            chain.restore(stored.headers, stored.voters, stored.tally)
+        except Rejected as error:
+            raise StorageCorrupt(
+                f"the stored chain does not hang together: {error.message}",
+                next_step="Move the data folder away and start again: the node fetches the chain anew.",
+            ) from error
+        for sealed in stored.waiting:
+            pool.add(sealed)
+        log.info("chain at height %d, %d votes, %d waiting", chain.tip.height, chain.tally.votes, len(pool))
+        return NodeCore(chain, pool, self._store, self._info)
+
+    # -- life ----------------------------------------------------------------------------------
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Listen, join the network, serve until `stop` is set; then leave it.
+
+        Raises:
+            ConfigError: the port is taken.
+            StorageError: the store failed and could not be read again.
+        """
+        loop = asyncio.get_running_loop()
+        miner = Miner(
+            lambda template, nonce: _from_thread(loop, self._post, Mined(template, nonce)), self._kernel
+        )
+        address = Address(self._config.host, self._config.port)
+        with self._storage, self._checker, miner:
+            async with Listener(self._links, address, CLIENT_LIMITS):
+                log.info(
+                    "listening on %s, network %s, kernel %s", address, self._election.network_hex[:16],
+                    self._info.kernel,
+                )  # fmt: skip
+                with contextlib.suppress(_Stopped):
+                    await self._serve(stop, miner)
+                notify(STOPPING=1)
+                await self._discovery.say_goodbye()
+                await self._remember_peers()
+
+    async def _serve(self, stop: asyncio.Event, miner: Miner) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._drive(miner), name="drive")
+                tasks.create_task(self._tick(), name="tick")
+                tasks.create_task(self._report(), name="report")
+                tasks.create_task(self._discovery.keep_dialling(tasks), name="dial")
+                for bootstrap in self._config.bootstrap:
+                    tasks.create_task(
+                        self._discovery.keep_registered(parse_address(bootstrap)), name="register"
+                    )
+                await stop.wait()
+                raise _Stopped
+        except* _Stopped:
+            log.info("stopping")
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            self._links.keep_alive()
+            self._post(Tick())
+
+    async def _report(self) -> None:
+        """Say READY once the node listens, knows its peers and has caught up; then a heartbeat."""
+        said = False
+        while True:
+            if said:
+                notify(WATCHDOG=1, STATUS=self._status_text(), **self._vitals())
+            elif self._is_ready():
+                said = True
+                log.info("ready: %s", self._status_text())
+                notify(READY=1, STATUS=self._status_text(), **self._vitals())
+            await asyncio.sleep(HEARTBEAT_SECONDS if said else READY_POLL)
+
+    def _is_ready(self) -> bool:
+        joined = self._core.state.sync.peers or not self._others_listen()
+        return self._discovery.settled and bool(joined) and self._core.caught_up
+
+    def _others_listen(self) -> bool:
+        """Whether a link to some peer is being opened: one that answers is worth waiting for."""
+        return bool(self._discovery.busy())
+
+    def _vitals(self) -> dict[str, object]:
+        status = self._core.status(time.time())
+        return {
+            "X_HEIGHT": status.height,
+            "X_PEERS": status.peers,
+            "X_TIP": status.tip,
+            "X_WAITING": status.waiting,
+        }
+
+    def _status_text(self) -> str:
+        status = self._core.status(time.time())
+        return f"height {status.height}, {status.votes} votes, {status.waiting} waiting, {status.peers} peers"
+
+    # -- the driver ----------------------------------------------------------------------------
+
+    def _post(self, event: Event) -> None:
+        """Queue an event; from the loop only."""
+        self._events.append(event)
+        self._woken.set()
+
+    def _tip(self) -> tuple[int, int]:
+        tip = self._core.state.chain.tip
+        return tip.height, tip.work
+
+    async def _drive(self, miner: Miner) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            while self._events:
+                self._step_for(STEP_SECONDS)
+                ready = self._core.ready(time.time())
+                try:
+                    if ready.save:
+                        await loop.run_in_executor(self._storage, self._store.apply, ready.save)
+                        self._core.saved()
+                except StorageError as error:
+                    await self._start_over(error, miner)
+                    continue
+                await self._carry_out(ready, miner)
+                await asyncio.sleep(0)
+
+    def _step_for(self, seconds: float) -> None:
+        end = time.perf_counter() + seconds
+        while self._events and time.perf_counter() < end:
+            event = self._events.popleft()
+            self._core.answers.known_peers = len(self._discovery.book)
+            self._core.step(event, time.time())
+            if isinstance(event, Received):
+                self._links.stepped(event.link)
+            elif isinstance(event, Checked):
+                self._links.job_done(self._job_links.pop(event.job, 0))
+            elif isinstance(event, PeerUp):
+                self._met(event)
+
+    def _met(self, event: PeerUp) -> None:
+        log.info("joined peer %s at height %d", event.greeted.listen, event.greeted.height)
+        if event.greeted.listen:
+            self._discovery.book.add(event.greeted.listen, met=True)
+            self._discovery.book.succeeded(event.greeted.listen)
+        self._links.send(event.link, encode_message(GetPeers()))  # S12: gossip
+        self._discovery.wake()
+
+    async def _carry_out(self, ready: Ready, miner: Miner) -> None:
+        """Everything after the save, in the order of `Ready`."""
+        lines: dict[int, bytes] = {}
+        for link, message in ready.send:
+            self._links.send(link, self._encoded(message, lines))
+        loop = asyncio.get_running_loop()
+        for link, block_hash in ready.send_blocks:
+            line = await loop.run_in_executor(self._storage, self._store.block_line, block_hash)
+            self._links.send(link, line or encode_message(NoBlock(hash=block_hash.hex())))
+        for link in ready.send_chapter:
+            await self._send_chapter(link)
+        for link, error in ready.refuse:
+            self._links.refuse(link, error)
+        for joined, address in ready.hints:
+            self._discovery.hint(joined, address)
+        for text in ready.log:
+            log.info("%s", text)
+        for job in ready.check:
+            self._start_check(job)
+        if ready.mining_changed:
+            miner.mine(ready.template)
+
+    @staticmethod
+    def _encoded(message: Message, lines: dict[int, bytes]) -> bytes:
+        """A message that goes to several peers is encoded once."""
+        line = lines.get(id(message))
+        if line is None:
+            line = lines[id(message)] = encode_message(message)
+        return line
+
+    def _start_check(self, job: CheckJob) -> None:
+        loop = asyncio.get_running_loop()
+        self._job_links[job.id] = job.link
+        self._links.job_started(job.link)
+
+        core = self._core
+
+        def run() -> None:
+            result = job.run()
+            if core is self._core:  # a core that started over knows nothing of this job
+                _from_thread(loop, self._post, Checked(job.id, result))
+
+        self._checker.submit(run).add_done_callback(_raise_in(loop))
+
+    async def _send_chapter(self, link: int) -> None:
+        tally = self._core.state.chain.tally
+        if tally.votes > MAX_CHAPTER_VOTES:
+            error = RemoteProtocolError(
+                "response-too-large", f"the chain holds {tally.votes} votes, too many for one line"
+            )
+            self._links.refuse(link, error)
+            return
+        best = list(self._core.state.chain.best)
+
+        def build() -> bytes:
+            votes = ((vote, best[height].header.nonce) for height, vote in self._store.votes_in_order())
+            return chapter_line(self._election, best[0].header, votes, tally)
+
+        line = await asyncio.get_running_loop().run_in_executor(self._storage, build)
+        self._links.send_last(link, line)
+
+    async def _start_over(self, error: StorageError, miner: Miner) -> None:
+        """The disk refused: nothing of this batch was answered. Go on from what is on the disk."""
+        log.error("cannot save: %s", error.message)
+        miner.mine(None)
+        refusal = RemoteProtocolError("storage-failed", error.message)
+        self._links.refuse_all(refusal)
+        self._events.clear()
+        self._job_links.clear()
+        await asyncio.sleep(TICK_SECONDS)  # a full disk is not freed by asking it faster
+        self._core = self._load_core()
+
+    async def _remember_peers(self) -> None:
+        with contextlib.suppress(StorageError):
+            self._store.remember_peers(self._discovery.book.met())
+
+    def _refused_by(self, address: str, code: str) -> None:
+        self._discovery.refused_by(address, code)
+
+
+class _Stopped(Exception):
+    """Ends the task group of a node that was asked to stop."""
+
+
+def _from_thread(loop: asyncio.AbstractEventLoop, post: Callable[[Event], None], event: Event) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits for this any more
+        loop.call_soon_threadsafe(post, event)
+
+
+def _raise_in(loop: asyncio.AbstractEventLoop) -> Callable[[object], None]:
+    """A defect in a check must end the program loudly, not vanish in its thread."""
+
+    def done(future: object) -> None:
+        from concurrent.futures import Future
+
+        assert isinstance(future, Future)
+        failure = None if future.cancelled() else future.exception()
+        if failure is not None:
+            loop.call_soon_threadsafe(
+                loop.call_exception_handler, {"message": "a check failed", "exception": failure}
+            )
+
+    return done

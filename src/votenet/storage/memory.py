@@ -1,0 +1,95 @@
+"""A block store in memory: the twin of `block_store.py` for tests and simulations.
+
+What lives here: MemoryStore. What must not: files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from votenet.core.chain import Entry
+from votenet.core.tally import Tally
+from votenet.core.vote import SealedVote
+from votenet.errors import StorageError
+from votenet.protocol.events import Change, DropVotes, SaveBlock, SaveVotes, SetBest, VotePlace
+from votenet.storage.interface import StoredChain
+
+
+class MemoryStore:
+    """Keeps what a disk would keep; a test that "kills" its node starts another on the same store."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[bytes, tuple[Entry, tuple[SealedVote, ...]]] = {}
+        self._best: list[bytes] = []
+        self._places: dict[str, VotePlace] = {}
+        self._waiting: dict[bytes, SealedVote] = {}
+        self._peers: list[str] = []
+
+    def load(self) -> StoredChain:
+        blocks = sorted(self._blocks.values(), key=lambda pair: pair[0].height)
+        best = set(self._best)
+        tally = Tally()
+        tally.add(sealed.vote.choices for h in self._best for sealed in self._blocks[h][1])
+        return StoredChain(
+            headers=[(entry.header, entry.hash in best) for entry, _ in blocks],
+            voters={voter: place.height for voter, place in self._places.items()},
+            tally=tally,
+            waiting=list(self._waiting.values()),
+        )
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if isinstance(change, SaveVotes):
+                self._waiting.update((sealed.id, sealed) for sealed in change.votes)
+            elif isinstance(change, DropVotes):
+                for vote_id in change.ids:
+                    self._waiting.pop(vote_id, None)
+            elif isinstance(change, SaveBlock):
+                self._blocks[change.entry.hash] = (change.entry, tuple(change.votes))
+            else:
+                self._set_best(change)
+
+    def _set_best(self, change: SetBest) -> None:
+        del self._best[change.fork_height :]
+        self._places = {v: p for v, p in self._places.items() if p.height <= change.fork_height}
+        for entry, votes in change.blocks:
+            self._best.append(entry.hash)
+            for position, sealed in enumerate(votes):
+                place = VotePlace(sealed.id, entry.height, position, sealed.vote.time)
+                self._places[sealed.voter_id] = place
+
+    def votes_of(self, block_hash: bytes) -> Sequence[SealedVote]:
+        found = self._blocks.get(block_hash)
+        if found is None:
+            raise StorageError(f"block {block_hash.hex()} is not stored")
+        return found[1]
+
+    def find_vote(self, voter_id: str) -> VotePlace | None:
+        return self._places.get(voter_id)
+
+    def block_line(self, block_hash: bytes) -> bytes | None:
+        found = self._blocks.get(block_hash)
+        if found is None:
+            return None
+        entry, votes = found
+        return join_block_line(entry.header.pack(), b",".join(sealed.record for sealed in votes))
+
+    def votes_in_order(self) -> Iterator[tuple[int, SealedVote]]:
+        for block_hash in self._best:
+            entry, votes = self._blocks[block_hash]
+            for sealed in votes:
+                yield entry.height, sealed
+
+    def known_peers(self) -> list[str]:
+        return list(self._peers)
+
+    def remember_peers(self, addresses: Sequence[str]) -> None:
+        self._peers = list(addresses)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def join_block_line(header: bytes, records: bytes) -> bytes:
+    """The `block` message out of a packed header and comma-separated vote records."""
+    return b'{"type":"block","header":"%s","votes":[%s]}' % (header.hex().encode(), records)
