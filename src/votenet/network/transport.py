@@ -123,7 +123,8 @@ class Link(asyncio.Protocol):
             self._transport.close()
         else:
             if self._transport.can_write_eof():
-                self._transport.write_eof()
+                with contextlib.suppress(OSError):  # reset by a client that never waits for its answer
+                    self._transport.write_eof()
             self._transport.resume_reading()
 
     def refuse(self, error: VotenetError) -> None:
