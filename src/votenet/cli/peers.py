@@ -1,0 +1,217 @@
+"""`votenet peers`: the registry of a bootstrap server, from outside.
+
+What lives here: options and output of register, list, remove, import, export. What must not: the
+conversation (`network/bootstrap_client.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib
+import json
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import click
+
+from votenet.cli.options import instance_option, json_option
+from votenet.config import DEFAULT_BOOTSTRAP_PORT
+from votenet.errors import NotRunning, SomeFailed, StorageError, Unreachable, VotenetError
+from votenet.network import bootstrap_client as client
+from votenet.protocol.address import Address, parse_address
+from votenet.protocol.bootstrap_messages import NOT_FOUND
+from votenet.storage.peer_store import peers_json, read_peers_file, write_peers_file
+
+EXIT_NO_SUCH_PEER: Final = 4
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Target:
+    """Which bootstrap server: named with --bootstrap, or the one of the instance."""
+
+    def __init__(self, named: str | None, instance: str) -> None:
+        self.named = named is not None
+        self.address = parse_address(named) if named is not None else instance_bootstrap(instance)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a conversation; where nobody was named and nobody answers, say how to start one."""
+        try:
+            return asyncio.run(work)
+        except Unreachable as error:
+            if self.named:
+                raise
+            raise NotRunning(
+                f"no bootstrap server answers at {self.address}",
+                next_step="Start a network with: votenet up --nodes 5 --detach   or give --bootstrap",
+            ) from error
+
+
+def instance_bootstrap(instance: str) -> Address:
+    """The bootstrap server of the instance running here, else the default port of this machine."""
+    try:
+        actions = importlib.import_module("votenet.cli.actions")
+        found: Address = actions.bootstrap_address(instance)
+    except (ImportError, NotRunning):
+        return Address("127.0.0.1", DEFAULT_BOOTSTRAP_PORT)
+    return found
+
+
+def target_options(command: F) -> F:
+    """`--bootstrap HOST:PORT` and `-i NAME`, as one argument `target`."""
+
+    @click.option(
+        "--bootstrap",
+        metavar="HOST:PORT",
+        envvar="VOTENET_BOOTSTRAP",
+        show_envvar=True,
+        help="Ask this bootstrap server instead of that of the network running here.",
+    )
+    @instance_option
+    @functools.wraps(command)
+    def wrapped(*args: Any, bootstrap: str | None, instance: str, **kwargs: Any) -> Any:
+        return command(*args, target=Target(bootstrap, instance), **kwargs)
+
+    return cast(F, wrapped)
+
+
+@click.group()
+def peers() -> None:
+    """Register, list, remove, import and export peers at a bootstrap server.
+
+    \b
+    Examples:
+      votenet peers list
+      votenet peers register localhost:3999
+      votenet peers remove localhost:3999
+      votenet peers export peers.json --bootstrap 10.0.0.5:4000
+    """
+
+
+@peers.command()
+@click.argument("address", metavar="HOST:PORT")
+@target_options
+@json_option
+def register(target: Target, address: str, as_json: bool) -> None:
+    """Register a peer that has no key (a votenet node registers itself).
+
+    From another machine only that machine's own addresses can be registered.
+
+    \b
+    Example:
+      votenet peers register localhost:3999
+    """
+    answer = target.run(client.register(target.address, str(parse_address(address))))
+    _say(answer, as_json)
+
+
+@peers.command()
+@click.argument("address", metavar="HOST:PORT")
+@target_options
+@json_option
+@click.pass_context
+def remove(ctx: click.Context, target: Target, address: str, as_json: bool) -> None:
+    """Remove a peer. One that registered with a key and still answers stays.
+
+    Exit code 4 when it is not registered.
+
+    \b
+    Example:
+      votenet peers remove localhost:3999
+    """
+    answer = target.run(client.remove(target.address, str(parse_address(address))))
+    _say(answer, as_json)
+    if answer == NOT_FOUND.decode():
+        ctx.exit(EXIT_NO_SUCH_PEER)
+
+
+@peers.command(name="list")
+@click.option("--sample", type=click.IntRange(1), help="Only this many, drawn at random.")
+@target_options
+@json_option
+def list_peers(target: Target, sample: int | None, as_json: bool) -> None:
+    """List the registered peers, in the order in which they came.
+
+    \b
+    Examples:
+      votenet peers list
+      votenet peers list --sample 10 --json
+    """
+    if sample is not None:
+        found = target.run(client.get_peers(target.address, sample=sample))
+    else:
+        found = target.run(_everyone(target.address))
+    if as_json:
+        rows = [{"address": p.address, "node_key": p.node_key, "network_id": p.network_id} for p in found]
+        click.echo(json.dumps(rows))
+        return
+    width = max((len(peer.address) for peer in found), default=0)
+    for peer in found:
+        click.echo(f"{peer.address:<{width}}  {peer.node_key[:16] if peer.node_key else '-'}")
+    click.echo(f"{len(found)} peers at {target.address}", err=True)
+
+
+@peers.command(name="import")
+@click.argument("file", type=click.Path(path_type=Path))
+@target_options
+@json_option
+def import_peers(target: Target, file: Path, as_json: bool) -> None:
+    """Register all peers of a peers.json, [{"address":"host:port"}].
+
+    A broken file is refused whole. Exit code 6 when the server refused some of the peers.
+
+    \b
+    Example:
+      votenet peers import data/peers.json
+    """
+    addresses = read_peers_file(file)
+    answers = target.run(client.register_many(target.address, addresses))
+    refused = [(a, e) for a, e in zip(addresses, answers, strict=True) if isinstance(e, VotenetError)]
+    new = sum(answer == "Peer registered successfully" for answer in answers)
+    if as_json:
+        failures = [{"address": a, "code": e.code, "message": e.message} for a, e in refused]
+        click.echo(json.dumps({"read": len(addresses), "registered": new, "refused": failures}))
+    else:
+        click.echo(f"{len(addresses)} read, {new} registered, {len(refused)} refused")
+    if refused:
+        address, error = refused[0]
+        raise SomeFailed(
+            f"{len(refused)} of {len(addresses)} were refused; the first: {address}: {error.message}",
+            next_step=error.next_step,
+        )
+
+
+@peers.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@target_options
+@json_option
+def export(target: Target, file: Path | None, as_json: bool) -> None:
+    """Write all peers as a peers.json, to FILE or to stdout.
+
+    \b
+    Examples:
+      votenet peers export peers.json
+      votenet peers export | jq length
+    """
+    addresses = [peer.address for peer in target.run(_everyone(target.address))]
+    if file is None:
+        click.echo(peers_json(addresses))
+        return
+    if file.is_dir():
+        raise StorageError(f"{file} is a folder", next_step="Name a file.")
+    write_peers_file(file, addresses)
+    if as_json:
+        click.echo(json.dumps({"written": len(addresses), "file": str(file)}))
+    else:
+        click.echo(f"{len(addresses)} peers written to {file}", err=True)
+
+
+async def _everyone(address: Address) -> list[client.KnownPeer]:
+    return [peer async for peer in client.all_peers(address)]
+
+
+def _say(answer: str, as_json: bool) -> None:
+    click.echo(json.dumps({"answer": answer}) if as_json else answer)
