@@ -6,40 +6,19 @@ about processes (`votenet.processes`); heavy modules are imported where a comman
 
 from __future__ import annotations
 
-import json
-import os
-import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from votenet.cli.options import instance_option, json_option
-from votenet.config import MAX_NODES, InstanceDirs, instance_dirs
-from votenet.errors import (
-    ConfigError,
-    Locked,
-    NotRunning,
-    SomeFailed,
-    Unreachable,
-    VotenetError,
-    WaitTimedOut,
-)
+from votenet.config import MAX_NODES, instance_dirs
 
 if TYPE_CHECKING:
-    from votenet.processes.instance import Claim
-    from votenet.processes.spec import NetworkSpec
-
-
-def _say(text: str) -> None:
-    click.echo(text, err=True)
-
-
-def _stamped(text: str) -> None:
-    _say(f"{time.strftime('%H:%M:%S')} {text}")
+    pass
 
 
 # -- up -------------------------------------------------------------------------------------------
@@ -106,215 +85,10 @@ def up(instance: str, detach: bool, timeout: float, as_json: bool, **options: An
     reuses it, with its votes, afterwards. Crashed programs are started again. If a port of the
     usual block (4000, 3000, 3001, …) is taken, the whole block moves and this is said.
     """
+    from votenet.cli import network_up
+
     dirs = instance_dirs(instance)
-    status = _status_or_none(dirs)
-    if status is None:
-        try:
-            return _up(dirs, detach, timeout, as_json, options)
-        except Locked:
-            status = _other_up(dirs, timeout)
-    _say(f"{instance!r} is already running; nothing to start.")
-    if status["phase"] == "stopping":
-        raise Locked(
-            f"{instance!r} is just stopping", next_step="Wait for it with: votenet down; then start again."
-        )
-    if detach:
-        status = _wait_ready(dirs, timeout, lambda: None if _status_or_none(dirs) else 1)
-    _show(status, as_json)
-
-
-def _up(dirs: InstanceDirs, detach: bool, timeout: float, as_json: bool, options: Mapping[str, Any]) -> None:
-    from votenet.processes.detach import start_supervisor
-    from votenet.processes.instance import claim
-
-    lock = claim(dirs)
-    try:
-        network, held = _prepare(dirs, lock, options)
-    except BaseException:
-        lock.release()
-        raise
-    if not detach:
-        return _foreground(dirs, network, held, timeout, as_json)
-    try:
-        process = start_supervisor(dirs, held)
-    finally:
-        held.release()
-    status = _wait_ready(dirs, timeout, process.poll)
-    _show(status, as_json)
-    if _troubled(status):
-        raise SomeFailed("not every program came up", next_step="Look with: votenet ps, votenet logs")
-    _advise(status)
-
-
-def _prepare(dirs: InstanceDirs, lock: Any, options: Mapping[str, Any]) -> tuple[NetworkSpec, Claim]:
-    """Everything that can be refused is refused here, before anything runs."""
-    from votenet.processes import instance, ports
-    from votenet.processes.reconcile import end_leftovers
-    from votenet.processes.spec import NetworkSpec, votenet_program
-
-    _, problems = end_leftovers(dirs, 10.0, _say)
-    if problems:
-        raise VotenetError(
-            "; ".join(problems), code="leftovers", next_step="End these processes, then try again."
-        )
-    genesis = prepare_genesis(dirs, options)
-    lease = ports.choose(
-        options["nodes"],
-        bootstrap_port=options["bootstrap_port"],
-        node_port=options["node_port"],
-        preferred=_last_block(dirs, options["nodes"]),
-    )
-    if lease.moved:
-        _say(f"{lease.moved}: using {lease.block.bootstrap} and {lease.block.nodes[0]}, … instead")
-    network = NetworkSpec(
-        instance=dirs.instance,
-        genesis=str(genesis),
-        bootstrap_port=lease.block.bootstrap,
-        node_ports=lease.block.nodes,
-        node_args=("--kernel", options["kernel"]) if options["kernel"] else (),
-        program=tuple(shlex.split(options["program"])) if options["program"] else votenet_program(),
-        give_up=options["give_up"],
-    )
-    try:
-        instance.save_network(dirs, network)
-    except BaseException:
-        lease.release()
-        raise
-    return network, instance.Claim(lock, lease.locks)
-
-
-def prepare_genesis(dirs: InstanceDirs, options: Mapping[str, Any]) -> Path:
-    """Make or reuse the election of this instance."""
-    from votenet.cli.election_setup import prepare_genesis as prepare
-
-    path: Path = prepare(
-        dirs,
-        title=options["title"],
-        candidates=options["candidates"],
-        candidates_from=options["candidates_from"],
-        choice_column=options["choice_column"],
-        difficulty=options["difficulty"],
-        max_choices=options["max_choices"],
-        genesis=options["genesis"],
-        nodes=options["nodes"],
-        say=_say,
-    )
-    return path
-
-
-def _last_block(dirs: InstanceDirs, nodes: int) -> Any:
-    """The ports of the last run: peers and scripts may remember them."""
-    from votenet.processes import instance, ports
-
-    try:
-        last = instance.load_network(dirs)
-    except ConfigError:
-        return None
-    if len(last.node_ports) != nodes:
-        return None
-    return ports.Block(last.bootstrap_port, last.node_ports)
-
-
-def _foreground(dirs: InstanceDirs, network: NetworkSpec, held: Claim, timeout: float, as_json: bool) -> None:
-    import asyncio
-
-    from votenet.processes.supervisor import Supervisor
-
-    def settled(status: dict[str, Any]) -> None:
-        _show(status, as_json)
-        _advise(status)
-
-    supervisor = Supervisor(network, dirs, say=_stamped, settled=settled, lifeline=True)
-    try:
-        with asyncio.Runner() as runner:
-            runner.get_loop().call_later(timeout, _say_late, supervisor, timeout)
-            problems = runner.run(supervisor.run())
-    finally:
-        held.release()
-    _say("stopped" if not problems else "stopped, but " + "; ".join(problems))
-    if problems:
-        sys.exit(1)
-    if supervisor.stop_signal is not None:
-        sys.exit(128 + supervisor.stop_signal)
-
-
-def _say_late(supervisor: Any, timeout: float) -> None:
-    from votenet.cli.network_view import troubles
-
-    if not supervisor.all_settled:
-        _say(f"not everything is ready after {timeout:g} s:")
-        for line in troubles(supervisor.status()):
-            _say(line)
-
-
-def _other_up(dirs: InstanceDirs, timeout: float) -> dict[str, Any]:
-    """Another `up` has the lock: wait until its supervisor answers."""
-    deadline = time.monotonic() + min(timeout, 15.0)
-    while time.monotonic() < deadline:
-        status = _status_or_none(dirs)
-        if status is not None:
-            return status
-        time.sleep(0.1)
-    raise Locked(
-        f"another `votenet up` of {dirs.instance!r} is at work and does not answer",
-        next_step="Wait for it to end, or look what holds the lock: " + str(dirs.supervisor_lock),
-    )
-
-
-def _status_or_none(dirs: InstanceDirs) -> dict[str, Any] | None:
-    from votenet.processes.control import ask
-
-    try:
-        return ask(dirs, {"command": "status"})
-    except NotRunning:
-        return None
-    except Unreachable as error:
-        if error.code == "supervisor-busy":
-            return None
-        raise
-
-
-def _wait_ready(dirs: InstanceDirs, timeout: float, alive: Callable[[], int | None]) -> dict[str, Any]:
-    """Show each change until all is settled. Raises what `watch_start` raises, after saying why."""
-    from votenet.cli.network_view import troubles
-    from votenet.processes.detach import watch_start
-
-    shown: dict[str, str] = {}
-    status: dict[str, Any] = {}
-    try:
-        for status in watch_start(dirs, timeout, alive):
-            for program in status["programs"]:
-                if shown.get(program["name"], "stopped") != program["state"]:
-                    shown[program["name"]] = program["state"]
-                    _say(f"{program['name']}: {program['state']}")
-    except WaitTimedOut:
-        for line in troubles(status) if status else ():
-            _say(line)
-        raise
-    return status
-
-
-def _troubled(status: Mapping[str, Any]) -> bool:
-    return any(program["state"] != "ready" for program in status["programs"])
-
-
-def _show(status: Mapping[str, Any], as_json: bool) -> None:
-    from votenet.cli import network_view
-
-    if as_json:
-        click.echo(json.dumps(status, ensure_ascii=False))
-        return
-    network_view.print_table(status)
-    if status["phase"] != "stopping":
-        for line in network_view.troubles(status):
-            _say(line)
-
-
-def _advise(status: Mapping[str, Any]) -> None:
-    from votenet.cli.network_view import how_to_vote
-
-    for line in how_to_vote(status):
-        _say(line)
+    network_up.up(dirs, detach=detach, timeout=timeout, as_json=as_json, options=options)
 
 
 # -- supervise ------------------------------------------------------------------------------------
@@ -328,29 +102,9 @@ def supervise(instance: str, inherit: tuple[int, ...]) -> None:
 
     Without inherited locks it starts the network of the last `up` again, e.g. from systemd.
     """
-    import asyncio
+    from votenet.cli.network_up import run_supervisor
 
-    from votenet.processes import instance as claims
-    from votenet.processes.reconcile import end_leftovers
-    from votenet.processes.supervisor import Supervisor
-
-    dirs = instance_dirs(instance)
-    claims.make_dirs(dirs)
-    network = claims.load_network(dirs)
-    if inherit:
-        held = claims.adopt(dirs, network, inherit)
-    else:
-        held = claims.claim_again(dirs, network)
-        end_leftovers(dirs, network.grace, _stamped)
-    supervisor = Supervisor(network, dirs, say=_stamped, lifeline=False)
-    _stamped(f"supervisor of {instance!r}, pid {os.getpid()}")
-    try:
-        with asyncio.Runner() as runner:
-            problems = runner.run(supervisor.run())
-    finally:
-        held.release()
-    _stamped("stopped" if not problems else "stopped, but " + "; ".join(problems))
-    sys.exit(1 if problems else 0)
+    sys.exit(run_supervisor(instance_dirs(instance), inherit))
 
 
 # -- down -----------------------------------------------------------------------------------------
@@ -385,91 +139,13 @@ def down(instance: str, purge: bool, yes: bool, timeout: float, as_json: bool) -
     Nodes stop first, the bootstrap server last. It is over when no process is left, the ports are
     free and the data is unlocked. Also ends what a supervisor that died has left behind.
     """
+
+    from votenet.cli import network_down
+
     dirs = instance_dirs(instance)
     if purge and not yes and sys.stdin.isatty():
         click.confirm(f"Remove all chains, votes and logs of {instance!r}?", abort=True, err=True)
-    ran = _ask_down(dirs, timeout)
-    left = _end_for_good(dirs, timeout, purge)
-    removed = f"{dirs.state}" if purge else None
-    if as_json:
-        click.echo(
-            json.dumps({"instance": instance, "was_running": ran, "leftovers": left, "removed": removed})
-        )
-    if not ran and not left:
-        _say(f"{instance!r} is not running; nothing to stop.")
-    else:
-        _say(f"{instance!r} is stopped: no process left, ports and data free.")
-    if purge:
-        _say(f"Removed {dirs.state}.")
-
-
-def _ask_down(dirs: InstanceDirs, grace: float) -> bool:
-    """Let a living supervisor stop its network. Returns whether there was one."""
-    from votenet.processes.control import converse
-
-    try:
-        for answer in converse(dirs, {"command": "down", "grace": grace}, timeout=2 * grace + 15.0):
-            if answer.get("event") == "state":
-                _say(f"{answer['name']}: {answer['state']}")
-    except NotRunning:
-        return False
-    except Unreachable as error:
-        if error.code in ("version-mismatch", "foreign-socket"):
-            raise
-        return True  # it is starting, or ended under our hands: the lock tells when it is gone
-    if answer["problems"]:
-        raise VotenetError("; ".join(answer["problems"]), code="not-clean")
-    return True
-
-
-def _end_for_good(dirs: InstanceDirs, grace: float, purge: bool) -> int:
-    """With the lock in our hands: end leftovers, remove the data if asked. Returns how many were left."""
-    from votenet.processes.instance import supervisor_pid
-    from votenet.processes.reconcile import end_leftovers
-
-    if not dirs.supervisor_lock.exists() and not dirs.state.exists():
-        return 0
-    deadline = time.monotonic() + 2 * grace + 15.0
-    while (lock := _try_claim(dirs)) is None:
-        if time.monotonic() > deadline:
-            raise WaitTimedOut(
-                f"the supervisor (pid {supervisor_pid(dirs)}) does not end",
-                next_step="See what it does: " + str(dirs.logs / "supervisor.log"),
-            )
-        if _ask_down(dirs, grace) is False:
-            time.sleep(0.02)
-    with lock:
-        count, problems = end_leftovers(dirs, grace, _say)
-        if problems:
-            raise VotenetError("; ".join(problems), code="not-clean")
-        for socket_file in (dirs.control_socket, dirs.notify_socket):
-            socket_file.unlink(missing_ok=True)
-        if purge:
-            _remove_data(dirs)
-    return count
-
-
-def _try_claim(dirs: InstanceDirs) -> Any:
-    from votenet.processes.instance import claim
-
-    try:
-        return claim(dirs)
-    except Locked:
-        return None
-
-
-def _remove_data(dirs: InstanceDirs) -> None:
-    import shutil
-
-    for folder in (dirs.run, dirs.state):
-        if folder.is_symlink():
-            raise ConfigError(f"{folder} is a link; remove it by hand", code="bad-directory")
-        try:
-            shutil.rmtree(folder)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise VotenetError(f"cannot remove {folder}: {error}", code="storage-failed") from error
+    network_down.down(dirs, grace=timeout, purge=purge, as_json=as_json)
 
 
 # -- ps -------------------------------------------------------------------------------------------
@@ -499,9 +175,10 @@ def ps(instance: str, as_json: bool) -> None:
     paused     stopped by a signal (SIGSTOP)
     stopping, stopped
     """
+    from votenet.cli.network_view import show
     from votenet.processes.control import ask
 
-    _show(ask(instance_dirs(instance), {"command": "status"}), as_json)
+    show(ask(instance_dirs(instance), {"command": "status"}), as_json)
 
 
 # -- logs -----------------------------------------------------------------------------------------
@@ -555,9 +232,8 @@ def logs(
     reader = log_reader.Reader(dirs, programs)
     for name, line in reader.past(lines, start):
         click.echo(prefixes[name] + line)
-    if follow:
-        for name, line in _forever(reader):
-            click.echo(prefixes[name] + line)
+    for name, line in _forever(reader) if follow else reader.rests():
+        click.echo(prefixes[name] + line)
 
 
 def _forever(reader: Any) -> Iterator[tuple[str, str]]:

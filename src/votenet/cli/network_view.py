@@ -6,10 +6,15 @@ rich is imported only where a table is drawn: `votenet ps --json` does without.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final, TextIO
+
+import click
 
 _COLOURS: Final = {
     "ready": "green",
@@ -28,6 +33,27 @@ _PREFIX_COLOURS: Final = ("36", "33", "32", "35", "34", "96", "93", "92", "95", 
 def wants_colour(stream: TextIO) -> bool:
     """Only for a terminal that can and a person who did not say no."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def say(text: str) -> None:
+    """Talk goes to stderr; stdout is for data."""
+    click.echo(text, err=True)
+
+
+def stamped(text: str) -> None:
+    """The same with the time of day, for what happens while a network runs."""
+    say(f"{time.strftime('%H:%M:%S')} {text}")
+
+
+def show(status: Mapping[str, Any], as_json: bool) -> None:
+    """A status on stdout, as a table or as JSON; what is wrong on stderr."""
+    if as_json:
+        click.echo(json.dumps(status, ensure_ascii=False))
+        return
+    print_table(status)
+    if status["phase"] != "stopping":
+        for line in troubles(status):
+            say(line)
 
 
 def print_table(status: Mapping[str, Any]) -> None:
@@ -78,8 +104,6 @@ def last_lines(log: str | None, count: int = 5) -> list[str]:
     """The end of a log file."""
     if log is None:
         return []
-    from pathlib import Path
-
     from votenet.processes.logs import tail
 
     return tail(Path(log), count)

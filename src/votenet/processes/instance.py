@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,8 +101,11 @@ def adopt(dirs: InstanceDirs, network: NetworkSpec, descriptors: tuple[int, ...]
     return Claim(lock, held)
 
 
-def claim_again(dirs: InstanceDirs, network: NetworkSpec) -> Claim:
+def claim_again(dirs: InstanceDirs, network: NetworkSpec, clear: Callable[[], object]) -> Claim:
     """Claim an instance with the ports it had: a supervisor started by hand or by systemd.
+
+    Args:
+        clear: called between lock and ports, to end what a dead supervisor left on them.
 
     Raises:
         Locked: another one lives.
@@ -109,6 +113,7 @@ def claim_again(dirs: InstanceDirs, network: NetworkSpec) -> Claim:
     """
     lock = claim(dirs)
     try:
+        clear()
         held = ports.take_again((network.bootstrap_port, *network.node_ports), network.host)
     except BaseException:
         lock.release()

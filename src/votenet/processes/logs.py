@@ -14,6 +14,7 @@ import ctypes
 import os
 import re
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -92,46 +93,53 @@ def trim(path: Path, limit: int = MAX_BYTES) -> None:
 
 
 def tail(path: Path, lines: int) -> list[str]:
-    """The last lines of a log, without their newlines."""
+    """The last lines of a log, without their newlines; [] if it cannot be read."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        follower = Follower(LogFile("", 0, path))
     except OSError:
         return []
     try:
-        first, end = _data_start(fd), os.fstat(fd).st_size
-        data = b""
-        while end > first and data.count(b"\n") <= lines:
-            start = max(end - _BLOCK, first)
-            data = os.pread(fd, end - start, start) + data
-            end = start
+        found = follower.skip_to_end(lines, None)
+        rest = follower.rest()
+        return ([*found, rest] if rest else found)[-lines:]
     finally:
-        os.close(fd)
-    return _text(data).splitlines()[-lines:] if lines > 0 else []
+        follower.close()
 
 
 class Follower:
     """Reads the lines that a log has and gets. Holds back a line that is not yet ended."""
 
-    def __init__(self, log: LogFile, *, from_end: bool = False) -> None:
+    def __init__(self, log: LogFile) -> None:
+        """Begin at the oldest line that is still there. Raises OSError."""
         self.log = log
         self._fd = os.open(log.path, os.O_RDONLY | os.O_CLOEXEC)
-        self._offset = os.fstat(self._fd).st_size if from_end else _data_start(self._fd)
+        self._offset = self._first = _data_start(self._fd)
         self._rest = b""
 
     def lines(self) -> Iterator[str]:
         """Whole lines that came since the last call."""
-        while True:
-            if self._offset > os.fstat(self._fd).st_size:  # truncated under us
-                self._offset = 0
-            data = os.pread(self._fd, _BLOCK, self._offset)
-            if not data:
-                return
-            self._offset += len(data)
+        while data := self._read():
             *whole, self._rest = (self._rest + data).split(b"\n")
             yield from map(_text, whole)
-            if len(self._rest) > _BLOCK:
+            if len(self._rest) > _BLOCK:  # no line is this long: hand it out in pieces
                 yield _text(self._rest)
                 self._rest = b""
+
+    def skip_to_end(self, lines: int | None, since: float | None) -> list[str]:
+        """Go to the end; returns the last `lines` lines before it that are not older than `since`.
+
+        A line without a time of its own belongs to the line before it.
+        """
+        if since is None and lines is not None:
+            self._back_up(lines)
+        found: deque[str] = deque(maxlen=lines)
+        seen = 0.0 if since is not None else float("inf")
+        for line in self.lines():
+            if since is not None:
+                seen = line_time(line) or seen
+            if since is None or seen >= since:
+                found.append(line)
+        return list(found)
 
     def rest(self) -> str:
         """A last line without its newline, once nobody writes any more."""
@@ -139,7 +147,25 @@ class Follower:
         return text
 
     def close(self) -> None:
-        os.close(self._fd)
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _read(self) -> bytes:
+        if self._offset > os.fstat(self._fd).st_size:  # truncated under us
+            self._offset = 0
+        data = os.pread(self._fd, _BLOCK, self._offset)
+        self._offset += len(data)
+        return data
+
+    def _back_up(self, lines: int) -> None:
+        """Go to a place at least `lines` lines before the end, without reading all that is before."""
+        start = end = os.fstat(self._fd).st_size
+        newlines = 0
+        while start > self._first and newlines <= lines:
+            end, start = start, max(start - _BLOCK, self._first)
+            newlines += os.pread(self._fd, end - start, start).count(b"\n")
+        self._offset = start
 
 
 def line_time(line: str) -> float | None:

@@ -1,8 +1,8 @@
 """The supervisor: carries out what the state machines ask for, in one thread of asyncio.
 
 What lives here: the shell around `machine.py`: processes, timers, notifications, signals, the order
-of start and stop, the answers to control requests. What must not: policy (`restart.py`), decisions
-about one program (`machine.py`), keys, databases, chain code.
+of start and stop. What must not: policy (`restart.py`), decisions about one program (`machine.py`),
+answers to control requests (`requests.py`), keys, databases, chain code.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import random
 import shlex
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from votenet import __version__
 from votenet.config import InstanceDirs
-from votenet.errors import Kind, NoSuchNode, Rejected, StorageError, VotenetError
+from votenet.errors import Kind, Rejected, StorageError, VotenetError
 from votenet.processes import logs, procfs
 from votenet.processes.child import Child
-from votenet.processes.control_server import ControlServer, Progress
+from votenet.processes.control_server import ControlServer
 from votenet.processes.identity import TAG_VARIABLE, Identity, last_incarnations, tag, write_identity
 from votenet.processes.lifeline import PARENT_VARIABLE
 from votenet.processes.machine import (
@@ -38,7 +38,6 @@ from votenet.processes.machine import (
     PauseChanged,
     Program,
     ReadyChanged,
-    RestartRequested,
     SetTimer,
     Started,
     StartRequested,
@@ -52,6 +51,7 @@ from votenet.processes.machine import (
 )
 from votenet.processes.notify import NotifySocket
 from votenet.processes.proof import wait_until_free
+from votenet.processes.requests import Requests
 from votenet.processes.restart import RestartPolicy
 from votenet.processes.spec import NetworkSpec, ProgramSpec, Role, expand
 from votenet.processes.status import LAST_LINES, Sight, Vitals, program_status
@@ -110,11 +110,11 @@ class Supervisor:
         self._policy = policy or RestartPolicy(retry_removed=None if network.give_up else 300.0)
         self._remover, self._rng = remover, rng
         numbers = last_incarnations(dirs)
-        self._slots = {
+        self.slots = {
             spec.name: Slot(spec, Program(incarnation=numbers.get(spec.name, 0)))
             for spec in expand(network, dirs)
         }
-        self._stopping = self._stopped = False
+        self.stopping = self.stopped = False
         self._began = time.monotonic()
         self._waiters: list[asyncio.Future[None]] = []
 
@@ -129,19 +129,20 @@ class Supervisor:
         self._loop = asyncio.get_running_loop()
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            self._loop.add_signal_handler(number, self._on_signal, number)
+            if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+                self._loop.add_signal_handler(number, self._on_signal, number)
         notify = NotifySocket(self.dirs.notify_socket)
         self._loop.add_reader(notify.fileno(), self._on_notify, notify)
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 await self._serve()
         finally:
-            for slot in self._slots.values():
+            for slot in self.slots.values():
                 if slot.child is not None:
                     slot.child.kill_and_reap()
             self._loop.remove_reader(notify.fileno())
             notify.close()
-        return self._problems()
+        return self.problems()
 
     async def _serve(self) -> None:
         services = [
@@ -149,45 +150,46 @@ class Supervisor:
             self._tasks.create_task(self._tick(), name="tick"),
         ]
         self._services = services
-        async with ControlServer(self.dirs.control_socket, self._on_request, self._tasks):
-            await self._until(lambda: self._stopped)
+        requests = Requests(self)
+        async with ControlServer(self.dirs.control_socket, requests.handle, self._tasks):
+            await self.until(lambda: self.stopped)
         for task in services:
             task.cancel()
 
     async def _start_all(self) -> None:
-        bootstrap, *nodes = self._slots.values()
+        bootstrap, *nodes = self.slots.values()
         self.dispatch(bootstrap, StartRequested())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(BOOTSTRAP_HEAD_START):
-                await self._until(lambda: bootstrap.program.state is State.READY or self._stopping)
+                await self.until(lambda: bootstrap.program.state is State.READY or self.stopping)
         for slot in nodes:
-            if slot.program.epoch == 0 and not self._stopping:
+            if slot.program.epoch == 0 and not self.stopping:
                 self.dispatch(slot, StartRequested())
 
     def request_stop(self, *, grace: float | None = None, now: bool = False) -> None:
         """Stop everything: nodes first, then the bootstrap server. `now` kills. Never taken back."""
-        if not self._stopping:
-            self._stopping = True
+        if not self.stopping:
+            self.stopping = True
             grace = self.network.grace if grace is None else grace
             self._tasks.create_task(self._stop_all(grace), name="stop")
         if now:
-            for slot in self._slots.values():
+            for slot in self.slots.values():
                 self.dispatch(slot, KillRequested())
 
     async def _stop_all(self, grace: float) -> None:
         for role in (Role.NODE, Role.BOOTSTRAP):
-            slots = [slot for slot in self._slots.values() if slot.spec.role is role]
+            slots = [slot for slot in self.slots.values() if slot.spec.role is role]
             for slot in slots:
                 self.dispatch(slot, StopRequested(grace))
-            await self._until(lambda slots=slots: all(slot.program.at_rest for slot in slots))  # type: ignore[misc]
-        self._stopped = True
+            await self.until(lambda slots=slots: all(slot.program.at_rest for slot in slots))  # type: ignore[misc]
+        self.stopped = True
         self._wake()
 
     async def _tick(self) -> None:
         """Once a second: what nobody tells us."""
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            for slot in self._slots.values():
+            for slot in self.slots.values():
                 self._look(slot)
                 if slot.sight.log is not None:
                     logs.trim(slot.sight.log)
@@ -218,12 +220,12 @@ class Supervisor:
             case Terminate() if slot.child is not None:
                 slot.child.terminate()
             case Kill() if slot.child is not None:
-                self._say(f"{slot.spec.name}: killing it (SIGKILL)")
+                self.tell(f"{slot.spec.name}: killing it (SIGKILL)")
                 slot.child.kill()
             case SetTimer(timer=timer, delay=delay, sequence=sequence):
                 fired = TimerFired(timer, sequence)
                 slot.timers[timer] = sequence, self._loop.call_later(delay, self.dispatch, slot, fired)
-            case Unregister() if slot.spec.role is Role.NODE and not self._stopping:
+            case Unregister() if slot.spec.role is Role.NODE and not self.stopping:
                 task = self._tasks.create_task(self._unregister(slot, slot.program.epoch))
                 self._services.append(task)
 
@@ -263,7 +265,7 @@ class Supervisor:
         try:
             write_identity(self.dirs, self._identity(slot, intent))
         except StorageError as error:
-            self._say(f"{slot.spec.name}: {error.message}")
+            self.tell(f"{slot.spec.name}: {error.message}")
 
     def _identity(self, slot: Slot, intent: str) -> Identity:
         child = slot.child
@@ -301,10 +303,10 @@ class Supervisor:
             try:
                 async with asyncio.timeout(10.0):
                     await self._remover(slot.spec, self.network)
-                self._say(f"{name}: {slot.spec.address} removed from the bootstrap server")
+                self.tell(f"{name}: {slot.spec.address} removed from the bootstrap server")
                 return
             except (VotenetError, OSError, ImportError) as error:
-                self._say(f"{name}: could not be removed from the bootstrap server: {error}")
+                self.tell(f"{name}: could not be removed from the bootstrap server: {error}")
                 if isinstance(error, Rejected) and error.kind is not Kind.TEMPORARY:
                     return
             await asyncio.sleep(2.0**attempt)
@@ -313,15 +315,15 @@ class Supervisor:
 
     def _on_signal(self, number: signal.Signals) -> None:
         again = number is signal.SIGINT and self.stop_signal is signal.SIGINT
-        if not self._stopping:
-            self._say(f"{signal.Signals(number).name}: stopping; nodes first")
+        if not self.stopping:
+            self.tell(f"{signal.Signals(number).name}: stopping; nodes first")
         elif again:
-            self._say("stopping now: killing what is left")
+            self.tell("stopping now: killing what is left")
         self.stop_signal = self.stop_signal or number
         self.request_stop(now=again)
 
     def _on_notify(self, notify: NotifySocket) -> None:
-        slots = {slot.child.pid: slot for slot in self._slots.values() if slot.child is not None}
+        slots = {slot.child.pid: slot for slot in self.slots.values() if slot.child is not None}
         for pid, fields in notify.receive():
             slot = slots.get(pid)
             if slot is None or slot.child is None:
@@ -330,74 +332,21 @@ class Supervisor:
             if fields.get("READY") in ("0", "1"):
                 self.dispatch(slot, ReadyChanged(slot.program.incarnation, fields["READY"] == "1"))
 
-    async def _on_request(self, request: dict[str, Any], progress: Progress) -> Mapping[str, Any]:
-        command = request["command"]
-        if command == "ping":
-            return {"pid": os.getpid(), "version": __version__}
-        if command == "status":
-            return self.status()
-        if command == "down":
-            return await self._down(request, progress)
-        if command in ("start", "stop", "restart"):
-            return await self._command(command, request)
-        raise VotenetError(f"unknown command {command!r}", code="unknown-type")
-
-    async def _down(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-        if not self._stopping:
-            self._say("asked to stop; nodes first")
-        self.request_stop(grace=_seconds(request, "grace", self.network.grace), now=bool(request.get("now")))
-        shown: dict[str, str] = {}
-        while True:
-            for name, slot in self._slots.items():
-                if shown.get(name) != (state := slot.program.state.value):
-                    shown[name] = state
-                    await progress({"event": "state", "name": name, "state": state})
-            if self._stopped:
-                return {"stopped": list(self._slots), "problems": self._problems()}
-            await self._change()
-
-    async def _command(self, command: str, request: dict[str, Any]) -> dict[str, Any]:
-        slots = [self._slot(name) for name in _names(request)]
-        if self._stopping:
-            raise VotenetError("the network is stopping", code="stopping")
-        grace = _seconds(request, "grace", self.network.grace)
-        events: dict[str, Event] = {
-            "start": StartRequested(),
-            "stop": StopRequested(grace),
-            "restart": RestartRequested(grace),
-        }
-        for slot in slots:
-            self.dispatch(slot, events[command])
-        wait = _seconds(request, "wait", grace + 10.0 if command == "stop" else 0.0)
-        done = (State.STOPPED,) if command == "stop" else (State.READY, State.FAILED, State.REMOVED)
-        epochs = [slot.program.epoch for slot in slots]
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait):
-                await self._until(
-                    lambda: all(
-                        slot.program.state in done or slot.program.epoch != epoch
-                        for slot, epoch in zip(slots, epochs, strict=True)
-                    )
-                )
-        return {"programs": [self._program_status(slot) for slot in slots]}
-
-    def _slot(self, name: str) -> Slot:
-        if name not in self._slots:
-            raise NoSuchNode(
-                f"no node {name!r} in {self.dirs.instance!r}: there are {', '.join(self._slots)}"
-            )
-        return self._slots[name]
-
     # -- telling -------------------------------------------------------------------------------
+
+    def tell(self, text: str) -> None:
+        """A line for people. That the terminal is gone must not stop the supervisor."""
+        with contextlib.suppress(OSError, ValueError):
+            self._say(text)
 
     def status(self) -> dict[str, Any]:
         """The whole network as plain data; never waits."""
-        for slot in self._slots.values():
+        for slot in self.slots.values():
             self._look(slot)
-        nodes = [str(slot.spec.address) for slot in self._slots.values() if slot.spec.role is Role.NODE]
+        nodes = [str(slot.spec.address) for slot in self.slots.values() if slot.spec.role is Role.NODE]
         return {
             "instance": self.dirs.instance,
-            "phase": "stopping" if self._stopping else "running" if self.all_settled else "starting",
+            "phase": "stopping" if self.stopping else "running" if self.all_settled else "starting",
             "version": __version__,
             "genesis": self.network.genesis,
             "bootstrap": str(self.network.bootstrap),
@@ -407,21 +356,23 @@ class Supervisor:
                 "detached": not self._lifeline,
                 "uptime": round(time.monotonic() - self._began, 3),
             },
-            "programs": [self._program_status(slot) for slot in self._slots.values()],
+            "programs": [self.program_status(slot) for slot in self.slots.values()],
         }
 
     @property
     def all_settled(self) -> bool:
         """Every program is ready, or out and known to be out."""
         return all(
-            slot.program.state in (State.READY, State.FAILED, State.REMOVED) for slot in self._slots.values()
+            slot.program.state in (State.READY, State.FAILED, State.REMOVED) for slot in self.slots.values()
         )
 
-    def _program_status(self, slot: Slot) -> dict[str, Any]:
+    def program_status(self, slot: Slot) -> dict[str, Any]:
+        """One program as plain data."""
         return program_status(slot.spec, slot.program, slot.sight, slot.vitals, time.monotonic())
 
-    def _problems(self) -> list[str]:
-        found = ((slot.spec.name, slot.program.problem) for slot in self._slots.values())
+    def problems(self) -> list[str]:
+        """One sentence for each program that left something behind."""
+        found = ((slot.spec.name, slot.program.problem) for slot in self.slots.values())
         return [f"{name}: {problem}" for name, problem in found if problem]
 
     def _report(self, slot: Slot, before: Program) -> None:
@@ -429,12 +380,15 @@ class Supervisor:
         if new is State.READY and old is not State.READY:
             slot.sight.ready_at = now
         if slot.program.cause is not before.cause and slot.program.cause and not slot.program.cause.requested:
-            self._say(f"{slot.spec.name}: {slot.program.cause}")
+            self.tell(f"{slot.spec.name}: {slot.program.cause}")
         if new is not old:
-            self._say(f"{slot.spec.name}: {new.value}{self._detail(slot, new, now)}")
-        if self._settled is not None and not self._stopping and self.all_settled:
+            self.tell(f"{slot.spec.name}: {new.value}{self._detail(slot, new, now)}")
+            for line in slot.sight.last_lines if new in (State.FAILED, State.REMOVED) else ():
+                self.tell(f"  | {line}")
+        if self._settled is not None and not self.stopping and self.all_settled:
             settled, self._settled = self._settled, None
-            settled(self.status())
+            with contextlib.suppress(OSError, ValueError):
+                settled(self.status())
 
     def _detail(self, slot: Slot, state: State, now: float) -> str:
         if state is State.READY and slot.sight.started_at is not None:
@@ -453,25 +407,13 @@ class Supervisor:
             if not waiter.done():
                 waiter.set_result(None)
 
-    async def _change(self) -> None:
+    async def change(self) -> None:
+        """Wait for the next event."""
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiters.append(waiter)
         await waiter
 
-    async def _until(self, condition: Callable[[], bool]) -> None:
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition that only events can bring about."""
         while not condition():
-            await self._change()
-
-
-def _names(request: Mapping[str, Any]) -> list[str]:
-    names = request.get("names")
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise VotenetError("`names` must be a list of at least one program", code="bad-message")
-    return names
-
-
-def _seconds(request: Mapping[str, Any], key: str, default: float) -> float:
-    value = request.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 86400:
-        raise VotenetError(f"`{key}` must be a number of seconds", code="bad-message")
-    return float(value)
+            await self.change()

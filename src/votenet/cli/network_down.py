@@ -1,0 +1,100 @@
+"""The work behind `votenet down`: ask the supervisor, then make sure with its lock in our own hands.
+
+What lives here: the order of these steps and what is said about them. What must not: options
+(`network.py`), processes (`votenet.processes`).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+
+import click
+
+from votenet.cli.network_view import say
+from votenet.config import InstanceDirs
+from votenet.errors import ConfigError, Locked, NotRunning, Unreachable, VotenetError, WaitTimedOut
+from votenet.processes.control import converse
+from votenet.processes.files import FileLock
+from votenet.processes.instance import claim, supervisor_pid
+from votenet.processes.reconcile import end_leftovers
+
+
+def down(dirs: InstanceDirs, *, grace: float, purge: bool, as_json: bool) -> None:
+    """Stop the network of an instance, prove it, remove its data if asked.
+
+    Raises:
+        VotenetError: something is left (exit 1).
+        WaitTimedOut: the supervisor does not end.
+    """
+    ran = _ask_down(dirs, grace)
+    known = dirs.state.exists()
+    left = _end_for_good(dirs, grace, purge) if known else 0
+    if as_json:
+        answer = {"instance": dirs.instance, "was_running": ran, "leftovers": left}
+        click.echo(json.dumps({**answer, "removed": str(dirs.state) if purge and known else None}))
+    if not ran and not left:
+        say(f"{dirs.instance!r} is not running; nothing to stop.")
+    else:
+        say(f"{dirs.instance!r} is stopped: no process left, ports and data free.")
+    if purge and known:
+        say(f"Removed {dirs.state}.")
+
+
+def _ask_down(dirs: InstanceDirs, grace: float) -> bool:
+    """Let a living supervisor stop its network. Returns whether there was one."""
+    try:
+        for answer in converse(dirs, {"command": "down", "grace": grace}, timeout=2 * grace + 15.0):
+            if answer.get("event") == "state":
+                say(f"{answer['name']}: {answer['state']}")
+    except NotRunning:
+        return False
+    except Unreachable as error:
+        if error.code in ("version-mismatch", "foreign-socket"):
+            raise
+        return True  # it is starting, or ended under our hands: the lock tells when it is gone
+    if answer["problems"]:
+        raise VotenetError("; ".join(answer["problems"]), code="not-clean")
+    return True
+
+
+def _end_for_good(dirs: InstanceDirs, grace: float, purge: bool) -> int:
+    """With the lock in our hands: end leftovers, remove the data if asked. Returns how many were left."""
+    deadline = time.monotonic() + 2 * grace + 15.0
+    while (lock := _try_claim(dirs)) is None:
+        if time.monotonic() > deadline:
+            raise WaitTimedOut(
+                f"the supervisor (pid {supervisor_pid(dirs)}) does not end",
+                next_step="See what it does: " + str(dirs.logs / "supervisor.log"),
+            )
+        _ask_down(dirs, grace)
+        time.sleep(0.02)
+    with lock:
+        count, problems = end_leftovers(dirs, grace, say)
+        if problems:
+            raise VotenetError("; ".join(problems), code="not-clean")
+        for socket_file in (dirs.control_socket, dirs.notify_socket):
+            socket_file.unlink(missing_ok=True)
+        if purge:
+            _remove_data(dirs)
+    return count
+
+
+def _try_claim(dirs: InstanceDirs) -> FileLock | None:
+    try:
+        return claim(dirs)
+    except Locked:
+        return None
+
+
+def _remove_data(dirs: InstanceDirs) -> None:
+    for folder in (dirs.run, dirs.state):
+        if folder.is_symlink():
+            raise ConfigError(f"{folder} is a link; remove it by hand", code="bad-directory")
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise VotenetError(f"cannot remove {folder}: {error}", code="storage-failed") from error
