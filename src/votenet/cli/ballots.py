@@ -1,0 +1,177 @@
+"""Reading ballots from a CSV file: one line, one ballot.
+
+What lives here: columns, shipped records, broken lines. What must not: casting.
+
+A ballot is one physical line, so a broken quote spoils its own line and no other, and line numbers
+are those of every editor. Files may be plain, .gz or .xz.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import lzma
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import IO, Final
+
+from votenet.errors import ConfigError
+
+SHIPPED: Final = {"minneapolis-2013": "minneapolis_2013_mayor_cvr.csv.xz"}
+"""Records that come with votenet, by the name a user may give instead of a file."""
+MAX_LINE: Final = 64 * 1024
+"""Bytes of one line; a longer one is refused and passed over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """One ballot: its number (1 is the first after the header) and line, voter id and choices."""
+
+    number: int
+    line: int
+    voter_id: str
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that is no ballot, and why."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BallotColumns:
+    """Which columns make a ballot. Without `voter` the id is `prefix` and the six-digit number."""
+
+    choices: tuple[str, ...]
+    voter: str | None = None
+    prefix: str = "ballot-"
+    blanks: frozenset[str] = frozenset({""})
+
+
+class BallotFile:
+    """A CSV file of ballots, opened anew for each pass over it."""
+
+    def __init__(self, source: Path) -> None:
+        """A path, or the name of a shipped record.
+
+        Raises:
+            ConfigError: code bad-ballot-file; it cannot be read or has no header.
+        """
+        self.source = source
+        with self._open() as file:
+            self.header = self._read_header(file)
+
+    def check(self, columns: BallotColumns) -> None:
+        """Raises ConfigError when a column is not in the header."""
+        for name in (*columns.choices, *([columns.voter] if columns.voter else [])):
+            if name not in self.header:
+                raise ConfigError(
+                    f"{self.source} has no column {name!r}",
+                    code="no-such-column",
+                    next_step=f"Its columns are: {', '.join(self.header)}",
+                )
+
+    def ballots(self, columns: BallotColumns) -> Iterator[Ballot | BadLine]:
+        """Every ballot in order, and every line that is none."""
+        places = [self.header.index(name) for name in columns.choices]
+        voter_place = self.header.index(columns.voter) if columns.voter else None
+        number = 0
+        for line, fields in self._rows():
+            number += 1
+            if isinstance(fields, str):
+                yield BadLine(line, fields)
+                continue
+            if voter_place is None:
+                voter_id = f"{columns.prefix}{number:06d}"
+            else:
+                voter_id = fields[voter_place].strip()
+                if not voter_id:
+                    yield BadLine(line, f"the column {columns.voter!r} is empty")
+                    continue
+            chosen = (fields[place] for place in places)
+            choices = tuple(dict.fromkeys(name for name in chosen if name not in columns.blanks))
+            if choices:
+                yield Ballot(number, line, voter_id, choices)
+            else:
+                yield BadLine(line, "no choice on this ballot")
+
+    def _rows(self) -> Iterator[tuple[int, list[str] | str]]:
+        """(line number, fields or what is wrong), without the header and empty lines."""
+        with self._open() as file:
+            file.readline(MAX_LINE)
+            line = 1
+            while raw := _read_line(file):
+                line += 1
+                if raw.strip():
+                    yield line, self._split(raw)
+
+    def _split(self, raw: bytes) -> list[str] | str:
+        if len(raw) > MAX_LINE:
+            return f"longer than {MAX_LINE} bytes"
+        try:
+            (fields,) = csv.reader([raw.decode("utf-8").rstrip("\r\n")], strict=True)
+        except UnicodeDecodeError:
+            return "not UTF-8"
+        except (csv.Error, ValueError) as error:
+            return f"not CSV: {error}"
+        if len(fields) != len(self.header):
+            return f"{len(fields)} fields where the header has {len(self.header)}"
+        return fields
+
+    def _read_header(self, file: IO[bytes]) -> list[str]:
+        try:
+            text = file.readline(MAX_LINE).decode("utf-8-sig").rstrip("\r\n")
+            header = next(csv.reader([text], strict=True), [])
+        except (UnicodeDecodeError, csv.Error, EOFError, OSError, lzma.LZMAError) as error:
+            raise ConfigError(
+                f"{self.source} is not a CSV file: {error}",
+                code="bad-ballot-file",
+                next_step="Give a UTF-8 CSV file with a header line.",
+            ) from error
+        if not any(header):
+            raise ConfigError(f"{self.source} has no header line", code="bad-ballot-file")
+        return [name.strip() for name in header]
+
+    def _open(self) -> IO[bytes]:
+        shipped = SHIPPED.get(str(self.source))
+        try:
+            if shipped is not None and not self.source.exists():
+                data = resources.files("votenet").joinpath("data", shipped)
+                return lzma.open(data.open("rb"))
+            if self.source.suffix == ".xz":
+                return lzma.open(self.source)
+            if self.source.suffix == ".gz":
+                return gzip.open(self.source)
+            return self.source.open("rb")
+        except OSError as error:
+            raise ConfigError(
+                f"cannot read {self.source}: {error.strerror or error}",
+                code="bad-ballot-file",
+                next_step=f"Give a CSV file, or the name of a shipped record: {', '.join(SHIPPED)}",
+            ) from error
+
+
+def _read_line(file: IO[bytes]) -> bytes:
+    """One line; of an overlong one only the beginning, the rest is passed over."""
+    raw = file.readline(MAX_LINE + 1)
+    rest = raw
+    while len(rest) > MAX_LINE and not rest.endswith(b"\n"):
+        rest = file.readline(MAX_LINE + 1)
+    return raw
+
+
+def distinct_choices(source: Path, column: str | None) -> tuple[str, ...]:
+    """Every value in a column (the first, if none is named), in order of first appearance."""
+    file = BallotFile(source)
+    columns = BallotColumns((column or file.header[0],))
+    file.check(columns)
+    names: dict[str, None] = {}
+    for ballot in file.ballots(columns):
+        if isinstance(ballot, Ballot):
+            names[ballot.choices[0]] = None
+    return tuple(names)

@@ -1,0 +1,158 @@
+"""Making or reusing the election of an instance when `votenet up` starts it.
+
+What lives here: the choice of candidates and of the difficulty, the genesis file. What must not:
+the definition's rules (`core/election.py`), starting anything.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from votenet.cli.actions import read_genesis
+from votenet.config import DEFAULT_DIFFICULTY, InstanceDirs, private_dir
+from votenet.core.election import DEFAULT_CANDIDATES, ChainParameters, Election, ElectionDefinition
+from votenet.errors import ConfigError, PowError
+from votenet.pow import bits_for_zero_bits, measure_rate, selected_kernel
+
+LONGEST_BLOCK: Final = 2.0
+"""Seconds that a block may take on average on this machine before the difficulty is lowered."""
+LOWEST_DIFFICULTY: Final = 8
+DEFAULT_TITLE: Final = "Election"
+
+Say = Callable[[str], None]
+
+
+def prepare_genesis(
+    dirs: InstanceDirs,
+    *,
+    title: str | None,
+    candidates: Sequence[str],
+    candidates_from: Path | None,
+    choice_column: str | None,
+    difficulty: int | None,
+    max_choices: int | None,
+    genesis: Path | None,
+    nodes: int,
+    say: Say,
+) -> Path:
+    """The genesis file of this instance: the one given, the one it has, or a new one.
+
+    Raises:
+        ConfigError: the choices contradict each other, or what the instance already holds.
+    """
+    private_dir(dirs.state)
+    asked = any((title, candidates, candidates_from, difficulty, max_choices))
+    if genesis is not None:
+        if asked:
+            raise ConfigError(
+                "--genesis already says title, candidates and difficulty",
+                code="contradiction",
+                next_step="Leave out the other options, or --genesis.",
+            )
+        return _take(dirs, read_genesis(genesis))
+    if dirs.genesis.exists() and not asked:
+        say(f"Going on with the election {read_genesis(dirs.genesis).definition.title!r}.")
+        return dirs.genesis
+    names = _candidates(candidates, candidates_from, choice_column)
+    if dirs.genesis.exists():
+        return _reuse(
+            dirs, title, names if (candidates or candidates_from) else None, difficulty, max_choices
+        )
+    definition = ElectionDefinition(
+        title=title or DEFAULT_TITLE,
+        candidates=names,
+        created=int(time.time()),
+        max_choices=max_choices or 1,
+        chain=ChainParameters(bits=_bits(difficulty, nodes, say)),
+    )
+    return _take(dirs, Election(definition))
+
+
+def fitting_difficulty(rate: float, nodes: int, cores: int, wanted: int = DEFAULT_DIFFICULTY) -> int:
+    """Leading zero bits at which `nodes` miners of `rate` nonces/s each take LONGEST_BLOCK at most."""
+    network = rate * min(nodes, cores)
+    difficulty = wanted
+    while difficulty > LOWEST_DIFFICULTY and 2.0**difficulty / network > LONGEST_BLOCK:
+        difficulty -= 1
+    return difficulty
+
+
+def _bits(difficulty: int | None, nodes: int, say: Say) -> int:
+    if difficulty is None:
+        rate = measure_rate(time.perf_counter)
+        cores = len(os.sched_getaffinity(0))
+        difficulty = fitting_difficulty(rate, nodes, cores)
+        if difficulty < DEFAULT_DIFFICULTY:
+            say(
+                f"Difficulty lowered from {DEFAULT_DIFFICULTY} to {difficulty} bits: this machine searches "
+                f"{rate / 1e6:.2f} million nonces a second on a core ({selected_kernel()}), "
+                f"and a block should not take over {LONGEST_BLOCK:g} s."
+            )
+    try:
+        return bits_for_zero_bits(difficulty)
+    except PowError as error:
+        raise ConfigError(error.message, code="bad-difficulty") from error
+
+
+def _candidates(given: Sequence[str], source: Path | None, column: str | None) -> tuple[str, ...]:
+    if given and source:
+        raise ConfigError(
+            "candidates are given twice",
+            code="contradiction",
+            next_step="Use --candidate or --candidates-from, not both.",
+        )
+    if source is not None:
+        from votenet.cli.ballots import distinct_choices
+
+        return distinct_choices(source, column)
+    return tuple(given) or DEFAULT_CANDIDATES
+
+
+def _reuse(
+    dirs: InstanceDirs,
+    title: str | None,
+    names: tuple[str, ...] | None,
+    difficulty: int | None,
+    max_choices: int | None,
+) -> Path:
+    """Options may repeat what the instance holds; they cannot change it."""
+    held = read_genesis(dirs.genesis).definition
+    other = [
+        option
+        for option, wanted, has in (
+            ("--title", title, held.title),
+            ("--candidate", names, held.candidates),
+            ("--max-choices", max_choices, held.max_choices),
+            ("--difficulty", difficulty and bits_for_zero_bits(difficulty), held.chain.bits),
+        )
+        if wanted is not None and wanted != has
+    ]
+    if other:
+        raise ConfigError(
+            f"this instance already holds the election {held.title!r}, and {', '.join(other)} would change it",
+            code="other-election",
+            next_step="Start another with -i NAME, or delete this one with: votenet down --purge",
+        )
+    return dirs.genesis
+
+
+def _take(dirs: InstanceDirs, election: Election) -> Path:
+    if dirs.genesis.exists():
+        if read_genesis(dirs.genesis).network_id != election.network_id:
+            raise ConfigError(
+                "this instance already holds another election",
+                code="other-election",
+                next_step="Start another with -i NAME, or delete this one with: votenet down --purge",
+            )
+        return dirs.genesis
+    part = dirs.genesis.with_suffix(".part")
+    with part.open("wb") as file:
+        file.write(election.to_file())
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(dirs.genesis)
+    return dirs.genesis

@@ -1,0 +1,154 @@
+"""`votenet node`: one node, as the supervisor, systemd or a container starts it.
+
+What lives here: its options, and joining store, key and service. What must not: node logic.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+from votenet.cli.logging_setup import LEVELS, start_logging
+from votenet.config import DEFAULT_BOOTSTRAP_PORT, DEFAULT_NODE_PORT, NodeConfig
+from votenet.errors import ConfigError, PowError, Rejected, VotenetError
+
+EPILOG = """
+Examples:
+
+\b
+  votenet node --data-dir ./n1 --genesis genesis.json --bootstrap 127.0.0.1:4000
+  votenet node --data-dir ./n2 --genesis genesis.json --port 3001 --peer 10.0.0.5:3000
+  votenet node --data-dir ./n3 --genesis genesis.json --host 0.0.0.0 --advertise vote.example.org:3000
+
+The first start makes the node's key in its data folder. One process at a time may use the folder.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option("--data-dir", type=click.Path(path_type=Path), required=True, help="Folder for chain and key.")
+@click.option(
+    "--genesis", type=click.Path(path_type=Path), required=True, help="Genesis file of the election."
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=DEFAULT_NODE_PORT,
+    show_default=True,
+    help="Port to listen on.",
+)
+@click.option(
+    "--advertise", metavar="HOST:PORT", help="Where others reach this node.  [default: host and port]"
+)
+@click.option(
+    "--bootstrap",
+    multiple=True,
+    metavar="HOST:PORT",
+    help=f"Bootstrap server, may be repeated; the usual port is {DEFAULT_BOOTSTRAP_PORT}.",
+)
+@click.option("--peer", "peers", multiple=True, metavar="HOST:PORT", help="A node to dial, may be repeated.")
+@click.option("--name", default="node", show_default=True, help="Name in logs and status.")
+@click.option("--mine/--no-mine", default=True, show_default=True, help="Whether to search for blocks.")
+@click.option("--kernel", default="auto", show_default=True, help="Nonce search kernel to use.")
+@click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True)
+def node(
+    data_dir: Path,
+    genesis: Path,
+    host: str,
+    port: int,
+    advertise: str | None,
+    bootstrap: tuple[str, ...],
+    peers: tuple[str, ...],
+    name: str,
+    mine: bool,
+    kernel: str,
+    log_level: str,
+) -> None:
+    """Run one node in the foreground until SIGTERM or Ctrl-C."""
+    from votenet.processes import lifeline
+    from votenet.protocol.address import Address, parse_address
+
+    lifeline.arm()
+    start_logging(log_level)
+    try:
+        own = str(parse_address(advertise or str(Address(host, port))))
+        others = [str(parse_address(text)) for text in (*bootstrap, *peers)]
+    except Rejected as error:
+        raise ConfigError(error.message, code="bad-address", next_step=error.next_step) from error
+    run_node(
+        NodeConfig(
+            host=host,
+            port=port,
+            advertise=own,
+            data_dir=data_dir,
+            genesis=genesis,
+            bootstrap=tuple(others[: len(bootstrap)]),
+            peers=tuple(others[len(bootstrap) :]),
+            name=name,
+            mine=mine,
+            kernel=kernel,
+        )
+    )
+
+
+def run_node(config: NodeConfig) -> None:
+    """Open everything a node needs, run it, close it. Raises VotenetError with the exit code."""
+    import asyncio
+
+    from votenet.cli.actions import read_genesis
+    from votenet.network.node_service import NodeService
+    from votenet.storage.block_store import SqliteBlockStore
+    from votenet.storage.database import lock_data_dir
+    from votenet.storage.key_store import load_or_make_key
+
+    log = logging.getLogger("votenet")
+    try:
+        election = read_genesis(config.genesis)
+        _choose_kernel(config.kernel, log)
+        with lock_data_dir(config.data_dir):
+            key = load_or_make_key(config.data_dir / "node.key", "node")
+            store = SqliteBlockStore(config.data_dir, election)
+            try:
+                asyncio.run(_serve(NodeService(config, election, key, store)))
+            finally:
+                store.close()
+    except* VotenetError as group:
+        error = _first(group)
+        log.error("%s [%s] %s", error.message, error.code, error.next_step)
+        raise error from None
+    log.info("stopped")
+
+
+async def _serve(service: object) -> None:
+    import asyncio
+    import signal
+
+    from votenet.network.node_service import NodeService
+
+    assert isinstance(service, NodeService)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    await service.run(stop)
+
+
+def _choose_kernel(name: str, log: logging.Logger) -> None:
+    from votenet.pow import PYTHON, select_kernel, selected_kernel
+
+    try:
+        select_kernel(None if name == "auto" else name)
+    except PowError as error:
+        raise ConfigError(error.message, code="no-such-kernel") from error
+    if selected_kernel() == PYTHON and name == "auto":
+        log.warning("the C core is not built: mining with Python's hashlib, about twenty times slower")
+
+
+def _first(group: BaseExceptionGroup[VotenetError]) -> VotenetError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, VotenetError)
+    return error

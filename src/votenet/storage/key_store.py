@@ -1,0 +1,140 @@
+"""Secret keys on disk: those of voters, of a node, of a replay.
+
+What lives here: files of mode 0600, made on first use. What must not: signing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from votenet.config import private_dir
+from votenet.core.keys import SEED_BYTES, SigningKey
+from votenet.errors import ConfigError
+
+_KIND: Final = "votenet-key-1"
+_NAME_LENGTH: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A key and whose it is."""
+
+    owner: str
+    key: SigningKey
+    path: Path
+    created: bool
+
+
+class KeyStore:
+    """Keys of many owners in one folder, one file each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path_of(self, owner: str) -> Path:
+        """The file of an owner: readable where the name allows, unique always."""
+        digest = hashlib.sha256(owner.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        return self.folder / f"{quote(owner, safe='@ ')[:_NAME_LENGTH]}-{digest}.json"
+
+    def get_or_make(self, owner: str) -> StoredKey:
+        """The owner's key, made now if there is none.
+
+        Raises:
+            ConfigError: the folder or the file cannot be used.
+        """
+        private_dir(self.folder)
+        path = self.path_of(owner)
+        if not path.exists():
+            created = _write_new(path, owner, secrets.token_bytes(SEED_BYTES))
+            return StoredKey(owner, read_key(path, owner), path, created)
+        return StoredKey(owner, read_key(path, owner), path, False)
+
+    def find(self, owner: str) -> StoredKey | None:
+        path = self.path_of(owner)
+        return StoredKey(owner, read_key(path, owner), path, False) if path.exists() else None
+
+    def all(self) -> list[StoredKey]:
+        """Every key in the folder, by owner. Files that are not keys are passed over."""
+        found = []
+        for path in sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []:
+            with contextlib.suppress(ConfigError):
+                owner, key = _read(path)
+                found.append(StoredKey(owner, key, path, False))
+        return found
+
+
+def load_or_make_key(path: Path, owner: str) -> SigningKey:
+    """The key in one file (a node's own), made on first use.
+
+    Raises:
+        ConfigError: it cannot be read or made, or is no key.
+    """
+    if not path.exists():
+        _write_new(path, owner, secrets.token_bytes(SEED_BYTES))
+    return read_key(path, owner)
+
+
+def read_key(path: Path, owner: str) -> SigningKey:
+    """The key in a file. Raises ConfigError when it is not one, or another owner's."""
+    found, key = _read(path)
+    if found != owner:
+        raise ConfigError(
+            f"{path} holds the key of {found!r}, not of {owner!r}",
+            code="bad-key",
+            next_step="Move the file away, or use the right name.",
+        )
+    return key
+
+
+def _read(path: Path) -> tuple[str, SigningKey]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record["kind"] != _KIND:
+            raise ValueError("it is of another kind")
+        return str(record["owner"]), SigningKey(bytes.fromhex(record["secret_seed"]))
+    except OSError as error:
+        raise ConfigError(f"cannot read the key {path}: {error.strerror or error}", code="bad-key") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{path} is not a key file: {error}",
+            code="bad-key",
+            next_step="Restore it from a backup; a lost key cannot be made again.",
+        ) from error
+
+
+def _write_new(path: Path, owner: str, seed: bytes) -> bool:
+    """Whole or not at all, never over another: two first uses at once agree on one key."""
+    record = {
+        "kind": _KIND,
+        "owner": owner,
+        "public_key": SigningKey(seed).public_hex,
+        "secret_seed": seed.hex(),
+    }
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(record, file, ensure_ascii=False, indent=1)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(part, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write the key {path}: {error.strerror or error}",
+            code="bad-key",
+            next_step="Check the owner, the mode and the free space of the folder.",
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return True
