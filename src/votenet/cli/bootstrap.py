@@ -54,6 +54,7 @@ log = logging.getLogger("votenet.bootstrap")
     type=click.Path(path_type=Path),
     help='Add the peers of a peers.json, [{"address":"host:port"}], before serving: all or none.',
 )
+@click.option("--name", default="bootstrap", show_default=True, help="Name in logs.")
 @click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
@@ -63,7 +64,13 @@ log = logging.getLogger("votenet.bootstrap")
 )
 @instance_option
 def bootstrap(
-    host: str, port: int, data_dir: Path | None, import_peers: Path | None, log_level: str, instance: str
+    host: str,
+    port: int,
+    data_dir: Path | None,
+    import_peers: Path | None,
+    name: str,
+    log_level: str,
+    instance: str,
 ) -> None:
     """Run the bootstrap server, which introduces nodes to each other.
 
@@ -80,7 +87,7 @@ def bootstrap(
     lifeline.arm()
     configure_logging(log_level)
     folder = data_dir if data_dir is not None else instance_dirs(instance).data_dir("bootstrap")
-    run_bootstrap(BootstrapConfig(host, port, folder), import_peers)
+    run_bootstrap(BootstrapConfig(host, port, folder, name), import_peers)
 
 
 def run_bootstrap(config: BootstrapConfig, import_peers: Path | None = None) -> None:
@@ -117,7 +124,11 @@ async def _serve(config: BootstrapConfig, store: SqlitePeerStore, addresses: lis
         if addresses:
             log.info("event=imported new=%d of=%d", server.import_addresses(addresses), len(addresses))
         log.info(
-            "event=listening address=%s peers=%d data=%s", server.address, store.count(), config.data_dir
+            "event=listening name=%s address=%s peers=%d data=%s",
+            config.name,
+            server.address,
+            store.count(),
+            config.data_dir,
         )
         notify(READY=1, STATUS=f"listening on {server.address}", X_PEERS=server.count())
         async with asyncio.TaskGroup() as tasks:
