@@ -1,0 +1,71 @@
+"""Addresses: what is one, what is refused with bad-address, and back to text."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from votenet.errors import Rejected
+from votenet.protocol.address import MAX_ADDRESS, Address, parse_address
+
+GOOD = {
+    "localhost:3000": Address("localhost", 3000),
+    "127.0.0.1:1": Address("127.0.0.1", 1),
+    "node-1.example.org:65535": Address("node-1.example.org", 65535),
+    "[::1]:3000": Address("::1", 3000),
+    "[fe80::1%eth0]:3000": Address("fe80::1%eth0", 3000),
+    "under_score:80": Address("under_score", 80),
+}
+BAD = [
+    "",
+    "localhost",
+    "localhost:",
+    ":3000",
+    "localhost:0",
+    "localhost:70000",
+    "localhost:-1",
+    "localhost:+80",
+    "localhost:８０",
+    "localhost:3000 ",
+    "local host:3000",
+    "::1:3000",
+    "[::1]",
+    "[::1]3000",
+    "[localhost]:3000",
+    "-bad:3000",
+    "bad-:3000",
+    "a..b:3000",
+    "http://localhost:3000",
+    "localhost:3000\n",
+    "ümlaut:3000",
+    "x" * 64 + ":3000",
+    "a." * 130 + "a:3000",
+    "\0:3000",
+]
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_an_address_is_read_and_written_back(text: str) -> None:
+    assert parse_address(text) == GOOD[text]
+    assert str(GOOD[text]) == text
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_what_is_no_address_is_refused_with_a_code(text: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        parse_address(text)
+    assert caught.value.code == "bad-address"
+    assert caught.value.next_step
+
+
+@given(st.text(max_size=MAX_ADDRESS + 10))
+def test_any_text_is_an_address_or_refused(text: str) -> None:
+    try:
+        address = parse_address(text)
+    except Rejected as error:
+        code = error.code
+    else:
+        code = "bad-address"
+        assert parse_address(str(address)) == address
+    assert code == "bad-address"

@@ -1,0 +1,252 @@
+"""Both registries pass the same tests; the one on disk keeps what it has acknowledged. peers.json."""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from votenet.errors import ConfigError, StorageCorrupt, StorageError
+from votenet.protocol.bootstrap import PeerEntry
+from votenet.storage.peer_store import (
+    MemoryPeerStore,
+    PeerStore,
+    SqlitePeerStore,
+    peers_json,
+    read_peers_file,
+    write_peers_file,
+)
+
+NOW = 1000
+KEY, NETWORK = "11" * 32, "22" * 32
+
+
+@pytest.fixture(params=["sqlite", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PeerStore]:
+    made: PeerStore = (
+        SqlitePeerStore(tmp_path / "peers.db") if request.param == "sqlite" else MemoryPeerStore()
+    )
+    yield made
+    made.close()
+
+
+def keyed(address: str, *, sequence: int = 1, expires: int = NOW + 10) -> PeerEntry:
+    return PeerEntry(address, KEY, NETWORK, sequence, expires)
+
+
+class TestRegistry:
+    def test_entries_come_back_as_they_went_in(self, store: PeerStore) -> None:
+        for entry in (PeerEntry("a:1"), keyed("b:2", sequence=2**53 - 1)):
+            store.put(entry)
+            assert store.find(entry.address) == entry
+        assert store.find("c:3") is None
+        assert store.count() == 2
+
+    def test_an_entry_is_replaced_in_its_place(self, store: PeerStore) -> None:
+        for address in ("a:1", "b:2", "c:3"):
+            store.put(PeerEntry(address))
+        store.put(keyed("B:2"))
+        assert store.addresses(10, NOW) == ["a:1", "B:2", "c:3"]
+        assert store.count() == 3
+        assert store.find("b:2") == keyed("B:2")
+
+    def test_slots_have_no_gaps_after_any_history(self, store: PeerStore) -> None:
+        chance = random.Random(3)
+        present: set[str] = set()
+        for _ in range(600):
+            address = f"a:{chance.randrange(1, 60)}"
+            if chance.random() < 0.5:
+                store.put(PeerEntry(address))
+                present.add(address)
+            else:
+                store.remove(address)
+                present.discard(address)
+            assert store.count() == len(present)
+        found = [entry.address for entry in store.at(range(store.count()), NOW)]
+        assert sorted(found) == sorted(present)
+
+    def test_pages_go_by_registration(self, store: PeerStore) -> None:
+        for number in range(1, 8):
+            store.put(PeerEntry(f"a:{number}"))
+        store.put(keyed("gone:1", expires=NOW))
+        store.remove("a:7")
+        store.put(PeerEntry("a:7"))
+        first, cursor = store.page(0, 5, NOW)
+        assert [entry.address for entry in first] == [f"a:{number}" for number in range(1, 6)]
+        assert cursor is not None
+        second, end = store.page(cursor, 5, NOW)
+        assert [entry.address for entry in second] == ["a:6", "a:7"]
+        assert end is None
+        assert store.page(10**9, 5, NOW) == ([], None)
+
+    def test_a_cursor_never_skips_a_later_registration(self, store: PeerStore) -> None:
+        for number in range(1, 4):
+            store.put(PeerEntry(f"a:{number}"))
+        _, cursor = store.page(0, 2, NOW)
+        assert cursor is not None
+        store.remove("a:2")
+        store.remove("a:3")
+        store.put(PeerEntry("a:4"))
+        assert [entry.address for entry in store.page(cursor, 9, NOW)[0]] == ["a:4"]
+
+    def test_expired_entries_are_not_listed_and_are_found(self, store: PeerStore) -> None:
+        store.put(keyed("a:1", expires=NOW))
+        store.put(keyed("b:2", expires=NOW + 1))
+        store.put(PeerEntry("c:3"))
+        assert store.addresses(10, NOW) == ["b:2", "c:3"]
+        assert [entry.address for entry in store.at([0, 1, 2], NOW)] == ["b:2", "c:3"]
+        assert [entry.address for entry in store.expired(10, NOW)] == ["a:1"]
+        assert len(store.expired(1, NOW + 1)) == 1
+
+    def test_spent_sequences_are_remembered_for_a_time(self, store: PeerStore) -> None:
+        assert store.retired(KEY, "a:1") == -1
+        store.retire(KEY, "a:1", 5, NOW + 10)
+        store.retire(KEY, "A:1", 3, NOW + 20)
+        assert store.retired(KEY, "a:1") == 5
+        assert store.retired(NETWORK, "a:1") == -1
+        store.forget_retired(10, NOW + 10)
+        assert store.retired(KEY, "a:1") == 5
+        store.forget_retired(10, NOW + 20)
+        assert store.retired(KEY, "a:1") == -1
+
+    def test_removing_what_is_not_there_changes_nothing(self, store: PeerStore) -> None:
+        store.put(PeerEntry("a:1"))
+        store.remove("b:2")
+        assert store.addresses(10, NOW) == ["a:1"]
+
+
+def test_saved_entries_are_there_for_the_next_server(tmp_path: Path) -> None:
+    store = SqlitePeerStore(tmp_path / "peers.db")
+    with store.saving():
+        store.put(PeerEntry("a:1"))
+        store.put(keyed("b:2"))
+        store.retire(KEY, "c:3", 4, NOW)
+    store.close()
+    again = SqlitePeerStore(tmp_path / "peers.db")
+    assert again.find("b:2") == keyed("b:2")
+    assert again.addresses(10, NOW) == ["a:1", "b:2"]
+    assert again.retired(KEY, "c:3") == 4
+    again.close()
+
+
+def put_and_fail(store: SqlitePeerStore) -> None:
+    with store.saving():
+        store.put(PeerEntry("b:2"))
+        raise StorageError("no")
+
+
+def test_what_could_not_be_saved_is_undone(tmp_path: Path) -> None:
+    store = SqlitePeerStore(tmp_path / "peers.db")
+    with store.saving():
+        store.put(PeerEntry("a:1"))
+    with pytest.raises(StorageError):
+        put_and_fail(store)
+    assert store.addresses(10, NOW) == ["a:1"]
+    assert store.count() == 1
+    store.close()
+
+
+def test_a_failing_disk_is_a_storage_error_in_reads_too(tmp_path: Path) -> None:
+    store = SqlitePeerStore(tmp_path / "peers.db")
+    store.close()
+    for read in (
+        store.count,
+        lambda: store.find("a:1"),
+        lambda: store.addresses(1, 1),
+        lambda: store.at([0], 1),
+    ):
+        with pytest.raises(StorageError):
+            read()
+
+
+def test_a_registry_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "peers.db").write_bytes(b"[]" * 4096)
+    with pytest.raises(StorageCorrupt):
+        SqlitePeerStore(tmp_path / "peers.db")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * FROM peers WHERE address = 'a'",
+        "SELECT max(slot) FROM peers",
+        "SELECT * FROM peers WHERE slot = 5",
+        "SELECT * FROM peers WHERE id > 5 AND (expires IS NULL OR expires > 3) ORDER BY id LIMIT 3",
+        "SELECT * FROM peers WHERE expires <= 5 ORDER BY expires LIMIT 3",
+        "SELECT node_key FROM retired WHERE until <= 5 LIMIT 3",
+    ],
+)
+def test_s04_no_query_scans_or_sorts_the_registry(tmp_path: Path, query: str) -> None:
+    SqlitePeerStore(tmp_path / "peers.db").close()
+    conn = sqlite3.connect(tmp_path / "peers.db")
+    plan = " ".join(row[3] for row in conn.execute("EXPLAIN QUERY PLAN " + query))
+    conn.close()
+    assert "SEARCH" in plan
+    assert "SCAN" not in plan
+    assert "TEMP B-TREE" not in plan
+
+
+# -- peers.json --------------------------------------------------------------------------------
+
+
+def test_s02_the_chapters_file_is_read_and_written(tmp_path: Path) -> None:
+    file = tmp_path / "peers.json"
+    write_peers_file(file, ["localhost:3000", "localhost:3001"])
+    assert file.read_bytes() == b'[{"address":"localhost:3000"},{"address":"localhost:3001"}]'
+    assert read_peers_file(file) == ["localhost:3000", "localhost:3001"]
+    file.write_text('[ {"address": "A:1", "seen": 5}, {"address": "a:1"} ]\n')
+    assert read_peers_file(file) == ["A:1"]
+    file.write_text("[]")
+    assert read_peers_file(file) == []
+    assert peers_json([]) == b"[]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nonsense",
+        "{}",
+        "null",
+        '["localhost:3000"]',
+        '[{"addr":"localhost:3000"}]',
+        '[{"address":3000}]',
+        '[{"address":"localhost:3000"},{"address":"nowhere"}]',
+        '[{"address":"localhost:3000"}',
+        "[" * 100_000,
+        '[{"address":"\xff"}]',
+    ],
+    ids=lambda text: text[:30],
+)
+def test_s02_a_broken_file_is_refused_whole(tmp_path: Path, text: str) -> None:
+    (tmp_path / "peers.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ConfigError) as caught:
+        read_peers_file(tmp_path / "peers.json")
+    assert caught.value.code == "bad-peers-file"
+    assert caught.value.exit_code == 78
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.json", tmp_path):
+        with pytest.raises(ConfigError):
+            read_peers_file(path)
+
+
+def test_the_place_of_the_mistake_is_named(tmp_path: Path) -> None:
+    entries = [{"address": f"a:{number}"} for number in range(1, 50)] + [{"address": "a:0"}]
+    (tmp_path / "peers.json").write_text(json.dumps(entries))
+    with pytest.raises(ConfigError, match="entry 50"):
+        read_peers_file(tmp_path / "peers.json")
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(StorageError):
+        write_peers_file(tmp_path / "none" / "peers.json", ["a:1"])
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StorageError):
+        write_peers_file(tmp_path / "folder", ["a:1"])
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
