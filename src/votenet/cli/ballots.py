@@ -146,7 +146,7 @@ class BallotFile:
             if self.source.suffix == ".xz":
                 return lzma.open(self.source)
             if self.source.suffix == ".gz":
-                return gzip.open(self.source)
+                return gzip.open(self.source, "rb")  # type: ignore[return-value]
             return self.source.open("rb")
         except OSError as error:
             raise ConfigError(

@@ -11,6 +11,7 @@ since the last call ask for, so that a shell can put many events into one transa
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from votenet.core.chain import Chain
 from votenet.core.mempool import Mempool
@@ -19,6 +20,7 @@ from votenet.protocol.answers import Answers
 from votenet.protocol.block_relay import BlockRelay
 from votenet.protocol.events import BlockSource, Checked, Event, LinkDown, Mined, PeerUp, Ready, Received
 from votenet.protocol.messages import (
+    SENDERS,
     BlockchainUpdate,
     BlockMessage,
     CompactBlock,
@@ -40,6 +42,7 @@ from votenet.protocol.messages import (
     Ping,
     Pong,
     RequestBlockchain,
+    Role,
     ShutdownPeer,
     SubmitVotes,
     Votes,
@@ -50,6 +53,8 @@ from votenet.protocol.mining import Mining
 from votenet.protocol.state import NodeInfo, NodeState
 from votenet.protocol.sync import Peer
 from votenet.protocol.vote_relay import VoteRelay
+
+_PEERS_ONLY: Final = frozenset({Role.PEER})
 
 Handler = Callable[[int, Message, float], None]
 
@@ -93,6 +98,8 @@ class NodeCore:
     def step(self, event: Event, now: float) -> None:
         """Take one event. Never raises for anything that a stranger sent."""
         if isinstance(event, Received):
+            if SENDERS[type(event.message)] == _PEERS_ONLY and event.link not in self.state.sync.peers:
+                return  # a peer that was refused meanwhile: its last lines mean nothing
             try:
                 self.handlers[type(event.message)](event.link, event.message, now)
             except (Rejected, RemoteProtocolError) as error:
