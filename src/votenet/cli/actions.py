@@ -36,8 +36,8 @@ from votenet.protocol.messages import (
     NodeStatus,
     Results,
     SubmitVotes,
-    VoteStatus,
     VotesTaken,
+    VoteStatus,
 )
 
 DIAL_SECONDS: Final = 3.0

@@ -51,7 +51,7 @@ def show(voter_id: str, instance: str, as_json: bool) -> None:
     _print([found], as_json)
 
 
-def _store(instance: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _store(instance: str):  # type: ignore[no-untyped-def]
     from votenet.config import instance_dirs
     from votenet.storage.key_store import KeyStore
 

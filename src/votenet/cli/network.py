@@ -56,12 +56,12 @@ Data, logs and locks live in the state folder of this user, or below VOTENET_HOM
 )
 @click.option(
     "--candidates-from",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Take the candidates from a CSV file of ballots (with --choice-column).",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Take the candidates from a CSV file of ballots, or from minneapolis-2013.",
 )
 @click.option("--choice-column", metavar="COL", help="Column of that file which holds the choice.")
 @click.option(
-    "--difficulty", type=click.IntRange(0, 64), metavar="BITS", help="Leading zero bits of a block hash."
+    "--difficulty", type=click.IntRange(1, 64), metavar="BITS", help="Leading zero bits of a block hash."
 )
 @click.option("--max-choices", type=click.IntRange(1), metavar="N", help="Choices on one ballot.")
 @click.option(
