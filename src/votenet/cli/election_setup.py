@@ -133,7 +133,7 @@ def _reuse(
     ]
     if other:
         raise ConfigError(
-            f"this instance already holds the election {held.title!r}, and {', '.join(other)} would change it",
+            f"this instance holds the election {held.title!r}, which {', '.join(other)} would change",
             code="other-election",
             next_step="Start another with -i NAME, or delete this one with: votenet down --purge",
         )

@@ -192,24 +192,41 @@ class NodeService:
             await self._woken.wait()
             self._woken.clear()
             while self._events:
-                self._step_for(STEP_SECONDS)
-                ready = self._core.ready(time.time())
                 try:
+                    self._step_for(STEP_SECONDS)
+                    ready = self._core.ready(time.time())
                     if ready.save:
                         await loop.run_in_executor(self._storage, self._store.apply, ready.save)
                         self._core.saved()
                 except StorageError as error:
-                    await self._start_over(error, miner)
+                    log.error("cannot save: %s", error.message)
+                    await self._start_over(RemoteProtocolError("storage-failed", error.message), miner)
+                    continue
+                except _Defect as defect:
+                    log.exception("a defect in votenet, over a %s", type(defect.event).__name__)
+                    await self._start_over(
+                        RemoteProtocolError("busy", "this node starts over after a defect"), miner
+                    )
                     continue
                 await self._carry_out(ready, miner)
                 await asyncio.sleep(0)
 
     def _step_for(self, seconds: float) -> None:
+        """Let the core take events for a while.
+
+        Raises:
+            _Defect: the core broke over an event; its state in memory can no longer be trusted.
+        """
         end = time.perf_counter() + seconds
+        self._core.answers.known_peers = len(self._discovery.book)
         while self._events and time.perf_counter() < end:
             event = self._events.popleft()
-            self._core.answers.known_peers = len(self._discovery.book)
-            self._core.step(event, time.time())
+            try:
+                self._core.step(event, time.time())
+            except StorageError:
+                raise
+            except Exception as error:
+                raise _Defect(event) from error
             if isinstance(event, Received):
                 self._links.stepped(event.link)
             elif isinstance(event, Checked):
@@ -286,11 +303,9 @@ class NodeService:
         line = await asyncio.get_running_loop().run_in_executor(self._storage, build)
         self._links.send_last(link, line)
 
-    async def _start_over(self, error: StorageError, miner: Miner) -> None:
-        """The disk refused: nothing of this batch was answered. Go on from what is on the disk."""
-        log.error("cannot save: %s", error.message)
+    async def _start_over(self, refusal: RemoteProtocolError, miner: Miner) -> None:
+        """Nothing of this batch was answered. Drop every link and go on from what is on the disk."""
         miner.mine(None)
-        refusal = RemoteProtocolError("storage-failed", error.message)
         self._links.refuse_all(refusal)
         self._events.clear()
         self._job_links.clear()
@@ -303,6 +318,14 @@ class NodeService:
 
     def _refused_by(self, address: str, code: str) -> None:
         self._discovery.refused_by(address, code)
+
+
+class _Defect(Exception):
+    """The core raised something that it never should; `event` is what it was given."""
+
+    def __init__(self, event: Event) -> None:
+        super().__init__(type(event).__name__)
+        self.event = event
 
 
 class _Stopped(Exception):
