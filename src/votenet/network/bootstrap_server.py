@@ -88,10 +88,21 @@ class _Session:
     link: Link
     blocked: bool = False
     last_taken: bool = False  # the chapter's conversation: one line; what follows is never looked at
-    waiting: deque[Call] = field(default_factory=deque)
+    waiting: deque[_Item] = field(default_factory=deque)
 
 
+_Item = Call | RemoteProtocolError
+"""What a line was: a request, or what is wrong with it (the error is answered in its turn)."""
 _Result = Outcome | VotenetError
+_Stepped = tuple[_Session, _Item, _Result]
+
+
+def _writes(item: _Item) -> bool:
+    return isinstance(item, Call) and item.request.writes
+
+
+def _reads(item: _Item) -> bool:
+    return isinstance(item, Call) and not item.request.writes
 
 
 class BootstrapServer:
@@ -114,7 +125,7 @@ class BootstrapServer:
         self._store, self._tasks, self._clock = store, tasks, clock
         self._owner, self._alive = OwnerCheck(names), alive or AliveCheck(names)
         self._sessions: dict[int, _Session] = {}
-        self._pending: deque[tuple[_Session, Call]] = deque()
+        self._pending: deque[tuple[_Session, _Item]] = deque()
         self._held_back: list[_Session] = []
         self._blocked = self._count = 0
         self._stopped = False
@@ -132,21 +143,20 @@ class BootstrapServer:
             self._quiet.event("link-broken", client=link.host, code=reason.code, level=logging.DEBUG)
 
     def line_received(self, link: Link, line: bytes) -> None:
-        try:
-            request = decode_request(line)
-        except RemoteProtocolError as error:
-            self._refused(link, error)
-            link.refuse(error)
-            return
-        link.expect_answer()
         session = self._sessions[link.id]
-        if not request.keep_open:
+        item: _Item
+        try:
+            item = Call(decode_request(line), link.host)
+        except RemoteProtocolError as error:
+            item = error
+        link.expect_answer()
+        if isinstance(item, RemoteProtocolError) or not item.request.keep_open:
             session.last_taken = True
             link.pause()
         elif len(self._pending) >= MAX_WAITING:
             link.pause()
             self._held_back.append(session)
-        self._pending.append((session, Call(request, link.host)))
+        self._pending.append((session, item))
         self._schedule()
 
     # -- the batch -----------------------------------------------------------------------------
@@ -160,15 +170,13 @@ class BootstrapServer:
         self._scheduled = False
         if self._stopped:
             return
-        batch = self._take_batch()
-        if batch:
-            notices = []
-            for (session, call), result in zip(batch, self._save([call for _, call in batch]), strict=True):
-                notice = self._deliver(session, call, result)
-                if notice is not None:
-                    notices.append(notice)
-            for notice in notices:
-                self.announcer.announce(notice)
+        notices = []
+        for session, item, result in self._save(self._take_batch(), int(self._clock())):
+            notice = self._deliver(session, item, result)
+            if notice is not None:
+                notices.append(notice)
+        for notice in notices:
+            self.announcer.announce(notice)
         if self._pending:
             self._schedule()
         elif self._held_back:
@@ -177,92 +185,127 @@ class BootstrapServer:
                 if not session.blocked and not session.last_taken:
                     session.link.resume()
 
-    def _take_batch(self) -> list[tuple[_Session, Call]]:
-        """The next requests, at most one list a link, without those whose link waits for something."""
-        batch: list[tuple[_Session, Call]] = []
+    def _take_batch(self) -> list[tuple[_Session, _Item]]:
+        """The next requests, without those whose link waits for something."""
+        batch: list[tuple[_Session, _Item]] = []
         while self._pending and len(batch) < MAX_BATCH:
-            session, call = self._pending.popleft()
+            session, item = self._pending.popleft()
             if session.blocked:
-                session.waiting.append(call)
-                continue
-            if not call.request.writes and session.link.unsent > MAX_UNREAD and not session.link.closing:
-                self._block(session, call)
+                session.waiting.append(item)
+            elif _reads(item) and session.link.unsent > MAX_UNREAD and not session.link.closing:
+                self._block(session, item)
                 self._wait_for_reader(session)
-                continue
-            if not call.request.writes and call.request.keep_open:
-                # One list a turn: its length is known only when it is written.
-                self._block(session)
-                asyncio.get_running_loop().call_soon(self._wait_for_reader, session)
-            batch.append((session, call))
+            else:
+                batch.append((session, item))
         return batch
 
-    def _save(self, calls: Sequence[Call]) -> list[_Result]:
-        """Step all calls; what they change is on disk when this returns."""
-        now = int(self._clock())
-        if not any(call.request.writes for call in calls):
-            return [self._step(call, now) for call in calls]
+    def _save(self, batch: list[tuple[_Session, _Item]], now: int) -> list[_Stepped]:
+        """Step all requests; what they change is on disk when this returns."""
+        done: list[_Stepped] = []
+        left = deque(batch)
+        if not any(_writes(item) for _, item in batch):
+            self._step_all(left, now, done, None)
+            return done
         try:
             with self._store.saving():
-                return [self._step_or_fail(call, now) for call in calls]
+                self._step_all(left, now, done, None)
         except StorageError as error:
             self.core.rolled_back()
-            self._quiet.event("storage-failed", level=logging.ERROR, why=error.message)
+            self._storage_failed(error)
             failure = StorageError(
                 f"nothing was changed: {error.message}",
                 code="storage-failed",
                 next_step="Try again later; the operator of this server must look at its disk.",
             )
-            return [failure if call.request.writes else self._step(call, now) for call in calls]
+            done = [self._undo(entry, now, failure) for entry in done]
+            self._step_all(left, now, done, failure)
+        return done
+
+    def _step_all(
+        self,
+        left: deque[tuple[_Session, _Item]],
+        now: int,
+        done: list[_Stepped],
+        failure: StorageError | None,
+    ) -> None:
+        """Move requests from `left` to `done`, each with its result; after a `failure` only reads step."""
+        while left:
+            session, item = left[0]
+            if session.blocked:  # by a request before this one in the batch
+                session.waiting.append(item)
+            elif isinstance(item, RemoteProtocolError):
+                done.append((session, item, item))
+            elif failure is not None and item.request.writes:
+                done.append((session, item, failure))
+            else:
+                result = self._step(item, now)
+                done.append((session, item, result))
+                if isinstance(result, NeedsOwner | NeedsProbe):
+                    self._block(session)
+                elif _reads(item) and item.request.keep_open:  # how long the answer is shows when it is sent
+                    self._block(session)
+                    asyncio.get_running_loop().call_soon(self._wait_for_reader, session)
+            left.popleft()
+
+    def _undo(self, stepped: _Stepped, now: int, failure: StorageError) -> _Stepped:
+        """What becomes of a request that was stepped in a transaction which failed."""
+        session, item, result = stepped
+        if isinstance(item, RemoteProtocolError) or isinstance(result, NeedsOwner | NeedsProbe):
+            return stepped
+        return session, item, failure if item.request.writes else self._step(item, now)
 
     def _step(self, call: Call, now: int) -> _Result:
-        try:
-            return self._step_or_fail(call, now)
-        except StorageError as error:
-            self._quiet.event("storage-failed", level=logging.ERROR, why=error.message)
-            return error
-
-    def _step_or_fail(self, call: Call, now: int) -> _Result:
         try:
             return self.core.step(call, now)
         except Rejected as error:
             return error
+        except StorageError as error:
+            if call.request.writes:
+                raise
+            self._storage_failed(error)
+            return error
 
-    def _deliver(self, session: _Session, call: Call, result: _Result) -> Notice | None:
+    def _deliver(self, session: _Session, item: _Item, result: _Result) -> Notice | None:
+        notice = None
         if isinstance(result, NeedsOwner | NeedsProbe):
-            self._block(session)
+            assert isinstance(item, Call)
             # A task per waiting link: there are never more of them than links.
-            self._tasks.create_task(self._find_out(session, call, result))
+            self._tasks.create_task(self._find_out(session, item, result))
             return None
         if isinstance(result, VotenetError):
             self._refused(session.link, result)
-            line, notice = error_line(result), None
+            line = error_line(result)
         else:
+            assert isinstance(item, Call)
             line, notice = result.line, result.notice
-            self._log_answer(call, result)
+            self._log_answer(item, result)
             if len(line) > MAX_UNREAD and self._unread() > MAX_UNREAD_IN_ALL:
                 line = error_line(Rejected("busy", "too many lists are being sent"))
         session.link.answer(line)
-        if not call.request.keep_open:
+        if isinstance(item, RemoteProtocolError) or not item.request.keep_open:
             session.link.close()
         return notice
+
+    def _storage_failed(self, error: StorageError) -> None:
+        self._quiet.event("storage-failed", level=logging.ERROR, why=error.message)
 
     def _unread(self) -> int:
         return sum(session.link.unsent for session in self._sessions.values())
 
     # -- what takes longer than a turn ---------------------------------------------------------
 
-    def _block(self, session: _Session, *calls: Call) -> None:
+    def _block(self, session: _Session, *items: _Item) -> None:
         session.blocked = True
         self._blocked += 1
-        session.waiting.extendleft(reversed(calls))
+        session.waiting.extend(items)
         session.link.pause()
 
-    def _unblock(self, session: _Session, *calls: Call) -> None:
-        """Put the link's requests back at the head of the queue, `calls` first."""
+    def _unblock(self, session: _Session, *items: _Item) -> None:
+        """Put the link's requests back at the head of the queue, `items` first."""
         session.blocked = False
         self._blocked -= 1
-        session.waiting.extendleft(reversed(calls))
-        self._pending.extendleft((session, call) for call in reversed(session.waiting))
+        session.waiting.extendleft(reversed(items))
+        self._pending.extendleft((session, item) for item in reversed(session.waiting))
         session.waiting.clear()
         if self._pending:
             self._schedule()
@@ -303,7 +346,7 @@ class BootstrapServer:
                 notices = self.core.expire(SWEEP_BATCH, int(self._clock()))
         except StorageError as error:
             self.core.rolled_back()
-            self._quiet.event("storage-failed", level=logging.ERROR, why=error.message)
+            self._storage_failed(error)
             return []
         for notice in notices:
             self._quiet.event("expired", address=notice.address)
@@ -336,7 +379,7 @@ class BootstrapServer:
         try:
             return self.core.audience(notice, int(self._clock()))
         except StorageError as error:
-            self._quiet.event("storage-failed", level=logging.ERROR, why=error.message)
+            self._storage_failed(error)
             return []
 
     # -- log -----------------------------------------------------------------------------------

@@ -1,0 +1,566 @@
+"""The bootstrap server on real sockets with a real database: bytes, durability, limits, notices, the end."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from votenet.core.keys import SigningKey
+from votenet.network.bootstrap_server import LIMITS, MAX_BATCH, BootstrapServer, serve_bootstrap
+from votenet.network.checks import AliveCheck, Names
+from votenet.network.transport import Link
+from votenet.protocol.address import Address
+from votenet.protocol.bootstrap import PeerEntry
+from votenet.protocol.bootstrap_messages import MAX_ANSWER_LINE, encode_request
+from votenet.protocol.peer_record import sign_record
+from votenet.storage.peer_store import SqlitePeerStore
+
+KEY = SigningKey(bytes(32))
+PATIENCE = 20.0
+"""Longer than anything here takes; a test that waits this long has failed."""
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    """Run a test's coroutine; an exception that reached the event loop fails it, too."""
+    escaped: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
+        async with asyncio.timeout(PATIENCE):
+            await test()
+
+    asyncio.run(main())
+    assert escaped == []
+
+
+@contextlib.asynccontextmanager
+async def serving(folder: Path, **options: Any) -> AsyncIterator[BootstrapServer]:
+    with contextlib.closing(SqlitePeerStore(folder / "peers.db")) as store:
+        async with serve_bootstrap(Address("127.0.0.1", 0), store, **options) as server:
+            yield server
+
+
+async def ask(server: BootstrapServer, request: bytes) -> bytes:
+    """As the chapter's client: dial, write one line, read up to the newline; here also up to the end."""
+    reader, writer = await asyncio.open_connection(*server.address)
+    writer.write(request + b"\n")
+    line = await reader.readuntil(b"\n")
+    assert await reader.read() == b""  # the server closes, as the chapter's does
+    writer.close()
+    await writer.wait_closed()
+    return line
+
+
+async def code_of(server: BootstrapServer, request: bytes) -> str:
+    return error_code(await ask(server, request))
+
+
+def error_code(line: bytes) -> str:
+    error = json.loads(line)["error"]
+    assert set(error) >= {"code", "message"}
+    return str(error["code"])
+
+
+def saved(server: BootstrapServer) -> list[str]:
+    """What another process would find on the disk now."""
+    path = server._store._conn.execute("PRAGMA database_list").fetchone()[2]  # type: ignore[attr-defined]
+    with contextlib.closing(SqlitePeerStore(Path(path), read_only=True)) as store:
+        return store.addresses(100_000, 0)
+
+
+@contextlib.asynccontextmanager
+async def peer(answer: bytes | None = b'{"type":"pong"}') -> AsyncIterator[tuple[str, asyncio.Queue[bytes]]]:
+    """A peer that listens: its address and the lines it gets; it answers each, if it does."""
+    lines: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            line = await reader.readuntil(b"\n")
+            if answer is not None:
+                lines.put_nowait(line)
+                writer.write(answer + b"\n")
+            else:
+                await reader.read()
+        writer.close()
+
+    listening = await asyncio.start_server(talk, "127.0.0.1", 0)
+    try:
+        yield f"127.0.0.1:{listening.sockets[0].getsockname()[1]}", lines
+    finally:
+        listening.close()
+        await asyncio.sleep(0)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Let the loop turn until something holds; `run` ends it when it never does."""
+    while not true():  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+
+def pretend_from(server: BootstrapServer, client: str) -> None:
+    """All later connections seem to come from this IP address."""
+    opened = server.link_opened
+
+    def link_opened(link: Link) -> None:
+        link.host = client
+        opened(link)
+
+    server.link_opened = link_opened  # type: ignore[method-assign]
+
+
+def signed(address: str, sequence: int = 1, expires: int = 0) -> bytes:
+    expires = expires or int(time.time()) + 3600
+    return encode_request(
+        "REGISTER", sign_record(KEY, address, "ab" * 32, sequence=sequence, expires=expires)
+    )
+
+
+# -- the chapter -------------------------------------------------------------------------------
+
+
+def test_s01_register_list_and_remove_have_the_chapters_bytes(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with serving(tmp_path) as server:
+            register = b'{"type":"REGISTER","payload":"localhost:3000"}'
+            assert await ask(server, b'{"type":"GET_PEERS"}') == b"[]\n"
+            assert await ask(server, register) == b"Peer registered successfully\n"
+            assert await ask(server, register) == b"Peer already registered\n"
+            assert await ask(server, b'{"type":"GET_PEERS"}') == b'[{"address":"localhost:3000"}]\n'
+            assert (
+                await ask(server, b'{"type":"GET_PEERS","payload":""}\r')
+                == b'[{"address":"localhost:3000"}]\n'
+            )
+            remove = b'{"type":"REMOVE","payload":"localhost:3000"}'
+            assert await ask(server, remove) == b"Peer removed successfully\n"
+            assert await ask(server, remove) == b"Peer not found\n"
+
+    run(test)
+
+
+def test_s01_a_client_that_does_not_wait_for_its_answer_is_registered(tmp_path: Path) -> None:
+    """The chapter's RegisterToBootstrap writes its line and closes."""
+
+    async def test() -> None:
+        async with serving(tmp_path) as server:
+            for port in range(1, 101):
+                _, writer = await asyncio.open_connection(*server.address)
+                writer.write(b'{"type":"REGISTER","payload":"localhost:%d"}\n' % port)
+                writer.close()
+                await writer.wait_closed()
+            await until(lambda: server.count() == 100)
+            assert len(json.loads(await ask(server, b'{"type":"GET_PEERS"}'))) == 100
+
+    run(test)
+
+
+def test_only_the_first_line_counts_unless_the_client_asks_to_keep_the_connection(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with serving(tmp_path) as server:
+            two = b'{"type":"REGISTER","payload":"a:1"}\n{"type":"REGISTER","payload":"a:2"}'
+            assert await ask(server, two) == b"Peer registered successfully\n"
+            assert await ask(server, b'{"type":"GET_PEERS"}') == b'[{"address":"a:1"}]\n'
+
+    run(test)
+
+
+def test_s02_many_clients_at_once_lose_nothing(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with serving(tmp_path) as server:
+            requests = [encode_request("REGISTER", f"localhost:{port}") for port in range(1, 301)] * 2
+            answers = await asyncio.gather(*(ask(server, request) for request in requests))
+            assert answers.count(b"Peer registered successfully\n") == 300
+            assert answers.count(b"Peer already registered\n") == 300
+            assert sorted(saved(server)) == sorted(f"localhost:{port}" for port in range(1, 301))
+
+    run(test)
+
+
+# -- saved, answered, in order -----------------------------------------------------------------
+
+
+def test_s02_an_answer_means_that_it_is_on_disk(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with serving(tmp_path) as server:
+            for port in range(1, 20):
+                await ask(server, encode_request("REGISTER", f"a:{port}"))
+                assert len(saved(server)) == port
+
+    run(test)
+
+
+def test_pipelined_requests_are_answered_in_order_and_saved_together(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with serving(tmp_path) as server:
+            commits: list[str] = []
+            server._store._conn.set_trace_callback(commits.append)  # type: ignore[attr-defined]
+            reader, writer = await asyncio.open_connection(*server.address)
+            number = 3000
+            for port in range(1, number + 1):
+                writer.write(encode_request("REGISTER", f"a:{port}", keep_open=True) + b"\n")
+                writer.write(encode_request("REGISTER", f"a:{port}", keep_open=True) + b"\n")
+            writer.write(b'{"type":"REGISTER","payload":"nowhere","keep_open":true}\n')
+            writer.write(b'{"type":"GET_PEERS","payload":{"sample":1},"keep_open":true}\n')
+            writer.write(b'{"type":"REMOVE","payload":"a:1"}\n{"type":"REMOVE","payload":"a:2"}\n')
+            lines = (await reader.read()).splitlines()
+            assert (
+                lines[: 2 * number] == [b"Peer registered successfully", b"Peer already registered"] * number
+            )
+            assert error_code(lines[2 * number]) == "bad-address"  # refused, and the connection stays
+            assert len(json.loads(lines[2 * number + 1])["peers"]) == 1
+            assert lines[2 * number + 2 :] == [b"Peer removed successfully"]
+            writer.close()
+            assert commits.count("COMMIT") < number / 10
+            assert len(saved(server)) == number - 1
+
+    run(test)
+
+
+def test_a_full_disk_is_answered_and_survived(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with serving(tmp_path) as server:
+            await ask(server, encode_request("REGISTER", "a:1"))
+            conn = server._store._conn  # type: ignore[attr-defined]
+            (pages,) = conn.execute("PRAGMA page_count").fetchone()
+            conn.execute(f"PRAGMA max_page_count = {pages}")
+            reader, writer = await asyncio.open_connection(*server.address)
+            for port in range(2, 1000):
+                writer.write(encode_request("REGISTER", f"a-rather-long-name-{port}.example:{port}")[:-1])
+                writer.write(b',"keep_open":true}\n')
+            writer.write(b'{"type":"GET_PEERS"}\n')
+            *answers, listed = (await reader.read()).splitlines()
+            writer.close()
+            accepted = [line for line in answers if line == b"Peer registered successfully"]
+            assert {error_code(line) for line in answers if line not in accepted} == {"storage-failed"}
+            assert len(json.loads(listed)) == 1 + len(accepted)
+            assert len(saved(server)) == 1 + len(accepted)
+            conn.execute("PRAGMA max_page_count = 100000")
+            assert await ask(server, encode_request("REGISTER", "b:1")) == b"Peer registered successfully\n"
+
+    run(test)
+
+
+def test_a_name_that_hangs_holds_up_nobody_else_and_keeps_the_order(tmp_path: Path) -> None:
+    release = threading.Event()
+
+    def resolve(host: str) -> list[str]:
+        if host == "slow.example":
+            release.wait(PATIENCE)
+        return ["203.0.113.9"]
+
+    async def test() -> None:
+        async with serving(tmp_path, names=Names(resolve)) as server:
+            pretend_from(server, "203.0.113.9")
+            reader, writer = await asyncio.open_connection(*server.address)
+            for name in ("slow", "quick", "slow"):
+                writer.write(encode_request("REGISTER", f"{name}.example:1", keep_open=True) + b"\n")
+            writer.write(b'{"type":"GET_PEERS"}\n')
+            other = await ask(server, encode_request("REGISTER", "other.example:1"))
+            assert other == b"Peer registered successfully\n"
+            release.set()
+            lines = (await reader.read()).splitlines()
+            writer.close()
+            assert lines[:3] == [b"Peer registered successfully"] * 2 + [b"Peer already registered"]
+            assert [entry["address"] for entry in json.loads(lines[3])] == [
+                "other.example:1",
+                "slow.example:1",
+                "quick.example:1",
+            ]
+
+    run(test)
+
+
+def test_a_reader_of_long_lists_gets_them_all_and_costs_one_at_a_time(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with serving(tmp_path) as server:
+            with server._store.saving():
+                for number in range(3500):
+                    server._store.put(PeerEntry(f"{number:0250}:1"))
+            reader, writer = await asyncio.open_connection(*server.address, limit=2 * MAX_ANSWER_LINE)
+            writer.write(b'{"type":"GET_PEERS","keep_open":true}\n' * 30)
+            highest = 0
+            for _ in range(100):
+                await asyncio.sleep(0)
+                highest = max(highest, server._unread())
+            for _ in range(30):
+                assert len(json.loads(await reader.readuntil(b"\n"))) == 3500
+                highest = max(highest, server._unread())
+            writer.close()
+            assert 0 < highest <= 2 * MAX_ANSWER_LINE
+
+    run(test)
+
+
+def test_more_requests_than_one_batch_are_all_answered(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with serving(tmp_path) as server:
+
+            async def many(start: int) -> int:
+                reader, writer = await asyncio.open_connection(*server.address)
+                numbers = range(start, start + MAX_BATCH)
+                writer.writelines(
+                    encode_request("REGISTER", f"a{n}:1", keep_open=True) + b"\n" for n in numbers
+                )
+                writer.write_eof()
+                lines = (await reader.read()).splitlines()
+                writer.close()
+                return lines.count(b"Peer registered successfully")
+
+            counts = await asyncio.gather(*(many(start * MAX_BATCH) for start in range(3)))
+            assert counts == [MAX_BATCH] * 3
+
+    run(test)
+
+
+# -- bad input ---------------------------------------------------------------------------------
+
+BAD = {
+    b"garbage": "bad-json",
+    b"\x00\xff\xfe\x80binary": "bad-json",
+    b"": "bad-json",
+    b"[1,2,3]": "bad-json",
+    b"GET / HTTP/1.0": "bad-json",
+    b'{"type":"REGISTER","payload":3000}': "bad-message",
+    b'{"type":"REGISTER"}': "bad-message",
+    b'{"type":"REGISTER","payload":{"record":{},"signature":"00"}}': "bad-message",
+    b'{"type":["REGISTER"],"payload":"a:1"}': "bad-message",
+    b'{"type":"EXIT","payload":"a:1"}': "unknown-type",
+    b'{"type":"REGISTER","payload":"a:70000"}': "bad-address",
+    b'{"type":"REGISTER","payload":"a"}': "bad-address",
+    b'{"type":"REMOVE","payload":""}': "bad-address",
+    signed("127.0.0.1:3000").replace(b'"sequence":1', b'"sequence":2'): "bad-record",
+    signed("127.0.0.1:3000", expires=5): "expired-record",
+}
+
+
+def test_bad_input_gets_an_error_line_with_its_code_and_changes_nothing(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with serving(tmp_path) as server:
+            for request, code in BAD.items():
+                assert await code_of(server, request) == code, request
+            assert await ask(server, b'{"type":"GET_PEERS"}') == b"[]\n"
+
+    run(test)
+
+
+def test_a_line_of_ten_megabytes_is_cut_off_early(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with serving(tmp_path) as server:
+            reader, writer = await asyncio.open_connection(*server.address)
+            with contextlib.suppress(ConnectionError):
+                for _ in range(160):
+                    writer.write(b"x" * 65536)
+                    await writer.drain()
+            with contextlib.suppress(ConnectionError):
+                assert error_code(await reader.readuntil(b"\n")) == "line-too-long"
+            writer.close()
+            reader, writer = await asyncio.open_connection(*server.address)
+            writer.write(b"x" * 5000)
+            assert error_code(await reader.readuntil(b"\n")) == "line-too-long"
+            writer.close()
+            assert await ask(server, b'{"type":"GET_PEERS"}') == b"[]\n"
+
+    run(test)
+
+
+def test_half_a_line_is_named(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with serving(tmp_path) as server:
+            reader, writer = await asyncio.open_connection(*server.address)
+            writer.write(b'{"type":"REGISTER","payload":"a:1"}')
+            writer.write_eof()
+            assert error_code(await reader.read()) == "incomplete-line"
+            writer.close()
+            assert await ask(server, b'{"type":"GET_PEERS"}') == b"[]\n"
+
+    run(test)
+
+
+def test_slow_and_silent_senders_are_sent_away(tmp_path: Path) -> None:
+    async def test() -> None:
+        limits = replace(LIMITS, first_line=0.2, partial_line=0.2, idle=0.3)
+        async with serving(tmp_path, limits=limits) as server:
+            for begin in (b"", b'{"type":', b'{"type":"GET_PEERS","keep_open":true}\n'):
+                reader, writer = await asyncio.open_connection(*server.address)
+                writer.write(begin)
+                assert error_code((await reader.read()).splitlines()[-1]) == "idle-timeout"
+                writer.close()
+
+    run(test)
+
+
+def test_one_connection_too_many_is_told_so(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with serving(tmp_path, max_links=5) as server:
+            held = [await asyncio.open_connection(*server.address) for _ in range(5)]
+            for _, writer in held:
+                writer.write(b'{"type":"GET_PEERS","keep_open":true}\n')
+            for reader, _ in held:
+                assert await reader.readuntil(b"\n") == b"[]\n"
+            reader, writer = await asyncio.open_connection(*server.address)
+            assert error_code(await reader.read()) == "too-many-connections"
+            writer.close()
+            for _, writer in held:
+                writer.close()
+                await writer.wait_closed()
+            await until(lambda: not server._sessions)
+            assert await ask(server, b'{"type":"GET_PEERS"}') == b"[]\n"
+
+    run(test)
+
+
+# -- who may -----------------------------------------------------------------------------------
+
+
+def test_a_stranger_cannot_remove_or_register_others(tmp_path: Path) -> None:
+    async def test() -> None:
+        names = Names(lambda host: {"mine.example": ["10.9.9.9", "203.0.113.9"]}.get(host, []))
+        async with serving(tmp_path, names=names) as server:
+            await ask(server, encode_request("REGISTER", "localhost:3000"))
+            pretend_from(server, "203.0.113.9")
+            assert await code_of(server, encode_request("REMOVE", "localhost:3000")) == "not-owner"
+            assert await code_of(server, encode_request("REGISTER", "victim.example:1")) == "not-owner"
+            assert await code_of(server, encode_request("REGISTER", "10.0.0.1:1")) == "not-owner"
+            assert await code_of(server, signed("10.0.0.1:1")) == "not-owner"
+            for _ in range(2):
+                await ask(server, encode_request("REGISTER", "mine.example:1"))
+                removed = await ask(server, encode_request("REMOVE", "mine.example:1"))
+                assert removed == b"Peer removed successfully\n"
+            assert saved(server) == ["localhost:3000"]
+
+    run(test)
+
+
+def test_a_keyed_peer_is_removed_by_anybody_only_when_it_is_dead(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with serving(tmp_path) as server, peer(b"hello") as (address, _):
+            assert await ask(server, signed(address)) == b"Peer registered successfully\n"
+            assert await code_of(server, encode_request("REMOVE", address)) == "still-alive"
+            assert await code_of(server, encode_request("REMOVE", address)) == "still-alive"
+            assert saved(server) == [address]
+        async with serving(tmp_path) as server:
+            assert await ask(server, encode_request("REMOVE", address)) == b"Peer removed successfully\n"
+            assert saved(server) == []
+
+    run(test)
+
+
+def test_a_peer_that_listens_but_never_answers_is_dead(tmp_path: Path) -> None:
+    async def test() -> None:
+        alive = AliveCheck(Names(), answer_seconds=0.2)
+        async with serving(tmp_path, alive=alive) as server, peer(None) as (address, _):
+            await ask(server, signed(address))
+            assert await ask(server, encode_request("REMOVE", address)) == b"Peer removed successfully\n"
+
+    run(test)
+
+
+def test_strangers_cannot_make_the_server_dial_one_peer_again_and_again(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with serving(tmp_path) as server, peer() as (address, lines):
+            await ask(server, signed(address))
+            pretend_from(server, "203.0.113.9")
+            codes = [await code_of(server, encode_request("REMOVE", address)) for _ in range(5)]
+            assert codes == ["still-alive"] + ["busy"] * 4
+            assert lines.qsize() == 1
+
+    run(test)
+
+
+# -- notices -----------------------------------------------------------------------------------
+
+
+def notice(kind: str, address: str) -> bytes:
+    return b'{"type":"%s","data":"%s"}\n' % (kind.encode(), base64.b64encode(address.encode()))
+
+
+def test_s13_all_others_are_told_of_joins_and_leaves(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with serving(tmp_path) as server, peer() as (one, told_one), peer() as (two, told_two):
+            await ask(server, encode_request("REGISTER", "127.0.0.1:1"))  # nobody listens there
+            await ask(server, encode_request("REGISTER", one))
+            await ask(server, encode_request("REGISTER", two))
+            assert await told_one.get() == notice("new_peer_joined", two)
+            await ask(server, encode_request("REGISTER", two))  # renewed: nothing new
+            async with peer() as (three, _):
+                await ask(server, signed(three))
+                assert await told_one.get() == notice("new_peer_joined", three)
+                assert await told_two.get() == notice("new_peer_joined", three)
+            assert await ask(server, encode_request("REMOVE", three)) == b"Peer removed successfully\n"
+            assert await told_one.get() == notice("shutdown_peer", three)
+            assert await told_two.get() == notice("shutdown_peer", three)
+            await ask(server, encode_request("REMOVE", one))
+            assert await told_two.get() == notice("shutdown_peer", one)
+            assert told_one.empty()
+
+    run(test)
+
+
+def test_s13_a_peer_that_did_not_renew_is_dropped_and_the_others_told(tmp_path: Path) -> None:
+    async def test() -> None:
+        now = [1000.0]
+        async with serving(tmp_path, clock=lambda: now[0]) as server, peer() as (one, told):
+            await ask(server, encode_request("REGISTER", one))
+            await ask(server, signed("127.0.0.1:2", expires=1060))
+            assert await told.get() == notice("new_peer_joined", "127.0.0.1:2")
+            assert server.sweep_once() == []
+            now[0] = 1060.0
+            assert len(server.sweep_once()) == 1
+            assert await told.get() == notice("shutdown_peer", "127.0.0.1:2")
+            assert saved(server) == [one]
+
+    run(test)
+
+
+# -- start and end -----------------------------------------------------------------------------
+
+
+def test_s02_a_restarted_server_has_its_peers(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with serving(tmp_path) as server:
+            await ask(server, encode_request("REGISTER", "localhost:3000"))
+        async with serving(tmp_path) as server:
+            assert await ask(server, b'{"type":"GET_PEERS"}') == b'[{"address":"localhost:3000"}]\n'
+
+    run(test)
+
+
+def test_what_was_asked_before_the_end_is_answered(tmp_path: Path) -> None:
+    release = threading.Event()
+
+    def resolve(host: str) -> list[str]:
+        release.wait(PATIENCE)
+        return ["203.0.113.9"]
+
+    async def test() -> None:
+        async with serving(tmp_path, names=Names(resolve)) as server:
+            pretend_from(server, "203.0.113.9")
+            reader, writer = await asyncio.open_connection(*server.address)
+            writer.write(encode_request("REGISTER", "mine.example:1") + b"\n")
+            await until(lambda: server._blocked > 0)
+            asyncio.get_running_loop().call_soon(release.set)
+        assert await reader.read() == b"Peer registered successfully\n"
+        writer.close()
+
+    run(test)
+
+
+def test_s02_an_import_is_whole_or_nothing(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with serving(tmp_path, max_peers=3) as server:
+            assert server.import_addresses(["a:1", "a:2"]) == 2
+            with pytest.raises(Exception, match="3 peers"):
+                server.import_addresses(["a:2", "a:3", "a:4"])
+            assert saved(server) == ["a:1", "a:2"]
+            assert len(json.loads(await ask(server, b'{"type":"GET_PEERS"}'))) == 2
+
+    run(test)
