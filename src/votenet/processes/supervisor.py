@@ -304,9 +304,11 @@ class Supervisor:
                 async with asyncio.timeout(10.0):
                     await self._remover(slot.spec, self.network)
                 self.tell(f"{name}: {slot.spec.address} removed from the bootstrap server")
+                self._wake()
                 return
             except (VotenetError, OSError, ImportError) as error:
                 self.tell(f"{name}: could not be removed from the bootstrap server: {error}")
+                self._wake()
                 if isinstance(error, Rejected) and error.kind is not Kind.TEMPORARY:
                     return
             await asyncio.sleep(2.0**attempt)

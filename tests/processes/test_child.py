@@ -1,0 +1,175 @@
+"""Real processes that misbehave, one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from votenet.processes import procfs
+from votenet.processes.cause import Cause, Kind
+from votenet.processes.child import Child
+
+IGNORE_TERM = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("up", flush=True)
+time.sleep(600)
+"""
+GRANDCHILD = (
+    "import subprocess, sys, os; "
+    f"p = subprocess.Popen([sys.executable, '-c', {IGNORE_TERM!r}]); "
+    "print('pid', p.pid, flush=True); os._exit(3)"
+)
+
+
+def run(tmp_path: Path, code: str, scenario: Callable[[Child], Awaitable[None]]) -> None:
+    """Start `python -c code`, play, and make sure that nothing of it is left."""
+
+    async def play() -> None:
+        async with asyncio.timeout(20):
+            child = Child.start([sys.executable, "-c", code], os.environ, tmp_path / "log")
+            try:
+                await scenario(child)
+            finally:
+                child.kill_and_reap()
+        assert not procfs.members(child.pid)
+
+    asyncio.run(play())
+
+
+async def logged(tmp_path: Path, text: str) -> str:
+    """The log, once it has a line with `text`."""
+    content = ""
+    while text not in content or not content.endswith("\n"):
+        await asyncio.sleep(0.01)
+        content = (tmp_path / "log").read_text()
+    return content
+
+
+@pytest.mark.parametrize("code", [0, 1, 64, 255])
+def test_exit_code_is_the_cause(tmp_path: Path, code: int) -> None:
+    async def scenario(child: Child) -> None:
+        assert await child.died() == Cause(Kind.EXITED, code)
+        assert procfs.read_stat(child.pid) is not None, "not reaped before finish"
+        assert await child.finish() == ""
+        assert procfs.read_stat(child.pid) is None
+
+    run(tmp_path, f"import sys; sys.exit({code})", scenario)
+
+
+def test_signal_is_the_cause(tmp_path: Path) -> None:
+    async def scenario(child: Child) -> None:
+        await logged(tmp_path, "up")
+        child.kill()
+        assert await child.died() == Cause(Kind.SIGNALLED, signal.SIGKILL)
+        assert await child.finish() == ""
+
+    run(tmp_path, IGNORE_TERM, scenario)
+
+
+def test_death_is_seen_at_once(tmp_path: Path) -> None:
+    async def scenario(child: Child) -> None:
+        await logged(tmp_path, "up")
+        loop = asyncio.get_running_loop()
+        killed = loop.time()
+        child.kill()
+        await child.died()
+        assert loop.time() - killed < 1.0
+        await child.finish()
+
+    run(tmp_path, IGNORE_TERM, scenario)
+
+
+def test_scenario_06_stragglers_die_before_the_leader_is_reaped(tmp_path: Path) -> None:
+    async def scenario(child: Child) -> None:
+        pid = int((await logged(tmp_path, "pid")).split("pid ")[1].split()[0])
+        assert await child.died() == Cause(Kind.EXITED, 3)
+        assert [found.pid for found in procfs.members(child.pid)] == [pid]
+        assert await child.finish() == ""
+        stat = procfs.read_stat(pid)
+        assert stat is None or stat.dead
+
+    run(tmp_path, GRANDCHILD, scenario)
+
+
+def test_scenario_07_a_stopped_process_hears_term(tmp_path: Path) -> None:
+    async def scenario(child: Child) -> None:
+        await logged(tmp_path, "up")
+        signal.pidfd_send_signal(child._pidfd, signal.SIGSTOP)
+        while not child.paused:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        child.terminate()
+        assert await child.died() == Cause(Kind.SIGNALLED, signal.SIGTERM)
+        await child.finish()
+
+    run(tmp_path, "import time; print('up', flush=True); time.sleep(600)", scenario)
+
+
+def test_signals_after_the_end_reach_nobody(tmp_path: Path) -> None:
+    async def scenario(child: Child) -> None:
+        await child.died()
+        child.terminate()
+        await child.finish()
+        child.terminate()
+        child.kill()
+        child.reap()
+        assert not child.paused
+
+    run(tmp_path, "pass", scenario)
+
+
+def test_child_starts_clean(tmp_path: Path) -> None:
+    """Own session, default signals, nothing blocked, no stdin, no descriptor of ours, log appended."""
+    code = """
+import os, signal, sys
+print(os.getsid(0) == os.getpid(), sys.stdin.read() == "")
+print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
+print(signal.pthread_sigmask(signal.SIG_BLOCK, []) == set())
+print(len(os.listdir("/proc/self/fd")))
+"""
+    (tmp_path / "log").write_text("before\n")
+
+    async def scenario(child: Child) -> None:
+        await child.died()
+        await child.finish()
+
+    held = os.open(tmp_path, os.O_RDONLY)
+    os.set_inheritable(held, True)
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        run(tmp_path, code, scenario)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        os.close(held)
+    assert (tmp_path / "log").read_text() == "before\nTrue True\nTrue\nTrue\n4\n"
+    assert (tmp_path / "log").stat().st_mode & 0o077 in (0, 0o044)
+
+
+def test_a_program_that_does_not_exist(tmp_path: Path) -> None:
+    async def play() -> None:
+        with pytest.raises(FileNotFoundError):
+            Child.start([str(tmp_path / "nothing")], {}, tmp_path / "log")
+
+    asyncio.run(play())
+
+
+def test_no_descriptor_left_means_no_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+
+    def refuse(pid: int) -> int:
+        started.append(pid)
+        raise OSError(24, "Too many open files")
+
+    async def play() -> None:
+        monkeypatch.setattr(os, "pidfd_open", refuse)
+        with pytest.raises(OSError, match="Too many"):
+            Child.start([sys.executable, "-c", IGNORE_TERM], os.environ, tmp_path / "log")
+
+    asyncio.run(play())
+    assert procfs.read_stat(started[0]) is None

@@ -1,0 +1,418 @@
+"""The supervisor with real, misbehaving children. Numbers are those of docs/supervisor.md."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from votenet.config import InstanceDirs
+from votenet.errors import Unreachable
+from votenet.processes import logs
+from votenet.processes.identity import read_identities
+from votenet.processes.machine import RestartRequested, StartRequested, State, StopRequested
+from votenet.processes.ports import is_free
+from votenet.processes.restart import RestartPolicy
+
+FOREGROUND = """
+import asyncio, msgspec, sys
+from votenet.config import instance_dirs
+from votenet.processes.spec import NetworkSpec
+from votenet.processes.supervisor import Supervisor
+spec = msgspec.json.decode(sys.argv[1], type=NetworkSpec)
+asyncio.run(Supervisor(spec, instance_dirs("t"), say=lambda text: print(text, flush=True)).run())
+"""
+Network = Callable[..., Any]
+PIDS = Callable[[int], bool]
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """For what no event of the supervisor tells."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def test_everything_starts_bootstrap_first_and_stops_bootstrap_last(network: Network, is_alive: PIDS) -> None:
+    net = network(nodes=3)
+    pids: list[int] = []
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        pids.extend(net.pid(name) for name in net.supervisor.slots)
+        status = net.supervisor.status()
+        assert status["phase"] == "running"
+        names = [program["name"] for program in status["programs"]]
+        assert names == ["bootstrap", "node-1", "node-2", "node-3"]
+        node = status["programs"][1]
+        assert (node["height"], node["peers"], node["waiting"], node["tip"]) == (7, 2, 0, "ab" * 32)
+        assert node["says"] == "fine"
+        assert status["nodes"] == [f"127.0.0.1:{port}" for port in net.spec.node_ports]
+
+    assert net.play(scenario) == []
+    ready = [line.split(":")[0] for line in net.said if ": ready" in line]
+    stopped = [line.split(":")[0] for line in net.said if ": stopped" in line]
+    assert ready[0] == "bootstrap"
+    assert stopped[-1] == "bootstrap"
+    assert not any(is_alive(pid) for pid in pids)
+    assert all(is_free("127.0.0.1", port) for port in (net.spec.bootstrap_port, *net.spec.node_ports))
+    assert not net.dirs.control_socket.exists()
+    assert not net.dirs.notify_socket.exists()
+    assert {record.intent for record in read_identities(net.dirs).values() if record} == {"stopped"}
+
+
+def test_scenario_01_a_killed_node_comes_back_at_once(network: Network) -> None:
+    net = network(nodes=2)
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        first, other = net.pid("node-1"), net.pid("node-2")
+        os.kill(first, signal.SIGKILL)
+        await net.until(lambda: net.slot("node-1").program.incarnation == 2)
+        await net.reaches("node-1", State.READY)
+        status = net.supervisor.status()["programs"][1]
+        assert status["cause"] == "killed by SIGKILL"
+        assert status["restarts"] == 1
+        assert status["pid"] not in (None, first)
+        assert net.pid("node-2") == other
+        assert "SIGKILL" in logs.tail(logs.log_path(net.dirs.logs, "node-1", 1), 1)[0]
+
+    assert net.play(scenario) == []
+
+
+def test_scenario_06_a_node_that_ignores_term_is_killed_on_time(network: Network) -> None:
+    net = network(plans={"node-1": {"ignore_term": True}}, grace=0.5)
+    took: list[float] = []
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        began = time.monotonic()
+        net.supervisor.dispatch(net.slot("node-1"), StopRequested(0.5))
+        await net.reaches("node-1", State.STOPPED)
+        took.append(time.monotonic() - began)
+        assert str(net.slot("node-1").program.cause) == "killed by SIGKILL, as asked"
+
+    assert net.play(scenario) == []
+    assert 0.5 <= took[0] < 3.0
+
+
+def test_scenario_06_a_grandchild_that_holds_the_port_is_ended(network: Network, is_alive: PIDS) -> None:
+    net = network(plans={"node-1": {"grandchild": True}})
+    left: list[int] = []
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        path = net.dirs.data_dir("node-1") / "grandchild"
+        left.append(int(path.read_text()))
+        os.kill(net.pid("node-1"), signal.SIGKILL)
+        await net.until(lambda: net.slot("node-1").program.incarnation == 2)
+        await net.reaches("node-1", State.READY)
+        left.append(int(path.read_text()))
+        assert not is_alive(left[0])
+
+    assert net.play(scenario) == []
+    assert len(set(left)) == 2
+    assert not any(is_alive(pid) for pid in left)
+
+
+def test_scenario_07_a_stopped_node_is_shown_paused_and_can_be_stopped(network: Network) -> None:
+    net = network(plans={"node-1": {"stop_self": True}})
+
+    async def scenario(net: Any) -> None:
+        await net.reaches("node-1", State.PAUSED)
+        os.kill(net.pid("node-1"), signal.SIGCONT)
+        await net.reaches("node-1", State.READY)
+        os.kill(net.pid("node-1"), signal.SIGSTOP)
+        await eventually(lambda: net.supervisor.status()["programs"][1]["state"] == "paused")
+        net.supervisor.dispatch(net.slot("node-1"), StopRequested(10.0))
+        await net.reaches("node-1", State.STOPPED)
+        assert str(net.slot("node-1").program.cause) == "exit 0, as asked"
+
+    assert net.play(scenario) == []
+
+
+def test_scenario_09_a_crash_loop_is_removed_and_tried_again(network: Network) -> None:
+    policy = RestartPolicy(
+        first_delay=0.05, max_delay=0.2, reset_after=20.0, limit=3, window=30.0, retry_removed=0.3
+    )
+    net = network(nodes=2, plans={"node-1": {"exit_always": 1}}, policy=policy)
+
+    async def scenario(net: Any) -> None:
+        await net.reaches("node-1", State.REMOVED)
+        program = net.supervisor.status()["programs"][1]
+        assert program["state"] == "removed"
+        assert program["cause"] == "exit 1 (a failure)"
+        assert 0 < program["next_try_in"] <= 0.3
+        assert any("node-1 start 3" in line for line in program["last_lines"])
+        assert net.slot("node-1").program.starts == 3
+        await net.until(lambda: net.slot("node-1").program.starts == 4)
+        await net.reaches("node-1", State.REMOVED)
+        net.plan()
+        await net.reaches("node-1", State.READY)
+        await net.reaches("node-2", State.READY)
+        assert net.removed == ["node-1", "node-1"]
+
+    assert net.play(scenario) == []
+    assert len(logs.list_logs(net.dirs.logs, "node-1")) <= logs.KEEP_INCARNATIONS
+
+
+def test_scenario_09_give_up_does_not_try_again(network: Network) -> None:
+    policy = RestartPolicy(first_delay=0.05, limit=2, window=30.0, reset_after=20.0, retry_removed=None)
+    net = network(plans={"node-1": {"exit_always": 1}}, policy=policy)
+
+    async def scenario(net: Any) -> None:
+        await net.reaches("node-1", State.REMOVED)
+        assert not net.slot("node-1").timers
+        assert net.supervisor.all_settled or net.state("bootstrap") is not State.READY
+
+    assert net.play(scenario) == []
+
+
+@pytest.mark.parametrize("code", [64, 78])
+def test_scenario_09_bad_configuration_is_not_restarted(network: Network, code: int) -> None:
+    net = network(plans={"node-1": {"exit_always": code}})
+
+    async def scenario(net: Any) -> None:
+        await net.reaches("node-1", State.FAILED)
+        assert net.slot("node-1").program.starts == 1
+        assert not net.slot("node-1").timers
+        assert net.supervisor.status()["programs"][1]["last_lines"]
+        net.plan()
+        net.supervisor.dispatch(net.slot("node-1"), StartRequested())
+        await net.reaches("node-1", State.READY)
+
+    assert net.play(scenario) == []
+
+
+def test_locked_data_is_waited_for(network: Network) -> None:
+    net = network(plans={"node-1": {"exits": [75, 75, 75, 75]}})
+
+    async def scenario(net: Any) -> None:
+        await net.reaches("node-1", State.READY)
+        assert net.slot("node-1").program.starts == 5
+        assert net.removed == []
+
+    assert net.play(scenario) == []
+
+
+def test_scenario_11_two_restarts_at_once_leave_one_incarnation(network: Network, is_alive: PIDS) -> None:
+    net = network()
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        slot, first = net.slot("node-1"), net.pid("node-1")
+        for _ in range(2):
+            net.supervisor.dispatch(slot, RestartRequested())
+        await net.until(lambda: slot.program.incarnation == 2 and slot.program.state is State.READY)
+        assert not is_alive(first)
+        for event in (RestartRequested(), StopRequested(), StartRequested(), StopRequested()):
+            net.supervisor.dispatch(slot, event)
+        await net.reaches("node-1", State.STOPPED)
+        assert slot.program.incarnation == 2
+
+    assert net.play(scenario) == []
+
+
+def test_scenario_13_nodes_do_not_wait_for_a_slow_bootstrap(network: Network) -> None:
+    net = network(plans={"bootstrap": {"ready": False}})
+
+    async def scenario(net: Any) -> None:
+        await net.reaches("node-1", State.READY)
+        assert net.state("bootstrap") is State.STARTING
+        assert net.supervisor.status()["phase"] == "starting"
+
+    assert net.play(scenario) == []
+
+
+def test_scenario_13_a_killed_bootstrap_comes_back_and_no_node_minds(network: Network) -> None:
+    net = network()
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        node = net.pid("node-1")
+        os.kill(net.pid("bootstrap"), signal.SIGKILL)
+        await net.until(lambda: net.slot("bootstrap").program.incarnation == 2)
+        await net.reaches("bootstrap", State.READY)
+        assert net.pid("node-1") == node
+
+    assert net.play(scenario) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_scenario_14_a_signal_stops_everything_once(network: Network, number: signal.Signals) -> None:
+    net = network()
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        os.kill(os.getpid(), number)
+        await net.until(lambda: net.supervisor.stopped)
+
+    assert net.play(scenario) == []
+    assert net.supervisor.stop_signal is number
+    assert all(str(slot.program.cause) == "exit 0, as asked" for slot in net.supervisor.slots.values())
+
+
+def test_scenario_14_a_second_interrupt_kills(network: Network) -> None:
+    net = network(nodes=2, plans={"*": {"ignore_term": True}}, grace=60.0)
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        os.kill(os.getpid(), signal.SIGINT)
+        await net.reaches("node-1", State.STOPPING)
+        os.kill(os.getpid(), signal.SIGINT)
+        await net.until(lambda: net.supervisor.stopped, 5.0)
+
+    assert net.play(scenario) == []
+
+
+def test_scenario_14_stop_while_starting(network: Network) -> None:
+    net = network(nodes=2, plans={"*": {"slow": 30}})
+
+    async def scenario(net: Any) -> None:
+        await net.reaches("bootstrap", State.STARTING)
+
+    assert net.play(scenario) == []
+    assert net.state("node-1") is State.STOPPED
+
+
+def test_scenario_18_a_port_taken_by_a_stranger_in_between_is_named(network: Network) -> None:
+    net = network(plans={"node-1": {"exit_always": 1}})
+    stranger = socket.socket()
+
+    async def scenario(net: Any) -> None:
+        stranger.bind(("127.0.0.1", net.spec.node_ports[0]))
+        stranger.listen()
+        await net.until(lambda: bool(net.slot("node-1").program.problem))
+        assert f"port {net.spec.node_ports[0]} is still held by pid {os.getpid()}" in (
+            net.slot("node-1").program.problem
+        )
+
+    with stranger:
+        problems = net.play(scenario)
+    assert len(problems) == 1
+    assert problems[0].startswith("node-1: port")
+
+
+def test_slow_start_is_not_a_failure(network: Network) -> None:
+    net = network(plans={"node-1": {"slow": 0.7}})
+
+    async def scenario(net: Any) -> None:
+        await net.reaches("node-1", State.READY)
+        assert net.slot("node-1").program.starts == 1
+
+    assert net.play(scenario) == []
+
+
+def test_only_the_child_itself_can_say_that_it_is_ready(network: Network) -> None:
+    net = network(plans={"node-1": {"ready": False}})
+
+    async def scenario(net: Any) -> None:
+        await net.reaches("bootstrap", State.READY)
+        await net.until(lambda: net.slot("node-1").child is not None)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
+            stranger.sendto(b"READY=1\nX_HEIGHT=99", str(net.dirs.notify_socket))
+        os.kill(net.pid("bootstrap"), signal.SIGKILL)  # an event that comes later than the datagram
+        await net.until(lambda: net.slot("bootstrap").program.incarnation == 2)
+        assert net.state("node-1") is State.STARTING
+        assert net.slot("node-1").vitals.height is None
+
+    assert net.play(scenario) == []
+
+
+def test_a_program_that_does_not_exist_is_a_cause_not_a_crash(network: Network) -> None:
+    net = network()
+    for slot in net.supervisor.slots.values():
+        slot.spec = type(slot.spec)(
+            slot.spec.name, slot.spec.role, slot.spec.address, slot.spec.data_dir, ("/nonexistent/votenet",)
+        )
+
+    async def scenario(net: Any) -> None:
+        await net.reaches("node-1", State.REMOVED)
+        assert "could not be started" in str(net.slot("node-1").program.cause)
+
+    assert net.play(scenario) == []
+
+
+def test_an_unreachable_bootstrap_does_not_keep_a_node_from_being_removed(network: Network) -> None:
+    tried: list[str] = []
+
+    async def unreachable(program: Any, spec: Any) -> None:
+        tried.append(program.name)
+        raise Unreachable("nobody there")
+
+    net = network(plans={"node-1": {"exit_always": 1}}, remover=unreachable)
+
+    async def scenario(net: Any) -> None:
+        await net.reaches("node-1", State.REMOVED)
+        await net.until(lambda: any("nobody there" in line for line in net.said))
+
+    assert net.play(scenario) == []
+    assert tried[0] == "node-1"
+
+
+def test_settled_is_told_once_also_when_something_is_out(network: Network) -> None:
+    told: list[dict[str, Any]] = []
+    net = network(nodes=2, plans={"node-2": {"exit_always": 78}}, settled=told.append)
+
+    async def scenario(net: Any) -> None:
+        await net.until(lambda: bool(told))
+        os.kill(net.pid("node-1"), signal.SIGKILL)
+        await net.until(lambda: net.slot("node-1").program.incarnation == 2)
+        await net.reaches("node-1", State.READY)
+
+    assert net.play(scenario) == []
+    assert [[program["state"] for program in status["programs"]] for status in told] == [
+        ["ready", "ready", "failed"]
+    ]
+
+
+def test_a_lost_terminal_does_not_stop_the_supervisor(network: Network) -> None:
+    def broken(text: str) -> None:
+        raise OSError(5, "Input/output error")
+
+    net = network(say=broken)
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+
+    assert net.play(scenario) == []
+
+
+def test_incarnations_are_counted_over_supervisors(network: Network, dirs: InstanceDirs) -> None:
+    for number in (1, 2):
+        net = network()
+
+        async def scenario(net: Any) -> None:
+            await net.all_ready()
+
+        assert net.play(scenario) == []
+        assert net.slot("node-1").program.incarnation == number
+    assert [log.incarnation for log in logs.list_logs(dirs.logs, "node-1")] == [1, 2]
+
+
+def test_scenario_03_children_die_with_a_killed_foreground_supervisor(
+    network: Network, dirs: InstanceDirs, is_alive: PIDS
+) -> None:
+    net = network()  # only for its ports, plan and folders; the supervisor runs in another process
+    net._lock.release()
+    spec = msgspec.json.encode(net.spec).decode()
+    argv = [net.spec.program[0], "-c", FOREGROUND, spec]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "node-1: ready" in line:
+                break
+        pids = [record.pid for record in read_identities(dirs).values() if record]
+        assert len(pids) == 2
+        assert all(map(is_alive, pids))
+        process.kill()
+    asyncio.run(eventually(lambda: not any(map(is_alive, pids))))
+    assert "node-1 stops" in "".join(logs.tail(logs.log_path(dirs.logs, "node-1", 1), 1)), "cleanly"
