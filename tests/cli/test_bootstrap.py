@@ -1,0 +1,261 @@
+"""`votenet bootstrap` as a real process: ports, locks, signals, kill -9."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from votenet.storage.peer_store import SqlitePeerStore
+
+COMMAND = [sys.executable, "-m", "votenet", "bootstrap"]
+
+
+def environment(home: Path, **extra: str) -> dict[str, str]:
+    unwanted = ("VOTENET_", "BOOTSTRAP_PORT", "NOTIFY_SOCKET")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+    return {**clean, "VOTENET_HOME": str(home), **extra}
+
+
+class Program:
+    """A running server; `port` is known as soon as it says that it is ready."""
+
+    def __init__(self, process: subprocess.Popen[str], supervisor: socket.socket) -> None:
+        self.process, self.supervisor = process, supervisor
+        self.told: list[dict[str, str]] = []
+        while not any("READY" in fields for fields in self.told):
+            self.told.append(self.hear())
+        self.port = int(self.told[-1]["STATUS"].rpartition(":")[2])
+
+    def hear(self) -> dict[str, str]:
+        try:
+            message = self.supervisor.recv(4096).decode()
+        except TimeoutError:
+            assert self.process.stderr is not None
+            self.process.kill()
+            pytest.fail(f"the server said nothing; stderr: {self.process.stderr.read()}")
+        return dict(line.split("=", 1) for line in message.splitlines())
+
+    def ask(self, request: str) -> str:
+        with (
+            socket.create_connection(("127.0.0.1", self.port), timeout=20) as conn,
+            conn.makefile("rw") as file,
+        ):
+            file.write(request + "\n")
+            file.flush()
+            return file.readline()
+
+    def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """Exit code and what it wrote to stderr."""
+        self.process.send_signal(number)
+        _, errors = self.process.communicate(timeout=20)
+        return self.process.returncode, errors
+
+
+@contextlib.contextmanager
+def running(folder: Path, *options: str, **extra: str) -> Iterator[Program]:
+    with contextlib.ExitStack() as stack:
+        supervisor = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        name = f"\0votenet-test-{os.getpid()}-{os.urandom(6).hex()}"
+        supervisor.bind(name)
+        supervisor.settimeout(20)
+        variables = environment(folder, NOTIFY_SOCKET="@" + name[1:], **extra)
+        process = stack.enter_context(
+            subprocess.Popen(
+                [*COMMAND, *options], env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+        )
+        try:
+            yield Program(process, supervisor)
+        finally:
+            process.kill()
+
+
+def failing(folder: Path, *options: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *options],
+        env=environment(folder, **extra),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_s01_the_printf_and_nc_of_the_readme(tmp_path: Path) -> None:
+    with running(tmp_path, "--port", "0") as server:
+        register = '{"type":"REGISTER","payload":"localhost:3999"}'
+        assert server.ask(register) == "Peer registered successfully\n"
+        assert server.ask(register) == "Peer already registered\n"
+        assert server.ask('{"type":"GET_PEERS"}') == '[{"address":"localhost:3999"}]\n'
+        assert server.ask('{"type":"REMOVE","payload":"localhost:3999"}') == "Peer removed successfully\n"
+        assert server.ask('{"type":"REMOVE","payload":"localhost:3999"}') == "Peer not found\n"
+
+
+def test_s02_kill_9_loses_no_acknowledged_registration(tmp_path: Path) -> None:
+    acknowledged: queue.Queue[str] = queue.Queue()
+    enough = threading.Event()
+
+    def client(port: int, number: int) -> None:
+        """Pipelines registrations until the server is gone; only what was answered counts."""
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=20) as conn:
+            answers = conn.makefile("rb")
+            for start in range(0, 10**6, 20):
+                addresses = [
+                    f"client-{number}.example:{n}" for n in range(start % 60_000 + 1, start % 60_000 + 21)
+                ]
+                lines = [
+                    json.dumps({"type": "REGISTER", "payload": address, "keep_open": True})
+                    for address in addresses
+                ]
+                conn.sendall(("\n".join(lines) + "\n").encode())
+                for address in addresses:
+                    if answers.readline() != b"Peer registered successfully\n":
+                        return
+                    acknowledged.put(address)
+                if acknowledged.qsize() > 2000:
+                    enough.set()
+
+    with running(tmp_path, "--port", "0", "--log-level", "error") as server:
+        clients = [threading.Thread(target=client, args=(server.port, n)) for n in range(12)]
+        for thread in clients:
+            thread.start()
+        assert enough.wait(60)
+        server.process.kill()
+        for thread in clients:
+            thread.join(20)
+    kept = set(acknowledged.queue)
+    with running(tmp_path, "--port", "0") as server:
+        assert server.ask('{"type":"REGISTER","payload":"localhost:1"}') == "Peer registered successfully\n"
+        store = SqlitePeerStore(tmp_path / "default" / "bootstrap" / "peers.db", read_only=True)
+        found = set(store.addresses(10**7, 0))
+        store.close()
+    assert len(kept) > 2000
+    assert kept - found == set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(tmp_path: Path, number: int) -> None:
+    with running(tmp_path, "--port", "0") as server:
+        server.ask('{"type":"REGISTER","payload":"localhost:1"}')
+        code, errors = server.stop(number)
+        assert code == 0
+        assert "Traceback" not in errors
+        assert "event=registered address=localhost:1 client=127.0.0.1" in errors
+        assert "event=stopped" in errors
+        heard = [server.hear()]
+        while "STOPPING" not in heard[-1]:
+            heard.append(server.hear())
+    with running(tmp_path, "--port", "0") as server:
+        assert server.ask('{"type":"GET_PEERS"}') == '[{"address":"localhost:1"}]\n'
+
+
+def test_bad_input_leaves_no_stack_trace_in_the_log(tmp_path: Path) -> None:
+    with running(tmp_path, "--port", "0", "--log-level", "debug") as server:
+        for line in ("garbage", "\0\0", '{"type":"X"}', '{"type":"REGISTER","payload":"a b\\nlevel=fake"}'):
+            assert "error" in server.ask(line)
+        with socket.create_connection(("127.0.0.1", server.port)) as conn:
+            conn.sendall(b'{"type":"GET_PEERS"}\n')
+        code, errors = server.stop()
+    assert code == 0
+    assert "Traceback" not in errors
+    assert "code=bad-address" in errors
+    assert "\nlevel=fake" not in errors
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def test_s03_the_port_is_that_of_the_flag_then_the_environment_then_the_file(tmp_path: Path) -> None:
+    config = tmp_path / "votenet.toml"
+    flag, variable, file = free_port(), free_port(), free_port()
+    config.write_text(f"[bootstrap]\nport = {file}\n")
+    seen = []
+    for arguments, extra in (
+        (["--port", str(flag)], {"BOOTSTRAP_PORT": str(variable)}),
+        ([], {"BOOTSTRAP_PORT": str(variable)}),
+        ([], {"BOOTSTRAP_PORT": ""}),
+    ):
+        COMMAND[3:3] = ["--config", str(config)]
+        try:
+            with running(tmp_path, *arguments, **extra) as server:
+                seen.append(server.port)
+        finally:
+            del COMMAND[3:5]
+    assert seen == [flag, variable, file]
+
+
+def test_s03_without_anything_the_port_is_4000(tmp_path: Path) -> None:
+    shown = subprocess.run(
+        [*COMMAND, "--help"], env=environment(tmp_path), capture_output=True, text=True, check=True
+    )
+    assert "default: 4000" in shown.stdout
+    assert "env var: BOOTSTRAP_PORT" in shown.stdout
+
+
+@pytest.mark.parametrize("port", ["abc", "70000", "-1", "40.5"])
+def test_s03_a_bad_port_is_a_usage_error_that_names_its_source(tmp_path: Path, port: str) -> None:
+    result = failing(tmp_path, BOOTSTRAP_PORT=port)
+    assert result.returncode == 2
+    assert "BOOTSTRAP_PORT" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_taken_port_names_its_holder(tmp_path: Path) -> None:
+    with running(tmp_path, "--port", "0") as server:
+        result = failing(tmp_path / "other", "--port", str(server.port))
+        assert result.returncode == 78
+        assert f"port {server.port} is taken by pid {server.process.pid}" in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_a_second_server_on_the_same_data_exits_75(tmp_path: Path) -> None:
+    with running(tmp_path, "--port", "0") as server:
+        result = failing(tmp_path, "--port", "0")
+        assert result.returncode == 75
+        assert f"pid {server.process.pid}" in result.stderr
+
+
+def test_an_unusable_data_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        result = failing(tmp_path, "--port", "0", "--data-dir", str(folder))
+        assert result.returncode == 78
+        assert str(folder) in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_a_damaged_registry_is_named_and_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "peers.db").write_bytes(b"not a database" * 1000)
+    result = failing(tmp_path, "--port", "0", "--data-dir", str(folder))
+    assert result.returncode == 78
+    assert "storage-corrupt" in result.stderr
+    assert (folder / "peers.db").read_bytes() == b"not a database" * 1000
+
+
+def test_s02_peers_are_imported_at_the_start_or_not_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "peers.json"
+    file.write_text('[{"address":"localhost:3000"},{"address":"localhost:3001"}]')
+    with running(tmp_path, "--port", "0", "--import-peers", str(file)) as server:
+        assert json.loads(server.ask('{"type":"GET_PEERS"}')) == json.loads(file.read_text())
+    file.write_text('[{"address":"localhost:3002"},{"address":"localhost"}]')
+    result = failing(tmp_path, "--port", "0", "--import-peers", str(file))
+    assert result.returncode == 78
+    assert "entry 2" in result.stderr
+    with running(tmp_path, "--port", "0") as server:
+        assert "3002" not in server.ask('{"type":"GET_PEERS"}')
