@@ -86,10 +86,15 @@ def check_body(block: Block, election: Election) -> None:
     """Every rule about a block's votes that needs neither the chain nor signatures.
 
     Raises:
-        Rejected: block-too-large, bad-order, voter-twice, bad-merkle-root, not-open, closed, or
-            what `check_vote` says of one of its votes.
+        Rejected: bad-merkle-root, if these are not the votes that the header names; else, about the
+            block itself, block-too-large, bad-order, voter-twice, not-open, closed, or what
+            `check_vote` says of one of its votes.
     """
     votes = block.votes
+    # First: other votes than the header's say nothing about the block, whatever else is wrong with
+    # them. A node that blamed the header for them could be turned against any honest block.
+    if votes_root(votes) != block.header.merkle_root:
+        raise Rejected("bad-merkle-root", "the Merkle root does not cover these votes")
     limit = election.definition.chain.max_block_votes
     if len(votes) > limit:
         raise Rejected("block-too-large", f"a block holds at most {limit} votes, not {len(votes)}")
@@ -99,8 +104,6 @@ def check_body(block: Block, election: Election) -> None:
         raise Rejected("bad-order", "the votes are not in ascending order of their ids")
     if len({sealed.voter_id for sealed in votes}) != len(votes):
         raise Rejected("voter-twice", "a voter has two votes in this block")
-    if votes_root(votes) != block.header.merkle_root:
-        raise Rejected("bad-merkle-root", "the Merkle root does not cover these votes")
     if votes:
         check_hours(block.header.time, election)
     for sealed in votes:
