@@ -9,6 +9,7 @@ so two networks that differ in one candidate can never be mistaken for each othe
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import Annotated, Final, Literal
 
@@ -30,6 +31,8 @@ MAX_BLOCK_VOTES: Final = 5000
 """One second of a network at its target rate, with room."""
 MAX_BLOCK_BYTES: Final = 4 * 1024 * 1024
 """Sum of the records of one block: keeps a block on one line of bounded length."""
+
+_BREAKING: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
 
@@ -102,8 +105,11 @@ def election_from_file(data: bytes) -> Election:
 
 
 def has_control_character(text: str) -> bool:
-    """Whether a name would break a line or a terminal. Fixed by code point: every Python agrees."""
-    return any(char < " " or char == "\x7f" for char in text)
+    """Whether a name would break a line or a terminal. Fixed by code point: every Python agrees.
+
+    C0, DEL and C1 (a terminal may take U+009B for ESC [), and the line and paragraph separators.
+    """
+    return _BREAKING.search(text) is not None
 
 
 def _check(definition: ElectionDefinition) -> None:

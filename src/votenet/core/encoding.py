@@ -4,9 +4,10 @@ What lives here: canonical JSON (RFC 8785, integers only), domain prefixes, hexa
 What must not: records (they live in their own modules), keys, I/O.
 
 A canonical record has its members in sorted order, no white space, UTF-8, and only strings,
-integers within +-(2**53 - 1), lists, booleans and objects: any language with a JSON library can
-rebuild the bytes. Everything signed or hashed starts with a domain prefix that names its kind, so
-that no signature over one kind of record can be taken for another.
+integers within +-(2**53 - 1), lists, booleans, null and objects: any language with a JSON library can
+rebuild the bytes. Member names are ASCII, where the order of bytes is RFC 8785's order of UTF-16
+units. Everything signed or hashed starts with a domain prefix that names its kind, so that no
+signature over one kind of record can be taken for another.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ import msgspec
 MAX_SAFE_INTEGER: Final = 2**53 - 1
 """Largest integer that RFC 8785 (JSON numbers as IEEE 754 doubles) keeps exact."""
 
-Hex32 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-"""32 bytes (a hash, a public key) in lower-case hexadecimal."""
-Hex64 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{128}$")]
+Hex32 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+"""32 bytes (a hash, a public key) in lower-case hexadecimal. (`$` would let a newline follow.)"""
+Hex64 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{128}\Z")]
 """64 bytes (an Ed25519 signature) in lower-case hexadecimal."""
 Unsigned = Annotated[int, msgspec.Meta(ge=0, le=MAX_SAFE_INTEGER)]
 """A non-negative integer that every JSON reader keeps exact: a time in seconds, a height, a count."""

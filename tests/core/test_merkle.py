@@ -1,0 +1,152 @@
+"""Merkle trees against Certificate Transparency's known values and RFC 6962's own recursion."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from votenet.core.merkle import EMPTY_ROOT, leaf_hash, merkle_path, merkle_root, root_from_path
+
+# Inputs, roots of the first n, and some paths: the test vectors of the CT reference implementation
+# (google/certificate-transparency, merkle tree tests).
+INPUTS = [
+    bytes.fromhex(text)
+    for text in (
+        "",
+        "00",
+        "10",
+        "2021",
+        "3031",
+        "40414243",
+        "5051525354555657",
+        "606162636465666768696a6b6c6d6e6f",
+    )
+]
+ROOTS = [
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+    "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+    "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+    "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+    "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+    "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+    "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+    "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+]
+PATHS = {
+    # (leaf, size): siblings from the leaf up
+    (0, 1): [],
+    (0, 8): [
+        "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+        "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+        "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4",
+    ],
+    (5, 8): [
+        "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+        "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+        "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+    ],
+    (2, 3): ["fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"],
+    (1, 5): [
+        "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+        "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+        "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+    ],
+}
+LEAVES = [leaf_hash(data) for data in INPUTS]
+
+
+@pytest.mark.parametrize("size", range(9))
+def test_known_roots(size: int) -> None:
+    assert merkle_root(LEAVES[:size]).hex() == ROOTS[size]
+
+
+@pytest.mark.parametrize(("leaf", "size"), PATHS)
+def test_known_paths(leaf: int, size: int) -> None:
+    path = merkle_path(LEAVES[:size], leaf)
+    assert [step.hex() for step in path] == PATHS[leaf, size]
+
+
+def test_a_leaf_is_not_taken_for_a_node() -> None:
+    # The classic attack: two leaves' hashes side by side, given as one record.
+    left, right = LEAVES[:2]
+    assert leaf_hash(left + right) != merkle_root([left, right])
+    assert merkle_root([]) == EMPTY_ROOT
+
+
+def rfc6962_root(leaves: list[bytes]) -> bytes:
+    """MTH of RFC 6962, section 2.1, as it is written there: over the leaf hashes."""
+    if len(leaves) == 1:
+        return leaves[0]
+    split = 1 << (len(leaves) - 1).bit_length() - 1
+    return hashlib.sha256(b"\x01" + rfc6962_root(leaves[:split]) + rfc6962_root(leaves[split:])).digest()
+
+
+def rfc6962_path(index: int, leaves: list[bytes]) -> list[bytes]:
+    """PATH of RFC 6962, section 2.1.1."""
+    if len(leaves) == 1:
+        return []
+    split = 1 << (len(leaves) - 1).bit_length() - 1
+    if index < split:
+        return [*rfc6962_path(index, leaves[:split]), rfc6962_root(leaves[split:])]
+    return [*rfc6962_path(index - split, leaves[split:]), rfc6962_root(leaves[:split])]
+
+
+def leaves_of(size: int) -> list[bytes]:
+    return [leaf_hash(b"%d" % n) for n in range(size)]
+
+
+@pytest.mark.parametrize("size", range(1, 35))
+def test_every_small_tree_is_the_rfcs(size: int) -> None:
+    leaves = leaves_of(size)
+    assert merkle_root(leaves) == rfc6962_root(leaves)
+    for index in range(size):
+        path = merkle_path(leaves, index)
+        assert path == rfc6962_path(index, leaves)
+        assert root_from_path(leaves[index], index, size, path) == merkle_root(leaves)
+
+
+places = st.integers(1, 300).flatmap(lambda size: st.tuples(st.just(size), st.integers(0, size - 1)))
+
+
+@given(places, st.data())
+@settings(max_examples=60)
+def test_any_change_breaks_a_path(place: tuple[int, int], data: st.DataObject) -> None:
+    size, index = place
+    leaves = leaves_of(size)
+    root, path, leaf = merkle_root(leaves), merkle_path(leaves, index), leaves[index]
+    assert root_from_path(leaf, index, size, path) == root
+
+    assert root_from_path(leaf_hash(leaf), index, size, path) != root
+    assert root_from_path(leaf, index, size, [*path, leaf]) is None
+    if path:
+        step = data.draw(st.integers(0, len(path) - 1))
+        changed = [*path[:step], leaf_hash(path[step]), *path[step + 1 :]]
+        assert root_from_path(leaf, index, size, changed) != root
+        assert root_from_path(leaf, index, size, path[:-1]) is None
+        other = data.draw(st.integers(0, size - 1).filter(lambda n: n != index))
+        assert root_from_path(leaf, other, size, path) != root
+
+
+@pytest.mark.parametrize(("index", "size"), [(-1, 3), (3, 3), (0, 0), (4, 3)])
+def test_a_leaf_outside_the_tree(index: int, size: int) -> None:
+    with pytest.raises(IndexError):
+        merkle_path(leaves_of(size), index)
+    assert root_from_path(leaf_hash(b""), index, size, []) is None
+
+
+@given(st.integers(2, 40), st.data())
+@settings(max_examples=40)
+def test_the_root_covers_every_leaf_and_their_order(size: int, data: st.DataObject) -> None:
+    leaves = leaves_of(size)
+    root = merkle_root(leaves)
+    one = data.draw(st.integers(0, size - 1))
+    other = data.draw(st.integers(0, size - 1).filter(lambda n: n != one))
+    swapped = list(leaves)
+    swapped[one], swapped[other] = swapped[other], swapped[one]
+    without = [*leaves[:one], *leaves[one + 1 :]]
+    twice = [*leaves, leaves[-1]]  # the tree of bitcoin would not notice: CVE-2012-2459
+    assert root not in (merkle_root(swapped), merkle_root(without), merkle_root(twice))
