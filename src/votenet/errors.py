@@ -101,6 +101,8 @@ class VotenetError(Exception):
     code = "error"
     exit_code = 1
     default_next_step = ""
+    reported = False
+    """The command has printed its `--json` document already: stdout carries one, never two."""
 
     def __init__(self, message: str, *, code: str | None = None, next_step: str | None = None) -> None:
         super().__init__(message)

@@ -60,8 +60,9 @@ def demo(ballots: int, nodes: int, keep: bool, as_json: bool) -> None:
         render.print_table(made)
         click.echo(f"\n{len(checks) - len(failed)} of {len(checks)} checks passed in {seconds:.1f} s.")
     if failed:
-        raise VotenetError(
+        wrong = VotenetError(
             f"{len(failed)} checks failed",
             code="demo-failed",
             next_step="Run it again with --keep and look at the logs it names.",
         )
+        raise render.reported(wrong)

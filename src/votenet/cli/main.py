@@ -118,7 +118,7 @@ def run() -> None:
 
 def _show(error: VotenetError) -> None:
     """For people on stderr; with --json also as JSON on stdout, where programs look."""
-    if "--json" in sys.argv[1:]:
+    if "--json" in sys.argv[1:] and not error.reported:
         click.echo(json.dumps({"error": error.as_dict()}, ensure_ascii=False))
     click.echo(f"Error: {error.message} [{error.code}]", err=True)
     if error.next_step:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
+from votenet.errors import VotenetError
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -26,6 +28,12 @@ BAR_WIDTH: Final = 30
 def print_json(value: object) -> None:
     """One JSON document on stdout."""
     click.echo(json.dumps(_plain(value), ensure_ascii=False, indent=2))
+
+
+def reported(error: VotenetError) -> VotenetError:
+    """Mark an error that is raised after the command has printed what it found."""
+    error.reported = True
+    return error
 
 
 def _plain(value: object) -> object:

@@ -89,7 +89,7 @@ def replay(
     FILE may be compressed (.gz, .xz), or be the name of a record that comes with votenet:
     minneapolis-2013. A broken line is counted, shown and passed over.
     """
-    from votenet.cli import actions
+    from votenet.cli import actions, render
     from votenet.cli.ballots import BallotColumns, BallotFile
     from votenet.cli.replayer import Replayer
     from votenet.config import instance_dirs
@@ -113,16 +113,18 @@ def replay(
             counted = actions.run(done)
     _print(summary, counted or wait <= 0, as_json)
     if not counted:
-        raise WaitTimedOut(
+        late = WaitTimedOut(
             f"not every vote was in a block after {wait:g} s",
             next_step="They are saved and will be counted; look with: votenet status",
         )
+        raise render.reported(late)
     if summary.refusals:
-        raise VotenetError(
+        refused = VotenetError(
             f"{summary.refusals:,} ballots were refused",
             code="ballots-refused",
             next_step="The reasons are listed above; the other ballots are counted.",
         )
+        raise render.reported(refused)
 
 
 def _chosen(

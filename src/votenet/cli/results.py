@@ -108,8 +108,9 @@ def _compare(addresses: object, as_json: bool) -> None:
         for address, error in lost:
             click.echo(f"{address} did not answer: {error.message}", err=True)
     if not same:
-        raise VotenetError(
+        differ = VotenetError(
             "the nodes do not agree (yet)",
             code="nodes-disagree",
             next_step="Look at their tips with: votenet status. A block may be on its way; ask again.",
         )
+        raise render.reported(differ)

@@ -61,7 +61,7 @@ def status(voter: str | None, node: str | None, instance: str, as_json: bool) ->
         render.print_table(made)
     errors = [s for _, s in answers if isinstance(s, VotenetError)]
     if len(errors) == len(answers):
-        raise errors[0]
+        raise render.reported(errors[0])
 
 
 def _fields(found: object) -> dict[str, object]:

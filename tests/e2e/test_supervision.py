@@ -1,0 +1,65 @@
+"""What a user sees when programs die: votes stay, nodes come back, hopeless ones are removed."""
+
+from __future__ import annotations
+
+import pytest
+from tests.e2e.conftest import Votenet, wait_for
+
+pytestmark = pytest.mark.e2e
+
+
+def _ready_again(votenet: Votenet, name: str, old_pid: int) -> bool:
+    program = votenet.programs()[name]
+    return program["state"] == "ready" and program["pid"] != old_pid
+
+
+def test_scenario_01_a_killed_node_comes_back_with_every_acknowledged_vote(votenet: Votenet) -> None:
+    votenet("up", "--nodes", "3", "--detach", "--difficulty", "8")
+    votenet("vote", "early", "Alice")
+    old = votenet.kill("node-2")
+    votenet("vote", "meanwhile", "Bob")
+    wait_for(lambda: _ready_again(votenet, "node-2", old), "node-2 is ready again")
+    address = votenet.programs()["node-2"]["address"]
+    wait_for(
+        lambda: votenet.json("results", "--node", address)["votes"] == 2,
+        "node-2 has caught up with both votes",
+    )
+    assert "SIGKILL" in votenet.programs()["node-2"]["cause"]
+
+
+def test_s13_a_node_that_keeps_dying_is_removed_and_its_peers_are_told(votenet: Votenet) -> None:
+    votenet("up", "--nodes", "3", "--detach", "--difficulty", "8")
+    address = votenet.programs()["node-3"]["address"]
+    killed: set[int] = set()
+    while len(killed) < 5:  # the limit of the restart policy within two minutes
+        wait_for(lambda: votenet.programs()["node-3"]["pid"] not in {None, *killed}, "node-3 runs again")
+        killed.add(votenet.kill("node-3"))
+    wait_for(lambda: votenet.programs()["node-3"]["state"] == "removed", "node-3 is removed")
+    wait_for(
+        lambda: address not in {peer["address"] for peer in votenet.json("peers", "list")},
+        "the registry has dropped it",
+    )
+    votenet("vote", "still", "Alice")
+    assert votenet.json("results")["votes"] == 1
+
+
+def test_scenario_13_the_bootstrap_may_die_and_no_registration_is_lost(votenet: Votenet) -> None:
+    votenet("up", "--nodes", "2", "--detach", "--difficulty", "8")
+    before = {peer["address"] for peer in votenet.json("peers", "list")}
+    old = votenet.kill("bootstrap")
+    votenet("vote", "without", "Alice")
+    wait_for(lambda: _ready_again(votenet, "bootstrap", old), "the bootstrap is back")
+    assert {peer["address"] for peer in votenet.json("peers", "list")} == before
+
+
+def test_scenario_18_two_instances_side_by_side(votenet: Votenet) -> None:
+    try:
+        votenet("up", "-i", "one", "--nodes", "1", "--detach", "--difficulty", "8")
+        votenet("up", "-i", "two", "--nodes", "1", "--detach", "--difficulty", "8", "--candidate", "Zoe")
+        votenet("vote", "-i", "one", "v", "Alice")
+        votenet("vote", "-i", "two", "v", "Zoe")
+        assert votenet.json("results", "-i", "one")["counts"]["Alice"] == 1
+        assert votenet.json("results", "-i", "two")["counts"] == {"Zoe": 1}
+    finally:
+        votenet("down", "-i", "one", exit_code=None)
+        votenet("down", "-i", "two", exit_code=None)
