@@ -7,6 +7,7 @@ the supervisor passes a handler.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -22,6 +23,11 @@ REQUEST_SECONDS: Final = 5.0
 """For the whole request line, from a local program that has it ready."""
 SEND_SECONDS: Final = 10.0
 """For one answer line to a reader that has stopped reading."""
+GOODBYE_SECONDS: Final = 1.0
+"""For the answers under way when the supervisor ends."""
+LINGER_SECONDS: Final = 1.0
+LINGER_READS: Final = 64
+"""4 MiB of somebody's mistake; more is cut off."""
 MAX_CALLS: Final = 64
 """Connections at one time; more wait in the backlog."""
 
@@ -37,8 +43,8 @@ class ControlServer:
 
     def __init__(self, path: Path, handler: Handler, tasks: asyncio.TaskGroup) -> None:
         self.path, self._handler, self._tasks = path, handler, tasks
-        self._places = asyncio.Semaphore(MAX_CALLS)
         self._calls: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
         path.unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         self._socket.setblocking(False)
@@ -48,52 +54,53 @@ class ControlServer:
         finally:
             os.umask(mask)
         self._socket.listen(128)
-        self._accepting: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> ControlServer:
-        self._accepting = self._tasks.create_task(self._accept(), name="control")
+        self._loop.add_reader(self._socket, self._accept)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop listening, let answers under way be read, then hang up."""
-        if self._accepting is not None:
-            self._accepting.cancel()
+        self._loop.remove_reader(self._socket)
         self.path.unlink(missing_ok=True)
         self._socket.close()
         if self._calls:
-            await asyncio.wait(self._calls, timeout=1.0)
+            await asyncio.wait(self._calls, timeout=GOODBYE_SECONDS)
         for call in list(self._calls):
             call.cancel()
 
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await self._places.acquire()
-            try:
-                link, _ = await loop.sock_accept(self._socket)
-            except OSError:  # out of descriptors, or the caller is already gone
-                self._places.release()
-                await asyncio.sleep(0.1)
-                continue
-            call = self._tasks.create_task(self._serve(link), name="control call")
-            self._calls.add(call)
-            call.add_done_callback(self._ended)
+    def _accept(self) -> None:
+        try:
+            link, _ = self._socket.accept()
+        except BlockingIOError:
+            return
+        except OSError:  # out of descriptors, or the caller is already gone: not in a tight loop
+            self._loop.remove_reader(self._socket)
+            self._loop.call_later(0.1, self._listen_again)
+            return
+        call = self._tasks.create_task(self._serve(link), name="control call")
+        self._calls.add(call)
+        call.add_done_callback(lambda call: self._ended(call, link))
+        if len(self._calls) >= MAX_CALLS:
+            self._loop.remove_reader(self._socket)
 
-    def _ended(self, call: asyncio.Task[None]) -> None:
+    def _ended(self, call: asyncio.Task[None], link: socket.socket) -> None:
+        """Also for a call that was cancelled before its first step."""
+        link.close()
         self._calls.discard(call)
-        self._places.release()
+        self._listen_again()
+
+    def _listen_again(self) -> None:
+        if self._socket.fileno() >= 0 and len(self._calls) < MAX_CALLS:
+            self._loop.add_reader(self._socket, self._accept)
 
     async def _serve(self, link: socket.socket) -> None:
         link.setblocking(False)
-        try:
+        with contextlib.suppress(OSError):  # the caller is gone, or did not read (TimeoutError)
             if peer_uid(link) in (os.geteuid(), 0):
                 await self._answer(link)
-        except OSError:  # the caller is gone, or did not read (TimeoutError)
-            pass
-        finally:
-            link.close()
 
     async def _answer(self, link: socket.socket) -> None:
         async def progress(event: Mapping[str, Any]) -> None:
@@ -105,6 +112,17 @@ class ControlServer:
         except VotenetError as error:
             answer = {"ok": False, "error": {**error.as_dict(), "exit_code": error.exit_code}}
         await _send(link, answer)
+        if not answer["ok"]:
+            await _linger(link)
+
+
+async def _linger(link: socket.socket) -> None:
+    """Read what a refused caller still sends: closing with unread input would cut off our answer."""
+    link.shutdown(socket.SHUT_WR)
+    async with asyncio.timeout(LINGER_SECONDS):
+        for _ in range(LINGER_READS):
+            if not await asyncio.get_running_loop().sock_recv(link, 65536):
+                return
 
 
 async def _send(link: socket.socket, answer: Mapping[str, Any]) -> None:

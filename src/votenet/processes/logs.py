@@ -101,7 +101,7 @@ def tail(path: Path, lines: int) -> list[str]:
     try:
         found = follower.skip_to_end(lines, None)
         rest = follower.rest()
-        return ([*found, rest] if rest else found)[-lines:]
+        return ([*found, rest] if rest else found)[-lines:] if lines > 0 else []
     finally:
         follower.close()
 

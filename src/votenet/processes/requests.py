@@ -63,8 +63,9 @@ class Requests:
             supervisor.tell("asked to stop; nodes first")
         supervisor.request_stop(grace=grace, now=bool(request.get("now")))
         shown: dict[str, str] = {}
+        bootstrap, *nodes = supervisor.slots.items()
         while True:
-            for name, slot in supervisor.slots.items():
+            for name, slot in (*nodes, bootstrap):  # in the order in which they stop
                 if shown.get(name) != (state := slot.program.state.value):
                     shown[name] = state
                     await progress({"event": "state", "name": name, "state": state})

@@ -1,0 +1,126 @@
+"""Log files: bounded, readable to the last word."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from votenet.processes import logs
+from votenet.processes.logs import Follower, LogFile
+
+
+def test_names_sort_as_people_count(tmp_path: Path) -> None:
+    for name in ("node-10.1", "node-2.10", "node-2.9", "bootstrap.1", "supervisor", "x.y"):
+        (tmp_path / f"{name}.log").touch()
+    assert [f"{log.name}.{log.incarnation}" for log in logs.list_logs(tmp_path)] == [
+        "bootstrap.1",
+        "node-2.9",
+        "node-2.10",
+        "node-10.1",
+    ]
+    assert logs.list_logs(tmp_path / "nothing") == []
+
+
+def test_only_the_last_incarnations_are_kept(tmp_path: Path) -> None:
+    for number in range(1, 13):
+        logs.log_path(tmp_path, "node-1", number).touch()
+    logs.log_path(tmp_path, "node-10", 1).touch()
+    logs.prune(tmp_path, "node-1", 3)
+    assert [log.incarnation for log in logs.list_logs(tmp_path, "node-1")] == [10, 11, 12]
+    assert len(logs.list_logs(tmp_path, "node-10")) == 1
+
+
+def test_a_flood_is_bounded_and_keeps_its_end(tmp_path: Path) -> None:
+    path = logs.log_path(tmp_path, "node-1", 1)
+    with path.open("a") as writer:
+        for number in range(40_000):
+            writer.write(f"line {number} {'x' * 60}\n")
+            if number % 10_000 == 0:
+                writer.flush()
+                logs.trim(path, 400_000)
+        writer.flush()
+        logs.trim(path, 400_000)
+        assert os.stat(path).st_blocks * 512 <= 400_000
+        writer.write("the end\n")
+    assert logs.tail(path, 2)[1] == "the end"
+    assert logs.tail(path, 2)[0].startswith("line 39999 ")
+    follower = Follower(LogFile("node-1", 1, path))
+    found = list(follower.lines())
+    follower.close()
+    assert found[-1] == "the end"
+    assert 1000 < len(found) < 10_000
+
+
+def test_without_holes_there_is_still_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_punch", lambda fd, length: False)
+    path = tmp_path / "a.1.log"
+    path.write_text("x" * 100_000)
+    logs.trim(path, 10_000)
+    assert path.stat().st_size == 0
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 1000])
+def test_tail(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "log"
+    lines = [f"{number} {'y' * 500}" for number in range(500)]
+    path.write_text("\n".join(lines))
+    assert logs.tail(path, count) == (lines[-count:] if count else [])
+    assert logs.tail(tmp_path / "nothing", 5) == []
+
+
+def test_a_follower_holds_back_half_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("one\ntw")
+    follower = Follower(LogFile("n", 1, path))
+    assert list(follower.lines()) == ["one"]
+    with path.open("a") as writer:
+        writer.write("o\nthree")
+    assert list(follower.lines()) == ["two"]
+    assert follower.rest() == "three"
+    follower.close()
+    follower.close()
+
+
+def test_a_line_without_end_comes_in_pieces(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"z" * 300_000 + b"\xff\0\nlast\n")
+    follower = Follower(LogFile("n", 1, path))
+    found = list(follower.lines())
+    follower.close()
+    assert found[-1] == "last"
+    assert sum(map(len, found)) == 300_000 + 1 + 4
+
+
+def test_since(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text(
+        "2025-01-01T10:00:00+00:00 old\n  its second line\n"
+        "2025-01-01 10:30:00,123+00:00 new\n  and its second\n"
+    )
+    follower = Follower(LogFile("n", 1, path))
+    found = follower.skip_to_end(None, logs.parse_since("2025-01-01T10:15:00+00:00"))
+    follower.close()
+    assert found == ["2025-01-01 10:30:00,123+00:00 new", "  and its second"]
+
+
+@pytest.mark.parametrize(("text", "ago"), [("90s", 90), ("10m", 600), ("1.5h", 5400), ("2d", 172800)])
+def test_times_ago(text: str, ago: float) -> None:
+    assert logs.parse_since(text, now=1_000_000.0) == 1_000_000.0 - ago
+
+
+@pytest.mark.parametrize("text", ["", "soon", "10", "-5m", "2025-13-01"])
+def test_times_that_are_none(text: str) -> None:
+    with pytest.raises(ValueError, match="neither"):
+        logs.parse_since(text)
+
+
+def test_the_supervisors_own_line(tmp_path: Path) -> None:
+    path = tmp_path / "node-1.1.log"
+    logs.note(path, "node-1: exit 1")
+    (line,) = logs.tail(path, 5)
+    assert line.endswith(" supervisor: node-1: exit 1")
+    assert logs.line_time(line) is not None
+    assert logs.line_time("no time here") is None
+    logs.note(tmp_path / "no" / "folder", "a full disk is no reason to stop")

@@ -1,0 +1,113 @@
+"""Blocks of ports: which, whose, and never the same one twice."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from votenet.errors import ConfigError
+from votenet.processes import ports
+from votenet.processes.ports import Block, blocks, choose, is_free, take_again
+from votenet.processes.procfs import ephemeral_start
+
+LeasePorts = Callable[[int], Block]
+
+
+def test_the_usual_block_is_the_chapters_and_blocks_never_overlap() -> None:
+    first, second, *_ = found = list(blocks(64))
+    assert first == Block(4000, tuple(range(3000, 3064)))
+    assert (second.bootstrap, second.nodes[0]) == (4100, 3100)
+    used = list(itertools.chain.from_iterable(block.all for block in found))
+    assert len(used) == len(set(used))
+    assert max(used) < ephemeral_start()
+    assert len(found) > 50
+
+
+def test_a_taken_port_moves_the_whole_block_and_names_its_holder(lease_ports: LeasePorts) -> None:
+    preferred = Block(*_split(lease_ports(3)))
+    with pytest.raises(ConfigError, match="taken"):  # by the fixture's own lock
+        choose(3, bootstrap_port=preferred.bootstrap, node_port=preferred.nodes[0])
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        taken = stranger.getsockname()[1]
+        lease = choose(2, preferred=Block(taken - 1 if taken % 2 else taken - 2, (taken, taken + 1)))
+        try:
+            assert taken not in lease.block.all
+            assert f"port {taken} is taken by pid {os.getpid()}" in lease.moved
+            assert all(is_free("127.0.0.1", port) for port in lease.block.all)
+        finally:
+            lease.release()
+
+
+def test_a_wanted_port_that_is_taken_is_an_error_with_its_holder() -> None:
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        port = stranger.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"port {port} is taken by pid {os.getpid()}") as caught:
+            choose(1, node_port=port)
+        assert caught.value.code == "port-taken"
+        assert caught.value.exit_code == 78
+        with pytest.raises(ConfigError, match=str(port)):
+            choose(1, bootstrap_port=port)
+
+
+def test_scenario_18_two_supervisors_never_get_the_same_block(lease_ports: LeasePorts) -> None:
+    leases = [choose(5) for _ in range(3)]
+    try:
+        used = list(itertools.chain.from_iterable(lease.block.all for lease in leases))
+        assert len(used) == len(set(used)) == 18
+    finally:
+        for lease in leases:
+            lease.release()
+
+
+def test_released_ports_can_be_taken_again(lease_ports: LeasePorts) -> None:
+    lease = choose(2)
+    with pytest.raises(ConfigError, match="taken"):
+        take_again(lease.block.all, "127.0.0.1")
+    lease.release()
+    again = take_again(lease.block.all, "127.0.0.1")
+    for lock in again:
+        lock.release()
+
+
+@pytest.mark.parametrize(("bootstrap", "node"), [(20002, 20000), (20000, 65534)])
+def test_ports_that_cannot_fit_are_refused(bootstrap: int, node: int) -> None:
+    with pytest.raises(ConfigError) as caught:
+        choose(5, bootstrap_port=bootstrap, node_port=node)
+    assert caught.value.code == "bad-ports"
+
+
+def test_no_block_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "is_free", lambda host, port: False)
+    monkeypatch.setattr(ports, "port_holder", lambda port: "")
+    with pytest.raises(ConfigError, match="another program or network") as caught:
+        choose(1)
+    assert caught.value.code == "no-free-ports"
+
+
+def test_an_address_that_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="cannot listen on"):
+        choose(1, host="203.0.113.1")
+
+
+def test_closed_connections_do_not_take_a_port() -> None:
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        assert not is_free("127.0.0.1", port)
+        with socket.create_connection(("127.0.0.1", port)):
+            server.accept()[0].close()  # our side closes first: TIME_WAIT
+    assert is_free("127.0.0.1", port)
+
+
+def _split(block: Block) -> tuple[int, tuple[int, ...]]:
+    return block.bootstrap, block.nodes

@@ -1,0 +1,145 @@
+"""Commands to a running supervisor, through its socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from votenet import __version__
+from votenet.errors import VotenetError
+from votenet.processes.control import ask, converse
+from votenet.processes.machine import State
+
+Network = Callable[..., Any]
+
+
+async def call(net: Any, command: str, **fields: Any) -> dict[str, Any]:
+    return await asyncio.to_thread(ask, net.dirs, {"command": command, **fields}, timeout=20.0)
+
+
+async def refused(net: Any, command: str, **fields: Any) -> str:
+    with pytest.raises(VotenetError) as caught:
+        await call(net, command, **fields)
+    return caught.value.code
+
+
+def test_ping_and_status(network: Network) -> None:
+    net = network()
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        assert (await call(net, "ping"))["version"] == __version__
+        status = await call(net, "status")
+        assert status["instance"] == "t"
+        assert status["bootstrap"] == str(net.spec.bootstrap)
+        assert status["supervisor"]["detached"] is False
+        program = status["programs"][1]
+        assert program["pid"] == net.pid("node-1")
+        assert program["log"].endswith("node-1.1.log")
+        assert program["heard_ago"] is not None
+
+    assert net.play(scenario) == []
+
+
+def test_stop_start_restart_one_node(network: Network) -> None:
+    net = network(nodes=2)
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        other = net.pid("node-2")
+        (stopped,) = (await call(net, "stop", names=["node-1"]))["programs"]
+        assert (stopped["state"], stopped["pid"]) == ("stopped", None)
+        (started,) = (await call(net, "start", names=["node-1"], wait=20))["programs"]
+        assert (started["state"], started["incarnation"]) == ("ready", 2)
+        answer = await call(net, "restart", names=["node-1", "node-1"], wait=20)
+        assert [program["incarnation"] for program in answer["programs"]] == [3]
+        assert net.pid("node-2") == other
+
+    assert net.play(scenario) == []
+
+
+def test_scenario_11_a_later_command_ends_the_wait_for_an_earlier_one(network: Network) -> None:
+    net = network(plans={"node-1": {"ignore_term": True}}, grace=0.3)
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+            stopping = tasks.create_task(call(net, "stop", names=["node-1"], grace=0.5))
+            await net.reaches("node-1", State.STOPPING)
+            await call(net, "start", names=["node-1"], wait=20)
+            assert stopping.done() or (await stopping)
+        await net.reaches("node-1", State.READY)
+        assert net.slot("node-1").program.incarnation == 2
+
+    assert net.play(scenario) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "fields", "code"),
+    [
+        ("dance", {}, "unknown-type"),
+        ("stop", {}, "bad-message"),
+        ("stop", {"names": []}, "bad-message"),
+        ("stop", {"names": "node-1"}, "bad-message"),
+        ("stop", {"names": ["node-1", "node-9"]}, "no-such-node"),
+        ("stop", {"names": ["node-1"], "grace": -1}, "bad-message"),
+        ("stop", {"names": ["node-1"], "grace": True}, "bad-message"),
+        ("start", {"names": ["node-1"], "wait": "long"}, "bad-message"),
+        ("down", {"grace": "now"}, "bad-message"),
+    ],
+)
+def test_bad_fields_change_nothing(
+    network: Network, command: str, fields: Mapping[str, Any], code: str
+) -> None:
+    net = network()
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        epoch = net.slot("node-1").program.epoch
+        assert await refused(net, command, **fields) == code
+        assert net.slot("node-1").program.epoch == epoch
+        assert not net.supervisor.stopping
+
+    assert net.play(scenario) == []
+
+
+def test_down_streams_what_happens_and_answers_last(network: Network) -> None:
+    net = network(nodes=2, plans={"node-2": {"ignore_term": True}})
+    events: list[dict[str, Any]] = []
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        request = {"command": "down", "grace": 0.3}
+        events.extend(await asyncio.to_thread(lambda: list(converse(net.dirs, request, timeout=20.0))))
+
+    assert net.play(scenario) == []
+    *states, last = events
+    assert last == {"v": 1, "ok": True, "stopped": ["bootstrap", "node-1", "node-2"], "problems": []}
+    order = [(event["name"], event["state"]) for event in states]
+    assert order.index(("node-2", "stopped")) < order.index(("bootstrap", "stopping"))
+    assert order[-1] == ("bootstrap", "stopped")
+
+
+def test_a_stopping_network_starts_nothing(network: Network) -> None:
+    net = network(plans={"node-1": {"ignore_term": True}}, grace=1.0)
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        net.supervisor.request_stop()
+        assert await refused(net, "start", names=["node-1"]) == "stopping"
+        assert (await call(net, "status"))["phase"] == "stopping"
+
+    assert net.play(scenario) == []
+
+
+def test_down_now_does_not_wait(network: Network) -> None:
+    net = network(plans={"*": {"ignore_term": True}}, grace=60.0)
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        assert (await call(net, "down", now=True))["ok"]
+
+    assert net.play(scenario) == []
