@@ -19,7 +19,8 @@ def test_s16_five_nodes_one_vote_one_refusal_results_from_every_node(votenet: Vo
 
     receipt = votenet.json("vote", "voter123", "Alice")
     assert receipt["state"] == "in_block"
-    assert (receipt["height"], receipt["confirmations"], receipt["choices"]) == (1, 1, ["Alice"])
+    assert (receipt["height"], receipt["choices"]) == (1, ["Alice"])
+    assert receipt["confirmations"] >= 1
 
     second = votenet("vote", "voter123", "Bob", exit_code=1)
     assert "has already voted" in second.stderr

@@ -63,6 +63,8 @@ class Chain:
         self.voters: dict[str, int] = {}
         """Voter id to the height of the block with that voter's vote."""
         self.tally = Tally()
+        self._leaders: list[Entry] = [genesis]
+        """Headers with the most work of all, in order of arrival."""
 
     # -- looking -------------------------------------------------------------------------------
 
@@ -80,6 +82,11 @@ class Chain:
         if entry is None or entry.height >= len(self.best) or self.best[entry.height] is not entry:
             return None
         return entry
+
+    def rivals(self) -> list[Entry]:
+        """Other blocks with exactly as much work as the tip: branches that nobody has decided yet."""
+        tip = self.tip
+        return [e for e in self._leaders if e is not tip and e.work == tip.work and not e.invalid]
 
     def parent(self, entry: Entry) -> Entry:
         return self.entries[entry.header.previous]
@@ -139,9 +146,17 @@ class Chain:
             raise Rejected("bad-work", "a block before this one was found invalid")
         self._check_header(header, block_hash, parent, now)
         entry = Entry(block_hash, header, parent.height + 1, parent.work + work_of(header.bits))
-        self.entries[block_hash] = entry
-        parent.children.append(block_hash)
+        self._put(entry, parent)
         return entry
+
+    def _put(self, entry: Entry, parent: Entry) -> None:
+        self.entries[entry.hash] = entry
+        parent.children.append(entry.hash)
+        most = self._leaders[0].work
+        if entry.work > most:
+            self._leaders = [entry]
+        elif entry.work == most:
+            self._leaders.append(entry)
 
     def _check_header(self, header: Header, block_hash: bytes, parent: Entry, now: int) -> None:
         if header.version != BLOCK_VERSION:
@@ -187,8 +202,7 @@ class Chain:
             if parent is None:
                 raise Rejected("unknown-parent", "a stored block has no parent")
             entry = Entry(header.hash, header, parent.height + 1, parent.work + work_of(header.bits), True)
-            self.entries[entry.hash] = entry
-            parent.children.append(entry.hash)
+            self._put(entry, parent)
             if on_best:
                 if parent is not self.tip:
                     raise Rejected("unknown-parent", "the stored best branch has a gap")

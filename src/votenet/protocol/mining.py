@@ -2,8 +2,12 @@
 
 What lives here: templates. What must not: the search for the nonce (`network/miner.py`).
 
-Mining happens only while votes wait. The miner's nonce comes back as an event and its block is
-checked like any stranger's.
+Mining happens only while votes wait, with one exception: two blocks found at once leave two branches
+with equal work, each node on the one it saw first. While votes wait the next block decides. When none
+do, nobody would mine and the nodes would disagree about the tip until the next vote, so the side whose
+tip has the smaller hash mines one block, empty if need be.
+
+The miner's nonce comes back as an event and its block is checked like any stranger's.
 """
 
 from __future__ import annotations
@@ -20,6 +24,10 @@ from votenet.protocol.state import NodeState
 TEMPLATE_SECONDS: Final = 0.25
 """While a nonce is searched, votes that arrive join the block at this interval; a search has no
 memory, so a fresh template loses nothing but the time to build it."""
+TIE_PAUSE: Final = 0.1
+"""Seconds a tie must last before it is broken: a deciding block may be on its way."""
+TIE_PATIENCE: Final = 3.0
+"""Seconds after which the other side of a tie mines, too: the first may have no miner."""
 
 
 class Mining:
@@ -29,6 +37,8 @@ class Mining:
         self.state, self._blocks = state, blocks
         self._template: Template | None = None
         self._template_time = 0.0
+        self._tie: tuple[bytes, float] | None = None
+        """The tip that is tied, and since when."""
 
     @property
     def active(self) -> bool:
@@ -37,7 +47,8 @@ class Mining:
     def refresh(self, now: float) -> None:
         """Start, renew or stop the search, as tip and pool ask for it."""
         state, current = self.state, self._template
-        if not len(state.pool) or not state.info.mining or not state.sync.caught_up:
+        wanted = len(state.pool) or self._must_break_tie(now)
+        if not wanted or not state.info.mining or not state.sync.caught_up:
             if current is not None:
                 self._stop()
             return
@@ -46,6 +57,17 @@ class Mining:
             if not grown or now - self._template_time < TEMPLATE_SECONDS:
                 return
         self._build(now, not_before=0)
+
+    def _must_break_tie(self, now: float) -> bool:
+        tip, rivals = self.state.chain.tip, self.state.chain.rivals()
+        if not rivals:
+            self._tie = None
+            return False
+        if self._tie is None or self._tie[0] != tip.hash:
+            self._tie = (tip.hash, now)
+        lasted = now - self._tie[1]
+        ours = tip.hash < min(rival.hash for rival in rivals)
+        return lasted >= (TIE_PAUSE if ours else TIE_PATIENCE)
 
     def on_mined(self, event: Mined, now: float) -> None:
         """A nonce, or the news that none of 2**32 fits."""

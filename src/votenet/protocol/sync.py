@@ -49,9 +49,9 @@ class Sync:
     # -- peers ---------------------------------------------------------------------------------
 
     def add_peer(self, peer: Peer, now: float) -> None:
-        """A new peer: ask it for headers if it claims more work than we have."""
+        """A new peer: ask it for headers if it may have another branch with as much work as ours."""
         self.peers[peer.link] = peer
-        if peer.greeted.work > self.chain.tip.work:
+        if peer.greeted.work >= max(self.chain.tip.work, 1):
             self._ask_headers(peer, now)
 
     def drop_peer(self, link: int, now: float) -> None:
