@@ -140,13 +140,15 @@ def check_vote(sealed: SealedVote, election: Election) -> None:
         raise Rejected("network-mismatch", "this vote belongs to another election")
     if len(sealed.record) > MAX_VOTE_BYTES:
         raise Rejected("vote-too-large", f"a vote has at most {MAX_VOTE_BYTES} bytes")
+    if not 1 <= len(vote.voter_id) <= MAX_VOTER_ID:
+        raise Rejected("bad-vote", f"a voter id has 1 to {MAX_VOTER_ID} characters")
     if has_control_character(vote.voter_id) or vote.voter_id != vote.voter_id.strip(" "):
         raise Rejected("bad-vote", "a voter id has no control characters and no spaces at its edges")
     # Upper-case digits would give the same vote a second id.
     if vote.signature != vote.signature.lower() or vote.voter_key != vote.voter_key.lower():
         raise Rejected("bad-vote", "keys and signatures are written in lower-case hexadecimal")
-    if len(vote.choices) > election.max_choices:
-        raise Rejected("bad-choices", f"at most {election.max_choices} choices are allowed")
+    if not 1 <= len(vote.choices) <= election.max_choices:
+        raise Rejected("bad-choices", f"a vote has 1 to {election.max_choices} choices")
     if len(set(vote.choices)) != len(vote.choices):
         raise Rejected("bad-choices", "a candidate is chosen twice")
     for choice in vote.choices:
