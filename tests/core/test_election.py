@@ -6,8 +6,8 @@ import hashlib
 
 import msgspec
 import pytest
-from support import CREATED, make_election
 
+from support import CREATED, make_election
 from votenet.core.election import (
     MAX_CANDIDATES,
     ChainParameters,

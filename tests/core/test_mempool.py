@@ -1,0 +1,134 @@
+"""The pool: one vote for each voter, in order of arrival, never more than its limit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support import CREATED, make_election, make_vote, make_votes
+from votenet.core.mempool import MAX_WAITING, SHORT_ID, Mempool
+from votenet.core.vote import SealedVote
+from votenet.errors import Kind, Rejected
+
+ELECTION = make_election()
+VOTES = make_votes(ELECTION, 5)
+
+
+def pool_of(votes: Sequence[SealedVote], limit: int = MAX_WAITING) -> Mempool:
+    pool = Mempool(limit)
+    for sealed in votes:
+        pool.check(sealed)
+        pool.add(sealed)
+    return pool
+
+
+def refusal(pool: Mempool, sealed: SealedVote) -> Rejected:
+    with pytest.raises(Rejected) as caught:
+        pool.check(sealed)
+    return caught.value
+
+
+def test_votes_wait_in_order_of_arrival() -> None:
+    pool = pool_of(VOTES)
+    assert len(pool) == 5
+    assert list(pool) == VOTES
+    assert all(sealed.id in pool for sealed in VOTES)
+    assert pool.get(VOTES[2].id) is VOTES[2]
+    assert pool.of_voter("voter-3") is VOTES[2]
+    assert make_vote(ELECTION, "stranger").id not in pool
+    assert pool.get(bytes(32)) is None
+    assert pool.of_voter("stranger") is None
+
+
+def test_s10_the_same_vote_again_is_a_duplicate() -> None:
+    refused = refusal(pool_of(VOTES), VOTES[0])
+    assert refused.code == "duplicate-vote"
+    assert refused.kind is Kind.DUPLICATE
+
+
+def test_s10_a_second_vote_of_a_voter_is_refused() -> None:
+    pool = pool_of(VOTES)
+    refused = refusal(pool, make_vote(ELECTION, "voter-1", "Charlie", time=CREATED + 500))
+    assert refused.code == "already-voted"
+    assert refused.details == {"vote_id": VOTES[0].id.hex(), "time": VOTES[0].vote.time}
+    assert pool.of_voter("voter-1") is VOTES[0], "the first one stands"
+
+
+def test_a_full_pool_says_so_and_still_knows_its_votes() -> None:
+    pool = pool_of(VOTES[:3], limit=3)
+    assert refusal(pool, VOTES[3]).code == "pool-full"
+    assert refusal(pool, VOTES[3]).kind is Kind.TEMPORARY
+    assert refusal(pool, VOTES[0]).code == "duplicate-vote"
+    assert refusal(pool, make_vote(ELECTION, "voter-1", "Charlie")).code == "already-voted"
+    pool.remove_voters(["voter-2"])
+    pool.check(VOTES[3])
+
+
+def test_votes_in_a_block_leave_the_pool() -> None:
+    pool = pool_of(VOTES)
+    other = make_vote(ELECTION, "voter-2", "Charlie", time=CREATED + 500)  # what the block has of voter-2
+    removed = pool.remove_voters([other.voter_id, "stranger", "voter-4", "voter-4"])
+    assert removed == [VOTES[1].id, VOTES[3].id]
+    assert list(pool) == [VOTES[0], VOTES[2], VOTES[4]]
+    assert pool.of_voter("voter-2") is None
+    assert pool.by_short_id(VOTES[1].id[:SHORT_ID]) is None
+    assert pool.remove_voters(["voter-2"]) == []
+    pool.check(other)
+
+
+def test_a_vote_is_found_by_the_first_bytes_of_its_id() -> None:
+    pool = pool_of(VOTES)
+    for sealed in VOTES:
+        assert pool.by_short_id(sealed.id[:8]) is sealed
+    assert pool.by_short_id(bytes(8)) is None
+
+
+def test_two_votes_with_one_short_id() -> None:
+    first = VOTES[0]._replace(id=b"same 8 b" + bytes(24))
+    second = VOTES[1]._replace(id=b"same 8 b" + bytes([1]) * 24)
+    pool = pool_of([first, second])
+    assert pool.by_short_id(b"same 8 b") is second
+    assert pool.remove_voters([first.voter_id]) == [first.id]
+    assert pool.by_short_id(b"same 8 b") is second
+    assert pool.remove_voters([second.voter_id]) == [second.id]
+    assert pool.by_short_id(b"same 8 b") is None
+
+
+def test_the_oldest_votes_go_into_the_next_block() -> None:
+    pool = pool_of(VOTES)
+    size = [len(sealed.record) for sealed in VOTES]
+    assert pool.first(10, 10**6) == VOTES
+    assert pool.first(3, 10**6) == VOTES[:3]
+    assert pool.first(0, 10**6) == []
+    assert pool.first(10, size[0] + size[1]) == VOTES[:2]
+    assert pool.first(10, size[0] + size[1] - 1) == VOTES[:1]
+    assert pool.first(10, 0) == []
+    assert len(pool) == 5, "they wait until they are in a block"
+
+
+steps = st.lists(st.tuples(st.booleans(), st.integers(1, 4), st.sampled_from(["Alice", "Bob"])), max_size=30)
+
+
+@given(steps)
+@settings(max_examples=60)
+def test_s10_any_history_leaves_one_vote_for_each_voter(history: list[tuple[bool, int, str]]) -> None:
+    pool, model = Mempool(limit=3), dict[str, SealedVote]()
+    for adding, number, choice in history:
+        sealed = make_vote(ELECTION, f"voter-{number}", choice)
+        if not adding:
+            gone = model.pop(sealed.voter_id, None)
+            assert pool.remove_voters([sealed.voter_id]) == ([gone.id] if gone else [])
+        elif sealed.voter_id in model:
+            same = model[sealed.voter_id].id == sealed.id
+            assert refusal(pool, sealed).code == ("duplicate-vote" if same else "already-voted")
+        elif len(model) == 3:
+            assert refusal(pool, sealed).code == "pool-full"
+        else:
+            pool.check(sealed)
+            pool.add(sealed)
+            model[sealed.voter_id] = sealed
+        assert list(pool) == list(model.values())
+        assert all(pool.of_voter(voter) == vote for voter, vote in model.items())
