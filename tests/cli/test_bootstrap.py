@@ -111,9 +111,7 @@ def test_s02_kill_9_loses_no_acknowledged_registration(tmp_path: Path) -> None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=20) as conn:
             answers = conn.makefile("rb")
             for start in range(0, 10**6, 20):
-                addresses = [
-                    f"client-{number}.example:{n}" for n in range(start % 60_000 + 1, start % 60_000 + 21)
-                ]
+                addresses = [f"127.0.{number}.1:{n}" for n in range(start % 60_000 + 1, start % 60_000 + 21)]
                 lines = [
                     json.dumps({"type": "REGISTER", "payload": address, "keep_open": True})
                     for address in addresses

@@ -13,6 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from votenet.cli import peers as commands
+from votenet.errors import NotRunning
+from votenet.network.bootstrap_client import get_peers
+from votenet.protocol.address import Address
+
 
 def environment(home: Path, **extra: str) -> dict[str, str]:
     unwanted = ("VOTENET_", "BOOTSTRAP_PORT", "NOTIFY_SOCKET")
@@ -96,6 +101,15 @@ def test_mistakes_have_a_sentence_and_an_exit_code(server: str, tmp_path: Path) 
     dead = peers(tmp_path, "list", "--bootstrap", "127.0.0.1:1")
     assert dead.returncode == 1
     assert "cannot be reached" in dead.stderr
+
+
+def test_without_a_network_it_says_how_to_start_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "instance_bootstrap", lambda instance: Address("127.0.0.1", 1))
+    target = commands.Target(None, "default")
+    with pytest.raises(NotRunning, match="no bootstrap server") as caught:
+        target.run(get_peers(target.address))
+    assert caught.value.exit_code == 3
+    assert "votenet up" in caught.value.next_step
 
 
 def test_help_teaches_with_examples(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
 
 @contextlib.asynccontextmanager
 async def serving(folder: Path, **options: Any) -> AsyncIterator[BootstrapServer]:
+    options.setdefault("names", Names(lambda host: ["127.0.0.1"] if host == "localhost" else []))
     with contextlib.closing(SqlitePeerStore(folder / "peers.db")) as store:
         async with serve_bootstrap(Address("127.0.0.1", 0), store, **options) as server:
             yield server

@@ -24,15 +24,15 @@ from votenet.protocol.framing import MAX_PEER_LINE
 
 WORKERS: Final = 32
 """Connections for notices at one time: 32 dead peers stop the others for one DIAL_SECONDS at most."""
-MAX_QUEUED: Final = 16 * 1024
-"""Lines waiting to be told, about 3 MB: 128 peers joining at once all hear of each other."""
+MAX_QUEUED: Final = 4096
+"""Lines waiting to be told, under 1 MB: 64 peers that join at once all hear of each other (2,016)."""
 DIAL_SECONDS: Final = 2.0
 """A peer that does not take a connection in this time is dead or too far away to be told."""
 FAREWELL_SECONDS: Final = 2.0
 """Time a peer has to take the line and close, before the connection is cut."""
 DIALS_PER_SECOND: Final = 500.0
 """Keeps a flood of joins from taking the processor away from the registrations themselves."""
-DIAL_BURST: Final = 2000.0
+DIAL_BURST: Final = 1000.0
 AVOID_SECONDS: Final = 60.0
 """A peer whose dial timed out is passed over for this long: it holds a worker for 2 s each time."""
 MAX_AVOIDED: Final = 10_000
@@ -74,10 +74,10 @@ class Announcer:
         loop = asyncio.get_running_loop()
         while True:
             address, line = await self._queue.get()
+            await asyncio.sleep(self._bucket.reserve(loop.time()))
             if self._avoid.get(address, 0.0) > loop.time():
                 self.failed += 1
                 continue
-            await asyncio.sleep(self._bucket.reserve(loop.time()))
             if await self._tell(address, line):
                 self.told += 1
                 self._avoid.pop(address, None)

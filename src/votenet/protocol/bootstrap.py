@@ -14,6 +14,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Protocol
 
 from votenet.errors import Rejected
@@ -359,6 +360,7 @@ def _known(entry: PeerEntry) -> KnownPeer:
     return KnownPeer(entry.address, entry.node_key, entry.network_id)
 
 
+@lru_cache(maxsize=4096)
 def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """An IP address in the form in which two are compared; None for a name."""
     try:

@@ -30,6 +30,9 @@ FILE_NAME: Final = "peers.db"
 MAX_PEERS_FILE: Final = 512 * 1024 * 1024
 """Largest `peers.json` read: ten million peers; a larger one is surely another file."""
 
+MAX_VARIABLES: Final = 500
+"""Slots asked for in one query; SQLite takes 999 variables at least."""
+
 MIGRATIONS: Final = (
     """
     CREATE TABLE peers (
@@ -131,14 +134,13 @@ class SqlitePeerStore:
         return [address for (address,) in rows]
 
     def at(self, slots: Sequence[int], now: int) -> list[PeerEntry]:
-        query = f"SELECT {_COLUMNS} FROM peers WHERE slot = ? AND {_LIVE}"
-        found = []
-        with reading():
-            for slot in slots:
-                row = self._conn.execute(query, (slot, now)).fetchone()
-                if row is not None:
-                    found.append(_entry(row))
-        return found
+        found: dict[int, PeerEntry] = {}
+        for start in range(0, len(slots), MAX_VARIABLES):
+            some = slots[start : start + MAX_VARIABLES]
+            places = ",".join("?" * len(some))
+            query = f"SELECT {_COLUMNS}, slot FROM peers WHERE slot IN ({places}) AND {_LIVE}"
+            found.update((row[5], _entry(row)) for row in self._rows(query, *some, now))
+        return [found[slot] for slot in slots if slot in found]  # in the order of the question: it is random
 
     def expired(self, limit: int, now: int) -> list[PeerEntry]:
         query = f"SELECT {_COLUMNS} FROM peers WHERE expires <= ? ORDER BY expires LIMIT ?"
