@@ -1,0 +1,68 @@
+"""Text and tables out of status dicts."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from votenet.cli import network_view
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "-"), (0.9, "0s"), (59, "59s"), (190, "3m10s"), (7500, "2h05m"), (273_600, "3d4h")],
+)
+def test_durations(seconds: float | None, text: str) -> None:
+    assert network_view.duration(seconds) == text
+
+
+def test_prefixes_line_up() -> None:
+    names = ["bootstrap", "node-1"]
+    assert network_view.log_prefix("node-1", names, colour=False) == "node-1    | "
+    assert network_view.log_prefix("node-1", names, colour=True) == "\x1b[33mnode-1    | \x1b[0m"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_colour_only_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert network_view.wants_colour(Terminal())
+    assert not network_view.wants_colour(io.StringIO())
+    monkeypatch.setenv("TERM", "dumb")
+    assert not network_view.wants_colour(Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not network_view.wants_colour(Terminal())
+
+
+def test_troubles_name_cause_problem_and_last_lines() -> None:
+    program = {
+        "name": "node-1",
+        "state": "removed",
+        "cause": "exit 1",
+        "says": None,
+        "problem": "port 3000 is still held",
+        "last_lines": ["boom"],
+        "log": "/l",
+    }
+    ready = {**program, "state": "ready"}
+    assert list(network_view.troubles({"programs": [ready, program]})) == [
+        "node-1 is removed: exit 1",
+        "  port 3000 is still held",
+        "  | boom",
+        "  whole log: /l",
+    ]
+
+
+def test_what_to_do_next_depends_on_instance_and_mode() -> None:
+    status = {"instance": "default", "supervisor": {"detached": True}}
+    assert list(network_view.how_to_vote(status))[-1] == "Stop:    votenet down"
+    status = {"instance": "b", "supervisor": {"detached": False}}
+    lines = list(network_view.how_to_vote(status))
+    assert lines[0] == "Vote:    votenet vote -i b voter123 Alice"
+    assert lines[-1] == "Stop:    Ctrl-C"
