@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import queue
+import resource
 import signal
 import socket
 import subprocess
@@ -140,6 +141,33 @@ def test_s02_kill_9_loses_no_acknowledged_registration(tmp_path: Path) -> None:
         store.close()
     assert len(kept) > 2000
     assert kept - found == set()
+
+
+@pytest.fixture
+def descriptors() -> Iterator[None]:
+    """Open files enough for more connections than the server takes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2000:
+        pytest.skip("this machine allows too few open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2000), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("descriptors")
+def test_a_thousand_silent_connections_do_not_stop_it(tmp_path: Path) -> None:
+    with running(tmp_path, "--port", "0") as server, contextlib.ExitStack() as stack:
+        for host in range(2, 5):
+            for _ in range(350):
+                conn = stack.enter_context(socket.socket())
+                conn.bind((f"127.0.0.{host}", 0))
+                conn.connect(("127.0.0.1", server.port))
+        assert "too-many-connections" in server.ask('{"type":"GET_PEERS"}')
+        stack.close()
+        answer = ""
+        while answer != "[]\n":  # until it has seen them go
+            answer = server.ask('{"type":"GET_PEERS"}')
+        assert "Traceback" not in server.stop()[1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import resource
 import signal
 import sys
 import time
@@ -26,6 +27,8 @@ from votenet.protocol.address import Address
 from votenet.storage.database import lock_data_dir
 from votenet.storage.peer_store import FILE_NAME, SqlitePeerStore, read_peers_file
 
+DESCRIPTORS: Final = 4096
+"""Open files asked for: MAX_LINKS connections, the workers' dials, the database, and room."""
 HEARTBEAT_SECONDS: Final = 1.0
 """How often a supervisor hears that the main loop turns."""
 
@@ -86,6 +89,7 @@ def bootstrap(
 
     lifeline.arm()
     configure_logging(log_level)
+    _allow_descriptors()
     folder = data_dir if data_dir is not None else instance_dirs(instance).data_dir("bootstrap")
     run_bootstrap(BootstrapConfig(host, port, folder, name), import_peers)
 
@@ -144,6 +148,14 @@ async def _heartbeat(server: BootstrapServer) -> None:
     while True:
         notify(WATCHDOG=1, X_PEERS=server.count())
         await asyncio.sleep(HEARTBEAT_SECONDS)
+
+
+def _allow_descriptors() -> None:
+    """The usual soft limit of 1,024 descriptors is below what MAX_LINKS and the notices may take."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < DESCRIPTORS:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(DESCRIPTORS, hard), hard))
 
 
 def configure_logging(level: str) -> None:
