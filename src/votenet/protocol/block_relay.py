@@ -71,7 +71,7 @@ class BlockRelay:
         self, link: int, entry: Entry, build: Callable[[], Block], now: float, *, whole: bool
     ) -> None:
         """Start the long checks of a block's votes in a job. `whole`: the peer sent every vote."""
-        if not self.state.sync.begin_check(entry):
+        if not self.state.sync.begin_check(entry, link):
             return
         self.state.start_job(
             link,
@@ -118,6 +118,7 @@ class BlockRelay:
         """The best branch moved: votes of new blocks leave the pool, those of old ones return."""
         state = self.state
         blocks = [(entry, state.votes_of(entry.hash)) for entry in move.connected]
+        state.unsaved.update((entry.hash, votes) for entry, votes in blocks)
         state.ready.save.append(SetBest(move.connected[0].height - 1, blocks))
         for _, votes in blocks:
             dropped = state.pool.remove_voters(sealed.voter_id for sealed in votes)

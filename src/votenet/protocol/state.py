@@ -40,7 +40,7 @@ class NodeState:
         self.sync = Sync(chain)
         self.ready = Ready()
         self.unsaved: dict[bytes, Sequence[SealedVote]] = {}
-        """Votes of blocks that are not on the disk yet."""
+        """Votes of blocks that are not on the disk yet, or not yet on the best branch there."""
         self._jobs: dict[int, Callable[[object, float], None]] = {}
         self._last_id = 0
 
@@ -52,7 +52,8 @@ class NodeState:
         self.ready.send.append((link, message))
 
     def refuse(self, link: int, error: Rejected | RemoteProtocolError) -> None:
-        """Blame the other side of a link: one error line, then close."""
+        """Blame the other side of a link: one error line, then close. It is no peer from now on."""
+        self.sync.peers.pop(link, None)
         if isinstance(error, Rejected):
             error = RemoteProtocolError(error.code, error.message)
         self.ready.refuse.append((link, error))

@@ -6,7 +6,7 @@ the block before them. What must not: votes outside blocks, mining, the order of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,6 +33,8 @@ class Peer:
     best: Entry | None = None
     headers_due: float | None = None
     """When the answer to our last `get_headers` is overdue; None when none is owed."""
+    late: bool = False
+    """It did not send what was asked in time, and has sent no block since: others are asked first."""
 
 
 class Sync:
@@ -62,8 +64,12 @@ class Sync:
 
     @property
     def caught_up(self) -> bool:
-        """No peer owes us headers, and no checked header has more work than our tip."""
-        return self._target() is None and all(peer.headers_due is None for peer in self.peers.values())
+        """No peer owes us headers, and no checked header has more work than our tip.
+
+        Peers that did not keep their promises have no say: they could keep us waiting for ever.
+        """
+        prompt = self._prompt(self.peers.values())
+        return self._target(prompt) is None and all(peer.headers_due is None for peer in prompt)
 
     # -- headers -------------------------------------------------------------------------------
 
@@ -71,15 +77,21 @@ class Sync:
         """Headers, asked for or announced.
 
         Raises:
-            Rejected: one of them breaks a rule (or does not attach, in an asked answer).
+            Rejected: one of them breaks a rule (or several do not attach, in an asked answer).
         """
         peer = self.peers[link]
-        answered, peer.headers_due = peer.headers_due is not None, None
+        due, peer.headers_due = peer.headers_due, None
         for index, text in enumerate(message.headers):
             try:
                 peer.best = self._better(peer.best, self.chain.add_header(header_from_hex(text), int(now)))
             except Rejected as error:
-                if error.code == "unknown-parent" and index == 0 and not answered:
+                if (
+                    error.code == "unknown-parent"
+                    and index == 0
+                    and (due is None or len(message.headers) == 1)
+                ):
+                    # A new tip. It may have crossed our question: then the answer is still to come.
+                    peer.headers_due = due
                     self._ask_headers(peer, now)
                     return
                 raise
@@ -124,23 +136,22 @@ class Sync:
         return not (entry.available or entry.invalid or here)
 
     def ask_for(self, link: int, entry: Entry, now: float) -> None:
-        """Ask one peer for one block, unless it is on its way."""
-        if self.wanted(entry) and entry.hash not in self._asked:
+        """Ask one peer for one block, unless it is on its way or the peer is gone."""
+        if link in self.peers and self.wanted(entry) and entry.hash not in self._asked:
             self._asked[entry.hash] = (link, now + ANSWER_SECONDS)
             self.requests.append((link, GetBlocks(hashes=(entry.hash.hex(),))))
 
     def ask_bodies(self, now: float) -> None:
         """Ask for the next blocks of the best known branch, spread over the peers that have it."""
-        target = self._target()
+        target = self._target(self._prompt(self.peers.values())) or self._target(self.peers.values())
+        path = [] if target is None else self.chain.missing_bodies(target, MAX_WAITING_BODIES)
+        self._forget_waiting_but(path)
         if target is None:
             return
         room = MAX_WAITING_BODIES - len(self._asked) - len(self._waiting) - len(self._checking)
-        missing = [
-            entry
-            for entry in self.chain.missing_bodies(target, MAX_WAITING_BODIES)
-            if self.wanted(entry) and entry.hash not in self._asked
-        ][: max(room, 0)]
+        missing = [e for e in path if self.wanted(e) and e.hash not in self._asked][: max(room, 0)]
         holders = [p for p in self.peers.values() if p.best is not None and p.best.work >= target.work]
+        holders = self._prompt(holders) or holders
         batches: dict[int, list[str]] = {}
         for index, entry in enumerate(missing):
             if not holders:
@@ -153,9 +164,17 @@ class Sync:
                 batch = tuple(hashes[start : start + MAX_BLOCKS_ASKED])
                 self.requests.append((link, GetBlocks(hashes=batch)))
 
-    def begin_check(self, entry: Entry) -> bool:
+    def _forget_waiting_but(self, path: Sequence[Entry]) -> None:
+        """Bodies that lead nowhere we want to go would take the room of those that do, for ever."""
+        useful = {entry.hash for entry in path}
+        for block_hash in [h for h in self._waiting if h not in useful]:
+            del self._waiting[block_hash]
+
+    def begin_check(self, entry: Entry, link: int) -> bool:
         """A body has come: claim it for checking. False when it is not needed any more."""
         self._asked.pop(entry.hash, None)
+        if link in self.peers:
+            self.peers[link].late = False
         if not self.wanted(entry):
             return False
         self._checking.add(entry.hash)
@@ -165,17 +184,20 @@ class Sync:
         self._checking.discard(entry.hash)
 
     def refused(self, block_hash: bytes, link: int) -> None:
-        """A peer does not have (or sent wrongly) a block it announced: do not wait for it."""
-        if self._asked.get(block_hash, (None, 0.0))[0] == link:
+        """A peer does not have a block of the branch it announced: it does not have that branch."""
+        owed = self._asked.get(block_hash, (None, 0.0))[0] == link
+        if owed:
             del self._asked[block_hash]
         peer = self.peers.get(link)
-        if peer is not None and peer.best is not None and peer.best.hash == block_hash:
+        if peer is not None and peer.best is not None and (owed or peer.best.hash == block_hash):
             peer.best = None
 
     def put_body(self, entry: Entry, votes: Sequence[SealedVote]) -> list[tuple[Entry, Sequence[SealedVote]]]:
         """A checked body: returns the blocks that can now be counted in, parents first."""
-        self._waiting[entry.hash] = votes
         ready: list[tuple[Entry, Sequence[SealedVote]]] = []
+        if entry.invalid:  # a block before it was found invalid meanwhile
+            return ready
+        self._waiting[entry.hash] = votes
         if not self.chain.parent(entry).available:
             return ready
         queue = [entry]
@@ -189,16 +211,20 @@ class Sync:
         """Give up on answers that are late, and ask somebody else."""
         for block_hash in [h for h, (_, due) in self._asked.items() if due <= now]:
             link, _ = self._asked.pop(block_hash)
-            self.refused(block_hash, link)
+            if link in self.peers:
+                self.peers[link].late = True
         for peer in self.peers.values():
             if peer.headers_due is not None and peer.headers_due <= now:
-                peer.headers_due = None
+                peer.headers_due, peer.late = None, True
         self.ask_bodies(now)
 
-    def _target(self) -> Entry | None:
-        """The checked header with the most work, if it has more than our tip."""
+    def _prompt(self, peers: Iterable[Peer]) -> list[Peer]:
+        return [peer for peer in peers if not peer.late]
+
+    def _target(self, peers: Iterable[Peer]) -> Entry | None:
+        """The checked header of these peers with the most work, if it has more than our tip."""
         best = None
-        for peer in self.peers.values():
+        for peer in peers:
             entry = peer.best
             if entry is None or entry.invalid or entry.work <= self.chain.tip.work:
                 continue
