@@ -9,13 +9,22 @@ from a peer announces only its short id.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from votenet.core.chain import Chain
-from votenet.core.mempool import SHORT_ID
-from votenet.core.vote import MAX_CLOCK_AHEAD, SealedVote, check_hours, check_vote, seal_all, signature_holds
+from votenet.core.election import MAX_BLOCK_BYTES
+from votenet.core.mempool import MAX_WAITING, SHORT_ID
+from votenet.core.vote import (
+    MAX_CLOCK_AHEAD,
+    SealedVote,
+    Vote,
+    check_hours,
+    check_vote,
+    seal_all,
+    signature_holds,
+)
 from votenet.errors import Rejected
 from votenet.protocol.messages import (
     MAX_IDS_IN_LINE,
@@ -32,6 +41,8 @@ from votenet.protocol.state import NodeState, short_bytes, short_id
 
 ASK_SECONDS: Final = 5.0
 """A vote that was asked of one peer is not asked of another for this long."""
+MAX_LINE_BYTES: Final = MAX_BLOCK_BYTES
+"""Records in one line of votes: as in a block, half of what a line between peers may have."""
 
 
 @dataclass(slots=True)
@@ -160,12 +171,12 @@ class VoteRelay:
             self._checking.discard(sealed.id[:SHORT_ID])
             self._asked.pop(sealed.id[:SHORT_ID], None)
         for sealed, refusal in zip(votes, result, strict=True):
-            if refusal is not None:
-                # An honest node relays only what it has checked.
-                self.state.refuse(link, refusal)
-                return
-            if self._admit(sealed, now) is None:
+            # The good ones count, whoever sent them: others did not get through while these were checked.
+            if refusal is None and self._admit(sealed, now) is None:
                 self._announced.append((sealed, link))
+        wrong = next((refusal for refusal in result if refusal is not None), None)
+        if wrong is not None:  # an honest node relays only what it has checked
+            self.state.refuse(link, wrong)
 
     def on_have_votes(self, link: int, message: Message, now: float) -> None:
         """Ask for what is neither here, nor being checked, nor asked of somebody else."""
@@ -175,6 +186,8 @@ class VoteRelay:
             short = short_bytes(text)
             if short in self._checking or short in self._asked or self.state.pool.by_short_id(short):
                 continue
+            if len(self._asked) >= MAX_WAITING:  # more than any pool holds: no more promises to look
+                break
             self._asked[short] = now + ASK_SECONDS
             missing.append(text)
         for start in range(0, len(missing), MAX_VOTES_IN_LINE):
@@ -182,8 +195,9 @@ class VoteRelay:
 
     def on_get_votes(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, GetVotes)
-        found = (self.state.pool.by_short_id(short_bytes(text)) for text in message.ids)
-        self.state.send(link, Votes(votes=tuple(sealed.vote for sealed in found if sealed is not None)))
+        found = [self.state.pool.by_short_id(short_bytes(text)) for text in message.ids]
+        for batch in _lines(sealed for sealed in found if sealed is not None):
+            self.state.send(link, batch)
 
     def forget_overdue(self, now: float) -> None:
         """Votes that were asked for and did not come may be asked of the next peer that has them."""
@@ -194,13 +208,27 @@ class VoteRelay:
         """Votes accepted here go out in full; those heard of are announced to the others."""
         pushed, self._pushed = self._pushed, []
         announced, self._announced = self._announced, []
+        lines = list(_lines(pushed))
         for link in self.state.sync.peers:
-            for start in range(0, len(pushed), MAX_VOTES_IN_LINE):
-                batch = pushed[start : start + MAX_VOTES_IN_LINE]
-                self.state.send(link, Votes(votes=tuple(sealed.vote for sealed in batch)))
+            for line in lines:
+                self.state.send(link, line)
             ids = [short_id(sealed) for sealed, source in announced if source != link]
             for start in range(0, len(ids), MAX_IDS_IN_LINE):
                 self.state.send(link, HaveVotes(ids=tuple(ids[start : start + MAX_IDS_IN_LINE])))
+
+
+def _lines(votes: Iterable[SealedVote]) -> Iterator[Votes]:
+    """Messages that carry these votes, each small enough for one line."""
+    batch: list[Vote] = []
+    size = 0
+    for sealed in votes:
+        if len(batch) == MAX_VOTES_IN_LINE or size + len(sealed.record) > MAX_LINE_BYTES:
+            yield Votes(votes=tuple(batch))
+            batch, size = [], 0
+        batch.append(sealed.vote)
+        size += len(sealed.record)
+    if batch:
+        yield Votes(votes=tuple(batch))
 
 
 def _check_votes(votes: Sequence[SealedVote], chain: Chain) -> list[Rejected | None]:
