@@ -5,8 +5,9 @@ must not: sockets, clocks, randomness (the challenge is an argument), what messa
 
 The handshake is three lines. The side that dialled says `hello` with a challenge; the other
 answers `hello` with its own challenge and a proof; the first sends `hello_proof`. A proof is a
-signature over DOMAIN_HELLO and the canonical JSON of challenge, network, and both keys, so a
-proof given to one peer is worth nothing to another.
+signature over DOMAIN_HELLO and the canonical JSON of challenge, network, both keys, and whether the
+signer has dialled: a proof given to one peer is worth nothing to another, and one that was got out
+of a node by dialling it is worth nothing to somebody whom that node has not dialled.
 """
 
 from __future__ import annotations
@@ -45,8 +46,14 @@ class Greeted(NamedTuple):
     work: int
 
 
-def _proof_payload(challenge: str, network_hex: str, signer: str, reader: str) -> bytes:
-    record = {"challenge": challenge, "network_id": network_hex, "reader_key": reader, "signer_key": signer}
+def _proof_payload(challenge: str, network_hex: str, signer: str, reader: str, *, dialled: bool) -> bytes:
+    record = {
+        "challenge": challenge,
+        "network_id": network_hex,
+        "reader_key": reader,
+        "signer_dialled": dialled,
+        "signer_key": signer,
+    }
     return DOMAIN_HELLO + canonical(record)
 
 
@@ -115,7 +122,11 @@ class Connection:
         if theirs is None:
             raise RemoteProtocolError("unexpected-message", "a proof comes after hello")
         payload = _proof_payload(
-            self._challenge, self._identity.network_hex, theirs.node_key, self._identity.key.public_hex
+            self._challenge,
+            self._identity.network_hex,
+            theirs.node_key,
+            self._identity.key.public_hex,
+            dialled=not self.outbound,
         )
         if not verify(bytes.fromhex(theirs.node_key), payload, bytes.fromhex(proof)):
             raise RemoteProtocolError("bad-hello", "the proof is not signed by the key in hello")
@@ -136,6 +147,10 @@ class Connection:
 
     def _prove(self, theirs: Hello) -> str:
         payload = _proof_payload(
-            theirs.challenge, self._identity.network_hex, self._identity.key.public_hex, theirs.node_key
+            theirs.challenge,
+            self._identity.network_hex,
+            self._identity.key.public_hex,
+            theirs.node_key,
+            dialled=self.outbound,
         )
         return self._identity.key.sign(payload).hex()

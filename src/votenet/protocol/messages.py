@@ -38,7 +38,7 @@ SHORT_ID_DIGITS: Final = 2 * SHORT_ID
 Data = str | None
 HexHeader = Annotated[str, msgspec.Meta(min_length=160, max_length=160)]
 ShortId = Annotated[str, msgspec.Meta(min_length=SHORT_ID_DIGITS, max_length=SHORT_ID_DIGITS)]
-HexWork = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{1,64}$")]
+HexWork = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{1,64}\Z")]
 RequestId = Unsigned | None
 AddressText = Annotated[str, msgspec.Meta(min_length=1, max_length=262)]
 
