@@ -20,6 +20,7 @@ from votenet.errors import Rejected
 from votenet.protocol.block_relay import OURSELVES, BlockRelay
 from votenet.protocol.events import Mined, Template
 from votenet.protocol.state import NodeState
+from votenet.protocol.sync import ANSWER_SECONDS
 
 TEMPLATE_SECONDS: Final = 0.25
 """While a nonce is searched, votes that arrive join the block at this interval; a search has no
@@ -39,6 +40,8 @@ class Mining:
         self._template_time = 0.0
         self._tie: tuple[bytes, float] | None = None
         """The tip that is tied, and since when."""
+        self._tip: tuple[bytes, float] | None = None
+        """The tip, and since when."""
 
     @property
     def active(self) -> bool:
@@ -48,7 +51,7 @@ class Mining:
         """Start, renew or stop the search, as tip and pool ask for it."""
         state, current = self.state, self._template
         wanted = len(state.pool) or self._must_break_tie(now)
-        if not wanted or not state.info.mining or not state.sync.caught_up:
+        if not wanted or not state.info.mining or not self._may_mine(now):
             if current is not None:
                 self._stop()
             return
@@ -57,6 +60,13 @@ class Mining:
             if not grown or now - self._template_time < TEMPLATE_SECONDS:
                 return
         self._build(now, not_before=0)
+
+    def _may_mine(self, now: float) -> bool:
+        """Not while better blocks are on their way; but nobody can stop us by promising them for ever."""
+        tip = self.state.chain.tip.hash
+        if self._tip is None or self._tip[0] != tip:
+            self._tip = (tip, now)
+        return self.state.sync.caught_up or now - self._tip[1] >= ANSWER_SECONDS
 
     def _must_break_tie(self, now: float) -> bool:
         tip, rivals = self.state.chain.tip, self.state.chain.rivals()
@@ -94,10 +104,17 @@ class Mining:
     def _build(self, now: float, not_before: int) -> None:
         state, tip = self.state, self.state.chain.tip
         votes = order_votes(state.pool.first(self._limit, MAX_BLOCK_BYTES))
-        time = max(int(now), state.chain.median_time(tip), not_before)
+        time = self._block_time(now, not_before)
         header = Header(BLOCK_VERSION, tip.hash, votes_root(votes), time, state.chain.next_bits(tip), 0)
         self._template, self._template_time = Template(state.next_id(), header, votes), now
         state.ready.mining_changed, state.ready.template = True, self._template
+
+    def _block_time(self, now: float, not_before: int) -> int:
+        """Votes that came before the closing time count, though their block is found after it."""
+        definition, tip = self.state.election.definition, self.state.chain.tip
+        earliest = max(self.state.chain.median_time(tip), definition.opens or 0)
+        time = max(int(now), earliest, not_before)
+        return time if definition.closes is None else max(min(time, definition.closes - 1), earliest)
 
     def _stop(self) -> None:
         self._template = None
