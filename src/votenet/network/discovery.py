@@ -65,7 +65,8 @@ class Discovery:
         elif address in self._links.busy_addresses():
             self._links.doubt(address)
         else:
-            self.book.drop(address)
+            self.book.doubt(address)
+            self._wake.set()
 
     def wake(self) -> None:
         self._wake.set()

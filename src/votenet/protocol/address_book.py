@@ -60,9 +60,11 @@ class AddressBook:
         return True
 
     def _make_room(self) -> bool:
-        worst = max(self._known.values(), key=lambda known: (not known.met, known.failures))
-        if worst.met or not worst.failures:
+        """Forget the one that failed most; one that was met only when no rumour failed."""
+        failing = [known for known in self._known.values() if known.failures]
+        if not failing:
             return False
+        worst = max(failing, key=lambda known: (not known.met, known.failures))
         del self._known[str(worst.address)]
         return True
 
@@ -88,8 +90,11 @@ class AddressBook:
         if known is not None:
             known.next_try = now + ALIAS_REST
 
-    def drop(self, text: str) -> None:
-        self._known.pop(text, None)
+    def doubt(self, text: str) -> None:
+        """Somebody says that nobody listens there any more: the next dial decides."""
+        known = self._known.get(text)
+        if known is not None:
+            known.met, known.failures, known.next_try = False, FORGET_AFTER - 1, 0.0
 
     def due(self, now: float, busy: set[str]) -> list[Address]:
         """Addresses to dial now, those with the fewest failures first."""

@@ -9,6 +9,7 @@ import msgspec
 
 from votenet.core.encoding import canonical
 from votenet.protocol.messages import (
+    MAX_PEERS_IN_LINE,
     ElectionInfo,
     GetElection,
     GetPeers,
@@ -42,10 +43,8 @@ class Answers:
 
     def on_get_peers(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, GetPeers)
-        addresses = tuple(
-            peer.greeted.listen for peer in self.state.sync.peers.values() if peer.greeted.listen
-        )
-        self.state.send(link, Peers(addresses=addresses, id=message.id))
+        known = [peer.greeted.listen for peer in self.state.sync.peers.values() if peer.greeted.listen]
+        self.state.send(link, Peers(addresses=tuple(known[:MAX_PEERS_IN_LINE]), id=message.id))
 
     def on_get_election(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, GetElection)
