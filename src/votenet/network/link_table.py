@@ -30,6 +30,9 @@ PING_AFTER: Final = 20.0
 """Seconds of silence before a peer is asked whether it is there."""
 LOST_AFTER: Final = 60.0
 """Seconds of silence after which a peer is given up: three pings without an answer."""
+GREETING_SECONDS: Final = 10.0
+"""Silence in the middle of a handshake after which the other side is given up: until then its address
+counts as joined, and is not dialled."""
 HINT_PATIENCE: Final = 5.0
 """A peer that somebody says has left has this long to answer a ping."""
 _VOTES_LINE: Final = b'{"type":"votes"'
@@ -82,7 +85,8 @@ class LinkTable:
         if found is None:
             return
         found.heard = self._clock()
-        if link.outbound and line.startswith(b'{"error"'):
+        stranger = found.connection.role is Role.STRANGER
+        if not stranger and line.startswith(b'{"error"'):
             refusal = refusal_in(line)
             log.info("%s:%s refused us: %s", link.host, link.port, refusal.message)
             self._refused_by(found.dialled, refusal.code)
@@ -163,20 +167,22 @@ class LinkTable:
             self._ease(found)
 
     def keep_alive(self) -> None:
-        """Ping peers that are silent; give up those that stay so."""
+        """Ping peers that are silent; give up those that stay so, or that never finish their hello."""
         now = self._clock()
         for found in list(self._open.values()):
-            if found.connection.role is not Role.PEER:
+            if found.connection.role is Role.STRANGER:
                 continue
             silence = now - found.heard
-            if silence > LOST_AFTER:
+            if silence > (LOST_AFTER if found.connection.role is Role.PEER else GREETING_SECONDS):
                 log.info("peer %s is silent for %d s: dropped", found.link.host, silence)
                 found.link.abort()
-            elif silence > PING_AFTER:
+            elif silence > PING_AFTER:  # never in a handshake: that is given up before
                 found.link.send_line(encode_message(Ping()))
 
     def doubt(self, address: str) -> None:
         """Somebody says that the peer at this address has left: let it prove otherwise."""
+        if not address:  # all that accept no connections share it
+            return
         for found in self._open.values():
             greeted = found.connection.greeted
             if greeted is not None and address in (greeted.listen, found.dialled):

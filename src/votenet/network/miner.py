@@ -74,7 +74,7 @@ class Miner:
     def _search(self, template: Template, count: int) -> int:
         """Until found, exhausted or no longer wanted; returns the slice size that suits this machine."""
         header, target = template.header.pack(), bits_to_target(template.header.bits)
-        position = int.from_bytes(os.urandom(4), "little")
+        position = int.from_bytes(os.urandom(4), "little") % NONCES
         left = NONCES
         while left and self._running and self._wanted is template:
             size = min(count, left, NONCES - position)

@@ -66,7 +66,7 @@ class NodeService:
             mining=config.mine,
             started=time.time(),
         )
-        self._core = self._load_core()
+        self._core = load_core(self._election, self._store, self._info)
         self._events: deque[Event] = deque()
         self._job_links: dict[int, int] = {}
         self._woken = asyncio.Event()
@@ -78,21 +78,6 @@ class NodeService:
         self._discovery = Discovery(book, self._links, self._identity, bootstraps)
         for address in (*config.peers, *store.known_peers()):
             book.add(address)
-
-    def _load_core(self) -> NodeCore:
-        stored = self._store.load()
-        chain, pool = Chain(self._election), Mempool()
-        try:
-            chain.restore(stored.headers, stored.voters, stored.tally)
-        except Rejected as error:
-            raise StorageCorrupt(
-                f"the stored chain does not hang together: {error.message}",
-                next_step="Move the data folder away and start again: the node fetches the chain anew.",
-            ) from error
-        for sealed in stored.waiting:
-            pool.add(sealed)
-        log.info("chain at height %d, %d votes, %d waiting", chain.tip.height, chain.tally.votes, len(pool))
-        return NodeCore(chain, pool, self._store, self._info)
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -279,10 +264,12 @@ class NodeService:
 
         core = self._core
 
-        def run() -> None:
-            result = job.run()
+        def finished(event: Event) -> None:
             if core is self._core:  # a core that started over knows nothing of this job
-                _from_thread(loop, self._post, Checked(job.id, result))
+                self._post(event)
+
+        def run() -> None:
+            _from_thread(loop, finished, Checked(job.id, job.run()))
 
         self._checker.submit(run).add_done_callback(_raise_in(loop))
 
@@ -307,10 +294,11 @@ class NodeService:
         """Nothing of this batch was answered. Drop every link and go on from what is on the disk."""
         miner.mine(None)
         self._links.refuse_all(refusal)
+        # In one go: no event of the old core may reach the new one, which counts its jobs anew.
         self._events.clear()
         self._job_links.clear()
+        self._core = load_core(self._election, self._store, self._info)
         await asyncio.sleep(TICK_SECONDS)  # a full disk is not freed by asking it faster
-        self._core = self._load_core()
 
     async def _remember_peers(self) -> None:
         with contextlib.suppress(StorageError):
@@ -318,6 +306,27 @@ class NodeService:
 
     def _refused_by(self, address: str, code: str) -> None:
         self._discovery.refused_by(address, code)
+
+
+def load_core(election: Election, store: BlockStore, info: NodeInfo) -> NodeCore:
+    """A core that goes on from what is stored.
+
+    Raises:
+        StorageError: the store cannot be read, or (StorageCorrupt) contradicts itself.
+    """
+    stored = store.load()
+    chain, pool = Chain(election), Mempool()
+    try:
+        chain.restore(stored.headers, stored.voters, stored.tally)
+    except Rejected as error:
+        raise StorageCorrupt(
+            f"the stored chain does not hang together: {error.message}",
+            next_step="Move the data folder away and start again: the node fetches the chain anew.",
+        ) from error
+    for sealed in stored.waiting:
+        pool.add(sealed)
+    log.info("chain at height %d, %d votes, %d waiting", chain.tip.height, chain.tally.votes, len(pool))
+    return NodeCore(chain, pool, store, info)
 
 
 class _Defect(Exception):
