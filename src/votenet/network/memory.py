@@ -1,0 +1,446 @@
+"""Nodes joined by memory instead of sockets, in virtual time: the twin of `node_service.py` for tests.
+
+What lives here: MemoryNetwork, which drives real cores, link tables and handshakes over wires that
+delay, break, fall silent and are cut by partitions; crashes that lose what was not saved; restarts
+from the same store; miners that find a nonce after a random virtual time by searching for it. What
+must not: decisions about messages, real clocks, threads, sockets.
+
+Everything random comes from one seed, and nothing happens but by the schedule: the same seed and the
+same calls give the same history.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final, Literal, NamedTuple, cast
+
+from votenet import __version__
+from votenet.core.election import Election
+from votenet.core.keys import SigningKey
+from votenet.errors import VotenetError
+from votenet.network.link_table import LinkTable
+from votenet.network.node_service import TICK_SECONDS, load_core
+from votenet.network.transport import LINGER_SECONDS, Link, LinkHandler, error_line
+from votenet.pow import NONCE_LIMIT, bits_to_target, search
+from votenet.protocol.chapter import chapter_line
+from votenet.protocol.connection import Identity
+from votenet.protocol.events import Checked, CheckJob, Event, Mined, Ready, Received, Template, Tick
+from votenet.protocol.messages import Message, NoBlock, decode_message, encode_message
+from votenet.protocol.state import NodeInfo
+from votenet.storage.memory import MemoryStore
+
+LINE_SECONDS: Final = (0.002, 0.05)
+"""A line takes this long over a wire: one machine to half a continent."""
+BATCH_SECONDS: Final = (0.0, 0.02)
+"""Events that come this soon after another go into one step, one save, one Ready."""
+CHECK_SECONDS: Final = (0.0, 0.02)
+REDIAL_SECONDS: Final = (0.5, 1.5)
+"""Between two looks of a node whether it is joined to all it should be."""
+
+CrashPoint = Literal["now", "before save", "after save"]
+"""`before save`: with the next changes on the way to the disk. `after save`: nobody hears of them."""
+
+
+class Refusal(NamedTuple):
+    """One side of a wire blamed the other: who (a node's name), and the code."""
+
+    by: str
+    code: str
+
+
+class MemoryLink:
+    """One end of a wire; has what a LinkTable needs of `transport.Link`."""
+
+    _ids = itertools.count(1)
+
+    def __init__(self, network: MemoryNetwork, handler: LinkHandler, owner: str, *, outbound: bool) -> None:
+        self.id = next(self._ids)
+        self.handler, self.owner, self.outbound = handler, owner, outbound
+        self.host, self.port = "memory", 0
+        self.other: MemoryLink = self
+        self.closing = self.silent = False
+        self._network = network
+        self._ended = self._paused = False
+        self._held: deque[bytes] = deque()
+        self._last_arrival = 0.0
+
+    # -- what a LinkTable calls ----------------------------------------------------------------
+
+    def send_line(self, line: bytes) -> None:
+        if not self.closing:
+            self._after_all_lines(lambda: self.other.arrive(line))
+
+    def answer(self, line: bytes) -> None:
+        self.send_line(line)
+
+    def expect_answer(self) -> None:
+        """Half-closed connections are not simulated."""
+
+    def close(self, final_line: bytes | None = None) -> None:
+        if final_line is not None:
+            self.send_line(final_line)
+        if not self.closing:
+            self._after_all_lines(self.end_both)
+            self.closing = True
+            self._network.later(LINGER_SECONDS, self.abort)
+
+    def refuse(self, error: VotenetError) -> None:
+        if not self.closing:
+            self._network.refusals.append(Refusal(self.owner, error.code))
+        self.close(error_line(error))
+
+    def abort(self) -> None:
+        self.closing = True
+        self._network.later(0.0, self.end if self.silent else self.end_both)
+
+    def pause(self) -> None:
+        self._paused = True
+
+    def resume(self) -> None:
+        self._paused = False
+        while self._held and not self._paused:
+            self._hand_out(self._held.popleft())
+
+    def allow_lines_of(self, max_line: int) -> None:
+        """Lines have no limit here."""
+
+    # -- the wire ------------------------------------------------------------------------------
+
+    def arrive(self, line: bytes) -> None:
+        if self._paused or self._held:
+            self._held.append(line)
+        else:
+            self._hand_out(line)
+
+    def end(self) -> None:
+        """This end hears that the wire is gone; once."""
+        self.closing = True
+        if not self._ended:
+            self._ended = True
+            self.handler.link_closed(cast(Link, self), None)
+
+    def end_both(self) -> None:
+        self.end()
+        self.other.end()
+
+    def fall_silent(self) -> None:
+        """From now on nothing arrives, and nobody is told: a cable pulled out far away."""
+        self.silent = self.other.silent = True
+
+    @property
+    def ended(self) -> bool:
+        return self._ended
+
+    def _hand_out(self, line: bytes) -> None:
+        if not self.closing:
+            self.handler.line_received(cast(Link, self), line)
+
+    def _after_all_lines(self, act: Callable[[], None]) -> None:
+        """Lines keep their order, whatever the delay of each."""
+        arrival = self._network.now + self._network.random.uniform(*self._network.line_seconds)
+        self._last_arrival = max(arrival, self._last_arrival)
+        self._network.at(self._last_arrival, lambda: None if self.silent else act())
+
+
+class MemoryNode:
+    """A node between a crash and the next: core and links in memory, the store on its "disk"."""
+
+    def __init__(
+        self, network: MemoryNetwork, name: str, key: SigningKey, store: MemoryStore, *, mining: bool
+    ) -> None:
+        self.name, self.key, self.store, self.mining = name, key, store, mining
+        self.alive = True
+        self.crash_point: CrashPoint | None = None
+        self.log: list[str] = []
+        self.template: Template | None = None
+        self._network, self._inbox, self._scheduled = network, list[Event](), False
+        election = network.election
+        info = NodeInfo(name, __version__, key.public_hex, name, "memory", mining, network.now)
+        self.core = load_core(election, store, info)
+        self.links = LinkTable(
+            Identity(key, election.network_hex, name),
+            self.post,
+            lambda: (self.core.state.chain.tip.height, self.core.state.chain.tip.work),
+            lambda: network.now,
+            lambda address, code: None,
+        )
+        self._tick()
+
+    def post(self, event: Event) -> None:
+        """Queue an event; it is taken together with others that come soon."""
+        self._inbox.append(event)
+        if not self._scheduled:
+            self._scheduled = True
+            self._later(self._network.random.uniform(*BATCH_SECONDS), self._drive)
+
+    def peers(self) -> set[str]:
+        """Names of the nodes that this one is joined to."""
+        return {peer.greeted.listen for peer in self.core.state.sync.peers.values()}
+
+    def _later(self, delay: float, act: Callable[[], None]) -> None:
+        self._network.later(delay, lambda: act() if self.alive else None)
+
+    def _tick(self) -> None:
+        self.links.keep_alive()
+        self.post(Tick())
+        self._later(TICK_SECONDS, self._tick)
+
+    def _drive(self) -> None:
+        self._scheduled = False
+        events, self._inbox = self._inbox, []
+        for event in events:
+            self.core.step(event, self._network.now)
+            if isinstance(event, Received):
+                self.links.stepped(event.link)
+        ready = self.core.ready(self._network.now)
+        if self._crashes("before save", ready):
+            return
+        if ready.save:
+            self.store.apply(ready.save)
+            self.core.saved()
+        if not self._crashes("after save", ready):
+            self._carry_out(ready)
+
+    def _crashes(self, point: CrashPoint, ready: Ready) -> bool:
+        if self.crash_point == point and ready.save:
+            self._network.crash(self.name)
+        return not self.alive
+
+    def _carry_out(self, ready: Ready) -> None:
+        for link, message in ready.send:
+            self.links.send(link, encode_message(message))
+        for link, block_hash in ready.send_blocks:
+            line = self.store.block_line(block_hash)
+            self.links.send(link, line or encode_message(NoBlock(hash=block_hash.hex())))
+        for link in ready.send_chapter:
+            self.links.send_last(link, self._chapter())
+        for link, error in ready.refuse:
+            self.links.refuse(link, error)
+        self.log += ready.log
+        for job in ready.check:
+            self._check(job)
+        if ready.mining_changed:
+            self._mine(ready.template)
+
+    def _check(self, job: CheckJob) -> None:
+        checked = Checked(job.id, job.run())
+        self.links.job_started(job.link)
+
+        def finish() -> None:
+            self.links.job_done(job.link)
+            self.post(checked)
+
+        self._later(self._network.random.uniform(*CHECK_SECONDS), finish)
+
+    def _chapter(self) -> bytes:
+        chain = self.core.state.chain
+        votes = ((vote, chain.best[h].header.nonce) for h, vote in self.store.votes_in_order())
+        return chapter_line(chain.election, chain.genesis.header, votes, chain.tally)
+
+    def _mine(self, template: Template | None) -> None:
+        self.template = template
+        if template is not None:
+            wait = self._network.random.expovariate(1.0 / self._network.mine_seconds)
+            self._later(wait, lambda: self._find(template))
+
+    def _find(self, template: Template) -> None:
+        if self.template is template:
+            self.template = None
+            start = self._network.random.randrange(NONCE_LIMIT // 2)
+            header, target = template.header.pack(), bits_to_target(template.header.bits)
+            self.post(Mined(template.id, search(header, target, start)))
+
+
+class MemoryClient:
+    """A stranger on a wire to one node: what it sent for, and what came back."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.closed = False
+        self._link: MemoryLink | None = None
+
+    def send(self, line: bytes) -> None:
+        assert self._link is not None
+        self._link.send_line(line)
+
+    def ask(self, message: Message) -> None:
+        self.send(encode_message(message))
+
+    def answers(self) -> list[Message]:
+        """The lines that came, without error lines."""
+        return [decode_message(line) for line in self.lines if not line.startswith(b'{"error"')]
+
+    def close(self) -> None:
+        assert self._link is not None
+        self._link.close()
+
+    # -- LinkHandler ---------------------------------------------------------------------------
+
+    def link_opened(self, link: Link) -> None:
+        self._link = cast(MemoryLink, link)
+
+    def line_received(self, link: Link, line: bytes) -> None:
+        self.lines.append(line)
+
+    def link_closed(self, link: Link, reason: VotenetError | None) -> None:
+        self.closed = True
+
+
+class MemoryNetwork:
+    """Nodes by name, the wires between them, and the schedule of what happens when.
+
+    Args:
+        seed: decides every delay, every nonce and every choice of this network.
+        start: virtual Unix time of the beginning.
+        mine_seconds: mean virtual time in which one node finds a nonce.
+    """
+
+    def __init__(
+        self,
+        election: Election,
+        *,
+        seed: int,
+        start: float,
+        mine_seconds: float = 2.0,
+        line_seconds: tuple[float, float] = LINE_SECONDS,
+    ) -> None:
+        self.election, self.now = election, start
+        self.mine_seconds, self.line_seconds = mine_seconds, line_seconds
+        self.random = random.Random(seed)
+        self.nodes: dict[str, MemoryNode] = {}
+        self.refusals: list[Refusal] = []
+        self._schedule: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = itertools.count()
+        self._wires: list[MemoryLink] = []
+        self._wanted: set[frozenset[str]] = set()
+        self._groups: tuple[frozenset[str], ...] = ()
+
+    # -- time ----------------------------------------------------------------------------------
+
+    def at(self, time: float, act: Callable[[], None]) -> None:
+        heapq.heappush(self._schedule, (time, next(self._numbers), act))
+
+    def later(self, delay: float, act: Callable[[], None]) -> None:
+        self.at(self.now + delay, act)
+
+    def run(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        self.run_until(lambda: False, seconds)
+
+    def run_until(self, condition: Callable[[], bool], limit: float) -> bool:
+        """Let time pass until `condition` holds, looked at whenever something happened.
+
+        Returns False if `limit` seconds were not enough.
+        """
+        end = self.now + limit
+        while not condition():
+            if not self._schedule or self._schedule[0][0] > end:
+                self.now = end
+                return condition()
+            self.now, _, act = heapq.heappop(self._schedule)
+            act()
+        return True
+
+    # -- nodes ---------------------------------------------------------------------------------
+
+    def add(self, name: str, *, mining: bool = True) -> MemoryNode:
+        """A new node with an empty store; its key follows from its name."""
+        key = SigningKey(name.encode().ljust(32, b"\0")[:32])
+        return self._start(name, key, MemoryStore(), mining=mining)
+
+    def _start(self, name: str, key: SigningKey, store: MemoryStore, *, mining: bool) -> MemoryNode:
+        node = self.nodes[name] = MemoryNode(self, name, key, store, mining=mining)
+        self._redial(node)
+        return node
+
+    def crash(self, name: str, point: CrashPoint = "now") -> None:
+        """kill -9, at once or around the node's next save. What it had not saved is gone."""
+        node = self.nodes[name]
+        if point != "now":
+            node.crash_point = point
+            return
+        node.alive = False
+        for wire in self._open_wires():
+            if name in (wire.owner, wire.other.owner):
+                self._break(wire)
+
+    def restart(self, name: str) -> MemoryNode:
+        """The same key and the same store in a new process; kills the old one if it still runs."""
+        old = self.nodes[name]
+        if old.alive:
+            self.crash(name)
+        return self._start(name, old.key, old.store, mining=old.mining)
+
+    # -- wires ---------------------------------------------------------------------------------
+
+    def join(self, dialler: str, listener: str) -> MemoryLink | None:
+        """Lay a wire and let the handshake begin; None if the other side cannot be reached."""
+        ours, theirs = self.nodes[dialler], self.nodes[listener]
+        if not theirs.alive or self._apart(dialler, listener):
+            return None
+        return self._lay(ours.links, dialler, theirs.links, listener)
+
+    def client(self, name: str) -> MemoryClient:
+        """A stranger's connection to a node; closed from the beginning if the node is down."""
+        client = MemoryClient()
+        self._lay(client, "client", self.nodes[name].links, name)
+        if not self.nodes[name].alive:
+            client.close()
+        return client
+
+    def _lay(self, dialler: LinkHandler, name: str, listener: LinkHandler, other: str) -> MemoryLink:
+        near = MemoryLink(self, dialler, name, outbound=True)
+        far = MemoryLink(self, listener, other, outbound=False)
+        near.other, far.other = far, near
+        self._wires.append(near)
+        far.handler.link_opened(cast(Link, far))
+        near.handler.link_opened(cast(Link, near))
+        return near
+
+    def keep_joined(self, names: Iterable[str]) -> None:
+        """Every pair of these nodes dials each other whenever it finds itself apart."""
+        self._wanted |= {frozenset(pair) for pair in itertools.combinations(names, 2)}
+
+    def cut(self, one: str, other: str) -> None:
+        """Every wire between two nodes breaks; both hear of it."""
+        for wire in self._open_wires():
+            if {wire.owner, wire.other.owner} == {one, other}:
+                self._break(wire)
+
+    def partition(self, *groups: Iterable[str], silent: bool = False) -> None:
+        """Wires between groups break and cannot be laid anew; `silent`: nobody hears of it."""
+        self._groups = tuple(frozenset(group) for group in groups)
+        for wire in self._open_wires():
+            if self._apart(wire.owner, wire.other.owner):
+                wire.fall_silent() if silent else self._break(wire)
+
+    def heal(self) -> None:
+        """Everybody can reach everybody again. A silent wire stays silent until it is given up."""
+        self._groups = ()
+
+    def _break(self, wire: MemoryLink) -> None:
+        """What is under way is lost; both ends hear of it."""
+        wire.fall_silent()
+        wire.closing = wire.other.closing = True
+        self.later(self.random.uniform(*self.line_seconds), wire.end_both)
+
+    def _apart(self, one: str, other: str) -> bool:
+        return any((one in group) != (other in group) for group in self._groups)
+
+    def _open_wires(self) -> list[MemoryLink]:
+        self._wires = [wire for wire in self._wires if not (wire.ended and wire.other.ended)]
+        return [wire for wire in self._wires if not wire.closing]
+
+    def _redial(self, node: MemoryNode) -> None:
+        if not node.alive:
+            return
+        busy = {frozenset((wire.owner, wire.other.owner)) for wire in self._open_wires()}
+        for pair in sorted(self._wanted - busy, key=sorted):
+            if node.name in pair:
+                (other,) = pair - {node.name}
+                self.join(node.name, other)
+        self.later(self.random.uniform(*REDIAL_SECONDS), lambda: self._redial(node))

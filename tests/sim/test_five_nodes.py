@@ -1,0 +1,177 @@
+"""Five nodes, two hundred votes, ten faults, in virtual time: whatever happens, the count stays true.
+
+One seed is one history. A failing one is played again alone with `SIM_SEED=7 pytest tests/sim`; longer
+hunts with `SIM_SEEDS=500 pytest tests/sim -n 2`.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import Counter
+
+import pytest
+
+from support import CREATED, make_election, make_vote
+from votenet.core.vote import SealedVote
+from votenet.network.memory import MemoryClient, MemoryNetwork
+from votenet.protocol.messages import GetResults, Results, SubmitVotes, VotesTaken
+
+NAMES = ("node-1", "node-2", "node-3", "node-4", "node-5")
+VOTES = 200
+FAULTS = 10
+BUSY_SECONDS = 60.0
+"""Votes and faults fall into this time."""
+CALM_SECONDS = 600.0
+"""Time to find back together: a silent wire is given up after 60 s, a peer that owes blocks after 20 s."""
+
+SEEDS = (
+    [int(os.environ["SIM_SEED"])]
+    if "SIM_SEED" in os.environ
+    else range(int(os.environ.get("SIM_SEEDS", "10")))
+)
+
+
+class Story:
+    """One history: who voted what where, what was promised, what broke."""
+
+    def __init__(self, seed: int) -> None:
+        self.dice = random.Random(seed)
+        self.election = make_election()
+        self.net = MemoryNetwork(self.election, seed=seed, start=CREATED + 100.0, mine_seconds=2.0)
+        for name in NAMES:
+            self.net.add(name)
+        self.net.keep_joined(NAMES)
+        self.cast: list[tuple[MemoryClient, list[SealedVote]]] = []
+        self.down: set[str] = set()
+
+    # -- what voters do ------------------------------------------------------------------------
+
+    def plan_votes(self) -> None:
+        """Some voters come twice, some with another choice, some to another node at the same moment."""
+        for number in range(VOTES):
+            when = self.dice.uniform(5.0, BUSY_SECONDS)
+            kind = self.dice.choices(("once", "again", "conflict"), (6, 1, 1))[0]
+            vote = self.vote(f"voter-{number}", "Alice", "Bob", "Charlie")
+            self.plan_submission(when, vote)
+            if kind == "again":
+                self.plan_submission(self.dice.uniform(5.0, BUSY_SECONDS), vote)
+            elif kind == "conflict":
+                for _ in range(self.dice.randint(1, 3)):
+                    other = self.vote(f"voter-{number}", "Alice", "Bob", "Charlie")
+                    self.plan_submission(when + self.dice.uniform(0.0, 0.5), other)
+
+    def vote(self, voter: str, *names: str) -> SealedVote:
+        time = CREATED + self.dice.randrange(100)
+        return make_vote(self.election, voter, self.dice.choice(names), time=time)
+
+    def plan_submission(self, when: float, vote: SealedVote) -> None:
+        self.net.later(when, lambda: self.submit(self.dice.choice(NAMES), vote))
+
+    def submit(self, name: str, vote: SealedVote) -> None:
+        client = self.net.client(name)
+        client.ask(SubmitVotes(votes=(vote.vote,), id=1))
+        self.cast.append((client, [vote]))
+
+    # -- what breaks ---------------------------------------------------------------------------
+
+    def plan_faults(self) -> None:
+        for _ in range(FAULTS):
+            self.net.later(self.dice.uniform(5.0, BUSY_SECONDS), self.fault)
+
+    def fault(self) -> None:
+        kind = self.dice.choice(("crash", "crash", "partition", "silence", "cut"))
+        if kind == "crash":
+            name = self.dice.choice(NAMES)
+            self.net.crash(name, self.dice.choice(("now", "before save", "after save")))
+            self.net.later(self.dice.uniform(0.5, 10.0), lambda: self.net.restart(name))
+        elif kind == "cut":
+            one, other = self.dice.sample(NAMES, 2)
+            self.net.cut(one, other)
+        else:
+            alone = self.dice.sample(NAMES, self.dice.randint(1, 2))
+            rest = [name for name in NAMES if name not in alone]
+            self.net.partition(alone, rest, silent=kind == "silence")
+            self.net.later(self.dice.uniform(1.0, 15.0), self.net.heal)
+
+    # -- what must come of it ------------------------------------------------------------------
+
+    def play(self) -> None:
+        self.plan_votes()
+        self.plan_faults()
+        self.net.run(BUSY_SECONDS + 20.0)
+        self.net.heal()
+        for name in NAMES:  # a crash that was to come with the next save may still be pending
+            if not self.net.nodes[name].alive:
+                self.net.restart(name)
+            self.net.nodes[name].crash_point = None
+        assert self.net.run_until(self.agreed, CALM_SECONDS), self.picture()
+
+    def agreed(self) -> bool:
+        """All joined, nothing waiting, one tip, and no other branch that could still win."""
+        nodes = self.net.nodes.values()
+        joined = all(node.peers() == set(NAMES) - {node.name} for node in nodes)
+        quiet = not any(len(node.core.state.pool) or node.core.state.chain.rivals() for node in nodes)
+        return joined and quiet and len({node.core.state.chain.tip.hash for node in nodes}) == 1
+
+    def picture(self) -> str:
+        return "\n".join(
+            f"{n.name}: alive {n.alive}, height {c.tip.height}, tip {c.tip.hash.hex()[:8]}, rivals {len(c.rivals())}, "
+            f"waiting {len(n.core.state.pool)}, peers {sorted(n.peers())}, synced {n.core.caught_up}"
+            for n in self.net.nodes.values()
+            for c in [n.core.state.chain]
+        )
+
+    def promised(self) -> list[SealedVote]:
+        """Votes whose acceptance reached their voter."""
+        return [
+            vote
+            for client, votes in self.cast
+            for answer in client.answers()
+            if isinstance(answer, VotesTaken)
+            for vote, outcome in zip(votes, answer.outcomes, strict=True)
+            if outcome.error is None
+        ]
+
+    def results(self, name: str) -> Results:
+        client = self.net.client(name)
+        client.ask(GetResults(id=1))
+        assert self.net.run_until(lambda: bool(client.lines), 10.0)
+        (answer,) = client.answers()
+        assert isinstance(answer, Results)
+        return answer
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_s10_s16_no_vote_is_lost_or_counted_twice_and_all_nodes_agree(seed: int) -> None:
+    story = Story(seed)
+    story.play()
+
+    counted = [sealed for _, sealed in story.net.nodes["node-1"].store.votes_in_order()]
+    voters = Counter(sealed.voter_id for sealed in counted)
+    assert set(voters.values()) == {1}, "a voter is counted twice"
+    promised = story.promised()
+    assert len(promised) > VOTES / 2, "too few votes were accepted: the story tests nothing"
+    assert {vote.voter_id for vote in promised} <= set(voters), "an acknowledged vote is lost"
+    sent = {vote.id for _, votes in story.cast for vote in votes}
+    assert {vote.id for vote in counted} <= sent, "a vote that nobody cast is counted"
+
+    recount = Counter(sealed.vote.choices[0] for sealed in counted)
+    for name in NAMES:
+        results = story.results(name)
+        assert dict(results.counts) == {
+            candidate: recount[candidate] for candidate in story.election.candidates
+        }
+        assert results.votes == len(counted)
+
+    blamed = {refusal.code for refusal in story.net.refusals if refusal.by in NAMES}
+    assert blamed <= {"duplicate-connection"}, f"honest nodes blamed each other: {blamed}"
+
+
+def test_the_same_seed_gives_the_same_history() -> None:
+    tips = []
+    for _ in range(2):
+        story = Story(4711)
+        story.play()
+        tips.append([node.core.state.chain.tip.hash for node in story.net.nodes.values()])
+    assert tips[0] == tips[1]
