@@ -34,6 +34,8 @@ uint32_t pow_cpu_features(void)
 
     if ((b & bit_SHA) && (leaf1_c & bit_SSE4_1) && (leaf1_c & bit_SSSE3))
         features |= POW_FEATURE_SHANI;
+    if ((leaf1_c & bit_AVX) && (xcr0 & XCR0_AVX) == XCR0_AVX)
+        features |= POW_FEATURE_AVX;
     if ((b & bit_AVX2) && (xcr0 & XCR0_AVX) == XCR0_AVX)
         features |= POW_FEATURE_AVX2;
     if ((b & bit_AVX512F) && (b & bit_AVX512BW) && (xcr0 & XCR0_AVX512) == XCR0_AVX512)

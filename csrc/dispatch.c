@@ -11,7 +11,16 @@
 
 static const pow_kernel kernels[] = {
 #if POW_X86
-    {"sha-ni", POW_FEATURE_SHANI, 2, pow_scan_shani, sha256_compress_shani},
+    {"sha-ni", POW_FEATURE_SHANI | POW_FEATURE_AVX, 3, pow_scan_shani, sha256_compress_shani},
+    {"sha-ni-sse", POW_FEATURE_SHANI, 3, pow_scan_shani_sse, sha256_compress_shani},
+    {"avx512", POW_FEATURE_AVX512, 16, pow_scan_avx512, sha256_compress_generic},
+    {"avx2", POW_FEATURE_AVX2, 8, pow_scan_avx2, sha256_compress_generic},
+#endif
+#if POW_ARMV8
+    {"armv8", POW_FEATURE_ARMV8, 3, pow_scan_armv8, sha256_compress_armv8},
+#endif
+#if POW_VECTOR128
+    {POW_X86 ? "sse2" : "neon", 0, 4, pow_scan_vector128, sha256_compress_generic},
 #endif
     {"generic", 0, 1, pow_scan_generic, sha256_compress_generic},
 };

@@ -16,6 +16,19 @@
 #define POW_X86 0
 #endif
 
+#if defined(__aarch64__) && defined(__GNUC__) && (defined(__linux__) || defined(__APPLE__))
+#define POW_ARMV8 1
+#else
+#define POW_ARMV8 0
+#endif
+
+/* Processors on which every program may use 128-bit vectors. */
+#if defined(__GNUC__) && (defined(__x86_64__) || defined(__aarch64__))
+#define POW_VECTOR128 1
+#else
+#define POW_VECTOR128 0
+#endif
+
 enum { POW_HEADER_SIZE = 80, POW_HASH_SIZE = 32, POW_NONCE_AT = 76 };
 
 /* No nonce of the scanned range is a candidate. */
@@ -47,7 +60,13 @@ typedef struct {
     sha256_compress_fn *compress;
 } pow_kernel;
 
-enum { POW_FEATURE_SHANI = 1, POW_FEATURE_AVX2 = 2, POW_FEATURE_AVX512 = 4, POW_FEATURE_ARMV8 = 8 };
+enum {
+    POW_FEATURE_SHANI = 1,
+    POW_FEATURE_AVX = 2,
+    POW_FEATURE_AVX2 = 4,
+    POW_FEATURE_AVX512 = 8,
+    POW_FEATURE_ARMV8 = 16,
+};
 
 uint32_t pow_cpu_features(void);
 const pow_kernel *pow_ready_kernel(int kernel); /* NULL unless its state is 1 */
@@ -60,9 +79,16 @@ int pow_search_with(const pow_kernel *kernel, const uint8_t *header, const uint8
 
 sha256_compress_fn sha256_compress_generic;
 pow_scan_fn pow_scan_generic;
+#if POW_VECTOR128
+pow_scan_fn pow_scan_vector128;
+#endif
+#if POW_ARMV8
+sha256_compress_fn sha256_compress_armv8;
+pow_scan_fn pow_scan_armv8;
+#endif
 #if POW_X86
 sha256_compress_fn sha256_compress_shani;
-pow_scan_fn pow_scan_shani;
+pow_scan_fn pow_scan_shani, pow_scan_shani_sse, pow_scan_avx2, pow_scan_avx512;
 #endif
 
 static inline uint32_t load_be32(const uint8_t *p)

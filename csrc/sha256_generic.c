@@ -51,7 +51,12 @@ void sha256_compress_generic(uint32_t state[8], const uint8_t *data, size_t bloc
 #define SHR(x, n) ((x) >> (n))
 #define ROTR(x, n) rotr32(x, n)
 #define CH(e, f, g) ((g) ^ ((e) & ((f) ^ (g))))
-#define MAJ(a, b, c) (((a) & (b)) | ((c) & ((a) | (b))))
+#define MAJ(a, b, c) ((b) ^ (((a) ^ (b)) & ((b) ^ (c)))) /* a ^ b is the next round's b ^ c */
+/* Three rotations in a row instead of three copies rotated: fewer moves on two-operand machines. */
+#define SUM0(x) ROTR((x) ^ ROTR((x) ^ ROTR(x, 9), 11), 2)
+#define SUM1(x) ROTR((x) ^ ROTR((x) ^ ROTR(x, 14), 5), 6)
+#define SIG0(x) (ROTR((x) ^ ROTR(x, 11), 7) ^ (x) >> 3)
+#define SIG1(x) (ROTR((x) ^ ROTR(x, 2), 17) ^ (x) >> 10)
 #define NONCES(n) swap32(n)
 #define ZERO_LANES(v) ((v) == 0)
 #define LOWEST_BIT(m) ((m) - 1)

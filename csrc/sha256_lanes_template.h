@@ -3,6 +3,7 @@
  * Include after defining, for the instruction set at hand:
  *   LANES, VEC, SCAN and LAST_WORD (names of functions), TARGET (their attribute)
  *   SET1(x) ADD(a,b) XOR(a,b) AND(a,b) SHR(x,n) ROTR(x,n) CH(e,f,g) MAJ(a,b,c)
+ *   and if there is a better way: XOR3(a,b,c); all of SUM0(x) SUM1(x) SIG0(x) SIG1(x) of FIPS 180-4
  *   NONCES(n)      the byte-swapped nonces n, n+1, ... n+LANES-1
  *   ZERO_LANES(v)  bit i is set if lane i is zero     LOWEST_BIT(m)  index of the lowest bit set in m
  * All are undefined again at the end. What must not live here: anything about one instruction set.
@@ -16,10 +17,15 @@
  *    run; and e after round 60 needs no a younger than that after round 56, so rounds 57 to 60
  *    compute e alone.
  */
-#define SUM0(x) XOR(XOR(ROTR(x, 2), ROTR(x, 13)), ROTR(x, 22))
-#define SUM1(x) XOR(XOR(ROTR(x, 6), ROTR(x, 11)), ROTR(x, 25))
-#define SIG0(x) XOR(XOR(ROTR(x, 7), ROTR(x, 18)), SHR(x, 3))
-#define SIG1(x) XOR(XOR(ROTR(x, 17), ROTR(x, 19)), SHR(x, 10))
+#ifndef XOR3
+#define XOR3(a, b, c) XOR(XOR(a, b), c)
+#endif
+#ifndef SUM0
+#define SUM0(x) XOR3(ROTR(x, 2), ROTR(x, 13), ROTR(x, 22))
+#define SUM1(x) XOR3(ROTR(x, 6), ROTR(x, 11), ROTR(x, 25))
+#define SIG0(x) XOR3(ROTR(x, 7), ROTR(x, 18), SHR(x, 3))
+#define SIG1(x) XOR3(ROTR(x, 17), ROTR(x, 19), SHR(x, 10))
+#endif
 
 /* Working variable v (0 = a ... 7 = h) before round r: the variables move, their storage does not. */
 #define VAR(r, v) s[((v) - (r)) & 7]
@@ -217,6 +223,7 @@ TARGET uint64_t SCAN(const pow_job *job, uint32_t start, uint64_t count)
 #undef SET1
 #undef ADD
 #undef XOR
+#undef XOR3
 #undef AND
 #undef SHR
 #undef ROTR
