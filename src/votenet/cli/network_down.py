@@ -46,7 +46,7 @@ def _ask_down(dirs: InstanceDirs, grace: float) -> bool:
     """Let a living supervisor stop its network. Returns whether there was one."""
     try:
         for answer in converse(dirs, {"command": "down", "grace": grace}, timeout=2 * grace + 15.0):
-            if answer.get("event") == "state":
+            if answer.get("event") == "state" and answer["state"] in ("stopping", "stopped"):
                 say(f"{answer['name']}: {answer['state']}")
     except NotRunning:
         return False

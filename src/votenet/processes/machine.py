@@ -19,6 +19,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
+from msgspec import Struct
+
 from votenet.processes.cause import Cause, Kind
 from votenet.processes.restart import Fail, History, Remove, Restart, RestartPolicy, decide
 
@@ -72,71 +74,60 @@ class Verdict(Enum):
 # -- events: commands, then observations ----------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class StartRequested:
+class StartRequested(Struct, frozen=True):
     """A person or the supervisor wants it running. Forgives earlier failures."""
 
 
-@dataclass(frozen=True, slots=True)
-class StopRequested:
+class StopRequested(Struct, frozen=True):
     """It shall stop: asked kindly first, killed after `grace` seconds."""
 
     grace: float = DEFAULT_GRACE
 
 
-@dataclass(frozen=True, slots=True)
-class RestartRequested:
+class RestartRequested(Struct, frozen=True):
     """Stop what runs, then start it."""
 
     grace: float = DEFAULT_GRACE
 
 
-@dataclass(frozen=True, slots=True)
-class KillRequested:
+class KillRequested(Struct, frozen=True):
     """It shall be gone now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Struct, frozen=True):
     incarnation: int
 
 
-@dataclass(frozen=True, slots=True)
-class NotStarted:
+class NotStarted(Struct, frozen=True):
     incarnation: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReadyChanged:
+class ReadyChanged(Struct, frozen=True):
     incarnation: int
     ready: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PauseChanged:
+class PauseChanged(Struct, frozen=True):
     incarnation: int
     paused: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """Its process died of `cause`."""
 
     incarnation: int
     cause: Cause
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(Struct, frozen=True):
     """Nothing of it is left, or `problem` says what is."""
 
     incarnation: int
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class TimerFired:
+class TimerFired(Struct, frozen=True):
     timer: Timer
     sequence: int
 
@@ -159,27 +150,23 @@ Event = (
 # -- actions --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(Struct, frozen=True):
     incarnation: int
 
 
-@dataclass(frozen=True, slots=True)
-class Terminate:
+class Terminate(Struct, frozen=True):
     """TERM and CONT to the group."""
 
     incarnation: int
 
 
-@dataclass(frozen=True, slots=True)
-class Kill:
+class Kill(Struct, frozen=True):
     """KILL to the group."""
 
     incarnation: int
 
 
-@dataclass(frozen=True, slots=True)
-class SetTimer:
+class SetTimer(Struct, frozen=True):
     """Fire `TimerFired(timer, sequence)` after `delay` seconds; replaces one of the same kind."""
 
     timer: Timer
@@ -187,8 +174,7 @@ class SetTimer:
     sequence: int
 
 
-@dataclass(frozen=True, slots=True)
-class Unregister:
+class Unregister(Struct, frozen=True):
     """It is out of the network: tell the bootstrap."""
 
 

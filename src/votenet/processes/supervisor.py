@@ -255,6 +255,7 @@ class Supervisor:
         self.dispatch(slot, Ended(incarnation, cause))
         problems = [await child.finish(), await wait_until_free(slot.spec)]
         slot.child = None
+        slot.vitals = Vitals(height=slot.vitals.height, tip=slot.vitals.tip)  # its chain is still there
         slot.sight.pid = slot.sight.started_at = None
         slot.sight.last_lines = tuple(logs.tail(child.log, LAST_LINES))
         self._record(slot, "stopped")
