@@ -17,7 +17,7 @@ from typing import ClassVar, Final, cast
 
 import msgspec
 
-from votenet.core.block import unpack_header
+from votenet.core.block import Header, unpack_header
 from votenet.core.election import Election
 from votenet.core.tally import Tally
 from votenet.core.vote import SealedVote, unseal
@@ -68,7 +68,7 @@ class SqliteBlockStore:
         """Open or create `chain.db` in a folder whose lock the caller holds.
 
         Raises:
-            StorageError: with the cause.
+            StorageError: with the cause; StorageCorrupt when it is no database of a node.
             ConfigError: code network-mismatch; the folder belongs to another election.
         """
         self.path = data_dir / DATABASE_NAME
@@ -81,10 +81,13 @@ class SqliteBlockStore:
             raise
 
     def _claim(self, election: Election) -> None:
-        row = self._writer.execute("SELECT value FROM meta WHERE name = 'network_id'").fetchone()
+        with reading():
+            row = self._writer.execute("SELECT value FROM meta WHERE name = 'network_id'").fetchone()
         if row is None:
             with transaction(self._writer) as conn:
                 conn.execute("INSERT INTO meta VALUES ('network_id', ?)", (election.network_id,))
+        elif not isinstance(row[0], bytes):
+            raise _damaged(self.path, "its network id is no hash")
         elif row[0] != election.network_id:
             raise ConfigError(
                 f"{self.path} holds the chain of another election ({row[0].hex()[:16]}…)",
@@ -112,21 +115,35 @@ class SqliteBlockStore:
 
     def load(self) -> StoredChain:
         with reading():
-            headers = self._writer.execute("SELECT header, best FROM blocks ORDER BY height, rowid")
-            stored = StoredChain(headers=[])
+            stored = StoredChain()
             try:
-                stored.headers = [(unpack_header(header), bool(best)) for header, best in headers]
+                stored.headers = self._load_headers()
                 rows = self._writer.execute("SELECT voter_id, height FROM voters")
                 stored.voters = {voter_id: height for voter_id, height in rows}  # noqa: C416 (typed)
                 stored.tally = self._load_tally()
-                rows = self._writer.execute("SELECT record FROM waiting ORDER BY arrival")
-                stored.waiting = [unseal(record) for (record,) in rows]
-            except (msgspec.DecodeError, Rejected) as error:
-                raise StorageCorrupt(
-                    f"{self.path} is damaged: {error}",
-                    next_step="Move the file away and start again: the node fetches the chain from its peers.",
-                ) from error
+                stored.waiting = self._load_waiting()
+            except (ValueError, TypeError, Rejected) as error:
+                raise _damaged(self.path, error) from error
         return stored
+
+    def _load_headers(self) -> list[tuple[Header, bool]]:
+        headers = []
+        rows = self._writer.execute("SELECT hash, header, best FROM blocks ORDER BY height, rowid")
+        for block_hash, raw, best in rows:
+            header = unpack_header(raw)
+            if header.hash != block_hash:
+                raise ValueError("a header is not the one that was saved")
+            headers.append((header, bool(best)))
+        return headers
+
+    def _load_waiting(self) -> list[SealedVote]:
+        waiting = []
+        for vote_id, record in self._writer.execute("SELECT vote_id, record FROM waiting ORDER BY arrival"):
+            sealed = unseal(record)
+            if sealed.id != vote_id:
+                raise ValueError("a waiting vote is not the one that was saved")
+            waiting.append(sealed)
+        return waiting
 
     def _load_tally(self) -> Tally:
         rows = self._writer.execute("SELECT choices, count(*) FROM voters GROUP BY choices")
@@ -172,8 +189,18 @@ class SqliteBlockStore:
 
 def _split(records: bytes) -> list[SealedVote]:
     """Joined records back into votes, each with exactly the bytes it was hashed from."""
-    raw = msgspec.json.decode(b"[" + records + b"]", type=list[msgspec.Raw])
-    return [unseal(bytes(record)) for record in raw]
+    try:
+        raw = msgspec.json.decode(b"[" + records + b"]", type=list[msgspec.Raw])
+        return [unseal(bytes(record)) for record in raw]
+    except (ValueError, TypeError) as error:
+        raise _damaged(DATABASE_NAME, error) from error
+
+
+def _damaged(name: Path | str, cause: object) -> StorageCorrupt:
+    return StorageCorrupt(
+        f"{name} is damaged: {cause}",
+        next_step="Move the file away and start again: the node fetches the chain from its peers.",
+    )
 
 
 def _write_votes(conn: sqlite3.Connection, change: Change) -> None:
@@ -204,7 +231,8 @@ def _write_best(conn: sqlite3.Connection, change: Change) -> None:
     conn.execute("UPDATE blocks SET best = 0 WHERE height > ? AND best = 1", (change.fork_height,))
     conn.execute("DELETE FROM voters WHERE height > ?", (change.fork_height,))
     for entry, votes in change.blocks:
-        conn.execute("UPDATE blocks SET best = 1 WHERE hash = ?", (entry.hash,))
+        if conn.execute("UPDATE blocks SET best = 1 WHERE hash = ?", (entry.hash,)).rowcount != 1:
+            raise StorageError(f"block {entry.hash.hex()} is on the best branch but not stored")
         conn.executemany(
             "INSERT INTO voters (voter_id, vote_id, height, position, time, choices) VALUES (?, ?, ?, ?, ?, ?)",
             [

@@ -58,7 +58,7 @@ class BlockStore(BlockSource, Protocol):
         ...
 
     def known_peers(self) -> list[str]:
-        """Addresses of peers met before."""
+        """Addresses of peers met before, each once, sorted."""
         ...
 
     def remember_peers(self, addresses: Sequence[str]) -> None:

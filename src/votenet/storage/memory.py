@@ -38,6 +38,14 @@ class MemoryStore:
         )
 
     def apply(self, changes: Sequence[Change]) -> None:
+        before = dict(self._blocks), list(self._best), dict(self._places), dict(self._waiting)
+        try:
+            self._apply(changes)
+        except BaseException:
+            self._blocks, self._best, self._places, self._waiting = before
+            raise
+
+    def _apply(self, changes: Sequence[Change]) -> None:
         for change in changes:
             if isinstance(change, SaveVotes):
                 self._waiting.update((sealed.id, sealed) for sealed in change.votes)
@@ -45,7 +53,7 @@ class MemoryStore:
                 for vote_id in change.ids:
                     self._waiting.pop(vote_id, None)
             elif isinstance(change, SaveBlock):
-                self._blocks[change.entry.hash] = (change.entry, tuple(change.votes))
+                self._blocks.setdefault(change.entry.hash, (change.entry, tuple(change.votes)))
             else:
                 self._set_best(change)
 
@@ -53,8 +61,12 @@ class MemoryStore:
         del self._best[change.fork_height :]
         self._places = {v: p for v, p in self._places.items() if p.height <= change.fork_height}
         for entry, votes in change.blocks:
+            if entry.hash not in self._blocks:
+                raise StorageError(f"block {entry.hash.hex()} is on the best branch but not stored")
             self._best.append(entry.hash)
             for position, sealed in enumerate(votes):
+                if sealed.voter_id in self._places:
+                    raise StorageError(f"{sealed.voter_id!r} has two votes on the best branch")
                 place = VotePlace(sealed.id, entry.height, position, sealed.vote.time)
                 self._places[sealed.voter_id] = place
 
@@ -84,7 +96,7 @@ class MemoryStore:
         return list(self._peers)
 
     def remember_peers(self, addresses: Sequence[str]) -> None:
-        self._peers = list(addresses)
+        self._peers = sorted(set(addresses))
 
     def close(self) -> None:
         """Nothing to close."""

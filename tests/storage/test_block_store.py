@@ -1,0 +1,283 @@
+"""A node's SQLite file: whose it is, what damage says, and what survives kill -9."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from support import CREATED, TRIVIAL_BITS, Ledger, make_election, make_vote, make_votes
+from votenet.errors import ConfigError, Rejected, StorageCorrupt, StorageError
+from votenet.protocol.events import SaveBlock, SaveVotes, SetBest
+from votenet.storage.block_store import DATABASE_NAME, SqliteBlockStore
+
+ELECTION = make_election(bits=TRIVIAL_BITS)
+
+
+def fill(folder: Path, blocks: int = 3) -> Ledger:
+    """A closed store with some blocks of two votes, and three votes waiting."""
+    ledger = Ledger(ELECTION)
+    store = SqliteBlockStore(folder, ELECTION)
+    for n in range(blocks):
+        block = ledger.grow(*make_votes(ELECTION, 2, first=1 + 2 * n))
+        entry = ledger.chain.tip
+        store.apply([SaveBlock(entry, block.votes), SetBest(entry.height - 1, [(entry, block.votes)])])
+    store.apply([SaveVotes(make_votes(ELECTION, 3, first=100))])
+    store.close()
+    return ledger
+
+
+def alter(folder: Path, sql: str, *values: object) -> None:
+    """Change the closed file behind the store's back."""
+    conn = sqlite3.connect(folder / DATABASE_NAME)
+    try:
+        with conn:
+            assert conn.execute(sql, values).rowcount != 0
+    finally:
+        conn.close()
+
+
+def read_all(folder: Path) -> None:
+    """Everything a node reads."""
+    store = SqliteBlockStore(folder, ELECTION)
+    try:
+        stored = store.load()
+        for header, _ in stored.headers:
+            store.votes_of(header.hash)
+            store.block_line(header.hash)
+        for voter_id in stored.voters:
+            store.find_vote(voter_id)
+        list(store.votes_in_order())
+        store.known_peers()
+    finally:
+        store.close()
+
+
+def test_the_file_is_this_users_alone(tmp_path: Path) -> None:
+    fill(tmp_path)
+    store = SqliteBlockStore(tmp_path, ELECTION)
+    try:
+        store.apply([SaveVotes([make_vote(ELECTION, "x")])])
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    finally:
+        store.close()
+    assert DATABASE_NAME in modes
+    assert len(modes) > 1, "the log is there too"
+    assert set(modes.values()) == {0o600}
+
+
+def test_another_elections_folder_is_refused(tmp_path: Path) -> None:
+    fill(tmp_path)
+    before = (tmp_path / DATABASE_NAME).read_bytes()
+    with pytest.raises(ConfigError, match="another election") as caught:
+        SqliteBlockStore(tmp_path, make_election(title="Another"))
+    assert caught.value.code == "network-mismatch"
+    assert caught.value.next_step
+    assert (tmp_path / DATABASE_NAME).read_bytes() == before
+    read_all(tmp_path)
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="does not exist"):
+        SqliteBlockStore(tmp_path / "nowhere", ELECTION)
+
+
+# -- damage ---------------------------------------------------------------------------------------
+
+
+def test_a_file_of_another_kind_is_corrupt(tmp_path: Path) -> None:
+    (tmp_path / DATABASE_NAME).write_bytes(b"not a database, but long enough to be read as one " * 40)
+    with pytest.raises(StorageCorrupt):
+        SqliteBlockStore(tmp_path, ELECTION)
+
+
+def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    conn = sqlite3.connect(tmp_path / DATABASE_NAME)
+    conn.executescript("CREATE TABLE other (x); PRAGMA user_version = 1;")
+    conn.close()
+    with pytest.raises(StorageError, match="meta"):
+        SqliteBlockStore(tmp_path, ELECTION)
+
+
+DAMAGE: dict[str, tuple[str, object]] = {
+    "header short": ("UPDATE blocks SET header = ? WHERE height = 2", b"\x01" * 79),
+    "header another": ("UPDATE blocks SET header = ? WHERE height = 3", b"\x01" * 80),
+    "header text": ("UPDATE blocks SET header = ? WHERE height = 2", "text"),
+    "hash another": ("UPDATE blocks SET hash = ? WHERE height = 2", b"\x01" * 32),
+    "waiting record": ("UPDATE waiting SET record = ? WHERE arrival = 2", b"{}"),
+    "waiting record cut": ("UPDATE waiting SET record = substr(record, 1, ?) WHERE arrival = 2", 99),
+    "waiting not UTF-8": ("UPDATE waiting SET record = ? WHERE arrival = 1", b'{"choices":["\xff"]}'),
+    "waiting number": ("UPDATE waiting SET record = ? WHERE arrival = 1", 7),
+    "waiting another vote": (
+        "UPDATE waiting SET record = ? WHERE arrival = 1",
+        make_vote(ELECTION, "somebody else").record,
+    ),
+    "choices": ("UPDATE voters SET choices = ? WHERE voter_id = 'voter-2'", "[1]"),
+    "choices no JSON": ("UPDATE voters SET choices = ? WHERE voter_id = 'voter-2'", "["),
+    "choices number": ("UPDATE voters SET choices = ? WHERE voter_id = 'voter-2'", 7),
+    "network id": ("UPDATE meta SET value = ? WHERE name = 'network_id'", "text"),
+    "records cut": ("UPDATE blocks SET records = substr(records, 1, ?) WHERE height = 2", 99),
+    "records not UTF-8": ("UPDATE blocks SET records = ? WHERE height = 2", b'{"choices":["\xff"]}'),
+    "records text": ("UPDATE blocks SET records = ? WHERE height = 2", "text"),
+    "records of another shape": ("UPDATE blocks SET records = ? WHERE height = 2", b'{"a":1}'),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_row_says_so(name: str, tmp_path: Path) -> None:
+    fill(tmp_path)
+    read_all(tmp_path)
+    alter(tmp_path, DAMAGE[name][0], DAMAGE[name][1])
+    with pytest.raises(StorageCorrupt) as caught:
+        read_all(tmp_path)
+    assert caught.value.exit_code == 78
+    assert "Move the file away" in caught.value.next_step
+
+
+def test_a_gap_in_the_stored_chain_is_found(tmp_path: Path) -> None:
+    ledger = fill(tmp_path)
+    alter(tmp_path, "DELETE FROM blocks WHERE height = ?", 2)
+    store = SqliteBlockStore(tmp_path, ELECTION)
+    try:
+        stored = store.load()
+    finally:
+        store.close()
+    with pytest.raises(Rejected):
+        Ledger(ELECTION).chain.restore(stored.headers, stored.voters, stored.tally)
+    assert len(stored.headers) == len(ledger.chain.best) - 2
+
+
+def test_damage_anywhere_in_the_file_is_never_a_surprise(tmp_path: Path) -> None:
+    """Every page, in two places, inverted: what is read is right, or the error is one of ours."""
+    fill(tmp_path, blocks=12)
+    path = tmp_path / DATABASE_NAME
+    good = path.read_bytes()
+    errors = 0
+    for offset in range(0, len(good), 2048 + 331):
+        piece = bytes(byte ^ 0xFF for byte in good[offset : offset + 48])
+        path.write_bytes(good[:offset] + piece + good[offset + 48 :])
+        try:
+            read_all(tmp_path)
+        except (StorageError, ConfigError):
+            errors += 1
+        for log in (tmp_path / f"{DATABASE_NAME}-wal", tmp_path / f"{DATABASE_NAME}-shm"):
+            log.unlink(missing_ok=True)
+    assert errors > 3
+    path.write_bytes(good)
+    read_all(tmp_path)
+
+
+def test_a_truncated_file_is_corrupt(tmp_path: Path) -> None:
+    fill(tmp_path, blocks=12)
+    path = tmp_path / DATABASE_NAME
+    os.truncate(path, path.stat().st_size // 2 // 4096 * 4096)
+    with pytest.raises(StorageCorrupt):
+        read_all(tmp_path)
+
+
+# -- writing --------------------------------------------------------------------------------------
+
+
+def test_reading_a_closed_store_fails_in_our_words(tmp_path: Path) -> None:
+    store = SqliteBlockStore(tmp_path, ELECTION)
+    store.close()
+    calls: list[Callable[[], object]] = [
+        lambda: store.votes_of(bytes(32)),
+        lambda: store.find_vote("x"),
+        lambda: store.block_line(bytes(32)),
+        store.load,
+        store.known_peers,
+    ]
+    for call in calls:
+        with pytest.raises(StorageError):
+            call()
+
+
+def test_reading_goes_on_beside_a_writer_in_another_thread(tmp_path: Path) -> None:
+    store = SqliteBlockStore(tmp_path, ELECTION)
+    ledger = Ledger(ELECTION)
+    done = threading.Event()
+    problems: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            for n in range(30):
+                block = ledger.grow(make_vote(ELECTION, f"v{n}"))
+                entry = ledger.chain.tip
+                votes = block.votes
+                store.apply([SaveBlock(entry, votes), SetBest(entry.height - 1, [(entry, votes)])])
+        except BaseException as error:
+            problems.append(error)
+        finally:
+            done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        last = 0
+        while not done.is_set():
+            seen = [height for height, _ in store.votes_in_order()]
+            assert seen == list(range(1, len(seen) + 1)), "one moment, not two halves"
+            assert len(seen) >= last
+            last = len(seen)
+            for n in range(last):
+                place = store.find_vote(f"v{n}")
+                assert place is not None
+                assert place.height == n + 1
+    finally:
+        writer.join()
+        store.close()
+    assert not problems
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from support import TRIVIAL_BITS, make_election, make_vote
+from votenet.protocol.events import SaveVotes
+from votenet.storage.block_store import SqliteBlockStore
+
+election = make_election(bits=TRIVIAL_BITS)
+store = SqliteBlockStore(Path(sys.argv[1]), election)
+for n in range(1_000_000):
+    votes = [make_vote(election, f"voter-{n}-{m}") for m in range(3)]
+    store.apply([SaveVotes(votes)])
+    print(*(sealed.id.hex() for sealed in votes), flush=True)
+"""
+
+
+@pytest.mark.parametrize("enough", [1, 60])
+def test_an_acknowledged_vote_survives_kill_9(tmp_path: Path, enough: int) -> None:
+    environment = dict(os.environ, PYTHONPATH=str(Path(__file__).parent.parent))
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=environment
+    ) as writer:
+        try:
+            assert writer.stdout is not None
+            told = [writer.stdout.readline() for _ in range(enough)]
+        finally:
+            writer.send_signal(signal.SIGKILL)  # in the middle of the next ones
+        told += writer.stdout.readlines()
+    assert writer.returncode == -signal.SIGKILL
+    acknowledged = [vote_id for line in told if line.endswith("\n") for vote_id in line.split()]
+    assert len(acknowledged) >= 3 * enough
+
+    store = SqliteBlockStore(tmp_path, ELECTION)
+    try:
+        waiting = store.load().waiting
+        kept = [sealed.id.hex() for sealed in waiting]
+        assert kept[: len(acknowledged)] == acknowledged, "all of them, in their order"
+        assert len(kept) % 3 == 0, "and no half of a batch"
+        assert all(sealed.vote.time == CREATED + 1 for sealed in waiting)
+        store.apply([SaveVotes([make_vote(ELECTION, "afterwards")])])
+        assert len(store.load().waiting) == len(kept) + 1
+    finally:
+        store.close()
