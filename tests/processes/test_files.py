@@ -52,6 +52,18 @@ def test_a_lock_file_that_was_removed_does_not_count(tmp_path: Path) -> None:
             assert is_locked(path)
 
 
+def test_a_lock_may_take_its_file_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    lock = FileLock.acquire(path)
+    lock.release(remove=True)
+    assert not path.exists()
+    old = FileLock.acquire(path)
+    path.unlink()
+    with FileLock.acquire(path):
+        old.release(remove=True)
+        assert path.exists(), "that file is another's by now"
+
+
 def test_a_lock_is_never_taken_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ConfigError):

@@ -61,7 +61,7 @@ def test_a_claim_can_be_inherited_only_as_it_is(
     claim = instance.Claim(lock, lease.locks)
     network = spec(lease.block)
     copies = tuple(os.dup(fd) for fd in claim.descriptors)
-    claim.release()
+    claim.hand_over()
     with pytest.raises(ConfigError, match="expected 3 inherited locks"):
         instance.adopt(dirs, network, copies[:2])
     with pytest.raises(ConfigError, match="is not the lock"):

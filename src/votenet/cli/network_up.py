@@ -81,7 +81,7 @@ def _start(
     try:
         process = start_supervisor(dirs, held)
     finally:
-        held.release()
+        held.hand_over()
     status = _wait_ready(dirs, timeout, process.poll)
     show(status, as_json)
     if _troubled(status):

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -27,6 +27,8 @@ _COLOURS: Final = {
     "removed": "red",
     "stopped": "dim",
 }
+_CALM: Final = ("ready", "starting", "stopping", "stopped")
+"""States that a table need not explain."""
 _PREFIX_COLOURS: Final = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
 
 
@@ -52,7 +54,7 @@ def show(status: Mapping[str, Any], as_json: bool) -> None:
         return
     print_table(status)
     if status["phase"] != "stopping":
-        for line in troubles(status):
+        for line in troubles(status, calm=_CALM):
             say(line)
 
 
@@ -86,10 +88,10 @@ def print_table(status: Mapping[str, Any]) -> None:
     )
 
 
-def troubles(status: Mapping[str, Any]) -> Iterator[str]:
-    """Lines about every program that is not ready: state, cause, last log lines."""
+def troubles(status: Mapping[str, Any], calm: Container[str] = ("ready",)) -> Iterator[str]:
+    """Lines about every program in none of the `calm` states: state, cause, last log lines."""
     for program in status["programs"]:
-        if program["state"] == "ready":
+        if program["state"] in calm:
             continue
         cause = program["cause"] or program["says"]
         yield f"{program['name']} is {program['state']}" + (f": {cause}" if cause else "")

@@ -23,6 +23,8 @@ from votenet.processes.spec import votenet_program
 _POLL_SECONDS: Final = 0.05
 _KEEP_LOG_BYTES: Final = 1024 * 1024
 """A supervisor writes a line per event: a megabyte is years of calm, or one bad day."""
+_detached: list[subprocess.Popen[bytes]] = []
+"""Supervisors we started and shall not wait for: kept, or Python would complain about them."""
 _SETTLED: Final = ("ready", "failed", "removed")
 
 
@@ -43,7 +45,7 @@ def start_supervisor(dirs: InstanceDirs, claim: Claim) -> subprocess.Popen[bytes
     argv = [*votenet_program(), "supervise", "-i", dirs.instance, *inherited]
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -51,6 +53,8 @@ def start_supervisor(dirs: InstanceDirs, claim: Claim) -> subprocess.Popen[bytes
             start_new_session=True,
             pass_fds=claim.descriptors,
         )
+        _detached.append(process)
+        return process
     except OSError as error:
         raise VotenetError(f"the supervisor could not be started: {error}") from error
     finally:

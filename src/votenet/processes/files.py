@@ -88,9 +88,17 @@ class FileLock:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return cls(path, fd)
 
-    def release(self) -> None:
-        """Let go. Safe to call twice. The file stays: removing it could break a waiting process."""
+    def release(self, *, remove: bool = False) -> None:
+        """Let go. Safe to call twice.
+
+        Args:
+            remove: remove the file first, if no other process shares this lock. `acquire` sees to it
+                that nobody holds a file that is no longer there.
+        """
         if self.fd >= 0:
+            if remove and _same_file(self.fd, self.path):
+                with contextlib.suppress(OSError):
+                    self.path.unlink()
             os.close(self.fd)
             self.fd = -1
 

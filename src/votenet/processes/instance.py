@@ -34,9 +34,15 @@ class Claim:
         return (self.lock.fd, *(lock.fd for lock in self.ports))
 
     def release(self) -> None:
+        """Give up what we held; others may now start this instance and use its ports."""
         for lock in self.ports:
-            lock.release()
+            lock.release(remove=True)
         self.lock.release()
+
+    def hand_over(self) -> None:
+        """Forget it: a supervisor that inherited the descriptors holds it now."""
+        for lock in (self.lock, *self.ports):
+            lock.release()
 
 
 def make_dirs(dirs: InstanceDirs) -> None:

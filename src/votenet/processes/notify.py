@@ -49,7 +49,7 @@ class NotifySocket:
                 data, ancillary, flags, _ = self._socket.recvmsg(
                     MAX_MESSAGE, socket.CMSG_SPACE(_CREDENTIALS.size)
                 )
-            except (BlockingIOError, InterruptedError):
+            except OSError:  # nothing more, or out of descriptors: look again when there is something
                 break
             pid, uid = _sender(ancillary)
             if pid and uid == os.geteuid() and not flags & socket.MSG_TRUNC:

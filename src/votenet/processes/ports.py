@@ -52,8 +52,7 @@ class Lease:
     moved: str = ""
 
     def release(self) -> None:
-        for lock in self.locks:
-            lock.release()
+        _release(self.locks)
 
 
 def port_locks_dir() -> Path:
@@ -175,7 +174,7 @@ def _take(block: Block, host: str) -> list[FileLock] | int:
 
 def _release(locks: list[FileLock]) -> None:
     for lock in locks:
-        lock.release()
+        lock.release(remove=True)
 
 
 def _who(port: int) -> str:

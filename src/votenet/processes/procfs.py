@@ -49,7 +49,11 @@ def read_stat(pid: int) -> ProcessStat | None:
 
 def all_processes() -> list[ProcessStat]:
     """Every process that can be seen now."""
-    pids = (int(name) for name in os.listdir(_PROC) if name.isdigit())
+    try:
+        names = os.listdir(_PROC)
+    except OSError:  # out of descriptors
+        return []
+    pids = (int(name) for name in names if name.isdigit())
     return [found for found in map(read_stat, pids) if found is not None]
 
 

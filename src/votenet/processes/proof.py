@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from votenet.errors import VotenetError
 from votenet.network.transport import port_holder
 from votenet.processes.files import is_locked
 from votenet.processes.ports import is_free
@@ -34,7 +35,11 @@ async def wait_until_free(program: ProgramSpec, seconds: float = PROOF_SECONDS) 
 def remains(program: ProgramSpec, *, name_holder: bool = True) -> str:
     """What of a program is still in use; '' if nothing."""
     host, port = program.address
-    if not is_free(host, port):
+    try:
+        free = is_free(host, port)
+    except (OSError, VotenetError) as error:  # out of descriptors: then a bad start tells, not we
+        return f"port {port} could not be looked at: {error}"
+    if not free:
         holder = port_holder(port) if name_holder else ""
         return f"port {port} is still held" + (f" by {holder}" if holder else "")
     for lock in _locks(program.data_dir):

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from votenet import __version__
 from votenet.config import InstanceDirs
-from votenet.errors import Kind, Rejected, StorageError, VotenetError
+from votenet.errors import Kind, Rejected, VotenetError
 from votenet.processes import logs, procfs
 from votenet.processes.child import Child
 from votenet.processes.control_server import ControlServer
@@ -238,7 +238,7 @@ class Supervisor:
         try:
             write_identity(self.dirs, self._identity(slot, "starting"))
             child = Child.start(spec.argv, self._environment(spec), log)
-        except (OSError, StorageError) as error:
+        except (OSError, VotenetError) as error:
             logs.note(log, f"not started: {error}")
             self.dispatch(slot, NotStarted(incarnation, str(error)))
             return
@@ -265,7 +265,7 @@ class Supervisor:
         """Write the identity; a full disk must not cost a healthy process its life."""
         try:
             write_identity(self.dirs, self._identity(slot, intent))
-        except StorageError as error:
+        except VotenetError as error:
             self.tell(f"{slot.spec.name}: {error.message}")
 
     def _identity(self, slot: Slot, intent: str) -> Identity:
