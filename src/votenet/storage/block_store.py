@@ -234,7 +234,8 @@ def _write_best(conn: sqlite3.Connection, change: Change) -> None:
         if conn.execute("UPDATE blocks SET best = 1 WHERE hash = ?", (entry.hash,)).rowcount != 1:
             raise StorageError(f"block {entry.hash.hex()} is on the best branch but not stored")
         conn.executemany(
-            "INSERT INTO voters (voter_id, vote_id, height, position, time, choices) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO voters (voter_id, vote_id, height, position, time, choices)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
             [
                 (
                     sealed.voter_id,

@@ -40,8 +40,17 @@ class KeyStore:
         self.folder = folder
 
     def path_of(self, owner: str) -> Path:
-        """The file of an owner: readable where the name allows, unique always."""
-        digest = hashlib.sha256(owner.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        """The file of an owner: readable where the name allows, unique always.
+
+        Raises:
+            ConfigError: the name is not text (bytes of a command line that are not UTF-8).
+        """
+        try:
+            digest = hashlib.sha256(owner.encode()).hexdigest()[:12]
+        except UnicodeEncodeError as error:
+            raise ConfigError(
+                f"the name {owner!r} is not text", code="bad-key", next_step="Write the name in UTF-8."
+            ) from error
         return self.folder / f"{quote(owner, safe='@ ')[:_NAME_LENGTH]}-{digest}.json"
 
     def get_or_make(self, owner: str) -> StoredKey:
@@ -58,6 +67,7 @@ class KeyStore:
         return StoredKey(owner, read_key(path, owner), path, False)
 
     def find(self, owner: str) -> StoredKey | None:
+        """The owner's key, if there is one. Raises ConfigError when its file cannot be used."""
         path = self.path_of(owner)
         return StoredKey(owner, read_key(path, owner), path, False) if path.exists() else None
 
@@ -99,10 +109,13 @@ def _read(path: Path) -> tuple[str, SigningKey]:
         record = json.loads(path.read_text(encoding="utf-8"))
         if record["kind"] != _KIND:
             raise ValueError("it is of another kind")
-        return str(record["owner"]), SigningKey(bytes.fromhex(record["secret_seed"]))
+        key = SigningKey(bytes.fromhex(record["secret_seed"]))
+        if record["public_key"] != key.public_hex:
+            raise ValueError("its public key is not that of its secret seed")
+        return str(record["owner"]), key
     except OSError as error:
         raise ConfigError(f"cannot read the key {path}: {error.strerror or error}", code="bad-key") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(
             f"{path} is not a key file: {error}",
             code="bad-key",
