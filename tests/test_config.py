@@ -1,0 +1,188 @@
+"""Folders of an instance, private folders, TOML files."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from votenet import config
+from votenet.config import BootstrapConfig, NodeConfig, instance_dirs, load_toml, private_dir
+from votenet.errors import ConfigError
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("VOTENET_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_s3_the_chapters_ports_are_the_defaults() -> None:
+    assert config.DEFAULT_BOOTSTRAP_PORT == 4000
+    assert config.DEFAULT_NODE_PORT == 3000
+    assert config.DEFAULT_DIFFICULTY == 24
+
+
+def test_settings_do_not_change_under_a_running_program(tmp_path: Path) -> None:
+    node = NodeConfig("127.0.0.1", 3000, "127.0.0.1:3000", tmp_path, tmp_path / "genesis.json")
+    assert node.mine
+    assert node.kernel == "auto"
+    with pytest.raises(FrozenInstanceError):
+        node.port = 1  # type: ignore[misc]
+    with pytest.raises(FrozenInstanceError):
+        BootstrapConfig("127.0.0.1", 4000, tmp_path).port = 1  # type: ignore[misc]
+
+
+# -- instances ------------------------------------------------------------------------------------
+
+
+def test_votenet_home_holds_everything(home: Path) -> None:
+    dirs = instance_dirs()
+    assert dirs.instance == "default"
+    assert dirs.state == home / "default"
+    assert dirs.keys == home / "keys"
+    assert dirs.genesis == home / "default" / "genesis.json"
+    assert dirs.logs == home / "default" / "logs"
+    assert dirs.supervisor_lock.parent == dirs.state
+    assert dirs.data_dir("node-1") == home / "default" / "node-1"
+    assert dirs.control_socket.parent == dirs.notify_socket.parent == dirs.run
+    assert not list(home.iterdir()), "made on demand, not by asking"
+
+
+def test_instances_share_nothing_but_the_voters_keys(home: Path) -> None:
+    one, two = instance_dirs("one"), instance_dirs("two")
+    assert one.keys == two.keys
+    assert one.state != two.state
+    assert one.run != two.run
+
+
+def test_without_it_the_xdg_folders_hold_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VOTENET_HOME", raising=False)
+    for name in ("STATE_HOME", "DATA_HOME", "RUNTIME_DIR"):
+        monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
+    (tmp_path / "RUNTIME_DIR").mkdir()
+    dirs = instance_dirs("x")
+    assert dirs.state == Path(platformdirs.user_state_path("votenet")) / "x"
+    assert dirs.state.is_relative_to(tmp_path / "STATE_HOME")
+    assert dirs.keys.is_relative_to(tmp_path / "DATA_HOME")
+    assert dirs.run == tmp_path / "RUNTIME_DIR" / "votenet" / "x"
+
+
+@pytest.mark.parametrize("runtime", [None, "/nonexistent/runtime"])
+def test_without_a_runtime_folder_it_is_a_temporary_one_of_this_user(
+    runtime: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VOTENET_HOME", raising=False)
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    if runtime is not None:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+    assert f"votenet-{os.geteuid()}" in instance_dirs("x").run.parts
+
+
+def test_a_relative_home_is_one_place_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VOTENET_HOME", "here")
+    assert instance_dirs().state == tmp_path / "here" / "default"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("VOTENET_HOME", "~/there")
+    assert instance_dirs().state == tmp_path / "there" / "default"
+
+
+@pytest.mark.parametrize("depth", [1, 20, 90, 200])
+def test_sockets_have_short_paths_however_deep_the_home(depth: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOTENET_HOME", "/" + "d" * depth)
+    one, two = instance_dirs("one"), instance_dirs("two")
+    for dirs in (one, two):
+        for socket in (dirs.control_socket, dirs.notify_socket):
+            assert len(os.fsencode(socket)) <= 107, "sun_path of unix(7), with its zero"
+    assert one.run != two.run
+    assert one.run == instance_dirs("one").run
+
+
+@pytest.mark.parametrize("name", ["a", "A-1_b.c", "x" * 32, "0"])
+def test_names_of_instances(home: Path, name: str) -> None:
+    assert instance_dirs(name).state.parent == home
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", ".a", "-a", "a/b", "../x", "a b", "a\n", "é", "x" * 33, "a\x00", "keys"]
+)
+def test_names_that_are_no_folder_of_an_instance(home: Path, name: str) -> None:
+    # "keys": the voters' keys live there, and `down --purge` removes an instance's folder.
+    with pytest.raises(ConfigError, match="not usable") as caught:
+        instance_dirs(name)
+    assert caught.value.next_step
+
+
+# -- private folders ------------------------------------------------------------------------------
+
+
+def test_a_private_folder_is_this_users_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        path = private_dir(tmp_path / "a" / "b")
+    finally:
+        os.umask(before)
+    assert path.is_dir()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    assert private_dir(path) == path
+
+
+def refuses(path: Path) -> str:
+    with pytest.raises(ConfigError) as caught:
+        private_dir(path)
+    assert caught.value.code == "bad-directory"
+    assert str(path) in caught.value.message
+    assert caught.value.next_step
+    return caught.value.message
+
+
+def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert "link" in refuses(tmp_path / "link")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "missing")
+    refuses(tmp_path / "nowhere")
+    monkeypatch.setattr(config.os, "geteuid", lambda: os.getuid() + 1)
+    assert "another user" in refuses(tmp_path / "real")
+
+
+def test_a_place_where_no_folder_can_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    refuses(tmp_path / "file")
+    refuses(tmp_path / "file" / "below")
+
+
+def test_a_read_only_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Root may write anywhere: what the system would say to another user is told here.
+    monkeypatch.setattr(config.os, "access", lambda path, mode: not mode & os.W_OK)
+    assert "read-only" in refuses(tmp_path)
+
+
+# -- TOML -----------------------------------------------------------------------------------------
+
+
+def test_a_toml_file_is_nested_tables(tmp_path: Path) -> None:
+    path = tmp_path / "votenet.toml"
+    path.write_text('[node]\nport = 3001\nname = "Zoë"\n', encoding="utf-8")
+    assert load_toml(path) == {"node": {"port": 3001, "name": "Zoë"}}
+
+
+@pytest.mark.parametrize("data", [b"port = ", b"[node", b"a = 1\na = 2", b"a = '\xff'"])
+def test_what_is_not_toml_is_named(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "votenet.toml"
+    path.write_bytes(data)
+    with pytest.raises(ConfigError, match="is not a TOML file") as caught:
+        load_toml(path)
+    assert str(path) in caught.value.message
+    assert caught.value.exit_code == 78
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing.toml", tmp_path):
+        with pytest.raises(ConfigError, match="cannot read"):
+            load_toml(path)

@@ -1,0 +1,141 @@
+"""The error tree and the table of refusals: what the documentation says is what the classes do."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import votenet
+from votenet import errors
+from votenet.errors import (
+    REFUSALS,
+    ConfigError,
+    Kind,
+    LocalProtocolError,
+    PowError,
+    ProtocolError,
+    Rejected,
+    RemoteProtocolError,
+    VotenetError,
+)
+
+SOURCES = sorted(Path(votenet.__file__).parent.rglob("*.py"))
+CLASSES = {
+    name: value
+    for name, value in vars(errors).items()
+    if inspect.isclass(value) and issubclass(value, VotenetError)
+}
+
+
+def documented() -> dict[str, tuple[str | None, str]]:
+    """Name to (parent, description) out of the tree in the module's docstring."""
+    found: dict[str, tuple[str | None, str]] = {}
+    open_branches: list[tuple[int, str]] = []
+    for line in (errors.__doc__ or "").splitlines():
+        match = re.fullmatch(r"( {4}(?:[| ]   )*(?:\+-- )?)([A-Z]\w+) +(\S.*)", line)
+        if match:
+            depth = len(match[1])
+            open_branches = [(d, name) for d, name in open_branches if d < depth]
+            found[match[2]] = (open_branches[-1][1] if open_branches else None, match[3])
+            open_branches.append((depth, match[2]))
+    return found
+
+
+def test_the_tree_in_the_docstring_is_the_tree() -> None:
+    tree = {name: parent for name, (parent, _) in documented().items()}
+    expected = {
+        name: next((base.__name__ for base in value.__bases__ if base.__name__ in CLASSES), None)
+        for name, value in CLASSES.items()
+    }
+    assert tree == expected
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_exit_codes_are_as_documented(name: str) -> None:
+    match = re.match(r"exit (\d+):", documented()[name][1])
+    assert CLASSES[name].exit_code == (int(match[1]) if match else 1)
+
+
+def test_an_impossible_search_is_also_a_value_error() -> None:
+    assert issubclass(PowError, ValueError)
+
+
+def test_an_error_says_code_message_and_next_step() -> None:
+    error = ConfigError("the port is taken", code="port-taken", next_step="Choose another.")
+    assert str(error) == error.message == "the port is taken"
+    assert error.as_dict() == {
+        "code": "port-taken",
+        "message": "the port is taken",
+        "next_step": "Choose another.",
+    }
+    assert ConfigError("x").as_dict() == {"code": "bad-configuration", "message": "x"}
+    assert ConfigError.code == "bad-configuration", "one error's code is not its class's"
+    assert errors.NotRunning("x").next_step == "Start a network with: votenet up --nodes 5 --detach"
+    assert errors.NotRunning("x", next_step="").next_step == ""
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+def test_every_refusal_has_a_kind_and_says_what_to_do(code: str) -> None:
+    kind, sentence = REFUSALS[code]
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", code)
+    assert re.fullmatch(r"[A-Z].*\.", sentence)
+    rejected = Rejected(code, "why", height=7)
+    assert rejected.as_dict() == {
+        "code": code,
+        "kind": kind.value,
+        "message": "why",
+        "next_step": sentence,
+        "height": 7,
+    }
+    for blamed in (RemoteProtocolError(code, "why"), LocalProtocolError(code, "why")):
+        assert blamed.kind is kind
+        assert blamed.as_dict() == {
+            "code": code,
+            "kind": kind.value,
+            "message": "why",
+            "next_step": sentence,
+        }
+
+
+def test_a_duplicate_is_neither_temporary_nor_permanent() -> None:
+    duplicates = {code for code, (kind, _) in REFUSALS.items() if kind is Kind.DUPLICATE}
+    assert {"already-voted", "duplicate-vote", "duplicate-block"} <= duplicates
+    assert REFUSALS["bad-signature"][0] is Kind.PERMANENT
+    assert REFUSALS["pool-full"][0] is Kind.TEMPORARY
+
+
+def test_nobody_is_blamed_by_the_parent_class() -> None:
+    with pytest.raises(TypeError):
+        ProtocolError("bad-json", "x")
+
+
+@pytest.mark.parametrize("make", [Rejected, RemoteProtocolError, LocalProtocolError])
+def test_a_code_that_is_not_in_the_table_is_a_bug_here(make: type[Rejected]) -> None:
+    with pytest.raises(KeyError):
+        make("no-such-code", "x")
+
+
+def codes_in_use() -> dict[str, str]:
+    """First arguments of Rejected(…) and …ProtocolError(…) in the sources, with where they are."""
+    found = {}
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            name = node.func.id if isinstance(node.func, ast.Name) else ""
+            first = node.args[0]
+            if name in ("Rejected", "RemoteProtocolError", "LocalProtocolError") and isinstance(
+                first, ast.Constant
+            ):
+                found[str(first.value)] = f"{path.name}:{node.lineno}"
+    return found
+
+
+def test_the_program_refuses_with_codes_of_the_table_only() -> None:
+    used = codes_in_use()
+    assert len(used) > 20
+    assert {code: where for code, where in used.items() if code not in REFUSALS} == {}

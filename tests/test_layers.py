@@ -1,0 +1,58 @@
+"""Imports go one way: each room uses only what stands to its left, and the inner ones are pure."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import votenet
+
+ROOT = Path(votenet.__file__).parent
+LAYERS = ["errors", "config", "pow", "core", "protocol", "storage", "network", "processes", "cli"]
+PURE = {"errors", "pow", "core", "protocol"}
+IMPURE = {
+    *("asyncio", "multiprocessing", "os", "random", "secrets", "select", "selectors", "shutil"),
+    *("signal", "socket", "sqlite3", "subprocess", "tempfile", "threading", "time"),
+}
+ENTRANCES = {"__init__", "__main__"}
+"""Of the package itself: the one is empty of work, the other starts the outermost layer."""
+MODULES = [path.relative_to(ROOT) for path in sorted(ROOT.rglob("*.py"))]
+
+
+def imports(module: Path) -> set[str]:
+    """Dotted names that a module imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / module).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_imports_go_one_way(module: Path) -> None:
+    layer = module.parts[0].removesuffix(".py")
+    if layer in ENTRANCES:
+        return
+    to_the_left = LAYERS[: LAYERS.index(layer) + 1]
+    for name in imports(module):
+        top, _, rest = name.partition(".")
+        if top == "votenet":
+            inner = rest.partition(".")[0]
+            assert (
+                inner in to_the_left
+                or inner == "__version__"
+                or (module.stem == "native" and inner == "_pow")
+            )
+        elif layer in PURE:
+            assert top not in IMPURE, f"{module} is pure and must not import {top}"
+
+
+def test_every_room_has_its_place() -> None:
+    rooms = {module.parts[0].removesuffix(".py") for module in MODULES} - ENTRANCES - {"data"}
+    assert rooms == set(LAYERS)
+    assert len(MODULES) > 60
