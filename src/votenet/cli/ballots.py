@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import lzma
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -142,7 +143,7 @@ class BallotFile:
         try:
             if shipped is not None and not self.source.exists():
                 data = resources.files("votenet").joinpath("data", shipped)
-                return lzma.open(data.open("rb"))
+                return lzma.open(io.BytesIO(data.read_bytes()))
             if self.source.suffix == ".xz":
                 return lzma.open(self.source)
             if self.source.suffix == ".gz":

@@ -35,8 +35,8 @@ WORKERS_PER_NODE: Final = 2
 BATCHES_PER_NODE: Final = 4
 """Signed batches in flight or waiting: bounds memory however long the file is."""
 RETRY_SECONDS: Final = 0.2
-MAX_TRIES: Final = 150
-"""Tries of one batch: half a minute of a network that takes nothing."""
+PATIENCE_SECONDS: Final = 60.0
+"""How long a batch that nobody takes is offered again before its ballots are refused."""
 MAX_EXAMPLES: Final = 5
 SETTLE_SECONDS: Final = 0.1
 
@@ -72,7 +72,14 @@ class Summary:
 class _Batch:
     ballots: list[Ballot]
     votes: list[SealedVote]
-    tries: int = 0
+    failing_since: float | None = None
+
+    def gives_up(self) -> bool:
+        """Note one more failure; whether this has gone on for too long."""
+        now = time.monotonic()
+        if self.failing_since is None:
+            self.failing_since = now
+        return now - self.failing_since > PATIENCE_SECONDS
 
 
 class Replayer:
@@ -173,8 +180,7 @@ class Replayer:
             batch.ballots = [batch.ballots[i] for i in later]
             batch.votes = [batch.votes[i] for i in later]
             if later:
-                batch.tries += 1
-                if batch.tries > MAX_TRIES:
+                if batch.gives_up():
                     raise Unreachable(f"{client.address} refused votes for now, too often")
                 await asyncio.sleep(RETRY_SECONDS)
 
@@ -192,17 +198,16 @@ class Replayer:
             self.summary.refuse(str(error.get("code")), f"line {ballot.line}: {error.get('message')}")
 
     async def _again(self, batch: _Batch, error: VotenetError) -> None:
-        """A node failed in the middle: whichever worker is free next takes the batch."""
-        batch.tries += 1
-        if batch.tries > MAX_TRIES:
+        """A node failed in the middle: back with the batch first, so that another node may take it."""
+        if batch.gives_up():
             for ballot in batch.ballots:
                 self.summary.refuse(error.code, f"line {ballot.line}: {error.message}")
             self._advance(len(batch.ballots))
             self._finish()
             return
-        await asyncio.sleep(RETRY_SECONDS)
         self._queue.put_nowait(batch)
         self._queue.task_done()
+        await asyncio.sleep(RETRY_SECONDS)
 
     def _finish(self) -> None:
         """One batch is settled: there is room for the next."""

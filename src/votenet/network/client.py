@@ -39,6 +39,7 @@ class NodeClient:
         self._waiting: dict[int, asyncio.Future[Message]] = {}
         self._link: Link | None = None
         self._error: VotenetError | None = None
+        self._gone = asyncio.Event()
 
     async def __aenter__(self) -> NodeClient:
         limits = LinkLimits(max_line=2 * MAX_PEER_LINE)
@@ -49,7 +50,8 @@ class NodeClient:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._link is not None:
-            self._link.close()
+            self._link.abort()  # every answer that was wanted has come: nothing is left to wait for
+            await self._gone.wait()
 
     async def ask(self, request: Any, expected: type[M], timeout: float = ANSWER_SECONDS) -> M:
         """Send a request of the message table and wait for its answer.
@@ -100,6 +102,7 @@ class NodeClient:
     def link_closed(self, link: Link, reason: VotenetError | None) -> None:
         why = f": {reason.message}" if reason is not None else ""
         self._fail(Unreachable(f"{self.address} closed the connection{why}"))
+        self._gone.set()
 
     def _fail(self, error: VotenetError) -> None:
         if self._error is None:

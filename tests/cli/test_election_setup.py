@@ -1,0 +1,108 @@
+"""The election that `up` makes: candidates, difficulty, reuse, contradictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import make_election
+from votenet.cli.actions import read_genesis
+from votenet.cli.election_setup import fitting_difficulty, prepare_genesis
+from votenet.config import InstanceDirs
+from votenet.errors import ConfigError
+from votenet.pow import bits_for_zero_bits
+
+NOTHING: dict[str, Any] = {
+    "title": None,
+    "candidates": (),
+    "candidates_from": None,
+    "choice_column": None,
+    "difficulty": None,
+    "max_choices": None,
+    "genesis": None,
+    "nodes": 5,
+}
+
+
+def _dirs(tmp_path: Path) -> InstanceDirs:
+    return InstanceDirs("test", tmp_path / "state", tmp_path / "run", tmp_path / "keys")
+
+
+def _prepare(dirs: InstanceDirs, said: list[str] | None = None, **options: Any) -> Path:
+    return prepare_genesis(dirs, **{**NOTHING, **options}, say=(said if said is not None else []).append)
+
+
+def test_s11_the_default_candidates_are_the_chapters(tmp_path: Path) -> None:
+    election = read_genesis(_prepare(_dirs(tmp_path), difficulty=8))
+    assert election.definition.candidates == ("Alice", "Bob", "Charlie")
+    assert election.bits == bits_for_zero_bits(8)
+
+
+def test_candidates_come_from_options_or_a_file(tmp_path: Path) -> None:
+    made = _prepare(_dirs(tmp_path / "a"), candidates=("Dora", "Emil"), difficulty=8, title="Board")
+    assert read_genesis(made).definition.candidates == ("Dora", "Emil")
+    source = Path("minneapolis-2013")
+    made = _prepare(_dirs(tmp_path / "b"), candidates_from=source, choice_column="rank1", difficulty=8)
+    assert len(read_genesis(made).definition.candidates) == 38
+
+
+def test_the_same_instance_goes_on_with_its_election(tmp_path: Path) -> None:
+    dirs, said = _dirs(tmp_path), list[str]()
+    first = read_genesis(_prepare(dirs, difficulty=8)).network_id
+    assert read_genesis(_prepare(dirs, said)).network_id == first
+    assert said == ["Going on with the election 'Election'."]
+    assert read_genesis(_prepare(dirs, difficulty=8)).network_id == first
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"candidates": ("Zoe",)}, "--candidate"),
+        ({"title": "Other"}, "--title"),
+        ({"max_choices": 2}, "--max-choices"),
+        ({"difficulty": 9}, "--difficulty"),
+    ],
+)
+def test_an_instance_cannot_change_its_election(tmp_path: Path, options: dict[str, Any], named: str) -> None:
+    dirs = _dirs(tmp_path)
+    _prepare(dirs, difficulty=8)
+    with pytest.raises(ConfigError, match=named) as refused:
+        _prepare(dirs, **options)
+    assert refused.value.code == "other-election"
+
+
+def test_a_given_genesis_is_taken_and_another_refused(tmp_path: Path) -> None:
+    dirs = _dirs(tmp_path)
+    (tmp_path / "one.json").write_bytes(make_election(title="One").to_file())
+    (tmp_path / "two.json").write_bytes(make_election(title="Two").to_file())
+    made = _prepare(dirs, genesis=tmp_path / "one.json")
+    assert read_genesis(made).network_id == make_election(title="One").network_id
+    with pytest.raises(ConfigError) as refused:
+        _prepare(dirs, genesis=tmp_path / "two.json")
+    assert refused.value.code == "other-election"
+    with pytest.raises(ConfigError) as refused:
+        _prepare(dirs, genesis=tmp_path / "one.json", title="X")
+    assert refused.value.code == "contradiction"
+
+
+def test_candidates_given_twice_contradict_each_other(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        _prepare(_dirs(tmp_path), candidates=("A",), candidates_from=Path("minneapolis-2013"))
+    assert refused.value.code == "contradiction"
+
+
+@pytest.mark.parametrize(
+    ("rate", "nodes", "cores", "bits"),
+    [
+        (20e6, 5, 2, 24),  # SHA-NI: 0.4 s a block
+        (3e6, 5, 2, 23),  # generic C: 2.8 s at 24 bits
+        (1e6, 5, 2, 21),  # hashlib
+        (1e6, 1, 8, 20),  # one miner uses one core
+        (1.0, 5, 2, 8),  # never below the floor
+    ],
+)
+def test_the_difficulty_fits_the_machine(rate: float, nodes: int, cores: int, bits: int) -> None:
+    assert fitting_difficulty(rate, nodes, cores) == bits
+    assert bits == 8 or 2**bits / (rate * min(nodes, cores)) <= 2.0

@@ -1,0 +1,79 @@
+"""The door of the program: the command table, help, errors and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from tests.cli.conftest import Outcome
+
+from votenet.cli.main import COMMANDS, HIDDEN
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_exists_and_its_help_teaches(cli: Callable[..., Outcome], name: str) -> None:
+    command = getattr(importlib.import_module(COMMANDS[name][0]), name)
+    assert isinstance(command, click.Command)
+    shown = cli(name, "--help")
+    assert shown.code == 0
+    assert len(shown.out.splitlines()) >= 5
+
+
+def test_help_lists_the_commands_in_order_and_how_to_start(cli: Callable[..., Outcome]) -> None:
+    shown = cli("--help").out
+    listed = re.findall(r"^  ([a-z]+) ", shown.partition("Commands:")[2], re.MULTILINE)
+    assert listed == [name for name in COMMANDS if name not in HIDDEN]
+    assert "votenet up --nodes 5 --detach" in shown
+
+
+def test_the_version_is_told(cli: Callable[..., Outcome]) -> None:
+    from votenet import __version__
+
+    assert __version__ in cli("--version").out
+
+
+def test_a_mistyped_command_is_guessed(cli: Callable[..., Outcome]) -> None:
+    done = cli("resluts")
+    assert done.code == 2
+    assert "Did you mean 'results'?" in done.err
+
+
+def test_errors_have_a_code_a_next_step_and_a_json_form(cli: Callable[..., Outcome]) -> None:
+    done = cli("results")
+    assert (done.code, done.out) == (3, "")
+    assert "[not-running]" in done.err
+    assert "votenet up" in done.err
+    assert json.loads(cli("results", "--json").out)["error"]["code"] == "not-running"
+
+
+def test_a_configuration_file_gives_defaults_and_flags_win(
+    cli: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    config = tmp_path / "votenet.toml"
+    config.write_text('[results]\nnode = "127.0.0.1:1"\n')
+    assert "127.0.0.1:1 " in cli("--config", str(config), "results").err
+    assert "127.0.0.1:2 " in cli("--config", str(config), "results", "--node", "127.0.0.1:2").err
+    config.write_text("[results\n")
+    broken = cli("--config", str(config), "results")
+    assert broken.code == 78
+    assert "TOML" in broken.err
+
+
+def test_help_loads_neither_network_nor_database_nor_tables() -> None:
+    script = (
+        "import sys; sys.argv = ['votenet', '--help']\n"
+        "from votenet.cli.main import run\n"
+        "try: run()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'asyncio', 'sqlite3', 'rich', 'nacl', 'psutil', 'msgspec'} & set(sys.modules)\n"
+        "print('heavy:', sorted(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "heavy: []"

@@ -1,0 +1,56 @@
+"""`votenet node` as typed; `tests/network/test_node_service.py` has what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Outcome, RunningNode
+
+
+def test_help_teaches(cli: Callable[..., Outcome]) -> None:
+    shown = cli("node", "--help").out
+    assert "--advertise vote.example.org:3000" in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (("--advertise", "nonsense"), "bad-address"),
+        (("--bootstrap", "host:99999"), "bad-address"),
+        (("--peer", ":1"), "bad-address"),
+        (("--kernel", "abacus"), "no-such-kernel"),
+    ],
+)
+def test_wrong_options_exit_78(
+    cli: Callable[..., Outcome], node: RunningNode, tmp_path: Path, options: tuple[str, str], code: str
+) -> None:
+    where = ("--data-dir", str(tmp_path / "data"), "--genesis", str(node.genesis))
+    done = cli("node", *where, *options)
+    assert done.code == 78
+    assert f"[{code}]" in done.err
+
+
+def test_a_folder_of_another_election_is_refused(
+    cli: Callable[..., Outcome], node: RunningNode, tmp_path: Path
+) -> None:
+    from support import make_election
+    from votenet.storage.block_store import SqliteBlockStore
+    from votenet.storage.database import lock_data_dir
+
+    folder = tmp_path / "data"
+    with lock_data_dir(folder):
+        SqliteBlockStore(folder, make_election(title="another")).close()
+    done = cli("node", "--data-dir", str(folder), "--genesis", str(node.genesis))
+    assert done.code == 78
+    assert "[network-mismatch]" in done.err
+
+
+def test_a_taken_port_names_its_holder(
+    cli: Callable[..., Outcome], node: RunningNode, tmp_path: Path
+) -> None:
+    where = ("--data-dir", str(tmp_path / "data"), "--genesis", str(node.genesis))
+    done = cli("node", *where, "--port", str(node.address.port))
+    assert done.code == 78
+    assert f"port {node.address.port} is taken by pid" in done.err

@@ -1,0 +1,70 @@
+"""Casting many ballots: counted once, retried, resumed."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+from tests.cli.conftest import RunningNode
+
+from votenet.cli.ballots import BadLine, Ballot
+from votenet.cli.replayer import Replayer, Summary
+from votenet.errors import Unreachable
+from votenet.protocol.address import Address
+
+SECRET = bytes(32)
+
+
+def _ballots(prefix: str, count: int) -> list[Ballot | BadLine]:
+    return [Ballot(n, n + 1, f"{prefix}-{n}", (("Alice", "Bob")[n % 2],)) for n in range(count)]
+
+
+def _replay(addresses: list[Address], rows: list[Ballot | BadLine], batch: int = 50) -> Summary:
+    done: list[int] = []
+
+    async def work() -> Summary:
+        replayer = Replayer(addresses, SECRET, batch=batch)
+        summary = await replayer.run(rows, lambda count, _: done.append(count), len(rows))
+        assert await replayer.wait_until_counted(lambda _: None, 30.0)
+        return summary
+
+    summary = asyncio.run(work())
+    assert done[-1] == len(rows)
+    return summary
+
+
+def test_every_ballot_is_accepted_once_and_a_repeat_adds_nothing(node: RunningNode) -> None:
+    rows = _ballots("repeat", 230)
+    first = _replay([node.address], rows)
+    assert (first.read, first.accepted, first.repeated, first.refusals) == (230, 230, 0, 0)
+    again = _replay([node.address], rows)
+    assert (again.accepted, again.repeated, again.refusals) == (0, 230, 0)
+
+
+def test_refusals_are_counted_by_code_with_examples(node: RunningNode) -> None:
+    rows: list[Ballot | BadLine] = [
+        Ballot(1, 2, "refuse-1", ("Alice",)),
+        BadLine(3, "not CSV"),
+        Ballot(3, 4, "refuse-1", ("Bob",)),
+        *(Ballot(n, n + 1, f"refuse-{n}", ("Zorro",)) for n in range(4, 14)),
+    ]
+    summary = _replay([node.address], rows)
+    assert summary.accepted == 1
+    assert dict(summary.refused) == {"bad-csv-line": 1, "already-voted": 1, "unknown-candidate": 10}
+    assert summary.examples["bad-csv-line"] == ["line 3: not CSV"]
+    assert len(summary.examples["unknown-candidate"]) == 5
+
+
+def test_a_dead_node_leaves_its_work_to_the_others(node: RunningNode) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        dead = Address("127.0.0.1", free.getsockname()[1])
+    summary = _replay([dead, node.address], _ballots("failover", 120), batch=20)
+    assert (summary.accepted + summary.repeated, summary.examples) == (120, {})
+
+
+def test_without_any_node_it_says_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        dead = Address("127.0.0.1", free.getsockname()[1])
+    with pytest.raises(Unreachable):
+        asyncio.run(Replayer([dead], SECRET).run(_ballots("x", 3), lambda *_: None))
