@@ -18,7 +18,16 @@ from typing import Any
 
 import pytest
 
-from votenet.pow import NONCE_LIMIT, available_kernels, measure_rate, search, selected_kernel
+from votenet.pow import (
+    NONCE_LIMIT,
+    available_kernels,
+    bits_to_target,
+    measure_rate,
+    search,
+    selected_kernel,
+    sha256d,
+    verify_headers,
+)
 
 HEADER = bytes(range(80))
 BUFFER = bytes(1 << 20)
@@ -94,3 +103,21 @@ def test_two_threads(benchmark: Any, capsys: pytest.CaptureFixture[str]) -> None
         nonces_per_second=rate,
         scaling=scaling,
     )
+
+
+@pytest.mark.benchmark(timer=thread_time)
+@pytest.mark.parametrize("kernel", available_kernels())
+def test_verify_headers(benchmark: Any, capsys: pytest.CaptureFixture[str], kernel: str) -> None:
+    """A chain of headers with easy targets: links, targets and work of each."""
+    easy, prev, chain = 0x207FFFFF, bytes(32), bytearray()
+    for i in range(1_000 if kernel == "python" else 10_000):
+        draft = bytes(4) + prev + bytes(32) + i.to_bytes(4, "little") + easy.to_bytes(4, "little")
+        nonce = search(draft + bytes(4), bits_to_target(easy))
+        assert nonce is not None
+        header = draft + nonce.to_bytes(4, "little")
+        chain += header
+        prev = sha256d(header)
+    check = benchmark.pedantic(verify_headers, args=(bytes(chain), bytes(32), kernel), rounds=ROUNDS)
+    assert check.ok
+    rate = check.good / statistics.median(benchmark.stats.stats.data)
+    report(benchmark, capsys, f"headers {kernel:<10} {rate / 1e6:6.3f} M/s verified", headers_per_second=rate)

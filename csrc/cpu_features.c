@@ -43,6 +43,23 @@ uint32_t pow_cpu_features(void)
     return features;
 }
 
+#elif POW_ARMV8 && defined(__linux__)
+#include <sys/auxv.h>
+
+enum { ARM64_HWCAP_SHA2 = 1 << 6 }; /* Linux, arch/arm64/include/uapi/asm/hwcap.h */
+
+uint32_t pow_cpu_features(void)
+{
+    return getauxval(AT_HWCAP) & ARM64_HWCAP_SHA2 ? POW_FEATURE_ARMV8 : 0;
+}
+
+#elif POW_ARMV8 && defined(__ARM_FEATURE_SHA2)
+
+uint32_t pow_cpu_features(void) /* the compiler was told that every processor it builds for has it */
+{
+    return POW_FEATURE_ARMV8;
+}
+
 #else
 
 uint32_t pow_cpu_features(void)

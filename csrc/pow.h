@@ -16,7 +16,8 @@
 #define POW_X86 0
 #endif
 
-#if defined(__aarch64__) && defined(__GNUC__) && (defined(__linux__) || defined(__APPLE__))
+/* Clang's arm_neon.h knows the SHA-2 intrinsics only where the whole file may use them. */
+#if defined(__aarch64__) && (defined(__ARM_FEATURE_SHA2) || (defined(__GNUC__) && !defined(__clang__)))
 #define POW_ARMV8 1
 #else
 #define POW_ARMV8 0

@@ -29,3 +29,13 @@ int votenet_pow_search(int kernel, const uint8_t *header, const uint8_t *target,
 /* The bare SHA-256 compression function of FIPS 180-4, for known-answer tests: folds `blocks` times 64
  * bytes into state (8 words). Returns 0, or -1 if the kernel is not ready. */
 int votenet_pow_compress(int kernel, uint32_t *state, const uint8_t *data, size_t blocks);
+
+/* Checks `count` headers of 80 bytes that follow each other, in this order for each: that it names the
+ * hash of the one before (the first: first_prev, unless that is NULL); that its bits are a target;
+ * that its hash meets that target. Stops at the first that fails.
+ *
+ * hashes: room for 32 bytes for each header, or NULL; filled for the good ones.
+ * Returns how many are good, and stores in *fault why the next is not: 0 none, 1 link, 2 bits, 3 work,
+ * -1 if the arguments or the kernel are wrong. */
+size_t votenet_pow_verify_headers(int kernel, const uint8_t *headers, size_t count,
+                                  const uint8_t *first_prev, uint8_t *hashes, int *fault);

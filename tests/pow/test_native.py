@@ -88,3 +88,13 @@ def test_c_refuses_what_python_would_not_send() -> None:
     assert native.lib.votenet_pow_search(last, bytes(80), bytes(32), 1, 2**32, nonce) == -1
     assert native.lib.votenet_pow_search(last, native.ffi.NULL, bytes(32), 0, 1, nonce) == -1
     assert native.lib.votenet_pow_compress(last, native.ffi.NULL, bytes(64), 1) == -1
+
+
+def test_c_refuses_headers_without_a_place_for_the_answer() -> None:
+    last, null = len(native.KERNELS) - 1, native.ffi.NULL
+    fault = native.ffi.new("int *", 7)
+    assert native.lib.votenet_pow_verify_headers(last, bytes(80), 1, null, null, null) == 0
+    assert native.lib.votenet_pow_verify_headers(last, null, 1, null, null, fault) == 0
+    assert fault[0] == -1
+    assert native.lib.votenet_pow_verify_headers(-1, bytes(80), 1, null, null, fault) == 0
+    assert fault[0] == -1

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import votenet.pow as room
 from votenet.errors import PowError
 from votenet.pow import (
+    HeaderFault,
     available_kernels,
     bits_to_target,
     header_hash,
@@ -23,6 +24,8 @@ from votenet.pow import (
     search,
     select_kernel,
     selected_kernel,
+    sha256d,
+    verify_headers,
 )
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -142,6 +145,122 @@ class TestSearch:
         assert search(bytes(80), ALL_ONES, 3) == 3
 
 
+EASY = 0x207FFFFF  # every second hash meets it
+GENESIS_PREV = bytes(32)
+
+
+def chain_of(length: int, bits: int = EASY) -> list[bytes]:
+    """Headers that hold, each mined on the one before."""
+    headers, prev = [], GENESIS_PREV
+    for i in range(length):
+        draft = (
+            b"\1\0\0\0" + prev + sha256d(bytes([i])) + i.to_bytes(4, "little") + bits.to_bytes(4, "little")
+        )
+        nonce = search(draft + bytes(4), bits_to_target(bits), kernel="python")
+        assert nonce is not None
+        headers.append(draft + nonce.to_bytes(4, "little"))
+        prev = sha256d(headers[-1])
+    return headers
+
+
+CHAIN = chain_of(12)
+
+
+def with_bits(header: bytes, bits: int) -> bytes:
+    return header[:72] + bits.to_bytes(4, "little") + header[76:]
+
+
+@pytest.mark.parametrize("kernel", available_kernels())
+class TestVerifyHeaders:
+    def test_no_headers(self, kernel: str) -> None:
+        check = verify_headers(b"", GENESIS_PREV, kernel)
+        assert (check.ok, check.good, check.hashes) == (True, 0, b"")
+        with pytest.raises(IndexError):
+            check.hash_at(-1)
+
+    def test_a_chain(self, kernel: str) -> None:
+        check = verify_headers(b"".join(CHAIN), GENESIS_PREV, kernel)
+        assert (check.ok, check.fault, check.good) == (True, None, len(CHAIN))
+        assert check.hashes == b"".join(map(sha256d, CHAIN))
+        assert check.hash_at(0) == sha256d(CHAIN[0])
+        assert check.hash_at(-1) == sha256d(CHAIN[-1])
+
+    def test_in_pieces(self, kernel: str) -> None:
+        """The hash of the last is what the next batch must name."""
+        first = verify_headers(b"".join(CHAIN[:5]), GENESIS_PREV, kernel)
+        assert verify_headers(b"".join(CHAIN[5:]), first.hash_at(-1), kernel).ok
+
+    def test_bitcoin(self, kernel: str) -> None:
+        """Blocks 0 to 3, and 500 to 502, whose predecessor is not at hand."""
+        raw = {vector["height"]: bytes.fromhex(vector["header"]) for vector in HEADERS}
+        first = verify_headers(b"".join(raw[i] for i in range(4)), GENESIS_PREV, kernel)
+        assert (first.ok, first.good) == (True, 4)
+        assert first.hash_at(3)[::-1].hex() == HEADERS[3]["hash"]
+        assert verify_headers(raw[500] + raw[501] + raw[502], None, kernel).ok
+        assert verify_headers(raw[300000] + raw[300001], None, kernel).ok
+
+    @pytest.mark.parametrize("bad", range(len(CHAIN)))
+    def test_broken_link(self, kernel: str, bad: int) -> None:
+        headers = list(CHAIN)
+        headers[bad] = headers[bad][:4] + bytes(31) + b"\1" + headers[bad][36:]
+        check = verify_headers(b"".join(headers), GENESIS_PREV, kernel)
+        assert (check.fault, check.good) == (HeaderFault.LINK, bad)
+        assert check.hashes == b"".join(map(sha256d, CHAIN[:bad]))
+
+    def test_first_link(self, kernel: str) -> None:
+        headers = b"".join(CHAIN[3:])
+        assert verify_headers(headers, None, kernel).ok
+        assert verify_headers(headers, bytes(32), kernel).fault is HeaderFault.LINK
+        assert verify_headers(headers, sha256d(CHAIN[2]), kernel).ok
+
+    @pytest.mark.parametrize(
+        "bits", [0, 0x01003456, 0x04923456, 0x1D80FFFF, 0x04800000, 0xFF123456, 0x23000001, 0x22000100]
+    )
+    def test_bad_bits(self, kernel: str, bits: int) -> None:
+        headers = [*CHAIN[:7], with_bits(CHAIN[7], bits)]
+        check = verify_headers(b"".join(headers), GENESIS_PREV, kernel)
+        assert (check.fault, check.good) == (HeaderFault.BITS, 7)
+
+    def test_not_enough_work(self, kernel: str) -> None:
+        headers = [*CHAIN[:4], with_bits(CHAIN[4], 0x1D00FFFF)]
+        check = verify_headers(b"".join(headers), GENESIS_PREV, kernel)
+        assert (check.fault, check.good) == (HeaderFault.WORK, 4)
+
+    @given(data=st.data())
+    def test_like_the_reference(self, kernel: str, data: st.DataObject) -> None:
+        """Any bits, any nonce, any byte changed: the same answer as the reference."""
+        headers = bytearray(b"".join(CHAIN))
+        for _ in range(data.draw(st.integers(0, 2))):
+            headers[data.draw(st.integers(0, len(headers) - 1))] = data.draw(st.integers(0, 255))
+        if data.draw(st.booleans()):
+            at = 80 * data.draw(st.integers(0, len(CHAIN) - 1)) + 72
+            headers[at : at + 4] = data.draw(st.integers(0, 2**32 - 1)).to_bytes(4, "little")
+        prev = data.draw(st.sampled_from([None, GENESIS_PREV, bytes(range(32))]))
+        assert verify_headers(headers, prev, kernel) == verify_headers(headers, prev, "python")
+
+    @pytest.mark.parametrize("mantissa", [0x01, 0xFF, 0x8000, 0xFFFF, 0x010000, 0x7FFFFF, 0x800000])
+    def test_every_length_of_target(self, kernel: str, mantissa: int) -> None:
+        for exponent in [*range(36), 255]:
+            header = with_bits(CHAIN[0], exponent << 24 | mantissa)
+            assert verify_headers(header, None, kernel) == verify_headers(header, None, "python")
+
+    def test_unaligned(self, kernel: str) -> None:
+        joined = b"".join(CHAIN)
+        for shift in range(1, 9):
+            view = memoryview(bytes(shift) + joined)[shift:]
+            assert verify_headers(view, GENESIS_PREV, kernel).ok
+
+    def test_bad_requests(self, kernel: str) -> None:
+        with pytest.raises(PowError, match="multiple"):
+            verify_headers(bytes(79), None, kernel)
+        with pytest.raises(PowError, match="32 bytes"):
+            verify_headers(bytes(80), bytes(31), kernel)
+        with pytest.raises(PowError, match="must be bytes"):
+            verify_headers("", None, kernel)  # type: ignore[arg-type]
+        with pytest.raises(PowError, match="must be bytes"):
+            verify_headers(b"", "0" * 32, kernel)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("vector", HEADERS, ids=lambda v: str(v["height"]))
 def test_header_hash(vector: dict[str, str]) -> None:
     assert header_hash(bytes.fromhex(vector["header"]))[::-1].hex() == vector["hash"]
@@ -185,7 +304,7 @@ def test_without_the_c_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "votenet.pow.native", None)
     monkeypatch.delattr(room, "native", raising=False)
     room._kernels.cache_clear()
-    room._searches.cache_clear()
+    room._usable.cache_clear()
     try:
         assert available_kernels() == ("python",)
         assert selected_kernel() == "python"
@@ -194,4 +313,4 @@ def test_without_the_c_core(monkeypatch: pytest.MonkeyPatch) -> None:
             search(bytes(80), 1, kernel="sha-ni")
     finally:
         room._kernels.cache_clear()
-        room._searches.cache_clear()
+        room._usable.cache_clear()

@@ -7,6 +7,7 @@ for at a time, on which thread, and when to stop.
 
     search(header, target, start, count)   the first good nonce, or None
     header_hash(header)                    what is compared with the target
+    verify_headers(headers, first_prev)    links, targets and work of many headers at once
     available_kernels(), kernel_states(), selected_kernel(), select_kernel(name), measure_rate(timer)
     bits_to_target, target_to_bits, bits_for_zero_bits, work_of, hash_to_int, meets
 """
@@ -15,10 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from votenet.errors import PowError
 from votenet.pow import reference
+from votenet.pow.headers import HeaderCheck, HeaderFault
 from votenet.pow.reference import sha256d
 from votenet.pow.request import HEADER_SIZE, NONCE_LIMIT, NONCE_OFFSET, BytesLike, check_header
 from votenet.pow.target import (
@@ -35,6 +37,8 @@ __all__ = [
     "NONCE_LIMIT",
     "NONCE_OFFSET",
     "PYTHON",
+    "HeaderCheck",
+    "HeaderFault",
     "available_kernels",
     "bits_for_zero_bits",
     "bits_to_target",
@@ -48,13 +52,19 @@ __all__ = [
     "selected_kernel",
     "sha256d",
     "target_to_bits",
+    "verify_headers",
     "work_of",
 ]
 
 PYTHON: Final = "python"
 """The name of the kernel that is always there: hashlib."""
 
-_Search = Callable[[BytesLike, int, int, int], int | None]
+
+class _Kernel(NamedTuple):
+    state: str
+    search: Callable[[BytesLike, int, int, int], int | None]
+    verify: Callable[[BytesLike, bytes | None], HeaderCheck]
+
 
 _forced: str | None = None
 
@@ -73,7 +83,7 @@ def search(
     """
     if count is None:
         count = max(NONCE_LIMIT - start, 0)
-    return _searches()[_choose(kernel)](header, target, start, count)
+    return _usable()[_choose(kernel)].search(header, target, start, count)
 
 
 def header_hash(header: BytesLike) -> bytes:
@@ -84,14 +94,29 @@ def header_hash(header: BytesLike) -> bytes:
     return sha256d(check_header(header))
 
 
+def verify_headers(
+    headers: BytesLike, first_prev: bytes | None = None, kernel: str | None = None
+) -> HeaderCheck:
+    """Check headers (80 bytes each, joined) that should follow each other: links, targets, work.
+
+    `first_prev` is the hash, 32 bytes, that the first header must name; None: any. The answer tells how
+    many hold from the start, their hashes, and what is wrong with the next. It says nothing about
+    the times, or about which target a block must have: that is the chain's to judge.
+
+    Raises PowError if `headers` is no multiple of 80 bytes, `first_prev` not 32, or there is no such
+    kernel here.
+    """
+    return _usable()[_choose(kernel)].verify(headers, first_prev)
+
+
 def kernel_states() -> dict[str, str]:
     """Every kernel of this build, best first, and "ready" or why it cannot be used here."""
-    return {name: state for name, (state, _) in _kernels().items()}
+    return {name: kernel.state for name, kernel in _kernels().items()}
 
 
 def available_kernels() -> tuple[str, ...]:
     """The kernels that can be used here, best first; the last is always "python"."""
-    return tuple(_searches())
+    return tuple(_usable())
 
 
 def selected_kernel() -> str:
@@ -114,7 +139,7 @@ def measure_rate(timer: Callable[[], float], seconds: float = 0.05, kernel: str 
 
     Raises PowError if there is no such kernel here.
     """
-    run = _searches()[_choose(kernel)]
+    run = _usable()[_choose(kernel)].search
     header, count, slice_ = bytes(HEADER_SIZE), 0, 64
     began = now = timer()
     while (elapsed := now - began) < seconds:
@@ -129,7 +154,7 @@ def measure_rate(timer: Callable[[], float], seconds: float = 0.05, kernel: str 
 def _choose(kernel: str | None) -> str:
     if kernel is None:
         return selected_kernel()
-    if kernel in _searches():
+    if kernel in _usable():
         return kernel
     usable = ", ".join(available_kernels())
     state = kernel_states().get(kernel)
@@ -138,20 +163,24 @@ def _choose(kernel: str | None) -> str:
 
 
 @cache
-def _kernels() -> dict[str, tuple[str, _Search]]:
-    """Name to (state, search), best first. The C core is left out where it is not built."""
-    found: dict[str, tuple[str, _Search]] = {}
+def _kernels() -> dict[str, _Kernel]:
+    """All kernels by name, best first. The C core is left out where it is not built."""
+    found: dict[str, _Kernel] = {}
     try:
         from votenet.pow import native
     except ImportError:
         pass
     else:
         for name in native.KERNELS:
-            found[name] = native.kernel_state(name), partial(native.search, kernel=name)
-    found[PYTHON] = "ready", reference.search
+            found[name] = _Kernel(
+                native.kernel_state(name),
+                partial(native.search, kernel=name),
+                partial(native.verify_headers, kernel=name),
+            )
+    found[PYTHON] = _Kernel("ready", reference.search, reference.verify_headers)
     return found
 
 
 @cache
-def _searches() -> dict[str, _Search]:
-    return {name: run for name, (state, run) in _kernels().items() if state == "ready"}
+def _usable() -> dict[str, _Kernel]:
+    return {name: kernel for name, kernel in _kernels().items() if kernel.state == "ready"}

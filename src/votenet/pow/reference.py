@@ -1,15 +1,18 @@
 """The nonce search in plain Python: slow, and right by definition.
 
-What lives here: SHA-256d and the search with hashlib. What must not: anything for speed's sake beyond
-copying a hash state. The C core must agree with this file; where it is not built, this is what runs.
+What lives here: SHA-256d, the search and the check of headers with hashlib. What must not: anything for
+speed's sake beyond copying a hash state. The C core must agree with this file; where it is not built,
+this is what runs.
 """
 
 from __future__ import annotations
 
 import hashlib
 
-from votenet.pow.request import NONCE_OFFSET, BytesLike, check_search
-from votenet.pow.target import meets
+from votenet.errors import PowError
+from votenet.pow.headers import HeaderCheck, HeaderFault
+from votenet.pow.request import HEADER_SIZE, NONCE_OFFSET, BytesLike, check_headers, check_search
+from votenet.pow.target import bits_to_target, meets
 
 
 def sha256d(data: BytesLike) -> bytes:
@@ -29,3 +32,30 @@ def search(header: BytesLike, target: int, start: int, count: int) -> int | None
         if meets(hashlib.sha256(first.digest()).digest(), target):
             return nonce
     return None
+
+
+def verify_headers(headers: BytesLike, first_prev: bytes | None = None) -> HeaderCheck:
+    """Check headers (80 bytes each, joined) that should follow each other: links, targets, work.
+
+    `first_prev` is the hash that the first must name; None: any. Raises PowError as `check_headers` does.
+    """
+    view, prev, hashes, fault = check_headers(headers, first_prev), first_prev, bytearray(), None
+    for at in range(0, len(view), HEADER_SIZE):
+        header = bytes(view[at : at + HEADER_SIZE])
+        hash32 = sha256d(header)
+        fault = _fault_of(header, hash32, prev)
+        if fault is not None:
+            break
+        hashes += hash32
+        prev = hash32
+    return HeaderCheck(bytes(hashes), fault)
+
+
+def _fault_of(header: bytes, hash32: bytes, prev: bytes | None) -> HeaderFault | None:
+    if prev is not None and header[4:36] != prev:
+        return HeaderFault.LINK
+    try:
+        target = bits_to_target(int.from_bytes(header[72:76], "little"))
+    except PowError:
+        return HeaderFault.BITS
+    return None if meets(hash32, target) else HeaderFault.WORK

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from votenet.errors import PowError
-from votenet.pow.target import TARGET_LIMIT
+from votenet.pow.target import HASH_SIZE, TARGET_LIMIT
 
 HEADER_SIZE: Final = 80
 """Bitcoin's block header: version, previous hash, Merkle root, time, bits, nonce."""
@@ -36,6 +36,19 @@ def check_header(header: BytesLike) -> memoryview:
     view = check_bytes("a header", header)
     if len(view) != HEADER_SIZE:
         raise PowError(f"a header has {HEADER_SIZE} bytes, not {len(view)}")
+    return view
+
+
+def check_headers(headers: BytesLike, first_prev: bytes | None) -> memoryview:
+    """The headers of a batch as a view of whole headers.
+
+    Raises PowError unless `headers` is a multiple of 80 bytes and `first_prev` None or 32 bytes.
+    """
+    view = check_bytes("headers", headers)
+    if len(view) % HEADER_SIZE:
+        raise PowError(f"headers have {HEADER_SIZE} bytes each: {len(view)} is no multiple of it")
+    if first_prev is not None and len(check_bytes("the previous hash", first_prev)) != HASH_SIZE:
+        raise PowError(f"the previous hash must have {HASH_SIZE} bytes, not {len(first_prev)}")
     return view
 
 
