@@ -30,6 +30,7 @@ DEFAULT_DIFFICULTY: Final = 24
 MAX_NODES: Final = 64
 """Nodes of one supervisor: their ports form a block of 100 with the bootstrap's."""
 
+_KEYS: Final = "keys"
 _INSTANCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 
 
@@ -101,19 +102,20 @@ def instance_dirs(instance: str = DEFAULT_INSTANCE) -> InstanceDirs:
     """The folders of an instance: below `VOTENET_HOME` if set, else by the XDG rules.
 
     Raises:
-        ConfigError: the name has characters that do not fit a folder name.
+        ConfigError: the name has characters that do not fit a folder name, or is that of the
+            voters' keys, which `down --purge` must not meet.
     """
-    if not _INSTANCE_NAME.fullmatch(instance):
+    if not _INSTANCE_NAME.fullmatch(instance) or instance == _KEYS:
         raise ConfigError(
             f"instance name {instance!r} is not usable",
-            next_step="Use letters, digits, dot, dash and underscore; at most 32.",
+            next_step=f"Use letters, digits, dot, dash and underscore, at most 32; not {_KEYS!r}.",
         )
     home = os.environ.get("VOTENET_HOME")
     if home:
         base = Path(home).expanduser().absolute()
-        return InstanceDirs(instance, base / instance, _short_run_dir(base / instance / "run"), base / "keys")
+        return InstanceDirs(instance, base / instance, _short_run_dir(base / instance / "run"), base / _KEYS)
     state = Path(platformdirs.user_state_path("votenet")) / instance
-    keys = Path(platformdirs.user_data_path("votenet")) / "keys"
+    keys = Path(platformdirs.user_data_path("votenet")) / _KEYS
     return InstanceDirs(instance, state, _short_run_dir(_runtime_base() / instance), keys)
 
 
