@@ -81,10 +81,10 @@ class BlockRelay:
 
     def _finish_block(self, link: int, entry: Entry, result: object, now: float, *, whole: bool) -> None:
         self.state.sync.end_check(entry)
-        if isinstance(result, Rejected):
-            if not whole:  # two votes may share a short id: only the whole block can be judged
-                self.state.sync.ask_for(link, entry, now)
-                return
+        if isinstance(result, Rejected) and not whole:
+            # Two votes may share a short id: only the whole block can be judged.
+            self.state.sync.ask_for(link, entry, now)
+        elif isinstance(result, Rejected):
             if result.code != "bad-merkle-root":  # the header commits to these votes: they are the block
                 self.state.chain.mark_invalid(entry)
             self.state.sync.refused(entry.hash, link)
