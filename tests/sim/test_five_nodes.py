@@ -116,8 +116,9 @@ class Story:
 
     def picture(self) -> str:
         return "\n".join(
-            f"{n.name}: alive {n.alive}, height {c.tip.height}, tip {c.tip.hash.hex()[:8]}, rivals {len(c.rivals())}, "
-            f"waiting {len(n.core.state.pool)}, peers {sorted(n.peers())}, synced {n.core.caught_up}"
+            f"{n.name}: alive {n.alive}, height {c.tip.height}, tip {c.tip.hash.hex()[:8]}, "
+            f"rivals {len(c.rivals())}, waiting {len(n.core.state.pool)}, "
+            f"peers {sorted(n.peers())}, synced {n.core.caught_up}"
             for n in self.net.nodes.values()
             for c in [n.core.state.chain]
         )

@@ -1,0 +1,130 @@
+"""A node's core driven by hand, for the tests of `protocol/`.
+
+What lives here: HandNode (events in, Ready out, on a store in memory), and block messages. What must
+not: assertions, sockets.
+"""
+
+from __future__ import annotations
+
+from support import CREATED, key_of, make_election
+from votenet.core.block import Block, Header
+from votenet.core.election import Election
+from votenet.core.vote import SealedVote
+from votenet.network.node_service import load_core
+from votenet.pow import bits_to_target, search
+from votenet.protocol.connection import Greeted
+from votenet.protocol.events import Checked, Event, LinkDown, Mined, PeerUp, Ready, Received, Template
+from votenet.protocol.messages import (
+    BlockMessage,
+    CompactBlock,
+    Headers,
+    Message,
+    SubmitVotes,
+    VoteOutcome,
+    VotesTaken,
+)
+from votenet.protocol.state import NodeInfo, short_id
+from votenet.storage.memory import MemoryStore
+
+NOW = CREATED + 1000.0
+"""What the clock of a test says, unless it is set."""
+CLIENT = 1000
+"""A link that is no peer's."""
+
+
+class HandNode:
+    """One core. `take` is one step of the driver; `run` goes on until no check is under way."""
+
+    def __init__(
+        self, election: Election | None = None, *, mining: bool = True, store: MemoryStore | None = None
+    ) -> None:
+        self.election = election or make_election()
+        self.store = store or MemoryStore()
+        self.now = NOW
+        self.info = NodeInfo("hand", "0", key_of("us").public_hex, "us:1", "test", mining, NOW)
+        self.core = load_core(self.election, self.store, self.info)
+
+    @property
+    def state(self):  # type: ignore[no-untyped-def]
+        return self.core.state
+
+    @property
+    def chain(self):  # type: ignore[no-untyped-def]
+        return self.core.state.chain
+
+    def take(self, *events: Event) -> Ready:
+        """All events, one Ready, saved. Its checks are for the caller to run."""
+        for event in events:
+            self.core.step(event, self.now)
+        ready = self.core.ready(self.now)
+        self.store.apply(ready.save)
+        self.core.saved()
+        return ready
+
+    def run(self, *events: Event) -> Ready:
+        """As `take`, with every check done; what all its Readies asked for, in one."""
+        total = self.take(*events)
+        while total.check:
+            jobs, total.check = total.check, []
+            more = self.take(*(Checked(job.id, job.run()) for job in jobs))
+            for name in ("save", "send", "send_blocks", "send_chapter", "refuse", "check", "hints", "log"):
+                getattr(total, name).extend(getattr(more, name))
+            if more.mining_changed:
+                total.mining_changed, total.template = True, more.template
+        return total
+
+    def receive(self, link: int, *messages: Message) -> Ready:
+        return self.run(*(Received(link, message) for message in messages))
+
+    def meet(
+        self, link: int, *, key: str = "", work: int = 0, outbound: bool = False, listen: str = ""
+    ) -> Ready:
+        """A peer finishes its handshake on this link."""
+        public = key_of(key or f"peer {link}").public_hex
+        return self.run(PeerUp(link, Greeted(public, listen or f"peer:{link}", 0, work), outbound))
+
+    def lose(self, link: int) -> Ready:
+        return self.run(LinkDown(link))
+
+    def submit(self, *votes: SealedVote, link: int = CLIENT) -> tuple[VoteOutcome, ...]:
+        """Votes of a client: the outcomes it was told."""
+        ready = self.receive(link, SubmitVotes(votes=tuple(vote.vote for vote in votes), id=7))
+        (answer,) = [m for to, m in ready.send if to == link and isinstance(m, VotesTaken)]
+        return answer.outcomes
+
+    def give(self, link: int, *blocks: Block) -> Ready:
+        """Whole blocks from a peer."""
+        return self.receive(link, *(block_message(block) for block in blocks))
+
+    def mine(self, template: Template | None = None) -> Ready:
+        """Find the nonce of a template, by default of the one being mined now."""
+        template = template or self.core.mining._template
+        assert template is not None, "nothing is being mined"
+        nonce = search(template.header.pack(), bits_to_target(template.header.bits))
+        return self.run(Mined(template.id, nonce))
+
+
+def header_hex(header: Header) -> str:
+    return header.pack().hex()
+
+
+def block_message(block: Block) -> BlockMessage:
+    return BlockMessage(header=header_hex(block.header), votes=tuple(sealed.vote for sealed in block.votes))
+
+
+def compact_block(block: Block) -> CompactBlock:
+    return CompactBlock(header=header_hex(block.header), ids=tuple(short_id(vote) for vote in block.votes))
+
+
+def headers_of(*blocks: Block) -> Headers:
+    return Headers(headers=tuple(header_hex(block.header) for block in blocks))
+
+
+def sent(ready: Ready, link: int) -> list[Message]:
+    """What goes to one link."""
+    return [message for to, message in ready.send if to == link]
+
+
+def refused(ready: Ready) -> list[tuple[int, str]]:
+    """Links that are blamed, and the codes."""
+    return [(link, error.code) for link, error in ready.refuse]

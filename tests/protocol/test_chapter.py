@@ -1,0 +1,75 @@
+"""S7, S8: the chain as a program of the chapter, written in Go, would decode it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from node_support import HandNode
+from support import make_election, make_vote, make_votes
+from votenet.protocol.chapter import chapter_line
+
+
+def as_go_reads_it(line: bytes) -> Any:
+    message = json.loads(line)
+    assert set(message) == {"type", "data"}
+    assert message["type"] == "blockchain_update"
+    return json.loads(base64.b64decode(message["data"], validate=True))
+
+
+def chain_of(node: HandNode) -> Any:
+    chain = node.chain
+    votes = [(vote, chain.best[h].header.nonce) for h, vote in node.store.votes_in_order()]
+    return as_go_reads_it(chapter_line(node.election, chain.genesis.header, votes, chain.tally))
+
+
+def test_s07_the_empty_chain_has_the_genesis_entry_and_the_candidates() -> None:
+    chain = chain_of(HandNode())
+    (genesis,) = chain["Blocks"]
+    assert set(genesis) == {"Index", "Timestamp", "Data", "PrevHash", "Hash", "Nonce"}
+    assert genesis["Index"] == 0
+    assert genesis["PrevHash"] == ""
+    assert genesis["Data"] == {
+        "voter_id": "system",
+        "candidate_id": "Genesis Block",
+        "timestamp": genesis["Timestamp"],
+    }
+    assert chain["Election"] == {"Candidates": ["Alice", "Bob", "Charlie"], "Votes": {}, "Voters": {}}
+
+
+def test_s07_one_entry_a_vote_linked_by_hashes_in_chain_order() -> None:
+    node = HandNode(make_election(max_block_votes=2))
+    votes = make_votes(node.election, 5)
+    node.submit(*votes)
+    for _ in range(3):
+        node.mine()
+    chain = chain_of(node)
+    entries = chain["Blocks"]
+    assert [entry["Index"] for entry in entries] == [0, 1, 2, 3, 4, 5]
+    for before, entry in zip(entries, entries[1:], strict=False):
+        assert entry["PrevHash"] == before["Hash"]
+    by_hash = {base64.b64encode(vote.id).decode(): vote.vote for vote in votes}
+    for entry in entries[1:]:
+        vote = by_hash.pop(entry["Hash"])
+        assert entry["Data"] == {
+            "voter_id": vote.voter_id,
+            "candidate_id": vote.choices[0],
+            "timestamp": vote.time,
+        }
+        assert entry["Timestamp"] == vote.time
+    assert by_hash == {}
+    assert {entry["Nonce"] for entry in entries[1:]} == {e.header.nonce for e in node.chain.best[1:]}
+    assert chain["Election"]["Voters"] == {vote.voter_id: True for vote in votes}
+    assert chain["Election"]["Votes"] == {"Alice": 1, "Bob": 2, "Charlie": 2}
+
+
+def test_names_of_any_script_and_quotes_survive() -> None:
+    names = ['"quoted"\\', "Łukasz \U0001f5f3"]
+    node = HandNode(make_election(candidates=names))
+    node.submit(make_vote(node.election, "wähler/\u4e00", names[1]))
+    node.mine()
+    chain = chain_of(node)
+    assert chain["Election"]["Candidates"] == names
+    assert chain["Election"]["Votes"] == {names[1]: 1}
+    assert chain["Blocks"][1]["Data"]["voter_id"] == "wähler/\u4e00"

@@ -1,0 +1,208 @@
+"""The handshake with real keys, and every wrong turn of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+
+from support import key_of, make_election
+from votenet.errors import RemoteProtocolError
+from votenet.protocol.connection import Connection, Greeted, Identity
+from votenet.protocol.messages import (
+    REPLIES,
+    SENDERS,
+    GetStatus,
+    Hello,
+    HelloProof,
+    Message,
+    Ping,
+    RequestBlockchain,
+    Role,
+    decode_message,
+    encode_message,
+)
+
+NETWORK = make_election().network_hex
+
+
+def identity(name: str, network: str = NETWORK) -> Identity:
+    return Identity(key_of(name), network, f"{name}:3000")
+
+
+def dialler(name: str = "ann", challenge: int = 1, network: str = NETWORK) -> Connection:
+    return Connection(identity(name, network), outbound=True, challenge=bytes([challenge] * 32))
+
+
+def listener(name: str = "bob", challenge: int = 2, network: str = NETWORK) -> Connection:
+    return Connection(identity(name, network), outbound=False, challenge=bytes([challenge] * 32))
+
+
+def give(connection: Connection, message: Message) -> tuple[Message | None, list[Message]]:
+    return connection.receive(encode_message(message), 3, 300)
+
+
+def refusal(connection: Connection, message: Message) -> str:
+    with pytest.raises(RemoteProtocolError) as caught:
+        give(connection, message)
+    assert connection.role is not Role.PEER
+    assert connection.greeted is None
+    return caught.value.code
+
+
+def shake(ann: Connection, bob: Connection) -> Sequence[Message]:
+    """A whole handshake: its three lines."""
+    first = ann.hello(7, 700)
+    _, (second,) = give(bob, first)
+    _, (third,) = give(ann, second)
+    assert give(bob, third) == (None, [])
+    return first, second, third
+
+
+def test_after_three_lines_both_know_each_other() -> None:
+    ann, bob = dialler(), listener()
+    first, second, third = shake(ann, bob)
+    assert [type(m) for m in (first, second, third)] == [Hello, Hello, HelloProof]
+    assert ann.role is bob.role is Role.PEER
+    assert bob.greeted == Greeted(key_of("ann").public_hex, "ann:3000", 7, 700)
+    assert ann.greeted == Greeted(key_of("bob").public_hex, "bob:3000", 3, 300)
+    assert type(second) in REPLIES[Hello]
+    assert type(third) in REPLIES[Hello]
+
+
+def test_peers_may_speak_only_after_the_proof() -> None:
+    ann, bob = dialler(), listener()
+    first = ann.hello(0, 0)
+    votes = decode_message(b'{"type":"have_votes","ids":[]}')
+    assert refusal(bob, votes) == "hello-required"
+    _, (second,) = give(bob, first)
+    assert refusal(bob, votes) == "hello-required"
+    _, (third,) = give(ann, second)
+    give(bob, third)
+    assert give(bob, votes) == (votes, [])
+    assert give(ann, votes) == (votes, [])
+
+
+def test_another_network_is_refused_by_both_sides() -> None:
+    other = make_election(title="another election").network_hex
+    assert refusal(listener(), dialler(network=other).hello(0, 0)) == "network-mismatch"
+    ann = dialler()
+    _, (answer,) = give(listener(), ann.hello(0, 0))
+    assert refusal(ann, msgspec.structs.replace(answer, network_id=other)) == "network-mismatch"
+
+
+def test_another_version_is_refused() -> None:
+    hello = msgspec.structs.replace(dialler().hello(0, 0), version=2)
+    assert refusal(listener(), hello) == "version-mismatch"
+
+
+def test_a_node_that_dials_itself_notices() -> None:
+    assert refusal(listener("ann"), dialler("ann").hello(0, 0)) == "self-connection"
+    ann = dialler()
+    answer = msgspec.structs.replace(ann.hello(0, 0), challenge="00" * 32, proof="00" * 64)
+    assert refusal(ann, answer) == "self-connection"
+
+
+def test_a_proof_by_another_key_is_refused_by_both_sides() -> None:
+    ann, bob = dialler(), listener()
+    _, (second,) = give(bob, ann.hello(0, 0))
+    assert isinstance(second, Hello)
+    _, (third,) = give(ann, second)
+    assert isinstance(third, HelloProof)
+    damaged = third.proof[:-1] + ("0" if third.proof[-1] != "0" else "1")
+    assert refusal(bob, HelloProof(proof=damaged)) == "bad-hello"
+    fresh = dialler()
+    fresh.hello(0, 0)
+    impostor = msgspec.structs.replace(second, node_key=key_of("eve").public_hex)
+    assert refusal(fresh, impostor) == "bad-hello"
+
+
+def test_an_answer_without_a_proof_is_refused() -> None:
+    ann, bob = dialler(), listener()
+    _, (second,) = give(bob, ann.hello(0, 0))
+    assert refusal(ann, msgspec.structs.replace(second, proof=None)) == "bad-hello"
+
+
+def test_lines_of_another_session_prove_nothing() -> None:
+    first, second, third = shake(dialler(), listener())
+    ann, bob = dialler(challenge=3), listener(challenge=4)
+    ann.hello(0, 0)
+    assert refusal(ann, second) == "bad-hello"
+    give(bob, first)
+    assert refusal(bob, third) == "bad-hello"
+
+
+def test_a_proof_got_by_dialling_one_node_does_not_open_another() -> None:
+    """Eve dials Bob in Ann's name, with the challenge that Ann gave her, and shows Ann the answer."""
+    eve_to_ann = dialler("bob", challenge=9)  # Eve has no key of Bob's: only his public half is used
+    ann = listener("ann", challenge=5)
+    _, (from_ann,) = give(ann, eve_to_ann.hello(0, 0))
+    assert isinstance(from_ann, Hello)
+    in_anns_name = msgspec.structs.replace(dialler("ann").hello(0, 0), challenge=from_ann.challenge)
+    _, (from_bob,) = give(listener("bob"), in_anns_name)
+    assert isinstance(from_bob, Hello)
+    assert from_bob.proof is not None
+    assert refusal(ann, HelloProof(proof=from_bob.proof)) == "bad-hello"
+
+
+def test_hello_is_said_once() -> None:
+    bob = listener()
+    hello = dialler().hello(0, 0)
+    give(bob, hello)
+    assert refusal(bob, hello) == "unexpected-message"
+    ann, bob = dialler(), listener()
+    first, second, third = shake(ann, bob)
+    for connection, message in ((bob, first), (ann, second), (bob, third)):
+        with pytest.raises(RemoteProtocolError) as caught:
+            give(connection, message)
+        assert caught.value.code == "unexpected-message"
+
+
+def test_a_proof_before_hello_is_not_expected() -> None:
+    proof = HelloProof(proof="00" * 64)
+    assert refusal(listener(), proof) == "unexpected-message"
+    ann = dialler()
+    ann.hello(0, 0)
+    assert refusal(ann, proof) == "unexpected-message"
+
+
+def test_strangers_may_ask_without_hello_and_peers_still_may() -> None:
+    bob = listener()
+    for message in (Ping(id=1), GetStatus(id=2), RequestBlockchain()):
+        assert give(bob, message) == (message, [])
+    ann = dialler()
+    shake(ann, bob)
+    assert give(bob, GetStatus(id=2)) == (GetStatus(id=2), [])
+
+
+def test_in_the_middle_of_a_handshake_only_the_handshake_goes_on() -> None:
+    bob = listener()
+    give(bob, dialler().hello(0, 0))
+    assert refusal(bob, Ping()) == "hello-required"
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("kind", [kind for kind, senders in SENDERS.items() if not senders])
+def test_answers_for_clients_are_not_expected_from_anybody(role: Role, kind: type, samples: dict) -> None:  # type: ignore[type-arg]
+    bob = listener()
+    bob.role = role
+    with pytest.raises(RemoteProtocolError) as caught:
+        give(bob, samples[kind])
+    assert caught.value.code == "unexpected-message"
+
+
+@pytest.fixture(scope="module")
+def samples() -> dict[type, Message]:
+    lines = [
+        b'{"type":"election","definition":{},"network_id":"%s"}' % (b"00" * 32),
+        b'{"type":"votes_taken","outcomes":[]}',
+        b'{"type":"vote_status","voter_id":"v","state":"unknown"}',
+        b'{"type":"results","title":"","method":"","counts":[],"votes":0,"waiting":0,"height":0,"tip":"%s",'
+        b'"network_id":"%s"}' % (b"00" * 32, b"00" * 32),
+        b'{"type":"node_status","name":"","version":"","node_key":"%s","network_id":"%s","listen":"","height":0,'
+        b'"tip":"%s","work":"0","bits":0,"votes":0,"waiting":0,"peers":0,"known_peers":0,"synced":true,'
+        b'"mining":true,"kernel":"","uptime":0}' % (b"00" * 32, b"00" * 32, b"00" * 32),
+    ]
+    found = [decode_message(line) for line in lines]
+    return {type(message): message for message in found}

@@ -1,0 +1,248 @@
+"""The message tables are complete, every message survives its line, and no line is a surprise."""
+
+from __future__ import annotations
+
+import json
+import typing
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node_support import HandNode
+from support import make_election, make_vote
+from votenet.errors import RemoteProtocolError
+from votenet.protocol import messages
+from votenet.protocol.messages import (
+    MAX_BLOCKS_ASKED,
+    MAX_HEADERS,
+    REPLIES,
+    SENDERS,
+    BlockchainUpdate,
+    Hello,
+    HelloProof,
+    Message,
+    Ping,
+    RequestBlockchain,
+    decode_data,
+    decode_message,
+    encode_data,
+    encode_message,
+    work_to_hex,
+)
+
+TYPES: tuple[type, ...] = typing.get_args(Message)
+VOTE = make_vote(make_election(), "Ünïcode \U0001f5f3").vote
+HASH, PROOF, SHORT, HEADER = "ab" * 32, "cd" * 64, "ef" * 8, "01" * 80
+
+SAMPLES: list[Message] = [
+    RequestBlockchain(),
+    RequestBlockchain(data=""),
+    BlockchainUpdate(data="QQ=="),
+    messages.NewPeerJoined(data="bG9jYWxob3N0OjMwMDA="),
+    messages.ShutdownPeer(data="bG9jYWxob3N0OjMwMDA="),
+    Hello(challenge=HASH, height=3, network_id=HASH, node_key=HASH, version=1, work="ff", listen="a:1"),
+    Hello(challenge=HASH, height=0, network_id=HASH, node_key=HASH, version=1, work="0", proof=PROOF),
+    HelloProof(proof=PROOF),
+    messages.Votes(votes=(VOTE, VOTE)),
+    messages.HaveVotes(ids=(SHORT,)),
+    messages.GetVotes(ids=()),
+    messages.CompactBlock(header=HEADER, ids=(SHORT, SHORT)),
+    messages.GetHeaders(locator=(HASH,)),
+    messages.Headers(headers=(HEADER,)),
+    messages.GetBlocks(hashes=(HASH,)),
+    messages.BlockMessage(header=HEADER, votes=(VOTE,)),
+    messages.NoBlock(hash=HASH),
+    messages.Peers(addresses=("[::1]:3000",), id=1),
+    Ping(),
+    Ping(id=2**53 - 1),
+    messages.Pong(id=0),
+    messages.GetPeers(id=5),
+    messages.GetElection(),
+    messages.ElectionInfo(definition=msgspec.Raw(b'{"title":"x"}'), network_id=HASH, id=1),
+    messages.SubmitVotes(votes=(VOTE,), id=9),
+    messages.VotesTaken(outcomes=(messages.VoteOutcome(vote_id=HASH, error={"code": "x"}),), id=9),
+    messages.GetVoteStatus(voter_id="v"),
+    messages.VoteStatus(voter_id="v", state="in_block", block=HASH, height=4, confirmations=1),
+    messages.GetResults(),
+    messages.Results(
+        title="t", method="plurality", counts=(("Alice", 2),), votes=2, waiting=0, height=1, tip=HASH,
+        network_id=HASH,
+    ),
+    messages.GetStatus(),
+    messages.NodeStatus(
+        name="n", version="1", node_key=HASH, network_id=HASH, listen="a:1", height=1, tip=HASH, work="1",
+        bits=1, votes=0, waiting=0, peers=0, known_peers=0, synced=True, mining=False, kernel="k", uptime=1,
+    ),
+]  # fmt: skip
+
+
+def refusal(line: bytes) -> str:
+    with pytest.raises(RemoteProtocolError) as caught:
+        decode_message(line)
+    return caught.value.code
+
+
+def listed(text: bytes, times: int) -> bytes:
+    return b",".join([b'"%s"' % text] * times)
+
+
+# -- the tables ------------------------------------------------------------------------------------
+
+
+def test_every_message_has_its_senders_and_nothing_else_has() -> None:
+    assert set(SENDERS) == set(TYPES)
+
+
+def test_every_request_and_every_reply_is_a_message() -> None:
+    assert set(REPLIES) <= set(TYPES)
+    assert {reply for replies in REPLIES.values() for reply in replies} <= set(TYPES)
+
+
+def test_whatever_nobody_may_send_to_a_node_answers_something() -> None:
+    answers = {reply for replies in REPLIES.values() for reply in replies}
+    assert {kind for kind, senders in SENDERS.items() if not senders} <= answers
+
+
+def test_the_core_handles_exactly_what_somebody_may_send_and_the_handshake_leaves_over() -> None:
+    sendable = {kind for kind, senders in SENDERS.items() if senders}
+    assert set(HandNode().core.handlers) == sendable - {Hello, HelloProof}
+
+
+def test_the_samples_cover_every_message() -> None:
+    assert {type(sample) for sample in SAMPLES} == set(TYPES)
+
+
+# -- lines -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("message", SAMPLES, ids=lambda message: type(message).__name__)
+def test_a_message_survives_its_line(message: Message) -> None:
+    line = encode_message(message)
+    assert b"\n" not in line
+    assert decode_message(line) == message
+    assert json.loads(line)["type"] == message.__struct_config__.tag
+
+
+@pytest.mark.parametrize(
+    "kind", ["request_blockchain", "blockchain_update", "new_peer_joined", "shutdown_peer"]
+)
+@pytest.mark.parametrize("data", ["", ',"data":null', ',"data":""'])
+def test_s08_go_writes_an_empty_slice_as_null(kind: str, data: str) -> None:
+    message = decode_message(f'{{"type":"{kind}"{data}}}'.encode())
+    assert decode_data(message.data) == b""  # type: ignore[union-attr]
+
+
+def test_s08_data_is_base64_with_padding_as_go_writes_it() -> None:
+    assert encode_data(b"localhost:3000") == "bG9jYWxob3N0OjMwMDA="
+    assert decode_data("bG9jYWxob3N0OjMwMDA=") == b"localhost:3000"
+
+
+@pytest.mark.parametrize("data", ["?", "QQ", "QQ=", "QQ==\n", "QQ-_", "é", "\U0001f5f3===", "Q Q ="])
+def test_what_is_not_base64_is_refused(data: str) -> None:
+    with pytest.raises(RemoteProtocolError) as caught:
+        decode_data(data)
+    assert caught.value.code == "bad-message"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"", b" ", b"hello", b"{", b'{"type":"ping"', b'{"type":"ping"} {}', b'{"type":"ping"}\x00',
+        b'\xef\xbb\xbf{"type":"ping"}', b'{"type":"get_vote_status","voter_id":"\xff\xfe"}',
+        b'{"type":"get_vote_status","voter_id":"\\ud800"}',
+        b'{"type":"get_vote_status","voter_id":"\\udc00\\ud800"}',
+        b'{"type":"get_vote_status","voter_id":"a\nb"}', b"{'type':'ping'}", b'{"type":"ping","id":NaN}',
+        b'{"type":"ping","x":' + b"[" * 100_000, b'{"type":"ping","x":' + b'{"x":' * 100_000,
+        b'{"type":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    ],
+    ids=lambda line: line[:40],
+)  # fmt: skip
+def test_what_is_not_json_is_bad_json(line: bytes) -> None:
+    assert refusal(line) == "bad-json"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"null", b"5", b'"ping"', b'[{"type":"ping"}]', b"{}", b'{"Type":"ping"}', b'{"type":5}',
+        b'{"type":null}', b"[" * 100_000, b'{"type":"ping","id":"1"}', b'{"type":"ping","id":1.5}',
+        b'{"type":"ping","id":-1}', b'{"type":"ping","id":9007199254740992}', b'{"type":"ping","id":1e400}',
+        b'{"type":"ping","id":' + b"9" * 5000 + b"}", b'{"type":"ping","id":true}',
+        b'{"type":"submit_votes"}', b'{"type":"submit_votes","votes":[]}',
+        b'{"type":"submit_votes","votes":{}}',
+        b'{"type":"submit_votes","votes":[null]}', b'{"type":"submit_votes","votes":[{"voter_id":"x"}]}',
+        b'{"type":"get_vote_status","voter_id":""}', b'{"type":"get_vote_status","voter_id":[]}',
+        b'{"type":"get_blocks","hashes":["' + b"AB" * 32 + b'"]}',
+        b'{"type":"get_blocks","hashes":["' + b"ab" * 32 + b'\\n"]}',
+        b'{"type":"get_blocks","hashes":[' + listed(b"ab" * 32, MAX_BLOCKS_ASKED + 1) + b"]}",
+        b'{"type":"headers","headers":[' + listed(b"ab" * 80, MAX_HEADERS + 1) + b"]}",
+        b'{"type":"headers","headers":["00"]}', b'{"type":"have_votes","ids":["00"]}',
+        b'{"type":"peers","addresses":[""]}', b'{"type":"request_blockchain","data":5}',
+        b'{"type":"hello_proof","proof":"' + b"0" * 127 + b'"}',
+    ],
+    ids=lambda line: line[:40],
+)  # fmt: skip
+def test_json_that_is_no_message_is_a_bad_message(line: bytes) -> None:
+    assert refusal(line) == "bad-message"
+
+
+@pytest.mark.parametrize("work", ["", "g", "-1", "F", "0x1", "1\n", " 1", "1" * 65])
+def test_work_in_hello_is_a_plain_hexadecimal_number(work: str) -> None:
+    hello = Hello(challenge=HASH, height=0, network_id=HASH, node_key=HASH, version=1, work=work)
+    assert refusal(encode_message(hello)) == "bad-message"
+    assert work_to_hex(2**70) == "4" + "0" * 17
+
+
+@pytest.mark.parametrize("kind", ["", "PING", "vote", "REGISTER", "ping ", "node_status2"])
+def test_a_type_that_is_not_in_the_table_is_named_so(kind: str) -> None:
+    assert refusal(json.dumps({"type": kind}).encode()) == "unknown-type"
+
+
+def test_fields_that_are_not_known_are_passed_over_so_that_messages_can_grow() -> None:
+    assert decode_message(b'{"from":"next year","type":"ping","id":3,"x":[{}]}') == Ping(id=3)
+
+
+def only_a_message_or_a_refusal(line: bytes) -> None:
+    try:
+        message = decode_message(line)
+    except RemoteProtocolError as error:
+        code = error.code
+        error.message.encode()  # what goes into the error line can be encoded
+    else:
+        code = ""
+        assert decode_message(encode_message(message)) == message
+    assert code in ("", "bad-json", "unknown-type", "bad-message")
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_message_or_a_refusal(line: bytes) -> None:
+    only_a_message_or_a_refusal(line)
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10) | st.just("ab" * 32),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+_FIELDS = sorted({field for kind in TYPES for field in kind.__struct_fields__})  # type: ignore[attr-defined]
+
+
+@given(
+    st.sampled_from([kind.__struct_config__.tag for kind in TYPES]),  # type: ignore[attr-defined]
+    st.dictionaries(st.sampled_from(_FIELDS), _VALUES, max_size=6),
+)
+def test_any_fields_of_any_type_give_a_message_or_a_refusal(kind: str, fields: dict[str, object]) -> None:
+    only_a_message_or_a_refusal(json.dumps({**fields, "type": kind}).encode())
+
+
+@given(st.sampled_from(SAMPLES), st.data())
+def test_a_damaged_message_gives_a_message_or_a_refusal(message: Message, data: st.DataObject) -> None:
+    line = bytearray(encode_message(message))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(line) - 1))
+        line[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+        if not line:
+            return
+    only_a_message_or_a_refusal(bytes(line))

@@ -1,0 +1,256 @@
+"""When a node mines and what: only while votes wait, never an invalid block, stopped by nobody."""
+
+from __future__ import annotations
+
+import pytest
+
+from node_support import NOW, HandNode, compact_block, headers_of, sent
+from support import CREATED, make_election, make_vote, make_votes, mine_block
+from votenet.core.block import Block, check_body, votes_root
+from votenet.protocol.events import Mined, Ready, SaveBlock, SetBest, Template, Tick
+from votenet.protocol.messages import CompactBlock
+from votenet.protocol.mining import TEMPLATE_SECONDS, TIE_PATIENCE, TIE_PAUSE
+from votenet.protocol.sync import ANSWER_SECONDS
+
+
+def template_after(ready: Ready) -> Template:
+    assert ready.mining_changed
+    assert ready.template is not None
+    return ready.template
+
+
+def test_nothing_is_mined_until_a_vote_waits() -> None:
+    node = HandNode()
+    assert not node.run(Tick()).mining_changed
+    assert not node.core.status(node.now).mining
+    vote = make_vote(node.election)
+    node.submit(vote)
+    template = node.core.mining._template
+    assert template is not None
+    assert template.votes == (vote,)
+    assert template.header.previous == node.chain.genesis.hash
+    assert template.header.merkle_root == votes_root([vote])
+    assert template.header.time == int(NOW)
+    assert node.core.status(node.now).mining
+
+
+def test_a_node_that_does_not_mine_has_no_template() -> None:
+    node = HandNode(mining=False)
+    node.submit(make_vote(node.election))
+    assert node.core.mining._template is None
+
+
+def test_a_found_nonce_makes_a_block_that_is_saved_then_pushed_to_every_peer() -> None:
+    node = HandNode()
+    node.meet(1), node.meet(2)
+    votes = make_votes(node.election, 3)
+    node.submit(*votes)
+    ready = node.mine()
+    assert [type(change) for change in ready.save][:2] == [SaveBlock, SetBest]
+    for link in (1, 2):
+        (pushed,) = sent(ready, link)
+        assert isinstance(pushed, CompactBlock)
+        assert len(pushed.ids) == 3
+    assert ready.mining_changed
+    assert ready.template is None
+    assert node.chain.tally.votes == 3
+    assert node.store.load().waiting == []
+
+
+def test_what_one_node_mines_another_takes() -> None:
+    miner, other = HandNode(), HandNode()
+    miner.meet(1), other.meet(1)
+    votes = make_votes(miner.election, 5)
+    miner.submit(*votes), other.submit(*votes[::-1])
+    (pushed,) = sent(miner.mine(), 1)
+    other.receive(1, pushed)
+    assert other.chain.tip.hash == miner.chain.tip.hash
+    assert other.core.mining._template is None
+
+
+def test_votes_that_come_later_join_the_template_now_and_then() -> None:
+    node = HandNode()
+    first, *rest = make_votes(node.election, 3)
+    node.submit(first)
+    before = node.core.mining._template
+    node.now += TEMPLATE_SECONDS / 2
+    node.submit(rest[0])
+    assert node.core.mining._template is before
+    node.now += TEMPLATE_SECONDS
+    fresh = template_after(node.run(Tick()))
+    assert {vote.voter_id for vote in fresh.votes} == {first.voter_id, rest[0].voter_id}
+    assert not node.run(Tick()).mining_changed  # nothing new: the search goes on
+
+
+def test_a_block_from_a_peer_replaces_the_template() -> None:
+    node = HandNode()
+    node.meet(1)
+    votes = make_votes(node.election, 2)
+    node.submit(*votes)
+    ready = node.receive(1, compact_block(mine_block(node.election, votes=votes[:1])))
+    fresh = template_after(ready)
+    assert fresh.header.previous == node.chain.tip.hash
+    assert fresh.votes == (votes[1],)
+
+
+def test_a_nonce_for_an_old_template_is_ignored() -> None:
+    node = HandNode()
+    node.meet(1)
+    votes = make_votes(node.election, 2)
+    node.submit(*votes)
+    old = node.core.mining._template
+    assert old is not None
+    node.receive(1, compact_block(mine_block(node.election, votes=votes[:1])))
+    tip, wanted = node.chain.tip, node.core.mining._template
+    assert not node.mine(old).save
+    assert not node.run(Mined(old.id, None)).mining_changed
+    assert node.chain.tip is tip
+    assert node.core.mining._template is wanted
+
+
+def test_a_wrong_nonce_is_not_believed() -> None:
+    node = HandNode()
+    node.submit(make_vote(node.election))
+    template = node.core.mining._template
+    assert template is not None
+    nonce = 0
+    while node.election.target >= int.from_bytes(template.header._replace(nonce=nonce).hash, "little"):
+        nonce += 1
+    ready = node.run(Mined(template.id, nonce))
+    assert ready.save == []
+    assert "refused" in ready.log[0]
+    assert template_after(ready).id != template.id
+
+
+def test_an_exhausted_range_goes_on_with_the_next_second() -> None:
+    node = HandNode()
+    node.submit(make_vote(node.election))
+    template = node.core.mining._template
+    assert template is not None
+    fresh = template_after(node.run(Mined(template.id, None)))
+    assert fresh.header == template.header._replace(time=template.header.time + 1)
+
+
+def test_a_block_is_never_older_than_the_median_of_its_ancestors() -> None:
+    node = HandNode()
+    node.meet(1)
+    node.give(1, mine_block(node.election, time=int(NOW) + 500))
+    node.submit(make_vote(node.election))
+    node.mine()
+    assert node.chain.tip.height == 2
+    assert node.chain.tip.header.time == int(NOW) + 500
+
+
+@pytest.mark.parametrize("late", [0, 1, 1000])
+def test_votes_that_came_before_the_closing_time_are_counted_after_it(late: int) -> None:
+    closes = int(NOW) + 10
+    node = HandNode(make_election(closes=closes))
+    node.submit(make_vote(node.election))
+    node.now = closes + late
+    node.submit(make_vote(node.election, "too late"))
+    node.meet(1)
+    node.give(1, mine_block(node.election, time=CREATED + 1))
+    template = node.core.mining._template
+    assert template is not None
+    check_body(Block(template.header, template.votes), node.election)
+    node.mine()
+    assert set(node.chain.voters) == {"voter-1"}
+
+
+def test_a_clock_that_fell_back_before_the_opening_makes_no_invalid_block() -> None:
+    node = HandNode(make_election(opens=int(NOW)))
+    node.submit(make_vote(node.election))
+    again = HandNode(node.election, store=node.store)
+    again.now = NOW - 100
+    template = template_after(again.run(Tick()))
+    check_body(Block(template.header, template.votes), node.election)
+
+
+def test_a_template_holds_no_more_votes_than_a_block_may() -> None:
+    node = HandNode(make_election(max_block_votes=2))
+    votes = make_votes(node.election, 3)
+    node.submit(*votes)
+    template = node.core.mining._template
+    assert template is not None
+    assert {vote.id for vote in template.votes} == {vote.id for vote in votes[:2]}
+    assert template_after(node.mine()).votes == (votes[2],)
+
+
+# -- catching up -----------------------------------------------------------------------------------
+
+
+def test_a_node_that_is_behind_does_not_mine() -> None:
+    node = HandNode()
+    node.submit(make_vote(node.election))
+    ready = node.meet(1, work=10**6)
+    assert ready.mining_changed
+    assert ready.template is None
+
+
+def test_nobody_stops_the_mining_for_ever_by_promising_better_blocks() -> None:
+    """Eve claims more work whenever she connects, and never shows it."""
+    node = HandNode()
+    node.submit(make_vote(node.election))
+    for link in range(1, 5):
+        node.meet(link, work=10**6)
+        node.now += ANSWER_SECONDS * 0.6
+        node.run(Tick())
+        node.lose(link)
+    node.meet(9, work=10**6)
+    assert node.core.mining._template is not None
+
+
+def test_nobody_stops_the_mining_for_ever_by_holding_back_a_block() -> None:
+    node = HandNode()
+    node.meet(1)
+    node.submit(make_vote(node.election))
+    withheld = headers_of(mine_block(node.election))
+    node.receive(1, withheld)
+    assert node.core.mining._template is None
+    for _ in range(3):
+        node.now += ANSWER_SECONDS
+        node.run(Tick())
+        node.receive(1, withheld)
+    assert node.core.mining._template is not None
+
+
+# -- ties ------------------------------------------------------------------------------------------
+
+
+def tied(order: int) -> HandNode:
+    """A node with no vote waiting that has seen two blocks at once; its own is the smaller hash for 0."""
+    node = HandNode()
+    node.meet(1)
+    votes = make_votes(node.election, 1)
+    blocks = [mine_block(node.election, votes=votes, time=CREATED + n) for n in (1, 2)]
+    blocks.sort(key=lambda block: block.header.hash, reverse=bool(order))
+    node.give(1, *blocks)
+    assert len(node.chain.rivals()) == 1
+    return node
+
+
+def test_s16_the_side_of_a_tie_with_the_smaller_hash_mines_an_empty_block() -> None:
+    node = tied(0)
+    assert node.core.mining._template is None
+    node.now += 1.5 * TIE_PAUSE
+    assert template_after(node.run(Tick())).votes == ()
+    node.mine()
+    assert node.chain.tip.height == 2
+    assert node.core.mining._template is None
+
+
+def test_s16_the_other_side_of_a_tie_mines_only_after_a_while() -> None:
+    node = tied(1)
+    node.now += TIE_PATIENCE - 0.1
+    assert not node.run(Tick()).mining_changed
+    node.now += 0.1
+    assert template_after(node.run(Tick())).votes == ()
+
+
+def test_a_tie_that_is_decided_needs_no_block() -> None:
+    node = tied(0)
+    node.now += 1.5 * TIE_PAUSE
+    node.run(Tick())
+    node.give(1, mine_block(node.election, node.chain.rivals()[0].header))
+    assert node.chain.tip.height == 2
+    assert node.core.mining._template is None

@@ -1,0 +1,250 @@
+"""Catching up: headers first, blocks from several peers, and peers that stall, lie or vanish."""
+
+from __future__ import annotations
+
+import pytest
+
+from node_support import HandNode, headers_of, refused, sent
+from support import CREATED, TRIVIAL_BITS, make_election, make_votes, mine_block
+from votenet.core.block import Block, Header, genesis_header
+from votenet.protocol.events import Ready, Tick
+from votenet.protocol.messages import (
+    MAX_BLOCKS_ASKED,
+    MAX_HEADERS,
+    GetBlocks,
+    GetHeaders,
+    Headers,
+    NoBlock,
+)
+from votenet.protocol.sync import ANSWER_SECONDS, MAX_WAITING_BODIES
+
+ELECTION = make_election(bits=TRIVIAL_BITS)
+LONG = MAX_HEADERS + 100
+
+
+def grow(count: int, parent: Header | None = None, *, step: int = 0) -> list[Block]:
+    """Empty blocks on a header, quick to check."""
+    parent = parent or genesis_header(ELECTION)
+    blocks = []
+    for _ in range(count):
+        blocks.append(mine_block(ELECTION, parent, time=parent.time + step))
+        parent = blocks[-1].header
+    return blocks
+
+
+@pytest.fixture(scope="module")
+def chain() -> list[Block]:
+    return grow(LONG)
+
+
+def node() -> HandNode:
+    return HandNode(ELECTION, mining=False)
+
+
+def asked_blocks(ready: Ready, link: int) -> list[str]:
+    return [h for message in sent(ready, link) if isinstance(message, GetBlocks) for h in message.hashes]
+
+
+def hashes(blocks: list[Block]) -> list[str]:
+    return [block.header.hash.hex() for block in blocks]
+
+
+def serve(us: HandNode, ready: Ready, blocks: list[Block], honest: set[int]) -> None:
+    """Answer every request to an honest peer out of `blocks`, until nothing is asked any more."""
+    known = {block.header.hash.hex(): block for block in blocks}
+    headers = [block.header for block in blocks]
+    while True:
+        answers = []
+        for link, message in ready.send:
+            if link in honest and isinstance(message, GetBlocks):
+                answers.append(us.give(link, *(known[h] for h in message.hashes)))
+            elif link in honest and isinstance(message, GetHeaders):
+                place = {header.hash.hex(): index + 1 for index, header in enumerate(headers)}
+                start = next((place[h] for h in message.locator if h in place), 0)
+                answers.append(us.receive(link, headers_of(*blocks[start : start + MAX_HEADERS])))
+        if not answers:
+            return
+        ready = Ready()
+        for answer in answers:
+            ready.send += answer.send
+
+
+def test_s07_a_new_node_fetches_a_chain_of_more_than_two_thousand_blocks(chain: list[Block]) -> None:
+    us = node()
+    ready = us.meet(1, work=LONG * 2)
+    (question,) = sent(ready, 1)
+    assert question == GetHeaders(locator=(us.chain.genesis.hash.hex(),))
+    assert not us.core.caught_up
+    serve(us, ready, chain, {1})
+    assert us.chain.tip.hash == chain[-1].header.hash
+    assert us.core.caught_up
+
+
+def test_s07_after_a_full_answer_the_next_headers_are_asked_from_its_end(chain: list[Block]) -> None:
+    us = node()
+    us.meet(1, work=LONG * 2)
+    ready = us.receive(1, headers_of(*chain[:MAX_HEADERS]))
+    (question,) = [m for m in sent(ready, 1) if isinstance(m, GetHeaders)]
+    assert question.locator[0] == chain[MAX_HEADERS - 1].header.hash.hex()
+    assert [len(m.hashes) for m in sent(ready, 1) if isinstance(m, GetBlocks)] == [MAX_BLOCKS_ASKED] * 4
+    assert not [m for m in sent(us.receive(1, Headers(headers=())), 1) if isinstance(m, GetHeaders)]
+
+
+def test_blocks_are_asked_of_all_peers_that_have_the_branch(chain: list[Block]) -> None:
+    us = node()
+    for link in (1, 2):
+        us.meet(link, work=200)
+    shorter = us.receive(1, headers_of(*chain[:20]))
+    assert asked_blocks(shorter, 1) == hashes(chain[:20])
+    ready = us.receive(2, headers_of(*chain[:60]))
+    assert asked_blocks(ready, 2) == hashes(chain[20:60])
+    us.meet(3)
+    more = us.receive(3, headers_of(*chain[:200]))
+    assert len(asked_blocks(more, 3)) == MAX_WAITING_BODIES - 60
+
+
+def test_blocks_may_arrive_in_any_order(chain: list[Block]) -> None:
+    us = node()
+    us.meet(1, work=200)
+    us.receive(1, headers_of(*chain[:30]))
+    us.give(1, *chain[29:0:-1])
+    assert us.chain.tip.height == 0
+    us.give(1, chain[0])
+    assert us.chain.tip.height == 30
+    assert us.state.sync._waiting == {}
+
+
+def test_a_stalling_peer_is_passed_over_for_another_after_a_while(chain: list[Block]) -> None:
+    """It has the longest branch, too long to be asked for at once: being late must count against it."""
+    us = node()
+    us.meet(1, work=400), us.meet(2, work=400)
+    stalled = us.receive(1, headers_of(*chain[:200]))
+    assert asked_blocks(stalled, 1) == hashes(chain[:MAX_WAITING_BODIES])
+    assert asked_blocks(us.receive(2, headers_of(*chain[:200])), 2) == []
+    us.now += ANSWER_SECONDS - 0.1
+    assert us.run(Tick()).send == []
+    us.now += 0.1
+    ready = us.run(Tick())
+    assert sent(ready, 1) == []
+    assert asked_blocks(ready, 2) == hashes(chain[:MAX_WAITING_BODIES])
+    serve(us, ready, chain[:200], {2})
+    assert us.chain.tip.height == 200
+
+
+def test_a_peer_that_was_late_is_asked_again_when_there_is_no_other(chain: list[Block]) -> None:
+    us = node()
+    us.meet(1, work=400)
+    us.receive(1, headers_of(*chain[:20]))
+    us.now += ANSWER_SECONDS
+    ready = us.run(Tick())
+    assert asked_blocks(ready, 1) == hashes(chain[:20])
+    serve(us, ready, chain[:20], {1})
+    assert us.chain.tip.height == 20
+    assert not us.state.sync.peers[1].late
+
+
+def test_what_was_asked_of_a_peer_that_is_gone_is_asked_of_another_at_once(chain: list[Block]) -> None:
+    us = node()
+    us.meet(1), us.meet(2)
+    us.receive(1, headers_of(*chain[:20]))
+    us.receive(2, headers_of(*chain[:20]))
+    assert asked_blocks(us.lose(1), 2) == hashes(chain[:20])
+
+
+def test_a_peer_that_has_not_what_it_announced_is_not_asked_for_ever(chain: list[Block]) -> None:
+    us = node()
+    us.meet(1)
+    us.receive(1, headers_of(*chain[:20]))
+    ready = us.receive(1, NoBlock(hash=chain[0].header.hash.hex()))
+    assert asked_blocks(ready, 1) == []
+    us.meet(2)
+    assert hashes(chain[:1]) == asked_blocks(us.receive(2, headers_of(*chain[:20])), 2)
+
+
+def test_a_peer_that_does_not_answer_for_headers_is_not_waited_for() -> None:
+    us = node()
+    us.meet(1, work=10**6)
+    assert not us.core.caught_up
+    us.now += ANSWER_SECONDS
+    us.run(Tick())
+    assert us.core.caught_up
+
+
+def test_headers_that_are_withheld_do_not_keep_us_waiting(chain: list[Block]) -> None:
+    us = node()
+    us.meet(1)
+    us.receive(1, headers_of(*chain[:3]))
+    assert not us.core.caught_up
+    us.now += ANSWER_SECONDS
+    us.run(Tick())
+    us.receive(1, headers_of(*chain[:4]))
+    assert us.core.caught_up
+
+
+def test_a_new_tip_that_crosses_our_question_is_no_wrong_answer(chain: list[Block]) -> None:
+    us = node()
+    us.meet(1, work=10)
+    announced = us.receive(1, headers_of(chain[4]))
+    assert refused(announced) == []
+    assert sent(announced, 1) == []  # the question is still out
+    ready = us.receive(1, headers_of(*chain[:5]))
+    serve(us, ready, chain[:5], {1})
+    assert us.chain.tip.height == 5
+
+
+def test_a_new_tip_of_unknown_parents_is_asked_about(chain: list[Block]) -> None:
+    us = node()
+    us.meet(1)
+    for message in (headers_of(chain[4]), headers_of(*chain[4:7])):
+        us.state.sync.peers[1].headers_due = None
+        ready = us.receive(1, message)
+        assert [type(m) for m in sent(ready, 1)] == [GetHeaders]
+        assert refused(ready) == []
+
+
+def test_an_answer_that_does_not_hang_together_is_blamed(chain: list[Block]) -> None:
+    us = node()
+    us.meet(1), us.meet(2, work=10)
+    assert refused(us.receive(1, headers_of(chain[0], chain[2]))) == [(1, "unknown-parent")]
+    assert refused(us.receive(2, headers_of(chain[4], chain[5]))) == [(2, "unknown-parent")]
+
+
+def test_bodies_that_lead_nowhere_do_not_fill_the_window(chain: list[Block]) -> None:
+    """Eve holds back one block and sends what follows; the honest branch must still have room."""
+    us = node()
+    us.meet(1), us.meet(2)
+    eves = grow(MAX_WAITING_BODIES + 30, step=1)
+    us.receive(1, headers_of(*eves))
+    us.give(1, *eves[1:])
+    assert len(us.state.sync._waiting) <= MAX_WAITING_BODIES
+    honest = chain[: len(eves) + 10]
+    ready = us.receive(2, headers_of(*honest))
+    us.now += ANSWER_SECONDS
+    ready.send += us.run(Tick()).send
+    assert asked_blocks(ready, 2)
+    serve(us, ready, honest, {2})
+    assert us.chain.tip.hash == honest[-1].header.hash
+    assert us.state.sync._waiting == {}
+
+
+def test_an_unasked_block_without_its_parent_is_not_kept(chain: list[Block]) -> None:
+    us = node()
+    us.meet(1)
+    us.give(1, *chain[:3])
+    fork = grow(2, step=1)
+    us.receive(1, headers_of(*fork))
+    us.give(1, fork[1])  # less work than we have: not on the way to anything
+    assert us.state.sync._waiting == {}
+
+
+def test_a_peer_on_another_branch_of_equal_work_is_asked_for_it() -> None:
+    election = make_election()
+    us = HandNode(election)
+    us.meet(1)
+    one, other = (mine_block(election, votes=make_votes(election, 1), time=CREATED + n) for n in (1, 2))
+    us.give(1, one)
+    ready = us.meet(2, work=us.chain.tip.work)
+    assert [type(m) for m in sent(ready, 2)] == [GetHeaders]
+    us.receive(2, headers_of(other))
+    assert [entry.hash for entry in us.chain.rivals()] == [other.header.hash]
+    assert us.meet(3, work=0).send == []

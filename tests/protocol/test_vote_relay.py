@@ -1,0 +1,325 @@
+"""Votes from clients and peers into the pool: S10, one vote a voter, saved before it is answered."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from node_support import CLIENT, NOW, HandNode, refused, sent
+from support import CREATED, key_of, make_election, make_vote, make_votes, mine_block
+from votenet.core.vote import MAX_CLOCK_AHEAD, SealedVote, seal
+from votenet.errors import RemoteProtocolError
+from votenet.protocol.events import Checked, Ready, Received, SaveVotes, Tick
+from votenet.protocol.framing import MAX_PEER_LINE
+from votenet.protocol.messages import (
+    MAX_IDS_IN_LINE,
+    MAX_VOTES_IN_LINE,
+    GetVotes,
+    HaveVotes,
+    SubmitVotes,
+    Votes,
+    VotesTaken,
+    encode_message,
+)
+from votenet.protocol.state import short_bytes, short_id
+from votenet.protocol.vote_relay import ASK_SECONDS
+
+
+def damaged(vote: SealedVote) -> SealedVote:
+    """The same vote with a signature by another key."""
+    other = make_vote(make_election(), vote.voter_id, time=99, key=key_of("somebody else"))
+    return seal(msgspec.structs.replace(vote.vote, signature=other.vote.signature))
+
+
+def code_of(node: HandNode, vote: SealedVote) -> str:
+    (outcome,) = node.submit(vote)
+    assert outcome.vote_id == vote.id.hex()
+    assert outcome.error is not None
+    assert outcome.error["next_step"]
+    return str(outcome.error["code"])
+
+
+def relay(node: HandNode, link: int, *votes: SealedVote) -> Ready:
+    return node.receive(link, Votes(votes=tuple(vote.vote for vote in votes)))
+
+
+def waiting(node: HandNode) -> set[str]:
+    return {vote.voter_id for vote in node.state.pool}
+
+
+# -- from clients ----------------------------------------------------------------------------------
+
+
+def test_s10_a_vote_is_saved_before_its_answer_is_sent() -> None:
+    node = HandNode()
+    vote = make_vote(node.election)
+    asked = node.take(Received(CLIENT, SubmitVotes(votes=(vote.vote,), id=4)))
+    assert (asked.save, asked.send) == ([], [])  # its signature is not checked yet
+    (job,) = asked.check
+    node.core.step(Checked(job.id, job.run()), node.now)
+    ready = node.core.ready(node.now)
+    assert [list(change.votes) for change in ready.save if isinstance(change, SaveVotes)] == [[vote]]
+    (answer,) = sent(ready, CLIENT)
+    assert isinstance(answer, VotesTaken)
+    assert answer.id == 4
+    assert [(outcome.vote_id, outcome.error) for outcome in answer.outcomes] == [(vote.id.hex(), None)]
+
+
+def test_s10_an_accepted_vote_is_there_after_a_restart() -> None:
+    node = HandNode()
+    node.submit(make_vote(node.election))
+    assert waiting(HandNode(node.election, store=node.store)) == {"voter-1"}
+
+
+def test_s10_a_second_vote_is_refused_while_the_first_waits() -> None:
+    node = HandNode()
+    first, second = make_vote(node.election, "v", "Alice"), make_vote(node.election, "v", "Bob")
+    node.submit(first)
+    (outcome,) = node.submit(second)
+    assert outcome.error is not None
+    assert outcome.error["code"] == "already-voted"
+    assert outcome.error["kind"] == "duplicate"
+    assert outcome.error["vote_id"] == first.id.hex()
+    assert outcome.error["time"] == first.vote.time
+    assert code_of(node, first) == "duplicate-vote"
+    assert node.state.pool.of_voter("v") == first
+
+
+def test_s10_a_second_vote_is_told_when_and_in_which_block_the_first_stands() -> None:
+    node = HandNode()
+    first, second = make_vote(node.election, "v", "Alice"), make_vote(node.election, "v", "Bob")
+    node.submit(first)
+    node.mine()
+    tip = node.chain.tip
+    (outcome,) = node.submit(second)
+    assert outcome.error is not None
+    assert outcome.error["code"] == "already-voted"
+    assert outcome.error["height"] == 1
+    assert outcome.error["block"] == tip.hash.hex()
+    assert outcome.error["block_time"] == tip.header.time
+    assert outcome.error["time"] == first.vote.time
+    assert outcome.error["vote_id"] == first.id.hex()
+    assert code_of(node, first) == "duplicate-vote"
+    assert len(node.state.pool) == 0
+
+
+def test_s10_of_two_votes_in_one_request_the_first_counts() -> None:
+    node = HandNode()
+    one, two = make_vote(node.election, "v", "Bob"), make_vote(node.election, "v", "Alice")
+    outcomes = node.submit(one, two, one)
+    assert [o.error and o.error["code"] for o in outcomes] == [None, "already-voted", "duplicate-vote"]
+    assert node.state.pool.of_voter("v") == one
+
+
+def test_of_two_votes_checked_at_once_the_one_that_comes_back_first_counts() -> None:
+    node = HandNode()
+    one, two = make_vote(node.election, "v", "Bob"), make_vote(node.election, "v", "Alice")
+    jobs = node.take(
+        Received(1, SubmitVotes(votes=(one.vote,), id=1)), Received(2, SubmitVotes(votes=(two.vote,), id=1))
+    ).check
+    ready = node.run(*(Checked(job.id, job.run()) for job in reversed(jobs)))
+    outcomes = {link: m.outcomes[0].error for link, m in ready.send if isinstance(m, VotesTaken)}
+    assert outcomes[2] is None
+    assert outcomes[1] is not None
+    assert outcomes[1]["code"] == "already-voted"
+
+
+def test_an_unknown_candidate_is_refused_with_the_list_of_candidates() -> None:
+    node = HandNode()
+    (outcome,) = node.submit(make_vote(node.election, "v", "Zorro"))
+    assert outcome.error is not None
+    assert outcome.error["code"] == "unknown-candidate"
+    assert outcome.error["candidates"] == ["Alice", "Bob", "Charlie"]
+    assert "Alice, Bob, Charlie" in str(outcome.error["message"])
+
+
+def test_a_wrong_signature_and_a_foreign_network_are_refused() -> None:
+    node = HandNode()
+    assert code_of(node, damaged(make_vote(node.election))) == "bad-signature"
+    assert code_of(node, make_vote(make_election(title="another"))) == "network-mismatch"
+    assert len(node.state.pool) == 0
+
+
+def test_a_vote_from_the_future_is_refused_until_then() -> None:
+    node = HandNode()
+    vote = make_vote(node.election, time=int(NOW) + MAX_CLOCK_AHEAD + 1)
+    assert code_of(node, vote) == "vote-from-future"
+    node.now += 1
+    assert node.submit(vote)[0].error is None
+
+
+def test_votes_count_between_opening_and_closing_by_the_clock_of_the_node() -> None:
+    node = HandNode(make_election(opens=int(NOW), closes=int(NOW) + 100))
+    early, late = make_vote(node.election, "early"), make_vote(node.election, "late")
+    node.now = NOW - 1
+    assert code_of(node, early) == "not-open"
+    node.now = NOW
+    assert node.submit(early)[0].error is None
+    node.now = NOW + 100
+    assert code_of(node, late) == "closed"
+
+
+def test_a_voter_who_left_before_the_answer_is_still_counted() -> None:
+    node = HandNode()
+    vote = make_vote(node.election)
+    jobs = node.take(Received(CLIENT, SubmitVotes(votes=(vote.vote,)))).check
+    node.lose(CLIENT)
+    node.run(*(Checked(job.id, job.run()) for job in jobs))
+    assert waiting(node) == {"voter-1"}
+
+
+# -- between peers ---------------------------------------------------------------------------------
+
+
+def test_the_node_that_accepted_a_vote_sends_it_in_full_to_every_peer_once() -> None:
+    node = HandNode()
+    node.meet(1), node.meet(2)
+    vote = make_vote(node.election)
+    ready = node.receive(CLIENT, SubmitVotes(votes=(vote.vote,)))
+    for link in (1, 2):
+        assert sent(ready, link) == [Votes(votes=(vote.vote,))]
+    assert node.take(Tick()).send == []
+
+
+def test_whoever_hears_of_a_vote_announces_its_short_id_to_the_others() -> None:
+    node = HandNode()
+    node.meet(1), node.meet(2)
+    vote = make_vote(node.election)
+    ready = relay(node, 1, vote)
+    assert sent(ready, 1) == []
+    assert sent(ready, 2) == [HaveVotes(ids=(short_id(vote),))]
+    assert [change for change in ready.save if isinstance(change, SaveVotes)]
+    assert relay(node, 2, vote).send == []  # known: neither checked nor announced again
+
+
+def test_a_peer_that_relays_a_wrong_signature_is_blamed_and_its_good_votes_count() -> None:
+    node = HandNode()
+    node.meet(1), node.meet(2)
+    good = make_votes(node.election, 3)
+    ready = relay(node, 1, good[0], damaged(make_vote(node.election, "eve")), good[1], good[2])
+    assert refused(ready) == [(1, "bad-signature")]
+    assert waiting(node) == {vote.voter_id for vote in good}
+    assert list(node.state.sync.peers) == [2]
+
+
+def test_a_vote_that_was_checked_with_a_bad_one_is_not_closed_out() -> None:
+    """While Eve's line is being checked an honest peer's copy is dropped: hers must do instead."""
+    node = HandNode()
+    node.meet(1), node.meet(2)
+    vote, bad = make_vote(node.election), damaged(make_vote(node.election, "eve"))
+    jobs = node.take(Received(1, Votes(votes=(bad.vote, vote.vote)))).check
+    assert node.take(Received(2, Votes(votes=(vote.vote,)))).check == []
+    node.run(*(Checked(job.id, job.run()) for job in jobs))
+    assert waiting(node) == {vote.voter_id}
+
+
+@pytest.mark.parametrize("code", ["network-mismatch", "unknown-candidate"])
+def test_a_peer_that_relays_what_no_honest_node_accepts_is_blamed(code: str) -> None:
+    node = HandNode()
+    node.meet(1)
+    votes = {
+        "network-mismatch": make_vote(make_election(title="another")),
+        "unknown-candidate": make_vote(node.election, "v", "Zorro"),
+    }
+    assert refused(relay(node, 1, votes[code])) == [(1, code)]
+
+
+def test_of_conflicting_votes_by_way_of_peers_the_first_stands_and_nobody_is_blamed() -> None:
+    node = HandNode()
+    node.meet(1), node.meet(2)
+    first = make_vote(node.election, "v", "Alice")
+    relay(node, 1, first)
+    ready = relay(node, 2, make_vote(node.election, "v", "Bob"))
+    assert refused(ready) == []
+    assert node.state.pool.of_voter("v") == first
+
+
+def test_a_new_peer_hears_what_waits_here() -> None:
+    node = HandNode()
+    vote = make_vote(node.election)
+    node.submit(vote)
+    assert HaveVotes(ids=(short_id(vote),)) in sent(node.meet(1), 1)
+
+
+def test_an_announced_vote_is_asked_of_one_peer_and_after_a_while_of_another() -> None:
+    node = HandNode()
+    node.meet(1), node.meet(2)
+    vote = make_vote(node.election)
+    announced = HaveVotes(ids=(short_id(vote),))
+    assert sent(node.receive(1, announced), 1) == [GetVotes(ids=(short_id(vote),))]
+    assert node.receive(2, announced).send == []
+    node.now += ASK_SECONDS
+    node.run(Tick())
+    assert sent(node.receive(2, announced), 2) == [GetVotes(ids=(short_id(vote),))]
+    relay(node, 2, vote)
+    assert node.receive(1, announced).send == []
+
+
+def test_a_flood_of_announcements_is_not_remembered_without_end() -> None:
+    node = HandNode()
+    node.meet(1)
+    for number in range(12):
+        first = number * MAX_IDS_IN_LINE
+        ids = tuple(f"{first + n:016x}" for n in range(MAX_IDS_IN_LINE))
+        ready = node.receive(1, HaveVotes(ids=ids))
+    assert len(node.core.votes._asked) == 200_000
+    assert ready.send == []
+
+
+def test_asked_votes_are_sent_as_far_as_they_wait_here() -> None:
+    node = HandNode()
+    node.meet(1)
+    vote = make_vote(node.election)
+    node.submit(vote)
+    assert sent(node.receive(1, GetVotes(ids=("00" * 8, short_id(vote)))), 1) == [Votes(votes=(vote.vote,))]
+
+
+def test_a_short_id_that_is_not_hexadecimal_is_blamed() -> None:
+    node = HandNode()
+    node.meet(1)
+    assert refused(node.receive(1, HaveVotes(ids=("x" * 16,)))) == [(1, "bad-message")]
+    assert refused(node.receive(1, GetVotes(ids=()))) == []  # no peer any more: passed over
+    with pytest.raises(RemoteProtocolError, match="hexadecimal"):
+        short_bytes("é" * 16)
+
+
+def test_lines_of_long_votes_stay_within_the_limit_of_a_line() -> None:
+    names = [f"{n:02d}" + "\U0001f5f3" * 60 for n in range(60)]
+    node = HandNode(make_election(candidates=names, max_choices=60, method="approval"))
+    node.meet(1)
+    votes = [make_vote(node.election, f"v{n}", *names) for n in range(600)]
+    assert sum(len(vote.record) for vote in votes) > MAX_PEER_LINE
+    node.state.source.apply([SaveVotes(votes)])
+    for vote in votes:
+        node.state.pool.add(vote)
+    lines = sent(node.receive(1, GetVotes(ids=tuple(short_id(vote) for vote in votes))), 1)
+    assert max(len(encode_message(line)) for line in lines) <= MAX_PEER_LINE
+    assert [vote for line in lines if isinstance(line, Votes) for vote in line.votes] == [
+        v.vote for v in votes
+    ]
+    node.core.votes._pushed += votes
+    pushed = sent(node.take(Tick()), 1)
+    assert max(len(encode_message(line)) for line in pushed) <= MAX_PEER_LINE
+
+
+def test_more_votes_than_fit_a_line_go_in_several() -> None:
+    node = HandNode()
+    node.meet(1)
+    votes = [make_vote(node.election, f"v{n}", key=key_of("all")) for n in range(MAX_VOTES_IN_LINE + 1)]
+    node.core.votes._pushed += votes
+    lines = sent(node.take(Tick()), 1)
+    assert [len(line.votes) for line in lines if isinstance(line, Votes)] == [MAX_VOTES_IN_LINE, 1]
+
+
+def test_a_vote_that_a_block_brought_meanwhile_is_not_taken_again() -> None:
+    node = HandNode()
+    node.meet(1)
+    vote = make_vote(node.election)
+    jobs = node.take(Received(CLIENT, SubmitVotes(votes=(vote.vote,), id=1))).check
+    node.give(1, mine_block(node.election, votes=[vote], time=CREATED + 10))
+    ready = node.run(*(Checked(job.id, job.run()) for job in jobs))
+    (answer,) = sent(ready, CLIENT)
+    assert isinstance(answer, VotesTaken)
+    assert answer.outcomes[0].error is not None
+    assert answer.outcomes[0].error["code"] == "duplicate-vote"
+    assert len(node.state.pool) == 0
