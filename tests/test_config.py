@@ -62,14 +62,17 @@ def test_instances_share_nothing_but_the_voters_keys(home: Path) -> None:
 
 def test_without_it_the_xdg_folders_hold_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VOTENET_HOME", raising=False)
-    for name in ("STATE_HOME", "DATA_HOME", "RUNTIME_DIR"):
+    for name in ("STATE_HOME", "DATA_HOME"):
         monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
-    (tmp_path / "RUNTIME_DIR").mkdir()
+    # Below tmp_path it might be too deep for a socket: this one is short, and nothing is made in it.
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/7")
+    monkeypatch.setattr(config.os.path, "isdir", lambda path: True)
+    monkeypatch.setattr(config.os, "access", lambda path, mode: True)
     dirs = instance_dirs("x")
     assert dirs.state == Path(platformdirs.user_state_path("votenet")) / "x"
     assert dirs.state.is_relative_to(tmp_path / "STATE_HOME")
     assert dirs.keys.is_relative_to(tmp_path / "DATA_HOME")
-    assert dirs.run == tmp_path / "RUNTIME_DIR" / "votenet" / "x"
+    assert dirs.run == Path("/run/user/7/votenet/x")
 
 
 @pytest.mark.parametrize("runtime", [None, "/nonexistent/runtime"])
