@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from itertools import pairwise
 from typing import Any
 
 from node_support import HandNode
@@ -47,7 +48,7 @@ def test_s07_one_entry_a_vote_linked_by_hashes_in_chain_order() -> None:
     chain = chain_of(node)
     entries = chain["Blocks"]
     assert [entry["Index"] for entry in entries] == [0, 1, 2, 3, 4, 5]
-    for before, entry in zip(entries, entries[1:], strict=False):
+    for before, entry in pairwise(entries):
         assert entry["PrevHash"] == before["Hash"]
     by_hash = {base64.b64encode(vote.id).decode(): vote.vote for vote in votes}
     for entry in entries[1:]:

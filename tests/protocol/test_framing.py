@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from votenet.errors import RemoteProtocolError
@@ -23,6 +23,7 @@ def code_of(reader: LineReader) -> str:
     return caught.value.code
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.binary(max_size=20).map(lambda b: b.replace(b"\n", b"").rstrip(b"\r")), max_size=8), st.data()
 )

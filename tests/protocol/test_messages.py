@@ -7,7 +7,7 @@ import typing
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node_support import HandNode
@@ -216,6 +216,7 @@ def only_a_message_or_a_refusal(line: bytes) -> None:
     assert code in ("", "bad-json", "unknown-type", "bad-message")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_message_or_a_refusal(line: bytes) -> None:
     only_a_message_or_a_refusal(line)
@@ -229,6 +230,7 @@ _VALUES = st.recursive(
 _FIELDS = sorted({field for kind in TYPES for field in kind.__struct_fields__})  # type: ignore[attr-defined]
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from([kind.__struct_config__.tag for kind in TYPES]),  # type: ignore[attr-defined]
     st.dictionaries(st.sampled_from(_FIELDS), _VALUES, max_size=6),
@@ -237,6 +239,7 @@ def test_any_fields_of_any_type_give_a_message_or_a_refusal(kind: str, fields: d
     only_a_message_or_a_refusal(json.dumps({**fields, "type": kind}).encode())
 
 
+@settings(deadline=None)
 @given(st.sampled_from(SAMPLES), st.data())
 def test_a_damaged_message_gives_a_message_or_a_refusal(message: Message, data: st.DataObject) -> None:
     line = bytearray(encode_message(message))

@@ -1,0 +1,191 @@
+"""NodeClient against a server that follows a script: answers, refusals, silence, nonsense."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from votenet.errors import Rejected, RemoteProtocolError, Unreachable, VotenetError
+from votenet.network.client import NodeClient, refusal_in
+from votenet.protocol.address import Address
+from votenet.protocol.messages import GetPeers, Peers, Ping, Pong
+
+Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def scripted(script: Script) -> AsyncIterator[NodeClient]:
+    """A client that is connected to a server which does what the script says, then closes."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await script(reader, writer)
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        async with NodeClient(Address("127.0.0.1", server.sockets[0].getsockname()[1])) as client:
+            yield client
+        await asyncio.wait_for(_end_of(client), 10)
+
+
+async def _end_of(client: NodeClient) -> None:
+    while client._error is None:
+        await asyncio.sleep(0.005)
+
+
+async def request(reader: asyncio.StreamReader) -> dict[str, object]:
+    found = json.loads(await reader.readline())
+    assert isinstance(found, dict)
+    return found
+
+
+def play(script: Script, test: Callable[[NodeClient], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(20), scripted(script) as client:
+            await test(client)
+
+    asyncio.run(main())
+
+
+def fails_with(script: Script, kind: type[VotenetError], code: str) -> None:
+    """A ping to this script fails so, and the next one too."""
+
+    async def test(client: NodeClient) -> None:
+        for _ in range(2):
+            with pytest.raises(kind) as caught:
+                await client.ask(Ping(), Pong)
+            assert type(caught.value) is kind
+            assert caught.value.code == code
+
+    play(script, test)
+
+
+def test_answers_find_their_questions_in_any_order() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        one, two = await request(reader), await request(reader)
+        for asked in (two, one):
+            answer = (
+                {"type": "peers", "addresses": ["a:1"]} if asked["type"] == "get_peers" else {"type": "pong"}
+            )
+            writer.write(json.dumps({**answer, "id": asked["id"]}).encode() + b"\n")
+        await reader.read()
+
+    async def test(client: NodeClient) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            pong = tasks.create_task(client.ask(Ping(), Pong))
+            peers = tasks.create_task(client.ask(GetPeers(), Peers))
+        assert isinstance(pong.result(), Pong)
+        assert peers.result().addresses == ("a:1",)
+
+    play(script, test)
+
+
+def test_an_error_line_with_a_known_code_is_a_refusal() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        writer.write(b'{"error":{"code":"busy","message":"later"}}\n')
+        await reader.read()
+
+    fails_with(script, Rejected, "busy")
+
+
+def test_an_error_line_with_a_new_code_keeps_it() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        writer.write(b'{"error":{"code":"from-next-year","message":"?"}}\n')
+        await reader.read()
+
+    fails_with(script, VotenetError, "from-next-year")
+
+
+def test_a_closed_connection_is_told_to_all_who_wait() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+
+    fails_with(script, Unreachable, "unreachable")
+
+
+def test_what_is_no_message_ends_the_conversation() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        writer.write(b"\xff\xfe nonsense\n")
+        await reader.read()
+
+    fails_with(script, RemoteProtocolError, "bad-json")
+
+
+def test_another_answer_than_asked_for_is_not_expected() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            writer.write(b'{"type":"peers","addresses":[],"id":%d}\n' % json.loads(line)["id"])
+
+    fails_with(script, RemoteProtocolError, "unexpected-message")
+
+
+def test_lines_for_nobody_are_passed_over() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await request(reader)
+        writer.write(
+            b'{"type":"pong"}\n{"type":"pong","id":4711}\n{"type":"no_block","hash":"%s"}\n' % (b"00" * 32)
+        )
+        writer.write(b'{"type":"pong","id":%d}\n' % asked["id"])
+        await reader.read()
+
+    async def test(client: NodeClient) -> None:
+        assert isinstance(await client.ask(Ping(), Pong), Pong)
+
+    play(script, test)
+
+
+def test_silence_has_an_end_and_the_late_answer_disturbs_nobody() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first, second = await request(reader), await request(reader)
+        writer.write(b'{"type":"pong","id":%d}\n{"type":"pong","id":%d}\n' % (first["id"], second["id"]))
+        await reader.read()
+
+    async def test(client: NodeClient) -> None:
+        with pytest.raises(Unreachable, match="no answer within"):
+            await client.ask(Ping(), Pong, timeout=0.05)
+        assert isinstance(await client.ask(Ping(), Pong), Pong)
+
+    play(script, test)
+
+
+def test_a_client_that_is_not_connected_says_so() -> None:
+    async def main() -> None:
+        with pytest.raises(Unreachable, match="not connected"):
+            await NodeClient(Address("127.0.0.1", 1)).ask(Ping(), Pong)
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            port = closed.getsockname()[1]
+        with pytest.raises(Unreachable):
+            async with NodeClient(Address("127.0.0.1", port)):
+                pytest.fail("nothing listens there")
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"error"',
+        b'{"error":5}',
+        b'{"error":{}}',
+        b'{"error":{"code":"x"}}',
+        b'{"error":' + b"[" * 100_000,
+        b"[]",
+    ],
+    ids=lambda line: line[:12],
+)
+def test_an_error_that_is_not_readable_is_the_other_sides_fault(line: bytes) -> None:
+    refusal = refusal_in(line)
+    assert isinstance(refusal, RemoteProtocolError)
+    assert refusal.code == "bad-message"

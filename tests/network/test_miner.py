@@ -1,0 +1,124 @@
+"""The miner's thread: it finds, stops, changes over and ends, told by events and never by a clock."""
+
+from __future__ import annotations
+
+import queue
+
+import pytest
+
+from support import EASY_BITS, make_election, make_votes
+from votenet.core.block import Header, genesis_header, votes_root
+from votenet.network import miner as miner_module
+from votenet.network.miner import Miner
+from votenet.pow import bits_to_target, meets
+from votenet.protocol.events import Template
+
+IMPOSSIBLE = 0x03000001
+"""The target 1: no search will ever meet it."""
+PATIENCE = 30.0
+
+
+def template(number: int, bits: int) -> Template:
+    election = make_election()
+    votes = tuple(make_votes(election, 1))
+    genesis = genesis_header(election)
+    return Template(number, Header(1, genesis.hash, votes_root(votes), genesis.time, bits, 0), votes)
+
+
+class Found:
+    """What a miner found, from its thread."""
+
+    def __init__(self) -> None:
+        self.results: queue.Queue[tuple[int, int | None]] = queue.Queue()
+
+    def __call__(self, number: int, nonce: int | None) -> None:
+        self.results.put((number, nonce))
+
+    def next(self) -> tuple[int, int | None]:
+        return self.results.get(timeout=PATIENCE)
+
+
+def test_it_finds_a_nonce_that_meets_the_target() -> None:
+    found = Found()
+    with Miner(found) as miner:
+        for number in range(3):
+            wanted = template(number, EASY_BITS)
+            miner.mine(wanted)
+            got, nonce = found.next()
+            assert got == number
+            assert nonce is not None
+            assert meets(wanted.header._replace(nonce=nonce).hash, bits_to_target(EASY_BITS))
+
+
+def test_a_new_template_takes_the_place_of_a_hopeless_one() -> None:
+    found = Found()
+    with Miner(found) as miner:
+        miner.mine(template(1, IMPOSSIBLE))
+        miner.mine(template(2, EASY_BITS))
+        assert found.next()[0] == 2
+    assert found.results.empty()
+
+
+def test_a_search_that_is_under_way_ends_when_something_else_is_wanted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    searching: queue.Queue[int] = queue.Queue()
+    real = miner_module.search
+
+    def watched(header: bytes, target: int, start: int, count: int, kernel: str | None) -> int | None:
+        searching.put(target)
+        return real(header, target, start, count, kernel=kernel)
+
+    monkeypatch.setattr(miner_module, "search", watched)
+    found = Found()
+    with Miner(found) as miner:
+        miner.mine(template(1, IMPOSSIBLE))
+        assert searching.get(timeout=PATIENCE) == 1
+        miner.mine(template(2, EASY_BITS))
+        assert found.next()[0] == 2
+        while not searching.empty():
+            last = searching.get()
+        assert last == bits_to_target(EASY_BITS)
+
+
+def test_nothing_is_searched_when_nothing_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Found()
+    with Miner(found) as miner:
+        miner.mine(template(1, IMPOSSIBLE))
+        miner.mine(None)
+        miner.mine(template(2, EASY_BITS))
+        assert found.next()[0] == 2
+    assert found.results.empty()
+
+
+def test_a_range_without_a_good_nonce_is_reported_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(miner_module, "NONCES", 10_000)
+    found = Found()
+    with Miner(found) as miner:
+        miner.mine(template(7, IMPOSSIBLE))
+        assert found.next() == (7, None)
+        miner.mine(template(8, EASY_BITS))
+        assert found.next()[0] == 8
+
+
+def test_an_exhausted_range_was_searched_once_and_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(miner_module, "NONCES", 10_000)
+    searched: list[int] = []
+
+    def none(header: bytes, target: int, start: int, count: int, kernel: str | None) -> int | None:
+        searched.extend(range(start, start + count))
+        return None
+
+    monkeypatch.setattr(miner_module, "search", none)
+    found = Found()
+    with Miner(found) as miner:
+        miner.mine(template(1, IMPOSSIBLE))
+        assert found.next() == (1, None)
+    assert sorted(searched) == list(range(10_000))
+
+
+def test_it_ends_in_the_middle_of_a_hopeless_search() -> None:
+    with Miner(Found()) as miner:
+        miner.mine(template(1, IMPOSSIBLE))
+    assert miner._thread is not None
+    assert not miner._thread.is_alive()
