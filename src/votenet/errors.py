@@ -82,6 +82,7 @@ REFUSALS: Final[dict[str, tuple[Kind, str]]] = {
     "bad-order": (_P, "Order the votes of a block by vote id, each once."),
     "block-too-large": (_P, "Put fewer votes into one block."),
     "voter-twice": (_P, "A chain counts each voter id once: leave the second vote out."),
+    "invalid-block": (_P, "Build on the best branch: this block, or one before it, broke a rule."),
     "unknown-parent": (_T, "Send the headers between our tip and this block first."),
     "duplicate-block": (_D, "Nothing to do: this block is already here."),
     # Peers

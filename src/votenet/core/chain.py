@@ -131,19 +131,19 @@ class Chain:
         """Check a header against its parent and put it into the tree; known ones are returned.
 
         Raises:
-            Rejected: unknown-parent, bad-version, bad-bits, bad-work, bad-time.
+            Rejected: unknown-parent, invalid-block, bad-version, bad-bits, bad-work, bad-time.
         """
         block_hash = header.hash
         known = self.entries.get(block_hash)
         if known is not None:
             if known.invalid:
-                raise Rejected("bad-work", "this block or one before it was found invalid")
+                raise Rejected("invalid-block", "this block or one before it was found invalid")
             return known
         parent = self.entries.get(header.previous)
         if parent is None:
             raise Rejected("unknown-parent", "the block before this one is not known here")
         if parent.invalid:
-            raise Rejected("bad-work", "a block before this one was found invalid")
+            raise Rejected("invalid-block", "a block before this one was found invalid")
         self._check_header(header, block_hash, parent, now)
         entry = Entry(block_hash, header, parent.height + 1, parent.work + work_of(header.bits))
         self._put(entry, parent)

@@ -95,6 +95,29 @@ class BlockRelay:
                 self._announce_tip(link)
         self.state.sync.ask_bodies(now)
 
+    def take_mined(self, block: Block, now: float, judged: Callable[[Rejected | None], None]) -> None:
+        """Our own block: checked like a stranger's, then pushed to every peer. `judged` hears how it went.
+
+        Raises:
+            Rejected: its header breaks a rule.
+        """
+        entry = self.state.chain.add_header(block.header, int(now))
+        if not self.state.sync.begin_check(entry, OURSELVES):
+            judged(None)
+            return
+
+        def done(result: object, later: float) -> None:
+            self.state.sync.end_check(entry)
+            judged(result if isinstance(result, Rejected) else None)
+            if isinstance(result, Rejected):
+                self.state.chain.mark_invalid(entry)
+            elif self.count_in(OURSELVES, entry, block.votes):
+                self._announce_mined(block)
+
+        self.state.start_job(
+            OURSELVES, lambda: _check_block_votes(lambda: block, self.state.chain, self.state.pool), done
+        )
+
     def count_in(self, link: int, entry: Entry, votes: Sequence[SealedVote]) -> bool:
         """A checked block, and those that waited for it, into the chain, the disk and the pool.
 
@@ -146,11 +169,12 @@ class BlockRelay:
             if link != source and (peer.best is None or peer.best.work < tip.work):
                 self.state.send(link, message)
 
-    def announce_mined(self, header: Header, votes: Sequence[SealedVote]) -> None:
+    def _announce_mined(self, block: Block) -> None:
         """Push our own block to every peer, its votes by short id: they have most of them."""
-        ids = tuple(short_id(sealed) for sealed in votes)
+        ids = tuple(short_id(sealed) for sealed in block.votes)
+        message = CompactBlock(header=block.header.pack().hex(), ids=ids)
         for link in self.state.sync.peers:
-            self.state.send(link, CompactBlock(header=header.pack().hex(), ids=ids))
+            self.state.send(link, message)
 
     def on_get_headers(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, GetHeaders)

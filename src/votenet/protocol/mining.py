@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from votenet.core.block import BLOCK_VERSION, Header, order_votes, votes_root
+from votenet.core.block import BLOCK_VERSION, Block, Header, order_votes, votes_root
 from votenet.core.election import MAX_BLOCK_BYTES
 from votenet.errors import Rejected
-from votenet.protocol.block_relay import OURSELVES, BlockRelay
+from votenet.protocol.block_relay import BlockRelay
 from votenet.protocol.events import Mined, Template
 from votenet.protocol.state import NodeState
 from votenet.protocol.sync import ANSWER_SECONDS
@@ -40,6 +40,8 @@ class Mining:
         self._template_time = 0.0
         self._tie: tuple[bytes, float] | None = None
         """The tip that is tied, and since when."""
+        self._judging = False
+        """Our own block is being checked: another search on the old tip would be in vain."""
         self._tip: tuple[bytes, float] | None = None
         """The tip, and since when."""
 
@@ -51,7 +53,7 @@ class Mining:
         """Start, renew or stop the search, as tip and pool ask for it."""
         state, current = self.state, self._template
         wanted = len(state.pool) or self._must_break_tie(now)
-        if not wanted or not state.info.mining or not self._may_mine(now):
+        if not wanted or self._judging or not state.info.mining or not self._may_mine(now):
             if current is not None:
                 self._stop()
             return
@@ -89,13 +91,16 @@ class Mining:
             return
         header = template.header._replace(nonce=event.nonce)
         self._stop()
+        self._judging = True
         try:
-            entry = self.state.chain.add_header(header, int(now))
+            self._blocks.take_mined(Block(header, template.votes), now, self._judged)
         except Rejected as error:  # our own clock or kernel is wrong: say so, build another
-            self.state.ready.log.append(f"our own block was refused: {error.message}")
-            return
-        if self._blocks.count_in(OURSELVES, entry, template.votes):
-            self._blocks.announce_mined(header, template.votes)
+            self._judged(error)
+
+    def _judged(self, refusal: Rejected | None) -> None:
+        self._judging = False
+        if refusal is not None:
+            self.state.ready.log.append(f"our own block was refused: {refusal.message}")
 
     @property
     def _limit(self) -> int:
