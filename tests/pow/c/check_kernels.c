@@ -1,0 +1,205 @@
+/* Every kernel of this machine against an independent SHA-256, without Python: for sanitizers and emulators.
+ *
+ * What lives here: random and edge-case searches, alignment, buffers that end at an unreadable page, batch
+ * checks of damaged chains. What must not: speed. Prints one line for each kernel; exits 1 at the first
+ * disagreement.
+ *
+ *   check_kernels [rounds]
+ */
+#define _DEFAULT_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "pow.h"
+#include "sha256_constants.h"
+
+#define CHECK(what)                                                                                    \
+    do {                                                                                               \
+        if (!(what)) {                                                                                 \
+            printf("%s: line %d: %s\n", name, __LINE__, #what);                                        \
+            exit(1);                                                                                   \
+        }                                                                                              \
+    } while (0)
+
+static uint64_t seed = 0x9e3779b97f4a7c15u;
+
+static uint32_t random32(void)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return (uint32_t)(seed >> 16);
+}
+
+static void fill(uint8_t *p, size_t size)
+{
+    while (size-- > 0)
+        *p++ = (uint8_t)random32();
+}
+
+/* SHA-256 once more, word for word as FIPS 180-4 section 6.2.2 writes it, sharing only the constants. */
+static void plain_sha256(const uint8_t *data, size_t size, uint8_t digest[32])
+{
+    uint8_t padded[192] = {0};
+    uint32_t h[8];
+    size_t blocks = (size + 8) / 64 + 1;
+
+    memcpy(padded, data, size);
+    padded[size] = 0x80;
+    for (int i = 0; i < 8; i++)
+        padded[64 * blocks - 1 - (size_t)i] = (uint8_t)(8 * size >> 8 * i);
+    memcpy(h, sha256_iv, sizeof(h));
+    for (size_t b = 0; b < blocks; b++) {
+        uint32_t w[64], v[8];
+        for (int t = 0; t < 64; t++) {
+            const uint8_t *p = padded + 64 * b + 4 * t;
+            if (t < 16)
+                w[t] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+            else
+                w[t] = (rotr32(w[t - 2], 17) ^ rotr32(w[t - 2], 19) ^ w[t - 2] >> 10) + w[t - 7] +
+                       (rotr32(w[t - 15], 7) ^ rotr32(w[t - 15], 18) ^ w[t - 15] >> 3) + w[t - 16];
+        }
+        memcpy(v, h, sizeof(v));
+        for (int t = 0; t < 64; t++) {
+            uint32_t t1 = v[7] + (rotr32(v[4], 6) ^ rotr32(v[4], 11) ^ rotr32(v[4], 25)) +
+                          ((v[4] & v[5]) ^ (~v[4] & v[6])) + sha256_k[t] + w[t];
+            uint32_t t2 = (rotr32(v[0], 2) ^ rotr32(v[0], 13) ^ rotr32(v[0], 22)) +
+                          ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
+            for (int i = 7; i > 0; i--)
+                v[i] = v[i - 1];
+            v[4] += t1;
+            v[0] = t1 + t2;
+        }
+        for (int i = 0; i < 8; i++)
+            h[i] += v[i];
+    }
+    for (int i = 0; i < 8; i++)
+        store_be32(digest + 4 * i, h[i]);
+}
+
+static void plain_hash(const uint8_t *header, uint32_t nonce, uint8_t hash[32])
+{
+    uint8_t solved[80], once[32];
+
+    memcpy(solved, header, 76);
+    for (int i = 0; i < 4; i++)
+        solved[76 + i] = (uint8_t)(nonce >> 8 * i);
+    plain_sha256(solved, 80, once);
+    plain_sha256(once, 32, hash);
+}
+
+/* The first of [start, start + count) that meets the target, or count. */
+static uint32_t plain_search(const uint8_t *header, const uint8_t *target, uint32_t start, uint32_t count)
+{
+    uint8_t hash[32];
+
+    for (uint32_t i = 0; i < count; i++) {
+        plain_hash(header, start + i, hash);
+        if (pow_meets(hash, target))
+            return i;
+    }
+    return count;
+}
+
+/* `size` bytes, at some alignment, that end where an unreadable page begins. */
+static uint8_t *guarded(size_t size)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (size + page - 1) / page * page;
+    uint8_t *memory = mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (memory == MAP_FAILED || mprotect(memory + room, page, PROT_NONE) != 0)
+        abort();
+    return memory + room - size;
+}
+
+static void check_searches(int kernel, const char *name, int rounds)
+{
+    uint8_t *header = guarded(80), *target = guarded(32);
+
+    for (int round = 0; round < rounds; round++) {
+        uint32_t count = random32() % 70, nonce = 0;
+        uint32_t start = round % 3 == 0 ? 0u - count : round % 3 == 1 ? random32() % 0xffffff00u : 0;
+        fill(header, 80);
+        fill(target, 32);
+        /* from hopeless through about one in 64 to always */
+        target[31] = (uint8_t)(round % 5 == 0 ? 0 : round % 5 == 1 ? 255 : random32() % 8);
+        if (round % 7 == 0)
+            plain_hash(header, start + count / 2, target); /* a hash that is its own target */
+        uint32_t expected = plain_search(header, target, start, count);
+        int found = votenet_pow_search(kernel, header, target, start, count, &nonce);
+        CHECK(found == (expected < count));
+        CHECK(!found || nonce == start + expected);
+    }
+}
+
+static void check_alignment(int kernel, const char *name)
+{
+    uint8_t buffer[80 + 64], target[64 + 32];
+    uint32_t nonce = 0;
+
+    fill(buffer, sizeof(buffer));
+    memset(target, 0xff, sizeof(target));
+    for (size_t shift = 0; shift < 64; shift++) {
+        target[shift + 31] = 3;
+        uint32_t expected = plain_search(buffer + shift, target + shift, 5, 300);
+        int found = votenet_pow_search(kernel, buffer + shift, target + shift, 5, 300, &nonce);
+        CHECK(found == (expected < 300));
+        CHECK(!found || nonce == 5 + expected);
+        target[shift + 31] = 0xff;
+    }
+}
+
+static void check_headers(int kernel, const char *name, int rounds)
+{
+    enum { LENGTH = 20 };
+    uint8_t *chain = guarded(80 * LENGTH), *hashes = guarded(32 * LENGTH);
+    uint8_t zero[32] = {0}, target[32], hash[32];
+    int fault = -2;
+
+    memset(target, 0xff, sizeof(target));
+    target[31] = 0x7f; /* 0x207fffff, but for its last bytes */
+    memset(target, 0, 29);
+    for (int i = 0; i < LENGTH; i++) {
+        uint8_t *header = chain + 80 * i;
+        fill(header, 80);
+        memcpy(header + 4, i == 0 ? zero : hash, 32);
+        memcpy(header + 72, (const uint8_t[]){0xff, 0xff, 0x7f, 0x20}, 4);
+        uint32_t nonce = plain_search(header, target, 0, 1000);
+        for (int b = 0; b < 4; b++)
+            header[76 + b] = (uint8_t)(nonce >> 8 * b);
+        plain_hash(header, nonce, hash);
+    }
+    CHECK(votenet_pow_verify_headers(kernel, chain, LENGTH, zero, hashes, &fault) == LENGTH);
+    CHECK(fault == 0 && memcmp(hashes + 32 * (LENGTH - 1), hash, 32) == 0);
+    for (int round = 0; round < rounds; round++) {
+        size_t at = random32() % (80 * LENGTH), bad = at / 80;
+        uint8_t flip = (uint8_t)(1u << random32() % 8);
+        chain[at] ^= flip;
+        size_t good = votenet_pow_verify_headers(kernel, chain, LENGTH, NULL, hashes, &fault);
+        CHECK(good >= bad || at % 80 < 36); /* nothing before the damage fails; the first link is free */
+        CHECK(good <= bad + 1 || (bad == LENGTH - 1 && good == LENGTH));
+        CHECK((fault == 0) == (good == LENGTH));
+        chain[at] ^= flip;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    int rounds = argc > 1 ? atoi(argv[1]) : 400;
+
+    for (int kernel = 0; kernel < votenet_pow_kernel_count(); kernel++) {
+        const char *name = votenet_pow_kernel_name(kernel);
+        int state = votenet_pow_kernel_state(kernel);
+        CHECK(state >= 0);
+        if (state == 1) {
+            check_searches(kernel, name, rounds);
+            check_alignment(kernel, name);
+            check_headers(kernel, name, rounds);
+        }
+        printf("%-10s %s\n", name, state == 1 ? "agrees" : "not supported by this processor");
+    }
+    return 0;
+}
