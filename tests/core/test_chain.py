@@ -215,8 +215,8 @@ def test_s10_a_second_vote_deep_in_a_heavier_branch_is_refused(place: int) -> No
     assert [entry.invalid for entry in entries] == [n >= place for n in range(4)]
     assert [entry.available for entry in entries] == [n < place for n in range(4)]
     # Nothing built on it is taken any more, and asking again says so.
-    assert refusal(ledger, mine_block(EASY, last.header).header).code == "bad-work"
-    assert refusal(ledger, last.header).code == "bad-work"
+    assert refusal(ledger, mine_block(EASY, last.header).header).code == "invalid-block"
+    assert refusal(ledger, last.header).code == "invalid-block"
     # The chain goes on, also from the good part of that branch.
     ledger.grow(make_vote(EASY, "voter-6"))
     assert ledger.chain.voters["voter-6"] == 6
@@ -247,7 +247,7 @@ def test_a_block_marked_invalid_takes_its_descendants_with_it() -> None:
     assert [entry.invalid for entry in (one, two, three)] == [True] * 3
     assert not ledger.chain.tip.invalid
     for entry in (one, two, three):
-        assert refusal(ledger, entry.header).code == "bad-work"
+        assert refusal(ledger, entry.header).code == "invalid-block"
 
 
 # -- random trees against a recount ---------------------------------------------------------------
@@ -303,9 +303,9 @@ def test_s9_s10_any_tree_of_blocks_is_counted_as_from_scratch(tree: list[tuple[i
         except Rejected as refused:
             code = refused.code
             assert not node.good
-            assert code == ("voter-twice" if block.header.hash in chain.entries else "bad-work")
+            assert code == ("voter-twice" if block.header.hash in chain.entries else "invalid-block")
             assert snapshot(chain) == before
-            if code == "bad-work":
+            if code == "invalid-block":
                 continue  # its parent is known to be invalid
         else:
             heavier = len(node.path) > len(best.path)

@@ -244,7 +244,7 @@ def test_a_voter_of_an_earlier_block_cannot_vote_again() -> None:
     assert node.chain.tip.hash == GOOD.header.hash
     assert node.chain.tally.votes == 3
     child = mine_block(ELECTION, again.header)
-    assert refused(node.receive(2, headers_of(child))) == [(2, "bad-work")]  # nothing on it counts
+    assert refused(node.receive(2, headers_of(child))) == [(2, "invalid-block")]  # nothing on it counts
 
 
 def test_a_block_that_was_found_invalid_is_not_waited_for() -> None:
@@ -252,7 +252,7 @@ def test_a_block_that_was_found_invalid_is_not_waited_for() -> None:
     bad = double_voter()
     node.give(1, bad)
     assert node.core.caught_up
-    assert refused(node.give(2, bad)) == [(2, "bad-work")]
+    assert refused(node.give(2, bad)) == [(2, "invalid-block")]
 
 
 def test_a_refused_peer_is_asked_nothing_more_and_its_last_lines_mean_nothing() -> None:
