@@ -9,18 +9,21 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from votenet.config import InstanceDirs, instance_dirs
-from votenet.errors import ConfigError
+from votenet.errors import ConfigError, NoSuchNode
 from votenet.processes import ports, procfs
-from votenet.processes.identity import leftovers
-from votenet.processes.instance import claim
+from votenet.processes.control_server import ControlServer, Progress
+from votenet.processes.identity import TAG_VARIABLE, Identity, leftovers, tag, write_identity
+from votenet.processes.instance import claim, make_dirs
 from votenet.processes.machine import State
 from votenet.processes.restart import RestartPolicy
 from votenet.processes.signals import signal_exactly
@@ -163,3 +166,95 @@ def alive(pid: int) -> bool:
 @pytest.fixture
 def is_alive() -> Callable[[int], bool]:
     return alive
+
+
+async def echo(request: dict[str, Any], progress: Progress) -> Mapping[str, Any]:
+    if request["command"] == "refuse":
+        raise NoSuchNode("no node 'x'")
+    if request["command"] == "stream":
+        for number in range(3):
+            await progress({"event": "state", "number": number})
+    if request["command"] == "hang":
+        await asyncio.sleep(60)
+    return {"heard": request["command"]}
+
+
+@contextlib.contextmanager
+def serve_control(dirs: InstanceDirs) -> Iterator[None]:
+    """A control server in a thread, as the client end is synchronous."""
+    make_dirs(dirs)
+    started, loop_box, stop_box = threading.Event(), [], []
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks, ControlServer(dirs.control_socket, echo, tasks):
+            loop_box.append(asyncio.get_running_loop())
+            stop_box.append(stop)
+            started.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    assert started.wait(10)
+    try:
+        yield
+    finally:
+        loop_box[0].call_soon_threadsafe(stop_box[0].set)
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def serving() -> Callable[[InstanceDirs], contextlib.AbstractContextManager[None]]:
+    """A control server that echoes, for the length of a `with`."""
+    return serve_control
+
+
+SLEEP = "import time; print('up', flush=True); time.sleep(600)"
+
+
+@pytest.fixture
+def start(dirs: InstanceDirs) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """A process in its own session; tagged as a program of the instance unless told otherwise."""
+    make_dirs(dirs)
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(code: str = SLEEP, *, tagged: bool = True, lines: int = 1) -> subprocess.Popen[str]:
+        env = {**os.environ, **({TAG_VARIABLE: tag(dirs, "node-1")} if tagged else {})}
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        started.append(process)
+        assert process.stdout is not None
+        for _ in range(lines):
+            assert process.stdout.readline() == "up\n"
+        return process
+
+    yield begin
+    for process in started:
+        for member in procfs.members(process.pid):
+            os.kill(member.pid, signal.SIGKILL)
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def record(dirs: InstanceDirs) -> Callable[..., None]:
+    """Writes what a supervisor would have recorded about a process."""
+
+    def write(process: subprocess.Popen[str], **changes: object) -> None:
+        stat = procfs.read_stat(process.pid)
+        assert stat is not None
+        fields: dict[str, object] = {
+            "instance": "t",
+            "name": "node-1",
+            "incarnation": 3,
+            "intent": "running",
+            "address": "127.0.0.1:3000",
+            "pid": process.pid,
+            "start_ticks": stat.start_ticks,
+            "boot_id": procfs.boot_id(),
+        }
+        write_identity(dirs, Identity(**{**fields, **changes}))  # type: ignore[arg-type]
+
+    return write

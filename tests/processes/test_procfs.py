@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from votenet.processes import procfs
-from votenet.processes.signals import signal_exactly
 
 
 @pytest.fixture
@@ -53,16 +52,6 @@ def test_a_zombie_is_dead(sleeper: subprocess.Popen[bytes]) -> None:
     stat = procfs.read_stat(sleeper.pid)
     assert stat is not None
     assert stat.dead
-
-
-def test_a_signal_needs_the_right_start_time(sleeper: subprocess.Popen[bytes]) -> None:
-    stat = procfs.read_stat(sleeper.pid)
-    assert stat is not None
-    assert not signal_exactly(sleeper.pid, stat.start_ticks + 1, signal.SIGKILL)
-    assert sleeper.poll() is None
-    assert signal_exactly(sleeper.pid, stat.start_ticks, signal.SIGTERM)
-    assert sleeper.wait(10) == -signal.SIGTERM
-    assert not signal_exactly(sleeper.pid, stat.start_ticks, signal.SIGKILL)
 
 
 def test_ephemeral_range_is_above_our_ports() -> None:

@@ -6,19 +6,27 @@ What lives here: the order of these steps and what is said about them. What must
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import select
 import shutil
 import time
+from collections.abc import Iterator
+from typing import Final
 
 import click
 
 from votenet.cli.network_view import say
 from votenet.config import InstanceDirs
 from votenet.errors import ConfigError, Locked, NotRunning, Unreachable, VotenetError, WaitTimedOut
-from votenet.processes.control import converse
+from votenet.processes.control import ask, converse
 from votenet.processes.files import FileLock
 from votenet.processes.instance import claim, supervisor_pid
 from votenet.processes.reconcile import end_leftovers
+
+EXIT_SECONDS: Final = 10.0
+"""For the interpreter of a supervisor that has released everything."""
 
 
 def down(dirs: InstanceDirs, *, grace: float, purge: bool, as_json: bool) -> None:
@@ -28,9 +36,11 @@ def down(dirs: InstanceDirs, *, grace: float, purge: bool, as_json: bool) -> Non
         VotenetError: something is left (exit 1).
         WaitTimedOut: the supervisor does not end.
     """
-    ran = _ask_down(dirs, grace)
-    known = dirs.state.exists()
-    left = _end_for_good(dirs, grace, purge) if known else 0
+    with _supervisor_process(dirs) as supervisor:
+        ran = _ask_down(dirs, grace)
+        known = dirs.state.exists()
+        left = _end_for_good(dirs, grace, purge) if known else 0
+        _wait_for_exit(supervisor)
     if as_json:
         answer = {"instance": dirs.instance, "was_running": ran, "leftovers": left}
         click.echo(json.dumps({**answer, "removed": str(dirs.state) if purge and known else None}))
@@ -40,6 +50,24 @@ def down(dirs: InstanceDirs, *, grace: float, purge: bool, as_json: bool) -> Non
         say(f"{dirs.instance!r} is stopped: no process left, ports and data free.")
     if purge and known:
         say(f"Removed {dirs.state}.")
+
+
+@contextlib.contextmanager
+def _supervisor_process(dirs: InstanceDirs) -> Iterator[int | None]:
+    """A descriptor of the supervisor's process while it lives: its lock is free a moment before it ends."""
+    pidfd = None
+    with contextlib.suppress(VotenetError, OSError):
+        pidfd = os.pidfd_open(ask(dirs, {"command": "ping"})["pid"])
+    try:
+        yield pidfd
+    finally:
+        if pidfd is not None:
+            os.close(pidfd)
+
+
+def _wait_for_exit(pidfd: int | None) -> None:
+    if pidfd is not None and not select.select([pidfd], [], [], EXIT_SECONDS)[0]:
+        raise WaitTimedOut("the supervisor has stopped everything but does not end itself")
 
 
 def _ask_down(dirs: InstanceDirs, grace: float) -> bool:

@@ -94,6 +94,8 @@ def watch_start(
 
 
 def _ended(dirs: InstanceDirs, code: int) -> VotenetError:
+    if code == 0:
+        return VotenetError("the network was stopped while it was starting", code="stopped")
     lines = logs.tail(supervisor_log(dirs), 10)
     text = "\n".join(f"  | {line}" for line in lines)
     return VotenetError(

@@ -103,22 +103,14 @@ def choose(
     Raises:
         ConfigError: a wanted port is taken (with its holder) or the two overlap; no block is free.
     """
-    candidates: list[Block] = []
-    for block in ([preferred] if preferred else []) + list(blocks(nodes)):
-        first = node_port if node_port is not None else block.nodes[0] if block.nodes else 0
-        wanted = Block(
-            bootstrap_port if bootstrap_port is not None else block.bootstrap,
-            tuple(range(first, first + nodes)),
-        )
-        if wanted.bootstrap not in wanted.nodes and wanted not in candidates:
-            candidates.append(wanted)
-    asked = [port for port in (bootstrap_port, node_port) if port is not None]
     fixed = set(range(node_port, node_port + nodes)) if node_port is not None else set()
     fixed |= {bootstrap_port} if bootstrap_port is not None else set()
+    usual = ([preferred] if preferred else []) + list(blocks(nodes))
+    candidates = list(_with_wishes(usual, bootstrap_port, node_port))
     if not candidates or max(fixed, default=0) > 65535:
         raise ConfigError(
-            f"ports {', '.join(map(str, asked))} do not fit: {nodes} nodes and the bootstrap server need "
-            "different ports up to 65535",
+            f"the wanted ports do not fit: {nodes} nodes and the bootstrap server need different ports up "
+            "to 65535",
             code="bad-ports",
             next_step="Choose --bootstrap-port and --node-port further apart.",
         )
@@ -151,6 +143,18 @@ def take_again(ports: Sequence[int], host: str) -> list[FileLock]:
     if isinstance(taken, int):
         raise ConfigError(_who(taken), code="port-taken", next_step="Stop that program first.")
     return taken
+
+
+def _with_wishes(usual: list[Block], bootstrap_port: int | None, node_port: int | None) -> Iterator[Block]:
+    """The usual blocks with the wanted ports put in, each once, none that overlaps itself."""
+    seen: set[Block] = set()
+    for block in usual:
+        bootstrap = block.bootstrap if bootstrap_port is None else bootstrap_port
+        first = block.nodes[0] if node_port is None else node_port
+        wanted = Block(bootstrap, tuple(range(first, first + len(block.nodes))))
+        if bootstrap not in wanted.nodes and wanted not in seen:
+            seen.add(wanted)
+            yield wanted
 
 
 def _take(block: Block, host: str) -> list[FileLock] | int:

@@ -1,0 +1,111 @@
+"""votenet typed at a shell, over scripted programs, in a home of its own.
+
+What lives here: `open_shell`, shared by the tests of `up`, `down`, `ps` and `logs`. What must not: tests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from votenet.cli import network_down
+from votenet.config import InstanceDirs, instance_dirs
+from votenet.errors import ConfigError
+from votenet.processes import ports, procfs
+from votenet.processes.control import ask
+from votenet.processes.identity import leftovers
+from votenet.processes.signals import signal_exactly
+
+BAD_CHILD = Path(__file__).parent / "processes" / "bad_child.py"
+
+
+class Shell:
+    """Runs votenet with a home of its own."""
+
+    def __init__(self, home: Path, dirs: InstanceDirs) -> None:
+        self.home, self.dirs = home, dirs
+        first = self._free_ports()
+        self.ports = ("--bootstrap-port", str(first), "--node-port", str(first + 1))
+        self.env = {
+            **os.environ,
+            "VOTENET_HOME": str(home),
+            "VOTENET_INSTANCE": dirs.instance,
+            "VOTENET_PROGRAM": f"{sys.executable} {BAD_CHILD}",
+            "BAD_CHILD": str(home / "plan.json"),
+            "NO_COLOR": "1",
+        }
+        self.plan({})
+
+    def _free_ports(self) -> int:
+        while True:
+            first = random.randrange(20000, 30000)
+            with contextlib.suppress(ConfigError):
+                ports.choose(5, bootstrap_port=first, node_port=first + 1).release()
+                return first
+
+    def plan(self, plans: dict[str, Any]) -> None:
+        (self.home / "plan.json").write_text(json.dumps(plans))
+
+    def start(self, *args: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "votenet", *args],
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *args: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        process = self.start(*args)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == code, f"{args}: exit {process.returncode}\n{out}\n{err}"
+        assert "Traceback" not in err
+        return subprocess.CompletedProcess(args, code, out, err)
+
+    def up_args(self, *args: str, nodes: int = 2) -> tuple[str, ...]:
+        return ("up", "--nodes", str(nodes), "--difficulty", "8", *self.ports, *args)
+
+    def up(self, *args: str, nodes: int = 2, code: int = 0) -> subprocess.CompletedProcess[str]:
+        return self.run(*self.up_args("--detach", *args, nodes=nodes), code=code)
+
+    def status(self) -> dict[str, Any]:
+        """What `ps --json` prints, without its start."""
+        return ask(self.dirs, {"command": "status"})
+
+    def pids(self) -> list[int]:
+        status = self.status()
+        return [status["supervisor"]["pid"], *(program["pid"] for program in status["programs"])]
+
+
+def end(dirs: InstanceDirs) -> None:
+    """What `down --timeout 1 --purge` does, without its start."""
+    network_down.down(dirs, grace=1.0, purge=True, as_json=False)
+
+
+def alive(pid: int) -> bool:
+    stat = procfs.read_stat(pid)
+    return stat is not None and not stat.dead
+
+
+@contextlib.contextmanager
+def open_shell(home: Path) -> Iterator[Shell]:
+    """A shell below `home` (a short path: sockets lie there); fails if a process outlives it.
+
+    VOTENET_HOME must be set to `home` in this process too.
+    """
+    dirs = instance_dirs("t")
+    yield Shell(home, dirs)
+    end(dirs)
+    left = leftovers(dirs)
+    for process in left:
+        signal_exactly(process.pid, process.start_ticks, signal.SIGKILL)
+    assert not left, "processes outlived the test"
