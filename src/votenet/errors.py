@@ -74,6 +74,7 @@ REFUSALS: Final[dict[str, tuple[Kind, str]]] = {
     "storage-failed": (_T, "Send the vote to another node; this node's operator must free its disk."),
     # Blocks
     "bad-header": (_P, "Send the 80-byte header in 160 hexadecimal digits."),
+    "broken-chain": (_P, "Send headers in chain order, each after the one whose hash it names."),
     "bad-version": (_P, "Build blocks of a version that this network knows."),
     "bad-work": (_P, "Search a nonce whose hash meets the target."),
     "bad-bits": (_P, "Use the difficulty that the chain asks for at this height."),

@@ -192,3 +192,21 @@ def test_s9_other_votes_than_the_headers_are_never_blamed_on_the_header(
     assert code_of(honest, election) is None
     assert code_of(block, election) == code
     assert code_of(Block(honest.header, block.votes), election) == "bad-merkle-root"
+
+
+def test_a_sequence_of_headers_is_checked_at_once() -> None:
+    from votenet.core.block import check_sequence
+
+    election = make_election()
+    first = mine_block(election).header
+    second = mine_block(election, first).header
+    assert check_sequence([first, second]) == ([first.hash, second.hash], None)
+    for broken, code in (
+        ([second, first], "broken-chain"),
+        ([first, second._replace(bits=0)], "bad-bits"),
+        ([first, second._replace(bits=0x03000001)], "bad-work"),
+    ):
+        hashes, fault = check_sequence(broken)
+        assert hashes == [broken[0].hash]
+        assert fault is not None
+        assert fault.code == code

@@ -205,7 +205,7 @@ def test_a_new_tip_of_unknown_parents_is_asked_about(chain: list[Block]) -> None
 def test_an_answer_that_does_not_hang_together_is_blamed(chain: list[Block]) -> None:
     us = node()
     us.meet(1), us.meet(2, work=10)
-    assert refused(us.receive(1, headers_of(chain[0], chain[2]))) == [(1, "unknown-parent")]
+    assert refused(us.receive(1, headers_of(chain[0], chain[2]))) == [(1, "broken-chain")]
     assert refused(us.receive(2, headers_of(chain[4], chain[5]))) == [(2, "unknown-parent")]
 
 

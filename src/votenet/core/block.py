@@ -16,7 +16,7 @@ from votenet.core.election import MAX_BLOCK_BYTES, Election
 from votenet.core.merkle import merkle_root
 from votenet.core.vote import SealedVote, check_hours, check_vote
 from votenet.errors import Rejected
-from votenet.pow import header_hash
+from votenet.pow import HeaderFault, header_hash, verify_headers
 
 HEADER_BYTES: Final = 80
 BLOCK_VERSION: Final = 1
@@ -58,6 +58,26 @@ def header_from_hex(text: str) -> Header:
     except ValueError as error:
         raise Rejected("bad-header", "a header is written in hexadecimal") from error
     return unpack_header(raw)
+
+
+def check_sequence(headers: Sequence[Header]) -> tuple[list[bytes], Rejected | None]:
+    """Check headers that should follow each other, all at once: links, targets, work.
+
+    Returns the hashes of those that hold, from the start, and why the next one does not.
+    """
+    found = verify_headers(b"".join(header.pack() for header in headers))
+    hashes = [found.hash_at(index) for index in range(found.good)]
+    if found.fault is None:
+        return hashes, None
+    code, what = _FAULTS[found.fault]
+    return hashes, Rejected(code, f"header {found.good} of {len(headers)}: {what}")
+
+
+_FAULTS: Final = {
+    HeaderFault.LINK: ("broken-chain", "it does not name the hash of the one before it"),
+    HeaderFault.BITS: ("bad-bits", "its bits stand for no target"),
+    HeaderFault.WORK: ("bad-work", "its hash does not meet its target"),
+}
 
 
 class Block(NamedTuple):

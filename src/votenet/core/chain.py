@@ -127,13 +127,16 @@ class Chain:
 
     # -- headers -------------------------------------------------------------------------------
 
-    def add_header(self, header: Header, now: int) -> Entry:
+    def add_header(self, header: Header, now: int, block_hash: bytes | None = None) -> Entry:
         """Check a header against its parent and put it into the tree; known ones are returned.
+
+        `block_hash` is the header's hash where a batch check has computed it already.
 
         Raises:
             Rejected: unknown-parent, invalid-block, bad-version, bad-bits, bad-work, bad-time.
         """
-        block_hash = header.hash
+        if block_hash is None:
+            block_hash = header.hash
         known = self.entries.get(block_hash)
         if known is not None:
             if known.invalid:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from votenet.core.block import Header, header_from_hex
+from votenet.core.block import Header, check_sequence, header_from_hex
 from votenet.core.chain import Chain, Entry
 from votenet.core.vote import SealedVote
 from votenet.errors import Rejected
@@ -81,9 +81,11 @@ class Sync:
         """
         peer = self.peers[link]
         due, peer.headers_due = peer.headers_due, None
-        for index, text in enumerate(message.headers):
+        headers = [header_from_hex(text) for text in message.headers]
+        hashes, fault = check_sequence(headers)
+        for index, (header, block_hash) in enumerate(zip(headers, hashes, strict=False)):
             try:
-                peer.best = self._better(peer.best, self.chain.add_header(header_from_hex(text), int(now)))
+                peer.best = self._better(peer.best, self.chain.add_header(header, int(now), block_hash))
             except Rejected as error:
                 if (
                     error.code == "unknown-parent"
@@ -95,6 +97,8 @@ class Sync:
                     self._ask_headers(peer, now)
                     return
                 raise
+        if fault is not None:
+            raise fault
         if len(message.headers) == MAX_HEADERS:
             self._ask_headers(peer, now)
         self.ask_bodies(now)
