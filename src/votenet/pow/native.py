@@ -63,7 +63,7 @@ def verify_headers(
     """Check headers (80 bytes each, joined) that should follow each other: links, targets, work.
 
     `first_prev` is the hash that the first must name; None: any. The GIL is released for the whole call:
-    about 0.2 microseconds a header with sha-ni. Raises PowError as `check_headers` does, and for a
+    about 0.14 microseconds a header with sha-ni. Raises PowError as `check_headers` does, and for a
     kernel that is not ready.
     """
     view = check_headers(headers, first_prev)
