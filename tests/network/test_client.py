@@ -22,6 +22,8 @@ Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 async def scripted(script: Script) -> AsyncIterator[NodeClient]:
     """A client that is connected to a server which does what the script says, then closes."""
 
+    served = asyncio.Event()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await script(reader, writer)
@@ -29,17 +31,13 @@ async def scripted(script: Script) -> AsyncIterator[NodeClient]:
             writer.close()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
+            served.set()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         async with NodeClient(Address("127.0.0.1", server.sockets[0].getsockname()[1])) as client:
             yield client
-        await asyncio.wait_for(_end_of(client), 10)
-
-
-async def _end_of(client: NodeClient) -> None:
-    while client._error is None:
-        await asyncio.sleep(0.005)
+        await asyncio.wait_for(served.wait(), 10)
 
 
 async def request(reader: asyncio.StreamReader) -> dict[str, object]:

@@ -81,7 +81,7 @@ def test_a_search_that_is_under_way_ends_when_something_else_is_wanted(
         assert last == bits_to_target(EASY_BITS)
 
 
-def test_nothing_is_searched_when_nothing_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_searched_when_nothing_is_wanted() -> None:
     found = Found()
     with Miner(found) as miner:
         miner.mine(template(1, IMPOSSIBLE))
@@ -120,5 +120,37 @@ def test_an_exhausted_range_was_searched_once_and_whole(monkeypatch: pytest.Monk
 def test_it_ends_in_the_middle_of_a_hopeless_search() -> None:
     with Miner(Found()) as miner:
         miner.mine(template(1, IMPOSSIBLE))
-    assert miner._thread is not None
-    assert not miner._thread.is_alive()
+    assert not any(thread.is_alive() for thread in miner._threads)
+
+
+def test_several_threads_search_the_range_once_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(miner_module, "NONCES", 50_000)
+    searched: queue.Queue[range] = queue.Queue()
+
+    def none(header: bytes, target: int, start: int, count: int, kernel: str | None) -> int | None:
+        searched.put(range(start, start + count))
+        return None
+
+    monkeypatch.setattr(miner_module, "search", none)
+    found = Found()
+    with Miner(found, threads=3) as miner:
+        miner.mine(template(1, IMPOSSIBLE))
+        assert found.next() == (1, None)
+    pieces = sorted((searched.get() for _ in range(searched.qsize())), key=lambda piece: piece.start)
+    assert [nonce for piece in pieces for nonce in piece] == list(range(50_000))
+    assert found.results.empty()
+
+
+def test_several_threads_report_a_find_once() -> None:
+    found = Found()
+    with Miner(found, threads=4) as miner:
+        for number in range(20):
+            miner.mine(template(number, EASY_BITS))
+            assert found.next()[0] == number
+    assert found.results.empty()
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1000])
+def test_an_impossible_number_of_threads_is_refused(threads: int) -> None:
+    with pytest.raises(ValueError, match="threads"):
+        Miner(Found(), threads=threads)

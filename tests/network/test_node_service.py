@@ -1,0 +1,444 @@
+"""A whole node on a real socket and a real disk: bad input of every kind, S7, kill -9, catching up."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from support import EASY_BITS, key_of, make_election, make_vote, make_votes
+from votenet.config import NodeConfig
+from votenet.core.election import Election
+from votenet.core.vote import SealedVote
+from votenet.errors import StorageError, Unreachable
+from votenet.network.client import NodeClient
+from votenet.network.node_service import NodeService
+from votenet.pow import bits_for_zero_bits
+from votenet.protocol.address import Address
+from votenet.protocol.events import Change, SaveVotes
+from votenet.protocol.framing import MAX_CLIENT_LINE
+from votenet.protocol.messages import (
+    GetResults,
+    GetStatus,
+    GetVoteStatus,
+    NodeStatus,
+    Ping,
+    Pong,
+    Results,
+    SubmitVotes,
+    VoteOutcome,
+    VotesTaken,
+    VoteStatus,
+    encode_data,
+    encode_message,
+)
+from votenet.storage.block_store import SqliteBlockStore
+from votenet.storage.interface import BlockStore
+from votenet.storage.memory import MemoryStore
+
+ELECTION = make_election(bits=EASY_BITS)
+PATIENCE = 30.0
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+# -- a node in this process ------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    folder: Path, *, store: BlockStore | None = None, mine: bool = True, peers: Sequence[Address] = ()
+) -> AsyncIterator[Address]:
+    address = Address("127.0.0.1", free_port())
+    config = NodeConfig(
+        host=address.host,
+        port=address.port,
+        advertise=str(address),
+        data_dir=folder,
+        genesis=folder / "unused",
+        peers=tuple(str(peer) for peer in peers),
+        mine=mine,
+    )
+    opened = store or SqliteBlockStore(folder, ELECTION)
+    stop = asyncio.Event()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(NodeService(config, ELECTION, key_of(str(address)), opened).run(stop))
+            try:
+                await listens(address)
+                yield address
+            finally:
+                stop.set()
+    finally:
+        if store is None:
+            opened.close()
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    escaped: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
+        async with asyncio.timeout(2 * PATIENCE):
+            await test()
+
+    asyncio.run(main())
+    assert escaped == []
+
+
+async def listens(address: Address) -> None:
+    """Until the node answers a ping."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                async with NodeClient(address) as client:
+                    await client.ask(Ping(), Pong)
+                    return
+            except Unreachable:
+                await asyncio.sleep(0.02)
+
+
+async def until(address: Address, condition: Callable[[NodeStatus], bool]) -> NodeStatus:
+    async with asyncio.timeout(PATIENCE), NodeClient(address) as client:
+        while not condition(status := await client.ask(GetStatus(), NodeStatus)):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        return status
+
+
+async def talk(address: Address, data: bytes, *, half_close: bool = True) -> list[bytes]:
+    """Send bytes on a plain socket, as nc does; the lines that come until the node closes."""
+    reader, writer = await asyncio.open_connection(address.host, address.port, limit=2**26)
+    try:
+        with contextlib.suppress(ConnectionError):
+            writer.write(data)
+            await writer.drain()
+            if half_close:
+                writer.write_eof()
+        async with asyncio.timeout(PATIENCE):
+            return (await reader.read()).splitlines()
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+def flood(address: Address, data: bytes) -> bytes:
+    """Push bytes until the node has enough, then read its line. Blocks."""
+    with socket.create_connection(address, timeout=PATIENCE) as sock:
+        with contextlib.suppress(ConnectionError):
+            sock.sendall(data)
+        return sock.recv(4096)
+
+
+async def code_of(address: Address, data: bytes, *, half_close: bool = False) -> str:
+    """The code of the one error line that these bytes are answered with, before the node closes."""
+    (line,) = await talk(address, data, half_close=half_close)
+    error = json.loads(line)["error"]
+    assert error["message"]
+    assert error["next_step"]
+    return str(error["code"])
+
+
+async def cast(address: Address, *votes: SealedVote) -> tuple[VoteOutcome, ...]:
+    async with NodeClient(address) as client:
+        request = SubmitVotes(votes=tuple(vote.vote for vote in votes))
+        return (await client.ask(request, VotesTaken)).outcomes
+
+
+async def refusals(address: Address, *votes: SealedVote) -> list[object]:
+    return [outcome.error and outcome.error["code"] for outcome in await cast(address, *votes)]
+
+
+# -- bad input -------------------------------------------------------------------------------------
+
+
+def test_bad_lines_get_a_code_and_the_node_lives_on(tmp_path: Path) -> None:
+    bad = {
+        b"garbage\n": "bad-json",
+        b"\x00\xff\xfe\x80 binary \x00\n": "bad-json",
+        b"GET / HTTP/1.1\r\n\r\n": "bad-json",
+        b'{"type":"ping"\n': "bad-json",
+        b'{"type":"ping","x":' + b"[" * 100_000 + b"\n": "bad-json",
+        b"[1,2,3]\n": "bad-message",
+        b'{"type":"submit_votes","votes":"Alice"}\n': "bad-message",
+        b'{"type":"get_vote_status","voter_id":7}\n': "bad-message",
+        b'{"type":"REGISTER","payload":"localhost:3000"}\n': "unknown-type",
+        b'{"type":"have_votes","ids":[]}\n': "hello-required",
+        b'{"type":"votes_taken","outcomes":[]}\n': "unexpected-message",
+        b'{"type":"blockchain_update","data":"QQ=="}\n': "read-only",
+        b'{"type":"new_peer_joined","data":"?"}\n': "bad-message",
+        b"x" * (MAX_CLIENT_LINE + 1): "line-too-long",
+    }
+
+    async def test() -> None:
+        async with serving(tmp_path, mine=False) as address:
+            for data, code in bad.items():
+                assert await code_of(address, data) == code, data[:60]
+            assert await code_of(address, b'{"type":"ping"', half_close=True) == "incomplete-line"
+            line = await asyncio.to_thread(flood, address, b"x" * 10_000_000 + b"\n")
+            assert json.loads(line)["error"]["code"] == "line-too-long"
+            await until(address, lambda status: status.peers == 0 and status.height == 0)
+
+    run(test)
+
+
+def test_s10_bad_votes_get_a_code_and_nothing_of_them_is_kept(tmp_path: Path) -> None:
+    good = make_vote(ELECTION, "v")
+    forged = msgspec.structs.replace(make_vote(ELECTION, "w").vote, signature=good.vote.signature)
+
+    async def test() -> None:
+        async with serving(tmp_path, mine=False) as address:
+            foreign = make_vote(make_election(title="another"), "x")
+            votes = [foreign, make_vote(ELECTION, "y", "Zorro"), good, make_vote(ELECTION, "v", "Bob"), good]
+            codes = ["network-mismatch", "unknown-candidate", None, "already-voted", "duplicate-vote"]
+            assert await refusals(address, *votes) == codes
+            (line,) = await talk(address, encode_message(SubmitVotes(votes=(forged,), id=3)) + b"\n")
+            answer = json.loads(line)
+            assert answer["id"] == 3
+            assert answer["outcomes"][0]["error"]["code"] == "bad-signature"
+            assert (await until(address, lambda status: True)).waiting == 1
+
+    run(test)
+
+
+def test_s12_s13_hints_with_junk_addresses_are_passed_over(tmp_path: Path) -> None:
+    junk = [b"", b"x", b"host:0", b"a b:1", b"::::", b"\n:1", b"[::1]:99999", b"x" * 5000, "é:1".encode()]
+
+    async def test() -> None:
+        async with serving(tmp_path, mine=False) as address:
+            for kind in ("new_peer_joined", "shutdown_peer"):
+                lines = [json.dumps({"type": kind, "data": encode_data(text)}).encode() for text in junk]
+                own = json.dumps({"type": kind, "data": encode_data(str(address).encode())}).encode()
+                assert await talk(address, b"\n".join([*lines, own, b""])) == []
+                assert await talk(address, b'{"type":"%s","data":null}\n' % kind.encode()) == []
+            assert (await until(address, lambda status: True)).known_peers == 0
+
+    run(test)
+
+
+def test_half_closed_and_pipelined_requests_are_answered_in_full_and_in_order(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with serving(tmp_path, mine=False) as address:
+            many = b"".join(b'{"type":"ping","id":%d}\r\n' % n for n in range(1000))
+            lines = await talk(address, many)
+            assert [json.loads(line)["id"] for line in lines] == list(range(1000))
+            vote = encode_message(SubmitVotes(votes=(make_vote(ELECTION).vote,), id=1))
+            taken, status = await talk(address, vote + b'\n{"type":"get_status","id":2}\n')
+            kinds = {json.loads(line)["type"] for line in (taken, status)}
+            assert kinds == {"votes_taken", "node_status"}
+            assert await talk(address, b"") == []
+
+    run(test)
+
+
+# -- the chapter's form ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("data", ["", ',"data":null'])
+def test_s07_request_blockchain_is_answered_in_the_chapters_form(tmp_path: Path, data: str) -> None:
+    request_line = f'{{"type":"request_blockchain"{data}}}'
+    votes = make_votes(ELECTION, 5)
+
+    async def test() -> None:
+        async with serving(tmp_path) as address:
+            assert await refusals(address, *votes) == [None] * 5
+            await until(address, lambda status: status.votes == 5)
+            (line,) = await talk(address, request_line.encode() + b"\n", half_close=False)
+            message = json.loads(line)
+            assert message["type"] == "blockchain_update"
+            chain = json.loads(base64.b64decode(message["data"], validate=True))
+            assert [block["Index"] for block in chain["Blocks"]] == list(range(6))
+            for before, block in pairwise(chain["Blocks"]):
+                assert block["PrevHash"] == before["Hash"]
+                assert len(base64.b64decode(block["Hash"], validate=True)) == 32
+                assert isinstance(block["Nonce"], int)
+                assert set(block["Data"]) == {"voter_id", "candidate_id", "timestamp"}
+            assert chain["Election"]["Candidates"] == ["Alice", "Bob", "Charlie"]
+            assert sum(chain["Election"]["Votes"].values()) == 5
+            assert chain["Election"]["Voters"] == {vote.voter_id: True for vote in votes}
+
+    run(test)
+
+
+# -- a disk that refuses ---------------------------------------------------------------------------
+
+
+class FullDisk(MemoryStore):
+    """Refuses to save votes while `full`."""
+
+    full = False
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        if self.full and any(isinstance(change, SaveVotes) for change in changes):
+            raise StorageError("database or disk is full")
+        super().apply(changes)
+
+
+def test_a_vote_that_cannot_be_saved_is_not_accepted_and_the_node_goes_on(tmp_path: Path) -> None:
+    async def test() -> None:
+        store = FullDisk()
+        async with serving(tmp_path, store=store, mine=False) as address:
+            kept, lost = make_votes(ELECTION, 2)
+            assert await refusals(address, kept) == [None]
+            store.full = True
+            submit = encode_message(SubmitVotes(votes=(lost.vote,), id=1)) + b"\n"
+            assert await code_of(address, submit) == "storage-failed"
+            store.full = False
+            await listens(address)
+            assert (await until(address, lambda status: True)).waiting == 1
+            assert await refusals(address, kept, lost) == ["duplicate-vote", None]
+
+    run(test)
+
+
+def test_a_defect_in_the_core_is_survived_with_what_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from votenet.protocol.answers import Answers
+
+    async def test() -> None:
+        async with serving(tmp_path, mine=False) as address:
+            vote = make_vote(ELECTION)
+            assert await refusals(address, vote) == [None]
+            with monkeypatch.context() as patch:
+                patch.setattr(Answers, "vote_status", lambda *args: 1 // 0)
+                assert await code_of(address, b'{"type":"get_vote_status","voter_id":"v"}\n') == "busy"
+            assert await refusals(address, vote) == ["duplicate-vote"]
+
+    run(test)
+
+
+# -- two nodes -------------------------------------------------------------------------------------
+
+
+def test_s07_s09_a_node_that_comes_later_catches_up_and_then_follows(tmp_path: Path) -> None:
+    async def test() -> None:
+        (tmp_path / "one").mkdir(), (tmp_path / "two").mkdir()
+        votes = make_votes(ELECTION, 30)
+        async with serving(tmp_path / "one") as one:
+            for start in range(0, 20, 5):
+                await cast(one, *votes[start : start + 5])
+                await until(one, lambda status, count=start + 5: status.votes == count)  # type: ignore[misc]
+            async with serving(tmp_path / "two", peers=[one], mine=False) as two:
+                await until(two, lambda status: status.votes == 20 and status.synced)
+                assert await refusals(two, *votes[20:]) == [None] * 10
+                ours = await until(one, lambda status: status.votes == 30)
+                theirs = await until(two, lambda status: status.votes == 30)
+                assert (ours.tip, ours.peers, theirs.peers) == (theirs.tip, 1, 1)
+                counts = []
+                for address in (one, two):
+                    async with NodeClient(address) as client:
+                        counts.append((await client.ask(GetResults(), Results)).counts)
+                assert counts == [(("Alice", 10), ("Bob", 10), ("Charlie", 10))] * 2
+
+    run(test)
+
+
+# -- real processes --------------------------------------------------------------------------------
+
+
+class Process:
+    """`votenet node` in a process of its own; ended by its own handle."""
+
+    def __init__(self, folder: Path, genesis: Path, port: int, *options: str) -> None:
+        self.address = Address("127.0.0.1", port)
+        command = ["node", "--data-dir", str(folder), "--genesis", str(genesis), "--port", str(port)]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "votenet", *command, *options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "VOTENET_HOME": str(folder)},
+        )
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait(PATIENCE)
+
+    def end(self) -> int:
+        self._process.terminate()
+        return self._process.wait(PATIENCE)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    started: list[Process] = []
+
+    def new(folder: str, election: Election, *options: str) -> Process:
+        genesis = tmp_path / "genesis.json"
+        genesis.write_bytes(election.to_file())
+        started.append(Process(tmp_path / folder, genesis, free_port(), *options))
+        return started[-1]
+
+    yield new
+    for process in started:
+        process.kill()
+
+
+async def states(address: Address, votes: Sequence[SealedVote]) -> set[str]:
+    async with NodeClient(address) as client:
+        return {(await client.ask(GetVoteStatus(voter_id=v.voter_id), VoteStatus)).state for v in votes}
+
+
+def test_s10_what_was_acknowledged_survives_kill_9(start: Callable[..., Process]) -> None:
+    election = make_election(bits=bits_for_zero_bits(12))
+    votes = make_votes(election, 60)
+
+    async def test() -> None:
+        acknowledged: list[SealedVote] = []
+        for start_at in range(0, 60, 20):
+            node = start("node", election)
+            await listens(node.address)
+            if acknowledged:
+                assert await states(node.address, acknowledged) <= {"accepted", "in_block"}
+            for vote in votes[start_at : start_at + 20]:
+                assert await refusals(node.address, vote) == [None]
+                acknowledged.append(vote)
+            node.kill()
+        node = start("node", election)
+        await listens(node.address)
+        status = await until(node.address, lambda status: status.votes == 60)
+        assert status.waiting == 0
+        assert await states(node.address, votes) == {"in_block"}
+        assert node.end() == 0
+
+    run(test)
+
+
+def test_s07_s16_two_processes_agree_on_the_chain(start: Callable[..., Process]) -> None:
+    election = make_election(bits=EASY_BITS)
+    votes = make_votes(election, 40)
+
+    async def test() -> None:
+        one = start("one", election)
+        await listens(one.address)
+        await cast(one.address, *votes[:20])
+        await until(one.address, lambda status: status.votes == 20)
+        two = start("two", election, "--peer", str(one.address))
+        await listens(two.address)
+        await until(two.address, lambda status: status.votes == 20)
+        await cast(two.address, *votes[20:30])
+        await cast(one.address, *votes[30:])
+        await until(one.address, lambda status: status.votes == 40)
+        await until(two.address, lambda status: status.votes == 40)
+        async with asyncio.timeout(PATIENCE):  # two blocks at once: the tie is broken within seconds
+            while len({(await until(n.address, lambda s: True)).tip for n in (one, two)}) > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert (one.end(), two.end()) == (0, 0)
+
+    run(test)
