@@ -58,6 +58,7 @@ class NodeConfig:
     name: str = "node"
     mine: bool = True
     kernel: str = "auto"
+    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,20 @@ The first start makes the node's key in its data folder. One process at a time m
 @click.option("--peer", "peers", multiple=True, metavar="HOST:PORT", help="A node to dial, may be repeated.")
 @click.option("--name", default="node", show_default=True, help="Name in logs and status.")
 @click.option("--mine/--no-mine", default=True, show_default=True, help="Whether to search for blocks.")
-@click.option("--kernel", default="auto", show_default=True, help="Nonce search kernel to use.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Threads that search for blocks.",
+)
+@click.option(
+    "--kernel",
+    default="auto",
+    show_default=True,
+    envvar="VOTENET_KERNEL",
+    help="Nonce search kernel; see: votenet doctor",
+)
 @click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True)
 def node(
     data_dir: Path,
@@ -63,6 +76,7 @@ def node(
     peers: tuple[str, ...],
     name: str,
     mine: bool,
+    threads: int,
     kernel: str,
     log_level: str,
 ) -> None:
@@ -89,6 +103,7 @@ def node(
             name=name,
             mine=mine,
             kernel=kernel,
+            threads=threads,
         )
     )
 

@@ -1,4 +1,4 @@
-"""The miner: one thread that searches nonces in slices, at low priority.
+"""The miner: threads that search nonces in slices, at low priority.
 
 What lives here: Miner. What must not: what to mine (`protocol/mining.py`) and what the nonce is
 good for; it goes back as an event and is checked like a stranger's.
@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from votenet.pow import bits_to_target, search
@@ -20,42 +21,76 @@ SLICE_SECONDS: Final = 0.004
 FIRST_SLICE: Final = 2_000
 """Nonces of the first slice: 4 ms of the slowest kernel (hashlib)."""
 NONCES: Final = 2**32
+MAX_THREADS: Final = 256
 
 Found = Callable[[int, int | None], None]
 
 
+@dataclass(slots=True, eq=False)
+class _Hunt:
+    """The search for one template's nonce: slices are cut off one after the other, by whichever thread."""
+
+    template: Template
+    header: bytes
+    target: int
+    position: int
+    left: int
+    searching: int = 0
+    """Slices that threads are working on."""
+
+    def cut(self, count: int) -> tuple[int, int] | None:
+        """The next slice (start, size), None when the whole range has been given out."""
+        size = min(count, self.left, NONCES - self.position)
+        if not size:
+            return None
+        start = self.position
+        self.left -= size
+        self.position = (start + size) % NONCES
+        self.searching += 1
+        return start, size
+
+
 class Miner:
-    """Searches one template at a time. `found(template id, nonce or None)` is called in its thread.
+    """Searches one template at a time. `found(template id, nonce or None)` is called in some thread.
 
     Every template starts at a random nonce: nodes that mine the same votes on the same block at the
-    same second would otherwise all try the same nonces.
+    same second would otherwise all try the same nonces. Threads take turns at the same range.
     """
 
-    def __init__(self, found: Found, kernel: str | None = None) -> None:
+    def __init__(self, found: Found, kernel: str | None = None, threads: int = 1) -> None:
+        if not 1 <= threads <= MAX_THREADS:
+            raise ValueError(f"a miner has 1 to {MAX_THREADS} threads, not {threads}")
         self._found, self._kernel = found, kernel
         self._changed = threading.Condition()
-        self._wanted: Template | None = None
+        self._hunt: _Hunt | None = None
         self._running = False
-        self._thread: threading.Thread | None = None
+        self._threads = [
+            threading.Thread(target=self._run, name=f"miner-{n}", daemon=True) for n in range(threads)
+        ]
 
     def __enter__(self) -> Miner:
         self._running = True
-        self._thread = threading.Thread(target=self._run, name="miner", daemon=True)
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
         with self._changed:
             self._running = False
-            self._changed.notify()
-        if self._thread is not None:
-            self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
 
     def mine(self, template: Template | None) -> None:
         """Search this template from now on, or nothing. Returns at once."""
+        hunt = None
+        if template is not None:
+            start = int.from_bytes(os.urandom(4), "little") % NONCES
+            header = template.header
+            hunt = _Hunt(template, header.pack(), bits_to_target(header.bits), start, NONCES)
         with self._changed:
-            self._wanted = template
-            self._changed.notify()
+            self._hunt = hunt
+            self._changed.notify_all()
 
     def _run(self) -> None:
         # Linux gives each thread its own nice value: validation and I/O always go before the search.
@@ -63,38 +98,36 @@ class Miner:
         count = FIRST_SLICE
         while True:
             with self._changed:
-                while self._running and self._wanted is None:
+                while self._running and (self._hunt is None or not self._hunt.left):
                     self._changed.wait()
                 if not self._running:
                     return
-                template = self._wanted
-            assert template is not None
-            count = self._search(template, count)
+                hunt = self._hunt
+            assert hunt is not None
+            count = self._search(hunt, count)
 
-    def _search(self, template: Template, count: int) -> int:
-        """Until found, exhausted or no longer wanted; returns the slice size that suits this machine."""
-        header, target = template.header.pack(), bits_to_target(template.header.bits)
-        position = int.from_bytes(os.urandom(4), "little") % NONCES
-        left = NONCES
-        while left and self._running and self._wanted is template:
-            size = min(count, left, NONCES - position)
-            began = time.perf_counter()
-            nonce = search(header, target, position, size, kernel=self._kernel)
-            if nonce is not None:
-                self._finish(template, nonce)
+    def _search(self, hunt: _Hunt, count: int) -> int:
+        """Slice by slice until it is over; returns the slice size that suits this thread."""
+        while True:
+            with self._changed:
+                piece = hunt.cut(count) if self._running and self._hunt is hunt else None
+            if piece is None:
                 return count
+            start, size = piece
+            began = time.perf_counter()
+            nonce = search(hunt.header, hunt.target, start, size, kernel=self._kernel)
             elapsed = time.perf_counter() - began
-            if size == count and elapsed > 0:
+            self._searched(hunt, nonce)
+            if size == count and nonce is None and elapsed > 0:
                 # At most doubled: a slice that was preempted says little about the next.
                 count = max(256, min(2 * count, int(count * SLICE_SECONDS / elapsed)))
-            left -= size
-            position = (position + size) % NONCES
-        if not left:
-            self._finish(template, None)
-        return count
 
-    def _finish(self, template: Template, nonce: int | None) -> None:
+    def _searched(self, hunt: _Hunt, nonce: int | None) -> None:
+        """One slice is done. The first good nonce ends the hunt, and so does the last slice without one."""
         with self._changed:
-            if self._wanted is template:
-                self._wanted = None
-        self._found(template.id, nonce)
+            hunt.searching -= 1
+            over = nonce is not None or (not hunt.left and not hunt.searching)
+            if not over or self._hunt is not hunt:
+                return
+            self._hunt = None
+        self._found(hunt.template.id, nonce)

@@ -90,7 +90,9 @@ class NodeService:
         """
         loop = asyncio.get_running_loop()
         miner = Miner(
-            lambda template, nonce: _from_thread(loop, self._post, Mined(template, nonce)), self._kernel
+            lambda template, nonce: _from_thread(loop, self._post, Mined(template, nonce)),
+            self._kernel,
+            self._config.threads,
         )
         address = Address(self._config.host, self._config.port)
         with self._storage, self._checker, miner:
