@@ -243,7 +243,7 @@ def test_s03_a_bad_port_is_a_usage_error_that_names_its_source(tmp_path: Path, p
 def test_a_taken_port_names_its_holder(tmp_path: Path) -> None:
     with running(tmp_path, "--port", "0") as server:
         result = failing(tmp_path / "other", "--port", str(server.port))
-        assert result.returncode == 78
+        assert result.returncode == 75
         assert f"port {server.port} is taken by pid {server.process.pid}" in result.stderr
         assert "Traceback" not in result.stderr
 

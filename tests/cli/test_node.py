@@ -52,5 +52,5 @@ def test_a_taken_port_names_its_holder(
 ) -> None:
     where = ("--data-dir", str(tmp_path / "data"), "--genesis", str(node.genesis))
     done = cli("node", *where, "--port", str(node.address.port))
-    assert done.code == 78
+    assert done.code == 75
     assert f"port {node.address.port} is taken by pid" in done.err

@@ -48,7 +48,7 @@ def test_an_unknown_candidate_lists_the_candidates(votenet: Votenet) -> None:
 def test_a_taken_port_names_its_holder(votenet: Votenet, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = votenet("bootstrap", "--port", port, "--data-dir", str(tmp_path / "b"), exit_code=78)
+        done = votenet("bootstrap", "--port", port, "--data-dir", str(tmp_path / "b"), exit_code=75)
     assert f"port {port} is taken by pid" in done.stderr
     assert "port-taken" in done.stderr
 

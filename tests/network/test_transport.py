@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from votenet.errors import ConfigError, Rejected, RemoteProtocolError, Unreachable, VotenetError
+from votenet.errors import ConfigError, Locked, Rejected, RemoteProtocolError, Unreachable, VotenetError
 from votenet.network.transport import Link, LinkLimits, Listener, connect, error_line
 from votenet.protocol.address import Address
 
@@ -266,10 +266,10 @@ def test_a_closing_listener_says_goodbye_to_its_links() -> None:
 def test_s03_a_taken_port_names_its_holder() -> None:
     async def test() -> None:
         async with listening(Recorder()) as address:
-            with pytest.raises(ConfigError) as caught:
+            with pytest.raises(Locked) as caught:
                 await Listener(Recorder(), address, LIMITS).__aenter__()
             assert caught.value.code == "port-taken"
-            assert caught.value.exit_code == 78
+            assert caught.value.exit_code == 75
             assert f"pid {os.getpid()}" in caught.value.message
         with pytest.raises(ConfigError) as elsewhere:
             await Listener(Recorder(), Address("192.0.2.1", 0), LIMITS).__aenter__()

@@ -99,7 +99,8 @@ def run_bootstrap(config: BootstrapConfig, import_peers: Path | None = None) -> 
 
     Raises:
         Locked: another server uses the data folder.
-        ConfigError: the port is taken, the folder or the file of peers is unusable.
+        Locked: the port is taken (or, by lock_data_dir, the folder).
+        ConfigError: the folder or the file of peers is unusable.
         StorageError: the registry cannot be opened.
     """
     addresses = read_peers_file(import_peers) if import_peers is not None else []

@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "peers": ("votenet.cli.peers", "Register, list, remove, import and export peers."),
     "keys": ("votenet.cli.keys", "Make, list and show voters' keys."),
     "replay": ("votenet.cli.replay", "Cast a CSV file of ballots."),
+    "doctor": ("votenet.cli.doctor", "Look at this machine and the network, and explain what is wrong."),
     "demo": ("votenet.cli.demo", "Run an election end to end and check it."),
     "node": ("votenet.cli.node", "Run one node (what the supervisor, systemd or a container starts)."),
     "bootstrap": ("votenet.cli.bootstrap", "Run the bootstrap server."),

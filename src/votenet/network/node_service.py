@@ -85,7 +85,7 @@ class NodeService:
         """Listen, join the network, serve until `stop` is set; then leave it.
 
         Raises:
-            ConfigError: the port is taken.
+            Locked: the port is taken.
             StorageError: the store failed and could not be read again.
         """
         loop = asyncio.get_running_loop()

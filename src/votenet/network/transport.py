@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Protocol
 
-from votenet.errors import ConfigError, RemoteProtocolError, Unreachable, VotenetError
+from votenet.errors import ConfigError, Locked, RemoteProtocolError, Unreachable, VotenetError
 from votenet.protocol.address import Address
 from votenet.protocol.framing import LineReader
 
@@ -296,7 +296,8 @@ class Listener:
         max_links_per_host: connections at one time from one address.
 
     Raises (on entry):
-        ConfigError: code port-taken (with who holds it), or the address cannot be bound.
+        Locked: code port-taken, with who holds it.
+        ConfigError: code cannot-listen.
     """
 
     def __init__(
@@ -388,11 +389,11 @@ def error_line(error: VotenetError) -> bytes:
     return json.dumps({"error": error.as_dict()}, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def bind_error(address: Address, error: OSError) -> ConfigError:
-    """A sentence for a person out of a failed bind."""
+def bind_error(address: Address, error: OSError) -> Locked | ConfigError:
+    """A sentence for a person out of a failed bind. A taken port may be free later: supervisors try again."""
     if error.errno == errno.EADDRINUSE:
         holder = port_holder(address.port)
-        return ConfigError(
+        return Locked(
             f"port {address.port} is taken" + (f" by {holder}" if holder else ""),
             code="port-taken",
             next_step="Stop that program, or choose another port.",

@@ -1,0 +1,149 @@
+"""`votenet doctor`: what this machine can do, and what stands in the way.
+
+What lives here: the questions and their table. What must not: repairs; it only looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import click
+
+from votenet.cli.options import instance_option, json_option
+
+
+class Finding(NamedTuple):
+    """One line: `state` is ok, note or problem."""
+
+    what: str
+    state: str
+    found: str
+    next_step: str = ""
+
+
+@click.command(
+    epilog="""
+Examples:
+
+\b
+  votenet doctor
+  votenet doctor --json
+  VOTENET_KERNEL=generic votenet up --nodes 3     (force one of the kernels it lists)
+
+Exit code 1 when something stands in the way.
+"""
+)
+@instance_option
+@json_option
+def doctor(instance: str, as_json: bool) -> None:
+    """Look at program, kernels, folders and the running network, and explain what is wrong."""
+    from votenet.cli import render
+    from votenet.errors import VotenetError
+
+    findings = [*_program(), *_kernels(), *_folders(instance), *_network(instance)]
+    if as_json:
+        render.print_json([finding._asdict() for finding in findings])
+    else:
+        made = render.table("", [("", "left"), ("", "left"), ("", "left")])
+        for finding in findings:
+            made.add_row(finding.state, finding.what, finding.found)
+            if finding.next_step:
+                made.add_row("", "", f"-> {finding.next_step}")
+        render.print_table(made)
+    problems = [finding for finding in findings if finding.state == "problem"]
+    if problems:
+        error = VotenetError(f"{len(problems)} problems were found", code="problems-found")
+        raise render.reported(error)
+
+
+def _program() -> Iterator[Finding]:
+    import platform
+    import sqlite3
+    import sys
+
+    from votenet import __version__
+
+    yield Finding("votenet", "ok", f"{__version__}, Python {platform.python_version()}, {sys.executable}")
+    yield Finding("SQLite", "ok", sqlite3.sqlite_version)
+
+
+def _kernels() -> Iterator[Finding]:
+    """Every nonce search kernel of this build with its measured rate on one thread."""
+    import time
+
+    from votenet.pow import PYTHON, available_kernels, kernel_states, measure_rate, selected_kernel
+
+    if available_kernels() == (PYTHON,):
+        yield Finding(
+            "C core",
+            "note",
+            "not built: votenet mines with Python's hashlib, about twenty times slower",
+            "Install a C compiler and Python's headers (python3-dev), then install votenet again.",
+        )
+    chosen = selected_kernel()
+    for name, state in kernel_states().items():
+        if state != "ready":
+            yield Finding(f"kernel {name}", "note", state)
+            continue
+        rate = measure_rate(time.perf_counter, kernel=name)
+        used = ", used by default" if name == chosen else ""
+        yield Finding(f"kernel {name}", "ok", f"{rate / 1e6:.2f} million nonces a second{used}")
+
+
+def _folders(instance: str) -> Iterator[Finding]:
+    import shutil
+
+    from votenet.config import instance_dirs, private_dir
+    from votenet.errors import ConfigError
+
+    dirs = instance_dirs(instance)
+    for what, path in (("state", dirs.state), ("keys", dirs.keys)):
+        if not path.exists():
+            yield Finding(f"folder of {what}", "ok", f"{path} (not made yet)")
+            continue
+        try:
+            private_dir(path)
+        except ConfigError as error:
+            yield Finding(f"folder of {what}", "problem", error.message, error.next_step)
+            continue
+        free = shutil.disk_usage(path).free
+        low = free < 512 * 1024 * 1024
+        yield Finding(
+            f"folder of {what}",
+            "problem" if low else "ok",
+            f"{path}, {free / 2**30:.1f} GiB free",
+            "Free some space: a full disk stops a node." if low else "",
+        )
+
+
+def _network(instance: str) -> Iterator[Finding]:
+    from votenet.cli.actions import network_status
+    from votenet.config import instance_dirs
+    from votenet.errors import VotenetError
+    from votenet.processes.identity import leftovers
+
+    try:
+        programs = network_status(instance)["programs"]
+    except VotenetError as error:
+        left = leftovers(instance_dirs(instance))
+        if left:
+            pids = ", ".join(str(one.pid) for one in left)
+            yield Finding(
+                "network",
+                "problem",
+                f"no supervisor, but its programs still run: {pids}",
+                "End them with: votenet down",
+            )
+        else:
+            yield Finding("network", "ok", error.message)
+        return
+    for program in programs:
+        good = program["state"] in ("ready", "stopped")
+        yield Finding(
+            program["name"],
+            "ok" if good else "problem",
+            f"{program['state']} at {program['address']}"
+            + (f", {program['cause']}" if program["cause"] else ""),
+            "" if good else f"Look with: votenet logs {program['name']}",
+        )

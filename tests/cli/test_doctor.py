@@ -1,0 +1,30 @@
+"""`votenet doctor` as typed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.cli.conftest import Outcome
+
+from votenet.pow import available_kernels, kernel_states, selected_kernel
+
+
+def test_it_lists_every_kernel_and_which_is_used(cli: Callable[..., Outcome]) -> None:
+    done = cli("doctor", "--json")
+    assert done.code == 0
+    found = {line["what"]: line for line in json.loads(done.out)}
+    for name in kernel_states():
+        assert (found[f"kernel {name}"]["state"] == "ok") is (name in available_kernels())
+    assert "used by default" in found[f"kernel {selected_kernel()}"]["found"]
+    assert "no network is running" in found["network"]["found"]
+
+
+def test_a_folder_that_cannot_be_used_is_a_problem(cli: Callable[..., Outcome], tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "default").write_text("a file where the folder should be")
+    done = cli("doctor")
+    assert done.code == 1
+    assert "problem" in done.out
+    assert "VOTENET_HOME" in done.out
