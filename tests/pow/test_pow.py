@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import votenet.pow as room
@@ -57,6 +57,7 @@ class TestSearch:
         assert search(header, target, start, nonce - start, kernel) is None
         assert search(header, target, start, min(nonce - start + 40, 2**32 - start), kernel) == nonce
 
+    @settings(deadline=None)
     @given(
         header=st.binary(min_size=80, max_size=80),
         start=st.integers(0, 2**32 - 1),
@@ -69,6 +70,7 @@ class TestSearch:
         good = [n for n in range(start, start + count) if hash_with(header, n) <= target]
         assert search(header, target, start, count, kernel) == (good[0] if good else None)
 
+    @settings(deadline=None)
     @given(header=st.binary(min_size=80, max_size=80), nonce=st.integers(0, 2**32 - 1))
     def test_exact_target(self, kernel: str, header: bytes, nonce: int) -> None:
         """A hash equal to the target is good, one below it is not asked for."""
@@ -76,6 +78,7 @@ class TestSearch:
         assert search(header, exact, nonce, 1, kernel) == nonce
         assert search(header, exact - 1, nonce, 1, kernel) is None
 
+    @settings(deadline=None)
     @given(header=st.binary(min_size=80, max_size=80), start=st.integers(0, 2**32 - 64))
     def test_the_best_of_a_range(self, kernel: str, header: bytes, start: int) -> None:
         hashes = {hash_with(header, n): n for n in range(start, start + 64)}
@@ -226,6 +229,7 @@ class TestVerifyHeaders:
         check = verify_headers(b"".join(headers), GENESIS_PREV, kernel)
         assert (check.fault, check.good) == (HeaderFault.WORK, 4)
 
+    @settings(deadline=None)
     @given(data=st.data())
     def test_like_the_reference(self, kernel: str, data: st.DataObject) -> None:
         """Any bits, any nonce, any byte changed: the same answer as the reference."""

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from votenet.errors import PowError
@@ -71,6 +71,7 @@ def test_bits_that_are_no_target(bits: int, reason: str) -> None:
         work_of(bits)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 2**256 - 1))
 def test_compact_form_is_the_nearest_below(target: int) -> None:
     bits = target_to_bits(target)
