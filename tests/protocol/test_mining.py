@@ -247,6 +247,19 @@ def test_s16_the_other_side_of_a_tie_mines_only_after_a_while() -> None:
     assert template_after(node.run(Tick())).votes == ()
 
 
+def test_a_tie_is_broken_though_a_longer_branch_was_announced_and_is_invalid() -> None:
+    """A header with more work must not hide the tie below it, neither withheld nor found invalid."""
+    node = tied(0)
+    voter = node.state.votes_of(node.chain.tip.hash)[0].voter_id
+    twice = mine_block(node.election, node.chain.tip.header, [make_vote(node.election, voter, "Bob")])
+    node.receive(1, headers_of(twice))
+    assert len(node.chain.rivals()) == 1
+    node.give(1, twice)
+    assert len(node.chain.rivals()) == 1
+    node.now += 1.5 * TIE_PAUSE
+    assert template_after(node.run(Tick())).votes == ()
+
+
 def test_a_tie_that_is_decided_needs_no_block() -> None:
     node = tied(0)
     node.now += 1.5 * TIE_PAUSE

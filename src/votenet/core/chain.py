@@ -63,8 +63,8 @@ class Chain:
         self.voters: dict[str, int] = {}
         """Voter id to the height of the block with that voter's vote."""
         self.tally = Tally()
-        self._leaders: list[Entry] = [genesis]
-        """Headers with the most work of all, in order of arrival."""
+        self._by_work: dict[int, list[Entry]] = {0: [genesis]}
+        """Headers by cumulative work, in order of arrival."""
 
     # -- looking -------------------------------------------------------------------------------
 
@@ -86,7 +86,7 @@ class Chain:
     def rivals(self) -> list[Entry]:
         """Other blocks with exactly as much work as the tip: branches that nobody has decided yet."""
         tip = self.tip
-        return [e for e in self._leaders if e is not tip and e.work == tip.work and not e.invalid]
+        return [entry for entry in self._by_work[tip.work] if entry is not tip and not entry.invalid]
 
     def parent(self, entry: Entry) -> Entry:
         return self.entries[entry.header.previous]
@@ -155,11 +155,7 @@ class Chain:
     def _put(self, entry: Entry, parent: Entry) -> None:
         self.entries[entry.hash] = entry
         parent.children.append(entry.hash)
-        most = self._leaders[0].work
-        if entry.work > most:
-            self._leaders = [entry]
-        elif entry.work == most:
-            self._leaders.append(entry)
+        self._by_work.setdefault(entry.work, []).append(entry)
 
     def _check_header(self, header: Header, block_hash: bytes, parent: Entry, now: int) -> None:
         if header.version != BLOCK_VERSION:
