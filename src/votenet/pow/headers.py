@@ -44,4 +44,5 @@ class HeaderCheck:
 
     def hash_at(self, index: int) -> bytes:
         """The hash of a header that holds, 32 bytes; negative counts from the end. Raises IndexError."""
-        return self.hashes[HASH_SIZE * (at := range(self.good)[index]) : HASH_SIZE * (at + 1)]
+        at = range(self.good)[index] * HASH_SIZE
+        return self.hashes[at : at + HASH_SIZE]
