@@ -77,11 +77,18 @@ class HandNode:
         return self.run(*(Received(link, message) for message in messages))
 
     def meet(
-        self, link: int, *, key: str = "", work: int = 0, outbound: bool = False, listen: str = ""
+        self,
+        link: int,
+        *,
+        key: str = "",
+        work: int = 0,
+        outbound: bool = False,
+        listen: str = "",
+        mines: bool = False,
     ) -> Ready:
-        """A peer finishes its handshake on this link."""
+        """A peer finishes its handshake on this link. It does not mine, so that we need not wait our turn."""
         public = key_of(key or f"peer {link}").public_hex
-        return self.run(PeerUp(link, Greeted(public, listen or f"peer:{link}", 0, work), outbound))
+        return self.run(PeerUp(link, Greeted(public, listen or f"peer:{link}", 0, work, mines), outbound))
 
     def lose(self, link: int) -> Ready:
         return self.run(LinkDown(link))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from node_support import NOW, HandNode, compact_block, headers_of, sent
-from support import CREATED, make_election, make_vote, make_votes, mine_block
+from support import CREATED, key_of, make_election, make_vote, make_votes, mine_block
 from votenet.core.block import Block, check_body, votes_root
 from votenet.protocol.events import Mined, Ready, SaveBlock, SetBest, Template, Tick
 from votenet.protocol.messages import CompactBlock
-from votenet.protocol.mining import TEMPLATE_SECONDS, TIE_PATIENCE, TIE_PAUSE
+from votenet.protocol.mining import TEMPLATE_SECONDS, TIE_PATIENCE, TIE_PAUSE, TURN_SECONDS
 from votenet.protocol.sync import ANSWER_SECONDS
 
 
@@ -267,3 +269,47 @@ def test_a_tie_that_is_decided_needs_no_block() -> None:
     node.give(1, mine_block(node.election, node.chain.rivals()[0].header))
     assert node.chain.tip.height == 2
     assert node.core.mining._template is None
+
+
+def _first_turn(keys: list[str]) -> tuple[HandNode, int]:
+    """A node with mining peers and a waiting vote, and how many of them go before it on genesis."""
+    node = HandNode()
+    for link, key in enumerate(keys, start=1):
+        node.meet(link, key=key, mines=True)
+    node.submit(make_vote(node.election))
+    tip = node.chain.tip.hash
+
+    def place(public: str) -> bytes:
+        return hashlib.sha256(tip + bytes.fromhex(public)).digest()
+
+    ours = place(node.info.node_key)
+    return node, sum(place(key_of(key).public_hex) < ours for key in keys)
+
+
+def test_miners_take_turns_by_a_hash_of_the_tip_and_their_keys() -> None:
+    ranks = set()
+    for number in range(12):
+        node, rank = _first_turn([f"miner {number} {peer}" for peer in range(4)])
+        ranks.add(rank)
+        assert node.core.status(node.now).mining is (rank == 0)
+        if rank:
+            node.now += rank * TURN_SECONDS - 0.01
+            assert not node.run(Tick()).mining_changed
+            node.now += 0.02
+            assert template_after(node.run(Tick())).votes
+    assert len(ranks) > 2
+
+
+def test_the_turn_is_over_when_another_block_comes() -> None:
+    node, _ = _first_turn([f"again {peer}" for peer in range(4)])
+    node.now += 4 * TURN_SECONDS
+    node.run(Tick())
+    assert node.core.status(node.now).mining
+    node.meet(9)
+    node.give(9, mine_block(node.election))  # an empty block: the vote still waits, on another tip
+    assert node.chain.tip.height == 1
+    tip = node.chain.tip.hash
+    ours = hashlib.sha256(tip + bytes.fromhex(node.info.node_key)).digest()
+    peers = [peer.greeted for peer in node.state.sync.peers.values() if peer.greeted.mines]
+    first = all(hashlib.sha256(tip + bytes.fromhex(peer.node_key)).digest() > ours for peer in peers)
+    assert node.core.status(node.now).mining is first

@@ -36,7 +36,6 @@ def prepare_genesis(
     difficulty: int | None,
     max_choices: int | None,
     genesis: Path | None,
-    nodes: int,
     say: Say,
 ) -> Path:
     """The genesis file of this instance: the one given, the one it has, or a new one.
@@ -67,25 +66,26 @@ def prepare_genesis(
         candidates=names,
         created=int(time.time()),
         max_choices=max_choices or 1,
-        chain=ChainParameters(bits=_bits(difficulty, nodes, say)),
+        chain=ChainParameters(bits=_bits(difficulty, say)),
     )
     return _take(dirs, Election(definition))
 
 
-def fitting_difficulty(rate: float, nodes: int, cores: int, wanted: int = DEFAULT_DIFFICULTY) -> int:
-    """Leading zero bits at which `nodes` miners of `rate` nonces/s each take LONGEST_BLOCK at most."""
-    network = rate * min(nodes, cores)
+def fitting_difficulty(rate: float, wanted: int = DEFAULT_DIFFICULTY) -> int:
+    """Leading zero bits at which one miner of `rate` nonces/s takes LONGEST_BLOCK at most, on average.
+
+    One, because nodes take turns: as a rule a single one searches (`protocol/mining.py`).
+    """
     difficulty = wanted
-    while difficulty > LOWEST_DIFFICULTY and 2.0**difficulty / network > LONGEST_BLOCK:
+    while difficulty > LOWEST_DIFFICULTY and 2.0**difficulty / rate > LONGEST_BLOCK:
         difficulty -= 1
     return difficulty
 
 
-def _bits(difficulty: int | None, nodes: int, say: Say) -> int:
+def _bits(difficulty: int | None, say: Say) -> int:
     if difficulty is None:
         rate = measure_rate(time.perf_counter)
-        cores = len(os.sched_getaffinity(0))
-        difficulty = fitting_difficulty(rate, nodes, cores)
+        difficulty = fitting_difficulty(rate)
         if difficulty < DEFAULT_DIFFICULTY:
             say(
                 f"Difficulty lowered from {DEFAULT_DIFFICULTY} to {difficulty} bits: this machine searches "

@@ -137,7 +137,6 @@ def prepare_genesis(dirs: InstanceDirs, options: Mapping[str, Any]) -> Path:
         difficulty=options["difficulty"],
         max_choices=options["max_choices"],
         genesis=options["genesis"],
-        nodes=options["nodes"],
         say=say,
     )
     return path

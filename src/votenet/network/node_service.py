@@ -55,7 +55,7 @@ class NodeService:
 
     def __init__(self, config: NodeConfig, election: Election, key: SigningKey, store: BlockStore) -> None:
         self._config, self._election, self._store = config, election, store
-        self._identity = Identity(key, election.network_hex, config.advertise)
+        self._identity = Identity(key, election.network_hex, config.advertise, config.mine)
         self._kernel = None if config.kernel == "auto" else config.kernel
         self._info = NodeInfo(
             name=config.name,
@@ -234,10 +234,8 @@ class NodeService:
         lines: dict[int, bytes] = {}
         for link, message in ready.send:
             self._links.send(link, self._encoded(message, lines))
-        loop = asyncio.get_running_loop()
         for link, block_hash in ready.send_blocks:
-            line = await loop.run_in_executor(self._storage, self._store.block_line, block_hash)
-            self._links.send(link, line or encode_message(NoBlock(hash=block_hash.hex())))
+            await self._send_block(link, block_hash)
         for link in ready.send_chapter:
             await self._send_chapter(link)
         for link, error in ready.refuse:
@@ -275,6 +273,16 @@ class NodeService:
 
         self._checker.submit(run).add_done_callback(_raise_in(loop))
 
+    async def _send_block(self, link: int, block_hash: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            line = await loop.run_in_executor(self._storage, self._store.block_line, block_hash)
+        except StorageError as error:
+            log.error("cannot read block %s: %s", block_hash.hex(), error.message)
+            self._links.refuse(link, RemoteProtocolError("storage-failed", error.message))
+            return
+        self._links.send(link, line or encode_message(NoBlock(hash=block_hash.hex())))
+
     async def _send_chapter(self, link: int) -> None:
         tally = self._core.state.chain.tally
         if tally.votes > MAX_CHAPTER_VOTES:
@@ -289,7 +297,12 @@ class NodeService:
             votes = ((vote, best[height].header.nonce) for height, vote in self._store.votes_in_order())
             return chapter_line(self._election, best[0].header, votes, tally)
 
-        line = await asyncio.get_running_loop().run_in_executor(self._storage, build)
+        try:
+            line = await asyncio.get_running_loop().run_in_executor(self._storage, build)
+        except StorageError as error:
+            log.error("cannot read the chain: %s", error.message)
+            self._links.refuse(link, RemoteProtocolError("storage-failed", error.message))
+            return
         self._links.send_last(link, line)
 
     async def _start_over(self, refusal: RemoteProtocolError, miner: Miner) -> None:

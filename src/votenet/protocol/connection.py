@@ -35,6 +35,7 @@ class Identity(NamedTuple):
     key: SigningKey
     network_hex: str
     listen: str
+    mines: bool = True
 
 
 class Greeted(NamedTuple):
@@ -44,6 +45,7 @@ class Greeted(NamedTuple):
     listen: str
     height: int
     work: int
+    mines: bool = True
 
 
 def _proof_payload(challenge: str, network_hex: str, signer: str, reader: str, *, dialled: bool) -> bytes:
@@ -131,13 +133,16 @@ class Connection:
         if not verify(bytes.fromhex(theirs.node_key), payload, bytes.fromhex(proof)):
             raise RemoteProtocolError("bad-hello", "the proof is not signed by the key in hello")
         self.role = Role.PEER
-        self.greeted = Greeted(theirs.node_key, theirs.listen, theirs.height, int(theirs.work, 16))
+        self.greeted = Greeted(
+            theirs.node_key, theirs.listen, theirs.height, int(theirs.work, 16), theirs.mines
+        )
 
     def _hello(self, height: int, work: int, proof: str | None) -> Hello:
         return Hello(
             challenge=self._challenge,
             height=height,
             listen=self._identity.listen,
+            mines=self._identity.mines,
             network_id=self._identity.network_hex,
             node_key=self._identity.key.public_hex,
             proof=proof,

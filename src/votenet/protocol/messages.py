@@ -72,7 +72,8 @@ class ShutdownPeer(_Message, frozen=True, tag="shutdown_peer"):
 class Hello(_Message, frozen=True, tag="hello"):
     """First line in both directions. `proof` (answering side only) signs the other's challenge.
 
-    `listen` is where this node accepts connections, empty if it does not; `work` is cumulative.
+    `listen` is where this node accepts connections, empty if it does not; `work` is cumulative;
+    `mines` is false for a node that only keeps the chain.
     """
 
     challenge: Hex32
@@ -82,6 +83,7 @@ class Hello(_Message, frozen=True, tag="hello"):
     version: Unsigned
     work: HexWork
     listen: Annotated[str, msgspec.Meta(max_length=262)] = ""
+    mines: bool = True
     proof: Hex64 | None = None
 
 
