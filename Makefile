@@ -1,7 +1,11 @@
 # Two commands do everything on a fresh machine with Python 3.11+ and a C compiler:
 #   make demo    a whole election: five nodes, real ballots, a kill -9, every count compared
 #   make test    lint, types, every test
-# The rest: make lint, make bench, make clean.
+# The rest:
+#   make lint        ruff and mypy                   make bench       every benchmark
+#   make bench-pow   the nonce search (T1)           make bench-loop  event-loop lag while mining (T2)
+#   make sanitize    ASan, UBSan, two minutes of fuzzing the C core (needs gcc and clang)
+#   make test-arm    the ARMv8 kernels under qemu user emulation (needs a cross compiler and qemu)
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -9,7 +13,7 @@ PY     := $(BIN)/python
 SOURCE := pyproject.toml setup.py build_pow.py $(wildcard csrc/*.c csrc/*.h)
 JOBS   ?= 2
 
-.PHONY: demo test lint bench bench-pow clean
+.PHONY: demo test lint bench bench-pow bench-loop sanitize test-arm clean
 
 demo: $(VENV)/.run
 	$(BIN)/votenet demo
@@ -27,6 +31,18 @@ bench: $(VENV)/.dev
 
 bench-pow: $(VENV)/.dev
 	$(BIN)/pytest bench/bench_pow.py --benchmark-only
+
+bench-loop: $(VENV)/.dev
+	$(BIN)/pytest bench/bench_loop.py --benchmark-only -s
+
+sanitize:
+	.ci/packages gcc clang
+	tests/pow/native_checks.sh sanitize
+	tests/pow/native_checks.sh fuzz 120
+
+test-arm:
+	.ci/packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+	tests/pow/native_checks.sh arm
 
 # The environment: what the program needs, then what its developers need.
 $(VENV)/.run: $(SOURCE)
