@@ -78,7 +78,7 @@ def _kernels() -> Iterator[Finding]:
         yield Finding(
             "C core",
             "note",
-            "not built: votenet mines with Python's hashlib, about twenty times slower",
+            "not built: votenet mines with Python's hashlib, about forty times slower",
             "Install a C compiler and Python's headers (python3-dev), then install votenet again.",
         )
     chosen = selected_kernel()

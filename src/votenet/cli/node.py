@@ -158,7 +158,7 @@ def _choose_kernel(name: str, log: logging.Logger) -> None:
     except PowError as error:
         raise ConfigError(error.message, code="no-such-kernel") from error
     if selected_kernel() == PYTHON and name == "auto":
-        log.warning("the C core is not built: mining with Python's hashlib, about twenty times slower")
+        log.warning("the C core is not built: mining with Python's hashlib, about forty times slower")
 
 
 def _first(group: BaseExceptionGroup[VotenetError]) -> VotenetError:
