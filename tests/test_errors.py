@@ -139,3 +139,13 @@ def test_the_program_refuses_with_codes_of_the_table_only() -> None:
     used = codes_in_use()
     assert len(used) > 20
     assert {code: where for code, where in used.items() if code not in REFUSALS} == {}
+
+
+def test_a_group_of_our_errors_is_told_by_its_first_and_a_defect_is_not_hidden() -> None:
+    from votenet.errors import votenet_error_in
+
+    ours, other = VotenetError("one"), VotenetError("two")
+    assert votenet_error_in(ours) is ours
+    assert votenet_error_in(BaseExceptionGroup("", [BaseExceptionGroup("", [ours]), other])) is ours
+    assert votenet_error_in(BaseExceptionGroup("", [ours, KeyError()])) is None
+    assert votenet_error_in(KeyError()) is None

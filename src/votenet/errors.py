@@ -209,3 +209,16 @@ class LocalProtocolError(ProtocolError):
 
 class RemoteProtocolError(ProtocolError):
     code = "remote-protocol-error"
+
+
+def votenet_error_in(error: BaseException) -> VotenetError | None:
+    """What to tell a person about the error of a task group: our first one, if it holds only ours.
+
+    None when there is anything else in it: that is a defect, and its trace must be seen.
+    """
+    if isinstance(error, VotenetError):
+        return error
+    if not isinstance(error, BaseExceptionGroup):
+        return None
+    found = [votenet_error_in(inner) for inner in error.exceptions]
+    return None if None in found else found[0]

@@ -20,7 +20,7 @@ import click
 
 from votenet.cli.options import instance_option
 from votenet.config import DEFAULT_BOOTSTRAP_PORT, BootstrapConfig, instance_dirs
-from votenet.errors import VotenetError
+from votenet.errors import votenet_error_in
 from votenet.network.bootstrap_server import BootstrapServer, serve_bootstrap
 from votenet.network.notify import notify
 from votenet.protocol.address import Address
@@ -109,8 +109,11 @@ def run_bootstrap(config: BootstrapConfig, import_peers: Path | None = None) -> 
         with contextlib.closing(store):
             try:
                 asyncio.run(_serve(config, store, addresses))
-            except* VotenetError as group:
-                raise _first(group) from group
+            except BaseExceptionGroup as group:
+                error = votenet_error_in(group)
+                if error is None:
+                    raise
+                raise error from None
 
 
 async def _serve(config: BootstrapConfig, store: SqlitePeerStore, addresses: list[str]) -> None:
@@ -168,11 +171,3 @@ def configure_logging(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-
-
-def _first(group: BaseExceptionGroup[VotenetError]) -> VotenetError:
-    found: BaseException = group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    assert isinstance(found, VotenetError)
-    return found

@@ -17,7 +17,7 @@ from typing import Any, Final
 import click
 
 from votenet import __version__
-from votenet.errors import VotenetError
+from votenet.errors import VotenetError, votenet_error_in
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     # name: (module, one line of help)
@@ -111,9 +111,12 @@ def run() -> None:
     except BrokenPipeError:  # `votenet logs | head`: the reader has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except VotenetError as error:
-        _show(error)
-        code = error.exit_code
+    except (VotenetError, BaseExceptionGroup) as failure:
+        known = votenet_error_in(failure)
+        if known is None:
+            raise
+        _show(known)
+        code = known.exit_code
     sys.exit(code if isinstance(code, int) else 0)
 
 

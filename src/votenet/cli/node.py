@@ -12,7 +12,7 @@ import click
 
 from votenet.cli.logging_setup import LEVELS, start_logging
 from votenet.config import DEFAULT_BOOTSTRAP_PORT, DEFAULT_NODE_PORT, NodeConfig
-from votenet.errors import ConfigError, PowError, Rejected, VotenetError
+from votenet.errors import ConfigError, PowError, Rejected, VotenetError, votenet_error_in
 
 EPILOG = """
 Examples:
@@ -129,8 +129,10 @@ def run_node(config: NodeConfig) -> None:
                 asyncio.run(_serve(NodeService(config, election, key, store)))
             finally:
                 store.close()
-    except* VotenetError as group:
-        error = _first(group)
+    except (VotenetError, BaseExceptionGroup) as failure:
+        error = votenet_error_in(failure)
+        if error is None:
+            raise
         log.error("%s [%s] %s", error.message, error.code, error.next_step)
         raise error from None
     log.info("stopped")
@@ -159,11 +161,3 @@ def _choose_kernel(name: str, log: logging.Logger) -> None:
         raise ConfigError(error.message, code="no-such-kernel") from error
     if selected_kernel() == PYTHON and name == "auto":
         log.warning("the C core is not built: mining with Python's hashlib, about forty times slower")
-
-
-def _first(group: BaseExceptionGroup[VotenetError]) -> VotenetError:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, VotenetError)
-    return error
