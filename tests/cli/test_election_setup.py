@@ -105,3 +105,19 @@ def test_candidates_given_twice_contradict_each_other(tmp_path: Path) -> None:
 def test_the_difficulty_fits_the_machine(rate: float, bits: int) -> None:
     assert fitting_difficulty(rate) == bits
     assert bits == 8 or 2**bits / rate <= 2.0
+
+
+def test_an_unknown_kernel_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    dirs = _dirs(tmp_path)
+    with pytest.raises(ConfigError) as refused:
+        _prepare(dirs, kernel="abacus")
+    assert refused.value.code == "no-such-kernel"
+    assert "python" in refused.value.next_step
+    assert not dirs.state.exists()
+
+
+def test_the_difficulty_is_measured_with_the_kernel_that_will_mine(tmp_path: Path) -> None:
+    said: list[str] = []
+    made = _prepare(_dirs(tmp_path), said, kernel="python")
+    assert read_genesis(made).bits != bits_for_zero_bits(24)
+    assert "(python)" in said[0]

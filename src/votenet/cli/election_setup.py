@@ -16,7 +16,7 @@ from votenet.cli.actions import read_genesis
 from votenet.config import DEFAULT_DIFFICULTY, InstanceDirs, private_dir
 from votenet.core.election import DEFAULT_CANDIDATES, ChainParameters, Election, ElectionDefinition
 from votenet.errors import ConfigError, PowError
-from votenet.pow import bits_for_zero_bits, measure_rate, selected_kernel
+from votenet.pow import available_kernels, bits_for_zero_bits, measure_rate, selected_kernel
 
 LONGEST_BLOCK: Final = 2.0
 """Seconds that a block may take on average on this machine before the difficulty is lowered."""
@@ -36,6 +36,7 @@ def prepare_genesis(
     difficulty: int | None,
     max_choices: int | None,
     genesis: Path | None,
+    kernel: str | None = None,
     say: Say,
 ) -> Path:
     """The genesis file of this instance: the one given, the one it has, or a new one.
@@ -43,6 +44,7 @@ def prepare_genesis(
     Raises:
         ConfigError: the choices contradict each other, or what the instance already holds.
     """
+    _check_kernel(kernel)
     private_dir(dirs.state)
     asked = any((title, candidates, candidates_from, difficulty, max_choices))
     if genesis is not None:
@@ -66,7 +68,7 @@ def prepare_genesis(
         candidates=names,
         created=int(time.time()),
         max_choices=max_choices or 1,
-        chain=ChainParameters(bits=_bits(difficulty, say)),
+        chain=ChainParameters(bits=_bits(difficulty, kernel, say)),
     )
     return _take(dirs, Election(definition))
 
@@ -82,14 +84,25 @@ def fitting_difficulty(rate: float, wanted: int = DEFAULT_DIFFICULTY) -> int:
     return difficulty
 
 
-def _bits(difficulty: int | None, say: Say) -> int:
+def _check_kernel(kernel: str | None) -> None:
+    """Before anything is started. Raises ConfigError, naming the kernels there are."""
+    if kernel not in (None, *available_kernels()):
+        usable = ", ".join(available_kernels())
+        raise ConfigError(
+            f"no kernel is called {kernel!r} here",
+            code="no-such-kernel",
+            next_step=f"Choose one of: {usable}. See: votenet doctor",
+        )
+
+
+def _bits(difficulty: int | None, kernel: str | None, say: Say) -> int:
     if difficulty is None:
-        rate = measure_rate(time.perf_counter)
+        rate = measure_rate(time.perf_counter, kernel=kernel)
         difficulty = fitting_difficulty(rate)
         if difficulty < DEFAULT_DIFFICULTY:
             say(
                 f"Difficulty lowered from {DEFAULT_DIFFICULTY} to {difficulty} bits: this machine searches "
-                f"{rate / 1e6:.2f} million nonces a second on a core ({selected_kernel()}), "
+                f"{rate / 1e6:.2f} million nonces a second on a core ({kernel or selected_kernel()}), "
                 f"and a block should not take over {LONGEST_BLOCK:g} s."
             )
     try:

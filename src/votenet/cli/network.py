@@ -69,7 +69,12 @@ Data, logs and locks live in the state folder of this user, or below VOTENET_HOM
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Join the election that this file defines instead of making one.",
 )
-@click.option("--kernel", metavar="NAME", help="Mining kernel of the nodes, e.g. generic.")
+@click.option(
+    "--kernel",
+    metavar="NAME",
+    envvar="VOTENET_KERNEL",
+    help="Nonce search kernel of the nodes, e.g. generic; see: votenet doctor",
+)
 @click.option(
     "--give-up", is_flag=True, help="Do not retry a program that was removed for failing too often."
 )

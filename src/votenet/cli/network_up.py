@@ -137,6 +137,7 @@ def prepare_genesis(dirs: InstanceDirs, options: Mapping[str, Any]) -> Path:
         difficulty=options["difficulty"],
         max_choices=options["max_choices"],
         genesis=options["genesis"],
+        kernel=options["kernel"],
         say=say,
     )
     return path
