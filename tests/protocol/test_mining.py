@@ -313,3 +313,19 @@ def test_the_turn_is_over_when_another_block_comes() -> None:
     peers = [peer.greeted for peer in node.state.sync.peers.values() if peer.greeted.mines]
     first = all(hashlib.sha256(tip + bytes.fromhex(peer.node_key)).digest() > ours for peer in peers)
     assert node.core.status(node.now).mining is first
+
+
+def test_after_the_closing_time_an_exhausted_range_goes_on_with_an_earlier_second_then_without_a_vote() -> None:
+    node = HandNode(make_election(created=int(NOW) - 10, opens=int(NOW) - 1, closes=int(NOW) + 1))
+    node.submit(*make_votes(node.election, 2))
+    node.now += 100
+    tried = set()
+    for _ in range(5):
+        template = node.core.mining._template
+        assert template is not None
+        assert template.header not in tried
+        tried.add(template.header)
+        node.run(Mined(template.id, None))
+    times = {header.time for header in tried}
+    assert times == {int(NOW) - 1, int(NOW)}
+    assert len({header.merkle_root for header in tried}) == 3  # both votes, one of them, none

@@ -44,6 +44,7 @@ def prepare_genesis(
     Raises:
         ConfigError: the choices contradict each other, or what the instance already holds.
     """
+    kernel = None if kernel == "auto" else kernel
     _check_kernel(kernel)
     private_dir(dirs.state)
     asked = any((title, candidates, candidates_from, difficulty, max_choices))

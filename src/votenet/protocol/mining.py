@@ -18,10 +18,12 @@ The miner's nonce comes back as an event and its block is checked like any stran
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Final
 
 from votenet.core.block import BLOCK_VERSION, Block, Header, order_votes, votes_root
 from votenet.core.election import MAX_BLOCK_BYTES
+from votenet.core.vote import MAX_CLOCK_AHEAD
 from votenet.errors import Rejected
 from votenet.protocol.block_relay import BlockRelay
 from votenet.protocol.events import Mined, Template
@@ -50,6 +52,8 @@ class Mining:
         """The tip that is tied, and since when."""
         self._waiting_since: tuple[bytes, float] | None = None
         """The tip on which votes wait, and since when."""
+        self._spent: set[Header] = set()
+        """Headers on this tip of which every nonce was tried in vain."""
         self._judging = False
         """Our own block is being checked: another search on the old tip would be in vain."""
         self._tip: tuple[bytes, float] | None = None
@@ -71,7 +75,7 @@ class Mining:
             grown = len(current.votes) < min(len(state.pool), self._limit)
             if not grown or now - self._template_time < TEMPLATE_SECONDS:
                 return
-        self._build(now, not_before=0)
+        self._build(now)
 
     def _is_our_turn(self, now: float) -> bool:
         """Votes wait, and those that go before us have had their time."""
@@ -116,8 +120,9 @@ class Mining:
         template = self._template
         if template is None or template.id != event.template:
             return  # a block came in meanwhile
-        if event.nonce is None:  # another second is another range of hashes
-            self._build(now, not_before=template.header.time + 1)
+        if event.nonce is None:
+            self._spent.add(template.header)
+            self._build(now)
             return
         header = template.header._replace(nonce=event.nonce)
         self._stop()
@@ -136,20 +141,37 @@ class Mining:
     def _limit(self) -> int:
         return self.state.election.definition.chain.max_block_votes
 
-    def _build(self, now: float, not_before: int) -> None:
+    def _build(self, now: float) -> None:
+        """A template whose 2**32 nonces nobody here has tried: another time, or else another Merkle root."""
         state, tip = self.state, self.state.chain.tip
+        self._spent = {header for header in self._spent if header.previous == tip.hash}
         votes = order_votes(state.pool.first(self._limit, MAX_BLOCK_BYTES))
-        time = self._block_time(now, not_before)
-        header = Header(BLOCK_VERSION, tip.hash, votes_root(votes), time, state.chain.next_bits(tip), 0)
+        while True:
+            base = Header(BLOCK_VERSION, tip.hash, votes_root(votes), 0, state.chain.next_bits(tip), 0)
+            fresh = (base._replace(time=time) for time in self._block_times(now))
+            header = next((header for header in fresh if header not in self._spent), None)
+            if header is not None or not votes:
+                break
+            votes = votes[:-1]
+        if header is None:
+            self._stop()  # two hours of headers without a nonce: wait for another second
+            return
         self._template, self._template_time = Template(state.next_id(), header, votes), now
         state.ready.mining_changed, state.ready.template = True, self._template
 
-    def _block_time(self, now: float, not_before: int) -> int:
-        """Votes that came before the closing time count, though their block is found after it."""
+    def _block_times(self, now: float) -> Iterator[int]:
+        """Times that a block may have now, the best first: the clock's, later ones, then earlier ones.
+
+        Votes that came before the closing time count, though their block is found after it.
+        """
         definition, tip = self.state.election.definition, self.state.chain.tip
         earliest = max(self.state.chain.median_time(tip), definition.opens or 0)
-        time = max(int(now), earliest, not_before)
-        return time if definition.closes is None else max(min(time, definition.closes - 1), earliest)
+        latest = max(int(now) + MAX_CLOCK_AHEAD // 2, earliest)
+        if definition.closes is not None:
+            latest = max(min(latest, definition.closes - 1), earliest)
+        best = min(max(int(now), earliest), latest)
+        yield from range(best, latest + 1)
+        yield from range(best - 1, earliest - 1, -1)
 
     def _stop(self) -> None:
         self._template = None
