@@ -5,19 +5,27 @@ from __future__ import annotations
 import json
 
 from node_support import CLIENT, HandNode, sent
-from support import key_of, make_election, make_vote, mine_block
+from support import TRIVIAL_BITS, key_of, make_election, make_vote, make_votes, mine_block
+from votenet.core.block import header_from_hex
 from votenet.core.election import election_from_file
+from votenet.core.merkle import root_from_path
+from votenet.core.vote import seal
 from votenet.protocol.messages import (
+    MAX_HEADERS,
     MAX_PEERS_IN_LINE,
     ElectionInfo,
     GetElection,
+    GetHeaders,
     GetPeers,
+    GetProof,
     GetResults,
     GetStatus,
     GetVoteStatus,
+    Headers,
     Message,
     NodeStatus,
     Peers,
+    Proof,
     Results,
     VoteStatus,
     decode_message,
@@ -110,3 +118,45 @@ def test_no_more_peers_are_named_than_a_line_may_have() -> None:
     answer = ask(node, GetPeers())
     assert isinstance(answer, Peers)
     assert len(answer.addresses) == MAX_PEERS_IN_LINE
+
+
+def test_a_proof_leads_from_the_vote_to_the_header_of_its_block() -> None:
+    node = HandNode()
+    node.submit(*make_votes(node.election, 7))
+    node.mine()
+    for vote in node.store.votes_of(node.chain.tip.hash):
+        proof = ask(node, GetProof(voter_id=vote.voter_id, id=4))
+        assert isinstance(proof, Proof)
+        assert proof.vote is not None
+        assert (proof.id, proof.height, proof.size, seal(proof.vote)) == (4, 1, 7, vote)
+        path = [bytes.fromhex(sibling) for sibling in proof.path]
+        root = root_from_path(vote.id, proof.position, proof.size, path)
+        assert root == header_from_hex(proof.header).merkle_root
+        assert proof.headers == (proof.header,)
+
+
+def test_a_vote_that_is_in_no_block_has_no_proof() -> None:
+    node = HandNode()
+    node.submit(make_vote(node.election, "waits"))
+    assert ask(node, GetProof(voter_id="waits", id=1)) == Proof(id=1)
+    assert ask(node, GetProof(voter_id="nobody")) == Proof()
+
+
+def test_a_proof_carries_a_bounded_number_of_headers_and_a_client_may_ask_for_the_rest() -> None:
+    node = HandNode(make_election(bits=TRIVIAL_BITS))
+    header, blocks = node.chain.genesis.header, []
+    for _ in range(MAX_HEADERS + 2):
+        block = mine_block(node.election, header, time=header.time)
+        blocks.append(block)
+        header = block.header
+    node.meet(1)
+    node.give(1, *blocks)
+    node.submit(make_vote(node.election, "late"))
+    node.mine()
+    proof = ask(node, GetProof(voter_id="late"))
+    assert isinstance(proof, Proof)
+    assert (proof.height, len(proof.headers)) == (MAX_HEADERS + 3, MAX_HEADERS)
+    last = header_from_hex(proof.headers[-1]).hash.hex()
+    rest = ask(node, GetHeaders(locator=(last,), id=8))
+    assert isinstance(rest, Headers)
+    assert (rest.id, len(rest.headers), rest.headers[-1]) == (8, 3, proof.header)

@@ -65,6 +65,11 @@ SAMPLES: list[Message] = [
     messages.VotesTaken(outcomes=(messages.VoteOutcome(vote_id=HASH, error={"code": "x"}),), id=9),
     messages.GetVoteStatus(voter_id="v"),
     messages.VoteStatus(voter_id="v", state="in_block", block=HASH, height=4, confirmations=1),
+    messages.GetProof(voter_id="v", id=1),
+    messages.Proof(id=1),
+    messages.Proof(
+        vote=VOTE, header=HEADER, height=2, position=1, size=2, path=(HASH,), headers=(HEADER, HEADER)
+    ),
     messages.GetResults(),
     messages.Results(
         title="t", method="plurality", counts=(("Alice", 2),), votes=2, waiting=0, height=1, tip=HASH,

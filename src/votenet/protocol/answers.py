@@ -8,11 +8,14 @@ from __future__ import annotations
 import msgspec
 
 from votenet.core.encoding import canonical
+from votenet.core.merkle import merkle_path
 from votenet.protocol.messages import (
+    MAX_HEADERS,
     MAX_PEERS_IN_LINE,
     ElectionInfo,
     GetElection,
     GetPeers,
+    GetProof,
     GetResults,
     GetStatus,
     GetVoteStatus,
@@ -21,6 +24,7 @@ from votenet.protocol.messages import (
     Peers,
     Ping,
     Pong,
+    Proof,
     Results,
     VoteStatus,
     work_to_hex,
@@ -86,6 +90,37 @@ class Answers:
             confirmations=len(self.state.chain.best) - place.height,
             id=request_id,
         )
+
+    def on_get_proof(self, link: int, message: Message, now: float) -> None:
+        """The vote is looked up here; the audit path through a big block is a job."""
+        assert isinstance(message, GetProof)
+        request_id = message.id
+        chain = self.state.chain
+        if message.voter_id not in chain.voters:
+            self.state.send(link, Proof(id=request_id))
+            return
+        place = self.state.place_of(message.voter_id)
+        votes = self.state.votes_of(chain.best[place.height].hash)
+        entries = chain.best[1 : place.height + 1]
+
+        def build() -> Proof:
+            path = merkle_path([sealed.id for sealed in votes], place.position)
+            return Proof(
+                vote=votes[place.position].vote,
+                header=entries[-1].header.pack().hex(),
+                height=place.height,
+                position=place.position,
+                size=len(votes),
+                path=tuple(sibling.hex() for sibling in path),
+                headers=tuple(entry.header.pack().hex() for entry in entries[:MAX_HEADERS]),
+                id=request_id,
+            )
+
+        def done(result: object, later: float) -> None:
+            assert isinstance(result, Proof)
+            self.state.send(link, result)
+
+        self.state.start_job(link, build, done)
 
     def on_get_results(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, GetResults)

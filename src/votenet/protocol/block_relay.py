@@ -180,7 +180,9 @@ class BlockRelay:
         assert isinstance(message, GetHeaders)
         locator = [bytes.fromhex(text) for text in message.locator]
         headers = self.state.chain.headers_after(locator, MAX_HEADERS)
-        self.state.send(link, Headers(headers=tuple(header.pack().hex() for header in headers)))
+        self.state.send(
+            link, Headers(headers=tuple(header.pack().hex() for header in headers), id=message.id)
+        )
 
     def on_get_blocks(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, GetBlocks)

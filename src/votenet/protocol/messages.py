@@ -123,10 +123,12 @@ class GetHeaders(_Message, frozen=True, tag="get_headers"):
     """Asks for what follows the first locator hash that the other side has on its best branch."""
 
     locator: Annotated[tuple[Hex32, ...], msgspec.Meta(max_length=100)]
+    id: RequestId = None
 
 
 class Headers(_Message, frozen=True, tag="headers"):
     headers: Annotated[tuple[HexHeader, ...], msgspec.Meta(max_length=MAX_HEADERS)]
+    id: RequestId = None
 
 
 class GetBlocks(_Message, frozen=True, tag="get_blocks"):
@@ -220,6 +222,30 @@ class VoteStatus(_Message, frozen=True, tag="vote_status"):
     id: RequestId = None
 
 
+class GetProof(_Message, frozen=True, tag="get_proof"):
+    """Asks for what proves that the vote of a voter is on the chain."""
+
+    voter_id: VoterId
+    id: RequestId = None
+
+
+class Proof(_Message, frozen=True, tag="proof"):
+    """The vote, and the audit path from it to the Merkle root of a header. No vote: in no block yet.
+
+    `headers` are those from genesis' successor up to that block, as many as fit; the rest is asked
+    for with `get_headers`.
+    """
+
+    vote: Vote | None = None
+    header: HexHeader = ""
+    height: int = 0
+    position: int = 0
+    size: int = 0
+    path: tuple[Hex32, ...] = ()
+    headers: Annotated[tuple[HexHeader, ...], msgspec.Meta(max_length=MAX_HEADERS)] = ()
+    id: RequestId = None
+
+
 class GetResults(_Message, frozen=True, tag="get_results"):
     id: RequestId = None
 
@@ -289,6 +315,8 @@ Message = (
     | VotesTaken
     | GetVoteStatus
     | VoteStatus
+    | GetProof
+    | Proof
     | GetResults
     | Results
     | GetStatus
@@ -323,7 +351,7 @@ SENDERS: Final[dict[type[_Message], frozenset[Role]]] = {
     HaveVotes: _PEER,
     GetVotes: _PEER,
     CompactBlock: _PEER,
-    GetHeaders: _PEER,
+    GetHeaders: _ANYBODY,
     Headers: _PEER,
     GetBlocks: _PEER,
     BlockMessage: _PEER,
@@ -338,6 +366,8 @@ SENDERS: Final[dict[type[_Message], frozenset[Role]]] = {
     VotesTaken: frozenset(),
     GetVoteStatus: _ANYBODY,
     VoteStatus: frozenset(),
+    GetProof: _ANYBODY,
+    Proof: frozenset(),
     GetResults: _ANYBODY,
     Results: frozenset(),
     GetStatus: _ANYBODY,
@@ -356,6 +386,7 @@ REPLIES: Final[dict[type[_Message], tuple[type[_Message], ...]]] = {
     GetElection: (ElectionInfo,),
     SubmitVotes: (VotesTaken,),
     GetVoteStatus: (VoteStatus,),
+    GetProof: (Proof,),
     GetResults: (Results,),
     GetStatus: (NodeStatus,),
 }

@@ -28,6 +28,7 @@ from votenet.protocol.messages import (
     GetElection,
     GetHeaders,
     GetPeers,
+    GetProof,
     GetResults,
     GetStatus,
     GetVotes,
@@ -89,6 +90,7 @@ class NodeCore:
             GetElection: self.answers.on_get_election,
             SubmitVotes: self.votes.on_submit_votes,
             GetVoteStatus: self.answers.on_get_vote_status,
+            GetProof: self.answers.on_get_proof,
             GetResults: self.answers.on_get_results,
             GetStatus: self.answers.on_get_status,
         }
