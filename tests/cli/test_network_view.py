@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
 
@@ -66,3 +67,9 @@ def test_what_to_do_next_depends_on_instance_and_mode() -> None:
     lines = list(network_view.how_to_vote(status))
     assert lines[0] == "Vote:    votenet vote -i b voter123 Alice"
     assert lines[-1] == "Stop:    Ctrl-C"
+
+
+def test_a_log_line_as_json() -> None:
+    found = json.loads(network_view.log_as_json("node-1", "2026-01-01T00:00:00.500Z INFO ü"))
+    assert found == {"program": "node-1", "time": 1767225600.5, "line": "2026-01-01T00:00:00.500Z INFO ü"}
+    assert json.loads(network_view.log_as_json("node-1", "no time"))["time"] is None

@@ -11,13 +11,12 @@ import contextlib
 import logging
 import resource
 import signal
-import sys
-import time
 from pathlib import Path
 from typing import Final
 
 import click
 
+from votenet.cli.logging_setup import LEVELS, start_logging
 from votenet.cli.options import instance_option
 from votenet.config import DEFAULT_BOOTSTRAP_PORT, BootstrapConfig, instance_dirs
 from votenet.errors import votenet_error_in
@@ -60,11 +59,12 @@ log = logging.getLogger("votenet.bootstrap")
 @click.option("--name", default="bootstrap", show_default=True, help="Name in logs.")
 @click.option(
     "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
+    type=click.Choice(LEVELS),
     default="info",
     show_default=True,
     help="What is worth a line on stderr.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Log one JSON object a line.")
 @instance_option
 def bootstrap(
     host: str,
@@ -73,6 +73,7 @@ def bootstrap(
     import_peers: Path | None,
     name: str,
     log_level: str,
+    as_json: bool,
     instance: str,
 ) -> None:
     """Run the bootstrap server, which introduces nodes to each other.
@@ -88,7 +89,7 @@ def bootstrap(
     from votenet.processes import lifeline
 
     lifeline.arm()
-    configure_logging(log_level)
+    start_logging(log_level, as_json=as_json)
     _allow_descriptors()
     folder = data_dir if data_dir is not None else instance_dirs(instance).data_dir("bootstrap")
     run_bootstrap(BootstrapConfig(host, port, folder, name), import_peers)
@@ -160,14 +161,3 @@ def _allow_descriptors() -> None:
     if soft < DESCRIPTORS:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(DESCRIPTORS, hard), hard))
-
-
-def configure_logging(level: str) -> None:
-    """One line an event on stderr: time in UTC, level, program, `event=… key=value`."""
-    formatter = logging.Formatter(
-        "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%S"
-    )
-    formatter.converter = time.gmtime
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -213,8 +213,15 @@ Exit codes: 0 ok, 3 no logs yet, 4 no such node."""
 @click.option("--since", metavar="T", help="Only lines since then: 90s, 10m, 2h, or an ISO time.")
 @click.option("--no-prefix", is_flag=True, help="Without the program's name before each line.")
 @instance_option
+@json_option
 def logs(
-    instance: str, names: tuple[str, ...], follow: bool, lines: int | None, since: str | None, no_prefix: bool
+    instance: str,
+    names: tuple[str, ...],
+    follow: bool,
+    lines: int | None,
+    since: str | None,
+    no_prefix: bool,
+    as_json: bool,
 ) -> None:
     """Show or follow the logs of the nodes.
 
@@ -235,10 +242,9 @@ def logs(
     if lines is None and start is None:
         lines = 20
     reader = log_reader.Reader(dirs, programs)
-    for name, line in reader.past(lines, start):
-        click.echo(prefixes[name] + line)
-    for name, line in _forever(reader) if follow else reader.rests():
-        click.echo(prefixes[name] + line)
+    for found in (reader.past(lines, start), _forever(reader) if follow else reader.rests()):
+        for name, line in found:
+            click.echo(network_view.log_as_json(name, line) if as_json else prefixes[name] + line)
 
 
 def _forever(reader: Any) -> Iterator[tuple[str, str]]:

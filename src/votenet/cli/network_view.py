@@ -143,6 +143,13 @@ def log_prefix(name: str, names: Iterable[str], colour: bool) -> str:
     return f"\x1b[{_PREFIX_COLOURS[ordered.index(name) % len(_PREFIX_COLOURS)]}m{text}\x1b[0m"
 
 
+def log_as_json(name: str, line: str) -> str:
+    """One log line as a JSON object on one line; `time` in Unix seconds, null where the line has none."""
+    from votenet.processes.logs import line_time
+
+    return json.dumps({"program": name, "time": line_time(line), "line": line}, ensure_ascii=False)
+
+
 def _cell(value: object) -> str:
     return "-" if value is None else str(value)
 

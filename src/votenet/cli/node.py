@@ -65,7 +65,14 @@ The first start makes the node's key in its data folder. One process at a time m
     envvar="VOTENET_KERNEL",
     help="Nonce search kernel; see: votenet doctor",
 )
-@click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True)
+@click.option(
+    "--log-level",
+    type=click.Choice(LEVELS),
+    default="info",
+    show_default=True,
+    help="What is worth a line on stderr.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Log one JSON object a line.")
 def node(
     data_dir: Path,
     genesis: Path,
@@ -79,13 +86,14 @@ def node(
     threads: int,
     kernel: str,
     log_level: str,
+    as_json: bool,
 ) -> None:
     """Run one node in the foreground until SIGTERM or Ctrl-C."""
     from votenet.processes import lifeline
     from votenet.protocol.address import Address, parse_address
 
     lifeline.arm()
-    start_logging(log_level)
+    start_logging(log_level, as_json=as_json)
     try:
         own = str(parse_address(advertise or str(Address(host, port))))
         others = [str(parse_address(text)) for text in (*bootstrap, *peers)]
