@@ -34,6 +34,7 @@ MAX_BLOCK_BYTES: Final = 4 * 1024 * 1024
 
 _BREAKING: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
+Method = Literal["plurality", "approval", "instant-runoff"]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
 
 
@@ -53,7 +54,7 @@ class ElectionDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     closes: Unsigned | None = None
     created: Annotated[int, msgspec.Meta(ge=0, le=0xFFFFFFFF)]
     max_choices: Annotated[int, msgspec.Meta(ge=1, le=MAX_CHOICES)] = 1
-    method: Literal["plurality", "approval"] = "plurality"
+    method: Method = "plurality"
     node_keys: tuple[Hex32, ...] = ()
     opens: Unsigned | None = None
     registration: Literal["open"] = "open"

@@ -53,7 +53,10 @@ class Tally:
             self.votes -= 1
 
     def count(self, election: Election) -> list[CandidateCount]:
-        """Votes of every candidate, most first; equal ones in the order of the definition."""
+        """Votes of every candidate, most first; equal ones in the order of the definition.
+
+        In an instant runoff these are the first choices; `core/outcome.py` has the rounds.
+        """
         totals: Counter[str] = Counter()
         for ballot, times in self.ballots.items():
             counted = ballot if election.definition.method == "approval" else ballot[:1]
