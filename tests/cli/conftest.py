@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,8 +59,14 @@ class RunningNode:
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     """One `votenet node` that mines at an easy target, for all tests of a module."""
-    folder = tmp_path_factory.mktemp("node")
     election = make_election(candidates=("Alice", "Bob", "Charlie"), max_choices=2, created=int(time.time()))
+    with node_of(election, tmp_path_factory.mktemp("node")) as running:
+        yield running
+
+
+@contextmanager
+def node_of(election: Election, folder: Path, *options: str) -> Iterator[RunningNode]:
+    """A `votenet node` of this election, until the end of the block."""
     genesis = folder / "genesis.json"
     genesis.write_bytes(election.to_file())
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -72,6 +79,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
         str(genesis),
         "--port",
         str(address.port),
+        *options,
     ]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "votenet", *command], stderr=log)

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
+from pathlib import Path
 
-from tests.cli.conftest import Outcome, RunningNode
+from tests.cli.conftest import Outcome, RunningNode, node_of
+
+from support import make_election
+from votenet.cli.results import verdict
+from votenet.core.outcome import Outcome as Winners
+from votenet.core.outcome import Round
+from votenet.protocol.messages import Results
 
 
 def test_s16_results_as_a_table_and_as_json(cli: Callable[..., Outcome], node: RunningNode) -> None:
@@ -25,6 +33,53 @@ def test_all_nodes_agree_or_exit_1(cli: Callable[..., Outcome], node: RunningNod
     done = cli("results", "--node", str(node.address), "--all-nodes", "--json")
     assert done.code == 0
     assert json.loads(done.out)["agree"] is True
+
+
+def results_of(found: Winners | None, **fields: object) -> Results:
+    members: dict[str, object] = {
+        "title": "T", "method": "instant-runoff", "counts": (("Ann", 2), ("Bo", 2), ("Cy", 1)), "votes": 5,
+        "waiting": 0, "height": 1, "tip": "00" * 32, "network_id": "00" * 32, "outcome": found,
+    }  # fmt: skip
+    return Results(**(members | fields))  # type: ignore[arg-type]
+
+
+def test_rounds_in_json_and_for_people(cli: Callable[..., Outcome], tmp_path: Path) -> None:
+    election = make_election(
+        candidates=("Ann", "Bo", "Cy"), method="instant-runoff", max_choices=3, created=int(time.time())
+    )
+    with node_of(election, tmp_path) as node:
+        where = ("--node", str(node.address))
+        assert "Undecided: no votes yet." in cli("results", *where).out
+        cast = {"a": ("Ann",), "b": ("Ann",), "c": ("Bo",), "d": ("Bo",), "e": ("Cy", "Bo")}
+        for voter, choices in cast.items():
+            assert cli("vote", *where, voter, *choices).code == 0
+        found = json.loads(cli("results", *where, "--json").out)
+        assert found["counts"] == {"Ann": 2, "Bo": 2, "Cy": 1}
+        outcome = found["outcome"]
+        assert (outcome["state"], outcome["winners"]) == ("won", ["Bo"])
+        assert outcome["rounds"][0]["eliminated"] == ["Cy"]
+        assert outcome["rounds"][1]["counts"] == [["Bo", 3], ["Ann", 2]]
+        shown = cli("results", *where).out
+        assert "Winner: Bo" in shown
+        assert "Bo 3, Ann 2" in shown
+
+
+def test_the_verdict_names_ties_turnout_and_hours() -> None:
+    lines = "\n".join(verdict(results_of(Winners(state="tied", winners=("Bo", "Ann"))), 0))
+    assert "Tied: Bo, Ann" in lines
+    broken = Round(number=2, counts=(), eliminated=("Bo",), tied=("Ann", "Bo"), tie_break="lot")
+    won = Winners(state="won", winners=("Ann",), rounds=(broken,))
+    fields = {"registered": 10, "opens": 100, "closes": 200}
+    early = "\n".join(verdict(results_of(won, **fields), 150))
+    assert "Ahead: Ann" in early
+    assert "Tie in round 2 between Ann, Bo: Bo left, by lot" in early
+    assert "Turnout: 5 of 10 registered (50.0%)" in early
+    assert "Opened: 1970-01-01 00:01:40 UTC" in early
+    assert "Closes: 1970-01-01 00:03:20 UTC" in early
+    late = "\n".join(verdict(results_of(won, **fields), 200))
+    assert "Winner: Ann" in late
+    assert "Closed: " in late
+    assert list(verdict(results_of(None), 0)) == ["Undecided: no votes yet."]
 
 
 def test_help_teaches(cli: Callable[..., Outcome]) -> None:

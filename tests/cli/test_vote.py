@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
+from pathlib import Path
 
-from tests.cli.conftest import Outcome, RunningNode
+from tests.cli.conftest import Outcome, RunningNode, node_of
+
+from support import make_election
+from votenet.cli.render import when
 
 
 def test_the_receipt_for_people_and_for_programs(cli: Callable[..., Outcome], node: RunningNode) -> None:
@@ -44,3 +49,26 @@ def test_help_teaches(cli: Callable[..., Outcome]) -> None:
 
 def test_a_candidate_is_required(cli: Callable[..., Outcome]) -> None:
     assert cli("vote", "somebody").code == 2
+
+
+def test_before_opening_try_again_after_closing_never(cli: Callable[..., Outcome], tmp_path: Path) -> None:
+    now = int(time.time())
+    soon = make_election(created=now, opens=now + 3600)
+    (tmp_path / "soon").mkdir()
+    with node_of(soon, tmp_path / "soon") as node:
+        early = cli("vote", "--node", str(node.address), "v", "Alice", "--json")
+        assert early.code == 1
+        error = json.loads(early.out)["error"]
+        assert (error["code"], error["kind"], error["opens"]) == ("not-open", "temporary", now + 3600)
+        assert f"it opens {when(now + 3600)}" in error["message"]
+        assert f"Opens: {when(now + 3600)}" in cli("results", "--node", str(node.address)).out
+        assert f"Voting opens: {when(now + 3600)}" in cli("status", "--node", str(node.address)).out
+    over = make_election(created=now - 20, closes=now - 10)
+    (tmp_path / "over").mkdir()
+    with node_of(over, tmp_path / "over") as node:
+        late = cli("vote", "--node", str(node.address), "v", "Alice", "--json")
+        error = json.loads(late.out)["error"]
+        assert (error["code"], error["kind"], error["closes"]) == ("closed", "permanent", now - 10)
+        assert f"it closed {when(now - 10)}" in error["message"]
+        assert "Undecided: no votes." in cli("results", "--node", str(node.address)).out
+        assert f"Voting closes: {when(now - 10)}" in cli("status", "--node", str(node.address)).out

@@ -9,6 +9,7 @@ from support import TRIVIAL_BITS, key_of, make_election, make_vote, make_votes, 
 from votenet.core.block import header_from_hex
 from votenet.core.election import election_from_file
 from votenet.core.merkle import root_from_path
+from votenet.core.outcome import Outcome
 from votenet.core.vote import seal
 from votenet.protocol.messages import (
     MAX_HEADERS,
@@ -51,6 +52,26 @@ def test_s16_results_count_the_chain_and_tell_what_waits() -> None:
     assert (results.votes, results.waiting, results.height, results.id) == (3, 1, 1, 5)
     assert results.tip == node.chain.tip.hash.hex()
     assert results.network_id == node.election.network_hex
+
+
+def test_results_say_who_won_and_count_once_for_each_tip() -> None:
+    election = make_election(method="instant-runoff", max_choices=3, closes=2**33)
+    node = HandNode(election)
+    first = ask(node, GetResults())
+    assert isinstance(first, Results)
+    assert (first.outcome, first.closes) == (Outcome(state="undecided"), 2**33)
+    cast = [("Bob",), ("Bob",), ("Alice",), ("Alice",), ("Charlie", "Alice")]
+    node.submit(*(make_vote(election, f"v{n}", *choices) for n, choices in enumerate(cast)))
+    node.mine()
+    results = ask(node, GetResults())
+    assert isinstance(results, Results)
+    assert results.counts == (("Alice", 2), ("Bob", 2), ("Charlie", 1))
+    assert results.outcome is not None
+    assert results.outcome.winners == ("Alice",)
+    assert [one.counts for one in results.outcome.rounds][1:] == [(("Alice", 3), ("Bob", 2))]
+    decided = node.core.answers._decided
+    ask(node, GetResults())
+    assert node.core.answers._decided is decided
 
 
 def test_s11_the_election_comes_as_the_bytes_that_are_hashed() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from node_support import HandNode
 from support import make_election, make_vote
+from votenet.core.outcome import Outcome, Round
 from votenet.errors import RemoteProtocolError
 from votenet.protocol import messages
 from votenet.protocol.messages import (
@@ -74,6 +75,13 @@ SAMPLES: list[Message] = [
     messages.Results(
         title="t", method="plurality", counts=(("Alice", 2),), votes=2, waiting=0, height=1, tip=HASH,
         network_id=HASH,
+    ),
+    messages.Results(
+        title="t", method="instant-runoff", counts=(("Alice", 2),), votes=2, waiting=0, height=1, tip=HASH,
+        network_id=HASH, opens=1, closes=2, registered=3, outcome=Outcome(
+            state="won", winners=("Alice",),
+            rounds=(Round(number=1, counts=(("Alice", 2),), eliminated=("Bob",), tied=("Bob",)),),
+        ),
     ),
     messages.GetStatus(),
     messages.NodeStatus(

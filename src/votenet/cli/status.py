@@ -5,9 +5,15 @@ What lives here: options and the table. What must not: the work (`actions.py`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import click
 
 from votenet.cli.options import instance_option, json_option, node_option
+
+if TYPE_CHECKING:
+    from votenet.protocol.messages import NodeStatus
 
 
 @click.command(
@@ -59,6 +65,8 @@ def status(voter: str | None, node: str | None, instance: str, as_json: bool) ->
                 found.kernel, f"{found.uptime} s",
             )  # fmt: skip
         render.print_table(made)
+        for line in _hours([s for _, s in answers if not isinstance(s, VotenetError)]):
+            click.echo(line)
     errors = [s for _, s in answers if isinstance(s, VotenetError)]
     if len(errors) == len(answers):
         raise render.reported(errors[0])
@@ -70,6 +78,17 @@ def _fields(found: object) -> dict[str, object]:
     fields = msgspec.to_builtins(found)
     fields.pop("type", None)
     return dict(fields)
+
+
+def _hours(found: list[NodeStatus]) -> Iterator[str]:
+    """When voting opens and closes, where the election says so: the same at every node."""
+    from votenet.cli.render import when
+
+    for one in found[:1]:
+        if one.opens is not None:
+            yield f"Voting opens: {when(one.opens)}"
+        if one.closes is not None:
+            yield f"Voting closes: {when(one.closes)}"
 
 
 def _yes(value: bool) -> str:

@@ -91,12 +91,24 @@ def vote(
     render.print_fields("Vote counted." if in_block else "Vote accepted, waiting for its block.", fields)
 
 
+_HOURS = {
+    "not-open": ("opens", "voting has not begun; it opens"),
+    "closed": ("closes", "voting has ended; it closed"),
+}
+
+
 def _for_people(error: object) -> Exception:
-    """Already voted: when, in which block."""
+    """Already voted: when, in which block. Too early or too late: from when, since when."""
     from votenet.cli.render import when
     from votenet.errors import Rejected
 
     assert isinstance(error, Rejected)
+    if error.code in _HOURS:
+        field, said = _HOURS[error.code]
+        hour = error.details.get(field)
+        return (
+            Rejected(error.code, f"{said} {when(hour)}", **error.details) if isinstance(hour, int) else error
+        )
     if error.code != "already-voted" or "time" not in error.details:
         return error
     time, block = error.details["time"], error.details.get("block")

@@ -9,6 +9,7 @@ import msgspec
 
 from votenet.core.encoding import canonical
 from votenet.core.merkle import merkle_path
+from votenet.core.outcome import Outcome, decide
 from votenet.protocol.messages import (
     MAX_HEADERS,
     MAX_PEERS_IN_LINE,
@@ -40,6 +41,7 @@ class Answers:
         self.known_peers = 0
         """Addresses in the shell's book; told to whoever asks for the status."""
         self.mining = False
+        self._decided: tuple[bytes, Outcome] | None = None
 
     def on_ping(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, Ping)
@@ -137,9 +139,19 @@ class Answers:
                 height=self.state.chain.tip.height,
                 tip=self.state.chain.tip.hash.hex(),
                 network_id=self.state.election.network_hex,
+                outcome=self._outcome(),
+                opens=definition.opens,
+                closes=definition.closes,
                 id=message.id,
             ),
         )
+
+    def _outcome(self) -> Outcome:
+        """Counted once for each tip: rounds over many different ballots take a while."""
+        tip = self.state.chain.tip.hash
+        if self._decided is None or self._decided[0] != tip:
+            self._decided = tip, decide(self.state.chain.tally, self.state.election)
+        return self._decided[1]
 
     def on_get_status(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, GetStatus)
@@ -166,5 +178,7 @@ class Answers:
             mining=self.mining,
             kernel=self.state.info.kernel,
             uptime=int(now - self.state.info.started),
+            opens=self.state.election.definition.opens,
+            closes=self.state.election.definition.closes,
             id=request_id,
         )

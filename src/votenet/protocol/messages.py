@@ -19,6 +19,7 @@ import msgspec
 
 from votenet.core.encoding import Hex32, Hex64, Unsigned
 from votenet.core.mempool import SHORT_ID
+from votenet.core.outcome import Outcome
 from votenet.core.vote import Vote, VoterId
 from votenet.errors import RemoteProtocolError
 
@@ -251,7 +252,10 @@ class GetResults(_Message, frozen=True, tag="get_results"):
 
 
 class Results(_Message, frozen=True, tag="results"):
-    """The count of the best branch. `counts` is ordered, most votes first."""
+    """The count of the best branch. `counts` is ordered, most votes first.
+
+    `outcome` says who won by the method; `registered` how many are on the roll, where there is one.
+    """
 
     title: str
     method: str
@@ -261,6 +265,10 @@ class Results(_Message, frozen=True, tag="results"):
     height: int
     tip: Hex32
     network_id: Hex32
+    outcome: Outcome | None = None
+    opens: int | None = None
+    closes: int | None = None
+    registered: int | None = None
     id: RequestId = None
 
 
@@ -286,6 +294,8 @@ class NodeStatus(_Message, frozen=True, tag="node_status"):
     mining: bool
     kernel: str
     uptime: int
+    opens: int | None = None
+    closes: int | None = None
     id: RequestId = None
 
 
