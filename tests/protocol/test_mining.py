@@ -315,7 +315,7 @@ def test_the_turn_is_over_when_another_block_comes() -> None:
     assert node.core.status(node.now).mining is first
 
 
-def test_after_the_closing_time_an_exhausted_range_goes_on_with_an_earlier_second_then_without_a_vote() -> None:
+def test_after_the_closing_time_an_exhausted_range_goes_on_with_an_earlier_second_or_a_vote_less() -> None:
     node = HandNode(make_election(created=int(NOW) - 10, opens=int(NOW) - 1, closes=int(NOW) + 1))
     node.submit(*make_votes(node.election, 2))
     node.now += 100
