@@ -62,6 +62,9 @@ def test_the_same_instance_goes_on_with_its_election(tmp_path: Path) -> None:
         ({"title": "Other"}, "--title"),
         ({"max_choices": 2}, "--max-choices"),
         ({"difficulty": 9}, "--difficulty"),
+        ({"method": "approval"}, "--method"),
+        ({"opens": 1}, "--opens"),
+        ({"closes": 1}, "--closes"),
     ],
 )
 def test_an_instance_cannot_change_its_election(tmp_path: Path, options: dict[str, Any], named: str) -> None:
@@ -70,6 +73,37 @@ def test_an_instance_cannot_change_its_election(tmp_path: Path, options: dict[st
     with pytest.raises(ConfigError, match=named) as refused:
         _prepare(dirs, **options)
     assert refused.value.code == "other-election"
+
+
+@pytest.mark.parametrize(
+    ("method", "candidates", "most"),
+    [
+        ("plurality", 3, 1),
+        ("approval", 3, 3),
+        ("instant-runoff", 5, 5),
+        ("instant-runoff", 70, 64),
+        (None, 3, 1),
+    ],
+)
+def test_methods_have_fitting_limits(tmp_path: Path, method: Any, candidates: int, most: int) -> None:
+    names = tuple(f"c{number}" for number in range(candidates))
+    made = _prepare(_dirs(tmp_path), candidates=names, method=method, difficulty=8)
+    held = read_genesis(made).definition
+    assert (held.method, held.max_choices) == (method or "plurality", most)
+    made = _prepare(_dirs(tmp_path / "b"), candidates=names, method=method, max_choices=2, difficulty=8)
+    assert read_genesis(made).definition.max_choices == 2
+
+
+def test_hours_are_kept_and_checked(tmp_path: Path) -> None:
+    dirs = _dirs(tmp_path)
+    for wrong in ({"closes": 5}, {"opens": 2**32, "closes": 2**32}):
+        with pytest.raises(ConfigError) as refused:
+            _prepare(dirs, difficulty=8, **wrong)
+        assert refused.value.code == "bad-hours"
+        assert not dirs.genesis.exists()
+    held = read_genesis(_prepare(dirs, difficulty=8, opens=2**32, closes=2**33)).definition
+    assert (held.opens, held.closes) == (2**32, 2**33)
+    _prepare(dirs, closes=2**33)
 
 
 def test_a_given_genesis_is_taken_and_another_refused(tmp_path: Path) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import click
+import pytest
 from click.testing import CliRunner
 
-from votenet.cli.options import instance_option, json_option, node_option
+from votenet.cli.options import hour, instance_option, json_option, node_option, parse_hour
 
 
 @click.command()
@@ -23,3 +24,49 @@ def test_defaults_flags_and_environment() -> None:
     environment = {"VOTENET_INSTANCE": "y", "VOTENET_NODE": "h:2"}
     assert run.invoke(_echo, [], env=environment).output == "h:2 y False\n"
     assert run.invoke(_echo, ["-i", "x"], env=environment).output == "h:2 x False\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("+30m", 1000 + 1800),
+        ("+2h", 1000 + 7200),
+        ("+1d2h3m4s", 1000 + 93784),
+        ("+0s", 1000),
+        ("1970-01-01T02:00+02:00", 0),
+        (" 2027-05-31T18:00:00Z ", 1811786400),
+    ],
+)
+def test_hours_are_relative_or_iso_with_a_zone(text: str, seconds: int) -> None:
+    assert parse_hour(text, 1000.9) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("+", "neither like"),
+        ("+2", "neither like"),
+        ("2h", "neither like"),
+        ("+2h30", "neither like"),
+        ("soon", "neither like"),
+        ("2027-05-31T18:00", "no zone"),
+        ("1969-12-31T00:00Z", "before 1970"),
+    ],
+)
+def test_other_hours_are_refused_with_what_is_wrong(text: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        parse_hour(text, 0)
+
+
+def test_an_hour_as_typed() -> None:
+    @click.command()
+    @click.option("--at", callback=hour)
+    def command(at: int | None) -> None:
+        click.echo(repr(at))
+
+    run = CliRunner()
+    assert run.invoke(command, []).output == "None\n"
+    assert run.invoke(command, ["--at", "1970-01-01T00:00:07Z"]).output == "7\n"
+    refused = run.invoke(command, ["--at", "noon"])
+    assert refused.exit_code == 2
+    assert "neither like +2h" in refused.output

@@ -10,11 +10,18 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from votenet.cli.actions import read_genesis
 from votenet.config import DEFAULT_DIFFICULTY, InstanceDirs, private_dir
-from votenet.core.election import DEFAULT_CANDIDATES, ChainParameters, Election, ElectionDefinition
+from votenet.core.election import (
+    DEFAULT_CANDIDATES,
+    MAX_CHOICES,
+    ChainParameters,
+    Election,
+    ElectionDefinition,
+    Method,
+)
 from votenet.errors import ConfigError, PowError
 from votenet.pow import available_kernels, bits_for_zero_bits, measure_rate, selected_kernel
 
@@ -24,6 +31,17 @@ LOWEST_DIFFICULTY: Final = 8
 DEFAULT_TITLE: Final = "Election"
 
 Say = Callable[[str], None]
+
+
+class _Rules(NamedTuple):
+    """What may be asked of an election beside its candidates; None where nothing was."""
+
+    title: str | None = None
+    difficulty: int | None = None
+    max_choices: int | None = None
+    method: Method | None = None
+    opens: int | None = None
+    closes: int | None = None
 
 
 def prepare_genesis(
@@ -36,6 +54,9 @@ def prepare_genesis(
     difficulty: int | None,
     max_choices: int | None,
     genesis: Path | None,
+    method: Method | None = None,
+    opens: int | None = None,
+    closes: int | None = None,
     kernel: str | None = None,
     say: Say,
 ) -> Path:
@@ -47,11 +68,12 @@ def prepare_genesis(
     kernel = None if kernel == "auto" else kernel
     _check_kernel(kernel)
     private_dir(dirs.state)
-    asked = any((title, candidates, candidates_from, difficulty, max_choices))
+    rules = _Rules(title or None, difficulty, max_choices, method, opens, closes)
+    asked = bool(candidates or candidates_from or rules != _Rules())
     if genesis is not None:
         if asked:
             raise ConfigError(
-                "--genesis already says title, candidates and difficulty",
+                "--genesis already says title, candidates, method, hours and difficulty",
                 code="contradiction",
                 next_step="Leave out the other options, or --genesis.",
             )
@@ -61,17 +83,32 @@ def prepare_genesis(
         return dirs.genesis
     names = _candidates(candidates, candidates_from, choice_column)
     if dirs.genesis.exists():
-        return _reuse(
-            dirs, title, names if (candidates or candidates_from) else None, difficulty, max_choices
+        return _reuse(dirs, rules, names if (candidates or candidates_from) else None)
+    return _take(dirs, _new(rules, names, int(time.time()), lambda: _bits(difficulty, kernel, say)))
+
+
+def _new(rules: _Rules, names: tuple[str, ...], now: int, bits: Callable[[], int]) -> Election:
+    """A new election. What can be refused is refused before the difficulty is measured."""
+    if rules.closes is not None and rules.closes <= now:
+        raise ConfigError("--closes is in the past", code="bad-hours", next_step="Give a later time.")
+    if rules.opens is not None and rules.closes is not None and rules.closes <= rules.opens:
+        raise ConfigError(
+            "--closes is not after --opens", code="bad-hours", next_step="Open first, then close."
         )
-    definition = ElectionDefinition(
-        title=title or DEFAULT_TITLE,
-        candidates=names,
-        created=int(time.time()),
-        max_choices=max_choices or 1,
-        chain=ChainParameters(bits=_bits(difficulty, kernel, say)),
+    method = rules.method or "plurality"
+    usual = 1 if method == "plurality" else min(len(names), MAX_CHOICES)
+    return Election(
+        ElectionDefinition(
+            title=rules.title or DEFAULT_TITLE,
+            candidates=names,
+            closes=rules.closes,
+            created=now,
+            max_choices=rules.max_choices or usual,
+            method=method,
+            opens=rules.opens,
+            chain=ChainParameters(bits=bits()),
+        )
     )
-    return _take(dirs, Election(definition))
 
 
 def fitting_difficulty(rate: float, wanted: int = DEFAULT_DIFFICULTY) -> int:
@@ -126,22 +163,20 @@ def _candidates(given: Sequence[str], source: Path | None, column: str | None) -
     return tuple(given) or DEFAULT_CANDIDATES
 
 
-def _reuse(
-    dirs: InstanceDirs,
-    title: str | None,
-    names: tuple[str, ...] | None,
-    difficulty: int | None,
-    max_choices: int | None,
-) -> Path:
+def _reuse(dirs: InstanceDirs, rules: _Rules, names: tuple[str, ...] | None) -> Path:
     """Options may repeat what the instance holds; they cannot change it."""
     held = read_genesis(dirs.genesis).definition
+    bits = rules.difficulty and bits_for_zero_bits(rules.difficulty)
     other = [
         option
         for option, wanted, has in (
-            ("--title", title, held.title),
+            ("--title", rules.title, held.title),
             ("--candidate", names, held.candidates),
-            ("--max-choices", max_choices, held.max_choices),
-            ("--difficulty", difficulty and bits_for_zero_bits(difficulty), held.chain.bits),
+            ("--max-choices", rules.max_choices, held.max_choices),
+            ("--difficulty", bits, held.chain.bits),
+            ("--method", rules.method, held.method),
+            ("--opens", rules.opens, held.opens),
+            ("--closes", rules.closes, held.closes),
         )
         if wanted is not None and wanted != has
     ]

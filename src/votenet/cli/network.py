@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from votenet.cli.options import instance_option, json_option
+from votenet.cli.options import hour, instance_option, json_option
 from votenet.config import MAX_NODES, instance_dirs
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ Examples:
   votenet up                              five nodes in the foreground; Ctrl-C stops them
   votenet up --nodes 5 --detach           in the background; returns when all are ready
   votenet up -d --title "Board 2026" --candidate Ann --candidate Bo
+  votenet up -d --method instant-runoff --closes +2h --candidate Ann --candidate Bo --candidate Cy
   votenet up -d -i second                 a second network beside the first, on its own ports
 
 \b
@@ -63,7 +64,23 @@ Data, logs and locks live in the state folder of this user, or below VOTENET_HOM
 @click.option(
     "--difficulty", type=click.IntRange(1, 64), metavar="BITS", help="Leading zero bits of a block hash."
 )
-@click.option("--max-choices", type=click.IntRange(1), metavar="N", help="Choices on one ballot.")
+@click.option(
+    "--method",
+    type=click.Choice(["plurality", "approval", "instant-runoff"]),
+    help="How ballots are counted  [plurality]; see docs/elections.md.",
+)
+@click.option(
+    "--max-choices",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Choices on one ballot [plurality: 1; else the number of candidates].",
+)
+@click.option(
+    "--opens", callback=hour, metavar="TIME", help="Refuse votes before: +30m, 2027-05-31T08:00+02:00."
+)
+@click.option(
+    "--closes", callback=hour, metavar="TIME", help="Refuse votes from then on: +2h, or as --opens."
+)
 @click.option(
     "--genesis",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),

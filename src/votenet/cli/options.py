@@ -1,12 +1,15 @@
 """Options that several commands share.
 
-What lives here: click decorators. What must not: work.
+What lives here: click decorators and types. What must not: work.
 """
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -40,3 +43,37 @@ def node_option(command: F) -> F:
         envvar="VOTENET_NODE",
         help="Ask this node instead of one of the network running here.",
     )(command)
+
+
+_RELATIVE: Final = re.compile(r"\+(?=\d)(?:(\d{1,5})d)?(?:(\d{1,5})h)?(?:(\d{1,5})m)?(?:(\d{1,7})s)?")
+
+
+def parse_hour(text: str, now: float) -> int:
+    """`+2h`, `+1d12h`, `+30m` from now, or an ISO 8601 time with its zone, to Unix seconds.
+
+    Raises:
+        ValueError: it is neither; the text says what is missing.
+    """
+    relative = _RELATIVE.fullmatch(text.strip())
+    if relative:
+        days, hours, minutes, seconds = (int(part or 0) for part in relative.groups())
+        return int(now) + ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(f"{text!r} is neither like +2h nor like 2027-05-31T18:00+02:00") from None
+    if found.tzinfo is None:
+        raise ValueError(f"{text!r} has no zone: end it with Z, or with an offset such as +02:00")
+    if found.timestamp() < 0:
+        raise ValueError(f"{text!r} is before 1970")
+    return int(found.timestamp())
+
+
+def hour(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """Callback of an option that takes a point in time: Unix seconds. (TOML's own times are fine.)"""
+    if value is None:
+        return None
+    try:
+        return parse_hour(value, time.time())
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
