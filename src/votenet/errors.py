@@ -12,6 +12,7 @@ What lives here: exception classes and the table of refusal codes. What must not
     +-- Unreachable              exit 1: a peer or server could not be reached or stopped talking
     +-- StorageError             exit 74: the disk or the database refused
     |   +-- StorageCorrupt       exit 78: what is stored contradicts itself; never restarted blindly
+    +-- NotProven                exit 1: a receipt or an archive does not hold; the code names the fault
     +-- PowError                 also ValueError: a nonce search was asked for something impossible
     +-- Rejected                 a vote, block, header or registration was refused; has a Kind
     +-- ProtocolError            never raised itself: says who broke the rules of a conversation
@@ -70,6 +71,8 @@ REFUSALS: Final[dict[str, tuple[Kind, str]]] = {
     "duplicate-vote": (_D, "Nothing to do: this very vote is already here."),
     "not-open": (_T, "Vote after the opening time of this election."),
     "closed": (_P, "The closing time of this election has passed."),
+    "not-on-roll": (_P, "Ask the election's authority whether, and under which id, you are registered."),
+    "wrong-key": (_P, "Vote with the key that was registered; look at yours with: votenet keys list"),
     "pool-full": (_T, "Wait for the next block and send the vote again."),
     "storage-failed": (_T, "Send the vote to another node; this node's operator must free its disk."),
     # Blocks
@@ -166,6 +169,10 @@ class StorageError(VotenetError):
 class StorageCorrupt(StorageError):
     code = "storage-corrupt"
     exit_code = 78
+
+
+class NotProven(VotenetError):
+    code = "not-proven"
 
 
 class PowError(VotenetError, ValueError):

@@ -1,0 +1,145 @@
+"""`votenet export`, `audit`, `import`: a whole election in one file.
+
+What lives here: options and reports. What must not: the work (`archive_files.py`).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from votenet.cli.options import instance_option, json_option
+
+if TYPE_CHECKING:
+    from votenet.core.archive import ArchiveReport
+
+NETWORK = click.option(
+    "--network", "network_hex", metavar="ID", help="Network id that it must be of, 64 hexadecimal digits."
+)
+ARCHIVE = click.argument("archive", type=click.Path(path_type=Path, dir_okay=False))
+
+EXPORT_EPILOG = """
+Examples:
+
+\b
+  votenet export -o election.jsonl.xz
+  votenet export --data-dir ./n1 --genesis genesis.json -o election.jsonl
+
+The node may go on running: the archive is the chain of one moment.
+"""
+AUDIT_EPILOG = """
+Examples:
+
+\b
+  votenet audit election.jsonl.xz
+  votenet audit election.jsonl.xz --network 5e1f… --json
+
+The archive is self-describing: compare the network id and the tip with what the organisers published.
+docs/audit.md tells how to check it with tools of your own.
+"""
+IMPORT_EPILOG = """
+Example:
+
+\b
+  votenet import election.jsonl.xz --data-dir ./n6
+  votenet node --data-dir ./n6 --genesis ./n6/genesis.json --peer 127.0.0.1:3000
+"""
+
+
+@click.command(epilog=EXPORT_EPILOG)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to write; .xz or .gz compresses it.  [default: standard output]",
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Data folder of a node.  [default: the longest chain of the network here]",
+)
+@click.option(
+    "--genesis", type=click.Path(path_type=Path), help="Genesis file.  [default: that of the network here]"
+)
+@instance_option
+def export(output: Path | None, data_dir: Path | None, genesis: Path | None, instance: str) -> None:
+    """Write the whole election into one archive: definition, headers, votes."""
+    from votenet.cli.actions import read_genesis
+    from votenet.cli.archive_files import longest_chain, write_lines
+    from votenet.config import instance_dirs
+    from votenet.core.archive import archive_lines
+    from votenet.storage.chain_reader import read_chain
+
+    dirs = instance_dirs(instance)
+    folder = data_dir or longest_chain(dirs.state)
+    election = read_genesis(genesis or dirs.genesis)
+    lines = archive_lines(election, read_chain(folder, election))
+    if output is None:
+        for line in lines:
+            sys.stdout.buffer.write(line)
+        return
+    write_lines(output, lines)
+    click.echo(f"Wrote {output}. Check it with: votenet audit {output}")
+
+
+@click.command(epilog=AUDIT_EPILOG)
+@ARCHIVE
+@NETWORK
+@json_option
+def audit(archive: Path, network_hex: str | None, as_json: bool) -> None:
+    """Check everything in ARCHIVE and count it again; exit 1 with the first fault."""
+    from votenet.cli.archive_files import audit_archive
+
+    _show(f"{archive} holds.", audit_archive(archive, network_hex), as_json)
+
+
+@click.command("import", epilog=IMPORT_EPILOG)
+@ARCHIVE
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Fresh data folder for a node.",
+)
+@NETWORK
+@json_option
+def import_command(archive: Path, data_dir: Path, network_hex: str | None, as_json: bool) -> None:
+    """Make a node's data folder out of ARCHIVE, after checking all of it."""
+    from votenet.cli.archive_files import import_archive
+
+    _show(f"Imported into {data_dir}.", import_archive(archive, data_dir, network_hex), as_json)
+
+
+globals()["import"] = import_command
+"""The table of commands finds each by its name, and this one is a word of Python."""
+
+
+def _show(heading: str, report: ArchiveReport, as_json: bool) -> None:
+    from votenet.cli import render
+
+    if as_json:
+        render.print_json(report)
+        return
+    render.print_fields(
+        heading,
+        [
+            ("election", report.title),
+            ("network id", report.network_id),
+            ("created", render.when(report.created)),
+            ("blocks", f"{report.height:,}, the last of {render.when(report.last_block)}"),
+            ("tip", report.tip),
+            ("work", f"{report.work:,} hashes expected"),
+            ("votes", f"{report.votes:,}"),
+        ],
+    )
+    click.echo("Checked: links, work, difficulty, times, Merkle roots, order, one vote a voter,")
+    click.echo("every signature, candidates and choices, opening hours, totals.")
+    made = render.table(
+        f"Counted again ({report.method})", [("candidate", "left"), ("votes", "right"), ("", "left")]
+    )
+    for name, votes in report.counts:
+        made.add_row(name, f"{votes:,}", render.bar(votes / report.votes if report.votes else 0.0))
+    render.print_table(made)

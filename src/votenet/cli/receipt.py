@@ -1,0 +1,173 @@
+"""`votenet receipt` and `votenet verify`: the proof that a vote is on the chain, and its check offline.
+
+What lives here: options, asking a node for the parts, what is printed. What must not: the check
+itself (`core/receipt.py`).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from votenet.cli.options import instance_option, json_option, node_option
+
+if TYPE_CHECKING:
+    from votenet.core.receipt import Receipt
+    from votenet.network.client import NodeClient
+    from votenet.protocol.address import Address
+
+MAX_RECEIPT: Final = 1024 * 1024 * 1024
+"""Bytes of a receipt: six million headers."""
+
+RECEIPT_EPILOG = """
+Examples:
+
+\b
+  votenet receipt voter123 -o receipt.json
+  votenet verify receipt.json
+"""
+VERIFY_EPILOG = """
+Examples:
+
+\b
+  votenet verify receipt.json
+  votenet verify receipt.json --network 5e1f… --json
+
+Needs no network. Compare the network id with the one that the organisers published, or give it.
+"""
+
+
+@click.command(epilog=RECEIPT_EPILOG)
+@click.argument("voter_id")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to write.  [default: standard output]",
+)
+@node_option
+@instance_option
+def receipt(voter_id: str, output: Path | None, node: str | None, instance: str) -> None:
+    """Write the proof that the vote of VOTER_ID is on the chain.
+
+    It holds the vote itself: whoever has the file knows how VOTER_ID voted, as everybody does who
+    has the chain.
+    """
+    from votenet.cli import actions
+    from votenet.cli.archive_files import write_lines
+    from votenet.core.receipt import encode_receipt
+
+    made = actions.run(fetch_receipt(actions.node_addresses(instance, node), voter_id))
+    data = encode_receipt(made)
+    if output is None:
+        sys.stdout.buffer.write(data)
+        return
+    write_lines(output, [data])
+    click.echo(f"Wrote {output}. Check it anywhere with: votenet verify {output}")
+
+
+@click.command(epilog=VERIFY_EPILOG)
+@click.argument("receipt_file", metavar="RECEIPT", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--network", "network_hex", metavar="ID", help="Network id that it must be of, 64 hexadecimal digits."
+)
+@json_option
+def verify(receipt_file: Path, network_hex: str | None, as_json: bool) -> None:
+    """Check a receipt offline; exit 1 with the reason if it does not hold."""
+    from votenet.cli import render
+    from votenet.core.receipt import check_receipt, decode_receipt
+
+    report = check_receipt(decode_receipt(_read(receipt_file)), int(time.time()), network_hex)
+    if as_json:
+        render.print_json(report)
+        return
+    render.print_fields(
+        "The receipt holds.",
+        [
+            ("election", report.title),
+            ("network id", report.network_id),
+            ("voter", report.voter_id),
+            ("choice", " > ".join(report.choices)),
+            ("vote id", report.vote_id),
+            ("time", render.when(report.time)),
+            ("block", report.block),
+            ("block time", render.when(report.block_time)),
+            ("height", f"{report.height:,}"),
+            ("position", str(report.position)),
+            ("work", f"{report.work:,} hashes expected"),
+        ],
+    )
+
+
+def _read(path: Path) -> bytes:
+    from votenet.core.evidence import fault
+    from votenet.errors import ConfigError
+
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_RECEIPT + 1)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read {path}: {error.strerror or error}",
+            code="bad-receipt-file",
+            next_step="Make a receipt with: votenet receipt VOTER_ID -o FILE",
+        ) from error
+    if len(data) > MAX_RECEIPT:
+        raise fault("line-too-long", f"a receipt has at most {MAX_RECEIPT} bytes")
+    return data
+
+
+async def fetch_receipt(addresses: Sequence[Address], voter_id: str) -> Receipt:
+    """The receipt of a voter, checked, from the first node that answers.
+
+    Raises:
+        Rejected: not-found; the vote is in no block.
+        NotProven: the node's answers do not hold.
+        Unreachable: no node answered.
+    """
+    from votenet.cli.actions import DIAL_SECONDS
+    from votenet.core.receipt import check_receipt
+    from votenet.errors import NotRunning, Unreachable, VotenetError
+    from votenet.network.client import NodeClient
+
+    error: VotenetError = NotRunning("no node to ask")
+    for address in addresses:
+        try:
+            async with NodeClient(address, dial_timeout=DIAL_SECONDS) as client:
+                made = await _ask(client, voter_id)
+        except Unreachable as failure:
+            error = failure
+            continue
+        check_receipt(made, int(time.time()))
+        return made
+    raise error
+
+
+async def _ask(client: NodeClient, voter_id: str) -> Receipt:
+    from votenet.cli.actions import fetch_election
+    from votenet.core.block import header_from_hex
+    from votenet.core.receipt import make_receipt
+    from votenet.errors import Rejected, Unreachable
+    from votenet.protocol.messages import GetHeaders, GetProof, Headers, Proof
+
+    election = await fetch_election(client)
+    proof = await client.ask(GetProof(voter_id=voter_id), Proof)
+    if proof.vote is None:
+        raise Rejected("not-found", f"no vote of {voter_id!r} is in a block at {client.address}")
+    headers = list(proof.headers[: proof.height])
+    while headers and len(headers) < proof.height:
+        last = header_from_hex(headers[-1]).hash.hex()
+        more = (await client.ask(GetHeaders(locator=(last,)), Headers)).headers
+        if not more:
+            break
+        headers += more[: proof.height - len(headers)]
+    if not headers or headers[-1] != proof.header:
+        raise Unreachable(f"the chain at {client.address} changed meanwhile: ask again")
+    return make_receipt(
+        election, proof.vote, headers, path=proof.path, position=proof.position, size=proof.size
+    )

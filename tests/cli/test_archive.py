@@ -1,0 +1,94 @@
+"""`votenet export`, `audit` and `import` as typed, beside a running node."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Outcome, RunningNode
+
+from archive_support import good_archive, tampered
+from votenet.storage.block_store import SqliteBlockStore
+
+Cli = Callable[..., Outcome]
+
+
+@pytest.fixture
+def voted(cli: Cli, node: RunningNode) -> list[str]:
+    """Some votes on the chain of a node that goes on running; the options that name it."""
+    for voter, choice in (("a1", "Alice"), ("a2", "Bob"), ("a3", "Bob")):
+        cli("vote", "--node", str(node.address), voter, choice)
+    return ["--data-dir", str(node.genesis.parent / "data"), "--genesis", str(node.genesis)]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "jsonl.gz", "jsonl.xz"])
+def test_the_archive_of_a_running_node_holds_and_counts_as_the_node_does(
+    cli: Cli, node: RunningNode, voted: list[str], tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"election.{suffix}"
+    done = cli("export", *voted, "-o", str(path))
+    assert (done.code, done.err) == (0, "")
+    assert f"votenet audit {path}" in done.out
+    report = json.loads(cli("audit", str(path), "--json").out)
+    results = json.loads(cli("results", "--node", str(node.address), "--json").out)
+    assert report["counts"] == [[name, votes] for name, votes in results["counts"].items()]
+    for name in ("votes", "height", "tip", "network_id", "title"):
+        assert report[name] == results[name]
+
+
+def test_the_report_fits_a_page_and_says_what_was_checked(cli: Cli, voted: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(cli("export", *voted).out, encoding="utf-8")
+    shown = cli("audit", str(path))
+    assert shown.code == 0
+    assert len(shown.out.splitlines()) < 30
+    for word in ("holds.", "Checked:", "every signature", "Counted again (plurality)", "Bob", "tip"):
+        assert word in shown.out
+    assert "a.jsonl: 100%, block" in shown.err
+
+
+def test_a_node_starts_from_an_import(cli: Cli, node: RunningNode, voted: list[str], tmp_path: Path) -> None:
+    path, folder = tmp_path / "a.jsonl.gz", tmp_path / "fresh"
+    cli("export", *voted, "-o", str(path))
+    done = cli("import", str(path), "--data-dir", str(folder), "--json")
+    assert done.code == 0
+    store = SqliteBlockStore(folder, node.election)
+    try:
+        stored = store.load()
+    finally:
+        store.close()
+    assert stored.headers[-1][0].hash.hex() == json.loads(done.out)["tip"]
+    assert {"a1", "a2", "a3"} <= set(stored.voters)
+    again = cli("export", "--data-dir", str(folder), "--genesis", str(folder / "genesis.json"))
+    assert again.out == cli("export", *voted).out
+    assert cli("import", str(path), "--data-dir", str(folder)).code == 78
+
+
+def test_a_tampered_archive_is_refused_with_exit_1_and_its_code(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "bad.jsonl"
+    path.write_bytes(tampered()["signature-by-another-key"][1])
+    done = cli("audit", str(path), "--json")
+    assert done.code == 1
+    assert json.loads(done.out)["error"]["code"] == "bad-signature"
+    assert "line 5" in done.err
+    folder = tmp_path / "fresh"
+    assert cli("import", str(path), "--data-dir", str(folder)).code == 1
+    assert [entry.name for entry in folder.iterdir()] == ["lock"]
+
+
+def test_the_network_may_be_demanded(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(good_archive())
+    assert cli("audit", str(path)).code == 0
+    done = cli("audit", str(path), "--network", "00" * 32)
+    assert done.code == 1
+    assert "[network-mismatch]" in done.err
+
+
+def test_without_a_network_the_next_step_is_told(cli: Cli, tmp_path: Path) -> None:
+    done = cli("export")
+    assert done.code == 3
+    assert "--data-dir" in done.err
+    assert cli("audit", str(tmp_path / "none")).code == 78
