@@ -1,0 +1,121 @@
+"""The independent verifier agrees with votenet's own on every archive and receipt, good and tampered."""
+
+from __future__ import annotations
+
+import ast
+import gzip
+import importlib.util
+import io
+import json
+import lzma
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from archive_support import (
+    NOW,
+    archive,
+    chain,
+    election,
+    good_archive,
+    good_receipt,
+    tampered,
+    tampered_receipts,
+)
+from votenet.core.archive import ArchiveCheck
+
+SOURCE = Path(__file__).parents[2] / "verifier" / "votenet_verifier.py"
+
+
+def load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("votenet_verifier", SOURCE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+verifier: Any = load()
+
+
+def write(folder: Path, data: bytes, name: str = "file") -> str:
+    path = folder / name
+    path.write_bytes(data)
+    return str(path)
+
+
+def test_it_shares_no_code_with_votenet() -> None:
+    imported = set()
+    for node in ast.walk(ast.parse(SOURCE.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add((node.module or "").partition(".")[0])
+    assert "votenet" not in imported
+    assert imported - set(sys.stdlib_module_names) == {"nacl"}
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".xz"])
+def test_both_count_the_same(tmp_path: Path, suffix: str) -> None:
+    squeeze = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress}[suffix]
+    report = verifier.check_archive(write(tmp_path, squeeze(good_archive()), "a" + suffix), None, NOW)
+    ours = ArchiveCheck(io.BytesIO(good_archive()), NOW).run()
+    assert dict(report["counts"]) == dict(ours.counts)
+    for name in ("height", "tip", "votes", "work", "network_id", "title"):
+        assert report[name] == getattr(ours, name)
+
+
+def test_an_election_without_votes(tmp_path: Path) -> None:
+    report = verifier.check_archive(write(tmp_path, archive(chain([()]))), election().network_hex, NOW)
+    assert (report["height"], report["votes"]) == (1, 0)
+
+
+@pytest.mark.parametrize("name", tampered())
+def test_a_tampered_archive_is_refused_with_the_right_reason(tmp_path: Path, name: str) -> None:
+    code, data = tampered()[name]
+    with pytest.raises(verifier.Fault) as caught:
+        verifier.check_archive(write(tmp_path, data), None, NOW)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("name", tampered_receipts())
+def test_a_tampered_receipt_is_refused_with_the_right_reason(tmp_path: Path, name: str) -> None:
+    code, data = tampered_receipts()[name]
+    with pytest.raises(verifier.Fault) as caught:
+        verifier.check_receipt(write(tmp_path, data), None, NOW)
+    assert caught.value.code == code
+
+
+def test_good_receipts_hold(tmp_path: Path) -> None:
+    for height, index in ((1, 0), (4, 2), (14, 3)):
+        path = write(tmp_path, good_receipt(height, index))
+        assert verifier.check_receipt(path, election().network_hex, NOW)["height"] == height
+        with pytest.raises(verifier.Fault):
+            verifier.check_receipt(path, "00" * 32, NOW)
+
+
+def test_a_damaged_compressed_file_is_named(tmp_path: Path) -> None:
+    cut = write(tmp_path, lzma.compress(good_archive())[:-50], "a.xz")
+    with pytest.raises(verifier.Fault) as caught:
+        verifier.check_archive(cut, None, NOW)
+    assert caught.value.code == "truncated"
+    with pytest.raises(verifier.Fault) as caught:
+        verifier.check_archive(write(tmp_path, good_archive(), "b.gz"), None, NOW)
+    assert caught.value.code == "unreadable"
+
+
+def test_exit_codes_and_what_is_printed(tmp_path: Path) -> None:
+    good, bad = write(tmp_path, good_receipt()), write(tmp_path, tampered_receipts()["path-cut"][1], "bad")
+    command = [sys.executable, "-I", str(SOURCE), "receipt"]
+    shown = subprocess.run([*command, good], capture_output=True, text=True, check=True)
+    assert shown.stdout.splitlines()[-1] == "holds"
+    refused = subprocess.run([*command, bad, "--json"], capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert json.loads(refused.stdout)["code"] == "bad-merkle-path"
+    refused = subprocess.run([*command, bad], capture_output=True, text=True, check=False)
+    assert refused.stdout.splitlines()[-1] == "does not hold: bad-merkle-path"

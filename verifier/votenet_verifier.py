@@ -1,0 +1,497 @@
+#!/usr/bin/env python3
+"""Checks votenet archives and receipts, and counts the votes again. One file, on purpose.
+
+A second opinion: written from docs/protocol.md and docs/audit.md, it shares no code with votenet. It
+needs Python 3.11 or newer and PyNaCl (pip install pynacl), nothing else, and asks nobody anything.
+
+    python3 votenet_verifier.py archive election.jsonl.xz
+    python3 votenet_verifier.py receipt receipt.json --network 5e1f...
+
+Exit 0: everything holds. Exit 1: something does not; the last line names the code of the first fault.
+"""
+
+import argparse
+import gzip
+import hashlib
+import json
+import lzma
+import re
+import struct
+import sys
+import time
+import zlib
+from itertools import pairwise
+
+from nacl.exceptions import BadSignatureError
+from nacl.signing import VerifyKey
+
+MAX_LINE = 8 * 1024 * 1024
+MAX_VOTE_BYTES = 16 * 1024
+MAX_BLOCK_BYTES = 4 * 1024 * 1024
+MAX_AHEAD = 2 * 60 * 60
+MAX_INTEGER = 2**53 - 1
+BREAKING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+DEFINITION = (
+    *("authority_key", "candidates", "chain", "closes", "created", "max_choices", "method", "node_keys"),
+    *("opens", "registration", "roll_root", "title", "version"),
+)
+HEX32 = re.compile("[0-9a-f]{64}")
+
+
+class Fault(Exception):
+    """Something does not hold: a code, and where."""
+
+    def __init__(self, code, where):
+        super().__init__(where)
+        self.code = code
+
+
+# -- records -------------------------------------------------------------------------------------------
+
+
+def canonical(value):
+    """RFC 8785, for records whose member names are ASCII and whose numbers are integers."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+
+
+def parse(raw, check):
+    """One record: JSON, no member twice, of the shape that `check` asks for, and in canonical spelling."""
+
+    def unique(pairs):
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise Fault("duplicate-key", "a member stands twice")
+        return found
+
+    def constant(text):
+        raise ValueError(text)
+
+    try:
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=unique, parse_constant=constant)
+        spelled = canonical(value)
+    except (ValueError, RecursionError) as error:
+        raise Fault("not-json", str(error)[:200]) from None
+    check(value)
+    if spelled != raw:
+        raise Fault("not-canonical", "the record is spelled in another way")
+    return value
+
+
+def need(condition, what):
+    if not condition:
+        raise Fault("bad-record", what)
+
+
+def members(value, names):
+    need(isinstance(value, dict), "not an object")
+    need(set(value) == set(names), f"members are {sorted(value)}")
+
+
+def integer(value, low, high, what):
+    need(type(value) is int and low <= value <= high, what)
+
+
+def text(value, low, high, what):
+    need(isinstance(value, str) and low <= len(value) <= high, what)
+
+
+def hash_text(value, what):
+    need(isinstance(value, str) and HEX32.fullmatch(value) is not None, what)
+
+
+def shape_of_head(value):
+    members(value, ["format", "network_id", "version"])
+    text(value["format"], 0, MAX_LINE, "format")
+    hash_text(value["network_id"], "network_id")
+    integer(value["version"], 0, MAX_INTEGER, "version")
+
+
+def shape_of_definition_line(value):
+    members(value, ["definition"])
+    shape_of_definition(value["definition"])
+
+
+def shape_of_definition(value):
+    members(
+        value,
+        DEFINITION,
+    )
+    for name in ("authority_key", "roll_root"):
+        if value[name] is not None:
+            hash_text(value[name], name)
+    need(isinstance(value["candidates"], list), "candidates")
+    for name in value["candidates"]:
+        text(name, 1, 200, "candidates")
+    need(isinstance(value["node_keys"], list), "node_keys")
+    for key in value["node_keys"]:
+        hash_text(key, "node_keys")
+    members(value["chain"], ["bits", "max_block_votes"])
+    integer(value["chain"]["bits"], 1, 2**32 - 1, "bits")
+    integer(value["chain"]["max_block_votes"], 1, 5000, "max_block_votes")
+    for name in ("opens", "closes"):
+        if value[name] is not None:
+            integer(value[name], 0, MAX_INTEGER, name)
+    integer(value["created"], 0, 2**32 - 1, "created")
+    integer(value["max_choices"], 1, 64, "max_choices")
+    need(value["method"] in ("plurality", "approval"), "method")
+    need(value["registration"] == "open", "registration")
+    text(value["title"], 1, 200, "title")
+    need(type(value["version"]) is int and value["version"] == 1, "version")
+
+
+def shape_of_vote(value):
+    members(value, ["choices", "network_id", "signature", "time", "voter_id", "voter_key"])
+    need(isinstance(value["choices"], list) and 1 <= len(value["choices"]) <= 64, "choices")
+    for choice in value["choices"]:
+        text(choice, 1, 200, "choices")
+    text(value["network_id"], 64, 64, "network_id")
+    text(value["signature"], 128, 128, "signature")
+    integer(value["time"], 0, MAX_INTEGER, "time")
+    text(value["voter_id"], 1, 128, "voter_id")
+    text(value["voter_key"], 64, 64, "voter_key")
+
+
+def shape_of_line(value):
+    """A block, or the totals."""
+    need(isinstance(value, dict), "not an object")
+    if "tip" in value and "header" not in value:
+        members(value, ["height", "tip", "votes"])
+        integer(value["height"], 0, MAX_INTEGER, "height")
+        hash_text(value["tip"], "tip")
+        integer(value["votes"], 0, MAX_INTEGER, "votes")
+        return
+    members(value, ["header", "votes"])
+    need(isinstance(value["header"], str), "header")
+    need(isinstance(value["votes"], list), "votes")
+    for vote in value["votes"]:
+        shape_of_vote(vote)
+
+
+def shape_of_receipt(value):
+    members(value, ["definition", "format", "headers", "path", "position", "size", "version", "vote"])
+    shape_of_definition(value["definition"])
+    need(isinstance(value["format"], str), "format")
+    need(isinstance(value["headers"], list), "headers")
+    for header in value["headers"]:
+        need(isinstance(header, str), "headers")
+    need(isinstance(value["path"], list), "path")
+    for sibling in value["path"]:
+        hash_text(sibling, "path")
+    for name in ("position", "size", "version"):
+        integer(value[name], 0, MAX_INTEGER, name)
+    shape_of_vote(value["vote"])
+
+
+# -- the election --------------------------------------------------------------------------------------
+
+
+def target_of(bits):
+    """The number that compact bits stand for; None if they stand for none."""
+    exponent, mantissa = bits >> 24, bits & 0x7FFFFF
+    target = mantissa << (8 * (exponent - 3)) if exponent > 3 else mantissa >> (8 * (3 - exponent))
+    if bits & 0x800000 or not 0 < target < 2**256:
+        return None
+    return target
+
+
+def unprintable(name):
+    return BREAKING.search(name) is not None or name.strip(" ") != name
+
+
+def network_of(definition):
+    """The network id, 32 bytes, of a definition that does not contradict itself."""
+    names = definition["candidates"]
+    opens, closes = definition["opens"], definition["closes"]
+    if not (
+        1 <= len(names) <= 1000
+        and len(set(names)) == len(names)
+        and not any(unprintable(name) for name in [*names, definition["title"]])
+        and definition["max_choices"] <= len(names)
+        and (opens is None or closes is None or opens < closes)
+        and target_of(definition["chain"]["bits"]) is not None
+    ):
+        raise Fault("bad-genesis", "the definition contradicts itself")
+    return hashlib.sha256(b"votenet/genesis/1\n" + canonical(definition)).digest()
+
+
+def double_hash(raw):
+    return hashlib.sha256(hashlib.sha256(raw).digest()).digest()
+
+
+# -- blocks and votes ----------------------------------------------------------------------------------
+
+
+class Headers:
+    """The chain of headers of one election, from its genesis block on."""
+
+    def __init__(self, definition, network_id, now):
+        self.bits = definition["chain"]["bits"]
+        self.target = target_of(self.bits)
+        self.now = now
+        self.height = 0
+        self.times = [definition["created"]]
+        self.tip = double_hash(
+            struct.pack("<I32s32sIII", 1, bytes(32), network_id, self.times[0], self.bits, 0)
+        )
+
+    def add(self, digits):
+        """Check the next header; returns (its Merkle root, its time)."""
+        if re.fullmatch("[0-9a-f]{160}", digits) is None:
+            raise Fault("bad-header", "a header is 160 lower-case hexadecimal digits")
+        return self.add_checked(bytes.fromhex(digits))
+
+    def add_checked(self, raw):
+        version, previous, root, at, bits, _ = struct.unpack("<I32s32sIII", raw)
+        block = double_hash(raw)
+        if previous != self.tip:
+            raise Fault("broken-chain", "it does not name the block before it")
+        if version != 1:
+            raise Fault("bad-version", f"version {version}")
+        if bits != self.bits:
+            raise Fault("bad-bits", f"bits {bits:08x}")
+        if int.from_bytes(block, "little") > self.target:
+            raise Fault("bad-work", "its hash is above the target")
+        if at < sorted(self.times)[len(self.times) // 2]:
+            raise Fault("bad-time", "before the median of its ancestors")
+        if at > self.now + MAX_AHEAD:
+            raise Fault("bad-time", "in the future")
+        self.tip = block
+        self.height += 1
+        self.times = [*self.times[-10:], at]
+        return root, at
+
+    @property
+    def work(self):
+        return self.height * (2**256 // (self.target + 1))
+
+
+def leaf(record):
+    return hashlib.sha256(b"\x00" + record).digest()
+
+
+def node(left, right):
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def tree_root(leaves):
+    """RFC 6962, section 2.1, as it is written there."""
+    if not leaves:
+        return hashlib.sha256(b"").digest()
+    if len(leaves) == 1:
+        return leaves[0]
+    split = 1 << ((len(leaves) - 1).bit_length() - 1)
+    return node(tree_root(leaves[:split]), tree_root(leaves[split:]))
+
+
+def path_root(leaf_hash, index, size, path):
+    """RFC 9162, section 2.1.3.2; None if the path cannot fit."""
+    if index >= size:
+        return None
+    last, found = size - 1, leaf_hash
+    for sibling in path:
+        if last == 0:
+            return None
+        if index & 1 or index == last:
+            found = node(sibling, found)
+            while not index & 1 and index:
+                index, last = index >> 1, last >> 1
+        else:
+            found = node(found, sibling)
+        index, last = index >> 1, last >> 1
+    return found if last == 0 else None
+
+
+def check_vote(vote, definition, network_hex):
+    """The rules for one vote, but for its signature."""
+    who = repr(vote["voter_id"])
+    if vote["network_id"] != network_hex:
+        raise Fault("network-mismatch", f"the vote of {who} is of another network")
+    if len(canonical(vote)) > MAX_VOTE_BYTES:
+        raise Fault("vote-too-large", "the vote of " + who)
+    keys = vote["signature"] + vote["voter_key"]
+    if unprintable(vote["voter_id"]) or keys != keys.lower():
+        raise Fault("bad-vote", "the vote of " + who)
+    choices = vote["choices"]
+    if len(choices) > definition["max_choices"] or len(set(choices)) != len(choices):
+        raise Fault("bad-choices", "the vote of " + who)
+    if not set(choices) <= set(definition["candidates"]):
+        raise Fault("unknown-candidate", "the vote of " + who)
+
+
+def check_signature(vote):
+    unsigned = {name: value for name, value in vote.items() if name != "signature"}
+    try:
+        key, signature = bytes.fromhex(vote["voter_key"]), bytes.fromhex(vote["signature"])
+        VerifyKey(key).verify(b"votenet/vote/1\n" + canonical(unsigned), signature)
+    except (ValueError, BadSignatureError):
+        raise Fault("bad-signature", f"the vote of {vote['voter_id']!r}") from None
+
+
+def check_hours(at, definition):
+    if definition["opens"] is not None and at < definition["opens"]:
+        raise Fault("not-open", "the block is from before the opening")
+    if definition["closes"] is not None and at >= definition["closes"]:
+        raise Fault("closed", "the block is from after the closing")
+
+
+def check_body(votes, root, at, definition, network_hex):
+    records = [canonical(vote) for vote in votes]
+    ids = [leaf(record) for record in records]
+    if tree_root(ids) != root:
+        raise Fault("bad-merkle-root", "these are not the votes of the header")
+    if len(votes) > definition["chain"]["max_block_votes"] or sum(map(len, records)) > MAX_BLOCK_BYTES:
+        raise Fault("block-too-large", f"{len(votes)} votes")
+    if any(left >= right for left, right in pairwise(ids)):
+        raise Fault("bad-order", "the votes are not in order of their ids")
+    if len({vote["voter_id"] for vote in votes}) != len(votes):
+        raise Fault("voter-twice", "two votes of a voter in one block")
+    if votes:
+        check_hours(at, definition)
+    for vote in votes:
+        check_vote(vote, definition, network_hex)
+
+
+# -- whole files ---------------------------------------------------------------------------------------
+
+
+def open_file(path):
+    if path.endswith(".xz"):
+        return lzma.open(path)
+    return gzip.open(path) if path.endswith(".gz") else open(path, "rb")
+
+
+def numbered_lines(file):
+    """(number, line without its newline); never ends of itself."""
+    number = 0
+    while True:
+        number += 1
+        try:
+            line = file.readline(MAX_LINE + 1)
+        except EOFError:
+            raise Fault("truncated", "the compressed file ends too early") from None
+        except (lzma.LZMAError, zlib.error, OSError) as error:
+            raise Fault("unreadable", str(error)) from None
+        if len(line) > MAX_LINE:
+            raise Fault("line-too-long", f"line {number}")
+        yield number, line
+
+
+def whole(line):
+    if not line.endswith(b"\n"):
+        raise Fault("truncated", "the file ends too early")
+    return line[:-1]
+
+
+def check_archive(path, expected, now):
+    """Everything that an archive claims; returns the report."""
+    with open_file(path) as file:
+        lines = numbered_lines(file)
+        head = parse(whole(next(lines)[1]), shape_of_head)
+        if head["format"] != "votenet-archive":
+            raise Fault("wrong-format", head["format"])
+        if head["version"] != 1:
+            raise Fault("wrong-version", str(head["version"]))
+        definition = parse(whole(next(lines)[1]), shape_of_definition_line)["definition"]
+        network_hex = network_of(definition).hex()
+        if network_hex != head["network_id"] or expected not in (None, network_hex):
+            raise Fault("network-mismatch", "the definition is that of " + network_hex)
+        headers = Headers(definition, bytes.fromhex(network_hex), now)
+        voters, counts = set(), dict.fromkeys(definition["candidates"], 0)
+        for number, line in lines:
+            try:
+                record = parse(whole(line), shape_of_line)
+                if "tip" in record:
+                    break
+                take_block(record, headers, definition, network_hex, voters, counts)
+            except Fault as fault:
+                raise Fault(fault.code, f"line {number}: {fault}") from None
+        totals = {"height": headers.height, "tip": headers.tip.hex(), "votes": len(voters)}
+        if record != totals:
+            raise Fault("wrong-totals", f"the blocks come to {totals}")
+        if next(lines)[1]:
+            raise Fault("trailing-data", "something follows the totals")
+    ranked = sorted(counts.items(), key=lambda pair: -pair[1])
+    return dict(totals, counts=ranked, network_id=network_hex, title=definition["title"], work=headers.work)
+
+
+def take_block(record, headers, definition, network_hex, voters, counts):
+    root, at = headers.add(record["header"])
+    check_body(record["votes"], root, at, definition, network_hex)
+    for vote in record["votes"]:
+        if vote["voter_id"] in voters:
+            raise Fault("voter-twice", f"{vote['voter_id']!r} has voted before")
+        voters.add(vote["voter_id"])
+    for vote in record["votes"]:
+        check_signature(vote)
+        counted = vote["choices"] if definition["method"] == "approval" else vote["choices"][:1]
+        for choice in counted:
+            counts[choice] += 1
+
+
+def check_receipt(path, expected, now):
+    """Everything that a receipt claims; returns the report."""
+    with open(path, "rb") as file:
+        receipt = parse(whole(file.read()), shape_of_receipt)
+    if receipt["format"] != "votenet-receipt":
+        raise Fault("wrong-format", receipt["format"])
+    if receipt["version"] != 1:
+        raise Fault("wrong-version", str(receipt["version"]))
+    definition, vote = receipt["definition"], receipt["vote"]
+    network_id = network_of(definition)
+    if expected not in (None, network_id.hex()):
+        raise Fault("network-mismatch", "the receipt is of network " + network_id.hex())
+    check_vote(vote, definition, network_id.hex())
+    check_signature(vote)
+    for digits in receipt["headers"]:
+        if re.fullmatch("[0-9a-f]{160}", digits) is None:
+            raise Fault("bad-header", "a header is 160 lower-case hexadecimal digits")
+    headers = Headers(definition, network_id, now)
+    root, at = None, 0
+    for digits in receipt["headers"]:
+        root, at = headers.add(digits)
+    if root is None:
+        raise Fault("broken-chain", "there are no headers")
+    check_hours(at, definition)
+    vote_id = leaf(canonical(vote))
+    path_hashes = [bytes.fromhex(sibling) for sibling in receipt["path"]]
+    if path_root(vote_id, receipt["position"], receipt["size"], path_hashes) != root:
+        raise Fault("bad-merkle-path", "the path does not lead from the vote to the last header")
+    return {
+        "title": definition["title"],
+        "network_id": network_id.hex(),
+        "voter_id": vote["voter_id"],
+        "choices": vote["choices"],
+        "vote_id": vote_id.hex(),
+        "block": headers.tip.hex(),
+        "height": headers.height,
+        "position": receipt["position"],
+        "work": headers.work,
+    }
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description="Check a votenet archive or receipt.")
+    parser.add_argument("kind", choices=["archive", "receipt"])
+    parser.add_argument("file")
+    parser.add_argument("--network", help="network id that it must be of, 64 hexadecimal digits")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args(argv)
+    check = check_archive if options.kind == "archive" else check_receipt
+    try:
+        report = dict(check(options.file, options.network, int(time.time())), holds=True)
+    except Fault as fault:
+        report = {"holds": False, "code": fault.code, "message": str(fault)}
+    except OSError as error:
+        parser.error(f"cannot read {options.file}: {error.strerror or error}")
+    if options.json:
+        print(json.dumps(report, ensure_ascii=False))
+    else:
+        for name, value in report.items():
+            if name != "holds":
+                print(f"{name:<10}  {value}")
+        print("holds" if report["holds"] else "does not hold: " + report["code"])
+    return 0 if report["holds"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
