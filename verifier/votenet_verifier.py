@@ -20,6 +20,7 @@ import struct
 import sys
 import time
 import zlib
+from collections import Counter
 from itertools import pairwise
 
 from nacl.exceptions import BadSignatureError
@@ -133,7 +134,7 @@ def shape_of_definition(value):
             integer(value[name], 0, MAX_INTEGER, name)
     integer(value["created"], 0, 2**32 - 1, "created")
     integer(value["max_choices"], 1, 64, "max_choices")
-    need(value["method"] in ("plurality", "approval"), "method")
+    need(value["method"] in ("plurality", "approval", "instant-runoff"), "method")
     need(value["registration"] == "open", "registration")
     text(value["title"], 1, 200, "title")
     need(type(value["version"]) is int and value["version"] == 1, "version")
@@ -351,6 +352,49 @@ def check_body(votes, root, at, definition, network_hex):
         check_vote(vote, definition, network_hex)
 
 
+# -- counting ------------------------------------------------------------------------------------------
+
+
+def count(ballots, definition, network_hex):
+    """(votes of each candidate, most first, the winners): docs/elections.md."""
+
+    def lot(name):
+        return hashlib.sha256(b"votenet/tie/1\n" + canonical([network_hex, name])).digest()
+
+    counts = dict.fromkeys(definition["candidates"], 0)
+    for ballot, times in ballots.items():
+        for choice in ballot if definition["method"] == "approval" else ballot[:1]:
+            counts[choice] += times
+    ranked = sorted(counts.items(), key=lambda pair: -pair[1])
+    if not ballots:
+        return ranked, []
+    if definition["method"] == "instant-runoff":
+        return ranked, [runoff(ballots, definition["candidates"], lot)]
+    leaders = [name for name, votes in ranked if votes == ranked[0][1]]
+    return ranked, sorted(leaders, key=lot, reverse=True)
+
+
+def runoff(ballots, standing, lot):
+    """Who has more than half of the ballots that continue, once the weakest have left round by round."""
+    past = []
+    while True:
+        votes = dict.fromkeys(standing, 0)
+        for ballot, times in ballots.items():
+            choice = next((name for name in ballot if name in votes), None)
+            if choice is not None:
+                votes[choice] += times
+        best = max(votes, key=votes.__getitem__)
+        if 2 * votes[best] > sum(votes.values()):
+            return best
+        fewest = min(votes.values())
+        out = [name for name in standing if votes[name] == fewest]
+        if fewest:  # of several, the one that was weaker in the last round that tells, or by lot
+            keys = {name: ([before[name] for before in reversed(past)], lot(name)) for name in out}
+            out = [min(keys, key=keys.__getitem__)]
+        past.append(votes)
+        standing = [name for name in standing if name not in out]
+
+
 # -- whole files ---------------------------------------------------------------------------------------
 
 
@@ -396,13 +440,13 @@ def check_archive(path, expected, now):
         if network_hex != head["network_id"] or expected not in (None, network_hex):
             raise Fault("network-mismatch", "the definition is that of " + network_hex)
         headers = Headers(definition, bytes.fromhex(network_hex), now)
-        voters, counts = set(), dict.fromkeys(definition["candidates"], 0)
+        voters, ballots = set(), Counter()
         for number, line in lines:
             try:
                 record = parse(whole(line), shape_of_line)
                 if "tip" in record:
                     break
-                take_block(record, headers, definition, network_hex, voters, counts)
+                take_block(record, headers, definition, network_hex, voters, ballots)
             except Fault as fault:
                 raise Fault(fault.code, f"line {number}: {fault}") from None
         totals = {"height": headers.height, "tip": headers.tip.hex(), "votes": len(voters)}
@@ -410,11 +454,12 @@ def check_archive(path, expected, now):
             raise Fault("wrong-totals", f"the blocks come to {totals}")
         if next(lines)[1]:
             raise Fault("trailing-data", "something follows the totals")
-    ranked = sorted(counts.items(), key=lambda pair: -pair[1])
-    return dict(totals, counts=ranked, network_id=network_hex, title=definition["title"], work=headers.work)
+    counts, winners = count(ballots, definition, network_hex)
+    title, work = definition["title"], headers.work
+    return dict(totals, counts=counts, winners=winners, network_id=network_hex, title=title, work=work)
 
 
-def take_block(record, headers, definition, network_hex, voters, counts):
+def take_block(record, headers, definition, network_hex, voters, ballots):
     root, at = headers.add(record["header"])
     check_body(record["votes"], root, at, definition, network_hex)
     for vote in record["votes"]:
@@ -423,9 +468,7 @@ def take_block(record, headers, definition, network_hex, voters, counts):
         voters.add(vote["voter_id"])
     for vote in record["votes"]:
         check_signature(vote)
-        counted = vote["choices"] if definition["method"] == "approval" else vote["choices"][:1]
-        for choice in counted:
-            counts[choice] += 1
+        ballots[tuple(vote["choices"])] += 1
 
 
 def check_receipt(path, expected, now):

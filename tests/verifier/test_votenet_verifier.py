@@ -8,8 +8,10 @@ import importlib.util
 import io
 import json
 import lzma
+import random
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,7 +28,11 @@ from archive_support import (
     tampered,
     tampered_receipts,
 )
+from support import make_election
 from votenet.core.archive import ArchiveCheck
+from votenet.core.encoding import canonical
+from votenet.core.outcome import decide
+from votenet.core.tally import Tally
 
 SOURCE = Path(__file__).parents[2] / "verifier" / "votenet_verifier.py"
 
@@ -68,6 +74,24 @@ def test_both_count_the_same(tmp_path: Path, suffix: str) -> None:
     assert dict(report["counts"]) == dict(ours.counts)
     for name in ("height", "tip", "votes", "work", "network_id", "title"):
         assert report[name] == getattr(ours, name)
+    assert tuple(report["winners"]) == ours.winners != ()
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("method", ["plurality", "approval", "instant-runoff"])
+def test_both_name_the_same_winners_in_close_elections(method: str, seed: int) -> None:
+    """Few ballots and many candidates: ties in most rounds."""
+    dice = random.Random(seed)
+    close = make_election(
+        candidates=tuple("ABCDEFG"), max_choices=7, method=method, title=f"Close election {seed}"
+    )
+    names = list(close.definition.candidates)
+    ballots = Counter(tuple(dice.sample(names, dice.randint(1, 7))) for _ in range(dice.randint(1, 25)))
+    tally = Tally(dict(ballots))
+    definition = json.loads(canonical(close.definition))
+    counts, winners = verifier.count(ballots, definition, close.network_hex)
+    assert counts == [(line.candidate, line.votes) for line in tally.count(close)]
+    assert tuple(winners) == decide(tally, close).winners
 
 
 def test_an_election_without_votes(tmp_path: Path) -> None:

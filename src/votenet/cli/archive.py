@@ -143,3 +143,5 @@ def _show(heading: str, report: ArchiveReport, as_json: bool) -> None:
     for name, votes in report.counts:
         made.add_row(name, f"{votes:,}", render.bar(votes / report.votes if report.votes else 0.0))
     render.print_table(made)
+    if report.winners:
+        click.echo(("Won by " if len(report.winners) == 1 else "A tie of ") + ", ".join(report.winners))

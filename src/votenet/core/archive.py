@@ -23,6 +23,7 @@ from votenet.core.chain import Chain, Entry
 from votenet.core.election import Election, ElectionDefinition
 from votenet.core.encoding import Hex32, Unsigned, canonical
 from votenet.core.evidence import decode_record, fault
+from votenet.core.outcome import decide
 from votenet.core.vote import SealedVote, Vote, seal_all, signature_holds
 from votenet.errors import ConfigError, NotProven, Rejected
 from votenet.pow import header_hash
@@ -72,7 +73,10 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 @dataclass(frozen=True, slots=True)
 class ArchiveReport:
-    """What an archive that holds says. `counts` has the most votes first; times in Unix seconds."""
+    """What an archive that holds says. Times in Unix seconds.
+
+    `counts` has the most votes first (in an instant runoff: first choices); `winners` several in a tie.
+    """
 
     title: str
     network_id: str
@@ -84,6 +88,7 @@ class ArchiveReport:
     created: int
     last_block: int
     counts: tuple[tuple[str, int], ...]
+    winners: tuple[str, ...]
 
 
 def archive_lines(election: Election, blocks: Iterable[tuple[bytes, bytes]]) -> Iterator[bytes]:
@@ -174,6 +179,7 @@ class ArchiveCheck:
             created=definition.created,
             last_block=tip.header.time,
             counts=tuple((line.candidate, line.votes) for line in self.chain.tally.count(self.election)),
+            winners=decide(self.chain.tally, self.election).winners,
         )
 
     # -- parts -------------------------------------------------------------------------------------
