@@ -59,6 +59,7 @@ class NodeConfig:
     mine: bool = True
     kernel: str = "auto"
     threads: int = 1
+    roll: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from support import make_election
+from support import key_of, make_election
 from votenet.cli.actions import read_genesis
-from votenet.cli.election_setup import fitting_difficulty, prepare_genesis
+from votenet.cli.election_setup import fitting_difficulty, prepare_genesis, roll_path
+from votenet.cli.network_up import roll_args
 from votenet.config import InstanceDirs
+from votenet.core.roll import Roll
 from votenet.errors import ConfigError
 from votenet.pow import bits_for_zero_bits
 
@@ -104,6 +106,32 @@ def test_hours_are_kept_and_checked(tmp_path: Path) -> None:
     held = read_genesis(_prepare(dirs, difficulty=8, opens=2**32, closes=2**33)).definition
     assert (held.opens, held.closes) == (2**32, 2**33)
     _prepare(dirs, closes=2**33)
+
+
+def test_a_roll_is_kept_beside_the_genesis(tmp_path: Path) -> None:
+    dirs, file, other = _dirs(tmp_path), tmp_path / "roll.json", tmp_path / "other.json"
+    voters = Roll([("ann", key_of("ann").public_hex)])
+    file.write_bytes(voters.to_file())
+    other.write_bytes(Roll([("bo", key_of("bo").public_hex)]).to_file())
+    held = read_genesis(_prepare(dirs, difficulty=8, roll=file)).definition
+    assert (held.registration, held.roll_root) == ("roll", voters.root_hex)
+    assert roll_args(dirs) == ("--roll", str(roll_path(dirs)))
+    file.unlink()
+    _prepare(dirs)
+    with pytest.raises(ConfigError) as refused:
+        _prepare(dirs, roll=other)
+    assert refused.value.code == "roll-mismatch"
+    second = _dirs(tmp_path / "second")
+    with pytest.raises(ConfigError) as refused:
+        _prepare(second, genesis=dirs.genesis)
+    assert refused.value.code == "roll-missing"
+    _prepare(second, genesis=dirs.genesis, roll=roll_path(dirs))
+    assert roll_path(second).read_bytes() == voters.to_file()
+    third = _dirs(tmp_path / "third")
+    third.state.mkdir(parents=True)
+    roll_path(third).write_bytes(voters.to_file())  # of a start that was cut off
+    _prepare(third, difficulty=8)
+    assert roll_args(third) == ()
 
 
 def test_a_given_genesis_is_taken_and_another_refused(tmp_path: Path) -> None:

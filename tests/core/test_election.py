@@ -62,6 +62,7 @@ def test_the_network_id_is_the_hash_of_these_bytes() -> None:
         {"node_keys": ("00" * 32,)},
         {"authority_key": "00" * 32},
         {"roll_root": "00" * 32},
+        {"registration": "roll", "roll_root": "00" * 32},
     ],
     ids=str,
 )
@@ -108,6 +109,7 @@ def test_what_follows_from_the_definition() -> None:
         ({"title": "Title\x7f"}, "control character"),
         ({"title": " Title"}, "space"),
         ({"candidates": ("A", "B"), "max_choices": 3}, "3 choices"),
+        ({"registration": "roll"}, "not its root"),
         ({"opens": CREATED, "closes": CREATED}, "closes before it opens"),
         ({"opens": CREATED + 1, "closes": CREATED}, "closes before it opens"),
         ({"bits": 0x01003456}, "zero"),
@@ -135,7 +137,7 @@ VALID = msgspec.json.decode(make_election().to_file())
     "change",
     [
         {"version": 2},
-        {"registration": "roll"},
+        {"registration": "none"},
         {"method": "borda"},
         {"surprise": 1},
         {"title": ""},

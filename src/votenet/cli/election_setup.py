@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from votenet.cli.actions import read_genesis
+from votenet.cli.roll import read_roll, write_roll
 from votenet.config import DEFAULT_DIFFICULTY, InstanceDirs, private_dir
 from votenet.core.election import (
     DEFAULT_CANDIDATES,
@@ -22,6 +23,7 @@ from votenet.core.election import (
     ElectionDefinition,
     Method,
 )
+from votenet.core.roll import Roll, with_roll
 from votenet.errors import ConfigError, PowError
 from votenet.pow import available_kernels, bits_for_zero_bits, measure_rate, selected_kernel
 
@@ -57,6 +59,7 @@ def prepare_genesis(
     method: Method | None = None,
     opens: int | None = None,
     closes: int | None = None,
+    roll: Path | None = None,
     kernel: str | None = None,
     say: Say,
 ) -> Path:
@@ -70,6 +73,7 @@ def prepare_genesis(
     private_dir(dirs.state)
     rules = _Rules(title or None, difficulty, max_choices, method, opens, closes)
     asked = bool(candidates or candidates_from or rules != _Rules())
+    voters = None if roll is None else read_roll(roll)
     if genesis is not None:
         if asked:
             raise ConfigError(
@@ -77,17 +81,45 @@ def prepare_genesis(
                 code="contradiction",
                 next_step="Leave out the other options, or --genesis.",
             )
-        return _take(dirs, read_genesis(genesis))
+        given = read_genesis(genesis)
+        _check_same(dirs, given)
+        _keep_roll(dirs, given, voters)
+        return _take(dirs, given)
     if dirs.genesis.exists() and not asked:
-        say(f"Going on with the election {read_genesis(dirs.genesis).definition.title!r}.")
+        held = read_genesis(dirs.genesis)
+        _keep_roll(dirs, held, voters)
+        say(f"Going on with the election {held.definition.title!r}.")
         return dirs.genesis
     names = _candidates(candidates, candidates_from, choice_column)
     if dirs.genesis.exists():
+        _keep_roll(dirs, read_genesis(dirs.genesis), voters)
         return _reuse(dirs, rules, names if (candidates or candidates_from) else None)
-    return _take(dirs, _new(rules, names, int(time.time()), lambda: _bits(difficulty, kernel, say)))
+    root = None if voters is None else voters.root_hex
+    election = _new(rules, names, root, int(time.time()), lambda: _bits(difficulty, kernel, say))
+    _keep_roll(dirs, election, voters)
+    return _take(dirs, election)
 
 
-def _new(rules: _Rules, names: tuple[str, ...], now: int, bits: Callable[[], int]) -> Election:
+def roll_path(dirs: InstanceDirs) -> Path:
+    """Where an instance keeps the roll of its election, if it has one."""
+    return dirs.genesis.with_name("roll.json")
+
+
+def _keep_roll(dirs: InstanceDirs, election: Election, voters: Roll | None) -> None:
+    """The roll beside the genesis file, where the nodes read it. Raises ConfigError."""
+    kept = roll_path(dirs)
+    if not dirs.genesis.exists():  # of a start that did not get far
+        kept.unlink(missing_ok=True)
+    if voters is None and kept.exists():
+        voters = read_roll(kept)
+    with_roll(election, voters)
+    if voters is not None and not kept.exists():
+        write_roll(kept, voters)
+
+
+def _new(
+    rules: _Rules, names: tuple[str, ...], roll_root: str | None, now: int, bits: Callable[[], int]
+) -> Election:
     """A new election. What can be refused is refused before the difficulty is measured."""
     if rules.closes is not None and rules.closes <= now:
         raise ConfigError("--closes is in the past", code="bad-hours", next_step="Give a later time.")
@@ -106,6 +138,8 @@ def _new(rules: _Rules, names: tuple[str, ...], now: int, bits: Callable[[], int
             max_choices=rules.max_choices or usual,
             method=method,
             opens=rules.opens,
+            registration="open" if roll_root is None else "roll",
+            roll_root=roll_root,
             chain=ChainParameters(bits=bits()),
         )
     )
@@ -189,14 +223,17 @@ def _reuse(dirs: InstanceDirs, rules: _Rules, names: tuple[str, ...] | None) -> 
     return dirs.genesis
 
 
+def _check_same(dirs: InstanceDirs, election: Election) -> None:
+    if dirs.genesis.exists() and read_genesis(dirs.genesis).network_id != election.network_id:
+        raise ConfigError(
+            "this instance already holds another election",
+            code="other-election",
+            next_step="Start another with -i NAME, or delete this one with: votenet down --purge",
+        )
+
+
 def _take(dirs: InstanceDirs, election: Election) -> Path:
     if dirs.genesis.exists():
-        if read_genesis(dirs.genesis).network_id != election.network_id:
-            raise ConfigError(
-                "this instance already holds another election",
-                code="other-election",
-                next_step="Start another with -i NAME, or delete this one with: votenet down --purge",
-            )
         return dirs.genesis
     part = dirs.genesis.with_suffix(".part")
     with part.open("wb") as file:

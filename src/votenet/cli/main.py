@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "results": ("votenet.cli.results", "Count the votes on the chain."),
     "status": ("votenet.cli.status", "Show height, tip and peers of every node."),
     "peers": ("votenet.cli.peers", "Register, list, remove, import and export peers."),
+    "roll": ("votenet.cli.roll", "Make and check the list of those who may vote."),
     "keys": ("votenet.cli.keys", "Make, list and show voters' keys."),
     "replay": ("votenet.cli.replay", "Cast a CSV file of ballots."),
     "export": ("votenet.cli.archive", "Write the whole election into one archive."),

@@ -70,6 +70,11 @@ Data, logs and locks live in the state folder of this user, or below VOTENET_HOM
     help="How ballots are counted  [plurality]; see docs/elections.md.",
 )
 @click.option(
+    "--roll",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Only those on this roll may vote; make one with: votenet roll create",
+)
+@click.option(
     "--max-choices",
     type=click.IntRange(1, 64),
     metavar="N",

@@ -112,7 +112,7 @@ def _prepare(dirs: InstanceDirs, lock: FileLock, options: Mapping[str, Any]) -> 
         genesis=str(genesis),
         bootstrap_port=lease.block.bootstrap,
         node_ports=lease.block.nodes,
-        node_args=("--kernel", options["kernel"]) if options["kernel"] else (),
+        node_args=(*(("--kernel", options["kernel"]) if options["kernel"] else ()), *roll_args(dirs)),
         program=tuple(shlex.split(options["program"])) if options["program"] else votenet_program(),
         give_up=options["give_up"],
     )
@@ -139,11 +139,19 @@ def prepare_genesis(dirs: InstanceDirs, options: Mapping[str, Any]) -> Path:
         method=options["method"],
         opens=options["opens"],
         closes=options["closes"],
+        roll=options["roll"],
         genesis=options["genesis"],
         kernel=options["kernel"],
         say=say,
     )
     return path
+
+
+def roll_args(dirs: InstanceDirs) -> tuple[str, ...]:
+    """What tells a node where the roll is, if the election has one."""
+    from votenet.cli.election_setup import roll_path
+
+    return ("--roll", str(roll_path(dirs))) if roll_path(dirs).exists() else ()
 
 
 def _last_block(dirs: InstanceDirs, nodes: int) -> ports.Block | None:

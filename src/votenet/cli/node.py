@@ -31,6 +31,7 @@ The first start makes the node's key in its data folder. One process at a time m
 @click.option(
     "--genesis", type=click.Path(path_type=Path), required=True, help="Genesis file of the election."
 )
+@click.option("--roll", type=click.Path(path_type=Path), help="Roll file, where the election has one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
@@ -76,6 +77,7 @@ The first start makes the node's key in its data folder. One process at a time m
 def node(
     data_dir: Path,
     genesis: Path,
+    roll: Path | None,
     host: str,
     port: int,
     advertise: str | None,
@@ -112,6 +114,7 @@ def node(
             mine=mine,
             kernel=kernel,
             threads=threads,
+            roll=roll,
         )
     )
 
@@ -121,6 +124,7 @@ def run_node(config: NodeConfig) -> None:
     import asyncio
 
     from votenet.cli.actions import read_genesis
+    from votenet.cli.roll import election_with_roll
     from votenet.network.node_service import NodeService
     from votenet.storage.block_store import SqliteBlockStore
     from votenet.storage.database import lock_data_dir
@@ -128,7 +132,7 @@ def run_node(config: NodeConfig) -> None:
 
     log = logging.getLogger("votenet")
     try:
-        election = read_genesis(config.genesis)
+        election = election_with_roll(read_genesis(config.genesis), config.roll)
         _choose_kernel(config.kernel, log)
         with lock_data_dir(config.data_dir):
             key = load_or_make_key(config.data_dir / "node.key", "node")

@@ -10,6 +10,7 @@ so two networks that differ in one candidate can never be mistaken for each othe
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Final, Literal
 
@@ -57,7 +58,7 @@ class ElectionDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     method: Method = "plurality"
     node_keys: tuple[Hex32, ...] = ()
     opens: Unsigned | None = None
-    registration: Literal["open"] = "open"
+    registration: Literal["open", "roll"] = "open"
     roll_root: Hex32 | None = None
     title: Name
     version: Literal[1] = 1
@@ -66,14 +67,20 @@ class ElectionDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
 class Election:
     """A checked definition with what follows from it: id, target, the set of candidates."""
 
-    def __init__(self, definition: ElectionDefinition) -> None:
-        """Raises ConfigError when the definition contradicts itself."""
+    def __init__(self, definition: ElectionDefinition, registered: Mapping[str, str] | None = None) -> None:
+        """Raises ConfigError when the definition contradicts itself.
+
+        Args:
+            registered: key (hexadecimal) of every voter on the roll, from `core/roll.py`; without, who
+                votes is not checked: a client that only looks has no roll.
+        """
         _check(definition)
         self.definition = definition
         self.bits = definition.chain.bits
         self.target = _target(self.bits)
         self.candidates = frozenset(definition.candidates)
         self.max_choices = definition.max_choices
+        self.registered = registered
 
     @cached_property
     def network_id(self) -> bytes:
@@ -126,6 +133,8 @@ def _check(definition: ElectionDefinition) -> None:
         wrong = f"{definition.max_choices} choices are allowed but there are {len(names)} candidates"
     elif None not in (definition.opens, definition.closes) and definition.closes <= definition.opens:  # type: ignore[operator]
         wrong = "it closes before it opens"
+    elif definition.registration == "roll" and definition.roll_root is None:
+        wrong = "it has a roll but not its root"
     if wrong is not None:
         raise ConfigError(f"the election is not valid: {wrong}", code="bad-genesis")
 

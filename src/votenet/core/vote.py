@@ -10,7 +10,7 @@ voter was given. The signature covers DOMAIN_VOTE and the canonical JSON of the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
@@ -133,7 +133,8 @@ def check_vote(sealed: SealedVote, election: Election) -> None:
     """Every rule about a vote that needs neither the chain, the clock nor the signature.
 
     Raises:
-        Rejected: network-mismatch, bad-vote, bad-choices, unknown-candidate, vote-too-large.
+        Rejected: network-mismatch, bad-vote, bad-choices, unknown-candidate, vote-too-large; where
+            the election has its roll: not-on-roll, wrong-key.
     """
     vote = sealed.vote
     if vote.network_id != election.network_hex:
@@ -158,6 +159,16 @@ def check_vote(sealed: SealedVote, election: Election) -> None:
                 f"{choice!r} is not a candidate; choose from: {_listed(election)}",
                 candidates=list(election.definition.candidates),
             )
+    if election.registered is not None:
+        _check_registered(vote, election.registered)
+
+
+def _check_registered(vote: Vote, registered: Mapping[str, str]) -> None:
+    key = registered.get(vote.voter_id)
+    if key is None:
+        raise Rejected("not-on-roll", f"{vote.voter_id!r} is not on the roll of this election")
+    if key != vote.voter_key:
+        raise Rejected("wrong-key", f"the vote of {vote.voter_id!r} is not signed by the key on the roll")
 
 
 def check_hours(time: int, election: Election) -> None:

@@ -127,6 +127,7 @@ class Answers:
     def on_get_results(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, GetResults)
         definition = self.state.election.definition
+        registered = self.state.election.registered
         counts = self.state.chain.tally.count(self.state.election)
         self.state.send(
             link,
@@ -142,6 +143,7 @@ class Answers:
                 outcome=self._outcome(),
                 opens=definition.opens,
                 closes=definition.closes,
+                registered=None if registered is None else len(registered),
                 id=message.id,
             ),
         )

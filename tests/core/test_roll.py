@@ -1,0 +1,107 @@
+"""The roll: its root, its file, what it refuses, and votes that are checked against it."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from support import key_of, make_election, make_vote, mine_block
+from votenet.core.block import check_body
+from votenet.core.election import Election
+from votenet.core.roll import Roll, roll_from_file, with_roll
+from votenet.core.vote import check_vote
+from votenet.errors import ConfigError, Rejected
+
+PAIRS = [(name, key_of(name).public_hex) for name in ("bo", "Ann", "Zoë")]
+ROLL = Roll(PAIRS)
+
+
+def with_voters(roll: Roll = ROLL) -> Election:
+    return with_roll(make_election(registration="roll", roll_root=roll.root_hex), roll)
+
+
+def refusal(election: Election, voter: str, key: str) -> str | None:
+    """The code for a vote, alone; the same must come of a block that holds it."""
+    sealed = make_vote(election, voter, key=key_of(key))
+    codes: list[str | None] = []
+    for check in (
+        lambda: check_vote(sealed, election),
+        lambda: check_body(mine_block(election, None, [sealed]), election),
+    ):
+        try:
+            check()
+            codes.append(None)
+        except Rejected as error:
+            codes.append(error.code)
+    assert codes[0] == codes[1]
+    return codes[0]
+
+
+def test_the_root_is_the_merkle_root_over_ids_in_the_order_of_their_bytes() -> None:
+    def leaf(voter: str) -> bytes:
+        record = f'votenet/roll/1\n["{voter}","{key_of(voter).public_hex}"]'.encode()
+        return hashlib.sha256(b"\x00" + record).digest()
+
+    left = hashlib.sha256(b"\x01" + leaf("Ann") + leaf("Zoë")).digest()
+    assert ROLL.root_hex == hashlib.sha256(b"\x01" + left + leaf("bo")).hexdigest()
+    assert Roll(reversed(PAIRS)).root_hex == ROLL.root_hex
+
+
+def test_a_file_gives_the_roll_back_and_a_changed_one_nothing() -> None:
+    data = ROLL.to_file()
+    assert roll_from_file(data).keys == ROLL.keys
+    other = data.replace(PAIRS[0][1].encode(), key_of("eve").public_hex.encode())
+    for wrong in (other, b"", b"{}", b"[" * 100_000, data.replace(b"roll-1", b"roll-2"), b"\xff"):
+        with pytest.raises(ConfigError) as refused:
+            roll_from_file(wrong)
+        assert refused.value.code == "bad-roll"
+
+
+KEY = key_of("x").public_hex
+
+
+@pytest.mark.parametrize(
+    ("voters", "says"),
+    [
+        ([], "empty"),
+        ([("a", KEY), ("a", key_of("y").public_hex)], "'a' is on the roll twice"),
+        ([("a", KEY), ("b", KEY)], "could vote twice"),
+        ([("a\n", KEY)], "control"),
+        ([(" a", KEY)], "spaces"),
+        ([("", KEY)], "not valid"),
+        ([("a" * 129, KEY)], "not valid"),
+        ([("a", KEY.upper())], "not valid"),
+        ([("a", "ab")], "not valid"),
+        ([("\ud800", KEY)], "not valid"),
+    ],
+    ids=ascii,
+)
+def test_a_roll_that_could_not_be_voted_by(voters: list[tuple[str, str]], says: str) -> None:
+    with pytest.raises(ConfigError, match=says) as refused:
+        Roll(voters)
+    assert refused.value.code == "bad-roll"
+
+
+def test_only_those_on_the_roll_vote_with_their_keys_in_pool_and_blocks_alike() -> None:
+    election = with_voters()
+    assert refusal(election, "Ann", "Ann") is None
+    assert refusal(election, "Zoë", "Zoë") is None
+    assert refusal(election, "eve", "eve") == "not-on-roll"
+    assert refusal(election, "ann", "Ann") == "not-on-roll"
+    assert refusal(election, "Ann", "eve") == "wrong-key"
+    assert refusal(make_election(), "eve", "eve") is None
+
+
+def test_the_roll_must_be_the_one_in_the_definition() -> None:
+    closed, opened = with_voters(), make_election()
+    assert with_roll(opened, None) is opened
+    other = Roll(PAIRS[:2])
+    for election, roll, code in (
+        (closed, None, "roll-missing"),
+        (closed, other, "roll-mismatch"),
+        (opened, ROLL, "roll-not-used"),
+    ):
+        with pytest.raises(ConfigError) as refused:
+            with_roll(election, roll)
+        assert refused.value.code == code
