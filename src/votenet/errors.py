@@ -71,6 +71,8 @@ REFUSALS: Final[dict[str, tuple[Kind, str]]] = {
     "duplicate-vote": (_D, "Nothing to do: this very vote is already here."),
     "not-open": (_T, "Vote after the opening time of this election."),
     "closed": (_P, "The closing time of this election has passed."),
+    "not-on-roll": (_P, "Ask the election's authority whether, and under which id, you are registered."),
+    "wrong-key": (_P, "Vote with the key that was registered; see votenet keys list."),
     "pool-full": (_T, "Wait for the next block and send the vote again."),
     "storage-failed": (_T, "Send the vote to another node; this node's operator must free its disk."),
     # Blocks
