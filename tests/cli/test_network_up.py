@@ -6,15 +6,20 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from network_shell import Shell, alive, end, open_shell
+from support import key_of
+from votenet.cli.actions import read_genesis
 from votenet.config import instance_dirs
+from votenet.core.roll import Roll
 from votenet.processes.control import ask
 from votenet.processes.identity import leftovers
+from votenet.processes.instance import load_network
 
 
 @pytest.fixture
@@ -138,3 +143,23 @@ def test_supervise_by_hand_starts_the_same_network(shell: Shell) -> None:
         process.terminate()
         process.communicate(timeout=60)
     assert process.returncode == 0
+
+
+def test_method_hours_and_roll_reach_the_genesis_and_the_nodes(shell: Shell, tmp_path: Path) -> None:
+    roll = tmp_path / "roll.json"
+    roll.write_bytes(Roll([("ann", key_of("ann").public_hex)]).to_file())
+    before = int(time.time())
+    options = ("--method", "instant-runoff", "--opens", "+30m", "--closes", "+2h", "--roll", str(roll))
+    status = json.loads(shell.up("--json", *options).stdout)
+    held = read_genesis(Path(status["genesis"])).definition
+    assert (held.method, held.max_choices, held.registration) == ("instant-runoff", 3, "roll")
+    assert held.opens is not None
+    assert held.closes == held.opens + 5400
+    assert before + 1800 <= held.opens <= time.time() + 1800
+    kept = ("--roll", str(Path(status["genesis"]).with_name("roll.json")))
+    assert load_network(shell.dirs).node_args[-2:] == kept
+
+
+@pytest.mark.parametrize("option", ["--opens", "--closes"])
+def test_an_hour_without_a_zone_is_refused(shell: Shell, option: str) -> None:
+    assert "has no zone" in shell.up(option, "2027-05-31T18:00", code=2).stderr
