@@ -23,6 +23,7 @@ from votenet.core.election import Election
 from votenet.core.encoding import DOMAIN_GENESIS, canonical, domain_hash
 from votenet.core.merkle import merkle_path
 from votenet.core.receipt import encode_receipt, make_receipt
+from votenet.core.roll import Roll
 from votenet.core.vote import SealedVote, seal
 
 NOW: Final = CREATED + 100_000
@@ -89,6 +90,16 @@ def archive(blocks: Sequence[Block]) -> bytes:
 @cache
 def good_blocks() -> tuple[Block, ...]:
     return tuple(chain(good_votes()))
+
+
+def roll_archive(*votes: tuple[str, str]) -> tuple[Roll, bytes]:
+    """A roll of ann and bob, and an archive of an election with it: (voter, whose key signs) in a block."""
+    roll = Roll((name, key_of(name).public_hex) for name in ("bob", "ann"))
+    held = make_election(registration="roll", roll_root=roll.root_hex)
+    sealed = [make_vote(held, voter, key=key_of(signer)) for voter, signer in votes]
+    block = mine_block(held, None, sealed)
+    records = b",".join(one.record for one in block.votes)
+    return roll, b"".join(archive_lines(held, [(block.header.pack(), records)]))
 
 
 def good_archive() -> bytes:
@@ -445,3 +456,10 @@ def tampered_receipts() -> dict[str, tuple[str, bytes]]:
         ),
         "indented": ("not-canonical", json.dumps(good, indent=1, ensure_ascii=False).encode() + b"\n"),
     }
+
+
+ROLL_CASES = [
+    ((("ann", "ann"), ("bob", "bob")), ""),
+    ((("ann", "bob"),), "wrong-key"),
+    ((("eve", "eve"),), "not-on-roll"),
+]

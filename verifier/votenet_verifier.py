@@ -135,7 +135,7 @@ def shape_of_definition(value):
     integer(value["created"], 0, 2**32 - 1, "created")
     integer(value["max_choices"], 1, 64, "max_choices")
     need(value["method"] in ("plurality", "approval", "instant-runoff"), "method")
-    need(value["registration"] == "open", "registration")
+    need(value["registration"] in ("open", "roll"), "registration")
     text(value["title"], 1, 200, "title")
     need(type(value["version"]) is int and value["version"] == 1, "version")
 
@@ -210,6 +210,7 @@ def network_of(definition):
         and definition["max_choices"] <= len(names)
         and (opens is None or closes is None or opens < closes)
         and target_of(definition["chain"]["bits"]) is not None
+        and (definition["registration"] == "open" or definition["roll_root"] is not None)
     ):
         raise Fault("bad-genesis", "the definition contradicts itself")
     return hashlib.sha256(b"votenet/genesis/1\n" + canonical(definition)).digest()
@@ -426,7 +427,28 @@ def whole(line):
     return line[:-1]
 
 
-def check_archive(path, expected, now):
+def read_roll(path, definition):
+    """Voter id to key, out of the roll file whose root the definition names."""
+    with open(path, "rb") as file:
+        try:
+            voters = [(str(voter), str(key)) for voter, key in json.load(file)["voters"]]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise Fault("roll-mismatch", "this is no roll file") from None
+    leaves = [leaf(b"votenet/roll/1\n" + canonical(pair)) for pair in voters]
+    if definition["registration"] != "roll" or tree_root(leaves).hex() != definition["roll_root"]:
+        raise Fault("roll-mismatch", "this is not the roll of the election")
+    return dict(voters)
+
+
+def check_registered(votes, roll):
+    for vote in votes:
+        if vote["voter_id"] not in roll:
+            raise Fault("not-on-roll", f"{vote['voter_id']!r} is not on the roll")
+        if roll[vote["voter_id"]] != vote["voter_key"]:
+            raise Fault("wrong-key", f"{vote['voter_id']!r} has another key on the roll")
+
+
+def check_archive(path, expected, now, roll_path=None):
     """Everything that an archive claims; returns the report."""
     with open_file(path) as file:
         lines = numbered_lines(file)
@@ -439,6 +461,7 @@ def check_archive(path, expected, now):
         network_hex = network_of(definition).hex()
         if network_hex != head["network_id"] or expected not in (None, network_hex):
             raise Fault("network-mismatch", "the definition is that of " + network_hex)
+        roll = None if roll_path is None else read_roll(roll_path, definition)
         headers = Headers(definition, bytes.fromhex(network_hex), now)
         voters, ballots = set(), Counter()
         for number, line in lines:
@@ -446,7 +469,7 @@ def check_archive(path, expected, now):
                 record = parse(whole(line), shape_of_line)
                 if "tip" in record:
                     break
-                take_block(record, headers, definition, network_hex, voters, ballots)
+                take_block(record, headers, definition, network_hex, roll, voters, ballots)
             except Fault as fault:
                 raise Fault(fault.code, f"line {number}: {fault}") from None
         totals = {"height": headers.height, "tip": headers.tip.hex(), "votes": len(voters)}
@@ -455,13 +478,17 @@ def check_archive(path, expected, now):
         if next(lines)[1]:
             raise Fault("trailing-data", "something follows the totals")
     counts, winners = count(ballots, definition, network_hex)
-    title, work = definition["title"], headers.work
-    return dict(totals, counts=counts, winners=winners, network_id=network_hex, title=title, work=work)
+    report = dict(totals, counts=counts, winners=winners, network_id=network_hex, work=headers.work)
+    checked = "roll, checked" if roll is not None else "roll, not checked"
+    registration = "open" if definition["registration"] == "open" else checked
+    return dict(report, title=definition["title"], registration=registration)
 
 
-def take_block(record, headers, definition, network_hex, voters, ballots):
+def take_block(record, headers, definition, network_hex, roll, voters, ballots):
     root, at = headers.add(record["header"])
     check_body(record["votes"], root, at, definition, network_hex)
+    if roll is not None:
+        check_registered(record["votes"], roll)
     for vote in record["votes"]:
         if vote["voter_id"] in voters:
             raise Fault("voter-twice", f"{vote['voter_id']!r} has voted before")
@@ -517,11 +544,16 @@ def main(argv=None):
     parser.add_argument("kind", choices=["archive", "receipt"])
     parser.add_argument("file")
     parser.add_argument("--network", help="network id that it must be of, 64 hexadecimal digits")
+    parser.add_argument("--roll", help="roll file to check the voters of an archive by")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(argv)
-    check = check_archive if options.kind == "archive" else check_receipt
+    now = int(time.time())
     try:
-        report = dict(check(options.file, options.network, int(time.time())), holds=True)
+        if options.kind == "archive":
+            report = check_archive(options.file, options.network, now, options.roll)
+        else:
+            report = check_receipt(options.file, options.network, now)
+        report["holds"] = True
     except Fault as fault:
         report = {"holds": False, "code": fault.code, "message": str(fault)}
     except OSError as error:

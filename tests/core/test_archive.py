@@ -7,7 +7,18 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from archive_support import NOW, archive, chain, election, good_archive, good_votes, tampered, vote
+from archive_support import (
+    NOW,
+    ROLL_CASES,
+    archive,
+    chain,
+    election,
+    good_archive,
+    good_votes,
+    roll_archive,
+    tampered,
+    vote,
+)
 from support import make_election
 from votenet.core.archive import MAX_BATCHES, ArchiveCheck, ArchiveReport, archive_lines, check_here
 from votenet.core.vote import SealedVote
@@ -82,3 +93,16 @@ def test_a_bounded_number_of_votes_is_under_check(monkeypatch: pytest.MonkeyPatc
     data = archive(chain(bodies))
     assert ArchiveCheck(io.BytesIO(data), NOW, start_check=start).run().votes == len(bodies)
     assert (most, running) == (MAX_BATCHES + 1, [])
+
+
+@pytest.mark.parametrize(("votes", "code"), ROLL_CASES)
+def test_with_its_roll_every_voter_and_key_is_checked(votes: tuple[tuple[str, str], ...], code: str) -> None:
+    roll, data = roll_archive(*votes)
+    assert check(data).registration == "roll, not checked"
+    checked = ArchiveCheck(io.BytesIO(data), NOW, roll=roll)
+    if not code:
+        assert checked.run().registration == "roll, checked"
+        return
+    with pytest.raises(NotProven) as caught:
+        checked.run()
+    assert caught.value.code == code

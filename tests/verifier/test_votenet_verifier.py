@@ -20,11 +20,13 @@ import pytest
 
 from archive_support import (
     NOW,
+    ROLL_CASES,
     archive,
     chain,
     election,
     good_archive,
     good_receipt,
+    roll_archive,
     tampered,
     tampered_receipts,
 )
@@ -143,3 +145,18 @@ def test_exit_codes_and_what_is_printed(tmp_path: Path) -> None:
     assert json.loads(refused.stdout)["code"] == "bad-merkle-path"
     refused = subprocess.run([*command, bad], capture_output=True, text=True, check=False)
     assert refused.stdout.splitlines()[-1] == "does not hold: bad-merkle-path"
+
+
+@pytest.mark.parametrize(("votes", "code"), ROLL_CASES)
+def test_with_its_roll_every_voter_and_key_is_checked(
+    tmp_path: Path, votes: tuple[tuple[str, str], ...], code: str
+) -> None:
+    roll, data = roll_archive(*votes)
+    path, roll_path = write(tmp_path, data), write(tmp_path, roll.to_file(), "roll")
+    assert verifier.check_archive(path, None, NOW)["registration"] == "roll, not checked"
+    if not code:
+        assert verifier.check_archive(path, None, NOW, roll_path)["registration"] == "roll, checked"
+        return
+    with pytest.raises(verifier.Fault) as caught:
+        verifier.check_archive(path, None, NOW, roll_path)
+    assert caught.value.code == code

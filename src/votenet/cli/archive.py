@@ -88,12 +88,15 @@ def export(output: Path | None, data_dir: Path | None, genesis: Path | None, ins
 @click.command(epilog=AUDIT_EPILOG)
 @ARCHIVE
 @NETWORK
+@click.option("--roll", type=click.Path(path_type=Path, dir_okay=False), help="Roll file to check voters by.")
 @json_option
-def audit(archive: Path, network_hex: str | None, as_json: bool) -> None:
+def audit(archive: Path, network_hex: str | None, roll: Path | None, as_json: bool) -> None:
     """Check everything in ARCHIVE and count it again; exit 1 with the first fault."""
     from votenet.cli.archive_files import audit_archive
+    from votenet.cli.roll import read_roll
 
-    _show(f"{archive} holds.", audit_archive(archive, network_hex), as_json)
+    voters = None if roll is None else read_roll(roll)
+    _show(f"{archive} holds.", audit_archive(archive, network_hex, voters), as_json)
 
 
 @click.command("import", epilog=IMPORT_EPILOG)
@@ -128,6 +131,7 @@ def _show(heading: str, report: ArchiveReport, as_json: bool) -> None:
         [
             ("election", report.title),
             ("network id", report.network_id),
+            ("registration", report.registration),
             ("created", render.when(report.created)),
             ("blocks", f"{report.height:,}, the last of {render.when(report.last_block)}"),
             ("tip", report.tip),

@@ -30,6 +30,7 @@ from votenet.core.archive import (
 from votenet.core.chain import Entry
 from votenet.core.election import Election
 from votenet.core.evidence import fault
+from votenet.core.roll import Roll
 from votenet.core.vote import SealedVote
 from votenet.errors import ConfigError, NotRunning, StorageError
 from votenet.protocol.events import Change, SaveBlock, SetBest
@@ -115,13 +116,17 @@ def on_all_cores() -> Iterator[StartCheck]:
 
 
 @contextlib.contextmanager
-def checking(path: Path, network_hex: str | None = None) -> Iterator[tuple[ArchiveCheck, Blocks]]:
+def checking(
+    path: Path, network_hex: str | None = None, roll: Roll | None = None
+) -> Iterator[tuple[ArchiveCheck, Blocks]]:
     """The check of an archive, and its blocks with progress shown. Raises NotProven, ConfigError."""
     raw, file = open_archive(path)
     size = os.fstat(raw.fileno()).st_size
     progress = Progress(path.name, size, sys.stderr)
     with raw, file, on_all_cores() as start:
-        check = ArchiveCheck(lines_of(file), int(time.time()), start_check=start, network_hex=network_hex)
+        check = ArchiveCheck(
+            lines_of(file), int(time.time()), start_check=start, network_hex=network_hex, roll=roll
+        )
 
         def blocks() -> Blocks:
             for entry, votes in check.blocks():
@@ -132,9 +137,9 @@ def checking(path: Path, network_hex: str | None = None) -> Iterator[tuple[Archi
         yield check, blocks()
 
 
-def audit_archive(path: Path, network_hex: str | None = None) -> ArchiveReport:
+def audit_archive(path: Path, network_hex: str | None = None, roll: Roll | None = None) -> ArchiveReport:
     """Check and count all of an archive. Raises NotProven with the first fault, ConfigError."""
-    with checking(path, network_hex) as (check, blocks):
+    with checking(path, network_hex, roll) as (check, blocks):
         for _ in blocks:
             pass
         return check.report()

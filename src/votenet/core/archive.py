@@ -24,6 +24,7 @@ from votenet.core.election import Election, ElectionDefinition
 from votenet.core.encoding import Hex32, Unsigned, canonical
 from votenet.core.evidence import decode_record, fault
 from votenet.core.outcome import decide
+from votenet.core.roll import Roll, with_roll
 from votenet.core.vote import SealedVote, Vote, seal_all, signature_holds
 from votenet.errors import ConfigError, NotProven, Rejected
 from votenet.pow import header_hash
@@ -81,6 +82,7 @@ class ArchiveReport:
     title: str
     network_id: str
     method: str
+    registration: str
     height: int
     tip: str
     votes: int
@@ -125,11 +127,18 @@ class ArchiveCheck:
         *,
         start_check: StartCheck = check_here,
         network_hex: str | None = None,
+        roll: Roll | None = None,
     ) -> None:
-        """`lines` with their newlines; `now` in Unix seconds; `network_hex`: the network it must be of."""
+        """`lines` with their newlines; `now` in Unix seconds; `network_hex`: the network it must be of.
+
+        Raises:
+            NotProven: the first two lines do not hold.
+            ConfigError: this is not the roll of that election.
+        """
         self._lines = enumerate(lines, start=1)
         self._now = now
         self._expected = network_hex
+        self._roll = roll
         self._signatures = _Signatures(start_check)
         self.election = self._read_head()
         self.chain = Chain(self.election)
@@ -172,6 +181,7 @@ class ArchiveCheck:
             title=definition.title,
             network_id=self.election.network_hex,
             method=definition.method,
+            registration=_registration(self.election),
             height=tip.height,
             tip=tip.hash.hex(),
             votes=self.chain.tally.votes,
@@ -207,7 +217,7 @@ class ArchiveCheck:
                 raise fault("network-mismatch", "the definition's hash is not the network id of line 1")
         if self._expected not in (None, election.network_hex):
             raise fault("network-mismatch", f"this archive is of network {election.network_hex}")
-        return election
+        return election if self._roll is None else with_roll(election, self._roll)
 
     def _take_block(self, line: bytes) -> tuple[Entry, Sequence[SealedVote]]:
         record = decode_record(line, BlockLine)
@@ -229,6 +239,12 @@ class ArchiveCheck:
                 "wrong-totals",
                 f"the blocks come to height {found.height}, {found.votes} votes, tip {found.tip}",
             )
+
+
+def _registration(election: Election) -> str:
+    if election.definition.registration == "open":
+        return "open"
+    return "roll, not checked" if election.registered is None else "roll, checked"
 
 
 def checked_election(definition: ElectionDefinition) -> Election:

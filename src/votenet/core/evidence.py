@@ -56,6 +56,8 @@ FAULTS: Final[dict[str, str]] = {
     "bad-choices": "A vote has too many choices, or one twice.",
     "unknown-candidate": "A vote is for somebody who does not stand.",
     "bad-signature": "A vote is not signed by the key that it names.",
+    "not-on-roll": "A vote's voter id is not on the roll that was given.",
+    "wrong-key": "A vote is signed by another key than the roll names.",
     # The end
     "wrong-totals": "Height, votes or tip are not what the blocks come to.",
 }
