@@ -5,6 +5,7 @@
 #   make lint        ruff and mypy                   make bench       every benchmark
 #   make bench-pow   the nonce search (T1)           make bench-loop  event-loop lag while mining (T2)
 #   make sanitize    ASan, UBSan, two minutes of fuzzing the C core (needs gcc and clang)
+#   make sim SEEDS=1000   five nodes in virtual time, with faults, one run for each seed
 #   make test-arm    the ARMv8 kernels under qemu user emulation (needs a cross compiler and qemu)
 
 VENV   := .venv
@@ -13,7 +14,9 @@ PY     := $(BIN)/python
 SOURCE := pyproject.toml setup.py build_pow.py $(wildcard csrc/*.c csrc/*.h)
 JOBS   ?= 2
 
-.PHONY: demo test lint bench bench-pow bench-loop sanitize test-arm clean
+SEEDS  ?= 200
+
+.PHONY: demo test lint bench bench-pow bench-loop sanitize sim test-arm clean
 
 demo: $(VENV)/.run
 	$(BIN)/votenet demo
@@ -34,6 +37,9 @@ bench-pow: $(VENV)/.dev
 
 bench-loop: $(VENV)/.dev
 	$(BIN)/pytest bench/bench_loop.py --benchmark-only -s
+
+sim: $(VENV)/.dev
+	SIM_SEEDS=$(SEEDS) $(BIN)/pytest -q -n $(JOBS) -p no:benchmark tests/sim
 
 sanitize:
 	.ci/packages gcc clang
