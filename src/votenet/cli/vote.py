@@ -5,6 +5,8 @@ What lives here: options and the printed receipt. What must not: the work (`acti
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from votenet.cli.options import instance_option, json_option, node_option
@@ -89,6 +91,8 @@ def vote(
             ("confirmations", str(receipt.confirmations)),
         ]
     render.print_fields("Vote counted." if in_block else "Vote accepted, waiting for its block.", fields)
+    if in_block:
+        click.echo(f"Proof to keep:  votenet receipt {shlex.quote(voter_id)} -o receipt.json", err=True)
 
 
 _HOURS = {
