@@ -24,9 +24,10 @@ def raw(dirs: InstanceDirs, data: bytes, *, end: bool = True) -> dict[str, Any]:
     with socket.socket(socket.AF_UNIX) as link:
         link.settimeout(10)
         link.connect(str(dirs.control_socket))
-        link.sendall(data)
-        if end:
-            link.shutdown(socket.SHUT_WR)
+        with suppress(BrokenPipeError):  # a server that has refused us need not wait for our bytes
+            link.sendall(data)
+            if end:
+                link.shutdown(socket.SHUT_WR)
         answer = b""
         with suppress(ConnectionResetError):
             while more := link.recv(65536):
