@@ -3,6 +3,9 @@
 The yardstick: single-stream SHA-256 compressions a second of `hashlib.sha256` over 1 MiB buffers. It is
 measured again before every round, and the ratio is the median over rounds, so that a machine that
 drifts moves both. One thread is timed by its own processor time, so that other programs do not count.
+Beside the median stands the ratio of the two at their best: on a rented machine a neighbour on the same
+core slows the kernels, which fill its pipes, by a third, and hashlib, which waits for its own results,
+hardly at all; short rounds find the moments without one.
 What must not live here: tests; nothing here asserts a time.
 
     pytest bench/bench_pow.py
@@ -32,17 +35,17 @@ from votenet.pow import (
 HEADER = bytes(range(80))
 BUFFER = bytes(1 << 20)
 COMPRESSIONS = len(BUFFER) // 64
-ROUNDS = 15
-SLICE_SECONDS = 0.03
+ROUNDS = 60
+SLICE_SECONDS = 0.012
 GOALS = {"sha-ni": 1.0, "avx2": 0.45, "generic": 0.10}
 
 
 def yardstick() -> float:
-    """Compressions a second, over about 20 ms."""
+    """Compressions a second, over about 7 ms."""
     began = thread_time()
-    for _ in range(30):
+    for _ in range(10):
         hashlib.sha256(BUFFER).digest()
-    return 30 * COMPRESSIONS / (thread_time() - began)
+    return 10 * COMPRESSIONS / (thread_time() - began)
 
 
 def slice_of(kernel: str) -> int:
@@ -67,21 +70,24 @@ def test_nonces(benchmark: Any, capsys: pytest.CaptureFixture[str], kernel: str)
     rates = [count / seconds for seconds in benchmark.stats.stats.data]
     ratio = statistics.median(rate / yard for rate, yard in zip(rates, yards, strict=True))
     rate, yard = statistics.median(rates), statistics.median(yards)
+    best = max(rates) / max(yards)
     goal = f", goal {GOALS[kernel]:.2f}" if kernel in GOALS else ""
     report(
         benchmark,
         capsys,
-        f"T1 {kernel:<10} {rate / 1e6:7.2f} M nonces/s = {ratio:5.3f} of {yard / 1e6:.2f} M/s{goal}",
+        f"T1 {kernel:<10} {rate / 1e6:7.2f} M nonces/s = {ratio:5.3f} of {yard / 1e6:.2f} M/s, "
+        f"at best {max(rates) / 1e6:.2f} = {best:5.3f}{goal}",
         nonces_per_second=rate,
         yardstick_per_second=yard,
         ratio=ratio,
+        ratio_at_best=best,
     )
 
 
 def test_two_threads(benchmark: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """Two threads over disjoint ranges, beside one thread in the same run."""
     kernel = selected_kernel()
-    count, singles = slice_of(kernel), []
+    count, singles = 4 * slice_of(kernel), []  # long enough that starting two threads does not count
 
     def one() -> None:
         began = perf_counter()
@@ -92,16 +98,18 @@ def test_two_threads(benchmark: Any, capsys: pytest.CaptureFixture[str]) -> None
         list(pool.map(lambda start: search(HEADER, 0, start, count, kernel), (0, count)))
 
     with ThreadPoolExecutor(2) as pool:
-        benchmark.pedantic(two, args=(pool,), setup=one, rounds=ROUNDS)
+        benchmark.pedantic(two, args=(pool,), setup=one, rounds=ROUNDS // 2)
     rates = [2 * count / seconds for seconds in benchmark.stats.stats.data]
     scaling = statistics.median(rate / single for rate, single in zip(rates, singles, strict=True))
-    rate = statistics.median(rates)
+    rate, best = statistics.median(rates), max(rates) / max(singles)
     report(
         benchmark,
         capsys,
-        f"T1 two threads {rate / 1e6:.2f} M nonces/s = {scaling:.2f} x one ({kernel}), goal 1.90",
+        f"T1 two threads {rate / 1e6:.2f} M nonces/s = {scaling:.2f} x one ({kernel}), "
+        f"at best {best:.2f}, goal 1.90",
         nonces_per_second=rate,
         scaling=scaling,
+        scaling_at_best=best,
     )
 
 
