@@ -5,9 +5,14 @@ What lives here: options and tables. What must not: key files (`storage/key_stor
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from votenet.cli.options import instance_option, json_option
+
+if TYPE_CHECKING:
+    from votenet.storage.key_store import KeyStore
 
 
 @click.group()
@@ -51,7 +56,7 @@ def show(voter_id: str, instance: str, as_json: bool) -> None:
     _print([found], as_json)
 
 
-def _store(instance: str):  # type: ignore[no-untyped-def]
+def _store(instance: str) -> KeyStore:
     from votenet.config import instance_dirs
     from votenet.storage.key_store import KeyStore
 
