@@ -9,6 +9,7 @@ archive is built from wrong blocks, and everything else in it is right.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -19,12 +20,14 @@ import msgspec
 from support import CREATED, TRIVIAL_BITS, key_of, make_election, make_vote, mine_block, mine_header
 from votenet.core.archive import archive_lines
 from votenet.core.block import Block, order_votes
+from votenet.core.chain import Chain
 from votenet.core.election import Election
 from votenet.core.encoding import DOMAIN_GENESIS, canonical, domain_hash
 from votenet.core.merkle import merkle_path
 from votenet.core.receipt import encode_receipt, make_receipt
 from votenet.core.roll import Roll
 from votenet.core.vote import SealedVote, seal
+from votenet.errors import Rejected
 
 NOW: Final = CREATED + 100_000
 """The clock of whoever checks."""
@@ -73,12 +76,20 @@ def good_votes() -> tuple[tuple[SealedVote, ...], ...]:
 
 
 def chain(bodies: Sequence[Sequence[SealedVote]], **changes: dict[int, Any]) -> list[Block]:
-    """Blocks mined upon each other. `changes`: field of mine_block to {height: value}."""
+    """Blocks mined upon each other, two in each second, so that the last ones must be harder.
+
+    `changes`: field of mine_block to {height: value}. After a block that breaks a rule of headers
+    nothing matters any more.
+    """
+    headers = Chain(election())
     blocks: list[Block] = []
     for height, body in enumerate(bodies, start=1):
-        fields = {name: by[height] for name, by in changes.items() if height in by}
-        parent = blocks[-1].header if blocks else None
+        parent = blocks[-1].header if blocks else headers.genesis.header
+        fields = {"bits": headers.next_bits(headers.tip), "time": parent.time + height % 2}
+        fields |= {name: by[height] for name, by in changes.items() if height in by}
         blocks.append(mine_block(election(), parent, body, **fields))
+        with contextlib.suppress(Rejected):
+            headers.add_body(headers.add_header(blocks[-1].header, blocks[-1].header.time), lambda _: ())
     return blocks
 
 
@@ -243,6 +254,8 @@ def _header_faults() -> Corpus:
         "bits-changed": ("bad-bits", header_edit(bits=TRIVIAL_BITS)),
         "bits-eased-and-mined-again": ("bad-bits", archive(chain(votes, bits={4: TRIVIAL_BITS}))),
         "nonce-changed": ("bad-work", header_edit(nonce=nonce_without_work())),
+        "bits-kept-though-blocks-came-fast": ("bad-bits", archive(chain(votes, bits={14: election().bits}))),
+        "bits-raised-by-too-much": ("bad-bits", archive(chain(votes, bits={13: election().bits - 0x2000}))),
         "time-before-the-median": ("bad-time", archive(chain(votes, time={**late, 14: CREATED + 100}))),
         "time-in-the-future": ("bad-time", archive(chain([(), ()], time={2: 0xFFFFFFFF}))),
         "before-the-opening": ("not-open", archive(chain([[mallory]], time={1: OPENS - 1}))),
@@ -298,7 +311,7 @@ def _election_faults() -> Corpus:
         "definition-contradicts-itself": ("bad-genesis", other_definition(candidates=["A", "A"])),
         "definition-without-difficulty": (
             "bad-genesis",
-            other_definition(chain={"bits": 1, "max_block_votes": 5}),
+            other_definition(chain={"bits": 1, "block_seconds": 1, "max_block_votes": 5}),
         ),
         "definition-with-unknown-member": ("bad-record", other_definition(extra=1)),
         "definition-with-a-member-left-out": (

@@ -133,6 +133,8 @@ class Ledger:
 
     def grow(self, *votes: SealedVote, on: Header | None = None, time: int | None = None) -> Block:
         """Mine a block on the tip (or on another header) and add it."""
-        block = mine_block(self.election, on or self.chain.tip.header, votes, time=time)
+        parent = on or self.chain.tip.header
+        bits = self.chain.next_bits(self.chain.entries[parent.hash])
+        block = mine_block(self.election, parent, votes, time=time, bits=bits)
         self.add(block)
         return block

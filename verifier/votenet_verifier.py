@@ -126,8 +126,9 @@ def shape_of_definition(value):
     need(isinstance(value["node_keys"], list), "node_keys")
     for key in value["node_keys"]:
         hash_text(key, "node_keys")
-    members(value["chain"], ["bits", "max_block_votes"])
+    members(value["chain"], ["bits", "block_seconds", "max_block_votes"])
     integer(value["chain"]["bits"], 1, 2**32 - 1, "bits")
+    integer(value["chain"]["block_seconds"], 1, 3600, "block_seconds")
     integer(value["chain"]["max_block_votes"], 1, 5000, "max_block_votes")
     for name in ("opens", "closes"):
         if value[name] is not None:
@@ -227,14 +228,15 @@ class Headers:
     """The chain of headers of one election, from its genesis block on."""
 
     def __init__(self, definition, network_id, now):
-        self.bits = definition["chain"]["bits"]
-        self.target = target_of(self.bits)
+        self.floor = self.bits = definition["chain"]["bits"]
+        self.interval = definition["chain"]["block_seconds"]
         self.now = now
         self.height = 0
+        self.work = 0
         self.times = [definition["created"]]
-        self.tip = double_hash(
-            struct.pack("<I32s32sIII", 1, bytes(32), network_id, self.times[0], self.bits, 0)
-        )
+        self.medians = [definition["created"]]
+        genesis = struct.pack("<I32s32sIII", 1, bytes(32), network_id, self.times[0], self.bits, 0)
+        self.tip = double_hash(genesis)
 
     def add(self, digits):
         """Check the next header; returns (its Merkle root, its time)."""
@@ -249,22 +251,40 @@ class Headers:
             raise Fault("broken-chain", "it does not name the block before it")
         if version != 1:
             raise Fault("bad-version", f"version {version}")
-        if bits != self.bits:
+        if bits != self.next_bits():
             raise Fault("bad-bits", f"bits {bits:08x}")
-        if int.from_bytes(block, "little") > self.target:
+        if int.from_bytes(block, "little") > target_of(bits):
             raise Fault("bad-work", "its hash is above the target")
-        if at < sorted(self.times)[len(self.times) // 2]:
+        if at < self.medians[-1]:
             raise Fault("bad-time", "before the median of its ancestors")
         if at > self.now + MAX_AHEAD:
             raise Fault("bad-time", "in the future")
-        self.tip = block
+        self.tip, self.bits = block, bits
         self.height += 1
+        self.work += 2**256 // (target_of(bits) + 1)
         self.times = [*self.times[-10:], at]
+        self.medians = [*self.medians[-2:], sorted(self.times)[len(self.times) // 2]]
         return root, at
 
-    @property
-    def work(self):
-        return self.height * (2**256 // (self.target + 1))
+    def next_bits(self):
+        """The difficulty of the next block: docs/protocol.md, "Difficulty"."""
+        if self.height < 11:
+            return self.floor
+        before, last, newest = self.medians
+        span, long = 48 * self.interval, 10 * self.interval
+        gap = newest - last
+        if gap > long:
+            gap = long if last - before > long else self.interval
+        target = max(target_of(self.bits) * (span + gap - self.interval) // span, 1)
+        return self.floor if target >= target_of(self.floor) else compact(target)
+
+
+def compact(target):
+    """The 32 bits that stand for the largest number they can that is not above the target."""
+    size = (target.bit_length() + 7) // 8
+    size += (target >> (8 * (size - 1))) > 0x7F  # the top bit of the mantissa is a sign
+    mantissa = target >> (8 * (size - 3)) if size > 3 else target << (8 * (3 - size))
+    return size << 24 | mantissa
 
 
 def leaf(record):

@@ -14,6 +14,7 @@ from archive_support import (
     chain,
     election,
     good_archive,
+    good_blocks,
     good_votes,
     roll_archive,
     tampered,
@@ -23,6 +24,7 @@ from support import make_election
 from votenet.core.archive import MAX_BATCHES, ArchiveCheck, ArchiveReport, archive_lines, check_here
 from votenet.core.vote import SealedVote
 from votenet.errors import NotProven
+from votenet.pow import work_of
 
 
 def check(data: bytes, network_hex: str | None = None) -> ArchiveReport:
@@ -36,7 +38,7 @@ def test_a_good_archive_is_counted() -> None:
     counts = {name: sum(v.vote.choices[0] == name for v in votes) for name in election().candidates}
     assert dict(report.counts) == counts
     assert report.network_id == election().network_hex
-    assert report.work == 14 * 256
+    assert report.work == sum(work_of(block.header.bits) for block in good_blocks())
 
 
 def test_an_election_without_votes_or_blocks_is_an_archive_too() -> None:

@@ -88,7 +88,7 @@ def test_s11_the_genesis_block_follows_from_the_election() -> None:
 def test_s11_the_genesis_hash_never_changes() -> None:
     assert (
         genesis_header(ELECTION).hash.hex()
-        == "245174580aa8e332592255434c2a8daa8ef80d0be468cbf1741faec7ad219d23"
+        == "6fd8befee2f17d786e532a03ef8df9f87db3dfa880a5cb297c2f353ac589286c"
     )
 
 

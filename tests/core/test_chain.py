@@ -122,13 +122,14 @@ def test_s9_a_block_is_not_older_than_the_median_of_eleven() -> None:
     offsets = [0, 90, 20, 80, 30, 70, 40, 60, 50, 55, 45, 65, 99]
     expected = [CREATED]
     for offset in offsets:
-        earliest = ledger.chain.median_time(ledger.chain.tip)
+        earliest = ledger.chain.tip.median
         last = sorted(expected[-MEDIAN_SPAN:])
         assert earliest == last[len(last) // 2]
-        too_old = mine_block(EASY, ledger.chain.tip.header, time=earliest - 1)
+        bits = ledger.chain.next_bits(ledger.chain.tip)
+        too_old = mine_block(EASY, ledger.chain.tip.header, time=earliest - 1, bits=bits)
         assert refusal(ledger, too_old.header, CREATED + 99).code == "bad-time"
         time = max(earliest, CREATED + offset)
-        block = mine_block(EASY, ledger.chain.tip.header, time=time)
+        block = mine_block(EASY, ledger.chain.tip.header, time=time, bits=bits)
         ledger.add(block, CREATED + 99)
         expected.append(time)
     assert len(set(expected[-MEDIAN_SPAN:])) > 5, "times went up and down"
@@ -140,7 +141,7 @@ def test_the_median_is_of_the_branch_not_of_the_best_branch() -> None:
         ledger.grow(time=CREATED + 100 * n)
     side = mine_block(EASY, time=CREATED)
     ledger.add(side, CREATED + 1000)
-    assert ledger.chain.median_time(ledger.chain.entries[side.header.hash]) == CREATED
+    assert ledger.chain.entries[side.header.hash].median == CREATED
     ledger.add(mine_block(EASY, side.header, time=CREATED), CREATED + 1000)
 
 

@@ -21,11 +21,11 @@ from votenet.pow import bits_for_zero_bits
 
 GOLDEN_DEFINITION = (
     b'{"authority_key":null,"candidates":["Alice","Bob","Charlie"],'
-    b'"chain":{"bits":503382015,"max_block_votes":5000},"closes":null,"created":1700000000,'
+    b'"chain":{"bits":503382015,"block_seconds":1,"max_block_votes":5000},"closes":null,"created":1700000000,'
     b'"max_choices":1,"method":"plurality","node_keys":[],"opens":null,"registration":"open",'
     b'"roll_root":null,"title":"Golden election","version":1}'
 )
-GOLDEN_NETWORK_ID = "51d05e04129fbf6d3457d4c686e5b9f0bd447f828c40b2515dd6db04cf86dfe6"
+GOLDEN_NETWORK_ID = "90adb36d0961d6f92e80a3461c8aad7c038e65cb2e27993445986dfb70dec147"
 
 
 def golden() -> Election:

@@ -8,6 +8,7 @@ from archive_support import NOW, election, good_blocks, good_receipt, receipt_fi
 from support import make_election
 from votenet.core.receipt import ReceiptReport, check_receipt, decode_receipt, encode_receipt
 from votenet.errors import NotProven
+from votenet.pow import work_of
 
 
 def check(data: bytes, trusted: str | None = None, now: int = NOW) -> ReceiptReport:
@@ -21,7 +22,7 @@ def test_the_receipt_of_every_vote_of_a_block_holds(height: int) -> None:
         report = check(good_receipt(height, index), election().network_hex)
         assert (report.voter_id, report.choices) == (sealed.voter_id, sealed.vote.choices)
         assert (report.height, report.position, report.block) == (height, index, block.header.hash.hex())
-        assert report.work == height * 256
+        assert report.work == sum(work_of(block.header.bits) for block in good_blocks()[:height])
 
 
 def test_a_receipt_survives_its_file() -> None:

@@ -167,7 +167,7 @@ def test_a_proof_carries_a_bounded_number_of_headers_and_a_client_may_ask_for_th
     node = HandNode(make_election(bits=TRIVIAL_BITS))
     header, blocks = node.chain.genesis.header, []
     for _ in range(MAX_HEADERS + 2):
-        block = mine_block(node.election, header, time=header.time)
+        block = mine_block(node.election, header)
         blocks.append(block)
         header = block.header
     node.meet(1)

@@ -11,8 +11,11 @@ from support import CREATED, key_of, make_election, make_vote, make_votes, mine_
 from votenet.core.block import Block, check_body, votes_root
 from votenet.protocol.events import Mined, Ready, SaveBlock, SetBest, Template, Tick
 from votenet.protocol.messages import CompactBlock
-from votenet.protocol.mining import TEMPLATE_SECONDS, TIE_PATIENCE, TIE_PAUSE, TURN_SECONDS
+from votenet.protocol.mining import TEMPLATE_SECONDS, TIE_PATIENCE, TIE_PAUSE
 from votenet.protocol.sync import ANSWER_SECONDS
+
+TURN = 1
+"""Seconds: the interval between blocks of these elections."""
 
 
 def template_after(ready: Ready) -> Template:
@@ -293,7 +296,7 @@ def test_miners_take_turns_by_a_hash_of_the_tip_and_their_keys() -> None:
         ranks.add(rank)
         assert node.core.status(node.now).mining is (rank == 0)
         if rank:
-            node.now += rank * TURN_SECONDS - 0.01
+            node.now += rank * TURN - 0.01
             assert not node.run(Tick()).mining_changed
             node.now += 0.02
             assert template_after(node.run(Tick())).votes
@@ -302,7 +305,7 @@ def test_miners_take_turns_by_a_hash_of_the_tip_and_their_keys() -> None:
 
 def test_the_turn_is_over_when_another_block_comes() -> None:
     node, _ = _first_turn([f"again {peer}" for peer in range(4)])
-    node.now += 4 * TURN_SECONDS
+    node.now += 4 * TURN
     node.run(Tick())
     assert node.core.status(node.now).mining
     node.meet(9)

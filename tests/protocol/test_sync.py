@@ -22,7 +22,7 @@ ELECTION = make_election(bits=TRIVIAL_BITS)
 LONG = MAX_HEADERS + 100
 
 
-def grow(count: int, parent: Header | None = None, *, step: int = 0) -> list[Block]:
+def grow(count: int, parent: Header | None = None, *, step: int = 1) -> list[Block]:
     """Empty blocks on a header, quick to check."""
     parent = parent or genesis_header(ELECTION)
     blocks = []

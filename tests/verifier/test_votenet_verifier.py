@@ -17,6 +17,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from archive_support import (
     NOW,
@@ -32,9 +34,11 @@ from archive_support import (
 )
 from support import make_election
 from votenet.core.archive import ArchiveCheck
+from votenet.core.difficulty import next_bits
 from votenet.core.encoding import canonical
 from votenet.core.outcome import decide
 from votenet.core.tally import Tally
+from votenet.pow import bits_for_zero_bits
 
 SOURCE = Path(__file__).parents[2] / "verifier" / "votenet_verifier.py"
 
@@ -94,6 +98,23 @@ def test_both_name_the_same_winners_in_close_elections(method: str, seed: int) -
     counts, winners = verifier.count(ballots, definition, close.network_hex)
     assert counts == [(line.candidate, line.votes) for line in tally.count(close)]
     assert tuple(winners) == decide(tally, close).winners
+
+
+@given(
+    floor=st.integers(1, 64).map(bits_for_zero_bits),
+    gaps=st.lists(st.integers(0, 30) | st.integers(0, 2**31), min_size=1, max_size=40),
+    interval=st.sampled_from([1, 2, 60, 3600]),
+)
+def test_both_ask_for_the_same_difficulty(floor: int, gaps: list[int], interval: int) -> None:
+    definition = {"chain": {"bits": floor, "block_seconds": interval}, "created": 0}
+    theirs = load().Headers(definition, bytes(32), 0)
+    theirs.height, theirs.medians = 11, [0, 0, 0]
+    ours, before = floor, 0
+    for gap in gaps:
+        theirs.medians = [*theirs.medians[-2:], theirs.medians[-1] + gap]
+        ours, before = next_bits(ours, floor, interval, gap, before), gap
+        theirs.bits = theirs.next_bits()
+        assert theirs.bits == ours
 
 
 def test_an_election_without_votes(tmp_path: Path) -> None:

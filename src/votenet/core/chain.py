@@ -16,14 +16,13 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from votenet.core.block import BLOCK_VERSION, Header, genesis_header
+from votenet.core.difficulty import MEDIAN_SPAN, next_bits
 from votenet.core.election import Election
 from votenet.core.tally import Tally
 from votenet.core.vote import MAX_CLOCK_AHEAD, SealedVote
 from votenet.errors import Rejected
-from votenet.pow import hash_to_int, work_of
+from votenet.pow import bits_to_target, hash_to_int, work_of
 
-MEDIAN_SPAN: Final = 11
-"""A block is not older than the median time of this many ancestors (Bitcoin's rule)."""
 MAX_LOCATOR: Final = 64
 """Hashes in a locator: 10 in a row, then doubling steps, reach back 2**54 blocks."""
 
@@ -33,12 +32,18 @@ VotesOf = Callable[[bytes], Sequence[SealedVote]]
 
 @dataclass(slots=True)
 class Entry:
-    """One header in the tree. `work` is cumulative: expected hashes from genesis to here."""
+    """One header in the tree. `work` is cumulative: expected hashes from genesis to here.
+
+    `median` is the median time of the block and its ancestors, MEDIAN_SPAN at most, in Unix seconds:
+    no child may be older. `gap` is by how much it is above the parent's.
+    """
 
     hash: bytes
     header: Header
     height: int
     work: int
+    median: int
+    gap: int
     available: bool = False
     invalid: bool = False
     children: list[bytes] = field(default_factory=list)
@@ -57,7 +62,7 @@ class Chain:
     def __init__(self, election: Election) -> None:
         self.election = election
         header = genesis_header(election)
-        genesis = Entry(header.hash, header, 0, 0, available=True)
+        genesis = Entry(header.hash, header, 0, 0, header.time, 0, available=True)
         self.entries: dict[bytes, Entry] = {genesis.hash: genesis}
         self.best: list[Entry] = [genesis]
         self.voters: dict[str, int] = {}
@@ -91,14 +96,14 @@ class Chain:
     def parent(self, entry: Entry) -> Entry:
         return self.entries[entry.header.previous]
 
-    def median_time(self, entry: Entry) -> int:
-        """Median header time of `entry` and its ancestors, MEDIAN_SPAN at most; Unix seconds."""
-        times = sorted(found.header.time for found in islice(self._upwards(entry), MEDIAN_SPAN))
-        return times[len(times) // 2]
-
     def next_bits(self, parent: Entry) -> int:
-        """The compact target that a child of `parent` must use: the genesis value."""
-        return self.election.bits
+        """The compact target that a child of `parent` must use: genesis' until a median has all its blocks."""
+        if parent.height < MEDIAN_SPAN:
+            return self.election.bits
+        interval = self.election.definition.chain.block_seconds
+        return next_bits(
+            parent.header.bits, self.election.bits, interval, parent.gap, self.parent(parent).gap
+        )
 
     def locator(self) -> list[bytes]:
         """Hashes of the best branch from the tip back: ten in a row, then in doubling steps."""
@@ -148,25 +153,31 @@ class Chain:
         if parent.invalid:
             raise Rejected("invalid-block", "a block before this one was found invalid")
         self._check_header(header, block_hash, parent, now)
-        entry = Entry(block_hash, header, parent.height + 1, parent.work + work_of(header.bits))
-        self._put(entry, parent)
-        return entry
+        return self._put(header, block_hash, parent)
 
-    def _put(self, entry: Entry, parent: Entry) -> None:
-        self.entries[entry.hash] = entry
-        parent.children.append(entry.hash)
-        self._by_work.setdefault(entry.work, []).append(entry)
+    def _put(self, header: Header, block_hash: bytes, parent: Entry) -> Entry:
+        times = [
+            header.time,
+            *(found.header.time for found in islice(self._upwards(parent), MEDIAN_SPAN - 1)),
+        ]
+        median = sorted(times)[len(times) // 2]
+        work = parent.work + work_of(header.bits)
+        entry = Entry(block_hash, header, parent.height + 1, work, median, median - parent.median)
+        self.entries[block_hash] = entry
+        parent.children.append(block_hash)
+        self._by_work.setdefault(work, []).append(entry)
+        return entry
 
     def _check_header(self, header: Header, block_hash: bytes, parent: Entry, now: int) -> None:
         if header.version != BLOCK_VERSION:
             raise Rejected("bad-version", f"block version {header.version} is not known")
-        if header.bits != self.next_bits(parent):
-            raise Rejected("bad-bits", f"the difficulty here is {self.next_bits(parent):#010x}")
-        if hash_to_int(block_hash) > self.election.target:
+        bits = self.next_bits(parent)
+        if header.bits != bits:
+            raise Rejected("bad-bits", f"the difficulty here is {bits:#010x}")
+        if hash_to_int(block_hash) > bits_to_target(bits):
             raise Rejected("bad-work", "the block's hash does not meet its target")
-        earliest = self.median_time(parent)
-        if header.time < earliest:
-            raise Rejected("bad-time", f"the block's time is before {earliest}, the median of its ancestors")
+        if header.time < parent.median:
+            raise Rejected("bad-time", f"the block's time is before {parent.median}, its ancestors' median")
         if header.time > now + MAX_CLOCK_AHEAD:
             raise Rejected("bad-time", "the block's time is more than two hours from now")
 
@@ -200,8 +211,8 @@ class Chain:
             parent = self.entries.get(header.previous)
             if parent is None:
                 raise Rejected("unknown-parent", "a stored block has no parent")
-            entry = Entry(header.hash, header, parent.height + 1, parent.work + work_of(header.bits), True)
-            self._put(entry, parent)
+            entry = self._put(header, header.hash, parent)
+            entry.available = True
             if on_best:
                 if parent is not self.tip:
                     raise Rejected("unknown-parent", "the stored best branch has a gap")

@@ -30,6 +30,8 @@ MAX_CHOICES: Final = 64
 """Ranks on one ballot; the longest real ranked ballots have about 40."""
 MAX_BLOCK_VOTES: Final = 5000
 """One second of a network at its target rate, with room."""
+MAX_BLOCK_SECONDS: Final = 3600
+"""An hour between blocks: more than anybody would wait for a receipt."""
 MAX_BLOCK_BYTES: Final = 4 * 1024 * 1024
 """Sum of the records of one block: keeps a block on one line of bounded length."""
 
@@ -40,9 +42,13 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
 
 
 class ChainParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Limits and difficulty of the chain. `bits` is a compact target, never undercut later."""
+    """Limits and difficulty of the chain. `bits` is a compact target, never undercut later.
+
+    `block_seconds` is the interval between blocks that retargeting aims at while votes wait.
+    """
 
     bits: Annotated[int, msgspec.Meta(ge=1, le=0xFFFFFFFF)]
+    block_seconds: Annotated[int, msgspec.Meta(ge=1, le=MAX_BLOCK_SECONDS)] = 1
     max_block_votes: Annotated[int, msgspec.Meta(ge=1, le=MAX_BLOCK_VOTES)] = MAX_BLOCK_VOTES
 
 

@@ -8,7 +8,7 @@ do, nobody would mine and the nodes would disagree about the tip until the next 
 tip has the smaller hash mines one block, empty if need be.
 
 Nodes take turns. For every tip they are ranked by a hash of the tip and their keys; the first searches
-at once, each next one a second later, if the block is still not found. Where all nodes run on one
+at once, each next one an interval of blocks later, if the block is still not found. Where all nodes run on one
 machine they would otherwise share its cores for nothing, and the fewer search at one time, the fewer
 blocks are found twice. Nobody depends on it: a node that jumps the queue breaks no rule.
 
@@ -33,8 +33,6 @@ from votenet.protocol.sync import ANSWER_SECONDS
 TEMPLATE_SECONDS: Final = 0.25
 """While a nonce is searched, votes that arrive join the block at this interval; a search has no
 memory, so a fresh template loses nothing but the time to build it."""
-TURN_SECONDS: Final = 1.0
-"""Head start of each rank over the next: longer than a block takes one miner at the usual difficulty."""
 TIE_PAUSE: Final = 0.1
 """Seconds a tie must last before it is broken: a deciding block may be on its way."""
 TIE_PATIENCE: Final = 3.0
@@ -85,7 +83,8 @@ class Mining:
         tip = self.state.chain.tip.hash
         if self._waiting_since is None or self._waiting_since[0] != tip:
             self._waiting_since = (tip, now)
-        return now - self._waiting_since[1] >= self._rank(tip) * TURN_SECONDS
+        turn = self.state.election.definition.chain.block_seconds
+        return now - self._waiting_since[1] >= self._rank(tip) * turn
 
     def _rank(self, tip: bytes) -> int:
         """How many of the miners we are linked to go before us on this tip."""
@@ -165,7 +164,7 @@ class Mining:
         Votes that came before the closing time count, though their block is found after it.
         """
         definition, tip = self.state.election.definition, self.state.chain.tip
-        earliest = max(self.state.chain.median_time(tip), definition.opens or 0)
+        earliest = max(tip.median, definition.opens or 0)
         latest = max(int(now) + MAX_CLOCK_AHEAD // 2, earliest)
         if definition.closes is not None:
             latest = max(min(latest, definition.closes - 1), earliest)

@@ -1,0 +1,54 @@
+"""Retargeting: how hard the next block must be, so that blocks under load come one an interval.
+
+What lives here: the rule, as arithmetic on integers that any language repeats exactly. What must not:
+where the numbers come from (`chain.py`).
+
+After every block the target moves by a small part of how late or early that block was: with blocks twice
+as fast as wanted the difficulty has doubled after about a hundred of them. It never falls below the
+genesis value.
+
+Time is measured between the *median times* of consecutive blocks (MEDIAN_SPAN ancestors each). They never
+fall, and no miner can move one alone: with the plain times one could write early and late ones in turn.
+
+Blocks are mined only while votes wait, so a long gap says nothing about the difficulty: it counts as one
+interval. Two long gaps in a row may also mean that most of the mining power has left. They count, up to
+a limit, so that a network can never be stuck with blocks that nobody can find; if it was only idle twice
+at that pace, it is not under load and an easier block does no harm.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from votenet.pow import bits_to_target, target_to_bits
+
+MEDIAN_SPAN: Final = 11
+"""Blocks in a median time (Bitcoin's rule)."""
+SPAN: Final = 48
+"""Blocks over which an error is spread. More would follow slower, fewer would shake more: with blocks
+found at random the difficulty wanders about 10 % around its mean."""
+LONG_GAP: Final = 10
+"""Intervals from which on a gap is long. Of blocks found at random at the right difficulty, 1 in 22,000
+takes longer."""
+
+
+def next_bits(bits: int, floor_bits: int, interval: int, gap: int, gap_before: int) -> int:
+    """The compact target of the block after one with `bits`.
+
+    Args:
+        bits: compact target of the parent.
+        floor_bits: compact target of genesis: the easiest there is.
+        interval: seconds wanted between blocks.
+        gap: median time of the parent minus that of the block before it, seconds.
+        gap_before: the same, one block earlier.
+    """
+    span = SPAN * interval
+    target = bits_to_target(bits) * (span + _counted(interval, gap, gap_before) - interval) // span
+    return floor_bits if target >= bits_to_target(floor_bits) else target_to_bits(max(target, 1))
+
+
+def _counted(interval: int, gap: int, gap_before: int) -> int:
+    longest = LONG_GAP * interval
+    if gap <= longest:
+        return gap
+    return longest if gap_before > longest else interval
