@@ -1,8 +1,8 @@
 """How the C core is built: `votenet._pow`, a cffi extension out of csrc/.
 
 What lives here: the list of sources and the compiler's options. What must not: declarations
-(csrc/pow_cdef.h) and C code. The extension is optional: where there is no C compiler or no Python.h
-the installation goes on without it, and votenet searches with hashlib instead.
+(csrc/*_cdef.h) and C code. The extension is optional: where there is no C compiler or no Python.h
+the installation goes on without it, and votenet searches with hashlib and checks signatures one by one.
 """
 
 from pathlib import Path
@@ -14,10 +14,11 @@ SOURCES = sorted(f"csrc/{path.name}" for path in (ROOT / "csrc").glob("*.c"))
 HEADERS = sorted(f"csrc/{path.name}" for path in (ROOT / "csrc").glob("*.h"))
 
 ffibuilder = FFI()
-ffibuilder.cdef((ROOT / "csrc" / "pow_cdef.h").read_text(encoding="utf-8"))
+for name in ("pow_cdef.h", "signature_cdef.h"):
+    ffibuilder.cdef((ROOT / "csrc" / name).read_text(encoding="utf-8"))
 ffibuilder.set_source(
     "votenet._pow",
-    '#include "pow.h"',
+    '#include "pow.h"\n#include "signature_cdef.h"',
     sources=SOURCES,  # relative, as setuptools and source distributions want them
     depends=HEADERS,
     include_dirs=["csrc"],

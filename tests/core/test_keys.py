@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from votenet.core.keys import SigningKey, verify
+from votenet.core import keys
+from votenet.core.keys import Claim, SigningKey, verify, verify_all
 
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "ed25519.json").read_text())["vectors"]
 
@@ -88,6 +91,69 @@ def test_a_key_of_another_length_verifies_nothing(public: bytes) -> None:
 def test_a_signature_of_another_length_holds_for_nothing(length: int) -> None:
     # 65 bytes: the last one must not slide into the message.
     assert not verify(KEY.public, b"vote", (KEY.sign(b"\x00vote") + b"\x00")[:length])
+
+
+def _claims() -> list[Claim]:
+    """Good and bad ones of every kind above, in turn."""
+    signature = KEY.sign(b"vote")
+    good: Claim = (KEY.public, b"vote", signature)
+    s = int.from_bytes(signature[32:], "little")
+    forged = BASE_POINT + (1).to_bytes(32, "little")
+    bad: list[Claim] = [
+        (KEY.public, b"vote", signature[:32] + (s + ORDER).to_bytes(32, "little")),
+        (KEY.public, b"vote", _flip(signature, 300)),
+        (KEY.public, b"votes", signature),
+        (KEY.public, b"", signature),
+        (SigningKey(bytes(32)).public, b"vote", signature),
+        (KEY.public[:31], b"vote", signature),
+        (b"", b"", b""),
+        (KEY.public, b"te", signature + b"vo"),  # the same bytes, cut elsewhere
+        (KEY.public, b"", signature + b"vote"),
+        (KEY.public, signature[63:] + b"vote", signature[:63]),
+        *((public, b"%d" % n, forged) for public in SMALL_ORDER.values() for n in range(16)),
+    ]
+    vectors: list[Claim] = [
+        (bytes.fromhex(v["public"]), bytes.fromhex(v["message"]), bytes.fromhex(v["signature"]))
+        for v in VECTORS
+    ]
+    return [*vectors, *(claim for one in bad for claim in (one, good)), bad[0]]
+
+
+class TestBatch:
+    """`verify_all`, in one call where the C core is built, and one by one where it is not."""
+
+    @pytest.fixture(params=["in one call", "one by one"], autouse=True)
+    def _way(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        keys._verifier.cache_clear()
+        if request.param == "one by one":
+            monkeypatch.setitem(sys.modules, "votenet.core.native", None)
+        else:
+            pytest.importorskip("votenet.core.native")
+        monkeypatch.delattr("votenet.core.native", raising=False)
+        assert keys.verifies_batches() is (request.param == "in one call")
+        yield
+        keys._verifier.cache_clear()
+
+    def test_it_says_what_verify_says(self) -> None:
+        claims = _claims()
+        answers = verify_all(claims)
+        assert answers == [verify(*claim) for claim in claims]
+        assert answers.count(True) > 100
+        assert answers.count(False) > 100
+
+    def test_each_alone_gets_the_same_answer_as_in_company(self) -> None:
+        claims = _claims()
+        assert [verify_all([claim])[0] for claim in claims] == verify_all(claims)
+
+    def test_nothing_is_asked_nothing_is_answered(self) -> None:
+        assert verify_all([]) == []
+
+    def test_none_of_many_slips(self) -> None:
+        signed = [(KEY.public, b"%d" % n, KEY.sign(b"%d" % n)) for n in range(300)]
+        for bad in (0, 150, 299):
+            claims = list(signed)
+            claims[bad] = (KEY.public, b"x", claims[bad][2])
+            assert verify_all(claims) == [n != bad for n in range(300)]
 
 
 @pytest.mark.parametrize("length", [0, 31, 33])

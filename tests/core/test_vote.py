@@ -24,6 +24,7 @@ from votenet.core.vote import (
     seal_all,
     sign_vote,
     signature_holds,
+    signatures_hold,
     unseal,
 )
 from votenet.errors import Rejected
@@ -109,13 +110,38 @@ def test_sealing_many_is_sealing_each() -> None:
 def test_a_signature_covers_every_field(fields: dict[str, object]) -> None:
     sealed = make_vote(ELECTION)
     assert signature_holds(sealed)
-    # Not sealed: a lone surrogate has no canonical record.
-    broken = sealed._replace(vote=msgspec.structs.replace(sealed.vote, **fields))
-    if fields.get("voter_key") == "\udc80" * 64:
+    if fields.get("voter_key") == "\udc80" * 64:  # a lone surrogate has no canonical record
         with pytest.raises(UnicodeEncodeError):
-            seal(broken.vote)
+            changed(sealed, **fields)
         return
-    assert not signature_holds(broken)
+    assert not signature_holds(changed(sealed, **fields))
+
+
+def test_many_are_answered_in_their_order() -> None:
+    votes = [make_vote(ELECTION, f"voter-{n}") for n in range(20)]
+    votes[3] = changed(votes[3], time=1)
+    votes[19] = changed(votes[19], signature="zz" * 64)
+    assert signatures_hold(votes) == [n not in (3, 19) for n in range(20)]
+    assert signatures_hold([]) == []
+
+
+_lookalike = st.sampled_from([',"signature":"', '"signature":"', "signature", ',"', "\\", '\\"', "é\n"])
+
+
+@given(
+    st.lists(_lookalike, min_size=1, max_size=6).map("".join),
+    st.lists(st.lists(_lookalike, min_size=1, max_size=6).map("".join), min_size=1, max_size=4),
+)
+@settings(max_examples=200)
+def test_a_name_that_looks_like_a_member_does_not_change_what_is_signed(
+    voter_id: str, choices: list[str]
+) -> None:
+    sealed = sign_vote(key_of("x"), network_hex="00" * 32, voter_id=voter_id, choices=choices, time=1)
+    unsigned = {name: value for name, value in json.loads(sealed.record).items() if name != "signature"}
+    payload = json.dumps(unsigned, separators=(",", ":"), ensure_ascii=False).encode()
+    signature = key_of("x").sign(b"votenet/vote/1\n" + payload).hex()
+    assert sealed.vote.signature == signature
+    assert signature_holds(sealed)
 
 
 def test_a_vote_is_not_valid_in_another_election() -> None:

@@ -25,7 +25,7 @@ from votenet.core.encoding import Hex32, Unsigned, canonical
 from votenet.core.evidence import decode_record, fault
 from votenet.core.outcome import decide
 from votenet.core.roll import Roll, with_roll
-from votenet.core.vote import SealedVote, Vote, seal_all, signature_holds
+from votenet.core.vote import SealedVote, Vote, seal_all, signatures_hold
 from votenet.errors import ConfigError, NotProven, Rejected
 from votenet.pow import header_hash
 
@@ -114,7 +114,7 @@ def check_here(votes: Sequence[SealedVote]) -> Callable[[], int | None]:
 
 def first_bad_signature(votes: Sequence[SealedVote]) -> int | None:
     """The index of the first vote whose signature does not hold. About 60 microseconds a vote."""
-    return next((index for index, sealed in enumerate(votes) if not signature_holds(sealed)), None)
+    return next((index for index, holds in enumerate(signatures_hold(votes)) if not holds), None)
 
 
 class ArchiveCheck:

@@ -6,6 +6,8 @@ What lives here: making a key pair from a seed, signing, verifying. What must no
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Final
 
 from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypair
@@ -14,6 +16,9 @@ from nacl.exceptions import BadSignatureError, CryptoError
 SEED_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 PUBLIC_KEY_BYTES: Final = 32
+
+Claim = tuple[bytes, bytes, bytes]
+"""Public key, message, signature: what somebody says that they have signed."""
 
 
 class SigningKey:
@@ -53,3 +58,37 @@ def verify(public: bytes, message: bytes, signature: bytes) -> bool:
     except (BadSignatureError, CryptoError):
         return False
     return True
+
+
+def verify_all(claims: Sequence[Claim]) -> list[bool]:
+    """What `verify` says of each claim. About 60 microseconds each, in one call without the GIL.
+
+    Where the C core is not built, libsodium is asked about one at a time: the answers are the same.
+    """
+    fit = [len(claim[0]) == PUBLIC_KEY_BYTES and len(claim[2]) == SIGNATURE_BYTES for claim in claims]
+    answers = iter(_verifier()([claim for claim, fits in zip(claims, fit, strict=True) if fits]))
+    return [fits and next(answers) for fits in fit]
+
+
+def verifies_batches() -> bool:
+    """Whether `verify_all` is one call here, which lets other threads run meanwhile."""
+    return _verifier() is not _one_by_one
+
+
+@cache
+def _verifier() -> Callable[[Sequence[Claim]], list[bool]]:
+    try:
+        from votenet.core import native
+    except ImportError:
+        return _one_by_one
+
+    def in_one_call(claims: Sequence[Claim]) -> list[bool]:
+        return native.verify_batch(
+            [public for public, _, _ in claims], [signature + message for _, message, signature in claims]
+        )
+
+    return in_one_call
+
+
+def _one_by_one(claims: Sequence[Claim]) -> list[bool]:
+    return [verify(public, message, signature) for public, message, signature in claims]

@@ -17,7 +17,7 @@ import msgspec
 
 from votenet.core.election import MAX_CHOICES, MAX_NAME, Election, has_control_character
 from votenet.core.encoding import DOMAIN_VOTE, Unsigned, canonical
-from votenet.core.keys import SigningKey, verify
+from votenet.core.keys import Claim, SigningKey, verify_all
 from votenet.core.merkle import leaf_hash
 from votenet.errors import Rejected
 
@@ -59,7 +59,10 @@ class Vote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class SealedVote(NamedTuple):
-    """A vote with what is computed from it once: canonical record and id (32 bytes)."""
+    """A vote with what is computed from it once: canonical record and id (32 bytes).
+
+    Made by `seal`, or by `unseal` from a record that `seal` made: `record` is always canonical.
+    """
 
     vote: Vote
     record: bytes
@@ -114,19 +117,34 @@ def sign_vote(
 
 def signature_holds(sealed: SealedVote) -> bool:
     """Whether the vote was signed by the key that it names. About 60 microseconds of CPU."""
-    vote = sealed.vote
-    unsigned = UnsignedVote(
-        choices=vote.choices,
-        network_id=vote.network_id,
-        time=vote.time,
-        voter_id=vote.voter_id,
-        voter_key=vote.voter_key,
-    )
+    return signatures_hold([sealed])[0]
+
+
+def signatures_hold(votes: Sequence[SealedVote]) -> list[bool]:
+    """`signature_holds` of each vote, in one call without the GIL where the C core is built."""
+    return verify_all([_claim(sealed) for sealed in votes])
+
+
+def _claim(sealed: SealedVote) -> Claim:
     try:
-        signature, public = bytes.fromhex(vote.signature), bytes.fromhex(vote.voter_key)
+        public = bytes.fromhex(sealed.vote.voter_key)
+        signature = bytes.fromhex(sealed.vote.signature)
     except ValueError:
-        return False
-    return verify(public, DOMAIN_VOTE + canonical(unsigned), signature)
+        return b"", b"", b""  # no key has that length: it holds for nothing
+    return public, DOMAIN_VOTE + _signed_part(sealed), signature
+
+
+_SIGNATURE_MEMBER: Final = b',"signature":"'
+
+
+def _signed_part(sealed: SealedVote) -> bytes:
+    """The canonical JSON of the five fields that are signed: the record without its signature.
+
+    The member stands once: within a JSON string no quotation mark follows a comma without a backslash
+    between. For a vote whose signature is hexadecimal, and so is written as it is.
+    """
+    before, _, rest = sealed.record.partition(_SIGNATURE_MEMBER)
+    return before + rest[len(sealed.vote.signature) + 1 :]
 
 
 def check_vote(sealed: SealedVote, election: Election) -> None:

@@ -1,7 +1,8 @@
-"""The C core, as Python functions. The only importer of `votenet._pow`; ImportError where it is not built.
+"""The C core's search, as Python functions. ImportError where the C core is not built.
 
 What lives here: turning arguments into C's and answers back. What must not: choosing a kernel, or
-anything cffi-typed that leaves this file. Calls release the GIL while C runs.
+anything cffi-typed that leaves this file. Calls release the GIL while C runs. Besides `core/native.py` the
+only importer of `votenet._pow`.
 """
 
 from __future__ import annotations

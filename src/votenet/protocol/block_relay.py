@@ -12,7 +12,7 @@ from typing import Final
 from votenet.core.block import Block, Header, check_body, header_from_hex
 from votenet.core.chain import Chain, Entry, Move
 from votenet.core.mempool import Mempool
-from votenet.core.vote import SealedVote, Vote, seal_all, signature_holds
+from votenet.core.vote import SealedVote, Vote, seal_all, signatures_hold
 from votenet.errors import Rejected
 from votenet.protocol.events import DropVotes, SaveBlock, SetBest
 from votenet.protocol.messages import (
@@ -206,8 +206,9 @@ def _check_block_votes(
         check_body(block, chain.election)
     except Rejected as error:
         return error
-    for sealed in block.votes:
-        if sealed.id not in pool and not signature_holds(sealed):
+    new = [sealed for sealed in block.votes if sealed.id not in pool]
+    for sealed, holds in zip(new, signatures_hold(new), strict=True):
+        if not holds:
             return Rejected("bad-signature", f"the vote of {sealed.voter_id!r} is not signed by its key")
     return block.votes
 

@@ -23,7 +23,7 @@ from votenet.core.vote import (
     check_hours,
     check_vote,
     seal_all,
-    signature_holds,
+    signatures_hold,
 )
 from votenet.errors import Rejected
 from votenet.protocol.messages import (
@@ -233,15 +233,17 @@ def _lines(votes: Iterable[SealedVote]) -> Iterator[Votes]:
 
 def _check_votes(votes: Sequence[SealedVote], chain: Chain) -> list[Rejected | None]:
     """The checks that cost time, for each vote: None, or why it is refused. Runs in a thread."""
-    results: list[Rejected | None] = []
-    for sealed in votes:
-        try:
-            check_vote(sealed, chain.election)
-        except Rejected as error:
-            results.append(error)
-            continue
-        holds = signature_holds(sealed)
-        results.append(
-            None if holds else Rejected("bad-signature", "the signature does not match the vote and its key")
-        )
-    return results
+    refusals = [_refusal(sealed, chain) for sealed in votes]
+    sound = [index for index, refusal in enumerate(refusals) if refusal is None]
+    for index, holds in zip(sound, signatures_hold([votes[index] for index in sound]), strict=True):
+        if not holds:
+            refusals[index] = Rejected("bad-signature", "the signature does not match the vote and its key")
+    return refusals
+
+
+def _refusal(sealed: SealedVote, chain: Chain) -> Rejected | None:
+    try:
+        check_vote(sealed, chain.election)
+    except Rejected as error:
+        return error
+    return None

@@ -1,7 +1,7 @@
 /* Every kernel of this machine against an independent SHA-256, without Python: for sanitizers and emulators.
  *
  * What lives here: random and edge-case searches, alignment, buffers that end at an unreadable page, batch
- * checks of damaged chains. What must not: speed. Prints one line for each kernel; exits 1 at the first
+ * checks of damaged chains; and batches of signatures, with a stand-in for libsodium. What must not: speed. Prints one line for each kernel; exits 1 at the first
  * disagreement.
  *
  *   check_kernels [rounds]
@@ -15,6 +15,7 @@
 
 #include "pow.h"
 #include "sha256_constants.h"
+#include "signature_cdef.h"
 
 #define CHECK(what)                                                                                    \
     do {                                                                                               \
@@ -186,6 +187,69 @@ static void check_headers(int kernel, const char *name, int rounds)
     }
 }
 
+/* In the place of libsodium: good if the first byte of the signature is the sum of key and message. Reads
+ * and writes every byte that libsodium may. */
+static int add_up(unsigned char *message, unsigned long long *size, const unsigned char *signed_message,
+                  unsigned long long signed_size, const unsigned char *key)
+{
+    uint8_t sum = 0;
+
+    *size = signed_size - 64;
+    memset(message, 0, signed_size);
+    memcpy(message, signed_message + 64, *size);
+    for (int i = 0; i < 32; i++)
+        sum = (uint8_t)(sum + key[i]);
+    for (unsigned long long i = 0; i < *size; i++)
+        sum = (uint8_t)(sum + message[i]);
+    return sum == signed_message[0] ? 0 : -1;
+}
+
+static void check_signatures(const char *name, int rounds)
+{
+    enum { MOST = 20, LONGEST = 64 + 90 };
+
+    for (int round = 0; round < rounds / 10; round++) {
+        size_t count = 1 + random32() % MOST, longest = 0, total = 0;
+        uint64_t ends[MOST];
+        long long expected = 0;
+        for (size_t i = 0; i < count; i++) {
+            size_t size = 64 + random32() % (LONGEST - 64);
+            longest = size > longest ? size : longest;
+            ends[i] = total += size;
+        }
+        uint8_t *keys = malloc(32 * count), *packed = malloc(total), *good = malloc(count);
+        uint8_t *scratch = malloc(longest), spare[LONGEST], bad[MOST];
+        unsigned long long length;
+        if (keys == NULL || packed == NULL || good == NULL || scratch == NULL)
+            abort();
+        fill(keys, 32 * count);
+        fill(packed, total);
+        for (size_t i = 0; i < count; i++) {
+            uint8_t *begin = packed + (i == 0 ? 0 : ends[i - 1]);
+            unsigned long long size = (unsigned long long)(packed + ends[i] - begin);
+            while (add_up(spare, &length, begin, size, keys + 32 * i) != 0)
+                begin[0]++;
+            bad[i] = random32() % 3 == 0;
+            begin[0] = (uint8_t)(begin[0] + bad[i]);
+            expected += !bad[i];
+        }
+        CHECK(votenet_verify_signatures(add_up, keys, packed, ends, count, scratch, good) == expected);
+        for (size_t i = 0; i < count; i++)
+            CHECK(good[i] == !bad[i]);
+
+        size_t at = random32() % count; /* too short for a signature, or running backwards: nothing is asked */
+        ends[at] = at == 0 ? random32() % 64 : ends[at - 1] + 63 - random32() % 128;
+        CHECK(votenet_verify_signatures(add_up, keys, packed, ends, count, scratch, good) == -1);
+        for (size_t i = 0; i < count; i++)
+            CHECK(good[i] == 0);
+        free(keys);
+        free(packed);
+        free(good);
+        free(scratch);
+    }
+    printf("%-10s agree\n", name);
+}
+
 int main(int argc, char **argv)
 {
     int rounds = argc > 1 ? atoi(argv[1]) : 400;
@@ -201,5 +265,6 @@ int main(int argc, char **argv)
         }
         printf("%-10s %s\n", name, state == 1 ? "agrees" : "not supported by this processor");
     }
+    check_signatures("signatures", rounds);
     return 0;
 }

@@ -1,0 +1,23 @@
+/* Checking many signatures in one call, as Python sees it.
+ *
+ * What lives here: declarations that cffi reads and that signature_batch.c includes, nothing else; no
+ * directive, as in pow_cdef.h.
+ */
+
+/* libsodium's crypto_sign_open: 0 if the signed message (64 bytes of signature, then the message) is good
+ * under the key of 32 bytes. Copies the message to `message` and its length to `*size`. */
+typedef int votenet_sign_open(unsigned char *message, unsigned long long *size,
+                              const unsigned char *signed_message, unsigned long long signed_size,
+                              const unsigned char *key);
+
+/* Asks `open` about `count` signed messages.
+ *
+ * keys: 32 bytes each, joined.
+ * signed_messages, ends: the signed messages joined, and where each of them ends.
+ * scratch: room for the longest signed message.
+ * good: `count` bytes, set to 1 where `open` returned 0, else to 0.
+ * Returns how many are good, or -1 if an argument is missing, or ends do not ascend or leave less than 64
+ * bytes for one; nothing is good then. */
+long long votenet_verify_signatures(votenet_sign_open *open, const uint8_t *keys,
+                                    const uint8_t *signed_messages, const uint64_t *ends, size_t count,
+                                    uint8_t *scratch, uint8_t *good);
