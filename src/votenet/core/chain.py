@@ -97,7 +97,7 @@ class Chain:
         return self.entries[entry.header.previous]
 
     def next_bits(self, parent: Entry) -> int:
-        """The compact target that a child of `parent` must use: genesis' until a median has all its blocks."""
+        """The compact target of a child of `parent`: genesis' as long as medians are of fewer blocks."""
         if parent.height < MEDIAN_SPAN:
             return self.election.bits
         interval = self.election.definition.chain.block_seconds
