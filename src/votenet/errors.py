@@ -49,6 +49,8 @@ REFUSALS: Final[dict[str, tuple[Kind, str]]] = {
     "incomplete-line": (_P, "End every request with a newline."),
     "idle-timeout": (_T, "Connect again when there is something to send."),
     "too-many-connections": (_T, "Close unused connections and try again in a few seconds."),
+    "rate-limited": (_T, "Send less: wait for as long as the message says, then connect again."),
+    "banned": (_T, "Wait until the ban ends; if this node is yours, mend or update its program first."),
     "slow-reader": (_T, "Read the answers while sending requests."),
     "busy": (_T, "Wait a second and send the request again."),
     "hello-required": (_P, "Send hello first: this message is for peers only."),

@@ -13,22 +13,10 @@ import pytest
 from votenet.errors import Rejected, Unreachable
 from votenet.network import checks
 from votenet.network.bootstrap_client import _Lines
-from votenet.network.checks import AliveCheck, Names, OwnerCheck, TokenBucket, dial
+from votenet.network.checks import AliveCheck, Names, OwnerCheck, dial
 from votenet.network.transport import LinkLimits
 from votenet.protocol.address import Address
-
-
-def test_a_bucket_gives_its_burst_then_its_rate() -> None:
-    bucket = TokenBucket(rate=2.0, burst=3.0)
-    assert [bucket.take(100.0) for _ in range(4)] == [True, True, True, False]
-    assert [bucket.take(100.6), bucket.take(100.7)] == [True, False]
-    assert [bucket.take(1000.0) for _ in range(4)] == [True, True, True, False]
-
-
-def test_a_reservation_says_how_long_to_wait() -> None:
-    bucket = TokenBucket(rate=2.0, burst=1.0)
-    assert [bucket.reserve(5.0) for _ in range(3)] == [0.0, 0.5, 1.0]
-    assert bucket.reserve(7.0) == 0.0
+from votenet.protocol.token_bucket import TokenBucket
 
 
 def test_a_name_is_asked_for_once_and_an_ip_address_never() -> None:

@@ -15,12 +15,13 @@ from collections.abc import Callable
 from typing import Final
 
 from votenet.errors import Rejected, Unreachable, VotenetError
-from votenet.network.checks import Names, TokenBucket, dial
+from votenet.network.checks import Names, dial
 from votenet.network.transport import Link, LinkLimits
 from votenet.protocol.address import parse_address
 from votenet.protocol.bootstrap import Notice
 from votenet.protocol.bootstrap_messages import encode_notice
 from votenet.protocol.framing import MAX_PEER_LINE
+from votenet.protocol.token_bucket import TokenBucket
 
 WORKERS: Final = 32
 """Connections for notices at one time: 32 dead peers stop the others for one DIAL_SECONDS at most."""

@@ -20,6 +20,7 @@ from votenet.errors import Rejected, Unreachable, VotenetError
 from votenet.network.transport import Link, LinkHandler, LinkLimits, connect
 from votenet.protocol.address import Address
 from votenet.protocol.framing import MAX_PEER_LINE
+from votenet.protocol.token_bucket import TokenBucket
 
 RESOLVE_SECONDS: Final = 3.0
 """Time for a name; a client waits 10 s for its answer."""
@@ -41,32 +42,6 @@ PROBE_AGAIN_SECONDS: Final = 5.0
 """One address is not dialled again sooner: at most 0.2 connections a second for any peer."""
 
 PING: Final = b'{"type":"ping"}'
-
-
-class TokenBucket:
-    """At most `burst` at once and `rate` a second on average. Times are monotonic seconds."""
-
-    def __init__(self, rate: float, burst: float) -> None:
-        self.rate, self.burst = rate, burst
-        self._tokens, self._at = burst, float("-inf")
-
-    def take(self, now: float) -> bool:
-        """Whether one more is allowed now."""
-        self._refill(now)
-        if self._tokens < 1.0:
-            return False
-        self._tokens -= 1.0
-        return True
-
-    def reserve(self, now: float) -> float:
-        """Take one in any case; seconds to wait before it may be used."""
-        self._refill(now)
-        self._tokens -= 1.0
-        return max(-self._tokens / self.rate, 0.0)
-
-    def _refill(self, now: float) -> None:
-        self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate)
-        self._at = now
 
 
 Resolve = Callable[[str], list[str]]

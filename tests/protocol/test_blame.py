@@ -1,0 +1,121 @@
+"""Scores and bans in virtual time."""
+
+from __future__ import annotations
+
+import pytest
+
+from votenet.errors import REFUSALS, Kind
+from votenet.protocol import blame
+from votenet.protocol.blame import (
+    BAN_SECONDS,
+    LIMIT,
+    MAX_BAN_SECONDS,
+    MAX_SUBJECTS,
+    POINTS,
+    REMEMBERED_SECONDS,
+    Ban,
+    Blame,
+    of_address,
+    of_key,
+)
+
+NOW = 1_700_000_000.0
+WHO = of_key("ab")
+
+
+def test_the_table_blames_only_with_codes_that_exist_and_never_for_temporary_trouble() -> None:
+    clocks_and_races = {"unknown-parent"}
+    for code, points in POINTS.items():
+        assert 0 < points <= LIMIT
+        assert REFUSALS[code][0] is Kind.PERMANENT or code in clocks_and_races, code
+
+
+@pytest.mark.parametrize("code", ["bad-signature", "bad-work", "bad-merkle-root", "voter-twice"])
+def test_a_lie_is_a_ban_at_once(code: str) -> None:
+    book = Blame()
+    assert book.note(WHO, code, NOW) == Ban(WHO, int(NOW) + BAN_SECONDS, 1, code)
+    assert book.banned(WHO, NOW) is not None
+    assert book.banned(of_key("other"), NOW) is None
+
+
+@pytest.mark.parametrize("code", ["duplicate-connection", "idle-timeout", "slow-reader", "vote-from-future",
+                                  "network-mismatch", "busy", "closed", "banned", "unreachable"])  # fmt: skip
+def test_an_honest_mistake_costs_nothing_however_often(code: str) -> None:
+    book = Blame()
+    assert [book.note(WHO, code, NOW) for _ in range(1000)] == [None] * 1000
+    assert book.score(WHO, NOW) == 0
+
+
+def test_odd_things_add_up_and_are_forgiven_within_an_hour() -> None:
+    book = Blame()
+    assert [book.note(WHO, "bad-json", NOW) for _ in range(4)] == [None] * 4
+    assert book.score(WHO, NOW) == 80
+    assert book.score(WHO, NOW + 1800) == pytest.approx(30)
+    assert book.score(WHO, NOW + 3600) == 0
+    assert book.score(WHO, NOW - 3600) == 80  # a clock that was set back forgives nothing
+    assert book.note(WHO, "bad-json", NOW + 3600) is None
+    later = [book.note(WHO, "bad-json", NOW + 3600) for _ in range(4)]
+    assert later[:3] == [None] * 3
+    assert later[3] is not None
+
+
+def test_a_ban_ends_by_itself_and_the_next_one_is_twice_as_long() -> None:
+    book, now = Blame(), NOW
+    lengths = []
+    for _ in range(7):
+        ban = book.ban(WHO, "bad-work", now)
+        lengths.append(ban.until - int(now))
+        assert book.banned(WHO, ban.until - 1) is not None
+        assert book.banned(WHO, ban.until) is None
+        now = float(ban.until)
+    assert lengths == [h * 3600 for h in (1, 2, 4, 8, 16, 24, 24)]
+    assert max(lengths) == MAX_BAN_SECONDS
+
+
+def test_an_old_ban_is_forgotten() -> None:
+    book = Blame()
+    until = book.ban(WHO, "bad-work", NOW).until
+    assert [ban.subject for ban in book.remembered(until + REMEMBERED_SECONDS)] == [WHO]
+    assert book.remembered(until + REMEMBERED_SECONDS + 1) == []
+    assert book.ban(WHO, "bad-work", until + REMEMBERED_SECONDS + 1).times == 1
+
+
+def test_bans_survive_a_restart_and_can_be_made_and_lifted_by_hand() -> None:
+    book = Blame()
+    book.ban(WHO, "bad-work", NOW, seconds=60)
+    again = Blame(book.remembered(NOW))
+    assert not again.changed
+    assert again.banned(WHO, NOW + 59) is not None
+    assert again.banned(WHO, NOW + 60) is None
+    assert (again.lift(WHO), again.lift(WHO), again.banned(WHO, NOW)) == (True, False, None)
+    assert again.changed
+
+
+def test_strangers_names_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blame, "MAX_SUBJECTS", 3)
+    book = Blame()
+    for number in range(10):
+        book.note(of_key(f"{number}"), "bad-json", NOW)
+        book.ban(of_key(f"b{number}"), "bad-work", NOW + number)
+    assert [book.score(of_key(f"{n}"), NOW) for n in range(10)] == [0] * 7 + [20] * 3
+    assert [ban.subject for ban in book.remembered(NOW)] == ["key:b7", "key:b8", "key:b9"]
+    assert MAX_SUBJECTS == 4096
+
+
+@pytest.mark.parametrize(
+    ("host", "subject"),
+    [
+        ("127.0.0.1", None),
+        ("::1", None),
+        ("::ffff:127.0.0.1", None),
+        ("127.0.0.66", "address:127.0.0.66"),
+        ("192.0.2.7", "address:192.0.2.7"),
+        ("::ffff:192.0.2.7", "address:192.0.2.7"),
+        ("2001:db8::7", "address:2001:db8::/64"),
+        ("2001:db8::ffff:1:2:3", "address:2001:db8::/64"),
+        ("fe80::1%eth0", "address:fe80::/64"),
+        ("simulated", None),
+    ],
+)
+def test_an_address_is_one_subject_and_this_machine_is_none(host: str, subject: str | None) -> None:
+    assert of_address(host) == subject
