@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import stat
@@ -15,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from support import CREATED, TRIVIAL_BITS, Ledger, make_election, make_vote, make_votes
-from votenet.errors import ConfigError, Rejected, StorageCorrupt, StorageError
+from votenet.errors import ConfigError, StorageCorrupt, StorageError
 from votenet.protocol.events import SaveBlock, SaveVotes, SetBest
-from votenet.storage.block_store import DATABASE_NAME, SqliteBlockStore
+from votenet.storage.block_store import DATABASE_NAME, MARK_NAME, MIGRATIONS, SqliteBlockStore
+from votenet.storage.database import open_database
 
 ELECTION = make_election(bits=TRIVIAL_BITS)
 
@@ -57,6 +59,7 @@ def read_all(folder: Path) -> None:
             store.find_vote(voter_id)
         list(store.votes_in_order())
         store.known_peers()
+        store.known_bans()
     finally:
         store.close()
 
@@ -123,6 +126,34 @@ DAMAGE: dict[str, tuple[str, object]] = {
     "choices": ("UPDATE voters SET choices = ? WHERE voter_id = 'voter-2'", "[1]"),
     "choices no JSON": ("UPDATE voters SET choices = ? WHERE voter_id = 'voter-2'", "["),
     "choices number": ("UPDATE voters SET choices = ? WHERE voter_id = 'voter-2'", 7),
+    "voter renamed": ("UPDATE voters SET voter_id = ? WHERE voter_id = 'voter-2'", "voter-x"),
+    "voter's vote id": ("UPDATE voters SET vote_id = ? WHERE voter_id = 'voter-2'", b"\x01" * 32),
+    "voter's height": ("UPDATE voters SET height = ? WHERE voter_id = 'voter-2'", 2),
+    "voter's position": ("UPDATE voters SET position = ? WHERE voter_id = 'voter-2'", 7),
+    "voter's time": ("UPDATE voters SET time = time + ? WHERE voter_id = 'voter-2'", 1),
+    "another choice": ("UPDATE voters SET choices = ? WHERE voter_id = 'voter-2'", '["Bob"]'),
+    "voter lost": ("DELETE FROM voters WHERE voter_id = ?", "voter-2"),
+    "voter added": ("INSERT INTO voters VALUES (?, x'01', 9, 0, 1, '[]')", "voter-x"),
+    "voter added in a block": ("INSERT INTO voters VALUES (?, x'01', 2, 2, 1, '[]')", "voter-x"),
+    "best branch cut": ("UPDATE blocks SET best = 0 WHERE height = ?", 3),
+    "best branch with a hole": ("UPDATE blocks SET best = 0 WHERE height = ?", 2),
+    "tip": ("UPDATE meta SET value = ? WHERE name = 'tip'", b"\x01" * 32),
+    "tip lost": ("DELETE FROM meta WHERE name = ?", "tip"),
+    "commits": ("UPDATE meta SET value = ? WHERE name = 'commits'", "many"),
+    "commits taken back": ("UPDATE meta SET value = value - ? WHERE name = 'commits'", 1),
+    "commits lost": ("DELETE FROM meta WHERE name = ?", "commits"),
+    "height": ("UPDATE blocks SET height = ? WHERE height = 3", 4),
+    "block lost": ("DELETE FROM blocks WHERE height = ?", 2),
+    "last block lost": ("DELETE FROM blocks WHERE height = ?", 3),
+    "records of a vote fewer": (
+        "UPDATE blocks SET records = ? WHERE height = 2",
+        make_votes(ELECTION, 1, first=3)[0].record,
+    ),
+    "records of another block": (
+        "UPDATE blocks SET records = (SELECT records FROM blocks WHERE height = ?) WHERE height = 2",
+        1,
+    ),
+    "no records": ("UPDATE blocks SET records = ? WHERE height = 2", b""),
     "network id": ("UPDATE meta SET value = ? WHERE name = 'network_id'", "text"),
     "records cut": ("UPDATE blocks SET records = substr(records, 1, ?) WHERE height = 2", 99),
     "records not UTF-8": ("UPDATE blocks SET records = ? WHERE height = 2", b'{"choices":["\xff"]}'),
@@ -139,20 +170,117 @@ def test_a_damaged_row_says_so(name: str, tmp_path: Path) -> None:
     with pytest.raises(StorageCorrupt) as caught:
         read_all(tmp_path)
     assert caught.value.exit_code == 78
-    assert "Move the file away" in caught.value.next_step
+    assert f"Move {tmp_path / DATABASE_NAME}* away" in caught.value.next_step
 
 
-def test_a_gap_in_the_stored_chain_is_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["records cut", "records of another block", "no records"])
+def test_damage_that_comes_while_the_node_runs_is_found_when_it_is_read(name: str, tmp_path: Path) -> None:
     ledger = fill(tmp_path)
-    alter(tmp_path, "DELETE FROM blocks WHERE height = ?", 2)
+    damaged, good = ledger.chain.best[2].hash, ledger.chain.best[1].hash
+    store = SqliteBlockStore(tmp_path, ELECTION)
+    try:
+        store.load()
+        alter(tmp_path, DAMAGE[name][0], DAMAGE[name][1])
+        reads: list[Callable[[], object]] = [
+            lambda: store.votes_of(damaged),
+            lambda: store.block_line(damaged),
+            lambda: list(store.votes_in_order()),
+        ]
+        for read in reads:
+            with pytest.raises(StorageCorrupt):
+                read()
+        assert list(store.votes_of(good)) == list(ledger.votes_of(good))
+    finally:
+        store.close()
+
+
+# -- commits that went missing --------------------------------------------------------------------
+
+
+def copy_unclosed(home: Path, copy: Path) -> Path:
+    """A folder as kill -9 leaves it: everything is in the log. Two votes wait, acknowledged one by one."""
+    home.mkdir()
+    store = SqliteBlockStore(home, ELECTION)
+    for vote in make_votes(ELECTION, 2):
+        store.apply([SaveVotes([vote])])
+    shutil.copytree(home, copy)
+    store.close()
+    return copy
+
+
+def test_a_log_that_lost_its_end_is_refused(tmp_path: Path) -> None:
+    """SQLite alone would take the log for one that a crash has torn, and forget the last vote."""
+    folder = copy_unclosed(tmp_path / "home", tmp_path / "copy")
+    log = folder / f"{DATABASE_NAME}-wal"
+    os.truncate(log, log.stat().st_size - 10)
+    for _ in range(2):
+        with pytest.raises(StorageCorrupt, match="last 1 commits are missing") as caught:
+            SqliteBlockStore(folder, ELECTION)
+        assert f"Move {folder / DATABASE_NAME}* away" in caught.value.next_step
+    for path in folder.glob(f"{DATABASE_NAME}*"):
+        path.rename(tmp_path / path.name)  # what it says
+    read_all(folder)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\0" * 16, b"7", b"\xff" * 16, b"\xff" * 99])
+def test_an_unreadable_mark_accuses_nobody(tmp_path: Path, content: bytes | None) -> None:
+    # After a power cut it may be anything that was ever written, or nothing.
+    folder = copy_unclosed(tmp_path / "home", tmp_path / "copy")
+    if content is None:
+        (folder / MARK_NAME).unlink()
+    else:
+        (folder / MARK_NAME).write_bytes(content)
+    read_all(folder)
+    store = SqliteBlockStore(folder, ELECTION)
+    store.apply([SaveVotes(make_votes(ELECTION, 1, first=9))])
+    assert len(store.load().waiting) == 3
+    store.close()
+    read_all(folder)
+
+
+def test_a_database_that_vanished_is_not_replaced_by_an_empty_one(tmp_path: Path) -> None:
+    fill(tmp_path)
+    (tmp_path / DATABASE_NAME).unlink()
+    with pytest.raises(StorageCorrupt, match="commits are missing"):
+        SqliteBlockStore(tmp_path, ELECTION)
+
+
+# -- older formats --------------------------------------------------------------------------------
+
+
+def first_format(folder: Path) -> Ledger:
+    """The same chain as `fill` makes, in a file of format 1, as votenet 0.1.0 wrote it."""
+    ledger = fill(folder)
+    conn = sqlite3.connect(folder / DATABASE_NAME)
+    conn.executescript("DELETE FROM meta WHERE name IN ('tip', 'commits'); PRAGMA user_version = 1;")
+    conn.close()
+    (folder / MARK_NAME).unlink()
+    return ledger
+
+
+@pytest.mark.parametrize("blocks", [0, 3])
+def test_a_file_of_format_1_is_brought_up_to_date(tmp_path: Path, blocks: int) -> None:
+    ledger = first_format(tmp_path)
+    if not blocks:
+        shutil.rmtree(tmp_path)
+        tmp_path.mkdir()
+        conn = open_database(tmp_path / DATABASE_NAME, MIGRATIONS[:1])
+        conn.execute("INSERT INTO meta VALUES ('network_id', ?)", (ELECTION.network_id,))
+        conn.close()
+        ledger = Ledger(ELECTION)
     store = SqliteBlockStore(tmp_path, ELECTION)
     try:
         stored = store.load()
+        assert [header.hash for header, _ in stored.headers] == [e.hash for e in ledger.chain.best[1:]]
+        assert stored.voters == ledger.chain.voters
+        assert len(stored.waiting) == (3 if blocks else 0)
+        block = ledger.grow(make_vote(ELECTION, "new"))
+        entry = ledger.chain.tip
+        store.apply([SaveBlock(entry, block.votes), SetBest(entry.height - 1, [(entry, block.votes)])])
+        assert store.load().voters == ledger.chain.voters
     finally:
         store.close()
-    with pytest.raises(Rejected):
-        Ledger(ELECTION).chain.restore(stored.headers, stored.voters, stored.tally)
-    assert len(stored.headers) == len(ledger.chain.best) - 2
+    read_all(tmp_path)
 
 
 def test_damage_anywhere_in_the_file_is_never_a_surprise(tmp_path: Path) -> None:
@@ -186,7 +314,7 @@ def test_a_truncated_file_is_corrupt(tmp_path: Path) -> None:
 # -- writing --------------------------------------------------------------------------------------
 
 
-def test_reading_a_closed_store_fails_in_our_words(tmp_path: Path) -> None:
+def test_using_a_closed_store_fails_in_our_words(tmp_path: Path) -> None:
     store = SqliteBlockStore(tmp_path, ELECTION)
     store.close()
     calls: list[Callable[[], object]] = [
@@ -195,6 +323,9 @@ def test_reading_a_closed_store_fails_in_our_words(tmp_path: Path) -> None:
         lambda: store.block_line(bytes(32)),
         store.load,
         store.known_peers,
+        store.known_bans,
+        lambda: store.apply([SaveVotes([])]),
+        lambda: store.remember_peers(["a:1"]),
     ]
     for call in calls:
         with pytest.raises(StorageError):
@@ -279,5 +410,14 @@ def test_an_acknowledged_vote_survives_kill_9(tmp_path: Path, enough: int) -> No
         assert all(sealed.vote.time == CREATED + 1 for sealed in waiting)
         store.apply([SaveVotes([make_vote(ELECTION, "afterwards")])])
         assert len(store.load().waiting) == len(kept) + 1
+    finally:
+        store.close()
+
+
+def test_a_chain_of_the_first_format_gets_its_table_of_bans(tmp_path: Path) -> None:
+    open_database(tmp_path / DATABASE_NAME, MIGRATIONS[:1]).close()
+    store = SqliteBlockStore(tmp_path, ELECTION)
+    try:
+        assert store.known_bans() == []
     finally:
         store.close()

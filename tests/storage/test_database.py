@@ -168,3 +168,10 @@ def test_a_data_folder_that_is_a_file_or_a_link_is_refused(tmp_path: Path) -> No
     (tmp_path / "real" / "lock").mkdir()
     with pytest.raises(StorageError), lock_data_dir(tmp_path / "real"):
         pass
+
+
+def test_writing_to_a_closed_connection_is_ours_to_name(tmp_path: Path) -> None:
+    conn = open_database(tmp_path / "a.db", TABLE)
+    conn.close()
+    with pytest.raises(StorageError, match="closed database"):
+        insert(conn, "late")

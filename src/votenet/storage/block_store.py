@@ -1,33 +1,36 @@
 """The chain and the pool of one node in SQLite.
 
-What lives here: the schema and every SQL statement of a node. What must not: rules; what arrives
-here has been checked.
+What lives here: the schema and every SQL statement of a running node. What must not: rules (what
+arrives here has been checked), the reading of everything at the start (`chain_loader.py`).
 
 One writer applies changes in one transaction (`apply` returns when they are synced); one reader on
 its own connection serves the event loop. Blocks keep their votes as the records they were hashed
-from, so that a block is sent to a peer without being taken apart.
+from, and whoever reads them is sure that they are still those: they must give the Merkle root of
+their header. What is saved when, and what each fault does: docs/storage.md.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Final, cast
 
-import msgspec
-
-from votenet.core.block import Header, unpack_header
+from votenet.core.block import genesis_header, unpack_header
 from votenet.core.election import Election
-from votenet.core.tally import Tally
-from votenet.core.vote import SealedVote, unseal
-from votenet.errors import ConfigError, Rejected, StorageCorrupt, StorageError
+from votenet.core.vote import SealedVote
+from votenet.errors import ConfigError, Rejected, StorageError
+from votenet.protocol.blame import Ban
 from votenet.protocol.events import Change, DropVotes, SaveBlock, SaveVotes, SetBest, VotePlace
+from votenet.storage.chain_loader import choices_json, damaged, load_chain, votes_under
+from votenet.storage.commit_mark import CommitMark
 from votenet.storage.database import open_database, reading, transaction
 from votenet.storage.interface import BlockStore, StoredChain
 from votenet.storage.memory import join_block_line
 
 DATABASE_NAME: Final = "chain.db"
+MARK_NAME: Final = f"{DATABASE_NAME}-commits"
 
 MIGRATIONS: Final = (
     """
@@ -56,6 +59,20 @@ MIGRATIONS: Final = (
     );
     CREATE TABLE peers (address TEXT PRIMARY KEY) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE bans (
+        subject TEXT PRIMARY KEY,         -- key:<node key> or address:<IP address, or IPv6 /64>
+        until INTEGER NOT NULL,           -- Unix seconds
+        times INTEGER NOT NULL,           -- how often this subject was banned
+        code TEXT NOT NULL                -- the refusal that led to the ban
+    ) WITHOUT ROWID;
+    """,
+    """
+    -- meta 'tip': hash of the last block of the best branch, absent while that is genesis;
+    -- meta 'commits': how many batches were applied; see commit_mark.py
+    INSERT INTO meta SELECT 'tip', hash FROM blocks WHERE best = 1 ORDER BY height DESC LIMIT 1;
+    INSERT INTO meta VALUES ('commits', 0);
+    """,
 )
 
 
@@ -72,13 +89,27 @@ class SqliteBlockStore:
             ConfigError: code network-mismatch; the folder belongs to another election.
         """
         self.path = data_dir / DATABASE_NAME
-        self._writer = open_database(self.path, MIGRATIONS)
-        try:
+        self._genesis = genesis_header(election).hash
+        with contextlib.ExitStack() as opened:
+            self._writer = opened.enter_context(contextlib.closing(open_database(self.path, MIGRATIONS)))
+            self._mark = CommitMark(data_dir / MARK_NAME)
+            opened.callback(self._mark.close)
+            self._check_mark()
             self._claim(election)
             self._reader = open_database(self.path, MIGRATIONS, read_only=True)
-        except BaseException:
-            self._writer.close()
-            raise
+            opened.pop_all()
+
+    def _check_mark(self) -> None:
+        with reading():
+            row = self._writer.execute("SELECT value FROM meta WHERE name = 'commits'").fetchone()
+        if row is None or not isinstance(row[0], int):
+            raise damaged(self.path, "its number of commits is missing")
+        lost = self._mark.read() - row[0]
+        if lost > 0:
+            raise damaged(
+                self.path,
+                f"its last {lost} commits are missing (it or its log was cut, changed or replaced)",
+            )
 
     def _claim(self, election: Election) -> None:
         with reading():
@@ -87,7 +118,7 @@ class SqliteBlockStore:
             with transaction(self._writer) as conn:
                 conn.execute("INSERT INTO meta VALUES ('network_id', ?)", (election.network_id,))
         elif not isinstance(row[0], bytes):
-            raise _damaged(self.path, "its network id is no hash")
+            raise damaged(self.path, "its network id is no hash")
         elif row[0] != election.network_id:
             raise ConfigError(
                 f"{self.path} holds the chain of another election ({row[0].hex()[:16]}…)",
@@ -98,6 +129,7 @@ class SqliteBlockStore:
     def close(self) -> None:
         self._reader.close()
         self._writer.close()
+        self._mark.close()
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -105,56 +137,46 @@ class SqliteBlockStore:
         with transaction(self._writer) as conn:
             for change in changes:
                 _WRITERS[type(change)](conn, change)
+            [(commits,)] = conn.execute(
+                "UPDATE meta SET value = value + 1 WHERE name = 'commits' RETURNING value"
+            )
+        self._mark.write(commits)
 
     def remember_peers(self, addresses: Sequence[str]) -> None:
         with transaction(self._writer) as conn:
             conn.execute("DELETE FROM peers")
             conn.executemany("INSERT OR IGNORE INTO peers VALUES (?)", [(a,) for a in addresses])
 
+    def remember_bans(self, bans: Sequence[Ban]) -> None:
+        with transaction(self._writer) as conn:
+            conn.execute("DELETE FROM bans")
+            conn.executemany("INSERT INTO bans VALUES (?, ?, ?, ?)", bans)
+
     # -- reading -------------------------------------------------------------------------------
 
     def load(self) -> StoredChain:
         with reading():
-            stored = StoredChain()
-            try:
-                stored.headers = self._load_headers()
-                rows = self._writer.execute("SELECT voter_id, height FROM voters")
-                stored.voters = {voter_id: height for voter_id, height in rows}  # noqa: C416 (typed)
-                stored.tally = self._load_tally()
-                stored.waiting = self._load_waiting()
-            except (ValueError, TypeError, Rejected) as error:
-                raise _damaged(self.path, error) from error
-        return stored
-
-    def _load_headers(self) -> list[tuple[Header, bool]]:
-        headers = []
-        rows = self._writer.execute("SELECT hash, header, best FROM blocks ORDER BY height, rowid")
-        for block_hash, raw, best in rows:
-            header = unpack_header(raw)
-            if header.hash != block_hash:
-                raise ValueError("a header is not the one that was saved")
-            headers.append((header, bool(best)))
-        return headers
-
-    def _load_waiting(self) -> list[SealedVote]:
-        waiting = []
-        for vote_id, record in self._writer.execute("SELECT vote_id, record FROM waiting ORDER BY arrival"):
-            sealed = unseal(record)
-            if sealed.id != vote_id:
-                raise ValueError("a waiting vote is not the one that was saved")
-            waiting.append(sealed)
-        return waiting
-
-    def _load_tally(self) -> Tally:
-        rows = self._writer.execute("SELECT choices, count(*) FROM voters GROUP BY choices")
-        return Tally({msgspec.json.decode(choices, type=tuple[str, ...]): n for choices, n in rows})
+            return load_chain(self._writer, self.path, self._genesis)
 
     def votes_of(self, block_hash: bytes) -> Sequence[SealedVote]:
-        with reading():
-            row = self._reader.execute("SELECT records FROM blocks WHERE hash = ?", (block_hash,)).fetchone()
+        row = self._block(block_hash)
         if row is None:
             raise StorageError(f"block {block_hash.hex()} is not stored")
-        return _split(row[0])
+        return self._votes_in(*row)
+
+    def _block(self, block_hash: bytes) -> tuple[bytes, bytes] | None:
+        """(header, records) as stored."""
+        with reading():
+            found: tuple[bytes, bytes] | None = self._reader.execute(
+                "SELECT header, records FROM blocks WHERE hash = ?", (block_hash,)
+            ).fetchone()
+        return found
+
+    def _votes_in(self, header: bytes, records: bytes) -> list[SealedVote]:
+        try:
+            return votes_under(unpack_header(header), records)
+        except (ValueError, TypeError, Rejected) as error:
+            raise damaged(self.path, error) from error
 
     def find_vote(self, voter_id: str) -> VotePlace | None:
         with reading():
@@ -164,20 +186,22 @@ class SqliteBlockStore:
         return None if row is None else VotePlace(*row)
 
     def block_line(self, block_hash: bytes) -> bytes | None:
-        with reading():
-            row = self._reader.execute(
-                "SELECT header, records FROM blocks WHERE hash = ?", (block_hash,)
-            ).fetchone()
-        return None if row is None else join_block_line(*row)
+        row = self._block(block_hash)
+        if row is None:
+            return None
+        self._votes_in(*row)  # a peer would blame us for votes that are not the header's
+        return join_block_line(*row)
 
     def votes_in_order(self) -> Iterator[tuple[int, SealedVote]]:
         """On a connection of its own: a long read may run beside the loop's short ones."""
         reader = open_database(self.path, MIGRATIONS, read_only=True)
         try:
             with reading():
-                rows = reader.execute("SELECT height, records FROM blocks WHERE best = 1 ORDER BY height")
-                for height, records in rows:
-                    for sealed in _split(records):
+                rows = reader.execute(
+                    "SELECT height, header, records FROM blocks WHERE best = 1 ORDER BY height"
+                )
+                for height, header, records in rows:
+                    for sealed in self._votes_in(header, records):
                         yield height, sealed
         finally:
             reader.close()
@@ -186,21 +210,10 @@ class SqliteBlockStore:
         with reading():
             return [row[0] for row in self._writer.execute("SELECT address FROM peers ORDER BY address")]
 
-
-def _split(records: bytes) -> list[SealedVote]:
-    """Joined records back into votes, each with exactly the bytes it was hashed from."""
-    try:
-        raw = msgspec.json.decode(b"[" + records + b"]", type=list[msgspec.Raw])
-        return [unseal(bytes(record)) for record in raw]
-    except (ValueError, TypeError) as error:
-        raise _damaged(DATABASE_NAME, error) from error
-
-
-def _damaged(name: Path | str, cause: object) -> StorageCorrupt:
-    return StorageCorrupt(
-        f"{name} is damaged: {cause}",
-        next_step="Move the file away and start again: the node fetches the chain from its peers.",
-    )
+    def known_bans(self) -> list[Ban]:
+        with reading():
+            rows = self._writer.execute("SELECT subject, until, times, code FROM bans ORDER BY subject")
+            return [Ban(*row) for row in rows]
 
 
 def _write_votes(conn: sqlite3.Connection, change: Change) -> None:
@@ -243,11 +256,18 @@ def _write_best(conn: sqlite3.Connection, change: Change) -> None:
                     entry.height,
                     position,
                     sealed.vote.time,
-                    msgspec.json.encode(sealed.vote.choices).decode(),
+                    choices_json(sealed.vote.choices),
                 )
                 for position, sealed in enumerate(votes)
             ],
         )
+    _write_tip(conn)
+
+
+def _write_tip(conn: sqlite3.Connection) -> None:
+    conn.execute("DELETE FROM meta WHERE name = 'tip'")
+    tip = "SELECT 'tip', hash FROM blocks WHERE best = 1 ORDER BY height DESC LIMIT 1"
+    conn.execute(f"INSERT INTO meta {tip}")
 
 
 _WRITERS: Final = {

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from votenet.config import private_dir
 from votenet.errors import Locked, StorageCorrupt, StorageError
+from votenet.storage.folders import durable_private_dir, sync_folder
 from votenet.storage.migrations import check_version, migrate
 
 BUSY_MILLISECONDS: Final = 5000
@@ -31,7 +31,7 @@ _CAUSES: Final[dict[int, tuple[str, str]]] = {
     # primary result code: (cause, next step)
     sqlite3.SQLITE_FULL: ("the disk is full", "Free some space; nothing acknowledged was lost."),
     sqlite3.SQLITE_READONLY: ("it is read-only", "Make the file and its folder writable for this user."),
-    sqlite3.SQLITE_IOERR: ("the disk reports an error", "Check the disk and the system log."),
+    sqlite3.SQLITE_IOERR: ("the disk reports an error", "Check the disk, its quota and the system log."),
     sqlite3.SQLITE_BUSY: ("another program keeps it locked", "Stop the other program and try again."),
     sqlite3.SQLITE_LOCKED: ("another program keeps it locked", "Stop the other program and try again."),
     sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "Check that the folder exists and is writable."),
@@ -68,7 +68,7 @@ def open_database(path: Path, migrations: Sequence[str], *, read_only: bool = Fa
             _prepare(conn, path)
             migrate(conn, migrations, str(path))
             if created:
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
     except sqlite3.Error as error:
         _close_quietly(conn)
         raise storage_error(error, str(path)) from error
@@ -113,12 +113,13 @@ def storage_error(error: sqlite3.Error, name: str) -> StorageError:
     if primary in _CORRUPT:
         return StorageCorrupt(
             f"{name} is damaged or not a database: {error}",
-            next_step="Move the file away and start again: peers register anew, a node fetches its chain.",
+            next_step="Move it and the files whose names begin with its name away, and start again:"
+            " peers register anew, a node fetches its chain. Check the disk.",
         )
     if primary in _CAUSES:
         cause, next_step = _CAUSES[primary]
         return StorageError(f"{name}: {cause} ({error})", next_step=next_step)
-    return StorageError(f"{name}: {error}")
+    return StorageError(f"{name}: {error}", next_step="Check the file, the disk and the system log.")
 
 
 @contextlib.contextmanager
@@ -131,9 +132,9 @@ def lock_data_dir(path: Path) -> Iterator[Path]:
         ConfigError: the folder cannot be made or written.
         Locked: another process holds it; the message names its pid.
     """
-    private_dir(path)
     lock = path / "lock"
     try:
+        durable_private_dir(path)
         handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise StorageError(
@@ -221,18 +222,9 @@ def _check_readable(conn: sqlite3.Connection, migrations: Sequence[str], path: P
         )
 
 
-def _sync_folder(folder: Path) -> None:
-    """The name of a new file survives a power cut only after its folder is synced."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _roll_back(conn: sqlite3.Connection) -> None:
-    if conn.in_transaction:
-        with contextlib.suppress(sqlite3.Error):
+    with contextlib.suppress(sqlite3.Error):  # a closed connection cannot even be asked
+        if conn.in_transaction:
             conn.execute("ROLLBACK")
 
 

@@ -18,6 +18,7 @@ from urllib.parse import quote
 from votenet.config import private_dir
 from votenet.core.keys import SEED_BYTES, SigningKey
 from votenet.errors import ConfigError
+from votenet.storage.folders import sync_folder
 
 _KIND: Final = "votenet-key-1"
 _NAME_LENGTH: Final = 80
@@ -114,12 +115,17 @@ def _read(path: Path) -> tuple[str, SigningKey]:
             raise ValueError("its public key is not that of its secret seed")
         return str(record["owner"]), key
     except OSError as error:
-        raise ConfigError(f"cannot read the key {path}: {error.strerror or error}", code="bad-key") from error
+        raise ConfigError(
+            f"cannot read the key {path}: {error.strerror or error}",
+            code="bad-key",
+            next_step="Check the owner and the mode of the file, and the disk.",
+        ) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(
             f"{path} is not a key file: {error}",
             code="bad-key",
-            next_step="Restore it from a backup; a lost key cannot be made again.",
+            next_step="Restore it from a backup; a lost key cannot be made again. A node (not a voter) may"
+            " go on with another: move the file away and start again.",
         ) from error
 
 
@@ -140,6 +146,7 @@ def _write_new(path: Path, owner: str, seed: bytes) -> bool:
             file.flush()
             os.fsync(file.fileno())
         os.link(part, path)
+        sync_folder(path.parent)  # a vote signed with it may be acknowledged within the second
     except FileExistsError:
         return False
     except OSError as error:
