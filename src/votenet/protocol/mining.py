@@ -8,9 +8,9 @@ do, nobody would mine and the nodes would disagree about the tip until the next 
 tip has the smaller hash mines one block, empty if need be.
 
 Nodes take turns. For every tip they are ranked by a hash of the tip and their keys; the first searches
-at once, each next one an interval of blocks later, if the block is still not found. Where all nodes run on one
-machine they would otherwise share its cores for nothing, and the fewer search at one time, the fewer
-blocks are found twice. Nobody depends on it: a node that jumps the queue breaks no rule.
+at once, each next one an interval of blocks later, if the block is still not found. Where all nodes run
+on one machine they would otherwise share its cores for nothing, and the fewer search at one time, the
+fewer blocks are found twice. Nobody depends on it: a node that jumps the queue breaks no rule.
 
 The miner's nonce comes back as an event and its block is checked like any stranger's.
 """
