@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -173,3 +174,72 @@ def test_no_descriptor_left_means_no_child(tmp_path: Path, monkeypatch: pytest.M
 
     asyncio.run(play())
     assert procfs.read_stat(started[0]) is None
+
+
+ORPHAN = """
+import subprocess, sys
+p = subprocess.Popen([sys.executable, '-c', {code!r}], start_new_session=True, env={{"TAG": "ours"}}, stdout=sys.stderr)
+print(p.pid, flush=True)
+"""
+
+
+def adopt(tmp_path: Path, code: str, scenario: Callable[[Child], Awaitable[None]]) -> None:
+    """Make a process that is nobody's child, adopt it, play, and make sure that nothing of it is left."""
+    starter = [sys.executable, "-c", ORPHAN.format(code=code)]
+    with (tmp_path / "log").open("wb") as log:
+        done = subprocess.run(starter, stdout=subprocess.PIPE, stderr=log, text=True, check=True)
+    stat = procfs.read_stat(int(done.stdout))
+    assert stat is not None
+
+    async def play() -> None:
+        assert stat is not None
+        async with asyncio.timeout(20):
+            child = Child.adopt(stat.pid, stat.start_ticks, tmp_path / "log", is_ours)
+            try:
+                await scenario(child)
+            finally:
+                child.kill_and_reap()
+        assert not [found for found in procfs.members(stat.pid) if is_ours(found.pid)]
+
+    def is_ours(pid: int) -> bool:
+        return procfs.environment(pid).get("TAG") == "ours"
+
+    asyncio.run(play())
+
+
+def test_scenario_03_an_adopted_process_is_watched_stopped_and_its_grandchild_ended(tmp_path: Path) -> None:
+    code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {IGNORE_TERM!r}]).wait()"
+
+    async def scenario(child: Child) -> None:
+        assert child.adopted
+        while not child._members():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        child.terminate()
+        assert (await child.died()).kind is Kind.UNKNOWN
+        assert await child.finish() == ""
+
+    adopt(tmp_path, code, scenario)
+
+
+def test_scenario_05_a_pid_that_passed_to_a_stranger_is_not_adopted(tmp_path: Path) -> None:
+    async def play() -> None:
+        own = procfs.read_stat(os.getpid())
+        assert own is not None
+        with pytest.raises(OSError, match="not the process that was recorded"):
+            Child.adopt(own.pid, own.start_ticks - 1, tmp_path / "log", lambda pid: True)
+
+    asyncio.run(play())
+
+
+def test_scenario_08_a_dump_shows_where_a_program_hangs(tmp_path: Path) -> None:
+    code = "import faulthandler, time; faulthandler.enable(); print('up', flush=True)\ntime.sleep(600)"
+
+    async def scenario(child: Child) -> None:
+        await logged(tmp_path, "up")
+        child.send(signal.SIGSTOP)
+        child.dump()
+        assert await child.died() == Cause(Kind.SIGNALLED, signal.SIGABRT)
+        await child.finish()
+        assert 'File "<string>", line 2 in <module>' in (tmp_path / "log").read_text()
+
+    run(tmp_path, code, scenario)

@@ -12,10 +12,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from votenet.processes.cause import Cause, Kind
 from votenet.processes.machine import (
+    HUNG_GRACE,
     Action,
+    Adopted,
+    Dump,
     Ended,
     Event,
     Gone,
+    Hung,
     Kill,
     KillRequested,
     Launch,
@@ -86,7 +90,7 @@ def test_start_ready_stop() -> None:
     assert history.state is State.STOPPING
     assert history.play(Ended(1, TERM)) == []
     assert history.state is State.STOPPING
-    assert history.play(Gone(1)) == []
+    assert history.play(Gone(1)) == [Unregister()], "ended by a signal: it did not say goodbye itself"
     assert history.state is State.STOPPED
     assert history.program.cause == replace(TERM, requested=True)
     assert history.program.history.streak == 0
@@ -196,7 +200,7 @@ def test_a_stop_beats_a_restart_in_flight() -> None:
     history = History().up()
     history.play(RestartRequested())
     history.play(StopRequested())
-    assert history.die(TERM) == []
+    assert history.die(Cause(Kind.EXITED, 0)) == [], "a clean end said goodbye itself"
     assert history.state is State.STOPPED
 
 
@@ -235,8 +239,41 @@ def test_kill_now_while_stopping() -> None:
     history.play(StopRequested())
     assert history.play(KillRequested()) == [Kill(1)]
     assert history.play(KillRequested()) == []
-    assert history.die(Cause(Kind.SIGNALLED, 9)) == []
+    assert history.die(Cause(Kind.SIGNALLED, 9)) == [Unregister()]
     assert history.state is State.STOPPED
+
+
+def test_scenario_03_an_adopted_incarnation_goes_on_under_its_number() -> None:
+    history = History()
+    assert history.play(Adopted(7)) == []
+    assert (history.state, history.program.incarnation) == (State.STARTING, 7)
+    history.play(ReadyChanged(7, True))
+    assert history.state is State.READY
+    assert history.play(Adopted(9)) == [], "only a new supervisor adopts"
+    assert history.program.incarnation == 7
+    assert history.die(Cause(Kind.UNKNOWN)) == [Launch(8)]
+
+
+def test_scenario_08_a_hung_program_is_dumped_then_killed_and_it_counts() -> None:
+    history = History().up()
+    assert history.play(Hung(1)) == [Dump(1), SetTimer(Timer.KILL, HUNG_GRACE, 2)]
+    assert history.state is State.UNREADY
+    assert history.play(Hung(1)) == [], "once"
+    assert history.play(ReadyChanged(1, True)) == [], "its last words change nothing"
+    assert history.fire(Timer.KILL) == [Kill(1)]
+    assert history.die(Cause(Kind.SIGNALLED, 9)) == [Launch(2)]
+    assert str(history.program.cause) == "its main loop hung; killed by SIGKILL"
+    assert history.program.history.streak == 1
+    assert not history.program.hung
+
+
+def test_a_hung_program_can_be_stopped_and_then_is_no_failure() -> None:
+    history = History().up()
+    history.play(Hung(1), StopRequested(3.0))
+    assert history.state is State.STOPPING
+    history.die(Cause(Kind.SIGNALLED, 6))
+    assert history.state is State.STOPPED
+    assert history.program.history.streak == 0
 
 
 def test_a_stop_that_meets_a_launch_ends_what_was_started() -> None:
@@ -295,7 +332,7 @@ class World(RuleBasedStateMachine):
                     assert not self.proving, "launched before the old one was proved gone"
                     assert not self.stopped_by_command, "a stop was overtaken by a restart"
                     self.living.add(number)
-                case Terminate(incarnation=number) | Kill(incarnation=number):
+                case Terminate(incarnation=number) | Dump(incarnation=number) | Kill(incarnation=number):
                     assert number == self.program.incarnation
                 case SetTimer(timer=timer, sequence=sequence):
                     self.timers.append((timer, sequence))
@@ -344,6 +381,18 @@ class World(RuleBasedStateMachine):
     def says_ready(self, ready: bool) -> None:
         self.observe(ReadyChanged(self.program.incarnation, ready))
 
+    @precondition(lambda self: not self.program.epoch)
+    @rule()
+    def is_adopted(self) -> None:
+        self.stopped_by_command = False
+        self.living.add(7)
+        self.tell(Adopted(7))
+
+    @precondition(lambda self: self.living)
+    @rule()
+    def hangs(self) -> None:
+        self.observe(Hung(self.program.incarnation))
+
     @precondition(lambda self: self.living)
     @rule(paused=st.booleans())
     def pauses(self, paused: bool) -> None:
@@ -378,6 +427,8 @@ class World(RuleBasedStateMachine):
             assert Timer.RETRY in waiting, "waiting for nothing"
         if self.program.phase is Phase.STOPPING:
             assert Timer.KILL in waiting, "a stop without an end"
+        if self.program.hung and self.program.phase is Phase.ALIVE:
+            assert not self.program.ready
         if not busy and self.stopped_by_command:
             assert self.program.state is State.STOPPED
 

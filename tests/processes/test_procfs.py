@@ -56,3 +56,12 @@ def test_a_zombie_is_dead(sleeper: subprocess.Popen[bytes]) -> None:
 
 def test_ephemeral_range_is_above_our_ports() -> None:
     assert procfs.ephemeral_start() > 1024
+
+
+def test_what_a_process_was_started_with_and_how_long_ago() -> None:
+    own = procfs.read_stat(os.getpid())
+    assert own is not None
+    assert procfs.command_line(os.getpid())[0] == sys.orig_argv[0]
+    assert 0 < procfs.age(own) < 86400
+    assert own.memory > 1_000_000
+    assert procfs.command_line(0) == ()

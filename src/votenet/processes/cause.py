@@ -29,6 +29,8 @@ class Kind(Enum):
     EXITED = "exited"
     SIGNALLED = "signalled"
     NOT_STARTED = "not-started"
+    UNKNOWN = "unknown"
+    """It was adopted: only a parent is told how its child ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Cause:
     """One end of one incarnation.
 
     `code` is the exit code or the signal's number; `requested` is true when the supervisor had
-    asked for this end, which is never a failure.
+    asked for this end, which is never a failure. `detail` says what no exit code tells.
     """
 
     kind: Kind
@@ -50,9 +52,13 @@ class Cause:
             text = f"could not be started: {self.detail or 'unknown reason'}"
         elif self.kind is Kind.SIGNALLED:
             text = f"killed by {signal_name(self.code)}" + (", core dumped" if self.core else "")
+        elif self.kind is Kind.UNKNOWN:
+            text = "ended; how is not known, because an earlier supervisor had started it"
         else:
             meaning = "" if self.requested else EXIT_MEANINGS.get(self.code, "")
             text = f"exit {self.code}" + (f" ({meaning})" if meaning else "")
+        if self.detail and self.kind is not Kind.NOT_STARTED:
+            text = f"{self.detail}; {text}"
         return f"{text}, as asked" if self.requested else text
 
 

@@ -1,4 +1,4 @@
-"""One process: started, watched by its pidfd, signalled, ended with its whole group.
+"""One process: started or adopted, watched by its pidfd, signalled, ended with its whole group.
 
 What lives here: `Child`. What must not: any decision whether to start, stop or restart.
 
@@ -7,16 +7,21 @@ number. While the dead leader is not reaped the kernel gives that number to nobo
 the cause is read (waitid with WNOWAIT), then the rest of the group is killed, and only then the
 leader is reaped. Signals go through the pidfd or to the group of an unreaped leader, never to a
 bare pid. `start` must run in the main thread: a child's PDEATHSIG means the thread it came from.
+
+A process that an earlier supervisor started is not our child: nobody tells us how it ended, and once
+it is dead its number may pass to a stranger. So its group is known by our tag in the environment, and
+every signal to a member goes through a pidfd.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -32,10 +37,17 @@ _POLL_SECONDS: Final = 0.005
 class Child:
     """One incarnation of one program."""
 
-    def __init__(self, process: subprocess.Popen[bytes], pidfd: int, log: Path) -> None:
-        self._process, self._pidfd, self.log = process, pidfd, log
-        self.pid = process.pid
-        stat = procfs.read_stat(self.pid)
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes] | None,
+        pid: int,
+        pidfd: int,
+        log: Path,
+        is_ours: Callable[[int], bool] | None = None,
+    ) -> None:
+        self._process, self._pidfd, self.log, self._is_ours = process, pidfd, log, is_ours
+        self.pid = pid
+        stat = procfs.read_stat(pid)
         self.start_ticks = stat.start_ticks if stat else 0
         self._loop = asyncio.get_running_loop()
         self._died: asyncio.Future[None] = self._loop.create_future()
@@ -67,7 +79,28 @@ class Child:
             process.kill()
             process.wait()
             raise
-        return cls(process, pidfd, log)
+        return cls(process, process.pid, pidfd, log)
+
+    @classmethod
+    def adopt(cls, pid: int, start_ticks: int, log: Path, is_ours: Callable[[int], bool]) -> Child:
+        """Go on with a process that an earlier supervisor started.
+
+        Args:
+            is_ours: whether a pid belongs to this program, by its tag.
+
+        Raises:
+            OSError: it is gone, or the pid has passed to another process.
+        """
+        pidfd = os.pidfd_open(pid)
+        stat = procfs.read_stat(pid)
+        if stat is None or stat.dead or stat.start_ticks != start_ticks:
+            os.close(pidfd)
+            raise ProcessLookupError(errno.ESRCH, f"pid {pid} is not the process that was recorded")
+        return cls(None, pid, pidfd, log, is_ours)
+
+    @property
+    def adopted(self) -> bool:
+        return self._process is None
 
     async def died(self) -> Cause:
         """Wait for the process to end and read why. It stays unreaped until `finish`."""
@@ -75,6 +108,8 @@ class Child:
         return self._cause()
 
     def _cause(self) -> Cause:
+        if self.adopted:
+            return Cause(Kind.UNKNOWN)
         found = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOWAIT)
         assert found is not None
         if found.si_code == os.CLD_EXITED:
@@ -88,7 +123,7 @@ class Child:
             '' or a sentence that names the processes which even KILL did not end.
         """
         deadline = self._loop.time() + STRAGGLER_SECONDS
-        while stragglers := procfs.members(self.pid):
+        while stragglers := self._members():
             if self._loop.time() > deadline:
                 break
             for found in stragglers:
@@ -102,17 +137,26 @@ class Child:
         """Give the pid back. Only after the process died; safe to call twice."""
         if self._pidfd >= 0:
             self._loop.remove_reader(self._pidfd)
-            self._process.wait()
+            if self._process is not None:
+                self._process.wait()
             os.close(self._pidfd)
             self._pidfd = -1
 
     def terminate(self) -> None:
         """TERM, and CONT so that a stopped process can hear it."""
-        self._signal_group(signal.SIGTERM)
-        self._signal_group(signal.SIGCONT)
+        self.signal_group(signal.SIGTERM)
+        self.signal_group(signal.SIGCONT)
+
+    def dump(self) -> None:
+        """ABRT, and CONT: faulthandler, on in every child, writes all stacks to the log and dies of it.
+
+        No TERM: the kernel would carry out its default before the dump is written.
+        """
+        self.send(signal.SIGABRT)
+        self.send(signal.SIGCONT)
 
     def kill(self) -> None:
-        self._signal_group(signal.SIGKILL)
+        self.signal_group(signal.SIGKILL)
 
     def kill_and_reap(self) -> None:
         """The way out when the event loop is no longer there: nothing may survive us."""
@@ -127,13 +171,31 @@ class Child:
         stat = procfs.read_stat(self.pid) if self._pidfd >= 0 else None
         return stat is not None and stat.paused
 
-    def _signal_group(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> bool:
+        """A signal to the leader alone. Returns whether it was there to get it."""
+        if self._pidfd < 0:
+            return False
+        try:
+            signal.pidfd_send_signal(self._pidfd, number)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
+
+    def signal_group(self, number: signal.Signals) -> None:
+        """A signal to the leader and all that it started."""
         if self._pidfd < 0:
             return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            signal.pidfd_send_signal(self._pidfd, number)
+        self.send(number)
+        if self.adopted:
+            for found in self._members():
+                signal_exactly(found.pid, found.start_ticks, number)
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
+
+    def _members(self) -> list[procfs.ProcessStat]:
+        found = procfs.members(self.pid)
+        return found if self._is_ours is None else [one for one in found if self._is_ours(one.pid)]
 
     def _on_readable(self) -> None:
         self._loop.remove_reader(self._pidfd)

@@ -26,6 +26,8 @@ from votenet.processes.restart import Fail, History, Remove, Restart, RestartPol
 
 DEFAULT_GRACE: Final = 10.0
 """Seconds between TERM and KILL: a node commits its last block and says goodbye to its peers."""
+HUNG_GRACE: Final = 5.0
+"""The same for one that hangs: time for its stack dump to reach the log."""
 
 
 class State(Enum):
@@ -94,6 +96,12 @@ class KillRequested(Struct, frozen=True):
     """It shall be gone now."""
 
 
+class Adopted(Struct, frozen=True):
+    """A new supervisor found this incarnation alive and goes on with it. Only before any command."""
+
+    incarnation: int
+
+
 class Started(Struct, frozen=True):
     incarnation: int
 
@@ -111,6 +119,12 @@ class ReadyChanged(Struct, frozen=True):
 class PauseChanged(Struct, frozen=True):
     incarnation: int
     paused: bool
+
+
+class Hung(Struct, frozen=True):
+    """It lives, but its main loop does not go round any more."""
+
+    incarnation: int
 
 
 class Ended(Struct, frozen=True):
@@ -137,10 +151,12 @@ Event = (
     | StopRequested
     | RestartRequested
     | KillRequested
+    | Adopted
     | Started
     | NotStarted
     | ReadyChanged
     | PauseChanged
+    | Hung
     | Ended
     | Gone
     | TimerFired
@@ -160,6 +176,12 @@ class Terminate(Struct, frozen=True):
     incarnation: int
 
 
+class Dump(Struct, frozen=True):
+    """ABRT and CONT: it writes all its stacks to its log and dies of it."""
+
+    incarnation: int
+
+
 class Kill(Struct, frozen=True):
     """KILL to the group."""
 
@@ -175,10 +197,10 @@ class SetTimer(Struct, frozen=True):
 
 
 class Unregister(Struct, frozen=True):
-    """It is out of the network: tell the bootstrap."""
+    """It is out of the network and did not say so itself: tell the bootstrap."""
 
 
-Action = Launch | Terminate | Kill | SetTimer | Unregister
+Action = Launch | Terminate | Dump | Kill | SetTimer | Unregister
 Step = tuple["Program", tuple[Action, ...]]
 
 
@@ -201,6 +223,7 @@ class Program:
     ready: bool = False
     was_ready: bool = False
     paused: bool = False
+    hung: bool = False
     again: bool = False
     """A start was asked for while the old incarnation was still going."""
     starts: int = 0
@@ -257,6 +280,8 @@ def step(program: Program, event: Event, now: float, policy: RestartPolicy, rng:
             return _restart(program, grace)
         case KillRequested():
             return _kill(program)
+        case Adopted(incarnation=incarnation):
+            return _adopted(program, incarnation)
         case TimerFired(timer=timer, sequence=sequence):
             if (timer, sequence) not in program.timers:
                 return program, ()
@@ -269,7 +294,7 @@ def step(program: Program, event: Event, now: float, policy: RestartPolicy, rng:
 
 def _observe(
     program: Program,
-    event: Started | NotStarted | ReadyChanged | PauseChanged | Ended | Gone,
+    event: Started | NotStarted | ReadyChanged | PauseChanged | Hung | Ended | Gone,
     now: float,
     policy: RestartPolicy,
     rng: Callable[[], float],
@@ -282,13 +307,19 @@ def _observe(
             cause = Cause(Kind.NOT_STARTED, detail=reason)
             ended = replace(program, phase=Phase.ENDED, cause=cause)
             return _gone(ended, now, policy, rng)
-        case ReadyChanged(ready=ready) if phase is Phase.ALIVE and ready != program.ready:
+        case ReadyChanged(ready=ready) if (
+            phase is Phase.ALIVE and ready != program.ready and not program.hung
+        ):
             program = _disarm(replace(program, ready=ready, was_ready=True), Timer.STABLE)
             return _arm(program, Timer.STABLE, policy.reset_after) if ready else (program, ())
         case PauseChanged(paused=paused) if phase is Phase.ALIVE:
             return replace(program, paused=paused), ()
+        case Hung() if phase is Phase.ALIVE and not program.hung:
+            return _hung(program)
         case Ended(cause=cause) if phase in (Phase.ALIVE, Phase.STOPPING, Phase.KILLING):
             cause = replace(cause, requested=phase is not Phase.ALIVE)
+            if program.hung:
+                cause = replace(cause, detail="its main loop hung")
             program = _disarm(program, Timer.KILL, Timer.STABLE)
             return replace(program, phase=Phase.ENDED, cause=cause, ready=False, paused=False), ()
         case Gone(problem=problem) if phase is Phase.ENDED:
@@ -349,9 +380,25 @@ def _launch(program: Program) -> Step:
         ready=False,
         was_ready=False,
         again=False,
+        hung=False,
         retry_at=None,
     )
     return program, (Launch(program.incarnation),)
+
+
+def _adopted(program: Program, incarnation: int) -> Step:
+    if program.epoch or program.phase is not Phase.ABSENT:
+        return program, ()
+    return replace(
+        program, incarnation=incarnation, epoch=1, wanted=True, phase=Phase.ALIVE, starts=program.starts + 1
+    ), ()
+
+
+def _hung(program: Program) -> Step:
+    """Not asked for: its end will count as a failure."""
+    program = _disarm(replace(program, hung=True, ready=False), Timer.STABLE)
+    program, armed = _arm(program, Timer.KILL, HUNG_GRACE)
+    return program, (Dump(program.incarnation), *armed)
 
 
 def _started(program: Program) -> Step:
@@ -370,6 +417,8 @@ def _timer(program: Program, timer: Timer) -> Step:
         return replace(program, history=History()), ()
     if timer is Timer.KILL and program.phase is Phase.STOPPING:
         return replace(program, phase=Phase.KILLING), (Kill(program.incarnation),)
+    if timer is Timer.KILL and program.phase is Phase.ALIVE and program.hung:
+        return program, (Kill(program.incarnation),)
     if timer is Timer.RETRY and program.phase is Phase.ABSENT and program.wanted:
         return _launch(program)
     return program, ()
@@ -379,7 +428,8 @@ def _gone(program: Program, now: float, policy: RestartPolicy, rng: Callable[[],
     """Nothing of the old incarnation is left: what now?"""
     program = replace(program, phase=Phase.ABSENT)
     if not program.wanted:
-        return replace(program, verdict=Verdict.NONE), ()
+        clean = program.cause is not None and (program.cause.kind, program.cause.code) == (Kind.EXITED, 0)
+        return replace(program, verdict=Verdict.NONE), () if clean else (Unregister(),)
     if program.again:
         return _launch(program)
     assert program.cause is not None

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import functools
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+"""The unit of `start_ticks` and `cpu_ticks`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,8 @@ class ProcessStat:
     group: int
     session: int
     start_ticks: int
+    cpu_ticks: int
+    rss_pages: int
 
     @property
     def dead(self) -> bool:
@@ -35,6 +41,16 @@ class ProcessStat:
     def paused(self) -> bool:
         return self.state in "Tt"
 
+    @property
+    def waits_for_disk(self) -> bool:
+        """In the kernel, where no signal reaches it: as a rule for a disk or a network filesystem."""
+        return self.state == "D"
+
+    @property
+    def memory(self) -> int:
+        """Resident bytes."""
+        return self.rss_pages * _PAGE
+
 
 def read_stat(pid: int) -> ProcessStat | None:
     """What /proc says about a process, or None when there is none."""
@@ -44,7 +60,9 @@ def read_stat(pid: int) -> ProcessStat | None:
         return None
     # The command name stands in parentheses and may itself hold spaces and parentheses.
     fields = text[text.rindex(")") + 2 :].split()
-    return ProcessStat(pid, fields[0], int(fields[2]), int(fields[3]), int(fields[19]))
+    numbers = [int(fields[index]) for index in (2, 3, 19, 11, 12, 21)]
+    group, session, start_ticks, user, system, rss = numbers
+    return ProcessStat(pid, fields[0], group, session, start_ticks, user + system, rss)
 
 
 def all_processes() -> list[ProcessStat]:
@@ -73,6 +91,20 @@ def boot_id() -> str:
         return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return ""
+
+
+def command_line(pid: int) -> tuple[str, ...]:
+    """The arguments a process was started with; () when they may not be read."""
+    try:
+        raw = (_PROC / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return ()
+    return tuple(os.fsdecode(part) for part in raw.removesuffix(b"\0").split(b"\0")) if raw else ()
+
+
+def age(stat: ProcessStat) -> float:
+    """Seconds since a process was started."""
+    return max(time.clock_gettime(time.CLOCK_BOOTTIME) - stat.start_ticks / TICKS_PER_SECOND, 0.0)
 
 
 def environment(pid: int) -> dict[str, str]:
