@@ -16,6 +16,7 @@ from votenet.core.block import Block, Header, header_from_hex
 from votenet.core.chain import Chain
 from votenet.core.vote import SealedVote, seal_all
 from votenet.errors import Rejected, StorageError
+from votenet.protocol.blame import Ban
 from votenet.protocol.events import Change, DropVotes, SaveBlock, SaveVotes, SetBest, VotePlace
 from votenet.protocol.messages import BlockMessage, decode_message
 from votenet.storage.block_store import SqliteBlockStore
@@ -108,6 +109,7 @@ class TestBlockStore:
         assert state_of(store.load()) == ([], {}, ({}, 0), [])
         assert list(store.votes_in_order()) == []
         assert store.known_peers() == []
+        assert store.known_bans() == []
         assert store.find_vote("voter-1") is None
         assert store.block_line(bytes(32)) is None
         assert_keeps(store, Ledger(ELECTION))
@@ -195,6 +197,15 @@ class TestBlockStore:
         assert home.reopen().known_peers() == ["c:3"]
         home.store.remember_peers([])
         assert home.reopen().known_peers() == []
+
+    def test_s15_bans_are_kept_and_replaced(self, home: Home) -> None:
+        bans = [Ban("key:b", 1_700_003_600, 2, "bad-work"), Ban("address:192.0.2.1", 7, 1, "bad-hello")]
+        home.store.remember_bans(bans)
+        assert home.reopen().known_bans() == sorted(bans)
+        home.store.remember_bans(bans[:1])
+        assert home.reopen().known_bans() == bans[:1]
+        home.store.remember_bans([])
+        assert home.reopen().known_bans() == []
 
     @pytest.mark.parametrize("failure", ["never saved", "voter twice", "unknown change", "broken votes"])
     def test_a_batch_that_fails_in_the_middle_leaves_nothing(self, home: Home, failure: str) -> None:

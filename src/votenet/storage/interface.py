@@ -13,6 +13,7 @@ from typing import Protocol
 from votenet.core.block import Header
 from votenet.core.tally import Tally
 from votenet.core.vote import SealedVote
+from votenet.protocol.blame import Ban
 from votenet.protocol.events import BlockSource, Change
 
 
@@ -63,6 +64,14 @@ class BlockStore(BlockSource, Protocol):
 
     def remember_peers(self, addresses: Sequence[str]) -> None:
         """Replace the addresses of peers met before."""
+        ...
+
+    def known_bans(self) -> list[Ban]:
+        """The bans that were last kept, in order of their subjects."""
+        ...
+
+    def remember_bans(self, bans: Sequence[Ban]) -> None:
+        """Replace the bans that are kept."""
         ...
 
     def close(self) -> None: ...

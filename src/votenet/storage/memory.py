@@ -11,6 +11,7 @@ from votenet.core.chain import Entry
 from votenet.core.tally import Tally
 from votenet.core.vote import SealedVote
 from votenet.errors import StorageError
+from votenet.protocol.blame import Ban
 from votenet.protocol.events import Change, DropVotes, SaveBlock, SaveVotes, SetBest, VotePlace
 from votenet.storage.interface import StoredChain
 
@@ -24,6 +25,7 @@ class MemoryStore:
         self._places: dict[str, VotePlace] = {}
         self._waiting: dict[bytes, SealedVote] = {}
         self._peers: list[str] = []
+        self._bans: list[Ban] = []
 
     def load(self) -> StoredChain:
         blocks = sorted(self._blocks.values(), key=lambda pair: pair[0].height)
@@ -97,6 +99,12 @@ class MemoryStore:
 
     def remember_peers(self, addresses: Sequence[str]) -> None:
         self._peers = sorted(set(addresses))
+
+    def known_bans(self) -> list[Ban]:
+        return list(self._bans)
+
+    def remember_bans(self, bans: Sequence[Ban]) -> None:
+        self._bans = sorted(bans)
 
     def close(self) -> None:
         """Nothing to close."""
