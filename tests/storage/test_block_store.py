@@ -252,7 +252,9 @@ def first_format(folder: Path) -> Ledger:
     """The same chain as `fill` makes, in a file of format 1, as votenet 0.1.0 wrote it."""
     ledger = fill(folder)
     conn = sqlite3.connect(folder / DATABASE_NAME)
-    conn.executescript("DELETE FROM meta WHERE name IN ('tip', 'commits'); PRAGMA user_version = 1;")
+    conn.executescript(
+        "DROP TABLE bans; DELETE FROM meta WHERE name IN ('tip', 'commits'); PRAGMA user_version = 1;"
+    )
     conn.close()
     (folder / MARK_NAME).unlink()
     return ledger

@@ -22,7 +22,6 @@ from votenet.core.election import Election
 from votenet.core.vote import SealedVote
 from votenet.errors import ConfigError, Rejected, StorageError
 from votenet.protocol.blame import Ban
-from votenet.protocol.blame import Ban
 from votenet.protocol.events import Change, DropVotes, SaveBlock, SaveVotes, SetBest, VotePlace
 from votenet.storage.chain_loader import choices_json, damaged, load_chain, votes_under
 from votenet.storage.commit_mark import CommitMark
@@ -59,14 +58,6 @@ MIGRATIONS: Final = (
         record BLOB NOT NULL
     );
     CREATE TABLE peers (address TEXT PRIMARY KEY) WITHOUT ROWID;
-    """,
-    """
-    CREATE TABLE bans (
-        subject TEXT PRIMARY KEY,         -- key:<node key> or address:<IP address, or IPv6 /64>
-        until INTEGER NOT NULL,           -- Unix seconds
-        times INTEGER NOT NULL,           -- how often this subject was banned
-        code TEXT NOT NULL                -- the refusal that led to the ban
-    ) WITHOUT ROWID;
     """,
     """
     CREATE TABLE bans (
@@ -161,11 +152,6 @@ class SqliteBlockStore:
             conn.execute("DELETE FROM bans")
             conn.executemany("INSERT INTO bans VALUES (?, ?, ?, ?)", bans)
 
-    def remember_bans(self, bans: Sequence[Ban]) -> None:
-        with transaction(self._writer) as conn:
-            conn.execute("DELETE FROM bans")
-            conn.executemany("INSERT INTO bans VALUES (?, ?, ?, ?)", bans)
-
     # -- reading -------------------------------------------------------------------------------
 
     def load(self) -> StoredChain:
@@ -223,11 +209,6 @@ class SqliteBlockStore:
     def known_peers(self) -> list[str]:
         with reading():
             return [row[0] for row in self._writer.execute("SELECT address FROM peers ORDER BY address")]
-
-    def known_bans(self) -> list[Ban]:
-        with reading():
-            rows = self._writer.execute("SELECT subject, until, times, code FROM bans ORDER BY subject")
-            return [Ban(*row) for row in rows]
 
     def known_bans(self) -> list[Ban]:
         with reading():
