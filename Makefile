@@ -5,7 +5,7 @@
 #   make lint        ruff and mypy                   make bench       every benchmark
 #   make bench-pow   the nonce search (T1)           make bench-loop  event-loop lag while mining (T2)
 #   make sanitize    ASan, UBSan, two minutes of fuzzing the C core (needs gcc and clang)
-#   make sim SEEDS=1000   five nodes in virtual time, with faults, one run for each seed
+#   make sim SEEDS=1000   five nodes in virtual time, with faults: one history for each seed
 #   make test-arm    the ARMv8 kernels under qemu user emulation (needs a cross compiler and qemu)
 
 VENV   := .venv

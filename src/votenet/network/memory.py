@@ -1,7 +1,8 @@
 """Nodes joined by memory instead of sockets, in virtual time: the twin of `node_service.py` for tests.
 
 What lives here: MemoryNetwork, which drives real cores, link tables and handshakes over wires that
-delay, break, fall silent and are cut by partitions; crashes that lose what was not saved; restarts
+delay, lose (and send again), repeat lines, break, fall silent and are cut by partitions; clocks that are
+wrong; crashes that lose what was not saved; restarts
 from the same store; miners that find a nonce after a random virtual time by searching for it. What
 must not: decisions about messages, real clocks, threads, sockets.
 
@@ -38,8 +39,16 @@ LINE_SECONDS: Final = (0.002, 0.05)
 BATCH_SECONDS: Final = (0.0, 0.02)
 """Events that come this soon after another go into one step, one save, one Ready."""
 CHECK_SECONDS: Final = (0.0, 0.02)
+LOSS_SECONDS: Final = (0.2, 1.5)
+"""What a lost packet costs a line and all behind it: TCP sends it again, sooner or later."""
 REDIAL_SECONDS: Final = (0.5, 1.5)
 """Between two looks of a node whether it is joined to all it should be."""
+
+_REPEATABLE: Final = tuple(
+    b'{"type":"%s"' % kind
+    for kind in (b"votes", b"have_votes", b"get_votes", b"compact_block", b"headers", b"block", b"get_blocks")
+)
+"""Lines between peers that may be repeated without a word having been said before."""
 
 CrashPoint = Literal["now", "before save", "after save"]
 """`before save`: with the next changes on the way to the disk. `after save`: nobody hears of them."""
@@ -72,7 +81,8 @@ class MemoryLink:
 
     def send_line(self, line: bytes) -> None:
         if not self.closing:
-            self._after_all_lines(lambda: self.other.arrive(line))
+            for _ in range(self._network.copies_of(line)):
+                self._after_all_lines(lambda: self.other.arrive(line))
 
     def answer(self, line: bytes) -> None:
         self.send_line(line)
@@ -105,6 +115,9 @@ class MemoryLink:
         while self._held and not self._paused:
             self._hand_out(self._held.popleft())
 
+    def turn_out(self, error: VotenetError) -> None:
+        self.refuse(error)
+
     def allow_lines_of(self, max_line: int) -> None:
         """Lines have no limit here."""
 
@@ -127,6 +140,11 @@ class MemoryLink:
         self.end()
         self.other.end()
 
+    def die(self) -> None:
+        """The process at this end is killed: it hears nothing; the kernel still sends what it was given."""
+        self.closing = self.other.silent = True
+        self._after_all_lines(self.end_both)
+
     def fall_silent(self) -> None:
         """From now on nothing arrives, and nobody is told: a cable pulled out far away."""
         self.silent = self.other.silent = True
@@ -141,7 +159,7 @@ class MemoryLink:
 
     def _after_all_lines(self, act: Callable[[], None]) -> None:
         """Lines keep their order, whatever the delay of each."""
-        arrival = self._network.now + self._network.random.uniform(*self._network.line_seconds)
+        arrival = self._network.now + self._network.line_delay()
         self._last_arrival = max(arrival, self._last_arrival)
         self._network.at(self._last_arrival, lambda: None if self.silent else act())
 
@@ -150,25 +168,38 @@ class MemoryNode:
     """A node between a crash and the next: core and links in memory, the store on its "disk"."""
 
     def __init__(
-        self, network: MemoryNetwork, name: str, key: SigningKey, store: MemoryStore, *, mining: bool
+        self,
+        network: MemoryNetwork,
+        name: str,
+        key: SigningKey,
+        store: MemoryStore,
+        *,
+        mining: bool,
+        skew: float = 0.0,
     ) -> None:
-        self.name, self.key, self.store, self.mining = name, key, store, mining
+        """`skew`: how far its clock is ahead of the network's, in seconds; negative: behind."""
+        self.name, self.key, self.store, self.mining, self.skew = name, key, store, mining, skew
         self.alive = True
         self.crash_point: CrashPoint | None = None
         self.log: list[str] = []
         self.template: Template | None = None
         self._network, self._inbox, self._scheduled = network, list[Event](), False
         election = network.election
-        info = NodeInfo(name, __version__, key.public_hex, name, "memory", mining, network.now)
+        info = NodeInfo(name, __version__, key.public_hex, name, "memory", mining, self.now)
         self.core = load_core(election, store, info)
         self.links = LinkTable(
             Identity(key, election.network_hex, name),
             self.post,
             lambda: (self.core.state.chain.tip.height, self.core.state.chain.tip.work),
-            lambda: network.now,
+            lambda: self.now,
             lambda address, code: None,
         )
         self._tick()
+
+    @property
+    def now(self) -> float:
+        """What its own clock shows."""
+        return self._network.now + self.skew
 
     def post(self, event: Event) -> None:
         """Queue an event; it is taken together with others that come soon."""
@@ -193,10 +224,10 @@ class MemoryNode:
         self._scheduled = False
         events, self._inbox = self._inbox, []
         for event in events:
-            self.core.step(event, self._network.now)
+            self.core.step(event, self.now)
             if isinstance(event, Received):
                 self.links.stepped(event.link)
-        ready = self.core.ready(self._network.now)
+        ready = self.core.ready(self.now)
         if self._crashes("before save", ready):
             return
         if ready.save:
@@ -297,6 +328,8 @@ class MemoryNetwork:
         seed: decides every delay, every nonce and every choice of this network.
         start: virtual Unix time of the beginning.
         mine_seconds: mean virtual time in which one node finds a nonce.
+        lost: share of lines of which a packet is lost: they, and all behind them, come late.
+        repeated: share of the lines between peers in full that arrive twice (no answers, no handshake).
     """
 
     def __init__(
@@ -307,9 +340,12 @@ class MemoryNetwork:
         start: float,
         mine_seconds: float = 2.0,
         line_seconds: tuple[float, float] = LINE_SECONDS,
+        lost: float = 0.0,
+        repeated: float = 0.0,
     ) -> None:
         self.election, self.now = election, start
         self.mine_seconds, self.line_seconds = mine_seconds, line_seconds
+        self.lost, self.repeated = lost, repeated
         self.random = random.Random(seed)
         self.nodes: dict[str, MemoryNode] = {}
         self.refusals: list[Refusal] = []
@@ -345,35 +381,51 @@ class MemoryNetwork:
             act()
         return True
 
+    # -- luck ----------------------------------------------------------------------------------
+
+    def line_delay(self) -> float:
+        """Seconds that the next line takes."""
+        delay = self.random.uniform(*self.line_seconds)
+        if self.lost and self.random.random() < self.lost:
+            delay += self.random.uniform(*LOSS_SECONDS)
+        return delay
+
+    def copies_of(self, line: bytes) -> int:
+        """How often a line arrives. A node that starts again may well say twice what it said before."""
+        twice = self.repeated and line.startswith(_REPEATABLE) and self.random.random() < self.repeated
+        return 2 if twice else 1
+
     # -- nodes ---------------------------------------------------------------------------------
 
-    def add(self, name: str, *, mining: bool = True) -> MemoryNode:
-        """A new node with an empty store; its key follows from its name."""
+    def add(self, name: str, *, mining: bool = True, skew: float = 0.0) -> MemoryNode:
+        """A new node with an empty store and a clock `skew` seconds ahead; its key follows from its name."""
         key = SigningKey(name.encode().ljust(32, b"\0")[:32])
-        return self._start(name, key, MemoryStore(), mining=mining)
+        return self._start(MemoryNode(self, name, key, MemoryStore(), mining=mining, skew=skew))
 
-    def _start(self, name: str, key: SigningKey, store: MemoryStore, *, mining: bool) -> MemoryNode:
-        node = self.nodes[name] = MemoryNode(self, name, key, store, mining=mining)
+    def _start(self, node: MemoryNode) -> MemoryNode:
+        self.nodes[node.name] = node
         self._redial(node)
         return node
 
     def crash(self, name: str, point: CrashPoint = "now") -> None:
-        """kill -9, at once or around the node's next save. What it had not saved is gone."""
+        """kill -9, at once or around the node's next save. What it had not saved is gone; what it had sent
+        still arrives: an answer that was given too early is found out."""
         node = self.nodes[name]
         if point != "now":
             node.crash_point = point
             return
         node.alive = False
         for wire in self._open_wires():
-            if name in (wire.owner, wire.other.owner):
-                self._break(wire)
+            for end in (wire, wire.other):
+                if end.owner == name:
+                    end.die()
 
     def restart(self, name: str) -> MemoryNode:
-        """The same key and the same store in a new process; kills the old one if it still runs."""
+        """Key, store and clock of the old process in a new one; kills the old one if it still runs."""
         old = self.nodes[name]
         if old.alive:
             self.crash(name)
-        return self._start(name, old.key, old.store, mining=old.mining)
+        return self._start(MemoryNode(self, name, old.key, old.store, mining=old.mining, skew=old.skew))
 
     # -- wires ---------------------------------------------------------------------------------
 
