@@ -137,16 +137,24 @@ def lock_data_dir(path: Path) -> Iterator[Path]:
         durable_private_dir(path)
         handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
-        raise StorageError(
-            f"cannot make the lock {lock}: {error.strerror or error}",
-            next_step="Check the owner, the mode and the free space of the folder.",
-        ) from error
+        raise _no_lock(lock, error) from error
     try:
-        _lock_or_name_holder(handle, path)
+        try:
+            _lock_or_name_holder(handle, path)
+        except OSError as error:
+            raise _no_lock(lock, error) from error
         yield path
-        os.ftruncate(handle, 0)
+        with contextlib.suppress(OSError):  # a pid that stays is only an old hint
+            os.ftruncate(handle, 0)
     finally:
         os.close(handle)
+
+
+def _no_lock(lock: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"cannot make the lock {lock}: {error.strerror or error}",
+        next_step="Check the owner, the mode and the free space of the folder.",
+    )
 
 
 def _lock_or_name_holder(handle: int, path: Path) -> None:

@@ -156,5 +156,6 @@ def _write_new(path: Path, owner: str, seed: bytes) -> bool:
             next_step="Check the owner, the mode and the free space of the folder.",
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what is left over is no key, and nobody reads it
+            part.unlink()
     return True
