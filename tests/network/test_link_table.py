@@ -44,6 +44,8 @@ class FakeLink:
         self.owed = self.max_line = 0
         self.paused = self.aborted = self.closed = False
         self.refused: list[str] = []
+        self.turned_out: list[str] = []
+        self.held, self.owes = 0, False
 
     def send_line(self, line: bytes) -> None:
         self.sent.append(line)
@@ -62,6 +64,9 @@ class FakeLink:
 
     def refuse(self, error: VotenetError) -> None:
         self.refused.append(error.code)
+
+    def turn_out(self, error: VotenetError) -> None:
+        self.turned_out.append(error.code)
 
     def abort(self) -> None:
         self.aborted = True

@@ -1,27 +1,42 @@
 """The open links of a node: who is behind each, what it may still send, what it is owed.
 
 What lives here: LinkTable, the LinkHandler of a node: lines in, events out, back-pressure,
-keep-alive. What must not: decisions about messages (`protocol/`), dialling (`discovery.py`).
+keep-alive, and who has to go when memory or connections run out. What must not: decisions about
+messages (`protocol/`), dialling (`discovery.py`), what is too much (`protocol/limits.py`).
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Final
 
 from votenet.errors import RemoteProtocolError, VotenetError
 from votenet.network.client import refusal_in
+from votenet.network.guard import Guard
 from votenet.network.seen import SeenLines
 from votenet.network.transport import Link, LinkLimits
+from votenet.protocol.blame import of_address
 from votenet.protocol.connection import Connection, Identity
 from votenet.protocol.events import Event, LinkDown, PeerUp, Received
 from votenet.protocol.framing import MAX_CLIENT_LINE, MAX_PEER_LINE
+from votenet.protocol.limits import CLIENT_RATES, LINE_UNITS, PEER_RATES, Rates, units
 from votenet.protocol.messages import REPLIES, Message, Ping, Role, encode_message
+from votenet.protocol.token_bucket import TokenBucket
 
-CLIENT_LIMITS: Final = LinkLimits(max_line=MAX_CLIENT_LINE)
+CLIENT_LIMITS: Final = LinkLimits(max_line=MAX_CLIENT_LINE, unread=1024 * 1024)
+MAX_HELD: Final = 2
+"""Longest lines of one link, in bytes, that wait for the core or are being checked."""
+MAX_MEMORY: Final = 256 * 1024 * 1024
+"""Bytes that wait for all links together: lines not yet whole, taken, being checked; unsent answers."""
+MEASURE_BYTES: Final = 16 * 1024 * 1024
+"""After so many bytes in or out the memory of all links is added up."""
+MAX_PEERS: Final = 256
+MAX_PEERS_OF_ADDRESS: Final = 64
+"""Peers that have dialled us, and those of one address: what `votenet up` starts at most on one machine."""
 MAX_PENDING: Final = 64
 """Messages of one link that wait for the core before the link is paused."""
 MAX_JOBS: Final = 4
@@ -47,16 +62,34 @@ class _Open:
     link: Link
     connection: Connection
     heard: float
+    units: TokenBucket
+    bytes: TokenBucket
     dialled: str = ""
-    pending: int = 0
+    pending: deque[int] = field(default_factory=deque)
+    """Sizes of the lines whose messages wait for the core, in order."""
     jobs: int = 0
+    held: int = 0
+    """Bytes of lines that wait for the core or are being checked."""
+    idle_until: float = 0.0
+    """The link is not read before: it has sent more than its share."""
+    max_held: int = MAX_HELD * MAX_CLIENT_LINE
     paused: bool = False
+    blamed: bool = False
+
+    @property
+    def is_peer(self) -> bool:
+        return self.connection.role is Role.PEER
+
+    @property
+    def memory(self) -> int:
+        return self.held + self.link.held
 
 
 class LinkTable:
     """All links of one node. `post` takes events; `tip` gives (height, work) for our hello.
 
-    `refused_by` is told (dialled address, code) when a peer that we dialled refuses us.
+    `refused_by` is told (dialled address, code) when a peer that we dialled refuses us. `guard` knows
+    what addresses and keys may do; without one a new one is made.
     """
 
     def __init__(
@@ -66,9 +99,13 @@ class LinkTable:
         tip: Callable[[], tuple[int, int]],
         clock: Callable[[], float],
         refused_by: Callable[[str, str], None],
+        guard: Guard | None = None,
+        *,
+        max_memory: int = MAX_MEMORY,
     ) -> None:
         self._identity, self._post, self._tip, self._clock = identity, post, tip, clock
-        self._refused_by = refused_by
+        self._refused_by, self._guard = refused_by, guard or Guard(clock, clock)
+        self._max_memory, self._moved = max_memory, 0
         self._open: dict[int, _Open] = {}
         self._seen = SeenLines(int.from_bytes(os.urandom(8), "little"))
 
@@ -76,7 +113,7 @@ class LinkTable:
 
     def link_opened(self, link: Link) -> None:
         connection = Connection(self._identity, outbound=link.outbound, challenge=os.urandom(32))
-        self._open[link.id] = _Open(link, connection, self._clock())
+        self._open[link.id] = _Open(link, connection, self._clock(), *_buckets(CLIENT_RATES))
         if link.outbound:
             link.send_line(encode_message(connection.hello(*self._tip())))
 
@@ -85,6 +122,8 @@ class LinkTable:
         if found is None:
             return
         found.heard = self._clock()
+        waits = found.units.reserve(found.heard, LINE_UNITS), found.bytes.reserve(found.heard, len(line))
+        self._wait(found, *waits)
         stranger = found.connection.role is Role.STRANGER
         if not stranger and line.startswith(b'{"error"'):
             refusal = refusal_in(line)
@@ -92,25 +131,30 @@ class LinkTable:
             self._refused_by(found.dialled, refusal.code)
             link.close()
             return
-        peer = found.connection.role is Role.PEER
+        peer = found.is_peer
         if peer and line.startswith(_VOTES_LINE) and self._seen.seen(line):
             return
         try:
             message, answers = found.connection.receive(line, *self._tip())
+            if message is not None:
+                self._spend(found, units(message) - LINE_UNITS)
         except RemoteProtocolError as error:
-            log.info("closing link to %s:%s: %s [%s]", link.host, link.port, error.message, error.code)
-            link.refuse(error)
+            self._refuse(found, error)
             return
         for answer in answers:
             link.send_line(encode_message(answer))
-        if not peer and found.connection.role is Role.PEER:
+        if not peer and found.is_peer:
             self._greeted(found)
         if message is not None:
-            self._take(found, message)
+            self._take(found, message, len(line))
 
     def link_closed(self, link: Link, reason: VotenetError | None) -> None:
         found = self._open.pop(link.id, None)
-        if found is not None and found.connection.greeted is not None:
+        if found is None:
+            return
+        if reason is not None and reason.code == "line-too-long":  # the one refusal that transport makes
+            self._blame(found, reason.code)
+        if found.connection.greeted is not None:
             self._post(LinkDown(link.id))
 
     # -- what the service calls ----------------------------------------------------------------
@@ -126,7 +170,7 @@ class LinkTable:
         found = self._open.get(link_id)
         if found is None:
             return
-        if found.connection.role is Role.PEER:
+        if found.is_peer:
             found.link.send_line(line)
         else:
             found.link.answer(line)
@@ -140,40 +184,85 @@ class LinkTable:
     def refuse(self, link_id: int, error: VotenetError) -> None:
         found = self._open.get(link_id)
         if found is not None:
-            log.info("closing link to %s:%s: %s", found.link.host, found.link.port, error.message)
-            found.link.refuse(error)
+            self._refuse(found, error)
 
     def refuse_all(self, error: VotenetError) -> None:
         for found in list(self._open.values()):
             found.link.refuse(error)
 
-    def stepped(self, link_id: int) -> None:
-        """The core has taken one message of this link."""
+    def stepped(self, link_id: int) -> int:
+        """The core has taken one message of this link: the bytes of its line."""
         found = self._open.get(link_id)
-        if found is not None:
-            found.pending -= 1
-            self._ease(found)
+        if found is None or not found.pending:
+            return 0
+        size = found.pending.popleft()
+        found.held -= size
+        self._ease(found)
+        return size
 
-    def job_started(self, link_id: int) -> None:
+    def job_started(self, link_id: int, size: int = 0) -> None:
+        """A line of `size` bytes is being checked."""
         found = self._open.get(link_id)
         if found is not None:
             found.jobs += 1
+            found.held += size
             self._press(found)
 
-    def job_done(self, link_id: int) -> None:
+    def job_done(self, link_id: int, size: int = 0) -> None:
         found = self._open.get(link_id)
         if found is not None:
             found.jobs -= 1
+            found.held -= size
             self._ease(found)
 
+    def lane(self, link_id: int) -> str:
+        """With whom a link shares its turns at long work: strangers of one address with each other."""
+        found = self._open.get(link_id)
+        address = None if found is None or found.is_peer else of_address(found.link.host)
+        return address or f"link {link_id}"
+
+    def charge(self, link_id: int, cost: float) -> None:
+        """A request turned out to cost more units than it looked like."""
+        found = self._open.get(link_id)
+        if found is not None:
+            try:
+                self._spend(found, cost)
+            except RemoteProtocolError as error:
+                self._refuse(found, error)
+
+    def moved(self, size: int) -> None:
+        """A link has taken or been given so many bytes."""
+        self._moved += size
+        if self._moved > MEASURE_BYTES:
+            self._shed()
+
+    def victim(self, links: Iterable[Link]) -> Link | None:
+        """Which link makes room for a new one, if one does: never a peer's.
+
+        The address with the most links gives one up: the one without a question open, silent for longest.
+        """
+        strangers = [found for link in links if (found := self._open.get(link.id)) and not found.is_peer]
+        crowds = Counter(of_address(found.link.host) for found in strangers)
+
+        def useless(found: _Open) -> tuple[int, bool, float]:
+            return crowds[of_address(found.link.host)], not found.link.owes, -found.heard
+
+        worst = max(strangers, key=useless, default=None)
+        if worst is None or (worst.link.owes and crowds[of_address(worst.link.host)] == 1):
+            return None
+        return worst.link
+
     def keep_alive(self) -> None:
-        """Ping peers that are silent; give up those that stay so, or that never finish their hello."""
+        """Read on where a pause is over; ping peers that are silent; give up those that stay so, or that
+        never finish their hello. A few times a second."""
         now = self._clock()
+        self._shed()
         for found in list(self._open.values()):
+            self._ease(found)
             if found.connection.role is Role.STRANGER:
                 continue
             silence = now - found.heard
-            if silence > (LOST_AFTER if found.connection.role is Role.PEER else GREETING_SECONDS):
+            if silence > (LOST_AFTER if found.is_peer else GREETING_SECONDS):
                 log.info("peer %s is silent for %d s: dropped", found.link.host, silence)
                 found.link.abort()
             elif silence > PING_AFTER:  # never in a handshake: that is given up before
@@ -202,24 +291,106 @@ class LinkTable:
     # -- inside --------------------------------------------------------------------------------
 
     def _greeted(self, found: _Open) -> None:
-        greeted = found.connection.greeted
+        greeted, link = found.connection.greeted, found.link
         assert greeted is not None
-        found.link.allow_lines_of(MAX_PEER_LINE)
-        self._post(PeerUp(found.link.id, greeted, found.link.outbound))
+        refusal = self._guard.refusal(link.host, greeted.node_key)
+        if refusal is None and not link.outbound and self._is_crowded(link.host):
+            refusal = RemoteProtocolError("too-many-connections", "this node has enough peers")
+        if refusal is not None:
+            found.connection.greeted = None  # the core never hears of it
+            self._refuse(found, refusal)
+            return
+        found.units, found.bytes = _buckets(PEER_RATES)
+        found.max_held = MAX_HELD * MAX_PEER_LINE
+        link.allow_lines_of(MAX_PEER_LINE)
+        self._post(PeerUp(link.id, greeted, link.outbound))
 
-    def _take(self, found: _Open, message: Message) -> None:
-        if found.connection.role is not Role.PEER and type(message) in REPLIES:
+    def _is_crowded(self, host: str) -> bool:
+        """Whether too many peers, this one included, have dialled us: in all, or from its address."""
+        hosts = [
+            found.link.host for found in self._open.values() if found.is_peer and not found.link.outbound
+        ]
+        return len(hosts) > MAX_PEERS or hosts.count(host) > MAX_PEERS_OF_ADDRESS
+
+    def _refuse(self, found: _Open, error: VotenetError) -> None:
+        link = found.link
+        log.info("closing link to %s:%s: %s [%s]", link.host, link.port, error.message, error.code)
+        self._blame(found, error.code)
+        link.refuse(error)
+
+    def _blame(self, found: _Open, code: str) -> None:
+        """Blame a peer, once a link, or an address that came with a false proof.
+
+        Not strangers: what they may cost is bounded, and many may share an address. And not whoever
+        answers at an address that we dialled: anybody could have named it to us.
+        """
+        greeted = found.connection.greeted
+        proved_or_came = greeted is not None or not found.link.outbound
+        if found.connection.role is Role.STRANGER or not proved_or_came or found.blamed:
+            return
+        found.blamed = True
+        self._guard.blame(found.link.host, None if greeted is None else greeted.node_key, code)
+
+    def _spend(self, found: _Open, cost: float) -> None:
+        """Charge a link, and the address of a stranger. Raises RemoteProtocolError: rate-limited."""
+        self._wait(found, found.units.reserve(self._clock(), cost))
+        if not found.is_peer:
+            self._wait(found, self._guard.spend(found.link.host, cost))
+
+    def _take(self, found: _Open, message: Message, size: int) -> None:
+        if not found.is_peer and type(message) in REPLIES:
             found.link.expect_answer()
-        found.pending += 1
+        found.pending.append(size)
+        found.held += size
         self._press(found)
         self._post(Received(found.link.id, message))
 
+    def _wait(self, found: _Open, *seconds: float) -> None:
+        """Read no more of a link for the longest of these times."""
+        longest = max(seconds)
+        if longest > 0.0:
+            found.idle_until = max(found.idle_until, self._clock() + longest)
+            self._press(found)
+
     def _press(self, found: _Open) -> None:
-        if not found.paused and (found.pending > MAX_PENDING or found.jobs >= MAX_JOBS):
+        if not found.paused and (
+            len(found.pending) > MAX_PENDING
+            or found.jobs >= MAX_JOBS
+            or found.held > found.max_held
+            or found.idle_until > self._clock()
+        ):
             found.paused = True
             found.link.pause()
 
     def _ease(self, found: _Open) -> None:
-        if found.paused and found.pending <= MAX_PENDING // 2 and found.jobs < MAX_JOBS:
+        if (
+            found.paused
+            and len(found.pending) <= MAX_PENDING // 2
+            and found.jobs < MAX_JOBS
+            and found.held <= found.max_held // 2
+            and found.idle_until <= self._clock()
+        ):
             found.paused = False
             found.link.resume()
+
+    def _shed(self) -> None:
+        """While all links together hold too much: those that hold most go, strangers before peers."""
+        self._moved = 0
+        held = [(found.is_peer, -found.memory, found.link) for found in self._open.values()]
+        total = -sum(size for _, size, _ in held)
+        if total <= self._max_memory:
+            return
+        for _, size, link in sorted(held, key=lambda entry: entry[:2]):
+            log.warning("%d bytes wait for all links: closing %s:%s", total, link.host, link.port)
+            link.turn_out(RemoteProtocolError("busy", "this node's memory for connections is used up"))
+            total += size
+            if total <= self._max_memory // 4 * 3:
+                return
+
+
+def _buckets(rates: Rates) -> tuple[TokenBucket, TokenBucket]:
+    """For units of work and for bytes."""
+    return (
+        TokenBucket(rates.units_per_second, rates.units_at_once),
+        TokenBucket(rates.bytes_per_second, rates.bytes_at_once),
+    )

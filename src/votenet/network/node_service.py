@@ -26,6 +26,8 @@ from votenet.core.keys import SigningKey
 from votenet.core.mempool import Mempool
 from votenet.errors import Rejected, RemoteProtocolError, StorageCorrupt, StorageError
 from votenet.network.discovery import Discovery
+from votenet.network.fair_queue import FairQueue
+from votenet.network.guard import Guard
 from votenet.network.link_table import CLIENT_LIMITS, LinkTable
 from votenet.network.miner import Miner
 from votenet.network.notify import notify
@@ -36,7 +38,8 @@ from votenet.protocol.address_book import AddressBook
 from votenet.protocol.chapter import MAX_CHAPTER_VOTES, chapter_line
 from votenet.protocol.connection import Identity
 from votenet.protocol.events import Checked, CheckJob, Event, Mined, PeerUp, Ready, Received, Tick
-from votenet.protocol.messages import GetPeers, Message, NoBlock, encode_message
+from votenet.protocol.limits import BAD_SIGNATURE_UNITS
+from votenet.protocol.messages import GetPeers, Message, NoBlock, VotesTaken, encode_message
 from votenet.protocol.node import NodeCore
 from votenet.protocol.state import NodeInfo
 from votenet.storage.interface import BlockStore
@@ -46,6 +49,9 @@ STEP_SECONDS: Final = 0.005
 TICK_SECONDS: Final = 0.25
 HEARTBEAT_SECONDS: Final = 1.0
 READY_POLL: Final = 0.02
+BANS_SECONDS: Final = 1.0
+CHECKS_AT_ONCE: Final = 2
+"""Given to the checking thread: one that runs and one that follows. The others wait in their lanes."""
 
 log = logging.getLogger("votenet.node")
 
@@ -68,12 +74,18 @@ class NodeService:
         )
         self._core = load_core(self._election, self._store, self._info)
         self._events: deque[Event] = deque()
-        self._job_links: dict[int, int] = {}
+        self._jobs: dict[int, tuple[int, int]] = {}
+        """Checks that wait or are under way: the link, and the bytes of the line that asked for it."""
+        self._checks: FairQueue[Callable[[], None]] = FairQueue()
+        self._checking = 0
         self._woken = asyncio.Event()
         self._storage = ThreadPoolExecutor(1, "storage")
         self._checker = ThreadPoolExecutor(1, "checker")
         book = AddressBook(config.advertise)
-        self._links = LinkTable(self._identity, self._post, self._tip, time.monotonic, self._refused_by)
+        self._guard = Guard(time.monotonic, time.time, store.known_bans())
+        self._links = LinkTable(
+            self._identity, self._post, self._tip, time.monotonic, self._refused_by, self._guard
+        )
         bootstraps = [parse_address(text) for text in config.bootstrap]
         self._discovery = Discovery(book, self._links, self._identity, bootstraps)
         for address in (*config.peers, *store.known_peers()):
@@ -96,7 +108,10 @@ class NodeService:
         )
         address = Address(self._config.host, self._config.port)
         with self._storage, self._checker, miner:
-            async with Listener(self._links, address, CLIENT_LIMITS):
+            async with Listener(
+                self._links, address, CLIENT_LIMITS,
+                gate=self._guard.connect, victim=self._links.victim, moved=self._links.moved,
+            ):  # fmt: skip
                 log.info(
                     "listening on %s, network %s, kernel %s", address, self._election.network_hex[:16],
                     self._info.kernel,
@@ -106,6 +121,7 @@ class NodeService:
                 notify(STOPPING=1)
                 await self._discovery.say_goodbye()
                 await self._remember_peers()
+                await self._remember_bans()
 
     async def _serve(self, stop: asyncio.Event, miner: Miner) -> None:
         try:
@@ -113,6 +129,7 @@ class NodeService:
                 tasks.create_task(self._drive(miner), name="drive")
                 tasks.create_task(self._tick(), name="tick")
                 tasks.create_task(self._report(), name="report")
+                tasks.create_task(self._keep_bans(), name="bans")
                 tasks.create_task(self._discovery.keep_dialling(tasks), name="dial")
                 for bootstrap in self._config.bootstrap:
                     tasks.create_task(
@@ -208,6 +225,8 @@ class NodeService:
         self._core.answers.known_peers = len(self._discovery.book)
         while self._events and time.perf_counter() < end:
             event = self._events.popleft()
+            jobs = self._core.state.ready.check
+            known = len(jobs)
             try:
                 self._core.step(event, time.time())
             except StorageError:
@@ -215,9 +234,10 @@ class NodeService:
             except Exception as error:
                 raise _Defect(event) from error
             if isinstance(event, Received):
-                self._links.stepped(event.link)
+                size = self._links.stepped(event.link)
+                self._jobs.update((job.id, (job.link, size)) for job in jobs[known:])
             elif isinstance(event, Checked):
-                self._links.job_done(self._job_links.pop(event.job, 0))
+                self._links.job_done(*self._jobs.pop(event.job, (0, 0)))
             elif isinstance(event, PeerUp):
                 self._met(event)
 
@@ -234,6 +254,8 @@ class NodeService:
         lines: dict[int, bytes] = {}
         for link, message in ready.send:
             self._links.send(link, self._encoded(message, lines))
+            if isinstance(message, VotesTaken):
+                self._charge_for(link, message)
         for link, block_hash in ready.send_blocks:
             await self._send_block(link, block_hash)
         for link in ready.send_chapter:
@@ -257,21 +279,40 @@ class NodeService:
             line = lines[id(message)] = encode_message(message)
         return line
 
-    def _start_check(self, job: CheckJob) -> None:
-        loop = asyncio.get_running_loop()
-        self._job_links[job.id] = job.link
-        self._links.job_started(job.link)
+    def _charge_for(self, link: int, taken: VotesTaken) -> None:
+        """Signatures that do not hold cost their sender more than those that do."""
+        errors = (outcome.error for outcome in taken.outcomes)
+        bad = sum(1 for error in errors if error is not None and error.get("code") == "bad-signature")
+        if bad:
+            self._links.charge(link, bad * BAD_SIGNATURE_UNITS)
 
+    def _start_check(self, job: CheckJob) -> None:
+        """Queue a check: who asks for many waits for those who ask for few."""
+        loop = asyncio.get_running_loop()
+        link, size = self._jobs.setdefault(job.id, (job.link, 0))
+        self._links.job_started(link, size)
         core = self._core
 
         def finished(event: Event) -> None:
+            self._checking -= 1
+            self._check_on()
             if core is self._core:  # a core that started over knows nothing of this job
                 self._post(event)
 
         def run() -> None:
             _from_thread(loop, finished, Checked(job.id, job.run()))
 
-        self._checker.submit(run).add_done_callback(_raise_in(loop))
+        def submit() -> None:
+            self._checker.submit(run).add_done_callback(_raise_in(loop))
+
+        self._checks.put(self._links.lane(link), submit)
+        self._check_on()
+
+    def _check_on(self) -> None:
+        """Keep the thread busy, with one check under way and one that follows without a pause."""
+        while self._checks and self._checking < CHECKS_AT_ONCE:
+            self._checking += 1
+            self._checks.get()()
 
     async def _send_block(self, link: int, block_hash: bytes) -> None:
         loop = asyncio.get_running_loop()
@@ -311,13 +352,32 @@ class NodeService:
         self._links.refuse_all(refusal)
         # In one go: no event of the old core may reach the new one, which counts its jobs anew.
         self._events.clear()
-        self._job_links.clear()
+        self._jobs.clear()
+        self._checks.clear()
         self._core = load_core(self._election, self._store, self._info)
         await asyncio.sleep(TICK_SECONDS)  # a full disk is not freed by asking it faster
 
     async def _remember_peers(self) -> None:
         with contextlib.suppress(StorageError):
             self._store.remember_peers(self._discovery.book.met())
+
+    async def _keep_bans(self) -> None:
+        """Bans survive a restart; a flood of them is one write a second."""
+        while True:
+            await asyncio.sleep(BANS_SECONDS)
+            await self._remember_bans()
+
+    async def _remember_bans(self) -> None:
+        blamed = self._guard.blamed
+        if not blamed.changed:
+            return
+        blamed.changed = False
+        bans = blamed.remembered(time.time())
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._storage, self._store.remember_bans, bans)
+        except StorageError as error:
+            blamed.changed = True
+            log.error("cannot save the bans: %s", error.message)
 
     def _refused_by(self, address: str, code: str) -> None:
         self._discovery.refused_by(address, code)

@@ -15,7 +15,7 @@ import errno
 import itertools
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Protocol
@@ -43,6 +43,11 @@ class LinkLimits:
     """Time without any line: peers ping more often than this."""
     max_unsent: int = 32 * 1024 * 1024
     """Answers waiting for a slow reader; four of the largest peer lines."""
+    unread: int | None = None
+    """Answers waiting for a reader before no more of its requests are read; None where two sides that
+    both send could wait for each other."""
+    unread_seconds: float = 60.0
+    """Time to read half of `unread`."""
 
 
 class LinkHandler(Protocol):
@@ -67,18 +72,20 @@ class Link(asyncio.Protocol):
         limits: LinkLimits,
         *,
         outbound: bool = False,
-        admit: Callable[[Link], bool] | None = None,
+        admit: Callable[[Link], VotenetError | None] | None = None,
         released: Callable[[Link], None] | None = None,
+        moved: Callable[[int], None] | None = None,
     ) -> None:
         self.id = next(_link_ids)
         self.handler = handler
         self.limits = limits
         self.outbound = outbound
         self.host, self.port = "", 0
-        self._admit, self._released = admit, released
+        self._admit, self._released, self._moved = admit, released, moved
         self._reader = LineReader(limits.max_line)
         self._reason: VotenetError | None = None
         self._opened = self._closing = self._paused = self._ended = False
+        self._unread_since: float | None = None
         self._lines = 0
         self._owed = 0
         self._lingered = 0
@@ -96,6 +103,8 @@ class Link(asyncio.Protocol):
         if self._transport.get_write_buffer_size() > self.limits.max_unsent:
             self._reason = RemoteProtocolError("slow-reader", "answers are not being read")
             self.abort()
+        elif self._moved is not None:
+            self._moved(len(line))
 
     def expect_answer(self) -> None:
         """A request was taken whose answer comes later: a half-closed link waits for it."""
@@ -133,6 +142,13 @@ class Link(asyncio.Protocol):
             self._reason = error
         self.close(error_line(error))
 
+    def turn_out(self, error: VotenetError) -> None:
+        """As `refuse`, but the socket and all memory are free at once; the error line may get lost."""
+        if self._reason is None:
+            self._reason = error
+        self.send_line(error_line(error))
+        self.abort()
+
     def abort(self) -> None:
         """Close at once; what is unsent is lost."""
         self._closing = True
@@ -144,21 +160,19 @@ class Link(asyncio.Protocol):
         """Stop reading and handing out lines until `resume`: back-pressure on the sender."""
         if not self._paused and not self._closing:
             self._paused = True
-            self._transport.pause_reading()
+            self._transport.pause_reading()  # may be paused already: asyncio does not mind
 
     def resume(self) -> None:
         """Go on, first with lines that had already arrived."""
         if self._paused and not self._closing:
             self._paused = False
-            self._hand_out()
-            if self._ended:
-                self._after_end()
-            elif not self._paused and not self._closing:
-                self._transport.resume_reading()
+            self._go_on()
 
     def allow_lines_of(self, max_line: int) -> None:
-        """Raise the line limit, once the other side has shown who it is."""
+        """Raise the line limit, once the other side has shown who it is: a peer, that both asks and tells."""
         self._reader.max_line = max_line
+        self._transport.set_write_buffer_limits(high=self.limits.max_unsent)
+        self.resume_writing()
 
     @property
     def closing(self) -> bool:
@@ -168,6 +182,16 @@ class Link(asyncio.Protocol):
     def unsent(self) -> int:
         """Bytes written but not yet taken by the kernel."""
         return self._transport.get_write_buffer_size() if self._opened else 0
+
+    @property
+    def held(self) -> int:
+        """Bytes that wait here: of a line that is not whole, or was not handed out, and unsent ones."""
+        return self._reader.pending + self.unsent
+
+    @property
+    def owes(self) -> bool:
+        """Whether an answer that was announced is still to come."""
+        return self._owed > 0
 
     # -- what asyncio calls --------------------------------------------------------------------
 
@@ -179,11 +203,14 @@ class Link(asyncio.Protocol):
         self.host, self.port = str(peer[0]), int(peer[1])
         self._opened = True
         self._last_activity = self._loop.time()
-        if self._admit is not None and not self._admit(self):
+        refusal = None if self._admit is None else self._admit(self)
+        if refusal is not None:
             self._released = None
             self.handler = _Nobody()
-            self.refuse(RemoteProtocolError("too-many-connections", "this server is full"))
+            self.refuse(refusal)
             return
+        if self.limits.unread is not None:
+            transport.set_write_buffer_limits(high=self.limits.unread, low=self.limits.unread // 2)
         self._watch()
         self.handler.link_opened(self)
 
@@ -197,13 +224,31 @@ class Link(asyncio.Protocol):
             self._last_activity = self._loop.time()
         self._reader.feed(data)
         self._hand_out()
+        if self._moved is not None:
+            self._moved(len(data))
+
+    def pause_writing(self) -> None:
+        """The other side reads more slowly than it asks: what it asks now waits until it has read."""
+        if self.limits.unread is None:
+            return
+        self._unread_since = self._loop.time()
+        if not self._closing:
+            self._transport.pause_reading()
+            self._watch()
+
+    def resume_writing(self) -> None:
+        if self._unread_since is not None:
+            self._unread_since = None
+            if not self._paused and not self._closing:
+                # Not from inside asyncio's writing: what is handed out may be answered at once.
+                self._loop.call_soon(self._go_on)
 
     def eof_received(self) -> bool:
         """Keep our half open: a client that has sent its last request still wants the answer."""
         if self._closing:
             return False
         self._ended = True
-        if not self._paused:
+        if not self._stopped:
             self._after_end()
         return True
 
@@ -218,8 +263,22 @@ class Link(asyncio.Protocol):
 
     # -- inside --------------------------------------------------------------------------------
 
+    @property
+    def _stopped(self) -> bool:
+        """No line is handed out now: the owner, or a reader that does not read, has us wait."""
+        return self._paused or self._unread_since is not None
+
+    def _go_on(self) -> None:
+        if self._stopped or self._closing:
+            return
+        self._hand_out()
+        if self._ended:
+            self._after_end()
+        elif not self._stopped and not self._closing:
+            self._transport.resume_reading()
+
     def _hand_out(self) -> None:
-        while not self._closing and not self._paused:
+        while not self._closing and not self._stopped:
             try:
                 line = self._reader.next_line()
             except RemoteProtocolError as error:
@@ -233,7 +292,7 @@ class Link(asyncio.Protocol):
 
     def _after_end(self) -> None:
         """The other side has sent its last byte: answer what is owed, then close."""
-        if self._paused or self._closing:
+        if self._stopped or self._closing:
             return
         try:
             self._reader.finish()
@@ -252,6 +311,8 @@ class Link(asyncio.Protocol):
         self._timer = self._loop.call_later(max(due, 0.0), self._check_deadline)
 
     def _deadline(self) -> float:
+        if self._unread_since is not None:
+            return self._unread_since + self.limits.unread_seconds
         if self._lines == 0 and not self.outbound:
             return self._last_activity + self.limits.first_line
         if self._reader.pending and not self._paused:
@@ -261,9 +322,12 @@ class Link(asyncio.Protocol):
     def _check_deadline(self) -> None:
         if self._closing:
             return
-        if self._ended:
+        if self._ended and self._unread_since is None:
             self.close()
         elif self._loop.time() >= self._deadline():
+            if self._unread_since is not None:
+                self.turn_out(RemoteProtocolError("slow-reader", "answers are not being read"))
+                return
             self.refuse(RemoteProtocolError("idle-timeout", "nothing came for too long"))
         else:
             # Look again soon: a line that begins later has a nearer deadline than an idle link.
@@ -294,6 +358,9 @@ class Listener:
     Args:
         max_links: connections at one time in all.
         max_links_per_host: connections at one time from one address.
+        gate: why an address may not connect now, or None.
+        victim: which of these links makes room for a new one, if any does.
+        moved: told how many bytes a link has taken or been given.
 
     Raises (on entry):
         Locked: code port-taken, with who holds it.
@@ -308,8 +375,12 @@ class Listener:
         *,
         max_links: int = 1024,
         max_links_per_host: int = 512,
+        gate: Callable[[str], VotenetError | None] | None = None,
+        victim: Callable[[Iterable[Link]], Link | None] | None = None,
+        moved: Callable[[int], None] | None = None,
     ) -> None:
         self._handler, self._limits = handler, limits
+        self._gate, self._victim, self._moved = gate, victim, moved
         self._max_links, self._max_per_host = max_links, max_links_per_host
         self._hosts: Counter[str] = Counter()
         self._links: set[Link] = set()
@@ -348,13 +419,28 @@ class Listener:
         return len(self._links)
 
     def _new_link(self) -> Link:
-        return Link(self._handler, self._limits, admit=self._admit, released=self._release)
+        return Link(self._handler, self._limits, admit=self._admit, released=self._release, moved=self._moved)
 
-    def _admit(self, link: Link) -> bool:
-        if len(self._links) >= self._max_links or self._hosts[link.host] >= self._max_per_host:
-            return False
+    def _admit(self, link: Link) -> VotenetError | None:
+        refusal = None if self._gate is None else self._gate(link.host)
+        if refusal is not None:
+            return refusal
+        if self._hosts[link.host] >= self._max_per_host:
+            room = self._make_room(other for other in self._links if other.host == link.host)
+        else:
+            room = len(self._links) < self._max_links or self._make_room(self._links)
+        if not room:
+            return RemoteProtocolError("too-many-connections", "this server is full")
         self._links.add(link)
         self._hosts[link.host] += 1
+        return None
+
+    def _make_room(self, links: Iterable[Link]) -> bool:
+        victim = None if self._victim is None else self._victim(links)
+        if victim is None:
+            return False
+        self._release(victim)
+        victim.turn_out(RemoteProtocolError("too-many-connections", "others need this connection more"))
         return True
 
     def _release(self, link: Link) -> None:

@@ -1,0 +1,92 @@
+"""What addresses and keys may do at this node: connections and work in proportion, no banned peers.
+
+What lives here: Guard, which joins the buckets and the bans of one node. What must not: sockets, the
+costs (`protocol/limits.py`), the points (`protocol/blame.py`).
+
+Programs on this machine itself (127.0.0.1, ::1) share one address with each other and with nobody
+else: they have limits for each link and no common one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+from votenet.errors import RemoteProtocolError
+from votenet.protocol.blame import Ban, Blame, of_address, of_key
+from votenet.protocol.limits import (
+    ADDRESS_UNITS_AT_ONCE,
+    ADDRESS_UNITS_PER_SECOND,
+    CONNECTIONS_AT_ONCE,
+    CONNECTIONS_PER_SECOND,
+    PATIENCE_SECONDS,
+)
+from votenet.protocol.token_bucket import Buckets
+
+log = logging.getLogger("votenet.guard")
+
+
+class Guard:
+    """`clock` gives monotonic seconds, `wall` Unix seconds."""
+
+    def __init__(
+        self, clock: Callable[[], float], wall: Callable[[], float], bans: Iterable[Ban] = ()
+    ) -> None:
+        self._clock, self._wall = clock, wall
+        self.blamed = Blame(bans)
+        self._connections = Buckets(CONNECTIONS_PER_SECOND, CONNECTIONS_AT_ONCE)
+        self._work = Buckets(ADDRESS_UNITS_PER_SECOND, ADDRESS_UNITS_AT_ONCE)
+
+    # -- addresses -----------------------------------------------------------------------------
+
+    def connect(self, host: str) -> RemoteProtocolError | None:
+        """A stranger has connected: why it must go again, or None."""
+        subject = of_address(host)
+        if subject is None:
+            return None
+        bucket = self._connections.of(subject)
+        if bucket.take(self._clock()):
+            return None
+        return _rate_limited("too many connections from this address", bucket.wait(self._clock()))
+
+    def spend(self, host: str, cost: float) -> float:
+        """Charge an address for work; seconds that the link should not be read for.
+
+        Raises:
+            RemoteProtocolError: rate-limited, when the address is too far in debt. Nothing is charged:
+                the work is not to be done.
+        """
+        subject = of_address(host)
+        if subject is None:
+            return 0.0
+        bucket = self._work.of(subject)
+        now = self._clock()
+        owed = bucket.wait(now, 0.0)
+        if owed > PATIENCE_SECONDS:
+            raise _rate_limited("too many requests from this address", owed)
+        return bucket.reserve(now, cost)
+
+    # -- peers ---------------------------------------------------------------------------------
+
+    def refusal(self, host: str, node_key: str) -> RemoteProtocolError | None:
+        """Why this peer may not be one now, or None."""
+        now = self._wall()
+        for subject in (of_key(node_key), of_address(host)):
+            ban = self.blamed.banned(subject, now)
+            if ban is not None:
+                return RemoteProtocolError(
+                    "banned",
+                    f"{ban.subject} is banned for another {ban.until - int(now)} s, because of {ban.code}",
+                )
+        return None
+
+    def blame(self, host: str, node_key: str | None, code: str) -> None:
+        """A peer's link was refused with `code`. `node_key` is None when it has proved none."""
+        for subject in (None if node_key is None else of_key(node_key), of_address(host)):
+            ban = None if subject is None else self.blamed.note(subject, code, self._wall())
+            if ban is not None:
+                log.warning("banned %s until %d, because of %s", ban.subject, ban.until, ban.code)
+
+
+def _rate_limited(why: str, seconds: float) -> RemoteProtocolError:
+    return RemoteProtocolError("rate-limited", f"{why}: try again in {max(round(seconds), 1)} s")

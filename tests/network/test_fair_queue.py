@@ -1,0 +1,33 @@
+"""Lanes that take turns."""
+
+from __future__ import annotations
+
+import pytest
+
+from votenet.network.fair_queue import FairQueue
+
+
+def test_a_crowd_in_one_lane_does_not_keep_another_waiting() -> None:
+    queue: FairQueue[str] = FairQueue()
+    for number in range(100):
+        queue.put("crowd", f"crowd {number}")
+    assert queue.get() == "crowd 0"
+    queue.put("one", "one")
+    queue.put("two", "two 0")
+    queue.put("two", "two 1")
+    order = [queue.get() for _ in range(6)]
+    assert order == ["crowd 1", "one", "two 0", "crowd 2", "two 1", "crowd 3"]
+
+
+def test_a_lane_keeps_its_order_and_an_empty_queue_says_so() -> None:
+    queue: FairQueue[int] = FairQueue()
+    assert not queue
+    for number in range(3):
+        queue.put("a", number)
+    assert queue
+    assert [queue.get() for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(IndexError):
+        queue.get()
+    queue.put("a", 1)
+    queue.clear()
+    assert not queue

@@ -1,0 +1,94 @@
+"""The guard in virtual time: connections, work, bans; and nobody pays for this machine's own programs."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from support import key_of
+from votenet.errors import RemoteProtocolError
+from votenet.network.guard import Guard
+from votenet.protocol.blame import BAN_SECONDS
+from votenet.protocol.limits import (
+    ADDRESS_UNITS_AT_ONCE,
+    ADDRESS_UNITS_PER_SECOND,
+    CONNECTIONS_AT_ONCE,
+    CONNECTIONS_PER_SECOND,
+    PATIENCE_SECONDS,
+)
+
+OURS, FAR, OTHER = "127.0.0.1", "192.0.2.7", "192.0.2.8"
+KEY = key_of("mallory").public_hex
+
+
+class Watched:
+    """A guard with a clock of its own; both clocks are the same."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+        self.guard = Guard(lambda: self.now, lambda: self.now)
+
+
+def test_an_address_may_connect_in_proportion() -> None:
+    watched = Watched()
+    refusals = [watched.guard.connect(FAR) for _ in range(int(CONNECTIONS_AT_ONCE) + 1)]
+    assert refusals[:-1] == [None] * int(CONNECTIONS_AT_ONCE)
+    assert refusals[-1] is not None
+    assert refusals[-1].code == "rate-limited"
+    assert watched.guard.connect(OTHER) is None
+    watched.now += 1.5 / CONNECTIONS_PER_SECOND
+    assert watched.guard.connect(FAR) is None
+
+
+def test_s17_work_is_paid_for_by_waiting_and_a_deep_debt_is_refused_with_a_time() -> None:
+    watched = Watched()
+    assert watched.guard.spend(FAR, ADDRESS_UNITS_AT_ONCE) == 0.0
+    assert watched.guard.spend(FAR, ADDRESS_UNITS_PER_SECOND * PATIENCE_SECONDS) == PATIENCE_SECONDS
+    assert watched.guard.spend(FAR, ADDRESS_UNITS_PER_SECOND) == PATIENCE_SECONDS + 1
+    assert watched.guard.spend(OTHER, 1.0) == 0.0
+    with pytest.raises(RemoteProtocolError) as caught:
+        watched.guard.spend(FAR, 1.0)
+    assert caught.value.code == "rate-limited"
+    found = re.search(r"in (\d+) s", caught.value.message)
+    assert found is not None
+    watched.now += int(found[1])
+    assert watched.guard.spend(FAR, 0.0) == 0.0
+
+
+def test_programs_on_this_machine_have_no_common_limit() -> None:
+    watched = Watched()
+    assert all(watched.guard.connect(OURS) is None for _ in range(3000))
+    assert watched.guard.spend(OURS, 1e12) == 0.0
+
+
+def test_s15_a_liar_is_banned_by_key_and_by_address() -> None:
+    watched = Watched()
+    watched.guard.blame(FAR, KEY, "bad-work")
+    honest = key_of("honest").public_hex
+    for host, key in ((FAR, KEY), (OTHER, KEY), (FAR, honest)):
+        refusal = watched.guard.refusal(host, key)
+        assert refusal is not None
+        assert refusal.code == "banned"
+        assert f"another {BAN_SECONDS} s" in refusal.message
+    assert watched.guard.refusal(OTHER, honest) is None
+    watched.now += BAN_SECONDS
+    assert watched.guard.refusal(FAR, KEY) is None
+
+
+def test_a_liar_on_this_machine_takes_nobody_with_it() -> None:
+    watched = Watched()
+    watched.guard.blame(OURS, KEY, "bad-work")
+    assert watched.guard.refusal(OURS, KEY) is not None
+    assert watched.guard.refusal(OURS, key_of("honest").public_hex) is None
+    assert watched.guard.blamed.changed
+
+
+def test_a_false_proof_blames_the_address_alone() -> None:
+    """The key in the hello is somebody else's: he must not be banned for it."""
+    watched = Watched()
+    for _ in range(5):
+        assert watched.guard.refusal(FAR, KEY) is None
+        watched.guard.blame(FAR, None, "bad-hello")
+    assert watched.guard.refusal(FAR, KEY) is not None
+    assert watched.guard.refusal(OTHER, KEY) is None

@@ -1,0 +1,64 @@
+"""Costs: what is expensive costs more, and no election meets the limits."""
+
+from __future__ import annotations
+
+from support import make_election, make_votes
+from votenet.cli.actions import POLL_SECONDS
+from votenet.protocol.limits import (
+    ADDRESS_UNITS_AT_ONCE,
+    ADDRESS_UNITS_PER_SECOND,
+    CLIENT_RATES,
+    CONNECTIONS_AT_ONCE,
+    LINE_UNITS,
+    PATIENCE_SECONDS,
+    units,
+)
+from votenet.protocol.messages import (
+    GetBlocks,
+    GetHeaders,
+    GetProof,
+    GetVoteStatus,
+    Ping,
+    RequestBlockchain,
+    SubmitVotes,
+    encode_message,
+)
+from votenet.protocol.token_bucket import TokenBucket
+
+VOTES = tuple(sealed.vote for sealed in make_votes(make_election(), 20))
+
+
+def test_expensive_requests_cost_more_than_a_line() -> None:
+    assert units(Ping()) == units(GetVoteStatus(voter_id="v")) == LINE_UNITS
+    assert units(SubmitVotes(votes=VOTES)) == LINE_UNITS + 20
+    assert units(GetBlocks(hashes=("00" * 32,) * 2)) > units(GetBlocks(hashes=("00" * 32,)))
+    assert units(Ping()) < units(GetProof(voter_id="v")) <= units(GetHeaders(locator=()))
+    assert units(RequestBlockchain()) * 11 > ADDRESS_UNITS_AT_ONCE, "eleven whole chains at once are too many"
+
+
+def test_s17_a_replay_of_80_000_ballots_from_one_address_waits_for_nothing() -> None:
+    """At 8,000 votes a second, which is more than one node checks on the machines it was measured on."""
+    address = TokenBucket(ADDRESS_UNITS_PER_SECOND, ADDRESS_UNITS_AT_ONCE)
+    link = TokenBucket(CLIENT_RATES.bytes_per_second, CLIENT_RATES.bytes_at_once)
+    batch = SubmitVotes(votes=VOTES * 10)
+    size = len(encode_message(batch))
+    for number in range(400):
+        now = number * 200 / 8000
+        assert address.reserve(now, units(batch)) == 0.0  # a link may cost as much as its address
+        assert link.reserve(now, size) == 0.0
+
+
+def test_s17_a_hall_of_500_voters_behind_one_address_is_never_refused() -> None:
+    """All at once: connect, vote, ask 25 times a second for half a minute whether it is counted."""
+    assert CONNECTIONS_AT_ONCE >= 2 * 500
+    address = TokenBucket(ADDRESS_UNITS_PER_SECOND, ADDRESS_UNITS_AT_ONCE)
+    waits = [address.reserve(0.0, units(SubmitVotes(votes=VOTES[:1]))) for _ in range(500)]
+    free_at = [0.0] * 500
+    for step in range(1, int(30 / POLL_SECONDS)):
+        now = step * POLL_SECONDS
+        for voter in range(500):
+            if free_at[voter] <= now:  # a client waits for its answer before it asks again
+                wait = address.reserve(now, units(Ping()))
+                free_at[voter] = now + wait
+                waits.append(wait)
+    assert max(waits) < PATIENCE_SECONDS / 5
