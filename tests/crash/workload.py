@@ -1,0 +1,308 @@
+"""What a node does to its data folder, step by step, and what must be there after each step.
+
+What lives here: Workload (real blocks, votes, forks, from fixed keys), Session (carries it out on the
+real storage and acknowledges each step), `judge` (opens a folder as a starting node does and says what
+is wrong). What must not: faults (`io_faults.c`), processes (`driver.py`, `harness.py`).
+
+The expected state after each step comes from the store in memory. A folder found after a crash must
+hold the state of the last acknowledged step or of the one after it, whole: nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from support import TRIVIAL_BITS, Ledger, make_election, make_vote, make_votes, mine_block
+from votenet.core.block import Block, Header, votes_root
+from votenet.core.chain import Chain
+from votenet.core.vote import SealedVote
+from votenet.errors import VotenetError
+from votenet.protocol.events import Change, DropVotes, SaveBlock, SaveVotes, SetBest
+from votenet.storage import block_store
+from votenet.storage.block_store import DATABASE_NAME, MIGRATIONS, SqliteBlockStore
+from votenet.storage.database import lock_data_dir, open_database, transaction
+from votenet.storage.interface import BlockStore
+from votenet.storage.key_store import load_or_make_key
+from votenet.storage.memory import MemoryStore
+
+ELECTION: Final = make_election(bits=TRIVIAL_BITS)
+KEY_NAME: Final = "node.key"
+DATA: Final = "data"
+"""The node's folder, inside the folder that is watched: a first start makes it."""
+CHECKPOINT_PAGES: Final = 12
+"""The log is written back into the database after so many pages (1,000 in production): within a few steps."""
+
+State = tuple[object, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """`changes` for `apply`, or `peers` to remember, or (neither) close the folder and open it again."""
+
+    name: str
+    changes: tuple[Change, ...] = ()
+    peers: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    """Steps, and the states: `states[n]` after n of them."""
+
+    name: str
+    steps: tuple[Step, ...]
+    states: tuple[State, ...]
+    prepare: Callable[[Path], None]
+
+
+def state_of(store: BlockStore) -> State:
+    """Everything that a store answers, in a form that can be compared."""
+    stored = store.load()
+    tally = tuple(sorted(stored.tally.ballots.items())), stored.tally.votes
+    places = tuple((voter, store.find_vote(voter)) for voter in sorted(stored.voters))
+    waiting = tuple(sealed.id for sealed in stored.waiting)
+    return (
+        tuple(stored.headers),
+        tuple(sorted(stored.voters.items())),
+        places,
+        tally,
+        waiting,
+        tuple(store.known_peers()),
+    )
+
+
+def take_step(store: BlockStore, step: Step) -> None:
+    if step.changes:
+        store.apply(step.changes)
+    elif step.peers:
+        store.remember_peers(step.peers)
+
+
+# -- the histories --------------------------------------------------------------------------------
+
+
+class _Author:
+    """Writes histories: what `NodeCore` would save for these votes and blocks."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger(ELECTION)
+        self.waiting: dict[bytes, SealedVote] = {}
+        self.steps: list[Step] = []
+
+    def votes(self, *votes: SealedVote) -> None:
+        self.waiting.update((sealed.id, sealed) for sealed in votes)
+        self.steps.append(Step(f"save {len(votes)} votes", (SaveVotes(votes),)))
+
+    def block(self, *votes: SealedVote, on: Header | None = None) -> Block:
+        block = mine_block(ELECTION, on or self.ledger.chain.tip.header, votes)
+        entry, move = self.ledger.add(block)
+        changes: list[Change] = [SaveBlock(entry, block.votes)]
+        name = f"block {entry.height} with {len(votes)} votes"
+        if move is None:
+            self.steps.append(Step(f"{name}, on another branch", tuple(changes)))
+            return block
+        bodies = [(new, self.ledger.votes_of(new.hash)) for new in move.connected]
+        changes.append(SetBest(move.connected[0].height - 1, bodies))
+        dropped = [sealed.id for _, body in bodies for sealed in body if sealed.id in self.waiting]
+        changes.append(DropVotes(dropped))
+        for vote_id in dropped:
+            del self.waiting[vote_id]
+        returned = [
+            sealed
+            for old in move.disconnected
+            for sealed in self.ledger.votes_of(old.hash)
+            if sealed.voter_id not in self.ledger.chain.voters
+        ]
+        if returned:
+            self.waiting.update((sealed.id, sealed) for sealed in returned)
+            changes.append(SaveVotes(returned))
+            name += f", {len(move.disconnected)} blocks off, {len(returned)} votes back"
+        self.steps.append(Step(name, tuple(changes)))
+        return block
+
+    def peers(self, *addresses: str) -> None:
+        self.steps.append(Step("remember peers", peers=addresses))
+
+    def restart(self) -> None:
+        self.steps.append(Step("restart"))
+
+    def done(self, name: str, before: Sequence[Step] = ()) -> Workload:
+        """`before` are steps that `prepare` has carried out already, with the first format's code."""
+        store, states = MemoryStore(), []
+        for step in before:
+            take_step(store, step)
+        states.append(state_of(store))
+        for step in self.steps:
+            take_step(store, step)
+            states.append(state_of(store))
+        prepare = (lambda folder: _write_first_format(folder, before)) if before else _nothing
+        return Workload(name, tuple(self.steps), tuple(states), prepare)
+
+
+def _nothing(folder: Path) -> None:
+    """A first start: the folder is empty."""
+
+
+def first_start() -> Workload:
+    """Key and database are made; votes wait, are taken by blocks, come back from a lost branch."""
+    author, votes = _Author(), make_votes(ELECTION, 60)
+    author.votes(*votes[:3])
+    one = author.block(*votes[:2])
+    author.votes(*votes[3:5])
+    author.block(votes[3])
+    side = author.block(votes[4], on=one.header)
+    author.block(votes[2], on=side.header)  # the other branch wins; the vote of the first waits again
+    author.peers("a.example:3000", "b.example:3001")
+    author.restart()
+    author.votes(*votes[5:45])
+    author.block(*votes[5:45], votes[3])
+    author.block()
+    return author.done("first start")
+
+
+def upgrade() -> Workload:
+    """A file that the first format's code wrote is opened, brought up to date and written."""
+    author, votes = _Author(), make_votes(ELECTION, 40)
+    author.votes(*votes[:12])
+    author.block(*votes[:10])
+    before, author.steps = author.steps, []
+    author.votes(*votes[20:22])
+    author.block(votes[10])
+    return author.done("upgrade", before)
+
+
+def _write_first_format(folder: Path, steps: Sequence[Step]) -> None:
+    data = folder / DATA
+    data.mkdir(mode=0o700)
+    load_or_make_key(data / KEY_NAME, "node")
+    conn = open_database(data / DATABASE_NAME, MIGRATIONS[:1])
+    try:
+        with transaction(conn):
+            conn.execute("INSERT INTO meta VALUES ('network_id', ?)", (ELECTION.network_id,))
+            for step in steps:
+                for change in step.changes:
+                    block_store._WRITERS[type(change)](conn, change)
+            conn.execute("DELETE FROM meta WHERE name = 'tip'")  # the first format had none
+    finally:
+        conn.close()
+
+
+def workloads() -> dict[str, Workload]:
+    return {made.name: made for made in (first_start(), upgrade())}
+
+
+# -- carrying it out ------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def opened(home: Path) -> Iterator[tuple[SqliteBlockStore, str]]:
+    """Lock, key and store of a node as `votenet node` opens them; the store and the node's public key."""
+    with lock_data_dir(home / DATA) as folder:
+        key = load_or_make_key(folder / KEY_NAME, "node")
+        with contextlib.closing(SqliteBlockStore(folder, ELECTION)) as store:
+            store._writer.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            yield store, key.public_hex
+
+
+class Session:
+    """Carries out a workload. `tell` gets one line for each acknowledgement and each refusal.
+
+    After a refusal `heal` is called, nothing of the step may be there (or all of it), and the step is
+    taken again. Anything but a votenet error goes through: it is a defect.
+    """
+
+    def __init__(self, home: Path, tell: Callable[[str], None], heal: Callable[[], None]) -> None:
+        self._home, self._tell, self._heal = home, tell, heal
+        self._key = ""
+
+    def run(self, workload: Workload) -> None:
+        steps = [Step("start"), *workload.steps]
+        done = 0
+        while done < len(steps):
+            done = self._run_until_closed(workload, steps, done)
+
+    def _run_until_closed(self, workload: Workload, steps: Sequence[Step], done: int) -> int:
+        with contextlib.ExitStack() as stack:
+            store, self._key = self._insist(lambda: stack.enter_context(opened(self._home)))
+            self._tell(f"ack {done} {self._key}")
+            done += 1
+            while done < len(steps) and (steps[done].changes or steps[done].peers):
+                self._take(store, workload, steps[done], done)
+                self._tell(f"ack {done} {self._key}")
+                done += 1
+        return done
+
+    def _take(self, store: BlockStore, workload: Workload, step: Step, number: int) -> None:
+        def check() -> None:
+            if state_of(store) not in (workload.states[number - 1], workload.states[number]):
+                raise AssertionError(f"half of step {number} is there after it was refused")
+
+        self._insist(lambda: take_step(store, step), check)
+
+    def _insist(self, act: Callable[[], Any], after: Callable[[], None] = lambda: None) -> Any:
+        try:
+            return act()
+        except VotenetError as error:
+            self._tell(f"refused {error.code}|{error.message}|{error.next_step}")
+            self._heal()
+            after()
+            return act()
+
+
+# -- judging what is found ------------------------------------------------------------------------
+
+
+def judge(home: Path, workload: Workload, acknowledged: int, key: str | None) -> None:
+    """Open a folder as a starting node does, twice; nothing acknowledged may be missing.
+
+    Args:
+        acknowledged: number of the last acknowledged step, 0 being the first opening; -1 for none.
+        key: the node's public key, if an opening was acknowledged.
+
+    Raises:
+        AssertionError: something is lost, doubled or half there.
+        VotenetError: it is refused.
+    """
+    allowed = workload.states[max(acknowledged, 0) : acknowledged + 2]
+    with opened(home) as (store, found_key):
+        assert key in (None, found_key), "the node's key is another one"
+        found = state_of(store)
+        assert found in allowed, f"the state after step {acknowledged} or the next is not there"
+        _check_counts(store)
+        chain = _restored(store)
+        new = make_vote(ELECTION, "a fresh voter")
+        block = mine_block(ELECTION, chain.tip.header, [new])
+        entry = chain.add_header(block.header, block.header.time)
+        store.apply([SaveVotes([new])])
+        body = [(entry, block.votes)]
+        store.apply([SaveBlock(entry, block.votes), SetBest(entry.height - 1, body), DropVotes([new.id])])
+    with opened(home) as (store, _):
+        _check_counts(store)
+        assert _restored(store).voters["a fresh voter"] == entry.height
+        assert len(store.load().waiting) == len(found[4])  # type: ignore[arg-type]
+
+
+def _restored(store: BlockStore) -> Chain:
+    stored, chain = store.load(), Chain(ELECTION)
+    chain.restore(stored.headers, stored.voters, stored.tally)
+    return chain
+
+
+def _check_counts(store: BlockStore) -> None:
+    """Every view of the chain agrees with its headers, and every vote is in one place."""
+    stored = store.load()
+    for header, _ in stored.headers:
+        assert votes_root(store.votes_of(header.hash)) == header.merkle_root
+    on_chain = list(store.votes_in_order())
+    assert Counter(sealed.vote.choices for _, sealed in on_chain) == stored.tally.ballots
+    assert {sealed.voter_id: height for height, sealed in on_chain} == stored.voters
+    everywhere = [sealed.voter_id for _, sealed in on_chain] + [s.voter_id for s in stored.waiting]
+    assert len(everywhere) == len(set(everywhere)), "a voter is there twice"
+    for voter, height in stored.voters.items():
+        place = store.find_vote(voter)
+        assert place is not None
+        assert place.height == height
