@@ -518,7 +518,7 @@ def take_block(record, headers, definition, network_hex, roll, voters, ballots):
         ballots[tuple(vote["choices"])] += 1
 
 
-def check_receipt(path, expected, now):
+def check_receipt(path, expected, now, roll_path=None):
     """Everything that a receipt claims; returns the report."""
     with open(path, "rb") as file:
         receipt = parse(whole(file.read()), shape_of_receipt)
@@ -531,6 +531,8 @@ def check_receipt(path, expected, now):
     if expected not in (None, network_id.hex()):
         raise Fault("network-mismatch", "the receipt is of network " + network_id.hex())
     check_vote(vote, definition, network_id.hex())
+    if roll_path is not None:
+        check_registered([vote], read_roll(roll_path, definition))
     check_signature(vote)
     for digits in receipt["headers"]:
         if re.fullmatch("[0-9a-f]{160}", digits) is None:
@@ -564,7 +566,7 @@ def main(argv=None):
     parser.add_argument("kind", choices=["archive", "receipt"])
     parser.add_argument("file")
     parser.add_argument("--network", help="network id that it must be of, 64 hexadecimal digits")
-    parser.add_argument("--roll", help="roll file to check the voters of an archive by")
+    parser.add_argument("--roll", help="roll file to check the voters by")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(argv)
     now = int(time.time())
@@ -572,7 +574,7 @@ def main(argv=None):
         if options.kind == "archive":
             report = check_archive(options.file, options.network, now, options.roll)
         else:
-            report = check_receipt(options.file, options.network, now)
+            report = check_receipt(options.file, options.network, now, options.roll)
         report["holds"] = True
     except Fault as fault:
         report = {"holds": False, "code": fault.code, "message": str(fault)}

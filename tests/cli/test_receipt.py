@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from tests.cli.conftest import Outcome, RunningNode
 
-from archive_support import tampered_receipts
+from archive_support import good_receipt, roll_archive, tampered_receipts
+from support import key_of, make_election, make_vote, mine_block
+from votenet.core.receipt import encode_receipt, make_receipt
 
 Cli = Callable[..., Outcome]
+VERIFIER = Path(__file__).parent.parent.parent / "verifier" / "votenet_verifier.py"
 
 
 def test_a_receipt_of_a_counted_vote_holds_offline(cli: Cli, node: RunningNode, tmp_path: Path) -> None:
@@ -33,6 +40,74 @@ def test_a_vote_that_is_nowhere_has_no_receipt(cli: Cli, node: RunningNode) -> N
     done = cli("receipt", "--node", str(node.address), "nobody")
     assert (done.code, done.out) == (1, "")
     assert "[not-found]" in done.err
+
+
+def test_a_node_says_how_deep_the_block_of_a_receipt_lies(
+    cli: Cli, node: RunningNode, tmp_path: Path
+) -> None:
+    where = ("--node", str(node.address))
+    path = tmp_path / "receipt.json"
+    cli("vote", *where, "deep", "Alice")
+    cli("receipt", *where, "deep", "-o", str(path))
+    cli("vote", *where, "deeper", "Alice")
+    report = json.loads(cli("verify", str(path), *where, "--json").out)
+    assert report["confirmations"] >= 2
+    assert f"at {node.address}, " in cli("verify", str(path), *where).out
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        closed = f"127.0.0.1:{free.getsockname()[1]}"
+    assert "[unreachable]" in cli("verify", str(path), "--node", closed).err
+
+
+@pytest.mark.parametrize(
+    ("voter", "told"), [("elsewhere", "is in block"), ("nowhere", "no vote of 'nowhere'")]
+)
+def test_the_receipt_of_an_abandoned_block_says_so(
+    cli: Cli, node: RunningNode, tmp_path: Path, voter: str, told: str
+) -> None:
+    """The voter's block lost: the same election, the same vote, another branch."""
+    vote = make_vote(node.election, voter, "Bob", time=node.election.definition.created)
+    block = mine_block(node.election, votes=[vote])
+    headers = [block.header.pack().hex()]
+    lost = make_receipt(node.election, vote.vote, headers, path=[], position=0, size=1)
+    path = tmp_path / "lost.json"
+    path.write_bytes(encode_receipt(lost))
+    if voter == "elsewhere":
+        cli("vote", "--node", str(node.address), voter, "Alice")
+    assert cli("verify", str(path)).code == 0, "offline nobody can know"
+    done = cli("verify", str(path), "--node", str(node.address), "--json")
+    assert done.code == 1
+    assert json.loads(done.out)["error"]["code"] == "abandoned"
+    assert told in done.err
+
+
+def test_a_receipt_of_another_election_is_not_of_this_node(
+    cli: Cli, node: RunningNode, tmp_path: Path
+) -> None:
+    path = tmp_path / "receipt.json"
+    path.write_bytes(good_receipt())
+    done = cli("verify", str(path), "--node", str(node.address))
+    assert (done.code, "[network-mismatch]" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize(("signer", "code"), [("ann", None), ("bob", "wrong-key")])
+def test_with_its_roll_the_voter_and_the_key_are_checked(
+    cli: Cli, tmp_path: Path, signer: str, code: str | None
+) -> None:
+    roll, _ = roll_archive(("ann", "ann"))
+    held = make_election(registration="roll", roll_root=roll.root_hex)
+    vote = make_vote(held, "ann", key=key_of(signer))
+    header = mine_block(held, votes=[vote]).header.pack().hex()
+    receipt, register = tmp_path / "receipt.json", tmp_path / "roll.json"
+    receipt.write_bytes(encode_receipt(make_receipt(held, vote.vote, [header], path=[], position=0, size=1)))
+    register.write_bytes(roll.to_file())
+    done = cli("verify", str(receipt), "--roll", str(register), "--json")
+    second = [sys.executable, str(VERIFIER), "receipt", str(receipt), "--roll", str(register), "--json"]
+    other = json.loads(subprocess.run(second, capture_output=True, check=False).stdout)
+    assert other["holds"] is (code is None)
+    if code is not None:
+        assert json.loads(done.out)["error"]["code"] == other["code"] == code
+    other_roll = cli("verify", str(receipt), "--roll", str(tmp_path / "none"))
+    assert other_roll.code == 78
 
 
 def test_a_tampered_receipt_is_refused_with_the_reason(cli: Cli, tmp_path: Path) -> None:

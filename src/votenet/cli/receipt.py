@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,7 @@ import click
 from votenet.cli.options import instance_option, json_option, node_option
 
 if TYPE_CHECKING:
-    from votenet.core.receipt import Receipt
+    from votenet.core.receipt import Receipt, ReceiptReport
     from votenet.network.client import NodeClient
     from votenet.protocol.address import Address
 
@@ -37,8 +38,10 @@ Examples:
 \b
   votenet verify receipt.json
   votenet verify receipt.json --network 5e1f… --json
+  votenet verify receipt.json --node 127.0.0.1:3000
 
 Needs no network. Compare the network id with the one that the organisers published, or give it.
+A receipt cannot know whether its block was replaced later: with --node that node is asked.
 """
 
 
@@ -76,19 +79,35 @@ def receipt(voter_id: str, output: Path | None, node: str | None, instance: str)
 @click.option(
     "--network", "network_hex", metavar="ID", help="Network id that it must be of, 64 hexadecimal digits."
 )
+@click.option(
+    "--roll", type=click.Path(path_type=Path, dir_okay=False), help="Roll file to check the voter by."
+)
+@click.option("--node", metavar="HOST:PORT", help="Ask this node whether the block is still on the chain.")
 @json_option
-def verify(receipt_file: Path, network_hex: str | None, as_json: bool) -> None:
+def verify(
+    receipt_file: Path, network_hex: str | None, roll: Path | None, node: str | None, as_json: bool
+) -> None:
     """Check a receipt offline; exit 1 with the reason if it does not hold."""
-    from votenet.cli import render
+    from votenet.cli import actions, render
+    from votenet.cli.roll import read_roll
     from votenet.core.receipt import check_receipt, decode_receipt
+    from votenet.protocol.address import parse_address
 
-    report = check_receipt(decode_receipt(_read(receipt_file)), int(time.time()), network_hex)
+    voters = None if roll is None else read_roll(roll)
+    report = check_receipt(decode_receipt(_read(receipt_file)), int(time.time()), network_hex, voters)
+    confirmations = None if node is None else actions.run(confirmations_of(report, parse_address(node)))
     if as_json:
-        render.print_json(report)
+        render.print_json(
+            asdict(report) | ({} if confirmations is None else {"confirmations": confirmations})
+        )
         return
+    standing = (
+        [] if confirmations is None else [("on the chain", f"at {node}, {confirmations} confirmations")]
+    )
     render.print_fields(
         "The receipt holds.",
         [
+            *standing,
             ("election", report.title),
             ("network id", report.network_id),
             ("voter", report.voter_id),
@@ -120,6 +139,34 @@ def _read(path: Path) -> bytes:
     if len(data) > MAX_RECEIPT:
         raise fault("line-too-long", f"a receipt has at most {MAX_RECEIPT} bytes")
     return data
+
+
+async def confirmations_of(report: ReceiptReport, address: Address) -> int:
+    """Blocks on the best branch of the node at `address` from the receipt's block on, that one included.
+
+    Raises:
+        NotProven: abandoned; the block is not on that branch. The message says where the vote is now.
+        NotProven: network-mismatch; the node belongs to another election.
+        Unreachable: it does not answer.
+    """
+    from votenet.cli.actions import DIAL_SECONDS, fetch_election
+    from votenet.core.evidence import fault
+    from votenet.network.client import NodeClient
+    from votenet.protocol.messages import GetVoteStatus, VoteStatus
+
+    async with NodeClient(address, dial_timeout=DIAL_SECONDS) as client:
+        if (await fetch_election(client)).network_hex != report.network_id:
+            raise fault("network-mismatch", f"{address} belongs to another network")
+        status = await client.ask(GetVoteStatus(voter_id=report.voter_id), VoteStatus)
+    if status.block == report.block:
+        return status.confirmations
+    if status.state == "in_block":
+        now = f"the vote there is in block {status.block} at height {status.height}: make a new receipt"
+    elif status.state == "accepted":
+        now = "the vote there waits for a block: make a new receipt soon"
+    else:
+        now = f"no vote of {report.voter_id!r} is known there: is that node up to date?"
+    raise fault("abandoned", f"the block is not on the chain of {address}; {now}")
 
 
 async def fetch_receipt(addresses: Sequence[Address], voter_id: str) -> Receipt:

@@ -58,6 +58,8 @@ FAULTS: Final[dict[str, str]] = {
     "bad-signature": "A vote is not signed by the key that it names.",
     "not-on-roll": "A vote's voter id is not on the roll that was given.",
     "wrong-key": "A vote is signed by another key than the roll names.",
+    # Against a running network
+    "abandoned": "The receipt's block is not on the chain of the node that was asked.",
     # The end
     "wrong-totals": "Height, votes or tip are not what the blocks come to.",
 }

@@ -21,6 +21,7 @@ from votenet.core.election import Election, ElectionDefinition
 from votenet.core.encoding import Hex32, Unsigned, canonical
 from votenet.core.evidence import decode_record, fault
 from votenet.core.merkle import root_from_path
+from votenet.core.roll import Roll, with_roll
 from votenet.core.vote import Vote, check_hours, check_vote, seal, signature_holds
 from votenet.errors import NotProven, Rejected
 
@@ -89,15 +90,19 @@ def decode_receipt(data: bytes) -> Receipt:
     return decode_record(data[:-1], Receipt)
 
 
-def check_receipt(receipt: Receipt, now: int, trusted: str | None = None) -> ReceiptReport:
+def check_receipt(
+    receipt: Receipt, now: int, trusted: str | None = None, roll: Roll | None = None
+) -> ReceiptReport:
     """Everything that the receipt claims.
 
     Args:
         now: the clock, Unix seconds; no header may be more than two hours ahead of it.
         trusted: the network id (hexadecimal) of the election that the voter took part in.
+        roll: who may vote with which key; without it that is not checked.
 
     Raises:
         NotProven: with the code of the first fault.
+        ConfigError: this is not the roll of that election.
     """
     if receipt.format != FORMAT:
         raise fault("wrong-format", f"this is {receipt.format!r}, not {FORMAT!r}")
@@ -106,6 +111,8 @@ def check_receipt(receipt: Receipt, now: int, trusted: str | None = None) -> Rec
     election = checked_election(receipt.definition)
     if trusted not in (None, election.network_hex):
         raise fault("network-mismatch", f"this receipt is of network {election.network_hex}")
+    if roll is not None:
+        election = with_roll(election, roll)
     try:
         return _check(receipt, election, now)
     except Rejected as error:
