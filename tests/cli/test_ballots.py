@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import random
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,20 @@ def test_damaged_compressed_files_are_refused(tmp_path: Path) -> None:
         file.write_bytes(b"not compressed at all")
         with pytest.raises(ConfigError) as refused:
             BallotFile(file)
+        assert refused.value.code == "bad-ballot-file"
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".xz"])
+def test_damage_behind_the_header_is_refused_too(tmp_path: Path, suffix: str) -> None:
+    """Found by fuzzing: a cut or overwritten file was read up to there, then ended in a trace."""
+    text = b"c\n" + random.Random(1).randbytes(30_000).hex(" ").replace(" ", "\n").encode()
+    whole = gzip.compress(text) if suffix == ".gz" else lzma.compress(text)
+    middle = len(whole) // 2
+    for damaged in (whole[:middle], whole[:middle] + bytes(100) + whole[middle + 100 :]):
+        file = tmp_path / f"b{suffix}"
+        file.write_bytes(damaged)
+        with pytest.raises(ConfigError) as refused:
+            _read(file, BallotColumns(("c",)))
         assert refused.value.code == "bad-ballot-file"
 
 

@@ -179,6 +179,7 @@ def test_a_client_that_is_not_connected_says_so() -> None:
         b'{"error":{}}',
         b'{"error":{"code":"x"}}',
         b'{"error":' + b"[" * 100_000,
+        b'{"error":{"code":"x","message":"\\ud800"}}',
         b"[]",
     ],
     ids=lambda line: line[:12],

@@ -12,6 +12,7 @@ import csv
 import gzip
 import io
 import lzma
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
@@ -78,7 +79,11 @@ class BallotFile:
                 )
 
     def ballots(self, columns: BallotColumns) -> Iterator[Ballot | BadLine]:
-        """Every ballot in order, and every line that is none."""
+        """Every ballot in order, and every line that is none.
+
+        Raises:
+            ConfigError: code bad-ballot-file; the file cannot be read to its end.
+        """
         places = [self.header.index(name) for name in columns.choices]
         voter_place = self.header.index(columns.voter) if columns.voter else None
         number = 0
@@ -104,9 +109,9 @@ class BallotFile:
     def _rows(self) -> Iterator[tuple[int, list[str] | str]]:
         """(line number, fields or what is wrong), without the header and empty lines."""
         with self._open() as file:
-            file.readline(MAX_LINE)
+            self._next_line(file)
             line = 1
-            while raw := _read_line(file):
+            while raw := self._next_line(file):
                 line += 1
                 if raw.strip():
                     yield line, self._split(raw)
@@ -125,18 +130,34 @@ class BallotFile:
         return fields
 
     def _read_header(self, file: IO[bytes]) -> list[str]:
+        raw = self._next_line(file)
         try:
-            text = file.readline(MAX_LINE).decode("utf-8-sig").rstrip("\r\n")
-            header = next(csv.reader([text], strict=True), [])
-        except (UnicodeDecodeError, csv.Error, EOFError, OSError, lzma.LZMAError) as error:
-            raise ConfigError(
-                f"{self.source} is not a CSV file: {error}",
-                code="bad-ballot-file",
-                next_step="Give a UTF-8 CSV file with a header line.",
-            ) from error
+            if len(raw) > MAX_LINE:
+                raise ValueError(f"its header has more than {MAX_LINE} bytes")
+            header = next(csv.reader([raw.decode("utf-8-sig").rstrip("\r\n")], strict=True), [])
+        except (ValueError, csv.Error) as error:
+            raise self._unusable(error) from error
         if not any(header):
             raise ConfigError(f"{self.source} has no header line", code="bad-ballot-file")
         return [name.strip() for name in header]
+
+    def _next_line(self, file: IO[bytes]) -> bytes:
+        """One line; of an overlong one only the beginning, the rest is passed over."""
+        try:
+            raw = file.readline(MAX_LINE + 1)
+            rest = raw
+            while len(rest) > MAX_LINE and not rest.endswith(b"\n"):
+                rest = file.readline(MAX_LINE + 1)
+        except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
+            raise self._unusable(error) from error
+        return raw
+
+    def _unusable(self, error: Exception) -> ConfigError:
+        return ConfigError(
+            f"{self.source} is not a CSV file: {error}",
+            code="bad-ballot-file",
+            next_step="Give a UTF-8 CSV file with a header line.",
+        )
 
     def _open(self) -> IO[bytes]:
         shipped = SHIPPED.get(str(self.source))
@@ -155,15 +176,6 @@ class BallotFile:
                 code="bad-ballot-file",
                 next_step=f"Give a CSV file, or the name of a shipped record: {', '.join(SHIPPED)}",
             ) from error
-
-
-def _read_line(file: IO[bytes]) -> bytes:
-    """One line; of an overlong one only the beginning, the rest is passed over."""
-    raw = file.readline(MAX_LINE + 1)
-    rest = raw
-    while len(rest) > MAX_LINE and not rest.endswith(b"\n"):
-        rest = file.readline(MAX_LINE + 1)
-    return raw
 
 
 def distinct_choices(source: Path, column: str | None) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
@@ -115,7 +114,7 @@ class NodeClient:
 def refusal_in(line: bytes) -> VotenetError:
     """The error that an error line carries, as one of ours."""
     try:
-        error = json.loads(line)["error"]
+        error = msgspec.json.decode(line)["error"]  # refuses half a surrogate pair: no terminal prints it
         code, message = str(error["code"]), str(error["message"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return RemoteProtocolError("bad-message", "the other side sent an error that is not readable")
