@@ -108,6 +108,14 @@ def test_errors_come_back_as_themselves(exit_code: int, kind: Callable[..., Any]
     assert (error.code, error.message, error.next_step) == ("c", "m", "n")
 
 
+def test_an_answer_that_makes_no_sense_is_said_to_be_one() -> None:
+    for fields in (None, "x", [1], 5):
+        assert (error_from(fields).code, error_from(fields).exit_code) == ("bad-message", 1)
+    for line in (b"[" * 100_000, b"[]", b"{"):
+        with pytest.raises(Unreachable, match="not a JSON object"):
+            control._decode(line)
+
+
 def test_the_client_needs_no_asyncio() -> None:
     import subprocess
     import sys

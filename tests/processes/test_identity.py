@@ -46,8 +46,9 @@ def test_programs_of_another_instance_are_strangers(dirs: InstanceDirs, start: S
 def test_scenario_19_a_corrupt_record_hides_nobody(dirs: InstanceDirs, start: Start, record: Record) -> None:
     process = start()
     record(process)
-    (records_dir(dirs) / "node-1.json").write_bytes(b'{"v":1,"insta')
-    assert read_identities(dirs) == {"node-1": None}
+    for broken in (b'{"v":1,"instance":"\xff"}', b'{"x":' + b"[" * 100_000, b'{"v":1,"insta'):
+        (records_dir(dirs) / "node-1.json").write_bytes(broken)
+        assert read_identities(dirs) == {"node-1": None}
     assert end_leftovers(dirs, 5.0, print) == (1, [])
     assert process.wait(10) == -signal.SIGTERM
 

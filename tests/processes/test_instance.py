@@ -48,9 +48,10 @@ def test_the_network_is_remembered(dirs: InstanceDirs) -> None:
     network = spec(ports.Block(20000, (20001,)))
     instance.save_network(dirs, network)
     assert instance.load_network(dirs) == network
-    instance.network_file(dirs).write_text('{"instance": 5}')
-    with pytest.raises(ConfigError, match="cannot be used"):
-        instance.load_network(dirs)
+    for broken in (b'{"instance": 5}', b'{"instance":"\xff"}', b'{"x":' + b"[" * 100_000):
+        instance.network_file(dirs).write_bytes(broken)
+        with pytest.raises(ConfigError, match="cannot be used"):
+            instance.load_network(dirs)
 
 
 def test_a_claim_can_be_inherited_only_as_it_is(

@@ -11,13 +11,14 @@ import importlib
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from votenet import __version__
-from votenet.errors import VotenetError, votenet_error_in
+from votenet.errors import ConfigError, VotenetError, votenet_error_in
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     # name: (module, one line of help)
@@ -100,6 +101,17 @@ def main(ctx: click.Context, config: Path | None) -> None:
         from votenet.config import load_toml
 
         ctx.default_map = load_toml(config)
+        _check_tables(main, ctx.default_map, str(config))
+
+
+def _check_tables(group: click.Group, found: Mapping[str, Any], place: str) -> None:
+    """The name of a command stands for a table of its options. Raises ConfigError."""
+    for name, options in found.items():
+        command = group.get_command(click.Context(group), name)
+        if command is not None and not isinstance(options, dict):
+            raise ConfigError(f"{place}: {name!r} is a command", next_step=f"Write it as a table: [{name}]")
+        if isinstance(command, click.Group):
+            _check_tables(command, options, f"{place}, [{name}]")
 
 
 def run() -> None:

@@ -86,8 +86,10 @@ def converse(
             return
 
 
-def error_from(fields: Mapping[str, Any]) -> VotenetError:
-    """The error that the supervisor reported, as the class whose exit code it has."""
+def error_from(fields: Any) -> VotenetError:
+    """The error that the supervisor reported (`error` of its answer), as the class whose exit code it has."""
+    if not isinstance(fields, dict):
+        return Unreachable("the supervisor's answer has an unreadable error", code="bad-message")
     message, step = str(fields.get("message", "refused")), str(fields.get("next_step", ""))
     code, exit_code = str(fields.get("code", "error")), fields.get("exit_code", 1)
     for kind in _ERRORS:
@@ -162,7 +164,7 @@ def _lines(link: socket.socket, dirs: InstanceDirs, deadline: float) -> Iterator
 def _decode(line: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):
         raise Unreachable("the supervisor's answer is not a JSON object", code="bad-json")

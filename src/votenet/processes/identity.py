@@ -74,7 +74,7 @@ def read_identities(dirs: InstanceDirs) -> dict[str, Identity | None]:
         for path in sorted(records_dir(dirs).glob("*.json")):
             try:
                 found[path.stem] = msgspec.json.decode(path.read_bytes(), type=Identity)
-            except (OSError, msgspec.DecodeError):
+            except (OSError, ValueError, RecursionError):
                 found[path.stem] = None
     return found
 

@@ -153,7 +153,7 @@ def load_network(dirs: InstanceDirs) -> NetworkSpec:
         raise ConfigError(
             f"instance {dirs.instance!r} has no network yet", next_step="Make one with: votenet up"
         ) from error
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"{path} cannot be used: {error}", next_step="Remove that file; votenet up writes it anew."
         ) from error
