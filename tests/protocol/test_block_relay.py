@@ -98,7 +98,7 @@ def test_a_compact_block_is_put_together_from_the_pool_without_checking_signatur
     node = node_with_peers()
     node.submit(*VOTES)
     monkeypatch.setattr(
-        "votenet.protocol.block_relay.signatures_hold", lambda votes: pytest.fail("again") if votes else []
+        "votenet.core.signature_cache.signatures_hold", lambda votes: pytest.fail("again") if votes else []
     )
     ready = node.receive(1, compact_block(GOOD))
     assert node.chain.tip.hash == GOOD.header.hash

@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from votenet.core.block import Block, Header, check_body, header_from_hex
-from votenet.core.chain import Chain, Entry, Move
-from votenet.core.mempool import Mempool
-from votenet.core.vote import SealedVote, Vote, seal_all, signatures_hold
+from votenet.core.chain import Entry, Move
+from votenet.core.vote import SealedVote, Vote, seal_all
 from votenet.errors import Rejected
 from votenet.protocol.events import DropVotes, SaveBlock, SetBest
 from votenet.protocol.messages import (
@@ -75,7 +74,7 @@ class BlockRelay:
             return
         self.state.start_job(
             link,
-            lambda: _check_block_votes(build, self.state.chain, self.state.pool),
+            lambda: _check_block_votes(build, self.state),
             lambda result, later: self._finish_block(link, entry, result, later, whole=whole),
         )
 
@@ -114,9 +113,7 @@ class BlockRelay:
             elif self.count_in(OURSELVES, entry, block.votes):
                 self._announce_mined(block)
 
-        self.state.start_job(
-            OURSELVES, lambda: _check_block_votes(lambda: block, self.state.chain, self.state.pool), done
-        )
+        self.state.start_job(OURSELVES, lambda: _check_block_votes(lambda: block, self.state), done)
 
     def count_in(self, link: int, entry: Entry, votes: Sequence[SealedVote]) -> bool:
         """A checked block, and those that waited for it, into the chain, the disk and the pool.
@@ -194,20 +191,18 @@ class BlockRelay:
                 self.state.ready.send_blocks.append((link, entry.hash))
 
 
-def _check_block_votes(
-    build: Callable[[], Block], chain: Chain, pool: Mempool
-) -> tuple[SealedVote, ...] | Rejected:
+def _check_block_votes(build: Callable[[], Block], state: NodeState) -> tuple[SealedVote, ...] | Rejected:
     """The votes of a block, all checked, or why not. Runs in a thread.
 
     A vote that waits in the pool was checked when it came: its signature is not checked twice.
     """
     try:
         block = build()
-        check_body(block, chain.election)
+        check_body(block, state.election)
     except Rejected as error:
         return error
-    new = [sealed for sealed in block.votes if sealed.id not in pool]
-    for sealed, holds in zip(new, signatures_hold(new), strict=True):
+    new = [sealed for sealed in block.votes if sealed.id not in state.pool]
+    for sealed, holds in zip(new, state.signatures.check(new), strict=True):
         if not holds:
             return Rejected("bad-signature", f"the vote of {sealed.voter_id!r} is not signed by its key")
     return block.votes

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from votenet.core.chain import Chain
 from votenet.core.mempool import SHORT_ID, Mempool
+from votenet.core.signature_cache import SignatureCache
 from votenet.core.vote import SealedVote
 from votenet.errors import Rejected, RemoteProtocolError
 from votenet.protocol.events import BlockSource, CheckJob, Ready, SaveVotes, VotePlace
@@ -37,6 +38,7 @@ class NodeState:
     def __init__(self, chain: Chain, pool: Mempool, source: BlockSource, info: NodeInfo) -> None:
         self.chain, self.pool, self.source, self.info = chain, pool, source, info
         self.election = chain.election
+        self.signatures = SignatureCache()
         self.sync = Sync(chain)
         self.ready = Ready()
         self.unsaved: dict[bytes, Sequence[SealedVote]] = {}

@@ -13,8 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from votenet.core.chain import Chain
-from votenet.core.election import MAX_BLOCK_BYTES
+from votenet.core.election import MAX_BLOCK_BYTES, Election
 from votenet.core.mempool import MAX_WAITING, SHORT_ID
 from votenet.core.vote import (
     MAX_CLOCK_AHEAD,
@@ -23,7 +22,6 @@ from votenet.core.vote import (
     check_hours,
     check_vote,
     seal_all,
-    signatures_hold,
 )
 from votenet.errors import Rejected
 from votenet.protocol.messages import (
@@ -84,7 +82,7 @@ class VoteRelay:
         votes = [vote for _, vote in work.doubtful]
         self.state.start_job(
             link,
-            lambda: _check_votes(votes, self.state.chain),
+            lambda: _check_votes(votes, self.state),
             lambda result, later: self._finish_submission(work, result, later),
         )
 
@@ -154,7 +152,7 @@ class VoteRelay:
         self._checking.update(sealed.id[:SHORT_ID] for sealed in new)
         self.state.start_job(
             link,
-            lambda: _check_votes(new, self.state.chain),
+            lambda: _check_votes(new, self.state),
             lambda result, later: self._finish_relay(link, new, result, later),
         )
 
@@ -231,19 +229,19 @@ def _lines(votes: Iterable[SealedVote]) -> Iterator[Votes]:
         yield Votes(votes=tuple(batch))
 
 
-def _check_votes(votes: Sequence[SealedVote], chain: Chain) -> list[Rejected | None]:
+def _check_votes(votes: Sequence[SealedVote], state: NodeState) -> list[Rejected | None]:
     """The checks that cost time, for each vote: None, or why it is refused. Runs in a thread."""
-    refusals = [_refusal(sealed, chain) for sealed in votes]
+    refusals = [_refusal(sealed, state.election) for sealed in votes]
     sound = [index for index, refusal in enumerate(refusals) if refusal is None]
-    for index, holds in zip(sound, signatures_hold([votes[index] for index in sound]), strict=True):
+    for index, holds in zip(sound, state.signatures.check([votes[index] for index in sound]), strict=True):
         if not holds:
             refusals[index] = Rejected("bad-signature", "the signature does not match the vote and its key")
     return refusals
 
 
-def _refusal(sealed: SealedVote, chain: Chain) -> Rejected | None:
+def _refusal(sealed: SealedVote, election: Election) -> Rejected | None:
     try:
-        check_vote(sealed, chain.election)
+        check_vote(sealed, election)
     except Rejected as error:
         return error
     return None
