@@ -70,6 +70,7 @@ class MemoryLink:
         self.id = next(self._ids)
         self.handler, self.owner, self.outbound = handler, owner, outbound
         self.host, self.port = "memory", 0
+        self.held, self.owes = 0, False
         self.other: MemoryLink = self
         self.closing = self.silent = False
         self._network = network
