@@ -6,6 +6,7 @@ What lives here: options and reports. What must not: the work (`archive_files.py
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,10 @@ Examples:
 \b
   votenet export -o election.jsonl.xz
   votenet export --data-dir ./n1 --genesis genesis.json -o election.jsonl
+  votenet export --node votes.example.org:3000 -o election.jsonl.xz
 
-The node may go on running: the archive is the chain of one moment.
+The node may go on running: the archive is the chain of one moment. From a node elsewhere everything is
+checked on the way but for signatures; votenet audit checks those, too.
 """
 AUDIT_EPILOG = """
 Examples:
@@ -64,11 +67,34 @@ Example:
 @click.option(
     "--genesis", type=click.Path(path_type=Path), help="Genesis file.  [default: that of the network here]"
 )
+@click.option("--node", metavar="HOST:PORT", help="Fetch the chain from this node instead.")
 @instance_option
-def export(output: Path | None, data_dir: Path | None, genesis: Path | None, instance: str) -> None:
+def export(
+    output: Path | None, data_dir: Path | None, genesis: Path | None, node: str | None, instance: str
+) -> None:
     """Write the whole election into one archive: definition, headers, votes."""
+    from votenet.cli.archive_files import write_lines
+    from votenet.protocol.address import parse_address
+
+    if node is None:
+        lines = _local_lines(data_dir, genesis, instance)
+    elif data_dir is not None:
+        raise click.UsageError("--node and --data-dir exclude each other: the chain comes from one place")
+    else:
+        from votenet.cli.archive_remote import remote_lines
+
+        lines = remote_lines(parse_address(node), genesis)
+    if output is None:
+        for line in lines:
+            sys.stdout.buffer.write(line)
+        return
+    write_lines(output, lines)
+    click.echo(f"Wrote {output}. Check it with: votenet audit {output}")
+
+
+def _local_lines(data_dir: Path | None, genesis: Path | None, instance: str) -> Iterator[bytes]:
     from votenet.cli.actions import read_genesis
-    from votenet.cli.archive_files import longest_chain, write_lines
+    from votenet.cli.archive_files import longest_chain
     from votenet.config import instance_dirs
     from votenet.core.archive import archive_lines
     from votenet.storage.chain_reader import read_chain
@@ -76,13 +102,7 @@ def export(output: Path | None, data_dir: Path | None, genesis: Path | None, ins
     dirs = instance_dirs(instance)
     folder = data_dir or longest_chain(dirs.state)
     election = read_genesis(genesis or dirs.genesis)
-    lines = archive_lines(election, read_chain(folder, election))
-    if output is None:
-        for line in lines:
-            sys.stdout.buffer.write(line)
-        return
-    write_lines(output, lines)
-    click.echo(f"Wrote {output}. Check it with: votenet audit {output}")
+    return archive_lines(election, read_chain(folder, election))
 
 
 @click.command(epilog=AUDIT_EPILOG)
