@@ -6,6 +6,7 @@
 #   make bench-pow   the nonce search (T1)           make bench-loop  event-loop lag while mining (T2)
 #   make sanitize    ASan, UBSan, two minutes of fuzzing the C core (needs gcc and clang)
 #   make sim SEEDS=1000   five nodes in virtual time, with faults: one history for each seed
+#   make fuzz MINUTES=5   inputs nobody wrote, for all that reads what others wrote (docs/testing.md)
 #   make test-arm    the ARMv8 kernels under qemu user emulation (needs a cross compiler and qemu)
 
 VENV   := .venv
@@ -15,8 +16,10 @@ SOURCE := pyproject.toml setup.py build_pow.py $(wildcard csrc/*.c csrc/*.h)
 JOBS   ?= 2
 
 SEEDS  ?= 200
+MINUTES ?= 5
+SEED   ?= $(shell date +%s)
 
-.PHONY: demo test lint bench bench-pow bench-loop sanitize sim test-arm clean
+.PHONY: demo test lint bench bench-pow bench-loop sanitize sim fuzz test-arm clean
 
 demo: $(VENV)/.run
 	$(BIN)/votenet demo
@@ -40,6 +43,9 @@ bench-loop: $(VENV)/.dev
 
 sim: $(VENV)/.dev
 	SIM_SEEDS=$(SEEDS) $(BIN)/pytest -q -n $(JOBS) -p no:benchmark tests/sim
+
+fuzz: $(VENV)/.dev
+	PYTHONPATH=tests $(PY) -m fuzz --minutes $(MINUTES) --seed $(SEED) --jobs $(JOBS)
 
 sanitize:
 	.ci/packages gcc clang

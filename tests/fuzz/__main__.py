@@ -1,0 +1,113 @@
+"""The command: hunt with all targets, hunt with one, or replay one input.
+
+    python -m fuzz --minutes 5 --seed 7              every target, on all cores; exit 1 on a finding
+    python -m fuzz --target messages --seconds 20    one target, in this process
+    python -m fuzz --target messages --input FILE    one input: what it breaks, with its trace
+
+What lives here: options, one process for each target, what is printed. What must not: the hunt itself
+(`engine.py`). Run from the top of the project with PYTHONPATH=tests; `make fuzz` does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from fuzz.engine import Failure, Hunt, interrupted_input, replay, report
+from fuzz.targets import TARGETS, by_name
+
+MEMORY: Final = 1 << 30
+"""Bytes of address space that one target may take beyond what it starts with."""
+GRACE_SECONDS: Final = 60.0
+"""A hunt that is not over this long after its time hangs where no signal reaches it."""
+
+
+def main() -> int:
+    """Exit code: 0 nothing found, 1 something found."""
+    options = _options()
+    if options.target and options.input:
+        return _replay(options.target, options.input)
+    if options.target:
+        return _hunt_one(options.target, options.seed, options.seconds, options.folder)
+    seconds = options.minutes * 60.0 * options.jobs
+    return _hunt_all(options.seed, seconds, options.jobs, options.folder)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m fuzz", description="Feed votenet with inputs nobody wrote."
+    )
+    parser.add_argument("--target", choices=[target.name for target in TARGETS])
+    parser.add_argument("--input", type=Path, help="replay this file with --target")
+    parser.add_argument("--seconds", type=float, default=10.0, help="for one --target")
+    parser.add_argument("--minutes", type=float, default=5.0, help="for all targets together")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--folder", type=Path, default=Path("build/fuzz"), help="findings and found inputs")
+    return parser.parse_args()
+
+
+def _replay(name: str, path: Path) -> int:
+    failure = replay(by_name(name), path.read_bytes())
+    print("nothing wrong" if failure is None else f"{failure.trace}\n{failure.key}")
+    return int(failure is not None)
+
+
+def _hunt_one(name: str, seed: int, seconds: float, folder: Path) -> int:
+    used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
+    hunt = Hunt(by_name(name), seed, folder)
+    hunt.run(seconds)
+    print(hunt.summary(), flush=True)
+    return int(bool(hunt.findings))
+
+
+def _hunt_all(seed: int, seconds: float, jobs: int, folder: Path) -> int:
+    print(f"{len(TARGETS)} targets, {seconds:g} s in all, {jobs} at a time, seed {seed}", flush=True)
+    share = seconds / sum(target.weight for target in TARGETS)
+    waiting = sorted(TARGETS, key=lambda target: -target.weight)  # so that no long one is left over
+    running = dict[str, tuple[subprocess.Popen[bytes], float]]()
+    found = 0
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                target = waiting.pop(0)
+                own = share * target.weight
+                command = [sys.executable, "-m", "fuzz", "--target", target.name, "--seconds", f"{own:.1f}"]
+                command += ["--seed", str(seed), "--folder", str(folder)]
+                running[target.name] = subprocess.Popen(command), time.monotonic() + own + GRACE_SECONDS
+            time.sleep(0.1)
+            for name, (child, deadline) in list(running.items()):
+                if child.poll() is None and time.monotonic() < deadline:
+                    continue
+                found += _ended(name, child, folder)
+                del running[name]
+    finally:
+        for child, _ in running.values():
+            child.kill()
+            child.wait()
+    print(f"{found} of {len(TARGETS)} targets found something" if found else "nothing found", flush=True)
+    return int(found > 0)
+
+
+def _ended(name: str, child: subprocess.Popen[bytes], folder: Path) -> int:
+    """1 if this hunt found something; a hunt that hangs or dies has found its last input."""
+    hangs = child.poll() is None
+    if hangs:
+        child.kill()
+    code = child.wait()
+    data = interrupted_input(folder, name)
+    if data is not None:
+        what = "does not end" if hangs else f"the process ended with {code}"
+        report(folder, name, data, Failure(what, ""))
+    return int(code != 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
