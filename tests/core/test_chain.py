@@ -392,20 +392,18 @@ def test_headers_after_an_unknown_locator_start_at_genesis() -> None:
     assert ledger.chain.headers_after([ledger.chain.tip.hash], 9) == []
 
 
-def test_missing_bodies_are_the_oldest_first() -> None:
+def test_missing_bodies_from_a_header_back_to_the_first_that_is_here() -> None:
     ledger, other = ledger_of(2), ledger_of(2)
     for n in range(5):
         other.grow(make_vote(EASY, f"theirs-{n}"))
     entries = [ledger.chain.add_header(e.header, CREATED + 100) for e in other.chain.best[3:]]
     missing = ledger.chain.missing_bodies
-    assert missing(entries[-1], 100) == entries
-    assert missing(entries[-1], 2) == entries[:2]
-    assert missing(entries[1], 100) == entries[:2]
-    assert missing(entries[-1], 0) == []
-    assert missing(ledger.chain.tip, 9) == []
+    assert missing(entries[-1]) == entries[::-1]
+    assert missing(entries[1]) == entries[1::-1]
+    assert missing(ledger.chain.tip) == []
     ledger.bodies[entries[0].hash] = other.bodies[entries[0].hash]
     ledger.chain.add_body(entries[0], ledger.votes_of)
-    assert missing(entries[-1], 2) == entries[1:3]
+    assert missing(entries[-1]) == entries[:0:-1]
 
 
 # -- starting again -------------------------------------------------------------------------------

@@ -121,14 +121,14 @@ class Chain:
         start = next((e.height for h in locator if (e := self.on_best(h)) is not None), 0)
         return [entry.header for entry in self.best[start + 1 : start + 1 + limit]]
 
-    def missing_bodies(self, tip: Entry, limit: int) -> list[Entry]:
-        """The oldest entries on the way to `tip` whose votes are not here yet."""
+    def missing_bodies(self, tip: Entry) -> list[Entry]:
+        """Entries on the way to `tip` whose votes are not here yet, from `tip` back."""
         missing = []
         for entry in self._upwards(tip):
             if entry.available:
                 break
             missing.append(entry)
-        return missing[: -limit - 1 : -1]
+        return missing
 
     # -- headers -------------------------------------------------------------------------------
 

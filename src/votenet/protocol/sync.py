@@ -47,6 +47,9 @@ class Sync:
         self._asked: dict[bytes, tuple[int, float]] = {}
         self._checking: set[bytes] = set()
         self._waiting: dict[bytes, Sequence[SealedVote]] = {}
+        self._goal: Entry | None = None
+        self._way: list[Entry] = []
+        """What was missing on the way to the goal when it was set, from the goal back."""
 
     # -- peers ---------------------------------------------------------------------------------
 
@@ -148,7 +151,7 @@ class Sync:
     def ask_bodies(self, now: float) -> None:
         """Ask for the next blocks of the best known branch, spread over the peers that have it."""
         target = self._target(self._prompt(self.peers.values())) or self._target(self.peers.values())
-        path = [] if target is None else self.chain.missing_bodies(target, MAX_WAITING_BODIES)
+        path = [] if target is None else self._way_to(target)
         self._forget_waiting_but(path)
         if target is None:
             return
@@ -167,6 +170,17 @@ class Sync:
             for start in range(0, len(hashes), MAX_BLOCKS_ASKED):
                 batch = tuple(hashes[start : start + MAX_BLOCKS_ASKED])
                 self.requests.append((link, GetBlocks(hashes=batch)))
+
+    def _way_to(self, target: Entry) -> list[Entry]:
+        """The oldest entries before `target`, itself included, whose votes are not here yet.
+
+        The whole way is walked once for a target, not once for each body that comes in.
+        """
+        if self._goal is not target:
+            self._goal, self._way = target, self.chain.missing_bodies(target)
+        while self._way and self._way[-1].available:
+            self._way.pop()
+        return self._way[: -MAX_WAITING_BODIES - 1 : -1]
 
     def _forget_waiting_but(self, path: Sequence[Entry]) -> None:
         """Bodies that lead nowhere we want to go would take the room of those that do, for ever."""
