@@ -132,6 +132,25 @@ def test_a_stalling_peer_is_passed_over_for_another_after_a_while(chain: list[Bl
     assert us.chain.tip.height == 200
 
 
+def test_a_peer_is_not_late_because_we_are_slow(chain: list[Block]) -> None:
+    """Its blocks lie unread while earlier ones are checked; only the time before and after counts."""
+    us = node()
+    us.meet(1)
+    us.receive(1, headers_of(*chain[:20]))
+    sync, began = us.state.sync, us.now
+    first, second = (us.chain.entries[block.header.hash] for block in chain[:2])
+    assert sync.begin_check(first, 1, began + 5)
+    assert sync.begin_check(second, 1, began + 50)
+    sync.end_check(first, began + 60)
+    sync.overdue(began + 1000)
+    assert not sync.peers[1].late
+    sync.end_check(second, began + 1000)
+    sync.overdue(began + 1000 + ANSWER_SECONDS - 5.1)
+    assert not sync.peers[1].late
+    sync.overdue(began + 1000 + ANSWER_SECONDS - 4.9)
+    assert sync.peers[1].late
+
+
 def test_a_peer_that_was_late_is_asked_again_when_there_is_no_other(chain: list[Block]) -> None:
     us = node()
     us.meet(1, work=400)

@@ -4,7 +4,7 @@ What lives here: NodeService, which joins core, store, links, miner and threads 
 What must not: decisions about votes, blocks and peers (`protocol/node.py`), SQL.
 
 One task drives the core: it drains the events that have come, saves what they ask for in one
-transaction in the storage thread, and only then sends. Long checks run in a thread of their own.
+transaction in the storage thread, and only then sends. Long checks run in threads of their own.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -50,8 +51,10 @@ TICK_SECONDS: Final = 0.25
 HEARTBEAT_SECONDS: Final = 1.0
 READY_POLL: Final = 0.02
 BANS_SECONDS: Final = 1.0
-CHECKS_AT_ONCE: Final = 2
-"""Given to the checking thread: one that runs and one that follows. The others wait in their lanes."""
+CHECKERS: Final = min(os.cpu_count() or 1, 4)
+"""Threads that check. A fifth of a check holds the interpreter's lock: many would wait for each other."""
+CHECKS_AT_ONCE: Final = CHECKERS + 1
+"""Given to the checking threads: those that run and one that follows. The others wait in their lanes."""
 
 log = logging.getLogger("votenet.node")
 
@@ -80,7 +83,7 @@ class NodeService:
         self._checking = 0
         self._woken = asyncio.Event()
         self._storage = ThreadPoolExecutor(1, "storage")
-        self._checker = ThreadPoolExecutor(1, "checker")
+        self._checker = ThreadPoolExecutor(CHECKERS, "checker")
         book = AddressBook(config.advertise)
         self._guard = Guard(time.monotonic, time.time, store.known_bans())
         self._links = LinkTable(
@@ -309,7 +312,7 @@ class NodeService:
         self._check_on()
 
     def _check_on(self) -> None:
-        """Keep the thread busy, with one check under way and one that follows without a pause."""
+        """Keep the threads busy, with one check that follows without a pause."""
         while self._checks and self._checking < CHECKS_AT_ONCE:
             self._checking += 1
             self._checks.get()()

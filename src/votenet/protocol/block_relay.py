@@ -70,7 +70,7 @@ class BlockRelay:
         self, link: int, entry: Entry, build: Callable[[], Block], now: float, *, whole: bool
     ) -> None:
         """Start the long checks of a block's votes in a job. `whole`: the peer sent every vote."""
-        if not self.state.sync.begin_check(entry, link):
+        if not self.state.sync.begin_check(entry, link, now):
             return
         self.state.start_job(
             link,
@@ -79,7 +79,7 @@ class BlockRelay:
         )
 
     def _finish_block(self, link: int, entry: Entry, result: object, now: float, *, whole: bool) -> None:
-        self.state.sync.end_check(entry)
+        self.state.sync.end_check(entry, now)
         if isinstance(result, Rejected) and not whole:
             # Two votes may share a short id: only the whole block can be judged.
             self.state.sync.ask_for(link, entry, now)
@@ -101,12 +101,12 @@ class BlockRelay:
             Rejected: its header breaks a rule.
         """
         entry = self.state.chain.add_header(block.header, int(now))
-        if not self.state.sync.begin_check(entry, OURSELVES):
+        if not self.state.sync.begin_check(entry, OURSELVES, now):
             judged(None)
             return
 
         def done(result: object, later: float) -> None:
-            self.state.sync.end_check(entry)
+            self.state.sync.end_check(entry, later)
             judged(result if isinstance(result, Rejected) else None)
             if isinstance(result, Rejected):
                 self.state.chain.mark_invalid(entry)

@@ -18,7 +18,8 @@ from votenet.protocol.connection import Greeted
 from votenet.protocol.messages import MAX_BLOCKS_ASKED, MAX_HEADERS, GetBlocks, GetHeaders, Headers
 
 ANSWER_SECONDS: Final = 20.0
-"""A peer that has not sent asked headers or blocks by then is passed over for another."""
+"""A peer that has not sent asked headers or blocks by then is passed over for another. Time in which we
+check blocks does not count: while we are behind we do not read what it has sent."""
 MAX_WAITING_BODIES: Final = 4 * MAX_BLOCKS_ASKED
 """Blocks asked for or waiting for their parent at one time: bounds memory to a few hundred MB."""
 
@@ -46,6 +47,8 @@ class Sync:
         self.requests: list[tuple[int, GetHeaders | GetBlocks]] = []
         self._asked: dict[bytes, tuple[int, float]] = {}
         self._checking: set[bytes] = set()
+        self._busy_since, self._busy_before = 0.0, 0.0
+        """Since when blocks are being checked without a pause, and for how long they were until then."""
         self._waiting: dict[bytes, Sequence[SealedVote]] = {}
         self._goal: Entry | None = None
         self._way: list[Entry] = []
@@ -132,7 +135,7 @@ class Sync:
         locator = self.chain.locator()
         if peer.best is not None and self.chain.on_best(peer.best.hash) is None:
             locator.insert(0, peer.best.hash)
-        peer.headers_due = now + ANSWER_SECONDS
+        peer.headers_due = self._patience(now) + ANSWER_SECONDS
         self.requests.append((peer.link, GetHeaders(locator=tuple(h.hex() for h in locator))))
 
     # -- bodies --------------------------------------------------------------------------------
@@ -145,7 +148,7 @@ class Sync:
     def ask_for(self, link: int, entry: Entry, now: float) -> None:
         """Ask one peer for one block, unless it is on its way or the peer is gone."""
         if link in self.peers and self.wanted(entry) and entry.hash not in self._asked:
-            self._asked[entry.hash] = (link, now + ANSWER_SECONDS)
+            self._asked[entry.hash] = (link, self._patience(now) + ANSWER_SECONDS)
             self.requests.append((link, GetBlocks(hashes=(entry.hash.hex(),))))
 
     def ask_bodies(self, now: float) -> None:
@@ -159,12 +162,13 @@ class Sync:
         missing = [e for e in path if self.wanted(e) and e.hash not in self._asked][: max(room, 0)]
         holders = [p for p in self.peers.values() if p.best is not None and p.best.work >= target.work]
         holders = self._prompt(holders) or holders
+        due = self._patience(now) + ANSWER_SECONDS
         batches: dict[int, list[str]] = {}
         for index, entry in enumerate(missing):
             if not holders:
                 break
             holder = holders[index // MAX_BLOCKS_ASKED % len(holders)]
-            self._asked[entry.hash] = (holder.link, now + ANSWER_SECONDS)
+            self._asked[entry.hash] = (holder.link, due)
             batches.setdefault(holder.link, []).append(entry.hash.hex())
         for link, hashes in batches.items():
             for start in range(0, len(hashes), MAX_BLOCKS_ASKED):
@@ -188,18 +192,26 @@ class Sync:
         for block_hash in [h for h in self._waiting if h not in useful]:
             del self._waiting[block_hash]
 
-    def begin_check(self, entry: Entry, link: int) -> bool:
+    def begin_check(self, entry: Entry, link: int, now: float) -> bool:
         """A body has come: claim it for checking. False when it is not needed any more."""
         self._asked.pop(entry.hash, None)
         if link in self.peers:
             self.peers[link].late = False
         if not self.wanted(entry):
             return False
+        if not self._checking:
+            self._busy_since = now
         self._checking.add(entry.hash)
         return True
 
-    def end_check(self, entry: Entry) -> None:
+    def end_check(self, entry: Entry, now: float) -> None:
         self._checking.discard(entry.hash)
+        if not self._checking:
+            self._busy_before += max(now - self._busy_since, 0.0)
+
+    def _patience(self, now: float) -> float:
+        """A clock for the promises of peers: it stands still while blocks are being checked."""
+        return (min(self._busy_since, now) if self._checking else now) - self._busy_before
 
     def refused(self, block_hash: bytes, link: int) -> None:
         """A peer does not have a block of the branch it announced: it does not have that branch."""
@@ -227,12 +239,13 @@ class Sync:
 
     def overdue(self, now: float) -> None:
         """Give up on answers that are late, and ask somebody else."""
-        for block_hash in [h for h, (_, due) in self._asked.items() if due <= now]:
+        clock = self._patience(now)
+        for block_hash in [h for h, (_, due) in self._asked.items() if due <= clock]:
             link, _ = self._asked.pop(block_hash)
             if link in self.peers:
                 self.peers[link].late = True
         for peer in self.peers.values():
-            if peer.headers_due is not None and peer.headers_due <= now:
+            if peer.headers_due is not None and peer.headers_due <= clock:
                 peer.headers_due, peer.late = None, True
         self.ask_bodies(now)
 
