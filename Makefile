@@ -4,9 +4,11 @@
 # The rest:
 #   make lint        ruff and mypy                   make bench       every benchmark
 #   make bench-pow   the nonce search (T1)           make bench-loop  event-loop lag while mining (T2)
+#   make bench-chain a node catches up, an archive is audited, what a vote costs on the wire (T5, T6, T12)
 #   make sanitize    ASan, UBSan, two minutes of fuzzing the C core (needs gcc and clang)
 #   make sim SEEDS=1000   five nodes in virtual time, with faults: one history for each seed
 #   make fuzz MINUTES=5   inputs nobody wrote, for all that reads what others wrote (docs/testing.md)
+#   make crash       kill, cut, fill and damage the storage at its every operation (docs/storage.md)
 #   make test-arm    the ARMv8 kernels under qemu user emulation (needs a cross compiler and qemu)
 
 VENV   := .venv
@@ -19,7 +21,7 @@ SEEDS  ?= 200
 MINUTES ?= 5
 SEED   ?= $(shell date +%s)
 
-.PHONY: demo test lint bench bench-pow bench-loop sanitize sim fuzz test-arm clean
+.PHONY: demo test lint bench bench-pow bench-loop bench-chain sanitize sim fuzz crash test-arm clean
 
 demo: $(VENV)/.run
 	$(BIN)/votenet demo
@@ -41,11 +43,18 @@ bench-pow: $(VENV)/.dev
 bench-loop: $(VENV)/.dev
 	$(BIN)/pytest bench/bench_loop.py --benchmark-only -s
 
+bench-chain: $(VENV)/.dev
+	$(BIN)/pytest $(wildcard bench/bench_sync.py bench/bench_audit.py bench/bench_propagation.py) \
+		--benchmark-only -s
+
 sim: $(VENV)/.dev
 	SIM_SEEDS=$(SEEDS) $(BIN)/pytest -q -n $(JOBS) -p no:benchmark tests/sim
 
 fuzz: $(VENV)/.dev
 	PYTHONPATH=tests $(PY) -m fuzz --minutes $(MINUTES) --seed $(SEED) --jobs $(JOBS)
+
+crash: $(VENV)/.dev
+	PYTHONPATH=tests $(PY) -m crash.run
 
 sanitize:
 	.ci/packages gcc clang

@@ -1,0 +1,178 @@
+"""The election that the benches of the chain fetch and audit: 80,101 real ballots, signed, in blocks.
+
+What lives here: building it as a node's data folder and as an archive, the yardstick, starting a real
+node, the line that is printed. What must not: what is measured.
+
+The ballots are the shipped record (Minneapolis 2013, first choices). Signing and mining are set-up: the
+difficulty is one bit, and blocks of 4,000 votes come an interval apart, so that it stays there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from support import make_election, mine_block
+from votenet.cli.ballots import Ballot, BallotColumns, BallotFile, distinct_choices
+from votenet.core.archive import archive_lines
+from votenet.core.chain import Chain
+from votenet.core.election import Election
+from votenet.core.keys import Claim, SigningKey, verify_all
+from votenet.core.vote import SealedVote, sign_vote
+from votenet.pow import bits_for_zero_bits
+from votenet.protocol.events import SaveBlock, SetBest
+from votenet.storage.block_store import SqliteBlockStore
+from votenet.storage.chain_reader import read_chain
+from votenet.storage.database import lock_data_dir
+
+RECORD: Final = Path("minneapolis-2013")
+BALLOTS: Final = int(os.environ.get("BENCH_BALLOTS", "80101"))
+"""Fewer for a quick look; the targets speak of all of them."""
+BLOCK_VOTES: Final = 4000
+READY_SECONDS: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class RecordChain:
+    """The chain on disk: `data_dir` of a node, `genesis` file, `archive` file."""
+
+    election: Election
+    data_dir: Path
+    genesis: Path
+    archive: Path
+    votes: int
+
+
+def build(folder: Path) -> RecordChain:
+    """Sign every ballot, put them in blocks, store them as a node does. Takes some ten seconds."""
+    names = distinct_choices(RECORD, "rank1")
+    election = make_election(
+        bits=bits_for_zero_bits(1), candidates=names, title="Minneapolis, mayor, 2013", created=1_700_000_000
+    )
+    genesis, data_dir, archive = folder / "genesis.json", folder / "source", folder / "election.jsonl"
+    genesis.write_bytes(election.to_file())
+    votes = 0
+    with lock_data_dir(data_dir):
+        store = SqliteBlockStore(data_dir, election)
+        try:
+            for changes in _blocks(election):
+                store.apply(changes)
+                votes += len(changes[0].votes)
+        finally:
+            store.close()
+    with archive.open("wb") as file:
+        file.writelines(archive_lines(election, read_chain(data_dir, election)))
+    assert votes == BALLOTS
+    return RecordChain(election, data_dir, genesis, archive, votes)
+
+
+def _blocks(election: Election) -> Iterator[tuple[SaveBlock, SetBest]]:
+    chain, interval = Chain(election), election.definition.chain.block_seconds
+    ballots = (b for b in BallotFile(RECORD).ballots(BallotColumns(("rank1",))) if isinstance(b, Ballot))
+    ballots = islice(ballots, BALLOTS)
+    while batch := [_sign(election, ballot) for ballot in islice(ballots, BLOCK_VOTES)]:
+        tip = chain.tip
+        block = mine_block(
+            election, tip.header, batch, time=tip.header.time + interval, bits=chain.next_bits(tip)
+        )
+        entry = chain.add_header(block.header, block.header.time)
+        chain.add_body(entry, lambda _, votes=block.votes: votes)
+        yield SaveBlock(entry, block.votes), SetBest(tip.height, [(entry, block.votes)])
+
+
+def _sign(election: Election, ballot: Ballot) -> SealedVote:
+    key = SigningKey(hashlib.sha256(b"bench " + ballot.voter_id.encode()).digest())
+    return sign_vote(
+        key,
+        network_hex=election.network_hex,
+        voter_id=ballot.voter_id,
+        choices=ballot.choices,
+        time=election.definition.created,
+    )
+
+
+class Yardstick:
+    """Ed25519 verifies a second of one core: libsodium on messages as long as a vote, nothing around it."""
+
+    def __init__(self) -> None:
+        key, message = SigningKey(bytes(32)), bytes(250)
+        self._claims: list[Claim] = [(key.public, message, key.sign(message))] * 2000
+        self.rates: list[float] = []
+
+    def measure(self) -> None:
+        """Once more, about a third of a second in all; to be called before and after what is measured."""
+        for _ in range(3):
+            began = time.perf_counter()
+            assert all(verify_all(self._claims))
+            self.rates.append(len(self._claims) / (time.perf_counter() - began))
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.rates)
+
+
+def report(
+    benchmark: Any, name: str, rate: float, yardstick: Yardstick, target: float, **facts: object
+) -> None:
+    """One line, and the same in the benchmark's JSON."""
+    ratio = rate / yardstick.median
+    benchmark.extra_info.update(
+        votes_per_second=rate, verifies_per_second=yardstick.median, ratio=ratio, target=target, **facts
+    )
+    more = "".join(f", {what.replace('_', ' ')} {value}" for what, value in facts.items())
+    print(
+        f"\n{name} {rate:,.0f} votes/s; one core verifies {yardstick.median:,.0f} signatures/s; ratio "
+        f"{ratio:.2f}, target {target:.2f}: {'met' if ratio >= target else 'NOT met'}{more}"
+    )
+
+
+@contextlib.contextmanager
+def node(chain: RecordChain, data_dir: Path, *options: str) -> Iterator[tuple[int, int]]:
+    """A real node process that is ready: its process id and port. Ended when the block is left."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor, free_port() as port:
+        name = f"votenet-bench-{os.getpid()}-{os.urandom(4).hex()}"
+        supervisor.bind("\0" + name)
+        supervisor.settimeout(1)
+        common = ["--data-dir", str(data_dir), "--genesis", str(chain.genesis), "--port", str(port)]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "votenet", "node", *common, "--no-mine", *options],
+            env={**os.environ, "NOTIFY_SOCKET": "@" + name},
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            _wait_until_ready(supervisor, process)
+            yield process.pid, port
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+def _wait_until_ready(supervisor: socket.socket, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + READY_SECONDS
+    while time.monotonic() < end:
+        with contextlib.suppress(TimeoutError):
+            if b"READY=1" in supervisor.recv(4096).split(b"\n"):
+                return
+        if process.poll() is not None:
+            raise RuntimeError(f"the node ended with {process.returncode}")
+    raise TimeoutError("the node did not get ready")
+
+
+@contextlib.contextmanager
+def free_port() -> Iterator[int]:
+    """A port of loopback that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    yield port
