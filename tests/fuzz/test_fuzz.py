@@ -11,10 +11,12 @@ import os
 import random
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from fuzz import __main__ as command
 from fuzz import engine
 from fuzz.archives import both_agree_on_the_seeds
 from fuzz.engine import CORPUS, Hunt, Target, interrupted_input, replay, shrunk, some_mutations
@@ -177,7 +179,7 @@ def test_mutations_are_the_same_for_the_same_seed_and_change_bytes_lines_and_jso
 # -- the command -----------------------------------------------------------------------------------
 
 
-def fuzz(*options: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run_fuzz(*options: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "fuzz", *options],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])},
@@ -190,9 +192,33 @@ def fuzz(*options: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_command_hunts_and_replays(tmp_path: Path) -> None:
-    hunted = fuzz("--target", "addresses", "--seconds", "0.1", "--seed", "1", folder=tmp_path)
+    hunted = run_fuzz("--target", "addresses", "--seconds", "0.1", "--seed", "1", folder=tmp_path)
     assert hunted.returncode == 0, hunted.stdout + hunted.stderr
     assert "0 findings" in hunted.stdout
     (tmp_path / "input").write_bytes(b"localhost:1")
-    replayed = fuzz("--target", "addresses", "--input", "input", folder=tmp_path)
+    replayed = run_fuzz("--target", "addresses", "--input", "input", folder=tmp_path)
     assert (replayed.returncode, replayed.stdout) == (0, "nothing wrong\n")
+
+
+# Python 3.12 warns of a fork beside the threads of a test runner; the child here uses none of theirs.
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_hunt_that_dies_or_hangs_has_found_its_last_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(data: bytes) -> None:
+        os._exit(9)
+
+    def hangs(data: bytes) -> None:
+        with contextlib.suppress(engine.TooSlow):
+            threading.Event().wait()  # costs no processor time, and no exception ends it
+
+    both = (Target("dies", dies, seeds), Target("hangs", hangs, seeds))
+    monkeypatch.setattr(command, "TARGETS", both)
+    monkeypatch.setattr(command, "by_name", {target.name: target for target in both}.get)
+    monkeypatch.setattr(command, "GRACE_SECONDS", 0.5)
+    assert command._hunt_all(1, 0.2, 2, tmp_path) == 1
+    found = {path.name.split("-")[0]: path for path in (tmp_path / "findings").glob("*") if not path.suffix}
+    assert {name: path.read_bytes() for name, path in found.items()} == dict.fromkeys(
+        ("dies", "hangs"), seeds()[0]
+    )
+    assert "does not end" in found["hangs"].with_suffix(".txt").read_text(encoding="utf-8")
