@@ -32,6 +32,7 @@ from votenet.network.guard import Guard
 from votenet.network.link_table import CLIENT_LIMITS, LinkTable
 from votenet.network.miner import Miner
 from votenet.network.notify import notify
+from votenet.network.progress import Progress
 from votenet.network.transport import Listener
 from votenet.pow import selected_kernel
 from votenet.protocol.address import Address, parse_address
@@ -150,9 +151,16 @@ class NodeService:
             self._post(Tick())
 
     async def _report(self) -> None:
-        """Say READY once the node listens, knows its peers and has caught up; then a heartbeat."""
-        said = False
+        """Say READY once the node listens, knows its peers and has caught up; then a heartbeat.
+
+        While it catches up, before that or later, say how far it is.
+        """
+        said, progress = False, Progress()
         while True:
+            behind = progress.look(self._core.state, time.monotonic())
+            if behind is not None:
+                log.info("%s", behind)
+                notify(STATUS=behind, **self._vitals())
             if said:
                 notify(WATCHDOG=1, STATUS=self._status_text(), **self._vitals())
             elif self._is_ready():

@@ -77,6 +77,11 @@ class Sync:
         prompt = self._prompt(self.peers.values())
         return self._target(prompt) is None and all(peer.headers_due is None for peer in prompt)
 
+    @property
+    def goal(self) -> Entry | None:
+        """The best header that prompt peers have (or, failing them, late ones); None: our tip is as good."""
+        return self._target(self._prompt(self.peers.values())) or self._target(self.peers.values())
+
     # -- headers -------------------------------------------------------------------------------
 
     def take_headers(self, link: int, message: Headers, now: float) -> None:
@@ -153,7 +158,7 @@ class Sync:
 
     def ask_bodies(self, now: float) -> None:
         """Ask for the next blocks of the best known branch, spread over the peers that have it."""
-        target = self._target(self._prompt(self.peers.values())) or self._target(self.peers.values())
+        target = self.goal
         path = [] if target is None else self._way_to(target)
         self._forget_waiting_but(path)
         if target is None:
