@@ -9,6 +9,7 @@ from __future__ import annotations
 from support import CREATED, key_of, make_election
 from votenet.core.block import Block, Header
 from votenet.core.election import Election
+from votenet.core.mempool import short_id
 from votenet.core.vote import SealedVote
 from votenet.network.node_service import load_core
 from votenet.pow import bits_to_target, search
@@ -17,19 +18,24 @@ from votenet.protocol.events import Checked, Event, LinkDown, Mined, PeerUp, Rea
 from votenet.protocol.messages import (
     BlockMessage,
     CompactBlock,
+    HaveVotes,
     Headers,
     Message,
     SubmitVotes,
     VoteOutcome,
     VotesTaken,
 )
-from votenet.protocol.state import NodeInfo, short_id
+from votenet.protocol.state import NodeInfo
 from votenet.storage.memory import MemoryStore
 
 NOW = CREATED + 1000.0
 """What the clock of a test says, unless it is set."""
 CLIENT = 1000
 """A link that is no peer's."""
+SEED = 2**63 + 11
+"""Of a HandNode's short ids."""
+PEER_SEED = 2**62 + 5
+"""Of those of its peers."""
 
 
 class HandNode:
@@ -41,7 +47,7 @@ class HandNode:
         self.election = election or make_election()
         self.store = store or MemoryStore()
         self.now = NOW
-        self.info = NodeInfo("hand", "0", key_of("us").public_hex, "us:1", "test", mining, NOW)
+        self.info = NodeInfo("hand", "0", key_of("us").public_hex, "us:1", "test", mining, NOW, SEED)
         self.core = load_core(self.election, self.store, self.info)
 
     @property
@@ -85,10 +91,12 @@ class HandNode:
         outbound: bool = False,
         listen: str = "",
         mines: bool = False,
+        seed: int = PEER_SEED,
     ) -> Ready:
         """A peer finishes its handshake on this link. It does not mine, so that we need not wait our turn."""
         public = key_of(key or f"peer {link}").public_hex
-        return self.run(PeerUp(link, Greeted(public, listen or f"peer:{link}", 0, work, mines), outbound))
+        greeted = Greeted(public, listen or f"peer:{link}", 0, work, mines, seed)
+        return self.run(PeerUp(link, greeted, outbound))
 
     def lose(self, link: int) -> Ready:
         return self.run(LinkDown(link))
@@ -119,8 +127,18 @@ def block_message(block: Block) -> BlockMessage:
     return BlockMessage(header=header_hex(block.header), votes=tuple(sealed.vote for sealed in block.votes))
 
 
-def compact_block(block: Block) -> CompactBlock:
-    return CompactBlock(header=header_hex(block.header), ids=tuple(short_id(vote) for vote in block.votes))
+def compact_block(block: Block, seed: int = SEED) -> CompactBlock:
+    """As it is sent to a node with this seed."""
+    return CompactBlock(header=header_hex(block.header), ids=short_ids(*block.votes, seed=seed))
+
+
+def short_ids(*votes: SealedVote, seed: int) -> bytes:
+    return b"".join(short_id(vote.id, seed) for vote in votes)
+
+
+def announcement(*votes: SealedVote, reader: int, sender: int) -> HaveVotes:
+    """What a node with the one seed is told by a node with the other."""
+    return HaveVotes(ids=b"".join(short_id(v.id, reader) + short_id(v.id, sender) for v in votes))
 
 
 def headers_of(*blocks: Block) -> Headers:
@@ -130,6 +148,11 @@ def headers_of(*blocks: Block) -> Headers:
 def sent(ready: Ready, link: int) -> list[Message]:
     """What goes to one link."""
     return [message for to, message in ready.send if to == link]
+
+
+def sends(ready: Ready, kind: type) -> list[tuple[int, Message]]:
+    """Messages of one kind, each with its link."""
+    return [(link, message) for link, message in ready.send if isinstance(message, kind)]
 
 
 def refused(ready: Ready) -> list[tuple[int, str]]:

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support import CREATED, make_election, make_vote, make_votes
-from votenet.core.mempool import MAX_WAITING, SHORT_ID, Mempool
+from votenet.core.mempool import MAX_WAITING, SHORT_ID, Mempool, short_id
 from votenet.core.vote import SealedVote
 from votenet.errors import Kind, Rejected
 
 ELECTION = make_election()
 VOTES = make_votes(ELECTION, 5)
+SEED = 2**64 - 1
 
 
 def pool_of(votes: Sequence[SealedVote], limit: int = MAX_WAITING) -> Mempool:
-    pool = Mempool(limit)
+    pool = Mempool(SEED, limit)
     for sealed in votes:
         pool.check(sealed)
         pool.add(sealed)
@@ -74,22 +76,32 @@ def test_votes_in_a_block_leave_the_pool() -> None:
     assert removed == [VOTES[1].id, VOTES[3].id]
     assert list(pool) == [VOTES[0], VOTES[2], VOTES[4]]
     assert pool.of_voter("voter-2") is None
-    assert pool.by_short_id(VOTES[1].id[:SHORT_ID]) is None
+    assert pool.by_short_id(short_id(VOTES[1].id, SEED)) is None
     assert pool.remove_voters(["voter-2"]) == []
     pool.check(other)
 
 
-def test_a_vote_is_found_by_the_first_bytes_of_its_id() -> None:
+def test_short_ids_are_xxh3_of_the_vote_id_with_the_seed() -> None:
+    vote_id = bytes(range(32))
+    assert short_id(vote_id, 0).hex() == xxhash.xxh3_64_hexdigest(vote_id)
+    assert short_id(vote_id, SEED).hex() == xxhash.xxh3_64_hexdigest(vote_id, SEED)
+    assert len({short_id(vote_id, seed) for seed in range(100)}) == 100
+    assert len(short_id(vote_id, 1)) == SHORT_ID
+
+
+def test_a_vote_is_found_by_its_short_id_with_the_pools_own_seed() -> None:
     pool = pool_of(VOTES)
     for sealed in VOTES:
-        assert pool.by_short_id(sealed.id[:8]) is sealed
+        assert pool.by_short_id(short_id(sealed.id, SEED)) is sealed
+        assert pool.by_short_id(short_id(sealed.id, SEED - 1)) is None
     assert pool.by_short_id(bytes(8)) is None
 
 
-def test_two_votes_with_one_short_id() -> None:
-    first = VOTES[0]._replace(id=b"same 8 b" + bytes(24))
-    second = VOTES[1]._replace(id=b"same 8 b" + bytes([1]) * 24)
+def test_two_votes_with_one_short_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("votenet.core.mempool.short_id", lambda vote_id, seed: b"same 8 b")
+    first, second = VOTES[:2]
     pool = pool_of([first, second])
+    assert list(pool) == [first, second]
     assert pool.by_short_id(b"same 8 b") is second
     assert pool.remove_voters([first.voter_id]) == [first.id]
     assert pool.by_short_id(b"same 8 b") is second
@@ -115,7 +127,7 @@ steps = st.lists(st.tuples(st.booleans(), st.integers(1, 4), st.sampled_from(["A
 @given(steps)
 @settings(max_examples=60)
 def test_s10_any_history_leaves_one_vote_for_each_voter(history: list[tuple[bool, int, str]]) -> None:
-    pool, model = Mempool(limit=3), dict[str, SealedVote]()
+    pool, model = Mempool(SEED, limit=3), dict[str, SealedVote]()
     for adding, number, choice in history:
         sealed = make_vote(ELECTION, f"voter-{number}", choice)
         if not adding:

@@ -163,7 +163,7 @@ def _honest_line(honest: Connection, waiting: list[Message]) -> bytes:
 def _handshakes() -> list[bytes]:
     hello = Hello(
         challenge="ab" * 32, height=1, network_id=ELECTION.network_hex, node_key=key_of("x").public_hex,
-        version=1, work="ff", listen="x:1",
+        seed="00" * 8, version=1, work="ff", listen="x:1",
     )  # fmt: skip
     lines = [encode_message(sample) for sample in SAMPLES]
     return [

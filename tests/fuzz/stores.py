@@ -155,7 +155,7 @@ def chain_store(data: bytes) -> None:
         store = SqliteBlockStore(place, ELECTION)
         try:
             core = load_core(
-                ELECTION, store, NodeInfo("n", "0", key_of("us").public_hex, "us:1", "t", True, 0.0)
+                ELECTION, store, NodeInfo("n", "0", key_of("us").public_hex, "us:1", "t", True, 0.0, 0)
             )
             chain = core.state.chain
             core.ready(CREATED + 100.0)

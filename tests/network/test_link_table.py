@@ -42,6 +42,7 @@ class FakeLink:
         self.id, self.outbound, self.host, self.port = number, outbound, "host", 1
         self.sent: list[bytes] = []
         self.owed = self.max_line = 0
+        self.bytes_sent = self.bytes_received = 0
         self.paused = self.aborted = self.closed = False
         self.refused: list[str] = []
         self.turned_out: list[str] = []
@@ -167,7 +168,7 @@ def test_s07_after_the_chapters_answer_the_connection_is_closed() -> None:
 @pytest.mark.parametrize(
     ("line", "code"),
     [(b"x", "bad-json"), (b'{"type":"x"}', "unknown-type"), (b"{}", "bad-message"),
-     (encode_message(HaveVotes(ids=())), "hello-required"), (b'{"error":{}}', "bad-message"),
+     (encode_message(HaveVotes(ids=b"")), "hello-required"), (b'{"error":{}}', "bad-message"),
      (b'{"type":"votes_taken","outcomes":[]}', "unexpected-message")],
 )  # fmt: skip
 def test_a_wrong_line_ends_the_link_with_its_code(line: bytes, code: str) -> None:
@@ -185,8 +186,49 @@ def test_s09_votes_that_came_before_are_dropped_before_they_are_parsed() -> None
     table.line(one, line)
     table.line(two, line)
     assert len([e for e in table.events if isinstance(e, Received)]) == 1
-    table.line(two, encode_message(HaveVotes(ids=()))), table.line(two, encode_message(HaveVotes(ids=())))
+    table.line(two, encode_message(HaveVotes(ids=b""))), table.line(two, encode_message(HaveVotes(ids=b"")))
     assert len([e for e in table.events if isinstance(e, Received)]) == 3
+
+
+def test_votes_that_were_asked_for_get_through_each_time() -> None:
+    """The same votes may have come unasked before, and been refused for lack of room."""
+    table = Table()
+    link = table.peer(1)
+    vote = make_vote(make_election()).vote
+    for request in (None, 1, 2):
+        table.line(link, encode_message(Votes(votes=(vote,), id=request)))
+    assert len([e for e in table.events if isinstance(e, Received)]) == 3
+
+
+def test_the_lines_of_a_refused_peer_are_news_when_others_send_them() -> None:
+    table = Table()
+    eve, honest = table.peer(1, "eve"), table.peer(2, "honest")
+    line = encode_message(Votes(votes=(make_vote(make_election()).vote,)))
+    table.line(eve, line)
+    table.links.refuse(1, RemoteProtocolError("bad-work", "b"))
+    table.events.clear()
+    table.line(honest, line)
+    assert len(table.events) == 1
+
+
+def test_after_a_new_start_of_the_core_everything_is_news() -> None:
+    table = Table()
+    line = encode_message(Votes(votes=(make_vote(make_election()).vote,)))
+    table.line(table.peer(1), line)
+    table.links.refuse_all(RemoteProtocolError("storage-failed", "full"))
+    again = table.peer(2)
+    table.events.clear()
+    table.line(again, line)
+    assert len(table.events) == 1
+
+
+def test_bytes_of_peers_are_counted_also_after_they_have_left_and_those_of_strangers_are_not() -> None:
+    table = Table()
+    peer, gone, stranger = table.peer(1, "peer"), table.peer(2, "gone"), table.open(3)
+    for link, count in ((peer, 1), (gone, 10), (stranger, 100)):
+        link.bytes_sent, link.bytes_received = count, 2 * count
+    table.links.link_closed(cast(Link, gone), None)
+    assert table.links.traffic() == (11, 22)
 
 
 @pytest.mark.parametrize("outbound", [True, False])

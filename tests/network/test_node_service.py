@@ -178,7 +178,7 @@ def test_bad_lines_get_a_code_and_the_node_lives_on(tmp_path: Path) -> None:
         b'{"type":"submit_votes","votes":"Alice"}\n': "bad-message",
         b'{"type":"get_vote_status","voter_id":7}\n': "bad-message",
         b'{"type":"REGISTER","payload":"localhost:3000"}\n': "unknown-type",
-        b'{"type":"have_votes","ids":[]}\n': "hello-required",
+        b'{"type":"have_votes","ids":""}\n': "hello-required",
         b'{"type":"votes_taken","outcomes":[]}\n': "unexpected-message",
         b'{"type":"blockchain_update","data":"QQ=="}\n': "read-only",
         b'{"type":"new_peer_joined","data":"?"}\n': "bad-message",

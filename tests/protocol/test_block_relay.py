@@ -10,13 +10,17 @@ import pytest
 from node_support import (
     CLIENT,
     NOW,
+    PEER_SEED,
+    SEED,
     HandNode,
     block_message,
     compact_block,
     header_hex,
     headers_of,
     refused,
+    sends,
     sent,
+    short_ids,
 )
 from support import (
     CREATED,
@@ -29,7 +33,8 @@ from support import (
     mine_header,
 )
 from votenet.core.block import Block, genesis_header, votes_root
-from votenet.core.vote import MAX_CLOCK_AHEAD, seal
+from votenet.core.mempool import short_id
+from votenet.core.vote import MAX_CLOCK_AHEAD, SealedVote, seal
 from votenet.pow import bits_for_zero_bits, bits_to_target, hash_to_int
 from votenet.protocol.events import (
     Checked,
@@ -38,10 +43,13 @@ from votenet.protocol.events import (
     SaveBlock,
     SaveVotes,
     SetBest,
+    Tick,
 )
 from votenet.protocol.messages import (
+    BlockVotes,
     CompactBlock,
     GetBlocks,
+    GetBlockVotes,
     GetHeaders,
     GetVoteStatus,
     Headers,
@@ -50,11 +58,12 @@ from votenet.protocol.messages import (
     VotesTaken,
     VoteStatus,
 )
-from votenet.protocol.state import short_id
+from votenet.protocol.sync import ANSWER_SECONDS
 
 ELECTION = make_election()
 VOTES = make_votes(ELECTION, 3)
 GOOD = mine_block(ELECTION, votes=VOTES)
+GOOD_HASH = GOOD.header.hash.hex()
 
 
 def node_with_peers(**options: bool) -> HandNode:
@@ -76,9 +85,30 @@ def test_s09_a_good_block_is_saved_counted_and_announced_to_the_others() -> None
     assert [type(change) for change in ready.save] == [SaveBlock, SetBest]
     assert node.chain.tip.hash == GOOD.header.hash
     assert node.chain.tally.votes == 3
-    assert sent(ready, 2) == [headers_of(GOOD)]
+    assert ready.send == []
+    ready = node.run(Tick())
+    assert sent(ready, 2) == [compact_block(GOOD, PEER_SEED)]
     assert sent(ready, 1) == []
     assert node.give(2, GOOD).send == []  # S9: no storm
+    assert node.run(Tick()).send == []
+
+
+def test_s09_a_block_is_not_passed_on_to_peers_that_have_it() -> None:
+    node = node_with_peers()
+    node.meet(3)
+    node.give(1, GOOD)
+    node.receive(2, compact_block(GOOD))
+    later = mine_block(ELECTION, GOOD.header)
+    node.receive(3, headers_of(GOOD, later))
+    assert sends(node.run(Tick()), CompactBlock) == []
+
+
+def test_a_tip_that_was_passed_by_another_is_not_told() -> None:
+    node = node_with_peers()
+    node.give(1, GOOD)
+    later = mine_block(ELECTION, GOOD.header)
+    node.give(2, later)
+    assert sends(node.run(Tick()), CompactBlock) == [(1, compact_block(later, PEER_SEED))]
 
 
 def test_a_block_takes_its_voters_out_of_the_pool_whatever_they_had_waiting() -> None:
@@ -106,21 +136,163 @@ def test_a_compact_block_is_put_together_from_the_pool_without_checking_signatur
     assert not len(node.state.pool)
 
 
-def test_a_compact_block_with_an_unknown_vote_is_asked_for_in_full() -> None:
+def lacking(*positions: int) -> HandNode:
+    """A node with two peers and the votes of GOOD, but for those at some positions."""
     node = node_with_peers()
-    node.submit(*VOTES[:2])
-    ask = GetBlocks(hashes=(GOOD.header.hash.hex(),))
-    assert sent(node.receive(1, compact_block(GOOD)), 1) == [ask]
-    assert node.receive(2, compact_block(GOOD)).send == []  # it is on its way
+    node.submit(*(vote for position, vote in enumerate(GOOD.votes) if position not in positions))
+    return node
+
+
+def asked_votes(*positions: int) -> GetBlockVotes:
+    return GetBlockVotes(hash=GOOD_HASH, positions=positions)
+
+
+def block_votes(*votes: SealedVote) -> BlockVotes:
+    return BlockVotes(hash=GOOD_HASH, votes=tuple(vote.vote for vote in votes))
+
+
+@pytest.mark.parametrize("missing", [(0,), (1,), (2,), (0, 2), (1, 2)])
+def test_of_a_compact_block_only_the_missing_votes_are_asked_for(missing: tuple[int, ...]) -> None:
+    node = lacking(*missing)
+    assert sent(node.receive(1, compact_block(GOOD)), 1) == [asked_votes(*missing)]
+    assert sends(node.receive(2, compact_block(GOOD)), GetBlockVotes) == []  # it is on its way
+    ready = node.receive(1, block_votes(*(GOOD.votes[position] for position in missing)))
+    assert refused(ready) == []
+    assert node.chain.tip.hash == GOOD.header.hash
+    assert node.core.blocks._partial == {}
+
+
+def test_a_compact_block_of_which_every_vote_is_missing_is_asked_for_in_full() -> None:
+    node = node_with_peers()
+    assert sent(node.receive(1, compact_block(GOOD)), 1) == [GetBlocks(hashes=(GOOD_HASH,))]
     node.give(1, GOOD)
     assert node.chain.tip.hash == GOOD.header.hash
+
+
+def test_a_compact_block_without_votes_is_whole() -> None:
+    node = node_with_peers()
+    empty = mine_block(ELECTION)
+    assert node.receive(1, compact_block(empty)).send == []
+    assert node.chain.tip.hash == empty.header.hash
+
+
+def test_a_peer_may_send_the_whole_block_instead_of_the_missing_votes() -> None:
+    node = lacking(1)
+    node.receive(1, compact_block(GOOD))
+    node.give(1, GOOD)
+    assert node.chain.tip.hash == GOOD.header.hash
+    assert node.receive(1, block_votes(GOOD.votes[1])).refuse == []  # late, and no harm
+
+
+def test_a_peer_that_has_the_block_no_more_is_not_asked_again() -> None:
+    node = lacking(1)
+    node.receive(1, compact_block(GOOD))
+    node.receive(2, headers_of(GOOD))
+    ready = node.receive(1, NoBlock(hash=GOOD_HASH))
+    assert sends(ready, GetBlocks) == [(2, GetBlocks(hashes=(GOOD_HASH,)))]
+
+
+def test_votes_that_are_not_those_of_the_block_make_it_be_asked_for_in_full_and_that_is_judged() -> None:
+    node = lacking(1)
+    node.receive(1, compact_block(GOOD))
+    ready = node.receive(1, block_votes(make_vote(ELECTION, "another")))
+    assert refused(ready) == []  # it may be our pool that is misled by a short id
+    assert sent(ready, 1) == [GetBlocks(hashes=(GOOD_HASH,))]
+    lie = Block(GOOD.header, (*GOOD.votes[:2], make_vote(ELECTION, "another")))
+    assert refused(node.give(1, lie)) == [(1, "bad-merkle-root")]
+    assert refused(node.give(2, GOOD)) == []
+    assert node.chain.tip.hash == GOOD.header.hash
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_more_or_fewer_votes_than_were_asked_for_are_blamed(count: int) -> None:
+    node = lacking(1)
+    node.receive(1, compact_block(GOOD))
+    node.receive(2, headers_of(GOOD))
+    assert refused(node.receive(1, block_votes(*GOOD.votes[:count]))) == [(1, "bad-message")]
+    assert sent(node.lose(1), 2) == [GetBlocks(hashes=(GOOD_HASH,))]
+    assert node.core.blocks._partial == {}
+
+
+def test_missing_votes_that_do_not_come_are_asked_of_another_as_the_whole_block() -> None:
+    node = lacking(1)
+    node.receive(1, compact_block(GOOD))
+    node.receive(2, headers_of(GOOD))
+    node.now += ANSWER_SECONDS
+    assert sent(node.run(Tick()), 2) == [GetBlocks(hashes=(GOOD_HASH,))]
+    assert node.receive(2, block_votes(GOOD.votes[1])).refuse == []  # unasked: passed over
+    assert unchanged(node)
+    node.give(2, GOOD)
+    assert node.chain.tip.hash == GOOD.header.hash
+
+
+def test_one_block_a_link_waits_for_its_votes() -> None:
+    node = lacking(1)
+    for number in range(5):
+        other = mine_block(
+            ELECTION, votes=[GOOD.votes[0], make_vote(ELECTION, f"v{number}")], time=CREATED + 2
+        )
+        node.receive(1, compact_block(other))
+    assert len(node.core.blocks._partial) == 1
+    node.lose(1)
+    assert node.core.blocks._partial == {}
+
+
+def test_short_ids_that_are_cut_are_blamed() -> None:
+    node = node_with_peers()
+    ready = node.receive(1, CompactBlock(header=header_hex(GOOD.header), ids=b"7 bytes"))
+    assert refused(ready) == [(1, "bad-message")]
+
+
+def test_the_missing_votes_of_our_tip_are_sent() -> None:
+    node = node_with_peers()
+    node.give(1, GOOD)
+    assert sent(node.receive(2, asked_votes(0, 2)), 2) == [block_votes(GOOD.votes[0], GOOD.votes[2])]
+    assert refused(node.receive(2, asked_votes(3))) == [(2, "bad-message")]
+
+
+@pytest.mark.parametrize("positions", [(1, 0), (1, 1), (0, 1, 1)])
+def test_positions_out_of_order_are_blamed(positions: tuple[int, ...]) -> None:
+    """Each once: the answer is no longer than the block."""
+    node = node_with_peers()
+    node.give(1, GOOD)
+    assert refused(node.receive(2, asked_votes(*positions))) == [(2, "bad-message")]
+
+
+def test_of_an_older_block_the_whole_is_sent_and_of_an_unknown_one_its_absence() -> None:
+    node = node_with_peers()
+    node.give(1, GOOD), node.give(1, mine_block(ELECTION, GOOD.header))
+    assert node.receive(2, asked_votes(0)).send_blocks == [(2, GOOD.header.hash)]
+    unknown = "00" * 32
+    ready = node.receive(2, GetBlockVotes(hash=unknown, positions=(0,)))
+    assert sent(ready, 2) == [NoBlock(hash=unknown)]
+
+
+def test_a_colliding_short_id_costs_one_more_round_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two waiting votes with one short id at this node; the block has the one that the index forgot."""
+    twin = make_vote(ELECTION, "twin")
+    same = {GOOD.votes[0].id, twin.id}
+
+    def colliding(vote_id: bytes, seed: int) -> bytes:
+        return b"collides" if vote_id in same else short_id(vote_id, seed)
+
+    monkeypatch.setattr("votenet.core.mempool.short_id", colliding)
+    node = node_with_peers()
+    node.submit(*VOTES, twin)
+    ids = b"".join(colliding(vote.id, SEED) for vote in GOOD.votes)
+    ready = node.receive(1, CompactBlock(header=header_hex(GOOD.header), ids=ids))
+    assert refused(ready) == []
+    assert sent(ready, 1) == [GetBlocks(hashes=(GOOD_HASH,))]
+    node.give(1, GOOD)
+    assert node.chain.tip.hash == GOOD.header.hash
+    assert [vote.id for vote in node.state.pool] == [twin.id]
 
 
 def test_a_compact_block_whose_ids_mislead_is_asked_for_in_full_and_nobody_is_blamed() -> None:
     """A short id may name another vote here: only the whole block can be judged."""
     node = node_with_peers()
     node.submit(*VOTES, make_vote(ELECTION, "another"))
-    wrong = CompactBlock(header=header_hex(GOOD.header), ids=(short_id(VOTES[0]),))
+    wrong = CompactBlock(header=header_hex(GOOD.header), ids=short_ids(VOTES[0], seed=SEED))
     ready = node.receive(1, wrong)
     assert refused(ready) == []
     assert sent(ready, 1) == [GetBlocks(hashes=(GOOD.header.hash.hex(),))]
@@ -131,7 +303,7 @@ def test_a_compact_block_whose_ids_mislead_is_asked_for_in_full_and_nobody_is_bl
 def test_a_compact_block_that_cannot_be_asked_for_any_more_is_asked_of_others() -> None:
     node = node_with_peers()
     node.submit(*VOTES)
-    jobs = node.take(Received(1, CompactBlock(header=header_hex(GOOD.header), ids=()))).check
+    jobs = node.take(Received(1, CompactBlock(header=header_hex(GOOD.header), ids=b""))).check
     node.receive(2, headers_of(GOOD))
     node.lose(1)
     ready = node.run(*(Checked(job.id, job.run()) for job in jobs))

@@ -74,7 +74,7 @@ def test_after_three_lines_both_know_each_other() -> None:
 def test_peers_may_speak_only_after_the_proof() -> None:
     ann, bob = dialler(), listener()
     first = ann.hello(0, 0)
-    votes = decode_message(b'{"type":"have_votes","ids":[]}')
+    votes = decode_message(b'{"type":"have_votes","ids":""}')
     assert refusal(bob, votes) == "hello-required"
     _, (second,) = give(bob, first)
     assert refusal(bob, votes) == "hello-required"

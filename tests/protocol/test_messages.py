@@ -30,12 +30,14 @@ from votenet.protocol.messages import (
     decode_message,
     encode_data,
     encode_message,
+    split_ids,
     work_to_hex,
 )
 
 TYPES: tuple[type, ...] = typing.get_args(Message)
 VOTE = make_vote(make_election(), "Ünïcode \U0001f5f3").vote
-HASH, PROOF, SHORT, HEADER = "ab" * 32, "cd" * 64, "ef" * 8, "01" * 80
+HASH, PROOF, SEED, HEADER = "ab" * 32, "cd" * 64, "ef" * 8, "01" * 80
+HELLO = Hello(challenge=HASH, height=0, network_id=HASH, node_key=HASH, seed=SEED, version=1, work="0")
 
 SAMPLES: list[Message] = [
     RequestBlockchain(),
@@ -43,13 +45,17 @@ SAMPLES: list[Message] = [
     BlockchainUpdate(data="QQ=="),
     messages.NewPeerJoined(data="bG9jYWxob3N0OjMwMDA="),
     messages.ShutdownPeer(data="bG9jYWxob3N0OjMwMDA="),
-    Hello(challenge=HASH, height=3, network_id=HASH, node_key=HASH, version=1, work="ff", listen="a:1"),
-    Hello(challenge=HASH, height=0, network_id=HASH, node_key=HASH, version=1, work="0", proof=PROOF),
+    msgspec.structs.replace(HELLO, height=3, work="ff", listen="a:1"),
+    msgspec.structs.replace(HELLO, proof=PROOF),
     HelloProof(proof=PROOF),
     messages.Votes(votes=(VOTE, VOTE)),
-    messages.HaveVotes(ids=(SHORT,)),
-    messages.GetVotes(ids=()),
-    messages.CompactBlock(header=HEADER, ids=(SHORT, SHORT)),
+    messages.Votes(votes=(), id=1),
+    messages.HaveVotes(ids=bytes(range(16))),
+    messages.GetVotes(ids=b""),
+    messages.GetVotes(ids=b"8 bytes.", id=3),
+    messages.CompactBlock(header=HEADER, ids=bytes(16)),
+    messages.GetBlockVotes(hash=HASH, positions=(0, 7)),
+    messages.BlockVotes(hash=HASH, votes=(VOTE,)),
     messages.GetHeaders(locator=(HASH,)),
     messages.Headers(headers=(HEADER,)),
     messages.GetBlocks(hashes=(HASH,)),
@@ -192,6 +198,13 @@ def test_what_is_not_json_is_bad_json(line: bytes) -> None:
         b'{"type":"get_blocks","hashes":[' + listed(b"ab" * 32, MAX_BLOCKS_ASKED + 1) + b"]}",
         b'{"type":"headers","headers":[' + listed(b"ab" * 80, MAX_HEADERS + 1) + b"]}",
         b'{"type":"headers","headers":["00"]}', b'{"type":"have_votes","ids":["00"]}',
+        b'{"type":"have_votes","ids":"?"}', b'{"type":"have_votes","ids":"' + b"A" * 426_668 + b'"}',
+        b'{"type":"get_votes","ids":"' + b"A" * 10_668 + b'"}', b'{"type":"compact_block","ids":""}',
+        b'{"type":"compact_block","header":"' + b"0" * 160 + b'","ids":"' + b"A" * 213_336 + b'"}',
+        b'{"type":"get_block_votes","hash":"' + b"ab" * 32 + b'","positions":[]}',
+        b'{"type":"get_block_votes","hash":"' + b"ab" * 32 + b'","positions":[-1]}',
+        b'{"type":"get_block_votes","hash":"' + b"ab" * 32 + b'","positions":[' + b"1," * 20_000 + b"1]}",
+        b'{"type":"get_block_votes","hash":"x","positions":[1]}', b'{"type":"block_votes","votes":[]}',
         b'{"type":"peers","addresses":[""]}', b'{"type":"request_blockchain","data":5}',
         b'{"type":"hello_proof","proof":"' + b"0" * 127 + b'"}',
     ],
@@ -203,9 +216,26 @@ def test_json_that_is_no_message_is_a_bad_message(line: bytes) -> None:
 
 @pytest.mark.parametrize("work", ["", "g", "-1", "F", "0x1", "1\n", " 1", "1" * 65])
 def test_work_in_hello_is_a_plain_hexadecimal_number(work: str) -> None:
-    hello = Hello(challenge=HASH, height=0, network_id=HASH, node_key=HASH, version=1, work=work)
+    hello = Hello(challenge=HASH, height=0, network_id=HASH, node_key=HASH, version=1, work=work, seed=SEED)
     assert refusal(encode_message(hello)) == "bad-message"
     assert work_to_hex(2**70) == "4" + "0" * 17
+
+
+@pytest.mark.parametrize(
+    "seed", ["", "0" * 15, "0" * 17, "G" * 16, "A" * 16, "-" + "0" * 15, "0" * 15 + "\n"]
+)
+def test_the_seed_in_hello_is_sixteen_hexadecimal_digits(seed: str) -> None:
+    hello = Hello(challenge=HASH, height=0, network_id=HASH, node_key=HASH, version=1, work="1", seed=seed)
+    assert refusal(encode_message(hello)) == "bad-message"
+
+
+def test_short_ids_are_split_and_a_cut_one_is_a_bad_message() -> None:
+    assert split_ids(b"", 8) == []
+    assert split_ids(b"11111111" + b"22222222", 8) == [b"11111111", b"22222222"]
+    for length in (1, 8, 15, 17):
+        with pytest.raises(RemoteProtocolError) as caught:
+            split_ids(bytes(length), 16)
+        assert caught.value.code == "bad-message"
 
 
 @pytest.mark.parametrize("kind", ["", "PING", "vote", "REGISTER", "ping ", "node_status2"])

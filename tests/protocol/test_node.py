@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from node_support import CLIENT, HandNode, headers_of, refused, sent
+from node_support import CLIENT, SEED, HandNode, headers_of, refused, sent
 from support import key_of, make_election, make_vote, make_votes, mine_block
 from votenet.core.vote import SealedVote
 from votenet.protocol.connection import Greeted
@@ -36,7 +36,7 @@ def keys_in_order() -> tuple[str, str]:
 def core_of(name: str) -> HandNode:
     node = HandNode()
     node.state.info = node.info.__class__(
-        name, "0", key_of(name).public_hex, f"{name}:1", "", False, node.now
+        name, "0", key_of(name).public_hex, f"{name}:1", "", False, node.now, SEED
     )
     return node
 
@@ -91,7 +91,7 @@ def test_what_was_asked_on_the_dropped_link_is_asked_again() -> None:
 def test_lines_of_a_link_that_is_no_peer_mean_nothing() -> None:
     node = HandNode()
     block = mine_block(node.election)
-    for message in (headers_of(block), HaveVotes(ids=("00" * 8,)), Peers(addresses=("x:1",)), Pong()):
+    for message in (headers_of(block), HaveVotes(ids=bytes(16)), Peers(addresses=("x:1",)), Pong()):
         ready = node.receive(5, message)
         assert (ready.send, ready.refuse, ready.hints) == ([], [], [])
     assert len(node.chain.entries) == 1

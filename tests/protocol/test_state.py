@@ -9,7 +9,6 @@ from support import make_vote, make_votes, mine_block
 from votenet.errors import Rejected, RemoteProtocolError, StorageError
 from votenet.protocol.events import SaveVotes
 from votenet.protocol.messages import Pong
-from votenet.protocol.state import short_bytes, short_id
 
 
 def test_votes_saved_one_after_another_become_one_change() -> None:
@@ -57,8 +56,3 @@ def test_votes_of_a_block_come_from_memory_until_they_are_on_the_disk() -> None:
     node.core.saved()
     with pytest.raises(StorageError):
         node.state.votes_of(block.header.hash)
-
-
-def test_short_ids_are_the_first_eight_bytes() -> None:
-    vote = make_vote(HandNode().election)
-    assert short_bytes(short_id(vote)) == vote.id[:8]

@@ -5,14 +5,25 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from node_support import CLIENT, NOW, HandNode, refused, sent
+from node_support import (
+    CLIENT,
+    NOW,
+    PEER_SEED,
+    SEED,
+    HandNode,
+    announcement,
+    headers_of,
+    refused,
+    sends,
+    sent,
+    short_ids,
+)
 from support import CREATED, key_of, make_election, make_vote, make_votes, mine_block
+from votenet.core.mempool import short_id
 from votenet.core.vote import MAX_CLOCK_AHEAD, SealedVote, seal
-from votenet.errors import RemoteProtocolError
 from votenet.protocol.events import Checked, Ready, Received, SaveVotes, Tick
 from votenet.protocol.framing import MAX_PEER_LINE
 from votenet.protocol.messages import (
-    MAX_IDS_IN_LINE,
     MAX_VOTES_IN_LINE,
     GetVotes,
     HaveVotes,
@@ -21,8 +32,8 @@ from votenet.protocol.messages import (
     VotesTaken,
     encode_message,
 )
-from votenet.protocol.state import short_bytes, short_id
-from votenet.protocol.vote_relay import ASK_SECONDS
+from votenet.protocol.vote_relay import ANNOUNCE_SECONDS
+from votenet.protocol.vote_requests import ASK_SECONDS
 
 
 def damaged(vote: SealedVote) -> SealedVote:
@@ -181,15 +192,81 @@ def test_the_node_that_accepted_a_vote_sends_it_in_full_to_every_peer_once() -> 
     assert node.take(Tick()).send == []
 
 
-def test_whoever_hears_of_a_vote_announces_its_short_id_to_the_others() -> None:
-    node = HandNode()
+def wait(node: HandNode) -> Ready:
+    """Until what was heard is announced."""
+    node.now += ANNOUNCE_SECONDS
+    return node.run(Tick())
+
+
+def told(*votes: SealedVote) -> HaveVotes:
+    """What a peer is told of votes that are here."""
+    return announcement(*votes, reader=PEER_SEED, sender=SEED)
+
+
+def heard(*votes: SealedVote) -> HaveVotes:
+    """What a peer tells us of votes that are there."""
+    return announcement(*votes, reader=SEED, sender=PEER_SEED)
+
+
+def asked(ready: Ready) -> list[tuple[int, bytes]]:
+    """Links that votes are asked of, and the ids."""
+    return [(link, m.ids) for link, m in ready.send if isinstance(m, GetVotes)]
+
+
+def test_whoever_hears_of_a_vote_announces_it_after_a_while_to_the_others() -> None:
+    node = HandNode(mining=False)
     node.meet(1), node.meet(2)
     vote = make_vote(node.election)
     ready = relay(node, 1, vote)
-    assert sent(ready, 1) == []
-    assert sent(ready, 2) == [HaveVotes(ids=(short_id(vote),))]
+    assert ready.send == []
     assert [change for change in ready.save if isinstance(change, SaveVotes)]
+    node.now += ANNOUNCE_SECONDS - 0.01
+    assert node.run(Tick()).send == []
+    assert wait(node).send == [(2, told(vote))]
+    assert wait(node).send == []
     assert relay(node, 2, vote).send == []  # known: neither checked nor announced again
+
+
+def test_a_vote_is_not_announced_to_peers_that_have_shown_that_they_have_it() -> None:
+    node = HandNode(mining=False)
+    for link in (1, 2, 3, 4, 5):
+        node.meet(link)
+    vote = make_vote(node.election)
+    jobs = node.take(Received(1, Votes(votes=(vote.vote,)))).check
+    node.receive(2, heard(vote))  # while it is being checked
+    node.run(*(Checked(job.id, job.run()) for job in jobs))
+    node.receive(3, heard(vote))
+    relay(node, 4, vote)
+    assert wait(node).send == [(5, told(vote))]
+
+
+def test_a_vote_that_is_in_a_block_is_announced_no_more() -> None:
+    node = HandNode()
+    node.meet(1), node.meet(2)
+    relay(node, 1, make_vote(node.election))
+    node.mine()
+    assert sends(wait(node), HaveVotes) == []
+
+
+def test_a_vote_that_a_client_and_a_peer_bring_at_once_is_not_sent_back_to_that_peer() -> None:
+    node = HandNode()
+    node.meet(1), node.meet(2)
+    vote = make_vote(node.election)
+    jobs = node.take(Received(CLIENT, SubmitVotes(votes=(vote.vote,), id=1))).check
+    assert node.take(Received(1, Votes(votes=(vote.vote,)))).check == []
+    ready = node.run(*(Checked(job.id, job.run()) for job in jobs))
+    assert sends(ready, Votes) == [(2, Votes(votes=(vote.vote,)))]
+    assert sends(wait(node), HaveVotes) == []
+
+
+def test_a_vote_that_is_submitted_again_and_again_goes_out_once() -> None:
+    node = HandNode()
+    node.meet(1), node.meet(2)
+    vote = make_vote(node.election)
+    node.submit(vote)
+    for _ in range(3):
+        ready = node.receive(CLIENT, SubmitVotes(votes=(vote.vote, vote.vote), id=1))
+        assert {link for link, _ in ready.send} == {CLIENT}
 
 
 def test_a_peer_that_relays_a_wrong_signature_is_blamed_and_its_good_votes_count() -> None:
@@ -235,35 +312,38 @@ def test_of_conflicting_votes_by_way_of_peers_the_first_stands_and_nobody_is_bla
 
 
 def test_a_new_peer_hears_what_waits_here() -> None:
-    node = HandNode()
+    node = HandNode(mining=False)
     vote = make_vote(node.election)
     node.submit(vote)
-    assert HaveVotes(ids=(short_id(vote),)) in sent(node.meet(1), 1)
+    assert sends(node.meet(1), HaveVotes) == [(1, told(vote))]
+    other = make_vote(node.election, "other")
+    relay(node, 1, other)
+    assert sends(node.meet(2), HaveVotes) == [(2, told(vote, other))]
+    assert wait(node).send == []  # all have heard of it
 
 
-def test_an_announced_vote_is_asked_of_one_peer_and_after_a_while_of_another() -> None:
+def test_a_new_peer_is_greeted_when_we_know_what_is_in_blocks_already() -> None:
+    node = HandNode(mining=False)
+    vote, other = make_votes(node.election, 2)
+    node.submit(vote, other)
+    assert sends(node.meet(1, work=10**9), HaveVotes) == []
+    block = mine_block(node.election, votes=[vote])
+    node.receive(1, headers_of(block))
+    ready = node.give(1, block)
+    assert sends(ready, HaveVotes) == [(1, told(other))]
+
+
+def test_an_announced_vote_is_asked_of_one_peer_and_after_a_while_of_the_other() -> None:
     node = HandNode()
     node.meet(1), node.meet(2)
     vote = make_vote(node.election)
-    announced = HaveVotes(ids=(short_id(vote),))
-    assert sent(node.receive(1, announced), 1) == [GetVotes(ids=(short_id(vote),))]
-    assert node.receive(2, announced).send == []
+    handle = short_id(vote.id, PEER_SEED)
+    assert asked(node.receive(1, heard(vote))) == [(1, handle)]
+    assert node.receive(2, heard(vote)).send == []
     node.now += ASK_SECONDS
-    node.run(Tick())
-    assert sent(node.receive(2, announced), 2) == [GetVotes(ids=(short_id(vote),))]
+    assert asked(node.run(Tick())) == [(2, handle)]
     relay(node, 2, vote)
-    assert node.receive(1, announced).send == []
-
-
-def test_a_flood_of_announcements_is_not_remembered_without_end() -> None:
-    node = HandNode()
-    node.meet(1)
-    for number in range(12):
-        first = number * MAX_IDS_IN_LINE
-        ids = tuple(f"{first + n:016x}" for n in range(MAX_IDS_IN_LINE))
-        ready = node.receive(1, HaveVotes(ids=ids))
-    assert len(node.core.votes._asked) == 200_000
-    assert ready.send == []
+    assert node.receive(1, heard(vote)).send == []
 
 
 def test_asked_votes_are_sent_as_far_as_they_wait_here() -> None:
@@ -271,16 +351,32 @@ def test_asked_votes_are_sent_as_far_as_they_wait_here() -> None:
     node.meet(1)
     vote = make_vote(node.election)
     node.submit(vote)
-    assert sent(node.receive(1, GetVotes(ids=("00" * 8, short_id(vote)))), 1) == [Votes(votes=(vote.vote,))]
+    ids = bytes(8) + short_ids(vote, seed=SEED)
+    assert sent(node.receive(1, GetVotes(ids=ids, id=5)), 1) == [Votes(votes=(vote.vote,), id=5)]
+    assert node.receive(1, GetVotes(ids=bytes(8), id=6)).send == []
 
 
-def test_a_short_id_that_is_not_hexadecimal_is_blamed() -> None:
+def test_two_votes_with_one_short_id_both_get_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of them may not be asked for: it comes when its first node sends it, or with its block."""
+    for module in ("core.mempool", "protocol.vote_relay"):
+        monkeypatch.setattr(f"votenet.{module}.short_id", lambda vote_id, seed: b"same 8 b")
+    node = HandNode(mining=False)
+    node.meet(1), node.meet(2)
+    one, two = make_votes(node.election, 2)
+    jobs = node.take(Received(1, Votes(votes=(one.vote, two.vote)))).check
+    ready = node.run(*(Checked(job.id, job.run()) for job in jobs))
+    assert refused(ready) == []
+    assert waiting(node) == {one.voter_id, two.voter_id}
+    assert node.receive(2, HaveVotes(ids=b"same 8 b" * 2)).send == []
+    assert node.core.votes._checking == {}
+
+
+def test_a_short_id_that_is_cut_is_blamed() -> None:
     node = HandNode()
-    node.meet(1)
-    assert refused(node.receive(1, HaveVotes(ids=("x" * 16,)))) == [(1, "bad-message")]
-    assert refused(node.receive(1, GetVotes(ids=()))) == []  # no peer any more: passed over
-    with pytest.raises(RemoteProtocolError, match="hexadecimal"):
-        short_bytes("é" * 16)
+    node.meet(1), node.meet(2)
+    assert refused(node.receive(1, HaveVotes(ids=bytes(24)))) == [(1, "bad-message")]
+    assert refused(node.receive(1, GetVotes(ids=b""))) == []  # no peer any more: passed over
+    assert refused(node.receive(2, GetVotes(ids=bytes(7)))) == [(2, "bad-message")]
 
 
 def test_lines_of_long_votes_stay_within_the_limit_of_a_line() -> None:
@@ -292,12 +388,12 @@ def test_lines_of_long_votes_stay_within_the_limit_of_a_line() -> None:
     node.state.source.apply([SaveVotes(votes)])
     for vote in votes:
         node.state.pool.add(vote)
-    lines = sent(node.receive(1, GetVotes(ids=tuple(short_id(vote) for vote in votes))), 1)
+    lines = sent(node.receive(1, GetVotes(ids=short_ids(*votes, seed=SEED))), 1)
     assert max(len(encode_message(line)) for line in lines) <= MAX_PEER_LINE
     assert [vote for line in lines if isinstance(line, Votes) for vote in line.votes] == [
         v.vote for v in votes
     ]
-    node.core.votes._pushed += votes
+    node.core.votes._pushed += [(vote, set()) for vote in votes]
     pushed = sent(node.take(Tick()), 1)
     assert max(len(encode_message(line)) for line in pushed) <= MAX_PEER_LINE
 
@@ -306,7 +402,7 @@ def test_more_votes_than_fit_a_line_go_in_several() -> None:
     node = HandNode()
     node.meet(1)
     votes = [make_vote(node.election, f"v{n}", key=key_of("all")) for n in range(MAX_VOTES_IN_LINE + 1)]
-    node.core.votes._pushed += votes
+    node.core.votes._pushed += [(vote, set()) for vote in votes]
     lines = sent(node.take(Tick()), 1)
     assert [len(line.votes) for line in lines if isinstance(line, Votes)] == [MAX_VOTES_IN_LINE, 1]
 

@@ -1,7 +1,8 @@
 """Waiting votes: accepted, on disk, not yet in a block.
 
-What lives here: the pool's rules, in memory. What must not: the disk (`storage/block_store.py`
-keeps the same votes there), signatures (checked before a vote gets here).
+What lives here: the pool's rules, in memory, and the short ids by which nodes name a vote to each
+other. What must not: the disk (`storage/block_store.py` keeps the same votes there), signatures
+(checked before a vote gets here).
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
 
+import xxhash
+
 from votenet.core.vote import SealedVote
 from votenet.errors import Rejected
 
@@ -17,14 +20,25 @@ MAX_WAITING: Final = 200_000
 """Votes in one pool: the whole record of a large city twice over, about 200 MB of memory."""
 
 SHORT_ID: Final = 8
-"""Bytes of a vote id that stand for it in announcements and compact blocks."""
+"""Bytes of a short id, which stands for a vote in announcements and compact blocks."""
+
+
+def short_id(vote_id: bytes, seed: int) -> bytes:
+    """XXH3-64 of a vote id with a node's seed (0 to 2**64 - 1), most significant byte first.
+
+    Each node draws its seed anew at every start: two votes that collide at one node do at no other.
+    """
+    return xxhash.xxh3_64_digest(vote_id, seed)
 
 
 class Mempool:
-    """Votes in order of arrival, at most one for each voter: the first one stands."""
+    """Votes in order of arrival, at most one for each voter: the first one stands.
 
-    def __init__(self, limit: int = MAX_WAITING) -> None:
-        self._limit = limit
+    `seed` is this node's, for short ids.
+    """
+
+    def __init__(self, seed: int, limit: int = MAX_WAITING) -> None:
+        self.seed, self._limit = seed, limit
         self._votes: dict[bytes, SealedVote] = {}
         self._voters: dict[str, bytes] = {}
         self._short: dict[bytes, bytes] = {}
@@ -42,7 +56,7 @@ class Mempool:
         return self._votes.get(vote_id)
 
     def by_short_id(self, short_id: bytes) -> SealedVote | None:
-        """The waiting vote whose id begins with these SHORT_ID bytes (the latest, if two do)."""
+        """The waiting vote with this short id by our own seed (the latest, if two have it)."""
         vote_id = self._short.get(short_id)
         return None if vote_id is None else self._votes[vote_id]
 
@@ -74,7 +88,7 @@ class Mempool:
         """Take a vote that `check` allows."""
         self._votes[sealed.id] = sealed
         self._voters[sealed.voter_id] = sealed.id
-        self._short[sealed.id[:SHORT_ID]] = sealed.id
+        self._short[short_id(sealed.id, self.seed)] = sealed.id
 
     def remove_voters(self, voter_ids: Iterable[str]) -> list[bytes]:
         """Drop the waiting votes of voters whose vote is now in a block; returns their vote ids.
@@ -86,8 +100,9 @@ class Mempool:
             vote_id = self._voters.pop(voter_id, None)
             if vote_id is not None:
                 del self._votes[vote_id]
-                if self._short.get(vote_id[:SHORT_ID]) == vote_id:
-                    del self._short[vote_id[:SHORT_ID]]
+                short = short_id(vote_id, self.seed)
+                if self._short.get(short) == vote_id:
+                    del self._short[short]
                 removed.append(vote_id)
         return removed
 

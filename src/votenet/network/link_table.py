@@ -107,7 +107,8 @@ class LinkTable:
         self._refused_by, self._guard = refused_by, guard or Guard(clock, clock)
         self._max_memory, self._moved = max_memory, 0
         self._open: dict[int, _Open] = {}
-        self._seen = SeenLines(int.from_bytes(os.urandom(8), "little"))
+        self._seen = _no_lines_seen()
+        self._past_traffic = (0, 0)
 
     # -- LinkHandler ---------------------------------------------------------------------------
 
@@ -132,7 +133,7 @@ class LinkTable:
             link.close()
             return
         peer = found.is_peer
-        if peer and line.startswith(_VOTES_LINE) and self._seen.seen(line):
+        if peer and line.startswith(_VOTES_LINE) and self._seen.seen(line, link.id):
             return
         try:
             message, answers = found.connection.receive(line, *self._tip())
@@ -155,6 +156,8 @@ class LinkTable:
         if reason is not None and reason.code == "line-too-long":  # the one refusal that transport makes
             self._blame(found, reason.code)
         if found.connection.greeted is not None:
+            sent, received = self._past_traffic
+            self._past_traffic = (sent + link.bytes_sent, received + link.bytes_received)
             self._post(LinkDown(link.id))
 
     # -- what the service calls ----------------------------------------------------------------
@@ -185,10 +188,13 @@ class LinkTable:
         found = self._open.get(link_id)
         if found is not None:
             self._refuse(found, error)
+            self._seen.forget(link_id)
 
     def refuse_all(self, error: VotenetError) -> None:
+        """The core starts over: what it has not saved is news again."""
         for found in list(self._open.values()):
             found.link.refuse(error)
+        self._seen = _no_lines_seen()
 
     def stepped(self, link_id: int) -> int:
         """The core has taken one message of this link: the bytes of its line."""
@@ -277,6 +283,14 @@ class LinkTable:
             if greeted is not None and address in (greeted.listen, found.dialled):
                 found.heard = min(found.heard, self._clock() - LOST_AFTER + HINT_PATIENCE)
                 found.link.send_line(encode_message(Ping()))
+
+    def traffic(self) -> tuple[int, int]:
+        """Bytes sent to and received from peers since the start, whatever they were."""
+        sent, received = self._past_traffic
+        for found in self._open.values():
+            if found.connection.greeted is not None:
+                sent, received = sent + found.link.bytes_sent, received + found.link.bytes_received
+        return sent, received
 
     def busy_addresses(self) -> set[str]:
         """Addresses that lead to a link which is open already."""
@@ -394,3 +408,7 @@ def _buckets(rates: Rates) -> tuple[TokenBucket, TokenBucket]:
         TokenBucket(rates.units_per_second, rates.units_at_once),
         TokenBucket(rates.bytes_per_second, rates.bytes_at_once),
     )
+
+
+def _no_lines_seen() -> SeenLines:
+    return SeenLines(int.from_bytes(os.urandom(8), "little"))

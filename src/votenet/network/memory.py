@@ -73,6 +73,7 @@ class MemoryLink:
         self.held, self.owes = 0, False
         self.other: MemoryLink = self
         self.closing = self.silent = False
+        self.bytes_sent = self.bytes_received = 0
         self._network = network
         self._ended = self._paused = False
         self._held: deque[bytes] = deque()
@@ -82,6 +83,7 @@ class MemoryLink:
 
     def send_line(self, line: bytes) -> None:
         if not self.closing:
+            self.bytes_sent += len(line) + 1
             for _ in range(self._network.copies_of(line)):
                 self._after_all_lines(lambda: self.other.arrive(line))
 
@@ -125,6 +127,7 @@ class MemoryLink:
     # -- the wire ------------------------------------------------------------------------------
 
     def arrive(self, line: bytes) -> None:
+        self.bytes_received += len(line) + 1
         if self._paused or self._held:
             self._held.append(line)
         else:
@@ -186,10 +189,11 @@ class MemoryNode:
         self.template: Template | None = None
         self._network, self._inbox, self._scheduled = network, list[Event](), False
         election = network.election
-        info = NodeInfo(name, __version__, key.public_hex, name, "memory", mining, self.now)
+        seed = network.random.getrandbits(64)
+        info = NodeInfo(name, __version__, key.public_hex, name, "memory", mining, self.now, seed)
         self.core = load_core(election, store, info)
         self.links = LinkTable(
-            Identity(key, election.network_hex, name),
+            Identity(key, election.network_hex, name, mining, seed),
             self.post,
             lambda: (self.core.state.chain.tip.height, self.core.state.chain.tip.work),
             lambda: self.now,

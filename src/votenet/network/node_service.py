@@ -65,7 +65,8 @@ class NodeService:
 
     def __init__(self, config: NodeConfig, election: Election, key: SigningKey, store: BlockStore) -> None:
         self._config, self._election, self._store = config, election, store
-        self._identity = Identity(key, election.network_hex, config.advertise, config.mine)
+        seed = int.from_bytes(os.urandom(8), "big")
+        self._identity = Identity(key, election.network_hex, config.advertise, config.mine, seed)
         self._kernel = None if config.kernel == "auto" else config.kernel
         self._info = NodeInfo(
             name=config.name,
@@ -75,6 +76,7 @@ class NodeService:
             kernel=self._kernel or selected_kernel(),
             mining=config.mine,
             started=time.time(),
+            seed=seed,
         )
         self._core = load_core(self._election, self._store, self._info)
         self._events: deque[Event] = deque()
@@ -234,6 +236,7 @@ class NodeService:
         """
         end = time.perf_counter() + seconds
         self._core.answers.known_peers = len(self._discovery.book)
+        self._core.answers.traffic = self._links.traffic
         while self._events and time.perf_counter() < end:
             event = self._events.popleft()
             jobs = self._core.state.ready.check
@@ -401,7 +404,7 @@ def load_core(election: Election, store: BlockStore, info: NodeInfo) -> NodeCore
         StorageError: the store cannot be read, or (StorageCorrupt) contradicts itself.
     """
     stored = store.load()
-    chain, pool = Chain(election), Mempool()
+    chain, pool = Chain(election), Mempool(info.seed)
     try:
         chain.restore(stored.headers, stored.voters, stored.tally)
     except Rejected as error:

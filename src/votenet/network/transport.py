@@ -64,7 +64,10 @@ _link_ids = itertools.count(1)
 
 
 class Link(asyncio.Protocol):
-    """One TCP connection. `id` is unique in this process; `host`, `port` are the other side's."""
+    """One TCP connection. `id` is unique in this process; `host`, `port` are the other side's.
+
+    `bytes_sent` and `bytes_received` count everything that goes through it.
+    """
 
     def __init__(
         self,
@@ -81,6 +84,7 @@ class Link(asyncio.Protocol):
         self.limits = limits
         self.outbound = outbound
         self.host, self.port = "", 0
+        self.bytes_sent = self.bytes_received = 0
         self._admit, self._released, self._moved = admit, released, moved
         self._reader = LineReader(limits.max_line)
         self._reason: VotenetError | None = None
@@ -100,6 +104,7 @@ class Link(asyncio.Protocol):
         if self._closing or not self._opened:
             return
         self._transport.write(line + b"\n")
+        self.bytes_sent += len(line) + 1
         if self._transport.get_write_buffer_size() > self.limits.max_unsent:
             self._reason = RemoteProtocolError("slow-reader", "answers are not being read")
             self.abort()
@@ -215,6 +220,7 @@ class Link(asyncio.Protocol):
         self.handler.link_opened(self)
 
     def data_received(self, data: bytes) -> None:
+        self.bytes_received += len(data)
         if self._closing:
             self._lingered += len(data)
             if self._lingered > LINGER_BYTES:

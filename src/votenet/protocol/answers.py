@@ -5,6 +5,8 @@ What lives here: building those records from the state. What must not: anything 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from votenet.core.encoding import canonical
@@ -40,6 +42,8 @@ class Answers:
         self.state = state
         self.known_peers = 0
         """Addresses in the shell's book; told to whoever asks for the status."""
+        self.traffic: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        """Bytes that the shell has sent to peers and received from them."""
         self.mining = False
         self._decided: tuple[bytes, Outcome] | None = None
 
@@ -162,6 +166,7 @@ class Answers:
     def status(self, now: float, request_id: int | None = None) -> NodeStatus:
         """The node in one record."""
         tip = self.state.chain.tip
+        sent, received = self.traffic()
         return NodeStatus(
             name=self.state.info.name,
             version=self.state.info.version,
@@ -180,6 +185,8 @@ class Answers:
             mining=self.mining,
             kernel=self.state.info.kernel,
             uptime=int(now - self.state.info.started),
+            peer_bytes_sent=sent,
+            peer_bytes_received=received,
             opens=self.state.election.definition.opens,
             closes=self.state.election.definition.closes,
             id=request_id,

@@ -6,28 +6,47 @@ best branch. What must not: what to ask of whom (`sync.py`), building blocks (`m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import Final, NamedTuple
 
 from votenet.core.block import Block, Header, check_body, header_from_hex
 from votenet.core.chain import Entry, Move
+from votenet.core.mempool import SHORT_ID, short_id
 from votenet.core.vote import SealedVote, Vote, seal_all
-from votenet.errors import Rejected
+from votenet.errors import Rejected, RemoteProtocolError
 from votenet.protocol.events import DropVotes, SaveBlock, SetBest
 from votenet.protocol.messages import (
     MAX_HEADERS,
     BlockMessage,
+    BlockVotes,
     CompactBlock,
     GetBlocks,
+    GetBlockVotes,
     GetHeaders,
     Headers,
     Message,
     NoBlock,
+    split_ids,
 )
-from votenet.protocol.state import NodeState, short_bytes, short_id
+from votenet.protocol.state import NodeState
 
 OURSELVES: Final = 0
 """Stands for a link where a block came from no link: we mined it."""
+
+
+class _Partial(NamedTuple):
+    """A compact block of which votes are missing, at None in `found`."""
+
+    entry: Entry
+    found: list[SealedVote | None]
+    missing: tuple[int, ...]
+
+    def block(self, votes: Sequence[Vote]) -> Block:
+        """The block, with what was missing."""
+        for position, sealed in zip(self.missing, seal_all(votes), strict=True):
+            self.found[position] = sealed
+        return Block(self.entry.header, tuple(sealed for sealed in self.found if sealed is not None))
 
 
 class BlockRelay:
@@ -35,6 +54,12 @@ class BlockRelay:
 
     def __init__(self, state: NodeState) -> None:
         self.state = state
+        self._partial: dict[int, _Partial] = {}
+        """The latest compact block of each link whose missing votes were asked for there."""
+        self._tip_votes: tuple[bytes, Sequence[SealedVote]] = (b"", ())
+        """Hash and votes of the block that became the tip last: what peers ask the missing votes of."""
+        self._untold: int | None = None
+        """The link that brought our tip, while the others are not told of it."""
 
     def on_headers(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, Headers)
@@ -46,12 +71,28 @@ class BlockRelay:
         entry = self.state.sync.take_new_header(link, header, now)
         if entry is None or not self.state.sync.wanted(entry):
             return
-        votes = [self.state.pool.by_short_id(short_bytes(text)) for text in message.ids]
-        found = tuple(sealed for sealed in votes if sealed is not None)
-        if len(found) < len(votes) or not self.state.chain.parent(entry).available:
+        found = [self.state.pool.by_short_id(short) for short in split_ids(message.ids, SHORT_ID)]
+        missing = tuple(position for position, sealed in enumerate(found) if sealed is None)
+        partial = _Partial(entry, found, missing)
+        if not self.state.chain.parent(entry).available or 0 < len(missing) == len(found):
             self.state.sync.ask_for(link, entry, now)
-            return
-        self._check_block(link, entry, lambda: Block(header, found), now, whole=False)
+        elif not missing:
+            self._check_block(link, entry, lambda: partial.block(()), now, whole=False)
+        elif self.state.sync.ask_for(link, entry, now, missing):
+            self._partial[link] = partial
+
+    def on_block_votes(self, link: int, message: Message, now: float) -> None:
+        assert isinstance(message, BlockVotes)
+        partial = self._partial.get(link)
+        if partial is None or partial.entry.hash.hex() != message.hash:
+            return  # an answer that nobody waits for any more
+        del self._partial[link]
+        votes = message.votes
+        if len(votes) != len(partial.missing):
+            raise RemoteProtocolError(
+                "bad-message", f"{len(partial.missing)} votes of the block were asked for"
+            )
+        self._check_block(link, partial.entry, lambda: partial.block(votes), now, whole=False)
 
     def on_block(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, BlockMessage)
@@ -91,11 +132,11 @@ class BlockRelay:
         else:
             assert isinstance(result, tuple)
             if self.count_in(link, entry, result):
-                self._announce_tip(link)
+                self._untold = link
         self.state.sync.ask_bodies(now)
 
     def take_mined(self, block: Block, now: float, judged: Callable[[Rejected | None], None]) -> None:
-        """Our own block: checked like a stranger's, then pushed to every peer. `judged` hears how it went.
+        """Our own block: checked like a stranger's, then sent to every peer. `judged` hears how it went.
 
         Raises:
             Rejected: its header breaks a rule.
@@ -111,7 +152,7 @@ class BlockRelay:
             if isinstance(result, Rejected):
                 self.state.chain.mark_invalid(entry)
             elif self.count_in(OURSELVES, entry, block.votes):
-                self._announce_mined(block)
+                self._send_tip(self.state.sync.peers)
 
         self.state.start_job(OURSELVES, lambda: _check_block_votes(lambda: block, self.state), done)
 
@@ -132,7 +173,10 @@ class BlockRelay:
             self.state.ready.save.append(SaveBlock(found, body))
             if move is not None:
                 self._follow(move)
-        return self.state.chain.tip is not before
+        tip = self.state.chain.tip
+        if tip is not before:
+            self._tip_votes = (tip.hash, self.state.votes_of(tip.hash))
+        return tip is not before
 
     def _follow(self, move: Move) -> None:
         """The best branch moved: votes of new blocks leave the pool, those of old ones return."""
@@ -158,20 +202,45 @@ class BlockRelay:
                 f"{len(move.connected)} on, {len(returned)} votes wait again"
             )
 
-    def _announce_tip(self, source: int) -> None:
-        """Tell the peers that may not know it; the miner has told most of them already."""
-        tip = self.state.chain.tip
-        message = Headers(headers=(tip.header.pack().hex(),))
-        for link, peer in self.state.sync.peers.items():
-            if link != source and (peer.best is None or peer.best.work < tip.work):
-                self.state.send(link, message)
+    def tick(self) -> None:
+        """Pass on a tip that came from a peer, to those that have not told us of it meanwhile.
 
-    def _announce_mined(self, block: Block) -> None:
-        """Push our own block to every peer, its votes by short id: they have most of them."""
-        ids = tuple(short_id(sealed) for sealed in block.votes)
-        message = CompactBlock(header=block.header.pack().hex(), ids=ids)
-        for link in self.state.sync.peers:
-            self.state.send(link, message)
+        Its miner has sent it to all that are linked to it: at once, most of this would be for nothing.
+        """
+        source, self._untold = self._untold, None
+        if source is not None:
+            work = self.state.chain.tip.work
+            peers = self.state.sync.peers.items()
+            self._send_tip(
+                link for link, peer in peers
+                if link != source and (peer.best is None or peer.best.work < work)
+            )  # fmt: skip
+
+    def _send_tip(self, links: Iterable[int]) -> None:
+        """The block that is our tip, its votes by short id: peers have most of them."""
+        header = self.state.chain.tip.header.pack().hex()
+        for link in links:
+            seed = self.state.sync.peers[link].greeted.seed
+            ids = b"".join([short_id(sealed.id, seed) for sealed in self._tip_votes[1]])
+            self.state.send(link, CompactBlock(header=header, ids=ids))
+
+    def drop_peer(self, link: int) -> None:
+        self._partial.pop(link, None)
+
+    def on_get_block_votes(self, link: int, message: Message, now: float) -> None:
+        """From memory, or the whole block from the disk when it is not the latest any more."""
+        assert isinstance(message, GetBlockVotes)
+        positions = message.positions
+        if any(one >= other for one, other in pairwise(positions)):
+            raise RemoteProtocolError("bad-message", "positions are asked for once, in ascending order")
+        block_hash, votes = self._tip_votes
+        if bytes.fromhex(message.hash) != block_hash:
+            self._serve_block(link, message.hash)
+        elif positions[-1] >= len(votes):
+            raise RemoteProtocolError("bad-message", f"the block has {len(votes)} votes")
+        else:
+            found = tuple(votes[position].vote for position in positions)
+            self.state.send(link, BlockVotes(hash=message.hash, votes=found))
 
     def on_get_headers(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, GetHeaders)
@@ -184,11 +253,14 @@ class BlockRelay:
     def on_get_blocks(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, GetBlocks)
         for text in message.hashes:
-            entry = self.state.chain.entries.get(bytes.fromhex(text))
-            if entry is None or not entry.available or entry.height == 0:
-                self.state.send(link, NoBlock(hash=text))
-            else:
-                self.state.ready.send_blocks.append((link, entry.hash))
+            self._serve_block(link, text)
+
+    def _serve_block(self, link: int, text: str) -> None:
+        entry = self.state.chain.entries.get(bytes.fromhex(text))
+        if entry is None or not entry.available or entry.height == 0:
+            self.state.send(link, NoBlock(hash=text))
+        else:
+            self.state.ready.send_blocks.append((link, entry.hash))
 
 
 def _check_block_votes(build: Callable[[], Block], state: NodeState) -> tuple[SealedVote, ...] | Rejected:

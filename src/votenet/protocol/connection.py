@@ -30,22 +30,24 @@ from votenet.protocol.messages import (
 
 
 class Identity(NamedTuple):
-    """Who we are to every peer."""
+    """Who we are to every peer. `seed` (0 to 2**64 - 1) is of our short ids."""
 
     key: SigningKey
     network_hex: str
     listen: str
     mines: bool = True
+    seed: int = 0
 
 
 class Greeted(NamedTuple):
-    """The handshake is done: who is on the other side. `work` is an integer."""
+    """The handshake is done: who is on the other side. `work` and `seed` are integers."""
 
     node_key: str
     listen: str
     height: int
     work: int
     mines: bool = True
+    seed: int = 0
 
 
 def _proof_payload(challenge: str, network_hex: str, signer: str, reader: str, *, dialled: bool) -> bytes:
@@ -134,7 +136,12 @@ class Connection:
             raise RemoteProtocolError("bad-hello", "the proof is not signed by the key in hello")
         self.role = Role.PEER
         self.greeted = Greeted(
-            theirs.node_key, theirs.listen, theirs.height, int(theirs.work, 16), theirs.mines
+            theirs.node_key,
+            theirs.listen,
+            theirs.height,
+            int(theirs.work, 16),
+            theirs.mines,
+            int(theirs.seed, 16),
         )
 
     def _hello(self, height: int, work: int, proof: str | None) -> Hello:
@@ -146,6 +153,7 @@ class Connection:
             network_id=self._identity.network_hex,
             node_key=self._identity.key.public_hex,
             proof=proof,
+            seed=format(self._identity.seed, "016x"),
             version=PROTOCOL_VERSION,
             work=work_to_hex(work),
         )

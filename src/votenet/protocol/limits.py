@@ -15,6 +15,7 @@ from typing import Final
 
 from votenet.protocol.messages import (
     GetBlocks,
+    GetBlockVotes,
     GetHeaders,
     GetProof,
     Message,
@@ -65,6 +66,8 @@ def units(message: Message) -> float:
     """What a request costs the address that it comes from."""
     if isinstance(message, SubmitVotes):
         return LINE_UNITS + VOTE_UNITS * len(message.votes)
+    if isinstance(message, GetBlockVotes):
+        return LINE_UNITS + BLOCK_UNITS
     if isinstance(message, GetBlocks):
         return LINE_UNITS + BLOCK_UNITS * len(message.hashes)
     return LINE_UNITS + EXPENSIVE_UNITS.get(type(message), 0.0)

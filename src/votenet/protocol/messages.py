@@ -31,14 +31,14 @@ MAX_BLOCKS_ASKED: Final = 16
 MAX_VOTES_IN_LINE: Final = 1000
 """Votes in one submission or relay: about 450 KB, checked in about 60 ms of one core."""
 MAX_IDS_IN_LINE: Final = 20_000
-"""Announced votes in one line."""
+"""Announced votes in one line, votes of a compact block: more than a block may hold."""
+ANNOUNCED: Final = 2 * SHORT_ID
+"""Bytes of one announced vote."""
 MAX_PEERS_IN_LINE: Final = 1000
-SHORT_ID_DIGITS: Final = 2 * SHORT_ID
-"""Hexadecimal digits of a vote id that announcements and compact blocks carry."""
 
 Data = str | None
 HexHeader = Annotated[str, msgspec.Meta(min_length=160, max_length=160)]
-ShortId = Annotated[str, msgspec.Meta(min_length=SHORT_ID_DIGITS, max_length=SHORT_ID_DIGITS)]
+HexSeed = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
 HexWork = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{1,64}\Z")]
 RequestId = Unsigned | None
 AddressText = Annotated[str, msgspec.Meta(min_length=1, max_length=262)]
@@ -74,13 +74,14 @@ class Hello(_Message, frozen=True, tag="hello"):
     """First line in both directions. `proof` (answering side only) signs the other's challenge.
 
     `listen` is where this node accepts connections, empty if it does not; `work` is cumulative;
-    `mines` is false for a node that only keeps the chain.
+    `mines` is false for a node that only keeps the chain. `seed` is what its short ids are made with.
     """
 
     challenge: Hex32
     height: Unsigned
     network_id: Hex32
     node_key: Hex32
+    seed: HexSeed
     version: Unsigned
     work: HexWork
     listen: Annotated[str, msgspec.Meta(max_length=262)] = ""
@@ -98,26 +99,51 @@ class HelloProof(_Message, frozen=True, tag="hello_proof"):
 
 
 class Votes(_Message, frozen=True, tag="votes"):
-    """Votes in full: new ones from the node that accepted them, or an answer to `get_votes`."""
+    """Votes in full: new ones from the node that accepted them, or, with its `id`, an answer to `get_votes`.
+
+    The id also makes an answer unlike every line before it, so that it is not dropped as seen before.
+    """
 
     votes: Annotated[tuple[Vote, ...], msgspec.Meta(max_length=MAX_VOTES_IN_LINE)]
+    id: RequestId = None
 
 
 class HaveVotes(_Message, frozen=True, tag="have_votes"):
-    """Announces votes by short id; whoever lacks one asks with `get_votes`."""
+    """Announces votes; whoever lacks one asks with `get_votes`.
 
-    ids: Annotated[tuple[ShortId, ...], msgspec.Meta(max_length=MAX_IDS_IN_LINE)]
+    `ids` (base64) holds ANNOUNCED bytes a vote: its short id with the reader's seed, by which the
+    reader knows whether it is there, then with the sender's seed, by which the sender finds it again.
+    """
+
+    ids: Annotated[bytes, msgspec.Meta(max_length=ANNOUNCED * MAX_IDS_IN_LINE)]
 
 
 class GetVotes(_Message, frozen=True, tag="get_votes"):
-    ids: Annotated[tuple[ShortId, ...], msgspec.Meta(max_length=MAX_VOTES_IN_LINE)]
+    """Asks for announced votes. `ids`: short ids with the seed of the node that is asked."""
+
+    ids: Annotated[bytes, msgspec.Meta(max_length=SHORT_ID * MAX_VOTES_IN_LINE)]
+    id: RequestId = None
 
 
 class CompactBlock(_Message, frozen=True, tag="compact_block"):
-    """A new block: header and the short ids of its votes in block order."""
+    """A new block: header and the short ids of its votes, with the reader's seed, in block order."""
 
     header: HexHeader
-    ids: Annotated[tuple[ShortId, ...], msgspec.Meta(max_length=MAX_IDS_IN_LINE)]
+    ids: Annotated[bytes, msgspec.Meta(max_length=SHORT_ID * MAX_IDS_IN_LINE)]
+
+
+class GetBlockVotes(_Message, frozen=True, tag="get_block_votes"):
+    """Asks for what is missing of a compact block: positions in the block, ascending, from 0."""
+
+    hash: Hex32
+    positions: Annotated[tuple[Unsigned, ...], msgspec.Meta(min_length=1, max_length=MAX_IDS_IN_LINE)]
+
+
+class BlockVotes(_Message, frozen=True, tag="block_votes"):
+    """The votes at these positions, in their order. Instead, the whole block may be sent."""
+
+    hash: Hex32
+    votes: tuple[Vote, ...]
 
 
 class GetHeaders(_Message, frozen=True, tag="get_headers"):
@@ -277,6 +303,8 @@ class GetStatus(_Message, frozen=True, tag="get_status"):
 
 
 class NodeStatus(_Message, frozen=True, tag="node_status"):
+    """`peer_bytes_…`: all that went over links to peers since the start. `uptime` in seconds."""
+
     name: str
     version: str
     node_key: Hex32
@@ -294,6 +322,8 @@ class NodeStatus(_Message, frozen=True, tag="node_status"):
     mining: bool
     kernel: str
     uptime: int
+    peer_bytes_sent: int = 0
+    peer_bytes_received: int = 0
     opens: int | None = None
     closes: int | None = None
     id: RequestId = None
@@ -310,6 +340,8 @@ Message = (
     | HaveVotes
     | GetVotes
     | CompactBlock
+    | GetBlockVotes
+    | BlockVotes
     | GetHeaders
     | Headers
     | GetBlocks
@@ -361,6 +393,8 @@ SENDERS: Final[dict[type[_Message], frozenset[Role]]] = {
     HaveVotes: _PEER,
     GetVotes: _PEER,
     CompactBlock: _PEER,
+    GetBlockVotes: _PEER,
+    BlockVotes: _PEER,
     GetHeaders: _ANYBODY,
     Headers: _PEER,
     GetBlocks: _PEER,
@@ -389,6 +423,7 @@ REPLIES: Final[dict[type[_Message], tuple[type[_Message], ...]]] = {
     RequestBlockchain: (BlockchainUpdate,),
     Hello: (Hello, HelloProof),
     GetVotes: (Votes,),
+    GetBlockVotes: (BlockVotes, BlockMessage, NoBlock),
     GetHeaders: (Headers,),
     GetBlocks: (BlockMessage, NoBlock),
     GetPeers: (Peers,),
@@ -444,6 +479,17 @@ def decode_data(data: Data) -> bytes:
 def encode_data(payload: bytes) -> str:
     """Base64 with padding, as Go's encoder writes a byte slice."""
     return base64.b64encode(payload).decode("ascii")
+
+
+def split_ids(ids: bytes, size: int) -> list[bytes]:
+    """Entries of `size` bytes out of a field of short ids.
+
+    Raises:
+        RemoteProtocolError: bad-message, when the last one is cut.
+    """
+    if len(ids) % size:
+        raise RemoteProtocolError("bad-message", f"short ids come in {size} bytes each")
+    return [ids[start : start + size] for start in range(0, len(ids), size)]
 
 
 def work_to_hex(work: int) -> str:

@@ -23,8 +23,10 @@ from votenet.protocol.messages import (
     SENDERS,
     BlockchainUpdate,
     BlockMessage,
+    BlockVotes,
     CompactBlock,
     GetBlocks,
+    GetBlockVotes,
     GetElection,
     GetHeaders,
     GetPeers,
@@ -78,6 +80,8 @@ class NodeCore:
             HaveVotes: self.votes.on_have_votes,
             GetVotes: self.votes.on_get_votes,
             CompactBlock: self.blocks.on_compact_block,
+            GetBlockVotes: self.blocks.on_get_block_votes,
+            BlockVotes: self.blocks.on_block_votes,
             GetHeaders: self.blocks.on_get_headers,
             Headers: self.blocks.on_headers,
             GetBlocks: self.blocks.on_get_blocks,
@@ -112,11 +116,14 @@ class NodeCore:
             self._on_peer_up(event, now)
         elif isinstance(event, LinkDown):
             self.state.sync.drop_peer(event.link, now)
+            self.votes.drop_peer(event.link, now)
+            self.blocks.drop_peer(event.link)
         elif isinstance(event, Mined):
             self.mining.on_mined(event, now)
         else:
             self.state.sync.overdue(now)
-            self.votes.forget_overdue(now)
+            self.votes.tick(now)
+            self.blocks.tick()
 
     def ready(self, now: float) -> Ready:
         """What to do for all steps since the last call; the shell carries out all of it."""

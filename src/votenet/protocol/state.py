@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from votenet.core.chain import Chain
-from votenet.core.mempool import SHORT_ID, Mempool
+from votenet.core.mempool import Mempool
 from votenet.core.signature_cache import SignatureCache
 from votenet.core.vote import SealedVote
 from votenet.errors import Rejected, RemoteProtocolError
@@ -30,6 +30,8 @@ class NodeInfo:
     kernel: str
     mining: bool
     started: float
+    seed: int
+    """Of our short ids: 64 random bits, others at every start."""
 
 
 class NodeState:
@@ -94,16 +96,3 @@ class NodeState:
             return place
         position = next(i for i, sealed in enumerate(unsaved) if sealed.voter_id == voter_id)
         return VotePlace(unsaved[position].id, height, position, unsaved[position].vote.time)
-
-
-def short_id(sealed: SealedVote) -> str:
-    """How announcements and compact blocks name a vote."""
-    return sealed.id[:SHORT_ID].hex()
-
-
-def short_bytes(text: str) -> bytes:
-    """A short id from the wire. Raises RemoteProtocolError bad-message."""
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        raise RemoteProtocolError("bad-message", "a short id is written in hexadecimal") from None

@@ -15,7 +15,14 @@ from votenet.core.chain import Chain, Entry
 from votenet.core.vote import SealedVote
 from votenet.errors import Rejected
 from votenet.protocol.connection import Greeted
-from votenet.protocol.messages import MAX_BLOCKS_ASKED, MAX_HEADERS, GetBlocks, GetHeaders, Headers
+from votenet.protocol.messages import (
+    MAX_BLOCKS_ASKED,
+    MAX_HEADERS,
+    GetBlocks,
+    GetBlockVotes,
+    GetHeaders,
+    Headers,
+)
 
 ANSWER_SECONDS: Final = 20.0
 """A peer that has not sent asked headers or blocks by then is passed over for another. Time in which we
@@ -44,7 +51,7 @@ class Sync:
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
         self.peers: dict[int, Peer] = {}
-        self.requests: list[tuple[int, GetHeaders | GetBlocks]] = []
+        self.requests: list[tuple[int, GetHeaders | GetBlocks | GetBlockVotes]] = []
         self._asked: dict[bytes, tuple[int, float]] = {}
         self._checking: set[bytes] = set()
         self._busy_since, self._busy_before = 0.0, 0.0
@@ -150,11 +157,20 @@ class Sync:
         here = entry.hash in self._checking or entry.hash in self._waiting
         return not (entry.available or entry.invalid or here)
 
-    def ask_for(self, link: int, entry: Entry, now: float) -> None:
-        """Ask one peer for one block, unless it is on its way or the peer is gone."""
-        if link in self.peers and self.wanted(entry) and entry.hash not in self._asked:
-            self._asked[entry.hash] = (link, self._patience(now) + ANSWER_SECONDS)
-            self.requests.append((link, GetBlocks(hashes=(entry.hash.hex(),))))
+    def ask_for(self, link: int, entry: Entry, now: float, missing: tuple[int, ...] | None = None) -> bool:
+        """Ask one peer for a block, or for its `missing` votes, unless it is on its way or the peer is gone.
+
+        Returns whether it was asked.
+        """
+        if link not in self.peers or not self.wanted(entry) or entry.hash in self._asked:
+            return False
+        block = entry.hash.hex()
+        asking = (
+            GetBlocks(hashes=(block,)) if missing is None else GetBlockVotes(hash=block, positions=missing)
+        )
+        self._asked[entry.hash] = (link, self._patience(now) + ANSWER_SECONDS)
+        self.requests.append((link, asking))
+        return True
 
     def ask_bodies(self, now: float) -> None:
         """Ask for the next blocks of the best known branch, spread over the peers that have it."""

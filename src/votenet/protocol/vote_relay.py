@@ -3,18 +3,19 @@
 What lives here: submissions, relaying, announcements. What must not: votes in blocks.
 
 A vote is looked up before its signature is checked, and checked once: by the node a client gave it
-to, and once by each other node. The node that accepted it sends it in full; whoever hears of it
-from a peer announces only its short id.
+to, and once by each other node. The node that accepted it sends it in full to its peers; whoever has
+it from a peer announces it by short id, after a while, to those that have not shown that they have it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final
 
 from votenet.core.election import MAX_BLOCK_BYTES, Election
-from votenet.core.mempool import MAX_WAITING, SHORT_ID
+from votenet.core.mempool import SHORT_ID, short_id
 from votenet.core.vote import (
     MAX_CLOCK_AHEAD,
     SealedVote,
@@ -25,6 +26,7 @@ from votenet.core.vote import (
 )
 from votenet.errors import Rejected
 from votenet.protocol.messages import (
+    ANNOUNCED,
     MAX_IDS_IN_LINE,
     MAX_VOTES_IN_LINE,
     GetVotes,
@@ -34,11 +36,14 @@ from votenet.protocol.messages import (
     VoteOutcome,
     Votes,
     VotesTaken,
+    split_ids,
 )
-from votenet.protocol.state import NodeState, short_bytes, short_id
+from votenet.protocol.state import NodeState
+from votenet.protocol.vote_requests import VoteRequests
 
-ASK_SECONDS: Final = 5.0
-"""A vote that was asked of one peer is not asked of another for this long."""
+ANNOUNCE_SECONDS: Final = 1.0
+"""Votes heard from a peer are announced after this long, if they still wait: their first node sends them
+to all its peers, and a block often brings them to the others sooner."""
 MAX_LINE_BYTES: Final = MAX_BLOCK_BYTES
 """Records in one line of votes: as in a block, half of what a line between peers may have."""
 
@@ -53,15 +58,29 @@ class _Submission:
     doubtful: list[tuple[int, SealedVote]]
 
 
+@dataclass(slots=True)
+class _Heard:
+    """A vote from a peer that the others are not told of yet. `holders`: links that have it."""
+
+    vote: SealedVote
+    due: float
+    holders: set[int]
+
+
 class VoteRelay:
     """The vote messages of one node."""
 
     def __init__(self, state: NodeState) -> None:
         self.state = state
-        self._pushed: list[SealedVote] = []
-        self._announced: list[tuple[SealedVote, int]] = []
-        self._checking: set[bytes] = set()
-        self._asked: dict[bytes, float] = {}
+        self._pushed: list[tuple[SealedVote, set[int]]] = []
+        """Votes accepted here that peers are not sent yet, and the links that have them."""
+        self._heard: dict[bytes, _Heard] = {}
+        """By vote id, in the order in which they are due."""
+        self._checking: dict[bytes, set[int]] = {}
+        """Ids of votes whose signatures are being checked, and the links that have them."""
+        self._checking_short: dict[bytes, bytes] = {}
+        self._requests = VoteRequests(state)
+        self._ungreeted: set[int] = set()
 
     # -- from clients --------------------------------------------------------------------------
 
@@ -80,6 +99,8 @@ class VoteRelay:
             self._answer_submission(work)
             return
         votes = [vote for _, vote in work.doubtful]
+        for vote in votes:
+            self._begin_check(vote)
         self.state.start_job(
             link,
             lambda: _check_votes(votes, self.state),
@@ -89,11 +110,12 @@ class VoteRelay:
     def _finish_submission(self, work: _Submission, result: object, now: float) -> None:
         assert isinstance(result, list)
         for (index, vote), refusal in zip(work.doubtful, result, strict=True):
+            holders = self._end_check(vote)
             error = refusal
             if error is None:
                 error = self._admit(vote, now)
                 if error is None:
-                    self._pushed.append(vote)
+                    self._pushed.append((vote, holders))
             work.outcomes[index] = VoteOutcome(
                 vote_id=vote.id.hex(), error=None if error is None else error.as_dict()
             )
@@ -139,39 +161,60 @@ class VoteRelay:
     # -- between peers -------------------------------------------------------------------------
 
     def greet(self, link: int) -> None:
-        """Tell a new peer which votes wait here."""
-        waiting = [short_id(sealed) for sealed in self.state.pool]
-        for start in range(0, len(waiting), MAX_IDS_IN_LINE):
-            self.state.send(link, HaveVotes(ids=tuple(waiting[start : start + MAX_IDS_IN_LINE])))
+        """A new peer is told what waits here, as soon as we know which of it is in blocks already."""
+        self._ungreeted.add(link)
+
+    def drop_peer(self, link: int, now: float) -> None:
+        """What was asked of it is asked of others."""
+        self._ungreeted.discard(link)
+        self._requests.drop_peer(link, now)
 
     def on_votes(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, Votes)
-        new = [sealed for sealed in seal_all(message.votes) if self._is_news(sealed)]
-        if not new:
-            return
-        self._checking.update(sealed.id[:SHORT_ID] for sealed in new)
-        self.state.start_job(
-            link,
-            lambda: _check_votes(new, self.state),
-            lambda result, later: self._finish_relay(link, new, result, later),
-        )
+        new = []
+        for sealed in seal_all(message.votes):
+            self._requests.came(short_id(sealed.id, self.state.pool.seed))
+            if not self._note_holder(sealed.id, link) and self._is_news(sealed):
+                self._begin_check(sealed, link)
+                new.append(sealed)
+        if new:
+            self.state.start_job(
+                link,
+                lambda: _check_votes(new, self.state),
+                lambda result, later: self._finish_relay(link, new, result, later),
+            )
 
     def _is_news(self, sealed: SealedVote) -> bool:
         return (
             sealed.voter_id not in self.state.chain.voters
             and self.state.pool.of_voter(sealed.voter_id) is None
-            and sealed.id[:SHORT_ID] not in self._checking
         )
+
+    def _note_holder(self, vote_id: bytes, link: int) -> bool:
+        """A peer has a vote: it need not be told of it. Returns whether the vote is here or in checking."""
+        if vote_id in self._checking:
+            self._checking[vote_id].add(link)
+            return True
+        if vote_id in self._heard:
+            self._heard[vote_id].holders.add(link)
+        return vote_id in self.state.pool
+
+    def _begin_check(self, sealed: SealedVote, *links: int) -> None:
+        self._checking.setdefault(sealed.id, set()).update(links)
+        self._checking_short[short_id(sealed.id, self.state.pool.seed)] = sealed.id
+
+    def _end_check(self, sealed: SealedVote) -> set[int]:
+        """Links that have shown meanwhile that they have the vote."""
+        self._checking_short.pop(short_id(sealed.id, self.state.pool.seed), None)
+        return self._checking.pop(sealed.id, set())
 
     def _finish_relay(self, link: int, votes: list[SealedVote], result: object, now: float) -> None:
         assert isinstance(result, list)
-        for sealed in votes:
-            self._checking.discard(sealed.id[:SHORT_ID])
-            self._asked.pop(sealed.id[:SHORT_ID], None)
         for sealed, refusal in zip(votes, result, strict=True):
+            holders = self._end_check(sealed)
             # The good ones count, whoever sent them: others did not get through while these were checked.
             if refusal is None and self._admit(sealed, now) is None:
-                self._announced.append((sealed, link))
+                self._heard[sealed.id] = _Heard(sealed, now + ANNOUNCE_SECONDS, holders)
         wrong = next((refusal for refusal in result if refusal is not None), None)
         if wrong is not None:  # an honest node relays only what it has checked
             self.state.refuse(link, wrong)
@@ -179,54 +222,70 @@ class VoteRelay:
     def on_have_votes(self, link: int, message: Message, now: float) -> None:
         """Ask for what is neither here, nor being checked, nor asked of somebody else."""
         assert isinstance(message, HaveVotes)
-        missing = []
-        for text in message.ids:
-            short = short_bytes(text)
-            if short in self._checking or short in self._asked or self.state.pool.by_short_id(short):
-                continue
-            if len(self._asked) >= MAX_WAITING:  # more than any pool holds: no more promises to look
-                break
-            self._asked[short] = now + ASK_SECONDS
-            missing.append(text)
-        for start in range(0, len(missing), MAX_VOTES_IN_LINE):
-            self.state.send(link, GetVotes(ids=tuple(missing[start : start + MAX_VOTES_IN_LINE])))
+        pairs = [(entry[:SHORT_ID], entry[SHORT_ID:]) for entry in split_ids(message.ids, ANNOUNCED)]
+        self._requests.ask(link, (pair for pair in pairs if not self._is_here(pair[0], link)), now)
+
+    def _is_here(self, short: bytes, link: int) -> bool:
+        sealed = self.state.pool.by_short_id(short)
+        vote_id = self._checking_short.get(short) if sealed is None else sealed.id
+        return vote_id is not None and self._note_holder(vote_id, link)
 
     def on_get_votes(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, GetVotes)
-        found = [self.state.pool.by_short_id(short_bytes(text)) for text in message.ids]
-        for batch in _lines(sealed for sealed in found if sealed is not None):
+        found = [self.state.pool.by_short_id(short) for short in split_ids(message.ids, SHORT_ID)]
+        for batch in _lines([sealed for sealed in found if sealed is not None], message.id):
             self.state.send(link, batch)
 
-    def forget_overdue(self, now: float) -> None:
-        """Votes that were asked for and did not come may be asked of the next peer that has them."""
-        for short in [short for short, due in self._asked.items() if due <= now]:
-            del self._asked[short]
+    def tick(self, now: float) -> None:
+        """Announce what was heard some time ago and still waits; ask again for what did not come."""
+        self._requests.tick(now)
+        due = list(takewhile(lambda heard: heard.due <= now, self._heard.values()))
+        for heard in due:
+            del self._heard[heard.vote.id]
+        waiting = [heard for heard in due if heard.vote.id in self.state.pool]
+        for link in self.state.sync.peers:
+            self._announce(link, (heard.vote for heard in waiting if link not in heard.holders))
 
     def flush(self) -> None:
-        """Votes accepted here go out in full; those heard of are announced to the others."""
+        """Votes accepted here go out in full, to those that have not sent them; greetings are said."""
         pushed, self._pushed = self._pushed, []
-        announced, self._announced = self._announced, []
-        lines = list(_lines(pushed))
+        lines = list(_lines([sealed for sealed, _ in pushed]))
+        held = {link for _, holders in pushed for link in holders}
         for link in self.state.sync.peers:
-            for line in lines:
+            news = [s for s, holders in pushed if link not in holders] if link in held else None
+            for line in lines if news is None else _lines(news):
                 self.state.send(link, line)
-            ids = [short_id(sealed) for sealed, source in announced if source != link]
-            for start in range(0, len(ids), MAX_IDS_IN_LINE):
-                self.state.send(link, HaveVotes(ids=tuple(ids[start : start + MAX_IDS_IN_LINE])))
+        if self._ungreeted and self.state.sync.caught_up:
+            self._say_greetings({sealed.id for sealed, _ in pushed})
+
+    def _say_greetings(self, just_sent: set[bytes]) -> None:
+        links, self._ungreeted = self._ungreeted, set()
+        waiting = [sealed for sealed in self.state.pool if sealed.id not in just_sent]
+        for link in sorted(links & self.state.sync.peers.keys()):
+            told = [s for s in waiting if s.id not in self._heard or link not in self._heard[s.id].holders]
+            self._announce(link, told)
+            for heard in self._heard.values():
+                heard.holders.add(link)
+
+    def _announce(self, link: int, votes: Iterable[SealedVote]) -> None:
+        ours, theirs = self.state.pool.seed, self.state.sync.peers[link].greeted.seed
+        ids = [short_id(sealed.id, theirs) + short_id(sealed.id, ours) for sealed in votes]
+        for start in range(0, len(ids), MAX_IDS_IN_LINE):
+            self.state.send(link, HaveVotes(ids=b"".join(ids[start : start + MAX_IDS_IN_LINE])))
 
 
-def _lines(votes: Iterable[SealedVote]) -> Iterator[Votes]:
+def _lines(votes: Iterable[SealedVote], request: int | None = None) -> Iterator[Votes]:
     """Messages that carry these votes, each small enough for one line."""
     batch: list[Vote] = []
     size = 0
     for sealed in votes:
         if len(batch) == MAX_VOTES_IN_LINE or size + len(sealed.record) > MAX_LINE_BYTES:
-            yield Votes(votes=tuple(batch))
+            yield Votes(votes=tuple(batch), id=request)
             batch, size = [], 0
         batch.append(sealed.vote)
         size += len(sealed.record)
     if batch:
-        yield Votes(votes=tuple(batch))
+        yield Votes(votes=tuple(batch), id=request)
 
 
 def _check_votes(votes: Sequence[SealedVote], state: NodeState) -> list[Rejected | None]:
