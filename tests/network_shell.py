@@ -6,17 +6,20 @@ What lives here: `open_shell`, shared by the tests of `up`, `down`, `ps` and `lo
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
-from votenet.cli import network_down
+from votenet.cli import main, network_down
 from votenet.config import InstanceDirs, instance_dirs
 from votenet.errors import ConfigError
 from votenet.processes import ports, procfs
@@ -71,6 +74,23 @@ class Shell:
         assert "Traceback" not in err
         return subprocess.CompletedProcess(args, code, out, err)
 
+    def call(self, *args: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """The same in this process, without the start of an interpreter: for commands that only ask."""
+        out, err = io.StringIO(), io.StringIO()
+        argv = ["votenet", *args]
+        with (
+            mock.patch.dict(os.environ, self.env),
+            mock.patch.object(sys, "argv", argv),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            try:
+                main.run()
+            except SystemExit as stopped:
+                found = stopped.code
+        assert found == code, f"{args}: exit {found}\n{out.getvalue()}\n{err.getvalue()}"
+        return subprocess.CompletedProcess(args, code, out.getvalue(), err.getvalue())
+
     def up_args(self, *args: str, nodes: int = 2) -> tuple[str, ...]:
         return ("up", "--nodes", str(nodes), "--difficulty", "8", *self.ports, *args)
 
@@ -94,6 +114,13 @@ def end(dirs: InstanceDirs) -> None:
 def alive(pid: int) -> bool:
     stat = procfs.read_stat(pid)
     return stat is not None and not stat.dead
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
 
 
 @contextlib.contextmanager

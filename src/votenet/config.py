@@ -25,6 +25,8 @@ DEFAULT_BOOTSTRAP_PORT: Final = 4000
 DEFAULT_NODE_PORT: Final = 3000
 """First port of the nodes of one network; node-1 takes it, node-2 the next."""
 DEFAULT_INSTANCE: Final = "default"
+CONFIG_VARIABLE: Final = "VOTENET_CONFIG"
+"""Names a configuration file, as `--config` does."""
 DEFAULT_DIFFICULTY: Final = 24
 """Leading zero bits of a block hash, as the chapter's author uses."""
 MAX_NODES: Final = 64

@@ -10,7 +10,7 @@ import pytest
 from support import key_of, make_election
 from votenet.cli.actions import read_genesis
 from votenet.cli.election_setup import fitting_difficulty, prepare_genesis, roll_path
-from votenet.cli.network_up import roll_args
+from votenet.cli.network_prepare import roll_args
 from votenet.config import InstanceDirs
 from votenet.core.roll import Roll
 from votenet.errors import ConfigError

@@ -38,10 +38,11 @@ def test_up_ps_up_again_logs_down(shell: Shell) -> None:
     assert all(map(alive, pids))
 
     table = shell.run("ps").stdout
-    assert re.search(r"node-2 +ready +127\.0\.0\.1:\d+ +\d+ +\S+ +7 +2 +0 +0 +-", table)
+    assert re.search(r"node-2 +ready +127\.0\.0\.1:\d+ +\d+ +\S+ +7 +2 +0 +\S+ +\d+M +0 +-", table)
 
-    again = shell.up(nodes=5)
+    again = shell.up(nodes=3)
     assert "already running with 3 nodes" in again.stderr
+    assert "nothing to change" in again.stderr
     assert shell.pids() == pids
 
     stopped = shell.run("down")

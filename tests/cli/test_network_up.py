@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from network_shell import Shell, alive, end, open_shell
+from network_shell import Shell, alive, end, open_shell, wait_until
 from support import key_of
 from votenet.cli.actions import read_genesis
 from votenet.config import instance_dirs
@@ -104,15 +104,55 @@ def test_scenario_14_foreground_until_a_signal(shell: Shell, number: signal.Sign
     assert not any(map(alive, pids))
 
 
-def test_scenario_03_up_after_a_killed_supervisor_starts_no_second_copy(shell: Shell) -> None:
+def test_scenario_03_up_after_a_killed_supervisor_adopts_what_goes_on(shell: Shell) -> None:
     shell.up()
     supervisor, *programs = shell.pids()
     os.kill(supervisor, signal.SIGKILL)
     shell.up()
     status = shell.status()
-    assert not any(map(alive, programs))
-    assert [program["incarnation"] for program in status["programs"]] == [2, 2, 2]
+    assert shell.pids()[1:] == programs
+    assert [program["incarnation"] for program in status["programs"]] == [1, 1, 1]
     assert len(leftovers(shell.dirs)) == 3
+    assert "adopted" in shell.run("logs", "supervisor").stdout
+    os.kill(programs[1], signal.SIGKILL)
+    wait_until(lambda: shell.status()["programs"][1]["state"] == "ready")
+    node = shell.status()["programs"][1]
+    assert (node["incarnation"], node["restarts"]) == (2, 1)
+    assert "an earlier supervisor had started it" in node["cause"]
+
+
+def test_scenario_03_programs_whose_settings_changed_are_not_adopted(shell: Shell) -> None:
+    shell.up(nodes=3)
+    supervisor, bootstrap, *nodes = shell.pids()
+    os.kill(supervisor, signal.SIGKILL)
+    done = shell.up("--kernel", "python")
+    assert "left from a supervisor that died; stopping it" in done.stderr
+    assert not any(map(alive, nodes)), "two with other arguments, one too many"
+    assert shell.pids()[1] == bootstrap
+    assert [program["incarnation"] for program in shell.status()["programs"]] == [1, 2, 2]
+
+
+def test_scenario_03_a_refused_up_leaves_what_goes_on_alone(shell: Shell) -> None:
+    shell.up()
+    supervisor, *programs = shell.pids()
+    os.kill(supervisor, signal.SIGKILL)
+    shell.up("--candidate", "Zoe", code=78)
+    shell.up("--restart-limit", "20", "--restart-max-delay", "60", code=78)
+    assert all(map(alive, programs))
+    assert [left.pid for left in leftovers(shell.dirs)] == programs
+
+
+def test_scenario_03_the_foreground_starts_anew(shell: Shell) -> None:
+    shell.up()
+    supervisor, *programs = shell.pids()
+    os.kill(supervisor, signal.SIGKILL)
+    process = shell.start(*shell.up_args())
+    assert process.stdout is not None
+    for _ in range(4):
+        process.stdout.readline()
+    assert not any(map(alive, programs))
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
 
 
 def test_a_supervisor_that_dies_while_starting_leaves_its_last_words(shell: Shell) -> None:

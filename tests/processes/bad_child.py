@@ -58,11 +58,25 @@ def _live(name: str, plan: dict[str, Any]) -> int:
         notify(READY=1, STATUS="fine", X_HEIGHT=7, X_PEERS=2, X_TIP="ab" * 32, X_WAITING=0)
     if plan.get("stop_self"):
         os.kill(os.getpid(), signal.SIGSTOP)
+    if "say" in plan:
+        print(plan["say"], flush=True)
+    beaten = 0.0
     while not _stop:
+        if plan.get("ready", True) and not plan.get("mute") and time.monotonic() - beaten > 0.1:
+            notify(WATCHDOG=1, X_HEIGHT=plan.get("height", 7))
+            beaten = time.monotonic()
+        if plan.get("hang"):
+            _hang()
         time.sleep(0.02)
     notify(STOPPING=1)
     print(f"{name} stops", flush=True)
     return 0
+
+
+def _hang() -> None:
+    """A main loop that goes round no more and hears no TERM."""
+    while True:
+        time.sleep(1)
 
 
 def _leave_grandchild(listener: socket.socket, data_dir: Path) -> None:

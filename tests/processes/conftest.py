@@ -23,7 +23,7 @@ from votenet.errors import ConfigError, NoSuchNode
 from votenet.processes import ports, procfs
 from votenet.processes.control_server import ControlServer, Progress
 from votenet.processes.identity import TAG_VARIABLE, Identity, leftovers, tag, write_identity
-from votenet.processes.instance import claim, make_dirs
+from votenet.processes.instance import Claim, claim, make_dirs
 from votenet.processes.machine import State
 from votenet.processes.restart import RestartPolicy
 from votenet.processes.signals import signal_exactly
@@ -79,13 +79,13 @@ class Net:
 
     def __init__(self, dirs: InstanceDirs, spec: NetworkSpec, **settings: Any) -> None:
         self.dirs, self.spec, self.said, self.removed = dirs, spec, [], []
-        self._lock = claim(dirs)
+        self.claim = Claim(claim(dirs), [])
 
         async def remover(program: ProgramSpec, network: NetworkSpec) -> None:
             self.removed.append(program.name)
 
-        defaults: dict[str, Any] = {"policy": FAST, "remover": remover, "say": self.said.append}
-        self.supervisor = Supervisor(spec, dirs, **{**defaults, **settings})
+        defaults: dict[str, Any] = {"remover": remover, "say": self.said.append}
+        self.supervisor = Supervisor(spec, dirs, self.claim, **{**defaults, **settings})
 
     def plan(self, **plans: dict[str, Any]) -> None:
         """What each program does from its next start on; `_` in a name stands for `-`."""
@@ -135,14 +135,21 @@ class Net:
                     self.supervisor.request_stop()
                 return await running
         finally:
-            self._lock.release()
+            self.claim.release()
 
 
 @pytest.fixture
 def network(dirs: InstanceDirs, lease_ports: Callable[[int], ports.Block]) -> Callable[..., Net]:
     """Makes a Net: `network(nodes=2, plans={"node-1": {...}}, grace=1.0)`."""
 
-    def make(nodes: int = 1, plans: dict[str, Any] | None = None, grace: float = 5.0, **settings: Any) -> Net:
+    def make(
+        nodes: int = 1,
+        plans: dict[str, Any] | None = None,
+        grace: float = 5.0,
+        policy: RestartPolicy = FAST,
+        hang_seconds: float = 20.0,
+        **settings: Any,
+    ) -> Net:
         block = lease_ports(nodes)
         spec = NetworkSpec(
             instance=dirs.instance,
@@ -151,6 +158,8 @@ def network(dirs: InstanceDirs, lease_ports: Callable[[int], ports.Block]) -> Ca
             node_ports=block.nodes,
             program=BAD_CHILD,
             grace=grace,
+            policy=policy,
+            hang_seconds=hang_seconds,
         )
         Path(os.environ["BAD_CHILD"]).write_text(json.dumps(plans or {}))
         return Net(dirs, spec, **settings)

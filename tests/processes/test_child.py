@@ -178,7 +178,8 @@ def test_no_descriptor_left_means_no_child(tmp_path: Path, monkeypatch: pytest.M
 
 ORPHAN = """
 import subprocess, sys
-p = subprocess.Popen([sys.executable, '-c', {code!r}], start_new_session=True, env={{"TAG": "ours"}}, stdout=sys.stderr)
+env = {{"TAG": "ours"}}
+p = subprocess.Popen([sys.executable, '-c', {code!r}], start_new_session=True, env=env, stdout=sys.stderr)
 print(p.pid, flush=True)
 """
 

@@ -73,6 +73,6 @@ def test_a_claim_can_be_inherited_only_as_it_is(
     adopted.release()
 
     cleared: list[str] = []
-    again = instance.claim_again(dirs, network, lambda: cleared.append("yes"))
+    again = instance.claim_again(dirs, network, lambda: cleared.append("yes") or ())
     assert cleared == ["yes"]
     again.release()

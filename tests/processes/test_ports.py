@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import socket
 from collections.abc import Callable
 
@@ -15,6 +16,10 @@ from votenet.processes.ports import Block, blocks, choose, is_free, take_again
 from votenet.processes.procfs import ephemeral_start
 
 LeasePorts = Callable[[int], Block]
+
+
+def is_local_free(port: int) -> bool:
+    return is_free("127.0.0.1", port)
 
 
 def test_the_usual_block_is_the_chapters_and_blocks_never_overlap() -> None:
@@ -32,10 +37,12 @@ def test_a_taken_port_moves_the_whole_block_and_names_its_holder(lease_ports: Le
     with pytest.raises(ConfigError, match="taken"):  # by the fixture's own lock
         choose(3, bootstrap_port=preferred.bootstrap, node_port=preferred.nodes[0])
     with socket.socket() as stranger:
-        stranger.bind(("127.0.0.1", 0))
+        while (free := random.randrange(20000, 30000)) and not all(map(is_local_free, (free, free + 1))):
+            continue
+        taken = free + 1
+        stranger.bind(("127.0.0.1", taken))
         stranger.listen()
-        taken = stranger.getsockname()[1]
-        lease = choose(2, preferred=Block(taken - 1 if taken % 2 else taken - 2, (taken, taken + 1)))
+        lease = choose(2, preferred=Block(free, (taken, taken + 1)))
         try:
             assert taken not in lease.block.all
             assert f"port {taken} is taken by pid {os.getpid()}" in lease.moved
@@ -111,3 +118,31 @@ def test_closed_connections_do_not_take_a_port() -> None:
 
 def _split(block: Block) -> tuple[int, tuple[int, ...]]:
     return block.bootstrap, block.nodes
+
+
+def test_ports_of_our_own_programs_are_not_taken(lease_ports: LeasePorts) -> None:
+    lease = choose(1, preferred=(block := lease_ports(1)))
+    lease.release()
+    assert lease.block != block, "locked by the fixture"
+    with socket.socket() as ours:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        ours.bind(("127.0.0.1", lease.block.nodes[0]))
+        ours.listen()
+        again = choose(1, preferred=lease.block, ours={lease.block.nodes[0]})
+        assert (again.block, again.moved) == (lease.block, "")
+        again.release()
+
+
+def test_more_ports_for_a_running_network_pass_over_strangers(lease_ports: LeasePorts) -> None:
+    used = lease_ports(2).nodes
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", used[-1] + 2))
+        stranger.listen()
+        found, locks = ports.take_more(2, "127.0.0.1", used)
+        assert not {used[-1] + 2, *used} & set(found)
+        assert found == tuple(sorted(found))
+        assert [lock.path.name for lock in locks] == [f"{port}.lock" for port in found]
+        for lock in locks:
+            lock.release(remove=True)
+    with pytest.raises(ConfigError, match="no 200 free ports"):
+        ports.take_more(200, "127.0.0.1", used)

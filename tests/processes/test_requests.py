@@ -11,7 +11,7 @@ import pytest
 from votenet import __version__
 from votenet.errors import VotenetError
 from votenet.processes.control import ask, converse
-from votenet.processes.machine import State
+from votenet.processes.machine import State, StopRequested
 
 Network = Callable[..., Any]
 
@@ -85,6 +85,13 @@ def test_scenario_11_a_later_command_ends_the_wait_for_an_earlier_one(network: N
         ("stop", {"names": []}, "bad-message"),
         ("stop", {"names": "node-1"}, "bad-message"),
         ("stop", {"names": ["node-1", "node-9"]}, "no-such-node"),
+        ("stop", {"names": ["node-1", "x*"]}, "no-such-node"),
+        ("signal", {"names": ["node-1"]}, "bad-message"),
+        ("signal", {"names": ["node-1"], "signal": "KILL"}, "bad-message"),
+        ("signal", {"names": ["node-1"], "signal": 0}, "bad-message"),
+        ("signal", {"names": ["node-1"], "signal": 99}, "bad-message"),
+        ("pause", {"names": ["node-9"]}, "no-such-node"),
+        ("rolling", {"names": ["node-9"]}, "no-such-node"),
         ("stop", {"names": ["node-1"], "grace": -1}, "bad-message"),
         ("stop", {"names": ["node-1"], "grace": True}, "bad-message"),
         ("start", {"names": ["node-1"], "wait": "long"}, "bad-message"),
@@ -121,6 +128,65 @@ def test_down_streams_what_happens_and_answers_last(network: Network) -> None:
     order = [(event["name"], event["state"]) for event in states]
     assert order.index(("node-2", "stopped")) < order.index(("bootstrap", "stopping"))
     assert order[-1] == ("bootstrap", "stopped")
+
+
+def test_a_signal_is_a_fault_not_a_request(network: Network) -> None:
+    net = network(nodes=2)
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        await call(net, "signal", names=["node-*"], signal=9)
+        for name in ("node-1", "node-2"):
+            await net.until(lambda name=name: net.slot(name).program.incarnation == 2)
+            await net.reaches(name, State.READY)
+            assert str(net.slot(name).program.cause) == "killed by SIGKILL"
+            assert net.slot(name).program.history.streak == 1
+        await call(net, "stop", names=["node-1"])
+        assert await refused(net, "signal", names=["node-2", "node-1"], signal=9) == "not-running"
+        assert net.slot("node-2").program.incarnation == 2, "nothing by half"
+
+    assert net.play(scenario) == []
+
+
+def test_scenario_07_pause_resume_and_stop_while_paused(network: Network) -> None:
+    net = network()
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        (paused,) = (await call(net, "pause", names=["node-1"]))["programs"]
+        assert paused["state"] == "paused"
+        (resumed,) = (await call(net, "resume", names=["node-1"]))["programs"]
+        assert (resumed["state"], resumed["incarnation"]) == ("ready", 1)
+        await call(net, "pause", names=["node-1"])
+        (stopped,) = (await call(net, "stop", names=["node-1"]))["programs"]
+        assert (stopped["state"], stopped["cause"]) == ("stopped", "exit 0, as asked")
+        assert await refused(net, "pause", names=["node-1"]) == "not-running"
+
+    assert net.play(scenario) == []
+
+
+def test_events_tell_every_change_and_why(network: Network) -> None:
+    net = network()
+    events: list[dict[str, Any]] = []
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        lines = await asyncio.to_thread(converse, net.dirs, {"command": "events"}, timeout=20.0)
+        for _ in range(2):
+            events.append(await asyncio.to_thread(next, lines))
+        net.supervisor.dispatch(net.slot("node-1"), StopRequested())
+        while events[-1]["state"] != "stopped":
+            events.append(await asyncio.to_thread(next, lines))
+        lines.close()
+
+    assert net.play(scenario) == []
+    told = [(event["name"], event["state"], event["incarnation"]) for event in events]
+    assert told == [
+        ("node-1", "ready", 1), ("bootstrap", "ready", 1),
+        ("node-1", "stopping", 1), ("node-1", "stopped", 1),
+    ]  # fmt: skip
+    assert events[-1]["cause"] == "exit 0, as asked"
+    assert all(event["time"] > 1e9 for event in events)
 
 
 def test_a_stopping_network_starts_nothing(network: Network) -> None:

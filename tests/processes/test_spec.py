@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from votenet.config import InstanceDirs
+from votenet.processes.restart import RestartPolicy
 from votenet.processes.spec import NetworkSpec, Role, expand
 
 DIRS = InstanceDirs("t", Path("/s/t"), Path("/r/t"), Path("/k"))
@@ -36,6 +37,11 @@ def test_argument_lists() -> None:
 
 def test_it_survives_its_file() -> None:
     network = NetworkSpec(
-        instance="t", genesis="g", bootstrap_port=4000, node_ports=(3000,), program=("a", "b"), give_up=True
+        instance="t",
+        genesis="g",
+        bootstrap_port=4000,
+        node_ports=(3000,),
+        program=("a", "b"),
+        policy=RestartPolicy(limit=3),
     )
     assert msgspec.json.decode(msgspec.json.encode(network), type=NetworkSpec) == network

@@ -25,10 +25,12 @@ from votenet.processes.restart import RestartPolicy
 FOREGROUND = """
 import asyncio, msgspec, sys
 from votenet.config import instance_dirs
+from votenet.processes.instance import Claim, claim
 from votenet.processes.spec import NetworkSpec
 from votenet.processes.supervisor import Supervisor
 spec = msgspec.json.decode(sys.argv[1], type=NetworkSpec)
-asyncio.run(Supervisor(spec, instance_dirs("t"), say=lambda text: print(text, flush=True)).run())
+dirs = instance_dirs("t")
+asyncio.run(Supervisor(spec, dirs, Claim(claim(dirs), []), say=lambda text: print(text, flush=True)).run())
 """
 Network = Callable[..., Any]
 PIDS = Callable[[int], bool]
@@ -402,7 +404,7 @@ def test_scenario_03_children_die_with_a_killed_foreground_supervisor(
     network: Network, dirs: InstanceDirs, is_alive: PIDS
 ) -> None:
     net = network()  # only for its ports, plan and folders; the supervisor runs in another process
-    net._lock.release()
+    net.claim.release()
     spec = msgspec.json.encode(net.spec).decode()
     argv = [net.spec.program[0], "-c", FOREGROUND, spec]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
@@ -416,3 +418,50 @@ def test_scenario_03_children_die_with_a_killed_foreground_supervisor(
         process.kill()
     asyncio.run(eventually(lambda: not any(map(is_alive, pids))))
     assert "node-1 stops" in "".join(logs.tail(logs.log_path(dirs.logs, "node-1", 1), 1)), "cleanly"
+
+
+def test_scenario_08_a_hung_main_loop_is_seen_dumped_and_restarted(network: Network) -> None:
+    net = network(plans={"node-1": {"hang": True}}, hang_seconds=1.0)
+
+    async def scenario(net: Any) -> None:
+        await net.reaches("node-1", State.READY)
+        first = net.pid("node-1")
+        net.plan()
+        await net.until(lambda: net.slot("node-1").program.incarnation == 2)
+        await net.reaches("node-1", State.READY)
+        assert net.pid("node-1") != first
+        assert str(net.slot("node-1").program.cause).startswith("its main loop hung; killed by SIGABRT")
+        assert net.slot("node-1").program.history.streak == 1
+        dump = "\n".join(logs.tail(logs.log_path(net.dirs.logs, "node-1", 1), 30))
+        assert "in _hang" in dump
+
+    assert net.play(scenario) == []
+
+
+def test_scenario_08_a_paused_or_mute_program_does_not_hang(network: Network) -> None:
+    net = network(nodes=2, plans={"node-2": {"mute": True}}, hang_seconds=1.0)
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        os.kill(net.pid("node-1"), signal.SIGSTOP)
+        await eventually(lambda: net.supervisor.status()["programs"][1]["state"] == "paused")
+        heard = net.slot("bootstrap").vitals.heard_at
+        await net.until(lambda: (net.slot("bootstrap").vitals.heard_at or 0) > heard + 2.5)
+        os.kill(net.pid("node-1"), signal.SIGCONT)
+        await eventually(lambda: net.supervisor.status()["programs"][1]["state"] == "ready")
+        assert [slot.program.incarnation for slot in net.supervisor.slots.values()] == [1, 1, 1]
+
+    assert net.play(scenario) == []
+
+
+def test_a_stop_that_ended_in_a_kill_is_told_to_the_bootstrap(network: Network) -> None:
+    net = network(nodes=2, plans={"node-1": {"ignore_term": True}})
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        for name, grace in (("node-1", 0.1), ("node-2", 5.0)):
+            net.supervisor.dispatch(net.slot(name), StopRequested(grace))
+        await net.until(lambda: net.removed == ["node-1"])
+
+    assert net.play(scenario) == []
+    assert net.removed == ["node-1"]

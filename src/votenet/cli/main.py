@@ -24,6 +24,13 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     # name: (module, one line of help)
     "up": ("votenet.cli.network", "Start a network: a bootstrap server and its nodes."),
     "down": ("votenet.cli.network", "Stop the network, cleanly and with proof."),
+    "start": ("votenet.cli.network_control", "Start nodes that are stopped, removed or failed."),
+    "stop": ("votenet.cli.network_control", "Stop nodes, with proof."),
+    "restart": ("votenet.cli.network_control", "Restart nodes; --rolling: all, one after the other."),
+    "scale": ("votenet.cli.network_control", "Change the number of nodes of the running network."),
+    "kill": ("votenet.cli.network_control", "Send a signal to nodes: they come back."),
+    "pause": ("votenet.cli.network_control", "Stop nodes where they stand (SIGSTOP)."),
+    "resume": ("votenet.cli.network_control", "Let paused nodes go on (SIGCONT)."),
     "ps": ("votenet.cli.network", "Show the programs of the network and their state."),
     "logs": ("votenet.cli.network", "Show or follow the logs of the nodes."),
     "vote": ("votenet.cli.vote", "Cast a signed vote and print its receipt."),

@@ -32,6 +32,7 @@ Examples:
   votenet up -d --title "Board 2026" --candidate Ann --candidate Bo
   votenet up -d --method instant-runoff --closes +2h --candidate Ann --candidate Bo --candidate Cy
   votenet up -d -i second                 a second network beside the first, on its own ports
+  votenet up -d --nodes 7 --dry-run       what would be started, where, with which commands
 
 \b
 Exit codes: 0 ready (or already running), 5 timed out, 6 some programs failed,
@@ -100,22 +101,50 @@ Data, logs and locks live in the state folder of this user, or below VOTENET_HOM
 @click.option(
     "--give-up", is_flag=True, help="Do not retry a program that was removed for failing too often."
 )
+@click.option("--restart-limit", type=int, metavar="N", help="Failures that remove a program [5].")
+@click.option("--restart-window", type=float, metavar="S", help="Seconds within which they count [120].")
+@click.option("--restart-max-delay", type=float, metavar="S", help="Longest pause before a restart [30].")
+@click.option(
+    "--hang-timeout",
+    type=click.FloatRange(1, 86400),
+    default=20.0,
+    show_default=True,
+    help="Seconds without a heartbeat after which a program is taken to hang, and restarted.",
+)
+@click.option("--dry-run", is_flag=True, help="Show ports, folders and commands; start nothing.")
 @click.option(
     "--program", envvar="VOTENET_PROGRAM", hidden=True, help="Command to run instead of votenet itself."
 )
 @instance_option
 @json_option
-def up(instance: str, detach: bool, timeout: float, as_json: bool, **options: Any) -> None:
+def up(
+    instance: str,
+    detach: bool,
+    timeout: float,
+    dry_run: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Start a network: a bootstrap server and its nodes.
 
     Makes an election on first use (candidates Alice, Bob and Charlie unless told otherwise) and
     reuses it, with its votes, afterwards. Crashed programs are started again. If a port of the
     usual block (4000, 3000, 3001, …) is taken, the whole block moves and this is said.
+
+    If the network runs already, it is made as the options and the configuration say: another number
+    of nodes, other settings, one program restarted after the other. With --detach, programs that a
+    supervisor left when it died go on; in the foreground they are stopped and started anew.
     """
-    from votenet.cli import network_up
+    from votenet.cli import network_plan, network_up
 
     dirs = instance_dirs(instance)
-    network_up.up(dirs, detach=detach, timeout=timeout, as_json=as_json, options=options)
+    default = click.core.ParameterSource.DEFAULT
+    ctx = click.get_current_context()
+    given = {name for name in options if ctx.get_parameter_source(name) is not default}
+    if dry_run:
+        network_plan.dry_run(dirs, detach=detach, as_json=as_json, options=options, given=given)
+    else:
+        network_up.up(dirs, detach=detach, timeout=timeout, as_json=as_json, options=options, given=given)
 
 
 # -- supervise ------------------------------------------------------------------------------------
@@ -129,7 +158,7 @@ def supervise(instance: str, inherit: tuple[int, ...]) -> None:
 
     Without inherited locks it starts the network of the last `up` again, e.g. from systemd.
     """
-    from votenet.cli.network_up import run_supervisor
+    from votenet.cli.network_run import run_supervisor
 
     sys.exit(run_supervisor(instance_dirs(instance), inherit))
 

@@ -6,15 +6,19 @@ rich is imported only where a table is drawn: `votenet ps --json` does without.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 import time
 from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _COLOURS: Final = {
     "ready": "green",
@@ -38,8 +42,9 @@ def wants_colour(stream: TextIO) -> bool:
 
 
 def say(text: str) -> None:
-    """Talk goes to stderr; stdout is for data."""
-    click.echo(text, err=True)
+    """Talk goes to stderr; stdout is for data. That the terminal is gone stops nobody."""
+    with contextlib.suppress(OSError):
+        click.echo(text, err=True)
 
 
 def stamped(text: str) -> None:
@@ -61,13 +66,23 @@ def show(status: Mapping[str, Any], as_json: bool) -> None:
 def print_table(status: Mapping[str, Any]) -> None:
     """The programs of a network as a table on stdout."""
     from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 200
+    plain = not wants_colour(sys.stdout)
+    Console(width=width, no_color=plain, highlight=False, force_terminal=False if plain else None).print(
+        status_table(status)
+    )
+
+
+def status_table(status: Mapping[str, Any]) -> Table:
+    """The programs of a network, one row each."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("NAME", "STATE", "ADDRESS"):
         table.add_column(title, no_wrap=True)
-    for title in ("PID", "UP", "HEIGHT", "PEERS", "WAITING", "RESTARTS"):
+    for title in ("PID", "UP", "HEIGHT", "PEERS", "WAITING", "CPU", "MEMORY", "RESTARTS"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("LAST CAUSE", overflow="fold")
     for program in status["programs"]:
@@ -76,16 +91,15 @@ def print_table(status: Mapping[str, Any]) -> None:
             program["name"],
             Text(state, style=_COLOURS.get(state, "")),
             program["address"],
-            *(_cell(program[key]) for key in ("pid",)),
+            _cell(program["pid"]),
             duration(program["uptime"]),
-            *(_cell(program[key]) for key in ("height", "peers", "waiting", "restarts")),
+            *(_cell(program[key]) for key in ("height", "peers", "waiting")),
+            "-" if program["cpu"] is None else f"{program['cpu']:.0f}%",
+            size(program["memory"]),
+            _cell(program["restarts"]),
             _cause(program),
         )
-    width = None if sys.stdout.isatty() else 200
-    plain = not wants_colour(sys.stdout)
-    Console(width=width, no_color=plain, highlight=False, force_terminal=False if plain else None).print(
-        table
-    )
+    return table
 
 
 def troubles(status: Mapping[str, Any], calm: Container[str] = ("ready",)) -> Iterator[str]:
@@ -134,6 +148,13 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 86400}d{whole % 86400 // 3600}h"
 
 
+def size(count: int | None) -> str:
+    """Bytes as people read them: `38M`, `1.2G`."""
+    if count is None:
+        return "-"
+    return f"{count / 2**20:.0f}M" if count < 2**30 else f"{count / 2**30:.1f}G"
+
+
 def log_prefix(name: str, names: Iterable[str], colour: bool) -> str:
     """`node-1 | `, padded to the longest name, each program in its own colour."""
     ordered = list(names)
@@ -155,7 +176,7 @@ def _cell(value: object) -> str:
 
 
 def _cause(program: Mapping[str, Any]) -> str:
-    parts = [program["cause"] or "", program["problem"] or ""]
+    parts = [program["cause"] or "", program["problem"] or "", program["alert"] or ""]
     if program["next_try_in"] is not None:
         parts.append(f"next try in {duration(program['next_try_in'])}")
     return "; ".join(filter(None, parts)) or "-"

@@ -98,7 +98,7 @@ def leftovers(dirs: InstanceDirs) -> list[Leftover]:
     """
     found: dict[int, Leftover] = {}
     for name, record in read_identities(dirs).items():
-        if record is not None and (left := _left(name, record)) is not None:
+        if record is not None and (left := living(name, record)) is not None:
             found[left.pid] = left
     for stat in procfs.all_processes():
         if stat.pid not in found and not stat.dead and (name := _tagged_name(dirs, stat.pid)):
@@ -106,7 +106,8 @@ def leftovers(dirs: InstanceDirs) -> list[Leftover]:
     return list(found.values())
 
 
-def _left(name: str, record: Identity) -> Leftover | None:
+def living(name: str, record: Identity) -> Leftover | None:
+    """The process of a record, if it is still that one that runs under its pid."""
     if record.intent == "stopped" or record.boot_id != procfs.boot_id():
         return None
     stat = procfs.read_stat(record.pid)

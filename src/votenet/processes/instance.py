@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,12 @@ class Claim:
     def descriptors(self) -> tuple[int, ...]:
         """To be inherited by a detached supervisor, in the order that `adopt` expects."""
         return (self.lock.fd, *(lock.fd for lock in self.ports))
+
+    def drop(self, port: int) -> None:
+        """Give up one port: the network has shrunk."""
+        for lock in [lock for lock in self.ports if lock.path.name == f"{port}.lock"]:
+            lock.release(remove=True)
+            self.ports.remove(lock)
 
     def release(self) -> None:
         """Give up what we held; others may now start this instance and use its ports."""
@@ -107,11 +113,12 @@ def adopt(dirs: InstanceDirs, network: NetworkSpec, descriptors: tuple[int, ...]
     return Claim(lock, held)
 
 
-def claim_again(dirs: InstanceDirs, network: NetworkSpec, clear: Callable[[], object]) -> Claim:
+def claim_again(dirs: InstanceDirs, network: NetworkSpec, clear: Callable[[], Collection[int]]) -> Claim:
     """Claim an instance with the ports it had: a supervisor started by hand or by systemd.
 
     Args:
-        clear: called between lock and ports, to end what a dead supervisor left on them.
+        clear: called between lock and ports, to end what a dead supervisor left on them; returns the
+            ports of programs that go on.
 
     Raises:
         Locked: another one lives.
@@ -119,8 +126,8 @@ def claim_again(dirs: InstanceDirs, network: NetworkSpec, clear: Callable[[], ob
     """
     lock = claim(dirs)
     try:
-        clear()
-        held = ports.take_again((network.bootstrap_port, *network.node_ports), network.host)
+        ours = clear()
+        held = ports.take_again((network.bootstrap_port, *network.node_ports), network.host, ours)
     except BaseException:
         lock.release()
         raise

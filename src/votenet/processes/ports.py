@@ -14,7 +14,7 @@ import errno
 import os
 import socket
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -93,12 +93,14 @@ def choose(
     bootstrap_port: int | None = None,
     node_port: int | None = None,
     preferred: Block | None = None,
+    ours: Collection[int] = (),
 ) -> Lease:
     """Take a block of ports for one bootstrap server and `nodes` nodes.
 
     Args:
         bootstrap_port, node_port: wanted by a person: taken as they are or refused.
         preferred: the block of this network's last run, tried first.
+        ours: ports on which programs of this very network listen now; not taken.
 
     Raises:
         ConfigError: a wanted port is taken (with its holder) or the two overlap; no block is free.
@@ -116,7 +118,7 @@ def choose(
         )
     moved = ""
     for block in candidates:
-        taken = _take(block, host)
+        taken = _take(block, host, ours)
         if isinstance(taken, list):
             return Lease(block, taken, moved)
         if taken in fixed:
@@ -133,16 +135,44 @@ def choose(
     )
 
 
-def take_again(ports: Sequence[int], host: str) -> list[FileLock]:
+def take_again(ports: Sequence[int], host: str, ours: Collection[int] = ()) -> list[FileLock]:
     """Lock and probe exactly these ports, for a supervisor that starts without a chooser.
+
+    Args:
+        ours: those on which programs of this network listen now: locked, not probed.
 
     Raises:
         ConfigError: one is taken.
     """
-    taken = _take(Block(ports[0], tuple(ports[1:])), host)
+    taken = _take(Block(ports[0], tuple(ports[1:])), host, ours)
     if isinstance(taken, int):
         raise ConfigError(_who(taken), code="port-taken", next_step="Stop that program first.")
     return taken
+
+
+def take_more(count: int, host: str, used: Sequence[int]) -> tuple[tuple[int, ...], list[FileLock]]:
+    """Free ports for more nodes of a network that runs: the next ones after its last.
+
+    A port that a stranger has is passed over: addresses of running nodes cannot move.
+
+    Raises:
+        ConfigError: there are not enough up to the next block of ports.
+    """
+    found: list[int] = []
+    locks: list[FileLock] = []
+    after = used[-1] if used else DEFAULT_NODE_PORT - 1
+    for port in range(after + 1, min(after + _BLOCK, 65536)):
+        if len(found) == count:
+            break
+        if port not in used and isinstance(taken := _take(Block(port, ()), host, ()), list):
+            found.append(port)
+            locks += taken
+    if len(found) < count:
+        _release(locks)
+        raise ConfigError(
+            f"no {count} free ports after {after}", code="no-free-ports", next_step="Scale to fewer nodes."
+        )
+    return tuple(found), locks
 
 
 def _with_wishes(usual: list[Block], bootstrap_port: int | None, node_port: int | None) -> Iterator[Block]:
@@ -157,14 +187,14 @@ def _with_wishes(usual: list[Block], bootstrap_port: int | None, node_port: int 
             yield wanted
 
 
-def _take(block: Block, host: str) -> list[FileLock] | int:
+def _take(block: Block, host: str, ours: Collection[int]) -> list[FileLock] | int:
     """The locks of all its ports, or the first port that is not free."""
     folder = port_locks_dir()
     locks: list[FileLock] = []
     for port in block.all:
         try:
             locks.append(FileLock.acquire(folder / f"{port}.lock"))
-            free = is_free(host, port)
+            free = port in ours or is_free(host, port)
         except Locked:
             free = False
         except ConfigError:

@@ -1,51 +1,88 @@
-"""Ending what a dead supervisor left behind.
+"""What a dead supervisor left behind: which of it a new one may adopt, and ending the rest.
 
-What lives here: `end_leftovers`, for a new supervisor and for `votenet down`. What must not: anything
-while a supervisor lives; the caller holds the lock of the instance.
+What lives here: `adoptable`, `end_leftovers`, for a new supervisor and for `votenet down`. What must
+not: anything while a supervisor lives; the caller holds the lock of the instance.
 
-Today every leftover is stopped. Adopting them instead is a decision per record to be made here.
+A detached supervisor goes on with a program when all of this holds: a readable record says who it is;
+pid, start time and boot agree with it; it carries our tag; it was started with exactly the arguments
+that it would be started with now; it was not made to die with its supervisor. Everything else of ours
+is ended before anything is started: no start beats two starts.
 """
 
 from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from votenet.config import InstanceDirs
 from votenet.processes import procfs
-from votenet.processes.identity import Leftover, leftovers
+from votenet.processes.identity import (
+    TAG_VARIABLE,
+    Identity,
+    Leftover,
+    leftovers,
+    living,
+    read_identities,
+    tag,
+)
+from votenet.processes.lifeline import PARENT_VARIABLE
 from votenet.processes.signals import signal_exactly
+from votenet.processes.spec import ProgramSpec
 
 _POLL_SECONDS: Final = 0.02
 _KILL_SECONDS: Final = 5.0
 
 
-def end_leftovers(dirs: InstanceDirs, grace: float, say: Callable[[str], None]) -> tuple[int, list[str]]:
+def adoptable(dirs: InstanceDirs, programs: Iterable[ProgramSpec]) -> dict[str, Identity]:
+    """The records of those programs that run already and may go on, by name."""
+    records = read_identities(dirs)
+    found = ((spec, records.get(spec.name)) for spec in programs)
+    return {spec.name: record for spec, record in found if record and _may_go_on(dirs, spec, record)}
+
+
+def _may_go_on(dirs: InstanceDirs, spec: ProgramSpec, record: Identity) -> bool:
+    if living(spec.name, record) is None or procfs.command_line(record.pid) != spec.argv:
+        return False
+    environment = procfs.environment(record.pid)
+    return environment.get(TAG_VARIABLE) == tag(dirs, spec.name) and PARENT_VARIABLE not in environment
+
+
+def end_leftovers(
+    dirs: InstanceDirs, grace: float, say: Callable[[str], None], keep: Collection[int] = ()
+) -> tuple[int, list[str]]:
     """TERM and CONT, after `grace` seconds KILL, then look again.
+
+    Args:
+        keep: pids of programs that may go on, with all that they started.
 
     Returns:
         how many there were, and one sentence for each that would not end.
     """
-    first = leftovers(dirs)
+    first = _others(dirs, keep)
     for left in first:
         say(f"{left.name}: pid {left.pid} is left from a supervisor that died; stopping it")
         _signal(left, signal.SIGTERM)
         _signal(left, signal.SIGCONT)
     # The bootstrap server outlives the nodes by as long as they need: they say goodbye to it.
-    if first and not _wait(dirs, grace):
-        for left in leftovers(dirs):
+    if first and not _wait(dirs, grace, keep):
+        for left in _others(dirs, keep):
             say(f"{left.name}: pid {left.pid} did not stop within {grace:g} s; killing it")
             _signal(left, signal.SIGKILL)
-        _wait(dirs, _KILL_SECONDS)
-    problems = [f"{left.name}: pid {left.pid} does not end" for left in leftovers(dirs)]
+        _wait(dirs, _KILL_SECONDS, keep)
+    problems = [f"{left.name}: pid {left.pid} does not end" for left in _others(dirs, keep)]
     return len(first), problems
 
 
-def _wait(dirs: InstanceDirs, seconds: float) -> bool:
+def _others(dirs: InstanceDirs, keep: Collection[int]) -> list[Leftover]:
+    kept = set(keep).union(member.pid for pid in keep for member in procfs.members(pid))
+    return [left for left in leftovers(dirs) if left.pid not in kept]
+
+
+def _wait(dirs: InstanceDirs, seconds: float, keep: Collection[int]) -> bool:
     deadline = time.monotonic() + seconds
-    while leftovers(dirs):
+    while _others(dirs, keep):
         if time.monotonic() > deadline:
             return False
         time.sleep(_POLL_SECONDS)

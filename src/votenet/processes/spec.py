@@ -14,6 +14,8 @@ from enum import Enum
 from pathlib import Path
 
 from votenet.config import InstanceDirs
+from votenet.processes.restart import RestartPolicy
+from votenet.processes.watchdog import HANG_SECONDS
 from votenet.protocol.address import Address
 
 
@@ -42,7 +44,8 @@ class NetworkSpec:
     node_args: tuple[str, ...] = ()
     program: tuple[str, ...] = field(default_factory=votenet_program)
     grace: float = 10.0
-    give_up: bool = False
+    hang_seconds: float = HANG_SECONDS
+    policy: RestartPolicy = field(default_factory=RestartPolicy)
 
     @property
     def bootstrap(self) -> Address:

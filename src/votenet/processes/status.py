@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from votenet.processes.machine import Program, State
+from votenet.processes.procfs import TICKS_PER_SECOND, ProcessStat
 from votenet.processes.spec import ProgramSpec
+from votenet.processes.watchdog import STALL_SECONDS
 
 LAST_LINES = 20
 """Log lines shown of a program that failed or was removed."""
@@ -28,15 +30,30 @@ class Vitals:
     tip: str | None = None
     text: str = ""
     heard_at: float | None = None
+    beat_at: float | None = None
+    """Of the last heartbeat; None for a program that sends none, which is then not watched."""
+    grew_at: float | None = None
+    """When its chain grew last, or no vote waited."""
 
     def hear(self, fields: Mapping[str, str], now: float) -> None:
         """Take over the fields of one notification; a value of the wrong form is left out."""
         self.heard_at = now
+        if "WATCHDOG" in fields:
+            self.beat_at = now
+        before = self.height
         self.height = _number(fields.get("X_HEIGHT"), self.height)
         self.peers = _number(fields.get("X_PEERS"), self.peers)
         self.waiting = _number(fields.get("X_WAITING"), self.waiting)
         self.tip = fields.get("X_TIP", self.tip)
         self.text = fields.get("STATUS", self.text)
+        if self.grew_at is None or self.height != before or not self.waiting:
+            self.grew_at = now
+
+    def alert(self, now: float) -> str:
+        """A sentence when votes wait and no block comes; '' else. Never a reason to restart."""
+        if self.grew_at is None or not self.waiting or now - self.grew_at < STALL_SECONDS:
+            return ""
+        return f"no block for {now - self.grew_at:.0f} s while {self.waiting} votes wait"
 
 
 @dataclass(slots=True)
@@ -48,6 +65,19 @@ class Sight:
     ready_at: float | None = None
     log: Path | None = None
     last_lines: tuple[str, ...] = ()
+    cpu: float | None = None
+    """Of one core, in percent, over the last second."""
+    memory: int | None = None
+    """Resident bytes."""
+    cpu_mark: tuple[int, float] | None = None
+    """Clock ticks it had used at that monotonic time."""
+
+    def measure(self, stat: ProcessStat, now: float) -> None:
+        """Take over what the kernel says about the process."""
+        if self.cpu_mark is not None and now > self.cpu_mark[1]:
+            used, then = self.cpu_mark
+            self.cpu = round((stat.cpu_ticks - used) / TICKS_PER_SECOND / (now - then) * 100, 1)
+        self.cpu_mark, self.memory = (stat.cpu_ticks, now), stat.memory
 
 
 def program_status(
@@ -69,6 +99,9 @@ def program_status(
         "cause": str(program.cause) if program.cause else None,
         "problem": program.problem or None,
         "next_try_in": None if program.retry_at is None else round(max(program.retry_at - now, 0.0), 3),
+        "cpu": sight.cpu,
+        "memory": sight.memory,
+        "alert": vitals.alert(now) or None,
         "height": vitals.height,
         "peers": vitals.peers,
         "waiting": vitals.waiting,

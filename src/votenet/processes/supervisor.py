@@ -11,69 +11,55 @@ import asyncio
 import contextlib
 import os
 import random
-import shlex
 import signal
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
+
+import msgspec
 
 from votenet import __version__
 from votenet.config import InstanceDirs
 from votenet.errors import Kind, Rejected, VotenetError
-from votenet.processes import logs, procfs
-from votenet.processes.child import Child
+from votenet.processes import logs
 from votenet.processes.control_server import ControlServer
-from votenet.processes.identity import TAG_VARIABLE, Identity, last_incarnations, tag, write_identity
-from votenet.processes.lifeline import PARENT_VARIABLE
+from votenet.processes.identity import last_incarnations
+from votenet.processes.instance import Claim
+from votenet.processes.launcher import Launcher
 from votenet.processes.machine import (
     Action,
-    Ended,
+    Dump,
     Event,
-    Gone,
     Kill,
     KillRequested,
     Launch,
-    NotStarted,
-    PauseChanged,
     Program,
     ReadyChanged,
     SetTimer,
-    Started,
     StartRequested,
     State,
     StopRequested,
     Terminate,
-    Timer,
     TimerFired,
     Unregister,
     step,
 )
 from votenet.processes.notify import NotifySocket
-from votenet.processes.proof import wait_until_free
+from votenet.processes.plans import Plans
+from votenet.processes.reconcile import adoptable
 from votenet.processes.requests import Requests
-from votenet.processes.restart import RestartPolicy
+from votenet.processes.slot import Slot
 from votenet.processes.spec import NetworkSpec, ProgramSpec, Role, expand
-from votenet.processes.status import LAST_LINES, Sight, Vitals, program_status
+from votenet.processes.status import program_status
+from votenet.processes.watchdog import Pace
 
 BOOTSTRAP_HEAD_START: Final = 1.0
 """Nodes wait this long for a bootstrap server that is slow: it helps them but they do not need it."""
 TICK_SECONDS: Final = 1.0
 UNREGISTER_TRIES: Final = 5
+GONE: Final = (State.STOPPED, State.REMOVED, State.FAILED)
 
 Remover = Callable[[ProgramSpec, NetworkSpec], Awaitable[None]]
-
-
-@dataclass(slots=True)
-class Slot:
-    """One program: its plan, its record, and the process that now carries it."""
-
-    spec: ProgramSpec
-    program: Program
-    child: Child | None = None
-    sight: Sight = field(default_factory=Sight)
-    vitals: Vitals = field(default_factory=Vitals)
-    timers: dict[Timer, tuple[int, asyncio.TimerHandle]] = field(default_factory=dict)
 
 
 async def remove_from_bootstrap(program: ProgramSpec, network: NetworkSpec) -> None:
@@ -84,36 +70,38 @@ async def remove_from_bootstrap(program: ProgramSpec, network: NetworkSpec) -> N
 
 
 class Supervisor:
-    """Runs one network until it is told to stop. The caller holds the instance's lock and ports.
+    """Runs one network until it is told to stop.
 
     Args:
+        claim: the instance's lock and ports; the caller releases it in the end.
         say: gets one line per event, for people.
         settled: called once, with the status, when every program is ready or known to be out.
-        lifeline: whether the programs shall die with this process (a network in the foreground).
+        lifeline: whether the programs shall die with this process (a network in the foreground). If
+            not, those that a dead supervisor left are adopted where that is safe.
     """
 
     def __init__(
         self,
         network: NetworkSpec,
         dirs: InstanceDirs,
+        claim: Claim,
         *,
         say: Callable[[str], None],
         settled: Callable[[dict[str, Any]], None] | None = None,
         lifeline: bool = True,
-        policy: RestartPolicy | None = None,
         remover: Remover = remove_from_bootstrap,
         rng: Callable[[], float] = random.random,
     ) -> None:
-        self.network, self.dirs = network, dirs
+        self.network, self.dirs, self.claim = network, dirs, claim
         self.stop_signal: signal.Signals | None = None
         self._say, self._settled, self._lifeline = say, settled, lifeline
-        self._policy = policy or RestartPolicy(retry_removed=None if network.give_up else 300.0)
         self._remover, self._rng = remover, rng
         numbers = last_incarnations(dirs)
         self.slots = {
             spec.name: Slot(spec, Program(incarnation=numbers.get(spec.name, 0)))
             for spec in expand(network, dirs)
         }
+        self.plans, self._launcher = Plans(self), Launcher(self, lifeline=lifeline)
         self.stopping = self.stopped = False
         self._began = time.monotonic()
         self._waiters: list[asyncio.Future[None]] = []
@@ -134,31 +122,44 @@ class Supervisor:
         notify = NotifySocket(self.dirs.notify_socket)
         self._loop.add_reader(notify.fileno(), self._on_notify, notify)
         try:
-            async with asyncio.TaskGroup() as self._tasks:
+            async with asyncio.TaskGroup() as self.tasks:
                 await self._serve()
         finally:
             for slot in self.slots.values():
-                if slot.child is not None:
-                    slot.child.kill_and_reap()
+                if slot.child is not None and self._lifeline:
+                    slot.child.kill_and_reap()  # a detached network goes on: the next `up` adopts it
             self._loop.remove_reader(notify.fileno())
             notify.close()
         return self.problems()
 
     async def _serve(self) -> None:
+        if not self._lifeline:
+            self._adopt_all()
         services = [
-            self._tasks.create_task(self._start_all(), name="start"),
-            self._tasks.create_task(self._tick(), name="tick"),
+            self.tasks.create_task(self._start_all(), name="start"),
+            self.tasks.create_task(self._tick(), name="tick"),
         ]
         self._services = services
         requests = Requests(self)
-        async with ControlServer(self.dirs.control_socket, requests.handle, self._tasks):
+        async with ControlServer(self.dirs.control_socket, requests.handle, self.tasks):
             await self.until(lambda: self.stopped)
         for task in services:
             task.cancel()
 
+    def in_background(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run something beside everything else, until it ends or the supervisor does."""
+        self._services.append(self.tasks.create_task(work, name=name))
+
+    def _adopt_all(self) -> None:
+        """Go on with what a dead supervisor left. The caller has ended what may not go on."""
+        specs = [slot.spec for slot in self.slots.values()]
+        for name, record in adoptable(self.dirs, specs).items():
+            self._launcher.adopt(self.slots[name], record)
+
     async def _start_all(self) -> None:
         bootstrap, *nodes = self.slots.values()
-        self.dispatch(bootstrap, StartRequested())
+        if bootstrap.program.epoch == 0:
+            self.dispatch(bootstrap, StartRequested())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(BOOTSTRAP_HEAD_START):
                 await self.until(lambda: bootstrap.program.state is State.READY or self.stopping)
@@ -171,7 +172,7 @@ class Supervisor:
         if not self.stopping:
             self.stopping = True
             grace = self.network.grace if grace is None else grace
-            self._tasks.create_task(self._stop_all(grace), name="stop")
+            self.tasks.create_task(self._stop_all(grace), name="stop")
         if now:
             for slot in self.slots.values():
                 self.dispatch(slot, KillRequested())
@@ -183,27 +184,37 @@ class Supervisor:
                 self.dispatch(slot, StopRequested(grace))
             await self.until(lambda slots=slots: all(slot.program.at_rest for slot in slots))  # type: ignore[misc]
         self.stopped = True
-        self._wake()
+        self.wake()
 
     async def _tick(self) -> None:
         """Once a second: what nobody tells us."""
+        pace = Pace(TICK_SECONDS, time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME))
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            for slot in self.slots.values():
-                self._look(slot)
+            late = pace.late(time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME))
+            for slot in list(self.slots.values()):
+                self.look(slot, excuse=late)
+                self._alert(slot)
                 if slot.sight.log is not None:
                     logs.trim(slot.sight.log)
 
-    def _look(self, slot: Slot) -> None:
-        if slot.child is not None and slot.child.paused != slot.program.paused:
-            self.dispatch(slot, PauseChanged(slot.program.incarnation, slot.child.paused))
+    def look(self, slot: Slot, *, excuse: bool = False) -> None:
+        """Ask the kernel about a program now."""
+        for event in slot.look(time.monotonic(), self.network.hang_seconds, excuse=excuse):
+            self.dispatch(slot, event)
+
+    def _alert(self, slot: Slot) -> None:
+        alert = slot.vitals.alert(time.monotonic())
+        if alert and not slot.alerted:
+            self.tell(f"{slot.spec.name}: {alert}")
+        slot.alerted = bool(alert)
 
     # -- events in, actions out ----------------------------------------------------------------
 
     def dispatch(self, slot: Slot, event: Event) -> None:
         """Give one event to a program's state machine and do what it asks for."""
         before = slot.program
-        slot.program, actions = step(before, event, time.monotonic(), self._policy, self._rng)
+        slot.program, actions = step(before, event, time.monotonic(), self.network.policy, self._rng)
         for timer, (sequence, handle) in list(slot.timers.items()):
             if (timer, sequence) not in slot.program.timers:
                 handle.cancel()
@@ -211,14 +222,17 @@ class Supervisor:
         self._report(slot, before)
         for action in actions:
             self._act(slot, action)
-        self._wake()
+        self.wake()
 
     def _act(self, slot: Slot, action: Action) -> None:
         match action:
             case Launch(incarnation=incarnation):
-                self._launch(slot, incarnation)
+                self._launcher.launch(slot, incarnation)
             case Terminate() if slot.child is not None:
                 slot.child.terminate()
+            case Dump() if slot.child is not None:
+                self.tell(f"{slot.spec.name}: its main loop hangs; its stacks go to its log")
+                slot.child.dump()
             case Kill() if slot.child is not None:
                 self.tell(f"{slot.spec.name}: killing it (SIGKILL)")
                 slot.child.kill()
@@ -226,90 +240,23 @@ class Supervisor:
                 fired = TimerFired(timer, sequence)
                 slot.timers[timer] = sequence, self._loop.call_later(delay, self.dispatch, slot, fired)
             case Unregister() if slot.spec.role is Role.NODE and not self.stopping:
-                task = self._tasks.create_task(self._unregister(slot, slot.program.epoch))
-                self._services.append(task)
-
-    def _launch(self, slot: Slot, incarnation: int) -> None:
-        spec = slot.spec
-        log = logs.log_path(self.dirs.logs, spec.name, incarnation)
-        logs.prune(self.dirs.logs, spec.name, logs.KEEP_INCARNATIONS - 1)
-        logs.note(log, f"{spec.name}, incarnation {incarnation}: {shlex.join(spec.argv)}")
-        slot.sight, slot.vitals = Sight(log=log), Vitals()
-        try:
-            write_identity(self.dirs, self._identity(slot, "starting"))
-            child = Child.start(spec.argv, self._environment(spec), log)
-        except (OSError, VotenetError) as error:
-            logs.note(log, f"not started: {error}")
-            self.dispatch(slot, NotStarted(incarnation, str(error)))
-            return
-        slot.child = child
-        slot.sight.pid, slot.sight.started_at = child.pid, time.monotonic()
-        self._record(slot, "running")
-        self.dispatch(slot, Started(incarnation))
-        self._tasks.create_task(self._watch(slot, child, incarnation), name=f"{spec.name}.{incarnation}")
-
-    async def _watch(self, slot: Slot, child: Child, incarnation: int) -> None:
-        """Follow one process from its death to the proof that nothing of it is left."""
-        cause = await child.died()
-        logs.note(child.log, f"{slot.spec.name}, incarnation {incarnation}, pid {child.pid}: {cause}")
-        self.dispatch(slot, Ended(incarnation, cause))
-        problems = [await child.finish(), await wait_until_free(slot.spec)]
-        slot.child = None
-        slot.vitals = Vitals(height=slot.vitals.height, tip=slot.vitals.tip)  # its chain is still there
-        slot.sight.pid = slot.sight.started_at = None
-        slot.sight.last_lines = tuple(logs.tail(child.log, LAST_LINES))
-        self._record(slot, "stopped")
-        self.dispatch(slot, Gone(incarnation, "; ".join(filter(None, problems))))
-
-    def _record(self, slot: Slot, intent: str) -> None:
-        """Write the identity; a full disk must not cost a healthy process its life."""
-        try:
-            write_identity(self.dirs, self._identity(slot, intent))
-        except VotenetError as error:
-            self.tell(f"{slot.spec.name}: {error.message}")
-
-    def _identity(self, slot: Slot, intent: str) -> Identity:
-        child = slot.child
-        return Identity(
-            instance=self.dirs.instance,
-            name=slot.spec.name,
-            incarnation=slot.program.incarnation,
-            intent=intent,
-            address=str(slot.spec.address),
-            pid=child.pid if child else 0,
-            start_ticks=child.start_ticks if child else 0,
-            boot_id=procfs.boot_id(),
-            supervisor=os.getpid(),
-        )
-
-    def _environment(self, spec: ProgramSpec) -> dict[str, str]:
-        env = {
-            **os.environ,
-            "NOTIFY_SOCKET": os.fspath(self.dirs.notify_socket),
-            "PYTHONUNBUFFERED": "1",
-            "PYTHONFAULTHANDLER": "1",
-            TAG_VARIABLE: tag(self.dirs, spec.name),
-        }
-        env.pop(PARENT_VARIABLE, None)
-        if self._lifeline:
-            env[PARENT_VARIABLE] = str(os.getpid())
-        return env
+                self.in_background(self._unregister(slot, slot.program.epoch), f"unregister {slot.spec.name}")
 
     async def _unregister(self, slot: Slot, epoch: int) -> None:
         """Tell the bootstrap server; a bounded number of tries, none of them fatal."""
         name = slot.spec.name
         for attempt in range(UNREGISTER_TRIES):
-            if slot.program.epoch != epoch or slot.program.state not in (State.REMOVED, State.FAILED):
+            if slot.program.epoch != epoch or slot.program.state not in GONE:
                 return
             try:
                 async with asyncio.timeout(10.0):
                     await self._remover(slot.spec, self.network)
                 self.tell(f"{name}: {slot.spec.address} removed from the bootstrap server")
-                self._wake()
+                self.wake()
                 return
             except (VotenetError, OSError, ImportError) as error:
                 self.tell(f"{name}: could not be removed from the bootstrap server: {error}")
-                self._wake()
+                self.wake()
                 if isinstance(error, Rejected) and error.kind is not Kind.TEMPORARY:
                     return
             await asyncio.sleep(2.0**attempt)
@@ -332,8 +279,12 @@ class Supervisor:
             if slot is None or slot.child is None:
                 continue
             slot.vitals.hear(fields, time.monotonic())
-            if fields.get("READY") in ("0", "1"):
-                self.dispatch(slot, ReadyChanged(slot.program.incarnation, fields["READY"] == "1"))
+            ready = fields.get("READY")
+            if ready is None and "WATCHDOG" in fields and slot.child.adopted and not slot.program.was_ready:
+                ready = "1"  # heartbeats begin with readiness, which was told to an earlier supervisor
+            if ready in ("0", "1"):
+                self.dispatch(slot, ReadyChanged(slot.program.incarnation, ready == "1"))
+        self.wake()
 
     # -- telling -------------------------------------------------------------------------------
 
@@ -345,7 +296,7 @@ class Supervisor:
     def status(self) -> dict[str, Any]:
         """The whole network as plain data; never waits."""
         for slot in self.slots.values():
-            self._look(slot)
+            self.look(slot)
         nodes = [str(slot.spec.address) for slot in self.slots.values() if slot.spec.role is Role.NODE]
         return {
             "instance": self.dirs.instance,
@@ -354,6 +305,12 @@ class Supervisor:
             "genesis": self.network.genesis,
             "bootstrap": str(self.network.bootstrap),
             "nodes": nodes,
+            "plan": self.plans.name or None,
+            "settings": {
+                "node_args": list(self.network.node_args),
+                "hang_seconds": self.network.hang_seconds,
+                "policy": msgspec.to_builtins(self.network.policy),
+            },
             "supervisor": {
                 "pid": os.getpid(),
                 "detached": not self._lifeline,
@@ -365,9 +322,7 @@ class Supervisor:
     @property
     def all_settled(self) -> bool:
         """Every program is ready, or out and known to be out."""
-        return all(
-            slot.program.state in (State.READY, State.FAILED, State.REMOVED) for slot in self.slots.values()
-        )
+        return all(slot.settled for slot in self.slots.values())
 
     def program_status(self, slot: Slot) -> dict[str, Any]:
         """One program as plain data."""
@@ -404,7 +359,8 @@ class Supervisor:
 
     # -- waiting for a change ------------------------------------------------------------------
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Let everybody who waits for a change look again."""
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if not waiter.done():

@@ -1,0 +1,112 @@
+"""From "launch this" to a watched process, and from its death to the proof that nothing of it is left.
+
+What lives here: starting, adopting and following one program's process; its record on disk. What must
+not: when to do so (`machine.py`), the other events of the network (`supervisor.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from typing import TYPE_CHECKING
+
+from votenet.config import CONFIG_VARIABLE
+from votenet.errors import VotenetError
+from votenet.processes import logs, procfs
+from votenet.processes.child import Child
+from votenet.processes.identity import TAG_VARIABLE, Identity, tag, write_identity
+from votenet.processes.lifeline import PARENT_VARIABLE
+from votenet.processes.machine import Adopted, Ended, Gone, NotStarted, Started
+from votenet.processes.proof import wait_until_free
+from votenet.processes.slot import Slot
+from votenet.processes.spec import ProgramSpec
+from votenet.processes.status import LAST_LINES, Sight, Vitals
+
+if TYPE_CHECKING:
+    from votenet.processes.supervisor import Supervisor
+
+
+class Launcher:
+    """Processes of one supervisor.
+
+    Args:
+        lifeline: whether they shall die with this process.
+    """
+
+    def __init__(self, supervisor: Supervisor, *, lifeline: bool) -> None:
+        self._supervisor, self._dirs, self._lifeline = supervisor, supervisor.dirs, lifeline
+
+    def launch(self, slot: Slot, incarnation: int) -> None:
+        """Start a process; whether that worked comes back as an event."""
+        spec, supervisor = slot.spec, self._supervisor
+        log = logs.log_path(self._dirs.logs, spec.name, incarnation)
+        logs.prune(self._dirs.logs, spec.name, logs.KEEP_INCARNATIONS - 1)
+        logs.note(log, f"{spec.name}, incarnation {incarnation}: {shlex.join(spec.argv)}")
+        slot.sight, slot.vitals = Sight(log=log), Vitals()
+        try:
+            write_identity(self._dirs, slot.identity(self._dirs, "starting"))
+            child = Child.start(spec.argv, self.environment(spec), log)
+        except (OSError, VotenetError) as error:
+            logs.note(log, f"not started: {error}")
+            supervisor.dispatch(slot, NotStarted(incarnation, str(error)))
+            return
+        slot.child = child
+        slot.sight.pid, slot.sight.started_at = child.pid, time.monotonic()
+        self._record(slot, "running")
+        supervisor.dispatch(slot, Started(incarnation))
+        supervisor.tasks.create_task(self._watch(slot, child, incarnation), name=f"{spec.name}.{incarnation}")
+
+    def adopt(self, slot: Slot, record: Identity) -> None:
+        """Go on with a process of a dead supervisor; if it has just ended, nothing happens."""
+        name, number, supervisor = slot.spec.name, record.incarnation, self._supervisor
+        log = logs.log_path(self._dirs.logs, name, number)
+
+        def is_ours(pid: int) -> bool:
+            return procfs.environment(pid).get(TAG_VARIABLE) == tag(self._dirs, name)
+
+        try:
+            child = Child.adopt(record.pid, record.start_ticks, log, is_ours)
+        except OSError:
+            return
+        supervisor.tell(f"{name}: pid {child.pid} goes on; adopted from a supervisor that died")
+        logs.note(log, f"{name}, incarnation {number}, pid {child.pid}: adopted")
+        stat = procfs.read_stat(child.pid)
+        slot.child = child
+        slot.sight = Sight(
+            pid=child.pid, log=log, started_at=time.monotonic() - (procfs.age(stat) if stat else 0.0)
+        )
+        supervisor.dispatch(slot, Adopted(number))
+        self._record(slot, "running")
+        supervisor.tasks.create_task(self._watch(slot, child, number), name=f"{name}.{number}")
+
+    async def _watch(self, slot: Slot, child: Child, incarnation: int) -> None:
+        cause = await child.died()
+        logs.note(child.log, f"{slot.spec.name}, incarnation {incarnation}, pid {child.pid}: {cause}")
+        self._supervisor.dispatch(slot, Ended(incarnation, cause))
+        problems = [await child.finish(), await wait_until_free(slot.spec)]
+        slot.ended(logs.tail(child.log, LAST_LINES))
+        self._record(slot, "stopped")
+        self._supervisor.dispatch(slot, Gone(incarnation, "; ".join(filter(None, problems))))
+
+    def _record(self, slot: Slot, intent: str) -> None:
+        """Write the identity; a full disk must not cost a healthy process its life."""
+        try:
+            write_identity(self._dirs, slot.identity(self._dirs, intent))
+        except VotenetError as error:
+            self._supervisor.tell(f"{slot.spec.name}: {error.message}")
+
+    def environment(self, spec: ProgramSpec) -> dict[str, str]:
+        """What a program is started with: its argument list says all, so no configuration file."""
+        env = {
+            **os.environ,
+            "NOTIFY_SOCKET": os.fspath(self._dirs.notify_socket),
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONFAULTHANDLER": "1",
+            TAG_VARIABLE: tag(self._dirs, spec.name),
+        }
+        for name in (PARENT_VARIABLE, CONFIG_VARIABLE):
+            env.pop(name, None)
+        if self._lifeline:
+            env[PARENT_VARIABLE] = str(os.getpid())
+        return env

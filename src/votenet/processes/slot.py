@@ -1,0 +1,87 @@
+"""One program as the supervisor holds it: plan, record, process, and what is known of it.
+
+What lives here: `Slot`, the look that the supervisor takes at each once a second. What must not:
+decisions about a program (`machine.py`), anything about other programs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass, field
+
+from votenet.config import InstanceDirs
+from votenet.processes import procfs
+from votenet.processes.child import Child
+from votenet.processes.identity import Identity
+from votenet.processes.machine import Event, Hung, PauseChanged, Phase, Program, State, Timer
+from votenet.processes.spec import ProgramSpec
+from votenet.processes.status import Sight, Vitals
+from votenet.processes.watchdog import Verdict, judge
+
+OUT = (State.FAILED, State.REMOVED)
+"""Known to be out: nothing to wait for."""
+
+
+@dataclass(slots=True)
+class Slot:
+    """One program: its plan, its record, and the process that now carries it."""
+
+    spec: ProgramSpec
+    program: Program
+    child: Child | None = None
+    sight: Sight = field(default_factory=Sight)
+    vitals: Vitals = field(default_factory=Vitals)
+    timers: dict[Timer, tuple[int, asyncio.TimerHandle]] = field(default_factory=dict)
+    alerted: bool = False
+    """People were told that its chain stands still."""
+
+    @property
+    def settled(self) -> bool:
+        """Ready, or out and known to be out."""
+        return self.program.state is State.READY or self.program.state in OUT
+
+    def look(self, now: float, hang_seconds: float, *, excuse: bool = False) -> list[Event]:
+        """What the kernel says about the process now, as events; also measures it.
+
+        Args:
+            now: monotonic seconds.
+            hang_seconds: silence that is a hang.
+            excuse: this supervisor itself was late: silence proves nothing.
+        """
+        stat = procfs.read_stat(self.child.pid) if self.child is not None else None
+        if stat is None or self.child is None:
+            return []
+        number = self.program.incarnation
+        events: list[Event] = []
+        self.sight.measure(stat, now)
+        if self.child.paused != self.program.paused:
+            events.append(PauseChanged(number, self.child.paused))
+        if self.vitals.beat_at is not None and self.program.phase is Phase.ALIVE:
+            verdict = judge(now - self.vitals.beat_at, hang_seconds, stat)
+            if excuse or verdict is Verdict.EXCUSED:
+                self.vitals.beat_at = now
+            elif verdict is Verdict.HUNG:
+                events.append(Hung(number))
+        return events
+
+    def ended(self, last_lines: list[str]) -> None:
+        """Forget the process; its chain is still there."""
+        self.child = None
+        self.vitals = Vitals(height=self.vitals.height, tip=self.vitals.tip)
+        self.sight = Sight(log=self.sight.log, last_lines=tuple(last_lines))
+
+    def identity(self, dirs: InstanceDirs, intent: str) -> Identity:
+        """Its record as it is to be written now."""
+        child = self.child
+        return Identity(
+            instance=dirs.instance,
+            name=self.spec.name,
+            incarnation=self.program.incarnation,
+            intent=intent,
+            address=str(self.spec.address),
+            pid=child.pid if child else 0,
+            start_ticks=child.start_ticks if child else 0,
+            boot_id=procfs.boot_id(),
+            supervisor=os.getpid(),
+        )

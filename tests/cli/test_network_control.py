@@ -1,0 +1,113 @@
+"""start, stop, restart, kill, pause, resume and scale as a person types them, over scripted programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from network_shell import Shell, open_shell, wait_until
+from votenet.cli.main import main
+from votenet.processes.ports import is_free
+
+
+@pytest.fixture
+def shell(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+    home = tmp_path_factory.mktemp("h")
+    monkeypatch.setenv("VOTENET_HOME", str(home))
+    with open_shell(home) as found:
+        yield found
+
+
+def programs(shell: Shell) -> dict[str, dict[str, Any]]:
+    return {program["name"]: program for program in shell.status()["programs"]}
+
+
+def test_stop_start_restart_and_the_faults(shell: Shell) -> None:
+    shell.up()
+    first = programs(shell)["node-1"]["pid"]
+    stopped = shell.run("stop", "node-1")
+    assert "node-1  stopped" in stopped.stdout
+    done = json.loads(shell.call("start", "node-1", "--json").stdout)
+    assert [(p["name"], p["state"], p["incarnation"]) for p in done["programs"]] == [("node-1", "ready", 2)]
+    assert done["programs"][0]["pid"] != first
+    done = json.loads(shell.call("restart", "node-*", "--json").stdout)
+    assert [p["incarnation"] for p in done["programs"]] == [3, 2]
+    assert "node-2  paused" in shell.call("pause", "node-2").stdout
+    assert "node-2  ready" in shell.call("resume", "node-2").stdout
+    shell.call("kill", "node-2")
+    wait_until(lambda: programs(shell)["node-2"]["incarnation"] == 3)
+    assert programs(shell)["node-2"]["cause"] == "killed by SIGKILL"
+    wait_until(lambda: programs(shell)["node-2"]["state"] == "ready")
+    shell.call("kill", "-s", "term", "node-2")
+    wait_until(lambda: programs(shell)["node-2"]["incarnation"] == 4)
+    assert programs(shell)["node-2"]["cause"] == "exit 0 (ended by itself though nobody asked it to)"
+
+
+def test_a_removed_node_is_shown_with_its_last_words_and_comes_back_with_its_data(shell: Shell) -> None:
+    shell.up("--restart-limit", "2")
+    shell.plan({"node-1": {"exit_always": 1}})
+    shell.call("kill", "node-1")
+    wait_until(lambda: programs(shell)["node-1"]["state"] == "removed")
+    shown = shell.call("ps")
+    assert "removed" in shown.stdout
+    assert "exit 1 (a failure); next try in" in shown.stdout
+    assert "node-1 is removed: exit 1 (a failure)" in shown.stderr
+    assert "| node-1 start 2" in shown.stderr
+    error = json.loads(shell.call("start", "node-1", "--json", code=6).stdout)
+    assert error["programs"][0]["state"] == "removed"
+    shell.plan({})
+    assert "node-1  ready" in shell.call("start", "node-1").stdout
+    starts = int((shell.dirs.data_dir("node-1") / "starts").read_text())
+    assert starts == programs(shell)["node-1"]["incarnation"], "the same data folder all the time"
+
+
+def test_scale_and_rolling(shell: Shell) -> None:
+    shell.up(nodes=2)
+    planned = shell.call("scale", "4", "--dry-run")
+    assert "starts    node-3, node-4" in planned.stdout
+    done = shell.call("scale", "4")
+    assert "changed: node-3, node-4" in done.stderr
+    assert "node-4     ready" in done.stdout
+    assert "nothing to change" in shell.call("scale", "4").stderr
+    gone = programs(shell)["node-4"]["address"].rpartition(":")[2]
+    answer = json.loads(shell.call("scale", "1", "--json").stdout)
+    assert [p["name"] for p in answer["programs"]] == ["bootstrap", "node-1"]
+    assert is_free("127.0.0.1", int(gone))
+    rolled = json.loads(shell.call("restart", "--rolling", "--json").stdout)
+    assert rolled == {"restarted": ["node-1", "bootstrap"]}
+    shell.plan({"node-1": {"exit_always": 78}})
+    failed = shell.call("restart", "--rolling", code=6)
+    assert "node-1 is failed: exit 78" in failed.stderr
+    assert "not restarted: bootstrap" in failed.stderr
+
+
+@pytest.mark.parametrize("command", ["start", "stop", "restart", "kill", "pause", "resume"])
+def test_nothing_runs(shell: Shell, command: str) -> None:
+    assert "votenet up" in shell.call(command, "node-1", code=3).stderr
+
+
+def test_bad_input_changes_nothing(shell: Shell) -> None:
+    shell.up()
+    before = shell.pids()
+    for command in ("start", "stop", "restart", "kill", "pause", "resume"):
+        done = shell.call(command, "node-1", "node-9", code=4)
+        assert "there are bootstrap, node-1, node-2" in done.stderr
+    assert "no signal" in shell.call("kill", "-s", "VANISH", "node-1", code=2).stderr
+    assert "--rolling" in shell.call("restart", code=2).stderr
+    shell.call("scale", "0", code=2)
+    shell.call("scale", "65", code=2)
+    shell.call("scale", "many", code=2)
+    shell.call("stop", code=2)
+    assert shell.pids() == before
+
+
+@pytest.mark.parametrize("command", ["start", "stop", "restart", "kill", "pause", "resume", "scale"])
+def test_help_teaches_with_examples(command: str) -> None:
+    done = CliRunner().invoke(main, [command, "--help"])
+    assert done.exit_code == 0
+    for word in ("Examples:", f"votenet {command}", "Exit codes:", "--json", "--instance"):
+        assert word in done.output

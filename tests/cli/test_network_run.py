@@ -1,0 +1,86 @@
+"""Being the supervisor in the foreground of a real terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from network_shell import Shell, alive, open_shell
+
+
+@pytest.fixture
+def shell(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+    home = tmp_path_factory.mktemp("h")
+    monkeypatch.setenv("VOTENET_HOME", str(home))
+    with open_shell(home) as found:
+        yield found
+
+
+class Terminal:
+    """A process on a terminal of its own, and what it showed."""
+
+    def __init__(self, shell: Shell, *args: str) -> None:
+        self._own, other = pty.openpty()
+        env = {**shell.env, "COLUMNS": "150", "LINES": "40", "TERM": "xterm"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "votenet", *args], env=env, stdin=other, stdout=other, stderr=other
+        )
+        os.close(other)
+        self.shown = ""
+
+    def until(self, pattern: str, seconds: float = 30.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not re.search(pattern, self.shown):
+            assert time.monotonic() < deadline, f"not shown: {pattern}\n{self.shown}"
+            if select.select([self._own], [], [], 0.1)[0]:
+                try:
+                    self.shown += os.read(self._own, 65536).decode()
+                except OSError:  # EIO: it has ended
+                    assert re.search(pattern, self.shown), self.shown
+
+    def hang_up(self) -> None:
+        os.close(self._own)
+
+
+def test_a_terminal_shows_a_live_table_and_the_lines_that_matter(shell: Shell) -> None:
+    shell.plan({"node-2": {"say": "2026-01-01T00:00:00.000Z WARNING votenet.node: the sky is falling"}})
+    terminal = Terminal(shell, *shell.up_args())
+    try:
+        terminal.until(r"node-2 +ready .* 7 +2 ")
+        terminal.until(r"node-2 +\| 2026-01-01T00:00:00.000Z WARNING votenet.node: the sky is falling")
+        os.kill(shell.status()["programs"][1]["pid"], signal.SIGKILL)
+        terminal.until(r"node-1: killed by SIGKILL")
+        terminal.until(r"node-1 +ready .*M +1 +killed by SIGKILL")
+        assert "\x1b[32m" not in terminal.shown, "NO_COLOR"
+        pids = shell.pids()[1:]
+        terminal.process.send_signal(signal.SIGINT)
+        terminal.until(r"stopped\r\n$")
+        assert terminal.process.wait(30) == 130
+        assert not any(map(alive, pids))
+    finally:
+        terminal.process.kill()
+        terminal.process.wait()
+        terminal.hang_up()
+
+
+def test_scenario_14_a_closed_terminal_stops_the_network(shell: Shell) -> None:
+    terminal = Terminal(shell, *shell.up_args())
+    try:
+        terminal.until(r"node-2 +ready")
+        pids = shell.pids()[1:]
+        terminal.hang_up()
+        terminal.process.send_signal(signal.SIGHUP)  # the kernel sends it to the terminal's own session
+        assert terminal.process.wait(30) == 129
+        assert not any(map(alive, pids))
+    finally:
+        terminal.process.kill()
+        terminal.process.wait()

@@ -1,0 +1,228 @@
+"""Planned work on a running network of scripted programs: scale, other settings, rolling restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from votenet.errors import Locked, SomeFailed, VotenetError
+from votenet.processes.control import ask, converse
+from votenet.processes.instance import load_network, save_network
+from votenet.processes.machine import State, StopRequested
+from votenet.processes.ports import is_free
+
+Network = Callable[..., Any]
+
+
+async def call(net: Any, command: str, **fields: Any) -> Mapping[str, Any]:
+    return await asyncio.to_thread(ask, net.dirs, {"command": command, **fields}, timeout=30.0)
+
+
+async def refused(net: Any, command: str, **fields: Any) -> VotenetError:
+    with pytest.raises(VotenetError) as caught:
+        await call(net, command, **fields)
+    return caught.value
+
+
+def pids(net: Any) -> dict[str, int]:
+    return {name: net.pid(name) for name in net.supervisor.slots}
+
+
+def test_scenario_12_scale_5_3_7(network: Network, is_alive: Callable[[int], bool]) -> None:
+    net = network(nodes=5, grace=0.5, plans={"node-5": {"ignore_term": True}})
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        before = pids(net)
+        answer = await call(net, "change", nodes=3)
+        assert (answer["changed"], answer["nodes"]) == (["node-4", "node-5"], 3)
+        assert list(net.supervisor.slots) == ["bootstrap", "node-1", "node-2", "node-3"]
+        assert not is_alive(before["node-4"])
+        assert not is_alive(before["node-5"])
+        freed = net.spec.node_ports[3:]
+        assert all(is_free("127.0.0.1", port) for port in freed)
+        assert [lock.path.stem for lock in net.claim.ports if int(lock.path.stem) in freed] == []
+        await net.until(lambda: net.removed == ["node-5"])  # node-4 says so itself
+        assert load_network(net.dirs).node_ports == net.spec.node_ports[:3]
+        net.plan()
+        answer = await call(net, "change", nodes=7)
+        assert answer["changed"] == ["node-4", "node-5", "node-6", "node-7"]
+        status = net.supervisor.status()
+        assert [p["state"] for p in status["programs"]] == ["ready"] * 8
+        assert [p["incarnation"] for p in status["programs"]] == [1, 1, 1, 1, 2, 2, 1, 1]
+        assert len({p["address"] for p in status["programs"]}) == 8
+        after = pids(net)
+        kept = ("bootstrap", "node-1", "node-2", "node-3")
+        assert {name: before[name] for name in kept} == {name: after[name] for name in kept}
+        assert (await call(net, "change", nodes=7))["changed"] == []
+
+    assert net.play(scenario) == []
+
+
+def test_a_change_that_cannot_be_saved_changes_nothing(network: Network) -> None:
+    net = network(nodes=2)
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        net.dirs.state.joinpath("network.json").mkdir()  # nothing can be renamed over a folder
+        before = pids(net)
+        assert (await refused(net, "change", nodes=4)).exit_code in (1, 74)
+        assert (pids(net), net.claim.ports) == (before, [])
+
+    assert net.play(scenario) == []
+
+
+def test_new_settings_restart_what_they_change_one_by_one(network: Network) -> None:
+    net = network(nodes=2)
+    save_network(net.dirs, net.spec)
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        before = pids(net)
+        answer = await call(net, "change", settings={"node_args": ["--kernel", "generic"]})
+        assert answer["changed"] == ["node-1", "node-2"]
+        assert pids(net)["bootstrap"] == before["bootstrap"]
+        assert [net.slot(name).program.incarnation for name in net.supervisor.slots] == [1, 2, 2]
+        assert net.slot("node-2").spec.argv[-2:] == ("--kernel", "generic")
+        answer = await call(net, "change", settings={"hang_seconds": 40})
+        assert (answer["changed"], net.supervisor.network.hang_seconds) == ([], 40)
+
+    assert net.play(scenario) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"nodes": 0}, "bad-message"),
+        ({"nodes": 65}, "bad-message"),
+        ({"nodes": "3"}, "bad-message"),
+        ({"nodes": True}, "bad-message"),
+        ({"settings": {"port": 1}}, "bad-message"),
+        ({"settings": {"node_args": "--no-mine"}}, "bad-message"),
+        ({"settings": {"hang_seconds": 0.1}}, "bad-configuration"),
+        ({"settings": {"policy": {"limit": 0}}}, "bad-restart-policy"),
+        ({"settings": {"policy": {"limit": 30}}}, "bad-restart-policy"),
+    ],
+)
+def test_a_bad_change_is_refused(network: Network, fields: dict[str, Any], code: str) -> None:
+    net = network()
+
+    async def scenario(net: Any) -> None:
+        await net.reaches("node-1", State.READY)
+        assert (await refused(net, "change", **fields)).code == code
+        assert net.supervisor.network == net.spec
+
+    assert net.play(scenario) == []
+
+
+def test_rolling_never_has_two_away(network: Network) -> None:
+    net = network(nodes=3)
+    order: list[tuple[str, str]] = []
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        net.supervisor.dispatch(net.slot("node-2"), StopRequested())
+        await net.reaches("node-2", State.STOPPED)
+        net.plan(**{"*": {"slow": 0.2}})
+        request = {"command": "rolling"}
+        events = await asyncio.to_thread(lambda: list(converse(net.dirs, request, timeout=30.0)))
+        order.extend((event["name"], event["state"]) for event in events[:-1])
+        assert events[-1]["restarted"] == ["node-1", "node-3", "bootstrap"], "what was stopped stays so"
+        assert net.state("node-2") is State.STOPPED
+
+    assert net.play(scenario) == []
+    away: set[str] = set()
+    for name, state in order:
+        away = away - {name} if state == "ready" else away | {name}
+        assert len(away) <= 1, order
+    assert [name for name, state in order if state == "ready"] == ["node-1", "node-3", "bootstrap"]
+
+
+def test_rolling_ends_at_the_first_that_does_not_come_back(network: Network) -> None:
+    net = network(nodes=3)
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        untouched = net.pid("node-3")
+        net.plan(node_2={"exit_always": 78})
+        error = await refused(net, "rolling", names=["node-1", "node-2", "node-3"])
+        assert isinstance(error, SomeFailed)
+        assert "node-2 is failed: exit 78" in error.message
+        assert "not restarted: node-3" in error.message
+        assert net.pid("node-3") == untouched
+        assert net.supervisor.plans.name == ""
+
+    assert net.play(scenario) == []
+
+
+def test_rolling_waits_until_a_node_has_caught_up(network: Network) -> None:
+    net = network(nodes=2, plans={"node-2": {"height": 9}})
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        await net.until(lambda: net.slot("node-2").vitals.height == 9)
+        net.plan(node_2={"height": 9}, node_1={"height": 8})
+        async with asyncio.TaskGroup() as tasks:
+            rolling = tasks.create_task(call(net, "rolling", names=["node-1"]))
+            await net.until(lambda: net.slot("node-1").program.incarnation == 2)
+            await net.reaches("node-1", State.READY)
+            await net.until(lambda: net.slot("node-1").vitals.height == 8)
+            assert not rolling.done(), "ready, but behind"
+            error = await refused(net, "change", nodes=3)
+            assert (type(error), error.code, error.exit_code) == (Locked, "busy", 75)
+            assert net.supervisor.status()["plan"] == "restart --rolling"
+            net.slot("node-1").vitals.hear({"X_HEIGHT": "9"}, 0.0)
+            net.supervisor.wake()
+
+    assert net.play(scenario) == []
+
+
+def test_a_plan_ends_when_the_network_stops(network: Network) -> None:
+    net = network(nodes=2)
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        net.plan(**{"*": {"ready": False}})
+        async with asyncio.TaskGroup() as tasks:
+            rolling = tasks.create_task(refused(net, "rolling"))
+            await net.until(lambda: net.slot("node-1").program.incarnation == 2)
+            net.supervisor.request_stop()
+            assert (await rolling).code == "stopping"
+
+    assert net.play(scenario) == []
+
+
+def test_a_command_that_comes_between_ends_the_plan(network: Network) -> None:
+    net = network(nodes=2)
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        net.plan(node_1={"ready": False})
+        async with asyncio.TaskGroup() as tasks:
+            rolling = tasks.create_task(refused(net, "rolling"))
+            await net.until(lambda: net.slot("node-1").program.incarnation == 2)
+            await call(net, "stop", names=["node-1"])
+            assert (await rolling).code == "overtaken"
+
+    assert net.play(scenario) == []
+
+
+def test_a_crash_of_another_node_is_waited_for(network: Network) -> None:
+    net = network(nodes=2)
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        net.plan(node_2={"slow": 0.3})
+        os.kill(net.pid("node-2"), signal.SIGKILL)
+        await net.until(lambda: net.slot("node-2").program.incarnation == 2)
+        await call(net, "rolling", names=["node-1"])
+        assert net.state("node-2") is State.READY
+        told = [line for line in net.said if line.startswith(("node-2: ready", "node-1: restarting"))]
+        assert told[-1].startswith("node-1: restarting"), told
+
+    assert net.play(scenario) == []

@@ -1,0 +1,66 @@
+"""One program as the supervisor holds it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from votenet.config import InstanceDirs
+from votenet.processes.child import Child
+from votenet.processes.machine import Hung, PauseChanged, Phase, Program
+from votenet.processes.slot import Slot
+from votenet.processes.spec import ProgramSpec, Role
+from votenet.protocol.address import Address
+
+SPEC = ProgramSpec("node-1", Role.NODE, Address("127.0.0.1", 3000), Path("/d"), ("x",))
+ALIVE = Program(incarnation=3, phase=Phase.ALIVE, ready=True)
+DIRS = InstanceDirs("t", Path("/s/t"), Path("/r/t"), Path("/k"))
+
+
+def test_a_look_measures_and_tells_pauses_and_hangs(tmp_path: Path) -> None:
+    async def play() -> None:
+        child = Child.start([sys.executable, "-c", "import time; time.sleep(60)"], os.environ, tmp_path / "l")
+        slot = Slot(SPEC, ALIVE, child)
+        try:
+            assert slot.look(100.0, 10.0) == []
+            assert (slot.sight.cpu, slot.vitals.beat_at) == (None, None), "not watched: it sends no heartbeat"
+            slot.vitals.hear({"WATCHDOG": "1"}, 100.0)
+            assert slot.look(109.0, 10.0) == []
+            assert slot.sight.cpu is not None
+            assert slot.sight.memory
+            assert slot.look(110.0, 10.0, excuse=True) == [], "we were late ourselves"
+            assert slot.look(119.0, 10.0) == []
+            assert slot.look(120.0, 10.0) == [Hung(3)]
+            child.send(19)
+            async with asyncio.timeout(10):
+                while not child.paused:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            assert slot.look(130.0, 10.0) == [PauseChanged(3, True)], "paused, not hung"
+        finally:
+            child.kill_and_reap()
+
+    asyncio.run(play())
+
+
+def test_what_has_ended_leaves_its_height_and_its_last_words() -> None:
+    slot = Slot(SPEC, ALIVE)
+    slot.vitals.hear({"X_HEIGHT": "5", "X_TIP": "ff", "X_PEERS": "3", "WATCHDOG": "1"}, 1.0)
+    slot.sight.pid, slot.sight.memory, slot.sight.log = 7, 8, Path("/l")
+    slot.ended(["bye"])
+    assert (slot.vitals.height, slot.vitals.tip, slot.vitals.peers, slot.vitals.beat_at) == (
+        5,
+        "ff",
+        None,
+        None,
+    )
+    assert (slot.sight.pid, slot.sight.memory, slot.sight.log) == (None, None, Path("/l"))
+    assert slot.sight.last_lines == ("bye",)
+    assert slot.look(1.0, 10.0) == []
+
+
+def test_its_record() -> None:
+    record = Slot(SPEC, ALIVE).identity(DIRS, "stopped")
+    assert (record.instance, record.name, record.incarnation, record.intent) == ("t", "node-1", 3, "stopped")
+    assert (record.address, record.pid, record.supervisor) == ("127.0.0.1:3000", 0, os.getpid())
