@@ -50,7 +50,12 @@ def build_shim(folder: Path) -> Path:
 
 def child_environment(shim: Path, **faults: str) -> dict[str, str]:
     """For a process that starts with the shim in it."""
-    return {**os.environ, "LD_PRELOAD": str(shim), "PYTHONPATH": str(HERE.parent), **faults}
+    return {**os.environ, "LD_PRELOAD": str(shim), "PYTHONPATH": python_path(), **faults}
+
+
+def python_path() -> str:
+    """Where a child process finds these tests, and what this process finds by its own PYTHONPATH."""
+    return os.pathsep.join(filter(None, (str(HERE.parent), os.environ.get("PYTHONPATH"))))
 
 
 @dataclass(frozen=True)

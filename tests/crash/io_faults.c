@@ -7,8 +7,8 @@
  * What must not: any judgement; the harness (tests/crash) knows what must be true afterwards.
  *
  * Environment: IO_FAULTS_FOLDER (absolute, real path), IO_FAULTS_LOG (gets one name a line),
- * IO_FAULTS_AT (number, from 1), IO_FAULTS_ACTION (before, middle, after, or an errno), and
- * IO_FAULTS_SNAPSHOT. A process that is running already calls io_faults_arm instead.
+ * IO_FAULTS_AT (number, from 1), IO_FAULTS_ACTION (before, middle, after, or an errno),
+ * IO_FAULTS_SNAPSHOT, and IO_FAULTS_HEALED (once a file of this name exists, nothing fails). A process that is running already calls io_faults_arm instead.
  * Build: cc -shared -fPIC -O1 -o io_faults.so io_faults.c -ldl
  */
 #define _GNU_SOURCE
@@ -28,7 +28,7 @@
 
 enum action { NOTHING, BEFORE, MIDDLE, AFTER, FAIL };
 
-static char root[4096], snapshot[4096];
+static char root[4096], snapshot[4096], healed[4096];
 static size_t root_length;
 static int log_handle = -1, fail_errno;
 static long chosen, count, held;
@@ -67,6 +67,8 @@ __attribute__((constructor)) static void arm_from_environment(void)
     const char *folder = getenv("IO_FAULTS_FOLDER"), *log = getenv("IO_FAULTS_LOG");
     const char *at = getenv("IO_FAULTS_AT"), *what = getenv("IO_FAULTS_ACTION");
     const char *snapshots = getenv("IO_FAULTS_SNAPSHOT");
+    if (getenv("IO_FAULTS_HEALED"))
+        snprintf(healed, sizeof healed, "%s", getenv("IO_FAULTS_HEALED"));
     if (folder)
         io_faults_arm(folder, log ? log : "", at ? atol(at) : 0, what ? what : "", snapshots ? snapshots : "");
 }
@@ -135,6 +137,8 @@ static enum action gate(const char *path, const char *verb)
         if (REAL(ssize_t, write, int, const void *, size_t)(log_handle, line, (size_t)length) != length)
             abort();
     }
+    if (action == FAIL && *healed && !access(healed, F_OK))
+        action = NOTHING;
     enum action now = action;
     pthread_mutex_unlock(&one_at_a_time);
     if (now == FAIL && is_full() && (!strcmp(verb, "unlink") || !strcmp(verb, "sync")))

@@ -1,0 +1,165 @@
+"""`make crash`: every storage operation, every fault, damage of every file; a table at the end.
+
+What lives here: the list of jobs, the processes that do them, what is printed. What must not: the
+experiments themselves. Run as `python -m crash.run` with tests/ on the path. Exit code: 0 nothing is
+lost, 1 something is, 2 it cannot run here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import multiprocessing
+import multiprocessing.util
+import os
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from crash import small_disk
+from crash.damage import AT_REST, DAMAGES, Rest
+from crash.harness import ERRNOS, MEMORY, Bench, Outcome, build_shim, compiler
+from crash.node_runs import NodeBench
+from votenet.storage.block_store import DATABASE_NAME
+
+WORKERS: Final = os.cpu_count() or 1
+SEEDS: Final = {DATABASE_NAME: 40, f"{DATABASE_NAME}-wal": 40}
+"""Places tried for each kind of damage of a file; 10 where the file is small."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One piece of work for a worker: `kind` is storage, node, or damage."""
+
+    kind: str
+    name: str
+    number: int = 0
+    operation: str = ""
+
+
+class Worker:
+    """What a worker process keeps between jobs."""
+
+    def __init__(self, stack: contextlib.ExitStack) -> None:
+        place = MEMORY if os.access(MEMORY, os.W_OK) else None
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="votenet-crash-", dir=place)))
+        self.bench = stack.enter_context(Bench())
+        (scratch / "node").mkdir()
+        (scratch / "rest").mkdir()
+        self._scratch = scratch
+        self.rest = Rest(scratch / "rest")
+
+    @functools.cached_property
+    def node_bench(self) -> NodeBench:
+        return NodeBench(self._scratch / "node", build_shim(self._scratch))
+
+    def jobs(self) -> Iterator[Job]:
+        for name, workload in self.bench.workloads.items():
+            for number, operation in enumerate(self.bench.operations(workload), start=1):
+                yield Job("storage", name, number, operation)
+        operations, opening = self.node_bench.operations()
+        for number, operation in enumerate(operations[opening:], start=opening + 1):
+            yield Job("node", "node", number, operation)
+        for state in AT_REST:
+            for file in self.rest.files(state):
+                yield Job("damage", file, operation=state)
+
+    def do(self, job: Job) -> list[Outcome]:
+        if job.kind == "storage":
+            return list(self.bench.experiments(self.bench.workloads[job.name], job.number, job.operation))
+        if job.kind == "node":
+            middle = "middle" if job.operation.endswith("-write") else "after"
+            name = list(ERRNOS)[job.number % len(ERRNOS)]
+            return [
+                self.node_bench.kill(job.number, job.operation, "before"),
+                self.node_bench.kill(job.number, job.operation, middle),
+                self.node_bench.fail(job.number, job.operation, name),
+            ]
+        seeds = SEEDS.get(job.name, 10)
+        outcomes = [
+            self.rest.experiment(job.operation, job.name, way, seed)
+            for way in DAMAGES
+            for seed in range(seeds)
+        ]
+        # A lost key is no damage that could be seen: the node has a new identity, and its votes.
+        return outcomes if job.name.endswith(".key") else [*outcomes, self.rest.loss(job.operation, job.name)]
+
+
+_stack = contextlib.ExitStack()
+_worker: Worker | None = None
+
+
+def _do(job: Job) -> list[Outcome]:
+    """In a worker process: its bench is made with its first job, and ends with the process."""
+    global _worker
+    if _worker is None:
+        _worker = Worker(_stack)
+        multiprocessing.util.Finalize(None, _stack.close, exitpriority=10)
+    return _worker.do(job)
+
+
+def main() -> int:
+    """Do everything; print a line of progress and a table."""
+    if compiler() is None:
+        print(
+            "make crash needs a C compiler (cc): the faults are made by a preloaded library", file=sys.stderr
+        )
+        return 2
+    with contextlib.ExitStack() as stack:
+        jobs = list(Worker(stack).jobs())
+    outcomes: list[Outcome] = []
+    lost = 0
+    with ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn")) as pool:
+        done = as_completed([pool.submit(_do, job) for job in jobs])
+        for count, future in enumerate(done, start=1):
+            new = future.result()
+            for outcome in new:
+                if outcome.problem:
+                    lost += 1
+                    print(f"\nLOST at {outcome.operation}, {outcome.fault}: {outcome.problem}")
+            outcomes += new
+            print(f"\r{count} of {len(jobs)} operations and files, {len(outcomes)} faults, {lost} losses ",
+                  end="", flush=True)  # fmt: skip
+    print("\n")
+    _print_table(outcomes)
+    disk = _small_disk()
+    kept = not lost and disk
+    print("nothing acknowledged was lost" if kept else "SOMETHING WAS LOST")
+    return 0 if kept else 1
+
+
+def _print_table(outcomes: list[Outcome]) -> None:
+    """One line for each operation (or file): faults tried, and how they ended."""
+    rows: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for outcome in outcomes:
+        rows[outcome.operation]["tried"] += 1
+        rows[outcome.operation][_ended(outcome)] += 1
+    columns = ("tried", "recovered", "refused", "lost")
+    print(f"{'operation or damaged file':32}" + "".join(f"{column:>10}" for column in columns))
+    for operation in sorted(rows):
+        print(f"{operation:32}" + "".join(f"{rows[operation][column]:10}" for column in columns))
+
+
+def _ended(outcome: Outcome) -> str:
+    """`refused`: in words, and then it went on, or its next step helped."""
+    return "lost" if outcome.problem else "refused" if outcome.refused else "recovered"
+
+
+def _small_disk() -> bool:
+    why = small_disk.why_not()
+    if why:
+        print(f"full file system: not tried, {why}")
+        return True
+    with tempfile.TemporaryDirectory(prefix="votenet-crash-") as folder:
+        done = small_disk.run_on_a_small_disk(Path(folder))
+    print(f"full file system of {small_disk.SIZE_KIB} KiB: {done.stdout.strip() or done.stderr[-500:]}")
+    return done.returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

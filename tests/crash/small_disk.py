@@ -1,0 +1,92 @@
+"""A real file system that is full: a tmpfs of a few hundred kilobytes, mounted where nobody else sees it.
+
+What lives here: the program that fills it (run by `run_on_a_small_disk` in a mount namespace of its
+own). What must not: simulated faults.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from crash.harness import python_path
+from crash.workload import ELECTION, opened
+from support import make_votes
+from votenet.core.vote import SealedVote
+from votenet.errors import StorageError
+from votenet.protocol.events import SaveVotes
+from votenet.storage.block_store import SqliteBlockStore
+
+SIZE_KIB: Final = 400
+BALLAST_KIB: Final = 150
+BATCH: Final = 20
+
+
+def why_not() -> str:
+    """'' where a namespace with a file system of its own can be made, else the reason."""
+    if shutil.which("unshare") is None:
+        return "there is no unshare"
+    done = subprocess.run(
+        ["unshare", "-Urm", "mount", "-t", "tmpfs", "none", "/tmp"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return "" if done.returncode == 0 else f"mounting is not permitted here: {done.stderr.strip()}"
+
+
+def run_on_a_small_disk(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run this module with `folder` on a small tmpfs; exit code 0 when every promise was kept."""
+    script = f'mount -t tmpfs -o size={SIZE_KIB}k none "$1" && exec "$2" -m crash.small_disk "$1"'
+    return subprocess.run(
+        ["unshare", "-Urm", "sh", "-ec", script, "sh", folder, sys.executable],
+        env={"PYTHONPATH": python_path(), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def fill(home: Path) -> None:
+    """Take votes until the disk is full, make room, go on; everything acknowledged is there at the end."""
+    ballast = home / "ballast"
+    ballast.write_bytes(bytes(BALLAST_KIB * 1024))
+    acknowledged: list[str] = []
+    votes = make_votes(ELECTION, 40 * BATCH)
+    batches = [votes[at : at + BATCH] for at in range(0, len(votes), BATCH)]
+    refused = 0
+    with opened(home) as (store, _):
+        for batch in batches:
+            why = refusal(store, batch)
+            if why is not None:
+                assert "the disk is full" in why.message, why.message
+                assert why.next_step
+                refused += 1
+                assert [sealed.voter_id for sealed in store.load().waiting] == acknowledged
+                if not ballast.exists():
+                    break
+                ballast.unlink()
+                store.apply([SaveVotes(batch)])
+            acknowledged += [sealed.voter_id for sealed in batch]
+    assert refused == 2, f"the disk was full {refused} times, not twice"
+    shutil.copytree(home, home.parent / f"{home.name}-moved")
+    with opened(home.parent / f"{home.name}-moved") as (store, _):
+        assert [sealed.voter_id for sealed in store.load().waiting] == acknowledged
+    print(f"{len(acknowledged)} votes acknowledged, full twice, none lost")
+
+
+def refusal(store: SqliteBlockStore, votes: Sequence[SealedVote]) -> StorageError | None:
+    try:
+        store.apply([SaveVotes(votes)])
+    except StorageError as error:
+        return error
+    return None
+
+
+if __name__ == "__main__":
+    fill(Path(sys.argv[1]))
