@@ -87,7 +87,7 @@ def test_a_liar_on_this_machine_takes_nobody_with_it() -> None:
 def test_a_false_proof_blames_the_address_alone() -> None:
     """The key in the hello is somebody else's: he must not be banned for it."""
     watched = Watched()
-    for _ in range(5):
+    for _ in range(4):
         assert watched.guard.refusal(FAR, KEY) is None
         watched.guard.blame(FAR, None, "bad-hello")
     assert watched.guard.refusal(FAR, KEY) is not None

@@ -9,22 +9,34 @@ import pytest
 
 from support import key_of, make_election, make_vote
 from votenet.errors import RemoteProtocolError, VotenetError
+from votenet.network.guard import Guard
 from votenet.network.link_table import (
     GREETING_SECONDS,
     HINT_PATIENCE,
     LOST_AFTER,
+    MAX_HELD,
     MAX_JOBS,
+    MAX_PEERS_OF_ADDRESS,
     MAX_PENDING,
+    MEASURE_BYTES,
     PING_AFTER,
     LinkTable,
 )
 from votenet.network.transport import Link
 from votenet.protocol.connection import Connection, Identity
 from votenet.protocol.events import Event, LinkDown, PeerUp, Received
-from votenet.protocol.framing import MAX_PEER_LINE
+from votenet.protocol.framing import MAX_CLIENT_LINE, MAX_PEER_LINE
+from votenet.protocol.limits import (
+    ADDRESS_UNITS_AT_ONCE,
+    CLIENT_RATES,
+    LINE_UNITS,
+    PATIENCE_SECONDS,
+    PEER_RATES,
+)
 from votenet.protocol.messages import (
     GetStatus,
     HaveVotes,
+    HelloProof,
     Ping,
     Pong,
     RequestBlockchain,
@@ -38,8 +50,8 @@ NETWORK = make_election().network_hex
 class FakeLink:
     """Records what a table does with a link."""
 
-    def __init__(self, number: int, *, outbound: bool = False) -> None:
-        self.id, self.outbound, self.host, self.port = number, outbound, "host", 1
+    def __init__(self, number: int, *, outbound: bool = False, host: str = "host") -> None:
+        self.id, self.outbound, self.host, self.port = number, outbound, host, 1
         self.sent: list[bytes] = []
         self.owed = self.max_line = 0
         self.bytes_sent = self.bytes_received = 0
@@ -88,8 +100,9 @@ class FakeLink:
 class Table:
     """A LinkTable with a clock and everything it tells."""
 
-    def __init__(self) -> None:
+    def __init__(self, **limits: int) -> None:
         self.now = 1000.0
+        self.guard = Guard(lambda: self.now, lambda: self.now)
         self.events: list[Event] = []
         self.refusals: list[tuple[str, str]] = []
         self.links = LinkTable(
@@ -98,10 +111,12 @@ class Table:
             lambda: (5, 500),
             lambda: self.now,
             lambda address, code: self.refusals.append((address, code)),
+            self.guard,
+            **limits,
         )
 
-    def open(self, number: int, *, outbound: bool = False, dialled: str = "") -> FakeLink:
-        link = FakeLink(number, outbound=outbound)
+    def open(self, number: int, *, outbound: bool = False, dialled: str = "", host: str = "host") -> FakeLink:
+        link = FakeLink(number, outbound=outbound, host=host)
         self.links.link_opened(cast(Link, link))
         if dialled:
             self.links.dialled(cast(Link, link), dialled)
@@ -110,11 +125,19 @@ class Table:
     def line(self, link: FakeLink, line: bytes) -> None:
         self.links.line_received(cast(Link, link), line)
 
-    def peer(self, number: int, name: str = "peer", *, outbound: bool = False, dialled: str = "") -> FakeLink:
+    def peer(
+        self,
+        number: int,
+        name: str = "peer",
+        *,
+        outbound: bool = False,
+        dialled: str = "",
+        host: str = "host",
+    ) -> FakeLink:
         """A link with its handshake done; what was sent meanwhile is forgotten."""
-        link = self.open(number, outbound=outbound, dialled=dialled)
+        link = self.open(number, outbound=outbound, dialled=dialled, host=host)
         identity = Identity(key_of(name), NETWORK, f"{name}:1")
-        theirs = Connection(identity, outbound=not outbound, challenge=bytes([number] * 32))
+        theirs = Connection(identity, outbound=not outbound, challenge=number.to_bytes(32, "big"))
         if not outbound:
             self.line(link, encode_message(theirs.hello(1, 100)))
         _, (answer,) = theirs.receive(link.sent.pop(0), 1, 100)
@@ -361,3 +384,200 @@ def test_lines_of_a_link_that_is_closed_are_dropped() -> None:
     table.events.clear()
     table.line(link, encode_message(Ping()))
     assert table.events == []
+
+
+# -- more than one's share --------------------------------------------------------------------------
+
+FAR, OTHER = "192.0.2.7", "192.0.2.8"
+
+
+def take_all(table: Table) -> None:
+    """The core takes whatever waits, so that only the rates hold a link back."""
+    for event in table.events:
+        if isinstance(event, Received):
+            table.links.stepped(event.link)
+    table.events.clear()
+
+
+def lines_until_paused(table: Table, link: FakeLink, limit: int) -> int:
+    for count in range(limit):
+        if link.paused:
+            return count
+        table.line(link, encode_message(Pong() if link.max_line else Ping()))
+        take_all(table)
+    return limit
+
+
+def test_s17_a_link_that_sends_too_many_lines_is_not_read_for_a_while() -> None:
+    table = Table()
+    link = table.open(1)
+    burst = int(CLIENT_RATES.units_at_once / LINE_UNITS)
+    assert lines_until_paused(table, link, 2 * burst) == burst + 1
+    table.links.keep_alive()
+    assert link.paused
+    table.now += 0.25
+    table.links.keep_alive()
+    assert not link.paused
+    assert lines_until_paused(table, link, 2 * burst) == 0.25 * CLIENT_RATES.units_per_second / LINE_UNITS
+    assert link.refused == []
+
+
+def test_s17_a_peer_may_send_more_and_has_its_limit_too() -> None:
+    table = Table()
+    peer = table.peer(1)
+    burst = int(PEER_RATES.units_at_once / LINE_UNITS)
+    assert burst > CLIENT_RATES.units_at_once
+    table.links.charge(1, PEER_RATES.units_at_once - 2 * LINE_UNITS)
+    assert lines_until_paused(table, peer, 10) == 3
+
+
+def test_s17_bytes_count_too() -> None:
+    table = Table()
+    link = table.open(1)
+    line = b'{"type":"ping"}' + b" " * (MAX_CLIENT_LINE - 100)
+    for _ in range(int(CLIENT_RATES.bytes_at_once) // len(line)):
+        table.line(link, line)
+        take_all(table)
+    assert not link.paused
+    table.line(link, line)
+    take_all(table)
+    assert link.paused
+
+
+def test_s17_an_address_in_debt_is_refused_with_a_time_and_another_is_not() -> None:
+    table = Table()
+    link, other = table.open(1, host=FAR), table.open(2, host=OTHER)
+    table.links.charge(1, ADDRESS_UNITS_AT_ONCE + CLIENT_RATES.units_per_second * PATIENCE_SECONDS + 10)
+    assert link.paused
+    again = table.open(3, host=FAR)
+    table.line(again, encode_message(Ping()))
+    table.line(other, encode_message(Ping()))
+    assert (again.refused, other.refused) == (["rate-limited"], [])
+    assert len(table.events) == 1  # the refused question never reaches the core
+    table.links.charge(3, 1.0)
+    table.links.charge(99, 1.0)
+
+
+def test_lines_that_wait_for_the_core_are_counted_in_bytes() -> None:
+    table = Table()
+    link = table.open(1)
+    line = b'{"type":"ping"}' + b" " * (MAX_CLIENT_LINE - 100)
+    for _ in range(MAX_HELD):
+        table.line(link, line)
+    assert not link.paused
+    table.line(link, line)
+    assert link.paused
+    sizes = [table.links.stepped(1) for _ in range(MAX_HELD)]
+    assert sizes == [len(line)] * MAX_HELD
+    assert not link.paused
+    for size in sizes:
+        table.links.job_started(1, size)
+    assert link.paused
+    for size in sizes:
+        table.links.job_done(1, size)
+    assert not link.paused
+    assert table.links.stepped(99) == 0
+
+
+def test_when_all_links_hold_too_much_the_fattest_strangers_go() -> None:
+    table = Table(max_memory=1000)
+    peer, small, big, bigger = table.peer(1), table.open(2), table.open(3), table.open(4)
+    for link, held in ((peer, 600), (small, 100), (big, 150), (bigger, 150)):
+        link.held = held
+    table.links.keep_alive()
+    assert [link.turned_out for link in (peer, small, big, bigger)] == [[]] * 4
+    bigger.held = 200
+    table.links.moved(MEASURE_BYTES)
+    assert bigger.turned_out == []
+    table.links.moved(1)
+    assert [link.turned_out for link in (peer, small, big, bigger)] == [[], [], ["busy"], ["busy"]]
+    peer.held, small.held, big.held, bigger.held = 2000, 0, 0, 0
+    table.links.keep_alive()
+    assert peer.turned_out == ["busy"]
+
+
+def test_room_is_made_by_the_crowd_and_never_by_a_peer() -> None:
+    table = Table()
+    peer, lone = table.peer(1, host=FAR), table.open(2, host=OTHER)
+    crowd = [table.open(number, host=FAR) for number in (3, 4, 5)]
+    links = [cast(Link, link) for link in (peer, lone, *crowd)]
+    crowd[0].owes = True
+    table.now += 1
+    table.line(crowd[1], encode_message(Ping()))
+    assert table.links.victim(links) is crowd[2]
+    crowd[1].owes = crowd[2].owes = True
+    assert table.links.victim(links) in (crowd[0], crowd[2])
+    assert table.links.victim(links[:2]) is lone
+    lone.owes = True
+    assert table.links.victim(links[:2]) is None
+    assert table.links.victim(links[:1]) is None
+
+
+# -- blame ------------------------------------------------------------------------------------------
+
+
+def test_s15_a_lying_peer_is_banned_by_key_and_address() -> None:
+    table = Table()
+    liar = table.peer(1, "liar", host=FAR)
+    for _ in range(2):  # two lies in one batch are one lie
+        table.links.refuse(1, RemoteProtocolError("bad-work", "m"))
+    assert liar.refused == ["bad-work"] * 2
+    assert [ban.times for ban in table.guard.blamed.remembered(table.now)] == [1, 1]
+    table.events.clear()
+    for number, name, host in ((2, "liar", OTHER), (3, "new name", FAR)):
+        again = table.peer(number, name, host=host)
+        assert again.refused == ["banned"]
+        table.links.link_closed(cast(Link, again), None)
+    assert table.events == []  # the core has never heard of them
+    assert table.peer(4, "honest", host=OTHER).refused == []
+
+
+def test_strangers_are_not_blamed_for_they_may_share_an_address_with_voters() -> None:
+    table = Table()
+    for number in range(1, 50):
+        table.line(table.open(number, host=FAR), b"garbage")
+    assert table.peer(99, host=FAR).refused == []
+
+
+def test_a_false_proof_counts_against_the_address_but_not_what_we_dialled_ourselves() -> None:
+    table = Table()
+    for number in range(1, 10):
+        link = table.open(number, outbound=True, host=OTHER)
+        table.line(link, b"HTTP/1.1 400 Bad Request")
+        assert link.refused == ["bad-json"]
+    assert table.peer(98, "a", host=OTHER).refused == []
+    for number in range(10, 14):
+        link = table.open(number, host=FAR)
+        theirs = Connection(Identity(key_of("victim"), NETWORK, ""), outbound=True, challenge=bytes(32))
+        table.line(link, encode_message(theirs.hello(0, 0)))
+        table.line(link, encode_message(HelloProof(proof="00" * 64)))
+        assert link.refused == ["bad-hello"]
+    assert table.peer(99, "b", host=FAR).refused == ["banned"]
+    assert table.peer(97, "victim", host=OTHER).refused == []
+
+
+def test_a_peers_line_without_end_is_blamed_though_the_transport_refused_it() -> None:
+    table = Table()
+    for number in range(1, 5):
+        peer = table.peer(number, "peer", host=FAR)
+        error = RemoteProtocolError("line-too-long", "m")
+        table.links.link_closed(cast(Link, peer), error)
+    assert table.peer(9, "peer", host=OTHER).refused == ["banned"]
+
+
+def test_one_address_may_be_so_many_peers_and_no_more() -> None:
+    table = Table()
+    for number in range(1, MAX_PEERS_OF_ADDRESS + 1):
+        assert table.peer(number, f"{number}", host=FAR).refused == []
+    assert table.peer(1001, "one more", host=FAR).refused == ["too-many-connections"]
+    assert table.peer(1002, "elsewhere", host=OTHER).refused == []
+    assert table.peer(1003, "dialled by us", outbound=True, host=FAR).refused == []
+
+
+def test_strangers_of_one_address_share_a_lane_and_peers_have_their_own() -> None:
+    table = Table()
+    table.open(1, host=FAR), table.open(2, host=FAR), table.peer(3, host=FAR)
+    table.open(4, host="127.0.0.1"), table.open(5, host="127.0.0.1")
+    lanes = [table.links.lane(number) for number in (1, 2, 3, 4, 5, 0)]
+    assert lanes[0] == lanes[1]
+    assert len(set(lanes)) == 5

@@ -30,8 +30,8 @@ MAX_SUBJECTS: Final = 4096
 
 _LIE: Final = LIMIT
 """Nothing but a lie or a broken program sends it: every node checks it before it passes it on."""
-_ODD: Final = 20
-"""May come of another version, a clock that is wrong, or a race; not five times an hour."""
+_ODD: Final = 30
+"""May come of another version, a clock that is wrong, or a race; not four times in minutes."""
 
 POINTS: Final[dict[str, int]] = {
     # Codes that are not here cost nothing: honest mistakes, crossing messages, links that broke.

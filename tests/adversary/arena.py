@@ -1,0 +1,245 @@
+"""Where adversaries play: two real nodes, honest clients, and a watch on what the node uses.
+
+What lives here: Node (a `votenet node` process), Arena (a victim and an honest peer of its), Honest
+(clients that vote and ask, and time it), `play` (an adversary in a process of its own). What must not:
+what is expected (`test_adversaries.py`), the adversaries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from support import key_of, make_election
+from votenet.core.vote import sign_vote
+from votenet.errors import Unreachable
+from votenet.network.client import NodeClient
+from votenet.pow import bits_for_zero_bits
+from votenet.protocol.address import Address
+from votenet.protocol.messages import (
+    GetResults,
+    GetStatus,
+    NodeStatus,
+    Ping,
+    Pong,
+    Results,
+    SubmitVotes,
+    VotesTaken,
+)
+
+HERE = Path(__file__).parent
+PATIENCE = 30.0
+PAUSE_SECONDS = 0.005
+"""Between two votes of the honest client: a voter now and then, not a flood."""
+
+
+class Node:
+    """One `votenet node`, ended by its own handle."""
+
+    def __init__(self, folder: Path, genesis: Path, *options: str) -> None:
+        self.folder = folder
+        folder.mkdir()
+        with socket.create_server(("127.0.0.1", 0)) as found:
+            self.address = Address("127.0.0.1", int(found.getsockname()[1]))
+        self._log = (folder / "log").open("wb")
+        where = ["--data-dir", str(folder), "--genesis", str(genesis), "--port", str(self.address.port)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "votenet", "node", *where, *options],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            env={**os.environ, "VOTENET_HOME": str(folder)},
+        )
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
+
+    def descriptors(self) -> int:
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def forget_peak(self) -> None:
+        """VmHWM counts from now on."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+    def memory(self, name: str) -> int:
+        """VmRSS or VmHWM, in bytes."""
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith(name + ":"):
+                return int(line.split()[1]) * 1024
+        raise LookupError(name)
+
+    def end(self) -> int:
+        if self.alive:
+            self.process.terminate()
+        try:
+            return self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        finally:
+            self._log.close()
+
+    async def status(self) -> NodeStatus:
+        async with NodeClient(self.address) as client:
+            return await client.ask(GetStatus(), NodeStatus)
+
+    async def listens(self) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                try:
+                    async with NodeClient(self.address) as client:
+                        await client.ask(Ping(), Pong)
+                        return
+                except Unreachable:
+                    await asyncio.sleep(0.02)
+
+
+@dataclass
+class Honest:
+    """What honest clients have done and seen. Times are in seconds."""
+
+    acknowledged: int = 0
+    vote_seconds: list[float] = field(default_factory=list)
+    result_seconds: list[float] = field(default_factory=list)
+
+    def row(self, times: list[float]) -> tuple[float, float, float]:
+        """p50, p99, longest, in milliseconds."""
+        cuts = statistics.quantiles(times, n=100, method="inclusive") if len(times) > 1 else times * 99
+        return cuts[49] * 1000, cuts[98] * 1000, max(times) * 1000
+
+
+class Arena:
+    """A victim that mines and an honest peer linked to it, both real processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.election = make_election(bits=bits_for_zero_bits(10), created=int(time.time()) - 60)
+        self.genesis = folder / "genesis.json"
+        self.genesis.write_bytes(self.election.to_file())
+        self.victim = Node(folder / "victim", self.genesis)
+        self.peer = Node(folder / "peer", self.genesis, "--no-mine", "--peer", str(self.victim.address))
+        self.acknowledged = 0
+        self._numbers = itertools.count(1)
+        self._hosts = itertools.count(2)
+
+    async def ready(self) -> None:
+        await self.victim.listens()
+        await self.peer.listens()
+        async with asyncio.timeout(PATIENCE):
+            while not (await self.victim.status()).peers:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        # SQLite keeps the descriptor of the first long read for the next ones: open it before any count.
+        reader, writer = await asyncio.open_connection(*self.victim.address)
+        writer.write(b'{"type":"request_blockchain"}\n')
+        assert await reader.read()
+        writer.close()
+
+    def end(self) -> list[int]:
+        return [self.peer.end(), self.victim.end()]
+
+    async def serve_honest(self, stop: asyncio.Event) -> Honest:
+        """Vote and ask for the results, in turn, until `stop`; a new connection for every tenth voter.
+
+        Raises whatever keeps an honest client from being served: every vote must be acknowledged.
+        """
+        seen = Honest()
+        while not stop.is_set():
+            async with NodeClient(self.victim.address) as client:
+                for _ in range(10):
+                    await self._vote_and_ask(client, seen)
+                    if stop.is_set():
+                        break
+                    await asyncio.sleep(PAUSE_SECONDS)
+        return seen
+
+    async def _vote_and_ask(self, client: NodeClient, seen: Honest) -> None:
+        name = f"honest-{next(self._numbers)}"
+        sealed = sign_vote(key_of(name), network_hex=self.election.network_hex, voter_id=name,
+                           choices=["Alice"], time=int(time.time()))  # fmt: skip
+        began = time.perf_counter()
+        taken = await client.ask(SubmitVotes(votes=(sealed.vote,)), VotesTaken)
+        voted = time.perf_counter()
+        assert [outcome.error for outcome in taken.outcomes] == [None]
+        await client.ask(GetResults(), Results)
+        seen.acknowledged += 1
+        self.acknowledged += 1
+        seen.vote_seconds.append(voted - began)
+        seen.result_seconds.append(time.perf_counter() - voted)
+
+    async def calm(self, seconds: float) -> Honest:
+        """Honest clients alone."""
+        return await self._with_honest(asyncio.sleep(seconds))
+
+    async def play(self, name: str, seconds: float) -> tuple[Honest, dict[str, Any]]:
+        """Honest clients while an adversary plays from an address of its own; what it was told."""
+        source = f"127.0.0.{next(self._hosts)}"
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, str(HERE / "adversaries.py"), name, str(self.victim.address.port), source,
+            str(seconds), str(self.genesis),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(HERE.parent)},
+        )  # fmt: skip
+        told: list[bytes] = []
+
+        async def wait() -> None:
+            try:
+                async with asyncio.timeout(seconds + PATIENCE):
+                    told.extend(await process.communicate())
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+
+        honest = await self._with_honest(wait())
+        assert process.returncode == 0, told[1].decode()
+        return honest, json.loads(told[0])
+
+    async def _with_honest(self, meanwhile: Any) -> Honest:
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            serving = tasks.create_task(self.serve_honest(stop))
+            try:
+                await meanwhile
+            finally:
+                stop.set()
+        return serving.result()
+
+    async def agree(self) -> None:
+        """Until every acknowledged vote is in a block, and the honest peer has the same tip."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                ours, theirs = await self.victim.status(), await self.peer.status()
+                if not ours.waiting and ours.tip == theirs.tip and ours.peers == theirs.peers == 1:
+                    return
+                await asyncio.sleep(0.02)
+
+    async def descriptors_are_back_at(self, count: int) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while self.victim.descriptors() > count:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+
+@contextlib.contextmanager
+def open_arena(folder: Path) -> Iterator[Arena]:
+    arena = Arena(folder)
+    try:
+        asyncio.run(arena.ready())
+        yield arena
+    finally:
+        codes = arena.end()
+    assert codes == [0, 0], "both nodes were alive to the end, and stopped when asked"
