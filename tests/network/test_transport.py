@@ -54,7 +54,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def listening(handler: Recorder, limits: LinkLimits = LIMITS, **caps: int) -> AsyncIterator[Address]:
+async def listening(handler: Recorder, limits: LinkLimits = LIMITS, **caps: Any) -> AsyncIterator[Address]:
     async with Listener(handler, Address("127.0.0.1", 0), limits, **caps) as listener:
         yield listener.address
 
@@ -221,6 +221,117 @@ def test_a_paused_link_hands_out_nothing_and_then_everything() -> None:
                 assert await server.lines.get() == expected
             server.links[0].resume()
             assert await reader.read() == b""
+            writer.close()
+
+    run(test)
+
+
+def test_s17_whoever_does_not_read_is_not_read_and_gets_everything_once_he_reads() -> None:
+    limits = LinkLimits(max_line=1000, unread=100_000)
+    big = b"x" * 50_000
+
+    async def test() -> None:
+        server = Recorder(lambda link, line: link.send_line(big))
+        async with listening(server, limits) as address:
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(b"question\n" * 2000)
+            writer.write_eof()
+            await asyncio.sleep(0.2)
+            answered = server.lines.qsize()
+            assert answered < 1000, "the rest waits until the answers are read"
+            assert server.links[0].held <= limits.unread + len(big) + 2000 * 9  # type: ignore[operator]
+            assert len(await reader.read()) == 2000 * 50_001
+            assert await server.ends.get() is None
+            writer.close()
+
+    run(test)
+
+
+def test_whoever_never_reads_is_cut_off() -> None:
+    limits = LinkLimits(max_line=1000, unread=100_000, unread_seconds=0.2)
+
+    async def test() -> None:
+        server = Recorder(lambda link, line: link.send_line(b"x" * 50_000))
+        async with listening(server, limits) as address:
+            _, writer = await asyncio.open_connection(*address)
+            writer.write(b"question\n" * 2000)
+            reason = await server.ends.get()
+            assert reason is not None
+            assert reason.code == "slow-reader"
+            writer.close()
+
+    run(test)
+
+
+def test_a_peer_that_tells_more_than_it_reads_is_still_read() -> None:
+    """Two nodes that send each other blocks must not wait for each other."""
+    limits = LinkLimits(max_line=1000, unread=100_000)
+
+    async def test() -> None:
+        def answer(link: Link, line: bytes) -> None:
+            link.allow_lines_of(5000)
+            link.send_line(b"x" * 50_000)
+
+        server = Recorder(answer)
+        async with listening(server, limits) as address:
+            _, writer = await asyncio.open_connection(*address)
+            writer.write(b"news\n" * 200)
+            for _ in range(200):
+                await server.lines.get()
+            writer.close()
+
+    run(test)
+
+
+def test_a_gate_keeps_an_address_out_with_its_own_reason() -> None:
+    async def test() -> None:
+        server = Recorder()
+        refusal = RemoteProtocolError("rate-limited", "in 7 s")
+        shut: list[str] = []
+        gate = lambda host: refusal if host in shut else None  # noqa: E731
+        async with listening(server, gate=gate) as address:
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(b"x\n")
+            assert await reader.readline() == b"echo x\n"
+            shut.append("127.0.0.1")
+            late_reader, late_writer = await asyncio.open_connection(*address)
+            assert await code_at_end(late_reader) == "rate-limited"
+            late_writer.close()
+            writer.close()
+
+    run(test)
+
+
+@pytest.mark.parametrize("caps", [{"max_links": 2}, {"max_links_per_host": 2}])
+def test_a_full_server_makes_room_at_once_when_somebody_can_go(caps: dict[str, int]) -> None:
+    async def test() -> None:
+        server = Recorder()
+        async with listening(server, victim=lambda links: min(links, key=lambda link: link.id), **caps) as at:
+            held = []
+            for number in range(4):
+                reader, writer = await asyncio.open_connection(*at)
+                writer.write(b"%d\n" % number)
+                assert await reader.readline() == b"echo %d\n" % number
+                held.append((reader, writer))
+            codes = [await code_at_end(reader) for reader, _ in held[:2]]
+            assert codes == ["too-many-connections"] * 2
+            for reader, writer in held[2:]:
+                writer.write(b"still here\n")
+                assert await reader.readline() == b"echo still here\n"
+            for _, writer in held:
+                writer.close()
+
+    run(test)
+
+
+def test_the_owner_hears_of_every_byte_in_and_out() -> None:
+    async def test() -> None:
+        moved: list[int] = []
+        async with listening(Recorder(), moved=moved.append) as address:
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(b"hello\n")
+            assert await reader.readline() == b"echo hello\n"
+            assert sum(moved) == len(b"hello\n") + len(b"echo hello")
             writer.close()
 
     run(test)
