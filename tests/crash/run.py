@@ -114,7 +114,9 @@ def main() -> int:
         jobs = list(Worker(stack).jobs())
     outcomes: list[Outcome] = []
     lost = 0
-    with ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn")) as pool:
+    with contextlib.ExitStack() as stack:
+        pool = stack.enter_context(ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn")))
+        stack.callback(pool.shutdown, cancel_futures=True)  # a worker that fails ends the whole
         done = as_completed([pool.submit(_do, job) for job in jobs])
         for count, future in enumerate(done, start=1):
             new = future.result()

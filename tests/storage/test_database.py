@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from votenet.errors import ConfigError, Locked, StorageCorrupt, StorageError
+from votenet.storage import database
 from votenet.storage.database import lock_data_dir, open_database, reading, storage_error, transaction
 
 TABLE = ["CREATE TABLE things (name TEXT PRIMARY KEY, size INTEGER NOT NULL) WITHOUT ROWID"]
@@ -175,3 +176,13 @@ def test_writing_to_a_closed_connection_is_ours_to_name(tmp_path: Path) -> None:
     conn.close()
     with pytest.raises(StorageError, match="closed database"):
         insert(conn, "late")
+
+
+def test_a_folder_that_cannot_be_synced_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(folder: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(database, "sync_folder", broken)
+    with pytest.raises(StorageError, match="cannot sync the folder") as caught:
+        open_database(tmp_path / "a.db", TABLE)
+    assert caught.value.next_step

@@ -63,12 +63,17 @@ def open_database(path: Path, migrations: Sequence[str], *, read_only: bool = Fa
             conn.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
             _check_readable(conn, migrations, path)
         else:
-            created = _create_private(path)
+            _create_private(path)
             conn = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             _prepare(conn, path)
             migrate(conn, migrations, str(path))
-            if created:
-                sync_folder(path.parent)
+            sync_folder(path.parent)  # always: the start that made the file may have ended before this
+    except OSError as error:
+        _close_quietly(conn)
+        raise StorageError(
+            f"cannot sync the folder {path.parent}: {error.strerror or error}",
+            next_step="Check the disk and the system log.",
+        ) from error
     except sqlite3.Error as error:
         _close_quietly(conn)
         raise storage_error(error, str(path)) from error
@@ -193,18 +198,17 @@ def _check_place(path: Path, *, read_only: bool) -> None:
         )
 
 
-def _create_private(path: Path) -> bool:
+def _create_private(path: Path) -> None:
     """An empty file that only this user can read, before SQLite would make one for everybody."""
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:
-        return False
+        return
     except OSError as error:
         raise StorageError(
             f"cannot make {path}: {error.strerror or error}",
             next_step="Check the owner, the mode and the free space of the folder.",
         ) from error
-    return True
 
 
 def _prepare(conn: sqlite3.Connection, path: Path) -> None:
