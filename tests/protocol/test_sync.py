@@ -8,6 +8,7 @@ from node_support import HandNode, headers_of, refused, sent
 from support import CREATED, TRIVIAL_BITS, make_election, make_votes, mine_block
 from votenet.core.block import Block, Header, genesis_header
 from votenet.core.chain import Entry
+from votenet.protocol import sync
 from votenet.protocol.events import Ready, Tick
 from votenet.protocol.messages import (
     MAX_BLOCKS_ASKED,
@@ -285,3 +286,26 @@ def test_the_way_to_a_far_tip_is_walked_once(chain: list[Block], monkeypatch: py
     serve(us, us.meet(1, work=LONG * 2), chain, {1})
     assert us.chain.tip.height == LONG
     assert sum(walks) <= 2 * LONG
+
+
+def test_side_headers_without_end_are_not_kept_and_a_better_branch_still_wins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sync, "MAX_SIDE_HEADERS", 10)
+    us, best = node(), grow(6)
+    us.meet(1)
+    us.give(1, *best)
+    assert us.chain.tip.hash == best[-1].header.hash
+    before = len(us.chain.entries)
+    us.meet(2)
+    for number in range(10):  # ten branches of three headers, all with less work than the tip
+        assert refused(us.receive(2, headers_of(*grow(3, step=20 + number)))) == []
+    side = len(us.chain.entries) - before
+    assert 10 <= side < 10 + 3
+    assert refused(us.give(2, grow(1, step=50)[0])) == []
+    assert len(us.chain.entries) == before + side
+    better = grow(7, step=2)
+    ready = us.receive(2, headers_of(*better))
+    assert asked_blocks(ready, 2) == hashes(better)
+    us.give(2, *better)
+    assert us.chain.tip.hash == better[-1].header.hash

@@ -13,7 +13,8 @@ from typing import Final
 from votenet.core.block import Header, check_sequence, header_from_hex
 from votenet.core.chain import Chain, Entry
 from votenet.core.vote import SealedVote
-from votenet.errors import Rejected
+from votenet.errors import PowError, Rejected
+from votenet.pow import work_of
 from votenet.protocol.connection import Greeted
 from votenet.protocol.messages import (
     MAX_BLOCKS_ASKED,
@@ -29,6 +30,9 @@ ANSWER_SECONDS: Final = 20.0
 check blocks does not count: while we are behind we do not read what it has sent."""
 MAX_WAITING_BODIES: Final = 4 * MAX_BLOCKS_ASKED
 """Blocks asked for or waiting for their parent at one time: bounds memory to a few hundred MB."""
+MAX_SIDE_HEADERS: Final = 100_000
+"""Headers with less work than our tip that are kept: about 70 MB, and as many as a partition may have that
+still heals under an attack. Each cost its sender a proof of work of genesis difficulty at least."""
 
 
 @dataclass(slots=True)
@@ -57,6 +61,7 @@ class Sync:
         self._busy_since, self._busy_before = 0.0, 0.0
         """Since when blocks are being checked without a pause, and for how long they were until then."""
         self._waiting: dict[bytes, Sequence[SealedVote]] = {}
+        self._side_headers = 0
         self._goal: Entry | None = None
         self._way: list[Entry] = []
         """What was missing on the way to the goal when it was set, from the goal back."""
@@ -100,10 +105,12 @@ class Sync:
         peer = self.peers[link]
         due, peer.headers_due = peer.headers_due, None
         headers = [header_from_hex(text) for text in message.headers]
+        if not self._worth_keeping(headers):
+            return
         hashes, fault = check_sequence(headers)
         for index, (header, block_hash) in enumerate(zip(headers, hashes, strict=False)):
             try:
-                peer.best = self._better(peer.best, self.chain.add_header(header, int(now), block_hash))
+                peer.best = self._better(peer.best, self._add_header(header, now, block_hash))
             except Rejected as error:
                 if (
                     error.code == "unknown-parent"
@@ -128,8 +135,10 @@ class Sync:
             Rejected: it breaks a rule.
         """
         peer = self.peers[link]
+        if not self._worth_keeping([header]):
+            return None
         try:
-            entry = self.chain.add_header(header, int(now))
+            entry = self._add_header(header, now)
         except Rejected as error:
             if error.code != "unknown-parent":
                 raise
@@ -137,6 +146,23 @@ class Sync:
             return None
         peer.best = self._better(peer.best, entry)
         return entry
+
+    def _add_header(self, header: Header, now: float, block_hash: bytes | None = None) -> Entry:
+        known = len(self.chain.entries)
+        entry = self.chain.add_header(header, int(now), block_hash)
+        if len(self.chain.entries) > known and entry.work < self.chain.tip.work:
+            self._side_headers += 1
+        return entry
+
+    def _worth_keeping(self, headers: Sequence[Header]) -> bool:
+        """Whether there is room for side headers, or these end in at least as much work as our tip has."""
+        parent = self.chain.entries.get(headers[0].previous) if headers else None
+        if self._side_headers < MAX_SIDE_HEADERS or parent is None or headers[-1].hash in self.chain.entries:
+            return True
+        try:
+            return parent.work + sum(work_of(header.bits) for header in headers) >= self.chain.tip.work
+        except PowError:  # no target at all: the chain says so in its own words
+            return True
 
     def _better(self, known: Entry | None, found: Entry) -> Entry:
         return found if known is None or found.work >= known.work else known
