@@ -29,8 +29,9 @@ import psutil
 
 from votenet.network.bootstrap_client import get_peers, register, register_many
 from votenet.protocol.address import Address
-from votenet.protocol.bootstrap import PeerEntry
-from votenet.storage.peer_store import FILE_NAME, SqlitePeerStore
+from votenet.protocol.registry import PeerEntry
+from votenet.storage.peer_store import FILE_NAME
+from votenet.storage.sqlite_peer_store import SqlitePeerStore
 
 PIPELINED = 20_000
 ONE_EACH = 3_000

@@ -99,6 +99,7 @@ REFUSALS: Final[dict[str, tuple[Kind, str]]] = {
     "bad-record": (_P, "Check the fields and the signature of the peer record."),
     "still-alive": (_P, "The peer answers: stop it first, or let it remove itself."),
     "registry-full": (_T, "Try another bootstrap server, or later."),
+    "too-many-peers": (_T, "Remove peers that no longer run, or use another bootstrap server."),
 }
 
 

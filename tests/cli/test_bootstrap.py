@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from votenet.storage.peer_store import SqlitePeerStore
+from votenet.storage.sqlite_peer_store import SqlitePeerStore
 
 COMMAND = [sys.executable, "-m", "votenet", "bootstrap"]
 

@@ -4,106 +4,145 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from typing import Any
 
-from votenet.network.announcer import WORKERS, Announcer
-from votenet.network.checks import Names
-from votenet.protocol.bootstrap import Notice
+from peer_support import deaf, listening, run, until
+from votenet.network.announcer import MAX_QUEUED_EACH, WORKERS, Announcer
+from votenet.network.names import Names
+from votenet.protocol.address import Address
 from votenet.protocol.bootstrap_messages import encode_notice
+from votenet.protocol.registry import Notice, PeerEntry
 
 JOINED = Notice("new_peer_joined", "a:1")
 LINE = encode_notice("new_peer_joined", "a:1") + b"\n"
+KEY = "11" * 32
 
 
-@contextlib.contextmanager
-def deaf(number: int) -> Iterator[list[str]]:
-    """Peers that never take a connection: their queues are full."""
-    with contextlib.ExitStack() as stack:
-        found = []
-        for _ in range(number):
-            listening = stack.enter_context(socket.socket())
-            listening.bind(("127.0.0.1", 0))
-            listening.listen(0)
-            for _ in range(4):
-                waiting = stack.enter_context(socket.socket())
-                waiting.setblocking(False)
-                waiting.connect_ex(listening.getsockname())
-            found.append(f"127.0.0.1:{listening.getsockname()[1]}")
-        yield found
+def entry(address: Address | str, *, key: str | None = None) -> PeerEntry:
+    return PeerEntry(str(address), key)
 
 
 @contextlib.asynccontextmanager
-async def peer() -> AsyncIterator[tuple[str, asyncio.Queue[bytes]]]:
-    lines: asyncio.Queue[bytes] = asyncio.Queue()
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        lines.put_nowait(await reader.read())
-        writer.close()
-
-    listening = await asyncio.start_server(talk, "127.0.0.1", 0)
-    try:
-        yield f"127.0.0.1:{listening.sockets[0].getsockname()[1]}", lines
-    finally:
-        listening.close()
-        await asyncio.sleep(0)
-
-
-@contextlib.asynccontextmanager
-async def working(announcer: Announcer, workers: int = WORKERS) -> AsyncIterator[None]:
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(announcer.work()) for _ in range(workers)]
+async def working(audience: list[PeerEntry], **options: Any) -> AsyncIterator[Announcer]:
+    announcer = Announcer(lambda notice: audience, Names(), **options)
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(announcer.work()) for _ in range(WORKERS)]
         try:
-            yield
+            yield announcer
         finally:
             for task in running:
                 task.cancel()
 
 
-def test_each_peer_gets_the_line_on_a_connection_of_its_own() -> None:
+def test_the_chapters_peers_get_each_line_on_a_connection_of_its_own() -> None:
     async def test() -> None:
-        async with peer() as (one, told_one), peer() as (two, told_two):
-            announcer = Announcer(lambda notice: [one, two], Names())
-            async with working(announcer):
-                announcer.announce(JOINED)
-                announcer.announce(JOINED)
-                for told in (told_one, told_two):
-                    assert [await told.get(), await told.get()] == [LINE, LINE]
+        connections: list[list[bytes]] = []
 
-    asyncio.run(test())
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connections.append((await reader.read()).splitlines(keepends=True))
+            writer.close()
+            await writer.wait_closed()
+
+        server = await asyncio.start_server(talk, "127.0.0.1", 0)
+        address = Address("127.0.0.1", server.sockets[0].getsockname()[1])
+        async with server, working([entry(address)]) as announcer:
+            announcer.announce(JOINED)
+            announcer.announce(JOINED)
+            await until(lambda: announcer.lines["told"] == 2)
+        assert connections == [[LINE], [LINE]]
+
+    run(test)
+
+
+def test_a_keyed_peer_gets_what_waits_for_it_on_one_connection() -> None:
+    async def test() -> None:
+        async with listening(lambda line: b"") as (address, got):
+            async with working([entry(address, key=KEY)]) as announcer:
+                for _ in range(10):
+                    announcer.announce(JOINED)
+                await until(lambda: announcer.lines["told"] == 10)
+                announcer.announce(JOINED)
+                await until(lambda: announcer.lines["told"] == 11)
+            assert got == [LINE] * 11
+
+    run(test)
 
 
 def test_dead_and_deaf_peers_do_not_keep_the_news_from_the_living() -> None:
     async def test() -> None:
-        with deaf(WORKERS - 1) as silent:
-            async with peer() as (one, told):
-                audience = [*silent, "127.0.0.1:1", "no-such-host.invalid:1", one]
-                announcer = Announcer(lambda notice: audience, Names(), dial_seconds=0.5)
-                tasks_before = len(asyncio.all_tasks())
-                async with working(announcer):
+        with contextlib.ExitStack() as stack:
+            silent = [entry(stack.enter_context(deaf())) for _ in range(WORKERS - 1)]
+            async with listening(lambda line: b"") as (address, got):
+                audience = [*silent, entry("127.0.0.1:1"), entry("no-such-host.invalid:1"), entry(address)]
+                before = len(asyncio.all_tasks())
+                lost: list[str] = []
+                options = {"dial_seconds": 0.2, "retry_seconds": (0.01,), "unreachable": lost.append}
+                async with working(audience, **options) as announcer:
                     for _ in range(10):
                         announcer.announce(JOINED)
-                    assert len(asyncio.all_tasks()) == tasks_before + WORKERS
-                    for _ in range(10):
-                        assert await told.get() == LINE
-                assert announcer.failed >= len(silent)
+                    assert len(asyncio.all_tasks()) == before + WORKERS
+                    await until(lambda: len(got) == 10)
+                    await until(lambda: len(lost) == WORKERS + 1)
+                assert set(lost) == {peer.address for peer in audience[:-1]}
+                assert announcer.lines["failed"] == 10 * (WORKERS + 1)
 
-    asyncio.run(test())
+    run(test)
+
+
+def test_s12_who_does_not_listen_yet_is_tried_again() -> None:
+    """The chapter's peer registers before it listens."""
+
+    async def test() -> None:
+        async with listening(lambda line: b"") as (address, _):
+            pass
+        async with working([entry(address)], retry_seconds=(0.01, 0.02, 0.2, 0.2)) as announcer:
+            announcer.announce(JOINED)
+            await asyncio.sleep(0.02)
+            async with listening(lambda line: b"", port=address.port) as (_, got):
+                await until(lambda: got == [LINE])
+            assert announcer.lines["failed"] == 0
+
+    run(test)
+
+
+def test_who_was_unreachable_is_passed_over_for_a_while() -> None:
+    async def test() -> None:
+        lost: list[str] = []
+        options = {"retry_seconds": (), "unreachable": lost.append}
+        async with working([entry("127.0.0.1:1")], **options) as announcer:
+            announcer.announce(JOINED)
+            await until(lambda: announcer.lines["failed"] == 1)
+            announcer.announce(JOINED)
+            await until(lambda: announcer.lines["failed"] == 2)
+            assert lost == ["127.0.0.1:1"]
+
+    run(test)
 
 
 def test_a_flood_is_dropped_and_counted_without_asking_for_the_audience() -> None:
     asked = 0
 
-    def audience(notice: Notice) -> list[str]:
+    def audience(notice: Notice) -> list[PeerEntry]:
         nonlocal asked
         asked += 1
-        return ["127.0.0.1:1"] * 3
+        return [entry(f"127.0.0.1:{port}") for port in (1, 2, 3)]
 
     async def test() -> None:
         announcer = Announcer(audience, Names(), max_queued=10)
         for _ in range(1000):
             announcer.announce(JOINED)
         assert asked == 4
-        assert announcer.dropped == 997
+        assert announcer.lines["dropped"] == 997
 
-    asyncio.run(test())
+    run(test)
+
+
+def test_one_slow_peer_does_not_fill_the_queue() -> None:
+    async def test() -> None:
+        announcer = Announcer(lambda notice: [entry("127.0.0.1:1")], Names())
+        for _ in range(MAX_QUEUED_EACH + 5):
+            announcer.announce(JOINED)
+        assert announcer.lines["dropped"] == 5
+
+    run(test)

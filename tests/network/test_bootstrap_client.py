@@ -18,7 +18,7 @@ from votenet.network.bootstrap_server import serve_bootstrap
 from votenet.protocol.address import Address
 from votenet.protocol.bootstrap_messages import KnownPeer
 from votenet.protocol.peer_record import sign_record, sign_removal
-from votenet.storage.peer_store import SqlitePeerStore
+from votenet.storage.sqlite_peer_store import SqlitePeerStore
 
 KEY = SigningKey(bytes(32))
 

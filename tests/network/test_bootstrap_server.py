@@ -8,44 +8,44 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from peer_support import PATIENCE, greeting, listening, run, until
 from votenet.core.keys import SigningKey
-from votenet.network.bootstrap_server import LIMITS, MAX_BATCH, BootstrapServer, serve_bootstrap
-from votenet.network.checks import AliveCheck, Names
+from votenet.network.bootstrap_server import (
+    LIMITS,
+    MAX_BATCH,
+    BootstrapServer,
+    Policy,
+    RequestRate,
+    serve_bootstrap,
+)
+from votenet.network.dialback import DialBack
+from votenet.network.names import Names
 from votenet.network.transport import Link
 from votenet.protocol.address import Address
-from votenet.protocol.bootstrap import PeerEntry
 from votenet.protocol.bootstrap_messages import MAX_ANSWER_LINE, encode_request
 from votenet.protocol.peer_record import sign_record
-from votenet.storage.peer_store import SqlitePeerStore
+from votenet.protocol.registry import PeerEntry
+from votenet.storage.sqlite_peer_store import SqlitePeerStore
 
 KEY = SigningKey(bytes(32))
-PATIENCE = 20.0
-"""Longer than anything here takes; a test that waits this long has failed."""
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    """Run a test's coroutine; an exception that reached the event loop fails it, too."""
-    escaped: list[dict[str, Any]] = []
-
-    async def main() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
-        async with asyncio.timeout(PATIENCE):
-            await test()
-
-    asyncio.run(main())
-    assert escaped == []
+STRANGER = "127.9.9.9"
+"""Of this machine, so that it can be dialled back; but it is trusted no more than any other."""
+NO_TRUST = Policy(trusts=lambda client: False)
+TRUSTED = Policy(trusts=lambda client: client == "127.0.0.1")
 
 
 @contextlib.asynccontextmanager
 async def serving(folder: Path, **options: Any) -> AsyncIterator[BootstrapServer]:
     options.setdefault("names", Names(lambda host: ["127.0.0.1"] if host == "localhost" else []))
+    options.setdefault("policy", TRUSTED)
     with contextlib.closing(SqlitePeerStore(folder / "peers.db")) as store:
         async with serve_bootstrap(Address("127.0.0.1", 0), store, **options) as server:
             yield server
@@ -99,12 +99,6 @@ async def peer(answer: bytes | None = b'{"type":"pong"}') -> AsyncIterator[tuple
         yield f"127.0.0.1:{listening.sockets[0].getsockname()[1]}", lines
     finally:
         listening.close()
-        await asyncio.sleep(0)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Let the loop turn until something holds; `run` ends it when it never does."""
-    while not true():  # noqa: ASYNC110
         await asyncio.sleep(0)
 
 
@@ -256,11 +250,11 @@ def test_a_name_that_hangs_holds_up_nobody_else_and_keeps_the_order(tmp_path: Pa
     def resolve(host: str) -> list[str]:
         if host == "slow.example":
             release.wait(PATIENCE)
-        return ["203.0.113.9"]
+        return [STRANGER]
 
     async def test() -> None:
         async with serving(tmp_path, names=Names(resolve)) as server:
-            pretend_from(server, "203.0.113.9")
+            pretend_from(server, STRANGER)
             reader, writer = await asyncio.open_connection(*server.address)
             for name in ("slow", "quick", "slow"):
                 writer.write(encode_request("REGISTER", f"{name}.example:1", keep_open=True) + b"\n")
@@ -271,11 +265,11 @@ def test_a_name_that_hangs_holds_up_nobody_else_and_keeps_the_order(tmp_path: Pa
             lines = (await reader.read()).splitlines()
             writer.close()
             assert lines[:3] == [b"Peer registered successfully"] * 2 + [b"Peer already registered"]
-            assert [entry["address"] for entry in json.loads(lines[3])] == [
-                "other.example:1",
-                "slow.example:1",
-                "quick.example:1",
-            ]
+            assert json.loads(lines[3]) == []  # nobody has answered a dial yet
+            store = server._store
+            assert [store.find(f"{name}.example:1") is None for name in ("slow", "quick", "other")] == [
+                False
+            ] * 3
 
     run(test)
 
@@ -340,6 +334,15 @@ BAD = {
     b'{"type":"REMOVE","payload":""}': "bad-address",
     signed("127.0.0.1:3000").replace(b'"sequence":1', b'"sequence":2'): "bad-record",
     signed("127.0.0.1:3000", expires=5): "expired-record",
+    signed("127.0.0.1:3000", expires=int(time.time()) + 73 * 3600): "expired-record",
+    signed("127.0.0.1:3000", expires=2**53 - 1): "expired-record",
+    b'{"type":"REGISTER","payload":"a:0"}': "bad-address",
+    b'{"type":"REGISTER","payload":"a:-1"}': "bad-address",
+    b'{"type":"REGISTER","payload":"http://a:80"}': "bad-address",
+    b'{"type":"REGISTER","payload":"::1:3000"}': "bad-address",
+    b'{"type":"REGISTER","payload":"[::1]"}': "bad-address",
+    b'{"type":"REGISTER","payload":"[a.example]:80"}': "bad-address",
+    b'{"type":"REGISTER","payload":"a\\u0000b:80"}': "bad-address",
 }
 
 
@@ -424,10 +427,10 @@ def test_one_connection_too_many_is_told_so(tmp_path: Path) -> None:
 
 def test_a_stranger_cannot_remove_or_register_others(tmp_path: Path) -> None:
     async def test() -> None:
-        names = Names(lambda host: {"mine.example": ["10.9.9.9", "203.0.113.9"]}.get(host, []))
+        names = Names(lambda host: {"mine.example": ["10.9.9.9", STRANGER]}.get(host, []))
         async with serving(tmp_path, names=names) as server:
             await ask(server, encode_request("REGISTER", "localhost:3000"))
-            pretend_from(server, "203.0.113.9")
+            pretend_from(server, STRANGER)
             assert await code_of(server, encode_request("REMOVE", "localhost:3000")) == "not-owner"
             assert await code_of(server, encode_request("REGISTER", "victim.example:1")) == "not-owner"
             assert await code_of(server, encode_request("REGISTER", "10.0.0.1:1")) == "not-owner"
@@ -437,6 +440,28 @@ def test_a_stranger_cannot_remove_or_register_others(tmp_path: Path) -> None:
                 removed = await ask(server, encode_request("REMOVE", "mine.example:1"))
                 assert removed == b"Peer removed successfully\n"
             assert saved(server) == ["localhost:3000"]
+
+    run(test)
+
+
+STRANGE = ("no-such-name.invalid:1", "10.0.0.1:1", "[::1]:1", "[::ffff:10.0.0.1]:1", "127.0.0.2:1")
+
+
+def test_a_stranger_is_refused_whatever_form_the_address_has(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with serving(tmp_path, policy=NO_TRUST) as server:
+            for address in (
+                "no-such-name.invalid:1",
+                "10.0.0.1:1",
+                "[::1]:1",
+                "[::ffff:10.0.0.1]:1",
+                "127.0.0.2:1",
+            ):
+                assert await code_of(server, encode_request("REGISTER", address)) == "not-owner", address
+                assert await code_of(server, signed(address)) == "not-owner", address
+            mapped = encode_request("REGISTER", "[::ffff:127.0.0.1]:1")  # this client, in other clothes
+            assert await ask(server, mapped) == b"Peer registered successfully\n"
+            assert server.count() == 1
 
     run(test)
 
@@ -457,8 +482,8 @@ def test_a_keyed_peer_is_removed_by_anybody_only_when_it_is_dead(tmp_path: Path)
 
 def test_a_peer_that_listens_but_never_answers_is_dead(tmp_path: Path) -> None:
     async def test() -> None:
-        alive = AliveCheck(Names(), answer_seconds=0.2)
-        async with serving(tmp_path, alive=alive) as server, peer(None) as (address, _):
+        dialback = DialBack(Names(), answer_seconds=0.2)
+        async with serving(tmp_path, dialback=dialback) as server, peer(None) as (address, _):
             await ask(server, signed(address))
             assert await ask(server, encode_request("REMOVE", address)) == b"Peer removed successfully\n"
 
@@ -469,10 +494,112 @@ def test_strangers_cannot_make_the_server_dial_one_peer_again_and_again(tmp_path
     async def test() -> None:
         async with serving(tmp_path) as server, peer() as (address, lines):
             await ask(server, signed(address))
-            pretend_from(server, "203.0.113.9")
+            pretend_from(server, STRANGER)
             codes = [await code_of(server, encode_request("REMOVE", address)) for _ in range(5)]
             assert codes == ["still-alive"] + ["busy"] * 4
             assert lines.qsize() == 1
+
+    run(test)
+
+
+def test_a_strangers_peer_is_listed_and_told_of_once_it_was_dialled_back(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with serving(tmp_path, policy=NO_TRUST) as server, listening(lambda line: b"") as (one, told):
+            assert (
+                await ask(server, encode_request("REGISTER", str(one))) == b"Peer registered successfully\n"
+            )
+            await until(lambda: saved(server) == [str(one)])
+            async with listening(greeting(KEY, "ab" * 32)) as (two, _):
+                assert await ask(server, signed(str(two))) == b"Peer registered successfully\n"
+                await until(lambda: bool(told))
+                assert told == [notice("new_peer_joined", str(two))]
+                listed = json.loads(await ask(server, b'{"type":"GET_PEERS"}'))
+                assert [peer["address"] for peer in listed] == [str(one), str(two)]
+
+    run(test)
+
+
+def test_a_record_whose_key_or_network_does_not_answer_there_is_told_to_nobody(tmp_path: Path) -> None:
+    async def test() -> None:
+        other = SigningKey(bytes([1] * 32))
+        async with (
+            serving(tmp_path, policy=NO_TRUST) as server,
+            listening(greeting(other, "ab" * 32)) as (wrong_key, asked),
+            listening(greeting(KEY, "cd" * 32)) as (wrong_network, asked_too),
+        ):
+            await ask(server, signed(str(wrong_key)))
+            await ask(server, signed(str(wrong_network)))
+            await until(lambda: bool(asked) and bool(asked_too))
+            await until(lambda: server.stats()["counts"]["checks"].get("dead", 0) >= 2)  # type: ignore[index]
+            assert await ask(server, b'{"type":"GET_PEERS"}') == b"[]\n"
+
+    run(test)
+
+
+def test_a_node_that_lost_its_key_takes_its_address_back(tmp_path: Path) -> None:
+    async def test() -> None:
+        lost = SigningKey(bytes([1] * 32))
+        async with serving(tmp_path, policy=NO_TRUST) as server:
+            async with listening(greeting(lost, "ab" * 32)) as (address, _):
+                record = sign_record(lost, str(address), "ab" * 32, sequence=9, expires=int(time.time()) + 60)
+                await ask(server, encode_request("REGISTER", record))
+                await until(lambda: saved(server) == [str(address)])
+                assert await code_of(server, signed(str(address))) == "not-owner"
+            server._alive._last.clear()  # instead of waiting until this address may be dialled again
+            async with listening(greeting(KEY, "ab" * 32), port=address.port):
+                assert await ask(server, signed(str(address))) == b"Peer already registered\n"
+                found = server._store.find(str(address))
+                assert found is not None
+                assert found.node_key == KEY.public_hex
+
+    run(test)
+
+
+# -- many from one host ------------------------------------------------------------------------
+
+
+def test_a_host_and_its_network_register_only_so_many(tmp_path: Path) -> None:
+    policy = Policy(trusts=lambda client: False, max_per_host=20)
+
+    async def test() -> None:
+        async with serving(tmp_path, policy=policy) as server:
+            reader, writer = await asyncio.open_connection(*server.address)
+            for port in range(1, 101):
+                writer.write(encode_request("REGISTER", f"127.0.0.1:{port}", keep_open=True) + b"\n")
+            writer.write_eof()
+            lines = (await reader.read()).splitlines()
+            writer.close()
+            assert lines[:20] == [b"Peer registered successfully"] * 20
+            assert {error_code(line) for line in lines[20:]} == {"too-many-peers"}
+            assert len(lines) == 100
+            assert server.count() == 20
+
+    run(test)
+
+
+def test_a_flood_from_one_address_is_slowed_down_and_nobody_else(tmp_path: Path) -> None:
+    rate = RequestRate(host=(0.001, 50.0), group=(0.001, 70.0))
+    policy = Policy(trusts=lambda client: client == "127.0.0.1", rate=rate)
+
+    async def codes(server: BootstrapServer, client: str) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for _ in range(60):
+            reader, writer = await asyncio.open_connection(*server.address, local_addr=(client, 0))
+            writer.write(b'{"type":"GET_PEERS"}\n')
+            line = await reader.readuntil(b"\n")
+            found["listed" if line == b"[]\n" else error_code(line)] += 1
+            writer.close()
+            await writer.wait_closed()
+        return found
+
+    async def test() -> None:
+        async with serving(tmp_path, policy=policy) as server:
+            assert await codes(server, "127.7.7.1") == {"listed": 50, "rate-limited": 10}
+            assert await codes(server, "127.7.7.2") == {"listed": 20, "rate-limited": 40}  # the same network
+            assert await codes(server, "127.7.8.1") == {"listed": 50, "rate-limited": 10}
+            assert await codes(server, "127.0.0.1") == {"listed": 60}
+            refusals = json.loads(await ask(server, b'{"type":"GET_STATS"}'))["stats"]["counts"]["refusals"]
+            assert refusals == {"rate-limited": 60}
 
     run(test)
 
@@ -513,9 +640,7 @@ def test_s13_a_peer_that_did_not_renew_is_dropped_and_the_others_told(tmp_path: 
             await ask(server, encode_request("REGISTER", one))
             await ask(server, signed("127.0.0.1:2", expires=1060))
             assert await told.get() == notice("new_peer_joined", "127.0.0.1:2")
-            assert server.sweep_once() == []
             now[0] = 1060.0
-            assert len(server.sweep_once()) == 1
             assert await told.get() == notice("shutdown_peer", "127.0.0.1:2")
             assert saved(server) == [one]
 
@@ -540,11 +665,11 @@ def test_what_was_asked_before_the_end_is_answered(tmp_path: Path) -> None:
 
     def resolve(host: str) -> list[str]:
         release.wait(PATIENCE)
-        return ["203.0.113.9"]
+        return [STRANGER]
 
     async def test() -> None:
         async with serving(tmp_path, names=Names(resolve)) as server:
-            pretend_from(server, "203.0.113.9")
+            pretend_from(server, STRANGER)
             reader, writer = await asyncio.open_connection(*server.address)
             writer.write(encode_request("REGISTER", "mine.example:1") + b"\n")
             await until(lambda: server._blocked > 0)
@@ -557,7 +682,7 @@ def test_what_was_asked_before_the_end_is_answered(tmp_path: Path) -> None:
 
 def test_s02_an_import_is_whole_or_nothing(tmp_path: Path) -> None:
     async def test() -> None:
-        async with serving(tmp_path, max_peers=3) as server:
+        async with serving(tmp_path, policy=Policy(max_peers=3)) as server:
             assert server.import_addresses(["a:1", "a:2"]) == 2
             with pytest.raises(Exception, match="3 peers"):
                 server.import_addresses(["a:2", "a:3", "a:4"])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from votenet.errors import Rejected
-from votenet.protocol.address import MAX_ADDRESS, Address, parse_address
+from votenet.protocol.address import MAX_ADDRESS, Address, network_group, parse_address, plain_ip
 
 GOOD = {
     "localhost:3000": Address("localhost", 3000),
@@ -69,3 +69,19 @@ def test_any_text_is_an_address_or_refused(text: str) -> None:
         code = "bad-address"
         assert parse_address(str(address)) == address
     assert code == "bad-address"
+
+
+@pytest.mark.parametrize(
+    ("text", "plain", "group"),
+    [
+        ("10.0.5.9", "10.0.5.9", "10.0.5.0/24"),
+        ("::ffff:10.0.5.9", "10.0.5.9", "10.0.5.0/24"),
+        ("2001:DB8:1:2:0::7", "2001:db8:1:2::7", "2001:db8:1::/48"),
+        ("fe80::1%eth0", "fe80::1", "fe80::/48"),
+        ("a.example", None, ""),
+        ("", None, ""),
+    ],
+)
+def test_ip_addresses_have_one_spelling_and_a_network(text: str, plain: str | None, group: str) -> None:
+    assert plain_ip(text) == plain
+    assert network_group(text) == group

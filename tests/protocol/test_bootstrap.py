@@ -6,6 +6,7 @@ import contextlib
 import random
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from votenet.core.keys import SigningKey
 from votenet.errors import Rejected, RemoteProtocolError
+from votenet.protocol.address import Address
 from votenet.protocol.bootstrap import (
     MAX_TOLD_DIRECTLY,
     PLAIN_SAMPLE,
@@ -21,9 +23,7 @@ from votenet.protocol.bootstrap import (
     Call,
     NeedsOwner,
     NeedsProbe,
-    Notice,
     Outcome,
-    PeerEntry,
     Probed,
 )
 from votenet.protocol.bootstrap_messages import (
@@ -40,7 +40,8 @@ from votenet.protocol.bootstrap_messages import (
     decode_request,
 )
 from votenet.protocol.peer_record import MAX_LIFETIME, sign_record, sign_removal
-from votenet.storage.peer_store import MemoryPeerStore
+from votenet.protocol.registry import Notice, PeerEntry
+from votenet.storage.memory_peer_store import MemoryPeerStore
 
 NOW = 1_700_000_000
 KEY, OTHER = SigningKey(bytes(32)), SigningKey(bytes([1] * 32))
@@ -51,7 +52,7 @@ LOCAL, STRANGER, OWNER = "127.0.0.1", "203.0.113.9", "10.0.0.5"
 class World:
     """A core over a registry in memory."""
 
-    def __init__(self, **options: int) -> None:
+    def __init__(self, **options: Any) -> None:
         self.store = MemoryPeerStore()
         self.core = BootstrapCore(self.store, random.Random(5), **options)
 
@@ -62,6 +63,12 @@ class World:
         outcome = self.step(body, client, now, **facts)
         assert isinstance(outcome, Answer)
         return outcome.line
+
+    def check(self, alive: bool = True, now: int = NOW) -> list[Notice]:
+        """Dial whoever is due; what there is to tell."""
+        taken = self.core.upkeep.take_checks(100, now)
+        found = [self.core.upkeep.checked(entry, alive, now) for entry in taken]
+        return [notice for notice in found if notice is not None]
 
     def refusal(self, body: object, client: str = LOCAL, now: int = NOW, **facts: object) -> str:
         before = self.store.addresses(100, now)
@@ -99,7 +106,8 @@ def test_s13_joins_and_leaves_are_told_once_to_all_others() -> None:
         world.step(Register(f"localhost:{port}"))
     joined = world.step(Register("localhost:4"))
     assert joined == Answer(b"Peer registered successfully", Notice("new_peer_joined", "localhost:4"))
-    assert world.core.audience(Notice("new_peer_joined", "localhost:4"), NOW) == [
+    told = world.core.audience(Notice("new_peer_joined", "localhost:4"), NOW)
+    assert [peer.address for peer in told] == [
         "localhost:1",
         "localhost:2",
         "localhost:3",
@@ -184,8 +192,8 @@ def test_the_registry_has_an_upper_end() -> None:
 
 def test_a_record_registers_renews_and_expires() -> None:
     world = World()
-    first = world.step(signed(), OWNER)
-    assert first == Answer(b"Peer registered successfully", Notice("new_peer_joined", "10.0.0.5:3000"))
+    assert world.step(signed(), OWNER) == Answer(b"Peer registered successfully")
+    assert world.check() == [Notice("new_peer_joined", "10.0.0.5:3000")]
     assert world.step(signed(sequence=2, life=600), STRANGER) == Answer(b"Peer already registered")
     assert world.line(GetPeers(), now=NOW + 599) == b'[{"address":"10.0.0.5:3000"}]'
     assert world.line(GetPeers(), now=NOW + 605) == b"[]"
@@ -214,7 +222,7 @@ def test_a_dead_peers_record_cannot_be_replayed_either() -> None:
     world.step(Remove("10.0.0.5:3000"), STRANGER, probed=Probed(5, alive=False))
     assert world.refusal(signed(sequence=5)) == "stale-record"
     world.step(signed(sequence=6))
-    world.core.expire(10, NOW + 60)
+    world.core.upkeep.expire(10, NOW + 60)
     assert world.refusal(signed(sequence=6, life=600), now=NOW + 60) == "stale-record"
     assert world.line(signed(sequence=7, life=600), now=NOW + 60) == b"Peer registered successfully"
 
@@ -229,7 +237,8 @@ def test_a_record_that_expired_unnoticed_joins_again() -> None:
 def test_another_key_cannot_take_over_or_remove() -> None:
     world = World()
     world.step(signed())
-    assert world.refusal(signed(key=OTHER, sequence=9)) == "not-owner"
+    assert world.refusal(signed(key=OTHER, sequence=9), probed=Probed(1, alive=False)) == "not-owner"
+    assert world.refusal(signed("10.0.0.5:3000", key=OTHER, sequence=9), STRANGER) == "not-owner"
     assert world.refusal(removal(key=OTHER)) == "not-owner"
     assert world.refusal(removal(sequence=1)) == "stale-record"
     assert world.line(removal("10.0.0.9:1")) == b"Peer not found"
@@ -241,7 +250,7 @@ def test_a_keyed_entry_is_removed_without_its_key_only_when_it_is_dead() -> None
     world.step(signed(sequence=3))
     body = Remove("10.0.0.5:3000")
     for client in (LOCAL, OWNER, STRANGER):
-        assert world.step(body, client) == NeedsProbe("10.0.0.5:3000", 3)
+        assert world.step(body, client) == NeedsProbe(Address("10.0.0.5", 3000), 3)
         assert world.refusal(body, client, probed=Probed(3, alive=True)) == "still-alive"
         assert (
             world.refusal(body, client, probed=Probed(2, alive=False)) == "still-alive"
@@ -264,7 +273,10 @@ def test_a_key_is_added_to_an_unkeyed_entry_by_its_owner_only() -> None:
     world.step(Register("10.0.0.5:3000"))
     assert world.refusal(signed(), STRANGER) == "not-owner"
     assert world.refusal(removal()) == "not-owner"
-    assert world.step(signed(), OWNER) == Answer(b"Peer already registered")
+    needs = NeedsProbe(Address("10.0.0.5", 3000), 0, KEY.public_hex, NETWORK)
+    assert world.step(signed(), OWNER) == needs
+    assert world.refusal(signed(), OWNER, probed=Probed(0, alive=False)) == "not-owner"
+    assert world.step(signed(), OWNER, probed=Probed(0, alive=True)) == Answer(b"Peer already registered")
     assert world.refusal(Remove("10.0.0.5:3000"), OWNER, probed=Probed(1, alive=True)) == "still-alive"
 
 
@@ -273,10 +285,79 @@ def test_expired_records_are_dropped_in_portions_and_told() -> None:
     for port in range(1, 8):
         world.step(signed(f"10.0.0.5:{port}"))
     world.step(Register("localhost:1"))
-    assert len(world.core.expire(5, NOW + 60)) == 5
-    rest = world.core.expire(5, NOW + 60)
+    assert world.core.upkeep.expire(5, NOW + 60)[0] == 5
+    gone, rest = world.core.upkeep.expire(5, NOW + 60)
+    assert gone == 2
     assert [notice.kind for notice in rest] == ["shutdown_peer"] * 2
     assert world.store.addresses(10, 0) == ["localhost:1"]
+
+
+def test_a_node_that_lost_its_key_gets_its_address_back_where_the_new_key_answers() -> None:
+    world = World()
+    world.step(signed(sequence=5), OWNER)
+    world.check()
+    body = signed(key=OTHER, sequence=1)
+    needs = NeedsProbe(Address("10.0.0.5", 3000), 5, OTHER.public_hex, NETWORK)
+    assert world.step(body, OWNER) == needs
+    assert world.refusal(body, OWNER, probed=Probed(5, alive=False)) == "not-owner"  # the old one runs
+    assert world.refusal(body, OWNER, probed=Probed(4, alive=True)) == "not-owner"  # renewed meanwhile
+    assert world.step(body, OWNER, probed=Probed(5, alive=True)) == Answer(b"Peer already registered")
+    found = world.store.find("10.0.0.5:3000")
+    assert found is not None
+    assert (found.node_key, found.proved) == (OTHER.public_hex, True)
+    back = signed(sequence=5)
+    assert world.refusal(back, OWNER) == "stale-record"  # the lost key's record is spent
+
+
+# -- what is told to others ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("body", [Register("10.0.0.5:3000"), signed()], ids=["chapter", "signed"])
+def test_nobody_hears_of_a_strangers_registration_before_it_was_dialled(body: object) -> None:
+    world = World()
+    assert world.step(body, OWNER) == Answer(b"Peer registered successfully")
+    assert world.line(GetPeers()) == b"[]"
+    assert decode_peers(world.line(GetPage(10, 0))).peers == []
+    assert decode_peers(world.line(GetSample(10))).peers == []
+    assert world.core.audience(Notice("new_peer_joined", "a:1"), NOW) == []
+    assert world.check() == [Notice("new_peer_joined", "10.0.0.5:3000")]
+    assert world.line(GetPeers()) == b'[{"address":"10.0.0.5:3000"}]'
+
+
+def test_who_was_never_told_of_needs_no_farewell() -> None:
+    world = World()
+    world.step(Register("10.0.0.5:3000"), OWNER)
+    assert world.step(Remove("10.0.0.5:3000"), OWNER) == Answer(b"Peer removed successfully")
+
+
+def test_one_host_and_one_network_register_only_so_many() -> None:
+    world = World(max_per_host=2, max_per_group=3)
+    for port in (1, 2):
+        world.step(Register(f"10.0.0.5:{port}"), OWNER)
+    assert world.refusal(Register("10.0.0.5:3"), OWNER) == "too-many-peers"
+    assert world.refusal(signed("10.0.0.5:4"), OWNER) == "too-many-peers"
+    assert world.line(signed("10.0.0.6:1"), "10.0.0.6") == b"Peer registered successfully"
+    assert world.refusal(Register("10.0.0.7:1"), "10.0.0.7") == "too-many-peers"
+    assert world.line(Register("10.0.1.7:1"), "10.0.1.7") == b"Peer registered successfully"
+    world.step(Remove("10.0.0.5:1"), OWNER)
+    assert world.line(Register("10.0.0.7:1"), "10.0.0.7") == b"Peer registered successfully"
+    assert world.line(Register("10.0.0.5:9")) == b"Peer registered successfully"  # the operator may
+
+
+def test_a_changed_network_has_to_be_proved_again() -> None:
+    world = World()
+    world.step(signed(), OWNER)
+    world.check()
+    other = sign_record(KEY, "10.0.0.5:3000", "cd" * 32, sequence=2, expires=NOW + 60)
+    assert world.line(RegisterSigned(other), OWNER) == b"Peer already registered"
+    assert world.line(GetPeers()) == b"[]"
+
+
+def test_a_proxy_on_this_machine_can_be_distrusted() -> None:
+    world = World(trusts=lambda client: False)
+    assert world.refusal(Register("victim.example:1"), LOCAL, owner=False) == "not-owner"
+    assert world.step(Register("127.0.0.1:1"), LOCAL) == Answer(b"Peer registered successfully")
+    assert world.line(GetPeers()) == b"[]"
 
 
 # -- lists --------------------------------------------------------------------------------------
@@ -348,7 +429,7 @@ def test_a_remembered_list_is_never_out_of_date() -> None:
 
 def test_a_join_in_a_large_network_is_told_to_a_sample() -> None:
     world = filled(MAX_TOLD_DIRECTLY + 50, 5)
-    told = world.core.audience(Notice("new_peer_joined", "00007:3000"), NOW)
+    told = [peer.address for peer in world.core.audience(Notice("new_peer_joined", "00007:3000"), NOW)]
     assert len(set(told)) in (MAX_TOLD_DIRECTLY, MAX_TOLD_DIRECTLY - 1)
     assert "00007:3000" not in told
 

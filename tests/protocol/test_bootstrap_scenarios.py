@@ -4,6 +4,7 @@ A file is a list of commands and, below each, what came of it. `VOTENET_REWRITE=
 files anew from what the code does; the difference is then to be read, not only committed.
 
     @ client 10.0.0.5      the lines below come from there; `@ time +60` lets time pass;
+    @ check                the peers that are due are dialled
     @ owner no             the answer to "does the host resolve to the client"; `@ alive no` likewise
     > {"type":…}           a line to the server; `> signed KEY ADDRESS SEQUENCE LIFE` and
                            `> removal KEY ADDRESS SEQUENCE` stand for lines with signatures
@@ -27,7 +28,8 @@ from votenet.errors import Rejected, RemoteProtocolError
 from votenet.protocol.bootstrap import BootstrapCore, Call, NeedsOwner, NeedsProbe, Probed
 from votenet.protocol.bootstrap_messages import decode_request, encode_request
 from votenet.protocol.peer_record import sign_record, sign_removal
-from votenet.storage.peer_store import MemoryPeerStore
+from votenet.protocol.registry import Notice
+from votenet.storage.memory_peer_store import MemoryPeerStore
 
 SCENARIOS = sorted((Path(__file__).parent.parent / "scenarios").glob("bootstrap_*.txt"))
 
@@ -46,7 +48,7 @@ class Player:
             case ["owner" | "alive" as fact, answer]:
                 setattr(self, fact, answer == "yes")
             case ["sweep"]:
-                self.core.expire(100, self.now)
+                self.core.upkeep.expire(100, self.now)
             case _:
                 raise AssertionError(f"unknown setting: {words}")
 
@@ -71,7 +73,8 @@ class Player:
                 yield f"? does {outcome.host} resolve to {self.client}: {'yes' if self.owner else 'no'}"
                 outcome = self.core.step(replace(call, owner=self.owner), self.now)
             elif isinstance(outcome, NeedsProbe):
-                yield f"? does {outcome.address} answer: {'yes' if self.alive else 'no'}"
+                key = f" with key {outcome.node_key[:8]}" if outcome.node_key else ""
+                yield f"? does {outcome.target} answer{key}: {'yes' if self.alive else 'no'}"
                 outcome = self.core.step(replace(call, probed=Probed(outcome.sequence, self.alive)), self.now)
         except (Rejected, RemoteProtocolError) as error:
             yield f"< error {error.code}: {error.message}"
@@ -79,8 +82,18 @@ class Player:
         assert not isinstance(outcome, NeedsOwner | NeedsProbe)
         yield f"< {outcome.line.decode()}"
         if outcome.notice is not None:
-            told = self.core.audience(outcome.notice, self.now)
-            yield f"! {outcome.notice.kind} {outcome.notice.address} -> {' '.join(told) or 'nobody'}"
+            yield self.told(outcome.notice)
+
+    def check(self) -> Iterator[str]:
+        for entry in self.core.upkeep.take_checks(100, self.now):
+            yield f"? does {entry.target} answer: {'yes' if self.alive else 'no'}"
+            notice = self.core.upkeep.checked(entry, self.alive, self.now)
+            if notice is not None:
+                yield self.told(notice)
+
+    def told(self, notice: Notice) -> str:
+        told = [str(peer.target) for peer in self.core.audience(notice, self.now)]
+        return f"! {notice.kind} {notice.address} -> {' '.join(told) or 'nobody'}"
 
 
 def play(text: str) -> str:
@@ -90,7 +103,9 @@ def play(text: str) -> str:
         if line.startswith(("<", "?", "!")):
             continue
         out.append(line)
-        if line.startswith("@"):
+        if line == "@ check":
+            out += player.check()
+        elif line.startswith("@"):
             player.settings(line[1:].split())
         elif line.startswith("> "):
             out += player.send(line[2:])

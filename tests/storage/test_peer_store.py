@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import json
 import random
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from votenet.errors import ConfigError, StorageCorrupt, StorageError
-from votenet.protocol.bootstrap import PeerEntry
-from votenet.storage.peer_store import (
-    MemoryPeerStore,
-    PeerStore,
-    SqlitePeerStore,
-    peers_json,
-    read_peers_file,
-    write_peers_file,
-)
+from votenet.errors import ConfigError, StorageError
+from votenet.protocol.registry import PeerEntry
+from votenet.storage.memory_peer_store import MemoryPeerStore
+from votenet.storage.peer_store import PeerStore, peers_json, read_peers_file, write_peers_file
+from votenet.storage.sqlite_peer_store import SqlitePeerStore
 
 NOW = 1000
 KEY, NETWORK = "11" * 32, "22" * 32
@@ -113,81 +107,62 @@ class TestRegistry:
         store.forget_retired(10, NOW + 20)
         assert store.retired(KEY, "a:1") == -1
 
+    def test_who_came_from_where_is_counted(self, store: PeerStore) -> None:
+        def held(*names: str) -> list[int]:
+            return [store.held(name) for name in names]
+
+        mine = [PeerEntry(f"a:{n}", source="10.0.0.1", proved=False) for n in (1, 2)]
+        for entry in (*mine, PeerEntry("b:1", source="10.0.0.2"), PeerEntry("c:1"), mine[0]):
+            store.put(entry)
+        assert held("10.0.0.1", "10.0.0.2", "10.0.0.0/24", "10.0.0.3", "") == [2, 1, 3, 0, 0]
+        store.put(PeerEntry("a:1", source="10.9.9.9"))
+        store.put(PeerEntry("a:2"))
+        store.put(PeerEntry("c:1", source="10.0.0.2"))
+        assert held("10.0.0.1", "10.0.0.2", "10.0.0.0/24", "10.9.9.0/24") == [0, 2, 2, 1]
+        for address in ("a:1", "a:2", "b:1", "c:1", "c:1"):
+            store.remove(address)
+        assert held("10.0.0.1", "10.0.0.2", "10.0.0.0/24", "10.9.9.0/24") == [0, 0, 0, 0]
+
+    def test_the_unproved_are_kept_but_not_listed(self, store: PeerStore) -> None:
+        entry = PeerEntry("a:1", source="10.0.0.1", proved=False, misses=3, check_at=NOW)
+        store.put(entry)
+        store.put(PeerEntry("b:2"))
+        assert store.find("a:1") == entry
+        assert store.addresses(10, NOW) == ["b:2"]
+        assert [found.address for found in store.page(0, 10, NOW)[0]] == ["b:2"]
+        assert [found.address for found in store.at([0, 1], NOW)] == ["b:2"]
+        assert store.count() == 2
+
+    def test_the_longest_overdue_come_first(self, store: PeerStore) -> None:
+        for number, when in ((1, NOW), (2, NOW - 5), (3, None), (4, NOW + 1)):
+            store.put(PeerEntry(f"a:{number}", check_at=when))
+        assert [entry.address for entry in store.due(10, NOW)] == ["a:2", "a:1"]
+        assert [entry.address for entry in store.due(1, NOW)] == ["a:2"]
+        store.put(PeerEntry("a:2"))
+        store.remove("a:1")
+        assert store.due(10, NOW) == []
+
+    def test_changes_are_seen_within_their_own_transaction(self, store: PeerStore) -> None:
+        store.put(keyed("a:1"))
+        with store.saving():
+            store.put(PeerEntry("b:2", source="10.0.0.1"))
+            assert store.find("B:2") == PeerEntry("b:2", source="10.0.0.1")
+            assert (store.count(), store.held("10.0.0.1"), store.held("10.0.0.0/24")) == (2, 1, 1)
+            store.remove("a:1")
+            store.retire(KEY, "a:1", 7, NOW + 10)
+            assert store.find("a:1") is None
+            assert (store.count(), store.retired(KEY, "a:1")) == (1, 7)
+            store.put(keyed("a:1", sequence=8))
+            store.remove("b:2")
+            assert (store.count(), store.held("10.0.0.1")) == (1, 0)
+        assert store.addresses(10, NOW) == ["a:1"]
+        assert store.find("a:1") == keyed("a:1", sequence=8)
+        assert store.retired(KEY, "a:1") == 7
+
     def test_removing_what_is_not_there_changes_nothing(self, store: PeerStore) -> None:
         store.put(PeerEntry("a:1"))
         store.remove("b:2")
         assert store.addresses(10, NOW) == ["a:1"]
-
-
-def test_saved_entries_are_there_for_the_next_server(tmp_path: Path) -> None:
-    store = SqlitePeerStore(tmp_path / "peers.db")
-    with store.saving():
-        store.put(PeerEntry("a:1"))
-        store.put(keyed("b:2"))
-        store.retire(KEY, "c:3", 4, NOW)
-    store.close()
-    again = SqlitePeerStore(tmp_path / "peers.db")
-    assert again.find("b:2") == keyed("b:2")
-    assert again.addresses(10, NOW) == ["a:1", "b:2"]
-    assert again.retired(KEY, "c:3") == 4
-    again.close()
-
-
-def put_and_fail(store: SqlitePeerStore) -> None:
-    with store.saving():
-        store.put(PeerEntry("b:2"))
-        raise StorageError("no")
-
-
-def test_what_could_not_be_saved_is_undone(tmp_path: Path) -> None:
-    store = SqlitePeerStore(tmp_path / "peers.db")
-    with store.saving():
-        store.put(PeerEntry("a:1"))
-    with pytest.raises(StorageError):
-        put_and_fail(store)
-    assert store.addresses(10, NOW) == ["a:1"]
-    assert store.count() == 1
-    store.close()
-
-
-def test_a_failing_disk_is_a_storage_error_in_reads_too(tmp_path: Path) -> None:
-    store = SqlitePeerStore(tmp_path / "peers.db")
-    store.close()
-    for read in (
-        store.count,
-        lambda: store.find("a:1"),
-        lambda: store.addresses(1, 1),
-        lambda: store.at([0], 1),
-    ):
-        with pytest.raises(StorageError):
-            read()
-
-
-def test_a_registry_that_is_none_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "peers.db").write_bytes(b"[]" * 4096)
-    with pytest.raises(StorageCorrupt):
-        SqlitePeerStore(tmp_path / "peers.db")
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        "SELECT * FROM peers WHERE address = 'a'",
-        "SELECT max(slot) FROM peers",
-        "SELECT * FROM peers WHERE slot = 5",
-        "SELECT * FROM peers WHERE id > 5 AND (expires IS NULL OR expires > 3) ORDER BY id LIMIT 3",
-        "SELECT * FROM peers WHERE expires <= 5 ORDER BY expires LIMIT 3",
-        "SELECT node_key FROM retired WHERE until <= 5 LIMIT 3",
-    ],
-)
-def test_s04_no_query_scans_or_sorts_the_registry(tmp_path: Path, query: str) -> None:
-    SqlitePeerStore(tmp_path / "peers.db").close()
-    conn = sqlite3.connect(tmp_path / "peers.db")
-    plan = " ".join(row[3] for row in conn.execute("EXPLAIN QUERY PLAN " + query))
-    conn.close()
-    assert "SEARCH" in plan
-    assert "SCAN" not in plan
-    assert "TEMP B-TREE" not in plan
 
 
 # -- peers.json --------------------------------------------------------------------------------

@@ -24,7 +24,8 @@ from votenet.network.bootstrap_server import BootstrapServer, serve_bootstrap
 from votenet.network.notify import notify
 from votenet.protocol.address import Address
 from votenet.storage.database import lock_data_dir
-from votenet.storage.peer_store import FILE_NAME, SqlitePeerStore, read_peers_file
+from votenet.storage.peer_store import FILE_NAME, read_peers_file
+from votenet.storage.sqlite_peer_store import SqlitePeerStore
 
 DESCRIPTORS: Final = 4096
 """Open files asked for: MAX_LINKS connections, the workers' dials, the database, and room."""

@@ -8,8 +8,9 @@ It works with the chapter's own server too, as far as that goes.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from votenet.errors import Unreachable, VotenetError
 from votenet.network.transport import Link, LinkLimits, connect
@@ -18,6 +19,7 @@ from votenet.protocol.bootstrap_messages import (
     MAX_PAGE,
     KnownPeer,
     decode_peers,
+    decode_stats,
     decode_text,
     encode_request,
 )
@@ -62,6 +64,18 @@ async def get_peers(
     """
     payload: object = "" if sample is None else {"sample": sample}
     return decode_peers(await _ask(bootstrap, encode_request("GET_PEERS", payload), timeout)).peers
+
+
+async def get_stats(bootstrap: Address, timeout: float = DIAL_SECONDS) -> dict[str, Any]:
+    """The server's own numbers (docs/protocol-bootstrap.md). Raises: as `register`."""
+    return decode_stats(await _ask(bootstrap, encode_request("GET_STATS"), timeout))
+
+
+async def ping(peer: Address, timeout: float = DIAL_SECONDS) -> float:
+    """Seconds in which a node answers a ping, the connection included. Raises: Unreachable."""
+    began = time.perf_counter()
+    await _ask(peer, b'{"type":"ping"}', timeout)
+    return time.perf_counter() - began
 
 
 async def all_peers(
@@ -143,4 +157,4 @@ class _Lines:
         return line
 
 
-__all__ = ["KnownPeer", "all_peers", "get_peers", "register", "register_many", "remove"]
+__all__ = ["KnownPeer", "all_peers", "get_peers", "get_stats", "ping", "register", "register_many", "remove"]

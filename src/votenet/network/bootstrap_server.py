@@ -1,11 +1,13 @@
 """The bootstrap server: BootstrapCore on a real socket, with a registry that is saved before it answers.
 
 What lives here: sessions, the batch of one event-loop turn (one transaction), the clean end. What must
-not: rules (`protocol/bootstrap.py`), SQL (`storage/peer_store.py`), command-line options.
+not: rules (`protocol/bootstrap.py`), stores (`storage/peer_store.py`), dialling peers (`caretaker.py`,
+`announcer.py`), command-line options.
 
-Group commit: every request that arrived in one turn of the event loop is stepped inside one
-transaction; when that is on disk the answers are sent, and only then the other peers are told. If it
-cannot be saved, the writers of the batch read `storage-failed`, and the server lives on.
+Group commit: every change that arrived in one turn of the event loop is stepped inside one transaction,
+then the questions of that turn; when the changes are on disk the answers are sent, and only then the
+other peers are told. If another server over the same registry was faster, the batch is stepped again;
+if it cannot be saved, the writers of the batch read `storage-failed`, and the server lives on.
 """
 
 from __future__ import annotations
@@ -15,26 +17,33 @@ import contextlib
 import logging
 import random
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeGuard
 
 from votenet.errors import Rejected, RemoteProtocolError, StorageError, VotenetError
 from votenet.network.announcer import WORKERS, Announcer
-from votenet.network.checks import AliveCheck, Names, OwnerCheck, plain_ip
+from votenet.network.caretaker import Caretaker
+from votenet.network.checks import AliveCheck, OwnerCheck
+from votenet.network.dialback import DialBack
+from votenet.network.group_commit import GroupCommit, Result
+from votenet.network.metrics import Metrics
+from votenet.network.names import Names
+from votenet.network.quiet_log import QuietLog
 from votenet.network.transport import Link, LinkLimits, Listener, error_line
-from votenet.protocol.address import Address, parse_address
+from votenet.protocol.address import Address, network_group
 from votenet.protocol.bootstrap import (
-    MAX_PEERS,
+    MAX_PER_GROUP,
+    MAX_PER_HOST,
     Answer,
     BootstrapCore,
     Call,
     NeedsOwner,
     NeedsProbe,
-    Notice,
-    Outcome,
     Probed,
+    Trusts,
+    is_loopback,
 )
 from votenet.protocol.bootstrap_messages import (
     ALREADY_REGISTERED,
@@ -42,9 +51,16 @@ from votenet.protocol.bootstrap_messages import (
     NOT_FOUND,
     REGISTERED,
     REMOVED,
+    GetStats,
+    Register,
+    RegisterSigned,
+    Remove,
     decode_request,
+    encode_stats,
 )
 from votenet.protocol.framing import MAX_CHAPTER_LINE
+from votenet.protocol.registry import JOINED, MAX_PEERS, Notice, PeerEntry
+from votenet.protocol.token_bucket import Buckets
 from votenet.storage.peer_store import PeerStore
 
 MAX_LINKS: Final = 1024
@@ -60,14 +76,28 @@ MAX_UNREAD: Final = 256 * 1024
 MAX_UNREAD_IN_ALL: Final = 128 * 1024 * 1024
 """Long answers waiting for slow readers in all; above it a list is answered with `busy`."""
 UNREAD_CHECK_SECONDS: Final = 0.02
-SWEEP_SECONDS: Final = 10.0
-"""How often expired records are dropped."""
-SWEEP_BATCH: Final = 500
-"""Expired records dropped in one transaction: some 10 ms."""
 FINISH_SECONDS: Final = 4.0
 """Time for answers that wait for a name or a ping when the server is told to stop."""
-LOGGED_PER_SECOND: Final = 50
-"""Lines of one kind in the log: a flood is summed up, not written out."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRate:
+    """Requests a second, and at once. (S17 names 100 a minute; many nodes may share a router.)"""
+
+    host: tuple[float, float] = (5.0, 300.0)
+    group: tuple[float, float] = (20.0, 1200.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What strangers may do. `trusts` says which clients operate this machine, and have no limits."""
+
+    max_peers: int = MAX_PEERS
+    max_per_host: int = MAX_PER_HOST
+    max_per_group: int = MAX_PER_GROUP
+    rate: RequestRate = RequestRate()
+    trusts: Trusts = is_loopback
+
 
 LIMITS: Final = LinkLimits(
     max_line=MAX_CHAPTER_LINE,
@@ -92,17 +122,12 @@ class _Session:
 
 
 _Item = Call | RemoteProtocolError
-"""What a line was: a request, or what is wrong with it (the error is answered in its turn)."""
-_Result = Outcome | VotenetError
-_Stepped = tuple[_Session, _Item, _Result]
+"""What a line was: a request, or why it ends the link (the error is answered in its turn)."""
+_Stepped = tuple[_Session, _Item, Result]
 
 
-def _writes(item: _Item) -> bool:
+def _changes(item: _Item) -> TypeGuard[Call]:
     return isinstance(item, Call) and item.request.writes
-
-
-def _reads(item: _Item) -> bool:
-    return isinstance(item, Call) and not item.request.writes
 
 
 class BootstrapServer:
@@ -115,22 +140,59 @@ class BootstrapServer:
         *,
         clock: Callable[[], float] = time.time,
         names: Names | None = None,
-        alive: AliveCheck | None = None,
-        max_peers: int = MAX_PEERS,
+        dialback: DialBack | None = None,
+        policy: Policy | None = None,
     ) -> None:
-        names = names or Names()
-        self.core = BootstrapCore(store, random.SystemRandom(), max_peers=max_peers)
-        self.announcer = Announcer(self._audience, names)
+        names, policy = names or Names(), policy or Policy()
+        dialback = dialback or DialBack(names)
+        self.core = BootstrapCore(
+            store,
+            random.SystemRandom(),
+            max_peers=policy.max_peers,
+            max_per_host=policy.max_per_host,
+            max_per_group=policy.max_per_group,
+            trusts=policy.trusts,
+        )
         self.address = Address("", 0)
-        self._store, self._tasks, self._clock = store, tasks, clock
-        self._owner, self._alive = OwnerCheck(names), alive or AliveCheck(names)
+        self._store, self._tasks, self._clock, self._trusts = store, tasks, clock, policy.trusts
+        self._commit = GroupCommit(store, self.core, self._storage_failed)
+        self._owner, self._alive = OwnerCheck(names), AliveCheck(dialback)
+        self._hosts, self._groups = Buckets(*policy.rate.host), Buckets(*policy.rate.group)
         self._sessions: dict[int, _Session] = {}
         self._pending: deque[tuple[_Session, _Item]] = deque()
         self._held_back: list[_Session] = []
         self._blocked = self._count = 0
         self._stopped = False
         self._scheduled = False
-        self._quiet = _QuietLog()
+        self._quiet = QuietLog(log)
+        self.metrics = Metrics("votenet_bootstrap", time.monotonic)
+        self._count_everything()
+        self.announcer = Announcer(
+            self._audience,
+            names,
+            unreachable=lambda address: self.caretaker.suspect(address),
+            lines=self.metrics.counter("notices", "Lines to peers about joins and leaves.", "result"),
+        )
+        self.caretaker = Caretaker(
+            store,
+            self.core.upkeep,
+            dialback,
+            clock=clock,
+            tell=self._tell,
+            failed=self._storage_failed,
+            checks=self.metrics.counter("checks", "Peers dialled, and peers that expired.", "result"),
+        )
+
+    def _count_everything(self) -> None:
+        self.metrics.gauge("peers", "Entries of the registry.", self.count)
+        self.metrics.gauge("connections", "Open connections.", lambda: len(self._sessions))
+        self.metrics.gauge("waiting", "Requests that wait for a name, a peer or a turn.", self._waiting)
+        self.metrics.gauge("uptime_seconds", "Seconds since the start.", lambda: self.metrics.uptime)
+        self._answers = self.metrics.counter("answers", "Requests answered, by what was asked.", "request")
+        self._refusals = self.metrics.counter("refusals", "Requests refused, by code.", "code")
+
+    def _waiting(self) -> int:
+        return len(self._pending) + self._blocked
 
     # -- links ---------------------------------------------------------------------------------
 
@@ -147,6 +209,7 @@ class BootstrapServer:
         item: _Item
         try:
             item = Call(decode_request(line), link.host)
+            self._check_rate(link.host)
         except RemoteProtocolError as error:
             item = error
         link.expect_answer()
@@ -158,6 +221,14 @@ class BootstrapServer:
             self._held_back.append(session)
         self._pending.append((session, item))
         self._schedule()
+
+    def _check_rate(self, host: str) -> None:
+        """Raise RemoteProtocolError: rate-limited, when this address or its network asks too often."""
+        if self._trusts(host):
+            return
+        now = asyncio.get_running_loop().time()
+        if not self._hosts.of(host).take(now) or not self._groups.of(network_group(host)).take(now):
+            raise RemoteProtocolError("rate-limited", "too many requests from this address or network")
 
     # -- the batch -----------------------------------------------------------------------------
 
@@ -186,86 +257,62 @@ class BootstrapServer:
                     session.link.resume()
 
     def _take_batch(self) -> list[tuple[_Session, _Item]]:
-        """The next requests, without those whose link waits for something."""
+        """The next requests, without those whose link waits for something.
+
+        Of one link they are either changes or a single question: a question follows the changes before
+        it, and its answer may be so long that the link must read it before it goes on.
+        """
         batch: list[tuple[_Session, _Item]] = []
+        later: list[tuple[_Session, _Item]] = []
+        changing: set[int] = set()
+        closed: set[int] = set()
         while self._pending and len(batch) < MAX_BATCH:
             session, item = self._pending.popleft()
+            link = session.link
             if session.blocked:
                 session.waiting.append(item)
-            elif _reads(item) and session.link.unsent > MAX_UNREAD and not session.link.closing:
+            elif link.id in closed or (link.id in changing and not _changes(item)):
+                closed.add(link.id)
+                later.append((session, item))
+            elif _changes(item):
+                changing.add(link.id)
+                batch.append((session, item))
+            elif link.unsent > MAX_UNREAD and not link.closing:
                 self._block(session, item)
                 self._wait_for_reader(session)
             else:
+                closed.add(link.id)
                 batch.append((session, item))
+        self._pending.extendleft(reversed(later))
         return batch
 
     def _save(self, batch: list[tuple[_Session, _Item]], now: int) -> list[_Stepped]:
-        """Step all requests; what they change is on disk when this returns."""
+        """Step all requests: the changes, which are on disk when this returns, then the questions."""
+        changes = [(session.link.id, item) for session, item in batch if _changes(item)]
+        changed = iter(self._commit.change(changes, now))
         done: list[_Stepped] = []
-        left = deque(batch)
-        if not any(_writes(item) for _, item in batch):
-            self._step_all(left, now, done, None)
-            return done
-        try:
-            with self._store.saving():
-                self._step_all(left, now, done, None)
-        except StorageError as error:
-            self.core.rolled_back()
-            self._storage_failed(error)
-            failure = StorageError(
-                f"nothing was changed: {error.message}",
-                code="storage-failed",
-                next_step="Try again later; the operator of this server must look at its disk.",
-            )
-            done = [self._undo(entry, now, failure) for entry in done]
-            self._step_all(left, now, done, failure)
+        for session, item in batch:
+            result = next(changed) if _changes(item) else self._look_up(item, now)
+            if result is None:  # behind one that waits
+                session.waiting.append(item)
+                continue
+            done.append((session, item, result))
+            if isinstance(result, NeedsOwner | NeedsProbe):
+                self._block(session)
+            elif isinstance(item, Call) and item.request.keep_open and not item.request.writes:
+                self._block(session)  # how long the answer is shows when it is sent
+                asyncio.get_running_loop().call_soon(self._wait_for_reader, session)
         return done
 
-    def _step_all(
-        self,
-        left: deque[tuple[_Session, _Item]],
-        now: int,
-        done: list[_Stepped],
-        failure: StorageError | None,
-    ) -> None:
-        """Move requests from `left` to `done`, each with its result; after a `failure` only reads step."""
-        while left:
-            session, item = left[0]
-            if session.blocked:  # by a request before this one in the batch
-                session.waiting.append(item)
-            elif isinstance(item, RemoteProtocolError):
-                done.append((session, item, item))
-            elif failure is not None and item.request.writes:
-                done.append((session, item, failure))
-            else:
-                result = self._step(item, now)
-                done.append((session, item, result))
-                if isinstance(result, NeedsOwner | NeedsProbe):
-                    self._block(session)
-                elif _reads(item) and item.request.keep_open:  # how long the answer is shows when it is sent
-                    self._block(session)
-                    asyncio.get_running_loop().call_soon(self._wait_for_reader, session)
-            left.popleft()
+    def _look_up(self, item: _Item, now: int) -> Result:
+        """The result of a request that changes nothing."""
+        if isinstance(item, RemoteProtocolError):
+            return item
+        if isinstance(item.request.body, GetStats):
+            return Answer(encode_stats(self.stats()))
+        return self._commit.look_up(item, now)
 
-    def _undo(self, stepped: _Stepped, now: int, failure: StorageError) -> _Stepped:
-        """What becomes of a request that was stepped in a transaction which failed."""
-        session, item, result = stepped
-        if isinstance(item, RemoteProtocolError) or isinstance(result, NeedsOwner | NeedsProbe):
-            return stepped
-        return session, item, failure if item.request.writes else self._step(item, now)
-
-    def _step(self, call: Call, now: int) -> _Result:
-        try:
-            return self.core.step(call, now)
-        except Rejected as error:
-            return error
-        except StorageError as error:
-            if call.request.writes:
-                raise
-            self._storage_failed(error)
-            return error
-
-    def _deliver(self, session: _Session, item: _Item, result: _Result) -> Notice | None:
+    def _deliver(self, session: _Session, item: _Item, result: Result) -> Notice | None:
         notice = None
         if isinstance(result, NeedsOwner | NeedsProbe):
             assert isinstance(item, Call)
@@ -281,6 +328,7 @@ class BootstrapServer:
             self._log_answer(item, result)
             if len(line) > MAX_UNREAD and self._unread() > MAX_UNREAD_IN_ALL:
                 line = error_line(Rejected("busy", "too many lists are being sent"))
+        self._answers[type(item.request.body).__name__ if isinstance(item, Call) else "none"] += 1
         session.link.answer(line)
         if isinstance(item, RemoteProtocolError) or not item.request.keep_open:
             session.link.close()
@@ -317,7 +365,12 @@ class BootstrapServer:
             if isinstance(need, NeedsOwner):
                 call = replace(call, owner=await self._owner.owns(call.client, need.host))
             else:
-                alive = await self._alive.alive(parse_address(need.address), trusted=_local(call.client))
+                alive = await self._alive.alive(
+                    need.target,
+                    node_key=need.node_key,
+                    network_id=need.network_id,
+                    trusted=self._trusts(call.client),
+                )
                 call = replace(call, probed=Probed(need.sequence, alive))
         except Rejected as error:
             self._deliver(session, call, error)
@@ -332,26 +385,21 @@ class BootstrapServer:
         else:
             self._unblock(session)
 
-    async def sweep(self) -> None:
-        """Drop expired records now and then; runs until cancelled."""
+    async def keep_counting(self) -> None:
+        """Let rates be those of the last minute; runs until cancelled."""
         while True:
-            more = len(self.sweep_once()) == SWEEP_BATCH
-            await asyncio.sleep(0 if more else SWEEP_SECONDS)
+            self.metrics.tick()
+            await asyncio.sleep(1.0)
 
-    def sweep_once(self) -> list[Notice]:
-        """Drop up to SWEEP_BATCH expired records and tell the others."""
-        notices: list[Notice] = []
-        try:
-            with self._store.saving():
-                notices = self.core.expire(SWEEP_BATCH, int(self._clock()))
-        except StorageError as error:
-            self.core.rolled_back()
-            self._storage_failed(error)
-            return []
-        for notice in notices:
-            self._quiet.event("expired", address=notice.address)
-            self.announcer.announce(notice)
-        return notices
+    def stats(self) -> dict[str, object]:
+        """Numbers for `votenet bootstrap --stats`: now, since the start, a second in the last minute."""
+        counts, rates = self.metrics.counts(), self.metrics.rates()
+        rounded = {n: {k: round(rate, 3) for k, rate in some.items()} for n, some in rates.items()}
+        return {**self.metrics.gauges(), "counts": counts, "rates": rounded}
+
+    def _tell(self, notice: Notice) -> None:
+        self._quiet.event("joined" if notice.kind == JOINED else "dropped", address=notice.address)
+        self.announcer.announce(notice)
 
     def import_addresses(self, addresses: Sequence[str]) -> int:
         """Add unkeyed entries, all or none; how many were new. Raises StorageError, Rejected."""
@@ -375,7 +423,7 @@ class BootstrapServer:
         """After this nothing is saved or told any more."""
         self._stopped = True
 
-    def _audience(self, notice: Notice) -> list[str]:
+    def _audience(self, notice: Notice) -> list[PeerEntry]:
         try:
             return self.core.audience(notice, int(self._clock()))
         except StorageError as error:
@@ -387,11 +435,17 @@ class BootstrapServer:
     def _log_answer(self, call: Call, answer: Answer) -> None:
         event = _EVENTS.get(answer.line)
         if event is not None:
-            level = logging.INFO if answer.notice is not None else logging.DEBUG
-            address = answer.notice.address if answer.notice is not None else ""
+            body = call.request.body
+            address = body.address if isinstance(body, Register | Remove) else ""
+            if isinstance(body, RegisterSigned):
+                address = body.signed.record.address
+            level = logging.INFO if answer.line in (REGISTERED, REMOVED) else logging.DEBUG
             self._quiet.event(event, level=level, address=address, client=call.client)
+            if answer.line == REGISTERED and answer.notice is None:
+                self.caretaker.wake()  # to be dialled before anybody hears of it
 
     def _refused(self, link: Link, error: VotenetError) -> None:
+        self._refusals[error.code] += 1
         self._quiet.event("refused", client=link.host, code=error.code, why=error.message)
 
 
@@ -401,38 +455,6 @@ _EVENTS: Final = {
     REMOVED: "removed",
     NOT_FOUND: "not-found",
 }
-
-
-class _QuietLog:
-    """One line an event, `event=… key=value`, at most LOGGED_PER_SECOND of a kind; the rest is summed up."""
-
-    def __init__(self) -> None:
-        self._second = 0
-        self._seen: Counter[str] = Counter()
-
-    def event(self, event: str, *, level: int = logging.INFO, **fields: object) -> None:
-        if not log.isEnabledFor(level):
-            return
-        second = int(time.monotonic())
-        if second != self._second:
-            for kind, number in self._seen.items():
-                if number > LOGGED_PER_SECOND:
-                    log.info("event=%s more=%d", kind, number - LOGGED_PER_SECOND)
-            self._second = second
-            self._seen.clear()
-        self._seen[event] += 1
-        if self._seen[event] <= LOGGED_PER_SECOND:
-            log.log(level, "event=%s%s", event, "".join(f" {k}={_shown(v)}" for k, v in fields.items()))
-
-
-def _shown(value: object) -> str:
-    text = str(value)
-    return repr(text) if not text or not text.isprintable() or " " in text or '"' in text else text
-
-
-def _local(client: str) -> bool:
-    ip = plain_ip(client) or ""
-    return ip.startswith("127.") or ip == "::1"
 
 
 @contextlib.asynccontextmanager
@@ -445,8 +467,8 @@ async def serve_bootstrap(
     max_links_per_host: int = MAX_LINKS_PER_HOST,
     clock: Callable[[], float] = time.time,
     names: Names | None = None,
-    alive: AliveCheck | None = None,
-    max_peers: int = MAX_PEERS,
+    dialback: DialBack | None = None,
+    policy: Policy | None = None,
 ) -> AsyncIterator[BootstrapServer]:
     """Listen on `address` (port 0: any free one; see `server.address`) until the block ends.
 
@@ -457,14 +479,17 @@ async def serve_bootstrap(
         ConfigError: port-taken, cannot-listen.
     """
     async with asyncio.TaskGroup() as tasks:
-        server = BootstrapServer(store, tasks, clock=clock, names=names, alive=alive, max_peers=max_peers)
+        server = BootstrapServer(store, tasks, clock=clock, names=names, dialback=dialback, policy=policy)
         listener = Listener(
             server, address, limits, max_links=max_links, max_links_per_host=max_links_per_host
         )
         async with listener:
             server.address = listener.address
             background = [tasks.create_task(server.announcer.work()) for _ in range(WORKERS)]
-            background.append(tasks.create_task(server.sweep()))
+            background += [
+                tasks.create_task(server.caretaker.run()),
+                tasks.create_task(server.keep_counting()),
+            ]
             try:
                 yield server
                 await server.finish()

@@ -1,11 +1,14 @@
 """Peer addresses, `host:port`, as the wire writes them.
 
-What lives here: parsing and printing. What must not: name resolution (it asks the network).
+What lives here: parsing and printing, IP addresses in one spelling and the networks they belong to.
+What must not: name resolution (it asks the network).
 """
 
 from __future__ import annotations
 
+import ipaddress
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from votenet.errors import Rejected
@@ -52,3 +55,24 @@ def parse_address(text: str) -> Address:
     elif len(host) > 253 or not _NAME.fullmatch(host):
         raise Rejected("bad-address", f"{text!r}: not a host name or an IP address")
     return Address(host, port)
+
+
+@lru_cache(maxsize=4096)
+def plain_ip(text: str) -> str | None:
+    """One spelling for an IP address (no zone, no IPv4 in IPv6 clothes); None for a name."""
+    try:
+        found = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return str(mapped or found)
+
+
+@lru_cache(maxsize=4096)
+def network_group(ip: str) -> str:
+    """The network one owner usually has: `10.0.5.0/24`, `2001:db8:1::/48`; empty for a name."""
+    plain = plain_ip(ip)
+    if plain is None:
+        return ""
+    length = 48 if ":" in plain else 24
+    return str(ipaddress.ip_network(f"{plain}/{length}", strict=False))

@@ -1,7 +1,8 @@
 """The bootstrap port's rules: who may be added to, listed from and removed from the registry.
 
-What lives here: BootstrapCore, the Registry it works on, the outcomes of a step. What must not: bytes
-of requests (`bootstrap_messages.py`), sockets, databases, clocks, randomness (all are arguments).
+What lives here: BootstrapCore, the outcomes of a step. What must not: entries and what a store must do
+(`registry.py`), dialling peers again later (`upkeep.py`), bytes of requests (`bootstrap_messages.py`),
+sockets, databases, clocks, randomness (all are arguments).
 
 `step(call, now)` answers at once, or says which fact it needs first: whether the client's address
 belongs to a host (NeedsOwner), whether a peer answers (NeedsProbe). The caller finds out and steps
@@ -12,13 +13,12 @@ registry, then answer, then tell the notices.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from votenet.errors import Rejected
-from votenet.protocol.address import parse_address
+from votenet.protocol.address import Address, network_group, parse_address, plain_ip
 from votenet.protocol.bootstrap_messages import (
     ALREADY_REGISTERED,
     MAX_ANSWER_LINE,
@@ -38,82 +38,34 @@ from votenet.protocol.bootstrap_messages import (
     encode_page,
     encode_plain,
 )
-from votenet.protocol.peer_record import MAX_LIFETIME, check_record, check_removal
+from votenet.protocol.peer_record import check_record, check_removal
+from votenet.protocol.registry import JOINED, MAX_PEERS, Book, Notice, PeerEntry, Registry
+from votenet.protocol.upkeep import CHECK_SECONDS, Upkeep
 
-MAX_PEERS: Final = 2_000_000
-"""Entries of one registry: twice the largest network planned for, about 300 MB of disk."""
 PLAIN_SAMPLE: Final = 256
 """Peers in the chapter's GET_PEERS once all do not fit: enough to find the rest, a millisecond's work."""
 MAX_TOLD_DIRECTLY: Final = 256
 """Peers told of one join or leave by this server; in larger networks they pass it on."""
 LIST_CACHE_SECONDS: Final = 2
 """How long a plain answer is reused while nothing changes: a full list costs tens of milliseconds."""
+MAX_PER_HOST: Final = 128
+"""Peers registered from one IP address: as many nodes as a class behind one router may run."""
+MAX_PER_GROUP: Final = 1024
+"""Peers registered from one network, /24 or /48: whoever owns one cannot fill the registry."""
+
+Trusts = Callable[[str], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class PeerEntry:
-    """One registered peer. Unkeyed entries (the chapter's clients) have None, None, 0, None."""
-
-    address: str
-    node_key: str | None = None
-    network_id: str | None = None
-    sequence: int = 0
-    expires: int | None = None
-
-    def live(self, now: int) -> bool:
-        return self.expires is None or self.expires > now
-
-
-class Registry(Protocol):
-    """What the core asks of a store. Addresses match whatever the case of their letters.
-
-    Entries stand in two orders: by registration (`page`, `addresses`), and in slots 0 … count-1
-    without gaps, in no order (`at`), from which a fair sample is drawn.
-    """
-
-    def count(self) -> int: ...
-
-    def find(self, address: str) -> PeerEntry | None: ...
-
-    def put(self, entry: PeerEntry) -> None:
-        """Add at the end, or replace the entry of the same address in its place."""
-
-    def remove(self, address: str) -> None: ...
-
-    def page(self, after: int, limit: int, now: int) -> tuple[list[PeerEntry], int | None]:
-        """Live entries past the cursor `after` (0: from the start), and the next cursor, None at the end."""
-
-    def addresses(self, limit: int, now: int) -> list[str]:
-        """Addresses of the first `limit` live entries."""
-
-    def at(self, slots: Sequence[int], now: int) -> list[PeerEntry]:
-        """The live entries in these slots."""
-
-    def expired(self, limit: int, now: int) -> list[PeerEntry]:
-        """Entries whose time is over."""
-
-    def retire(self, node_key: str, address: str, sequence: int, until: int) -> None:
-        """Remember until the unix time `until` that this key's records up to `sequence` are spent."""
-
-    def retired(self, node_key: str, address: str) -> int:
-        """The highest spent sequence, -1 when none is remembered."""
-
-    def forget_retired(self, limit: int, now: int) -> None:
-        """Drop up to `limit` memories whose time is over."""
+def is_loopback(client: str) -> bool:
+    """Whether a client is on this machine: it operates it, unless a proxy stands between."""
+    plain = plain_ip(client)
+    return plain is not None and ipaddress.ip_address(plain).is_loopback
 
 
 class Sampler(Protocol):
     """`random.Random` and `random.SystemRandom` are ones."""
 
     def sample(self, population: range, k: int, /) -> list[int]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something the other peers should hear: `kind` is new_peer_joined or shutdown_peer."""
-
-    kind: str
-    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +85,20 @@ class NeedsOwner:
 
 @dataclass(frozen=True, slots=True)
 class NeedsProbe:
-    """Find out whether `address` answers, then step with `probed` set."""
+    """Find out whether the peer at `target` answers, then step with `probed` set.
 
-    address: str
+    With `node_key` and `network_id`: whether that key does. `sequence` is that of the entry in doubt.
+    """
+
+    target: Address
     sequence: int
+    node_key: str | None = None
+    network_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """A finding: the peer whose record had `sequence` is alive or not."""
+    """A finding of NeedsProbe, about the entry that had `sequence` then."""
 
     sequence: int
     alive: bool
@@ -159,24 +116,34 @@ class Call:
 
 Outcome = Answer | NeedsOwner | NeedsProbe
 
-JOINED: Final = "new_peer_joined"
-LEFT: Final = "shutdown_peer"
-
 
 class BootstrapCore:
     """The rules over one registry. Not thread-safe: one owner steps it."""
 
-    def __init__(self, registry: Registry, sampler: Sampler, *, max_peers: int = MAX_PEERS) -> None:
-        self._registry, self._sampler, self._max_peers = registry, sampler, max_peers
+    def __init__(
+        self,
+        registry: Registry,
+        sampler: Sampler,
+        *,
+        max_peers: int = MAX_PEERS,
+        max_per_host: int = MAX_PER_HOST,
+        max_per_group: int = MAX_PER_GROUP,
+        trusts: Trusts = is_loopback,
+    ) -> None:
+        self._registry, self._sampler, self._trusts = registry, sampler, trusts
+        self._max_per_host, self._max_per_group = max_per_host, max_per_group
+        self._book = Book(registry, max_peers=max_peers)
+        self.upkeep = Upkeep(self._book)
         self._plain: bytes | None = None  # the last plain answer, while it is true
-        self._plain_until = 0
+        self._plain_until, self._plain_revision = 0, 0
 
     def step(self, call: Call, now: int) -> Outcome:
         """Carry out one request at unix time `now`.
 
         Raises:
             Rejected: bad-address, not-owner, still-alive, stale-record, expired-record, bad-record,
-                registry-full; nothing was changed, except that an expired entry may be gone.
+                registry-full, too-many-peers; nothing was changed, except that an expired entry may be
+                gone.
         """
         body = call.request.body
         if isinstance(body, Register):
@@ -200,21 +167,14 @@ class BootstrapCore:
         total = self._registry.count()
         return self._registry.at(self._sampler.sample(range(total), min(count, total)), now)
 
-    def audience(self, notice: Notice, now: int) -> list[str]:
-        """Addresses of the peers to tell directly: all others, or a fair sample of many."""
-        if self._registry.count() <= MAX_TOLD_DIRECTLY:
-            found = self._registry.addresses(MAX_TOLD_DIRECTLY, now)
+    def audience(self, notice: Notice, now: int) -> list[PeerEntry]:
+        """The peers to tell directly: all others that are not silent, or a fair sample of many."""
+        total = self._registry.count()
+        if total <= MAX_TOLD_DIRECTLY:
+            found = self._registry.at(range(total), now)
         else:
-            found = [entry.address for entry in self.sample(MAX_TOLD_DIRECTLY, now)]
-        return [address for address in found if address != notice.address]
-
-    def expire(self, limit: int, now: int) -> list[Notice]:
-        """Drop up to `limit` entries whose time is over, and memories of removed ones."""
-        gone = self._registry.expired(limit, now)
-        for entry in gone:
-            self._drop(entry, now)
-        self._registry.forget_retired(limit, now)
-        return [Notice(LEFT, entry.address) for entry in gone]
+            found = self.sample(MAX_TOLD_DIRECTLY, now)
+        return [entry for entry in found if entry.address != notice.address and not entry.misses]
 
     def import_addresses(self, addresses: Sequence[str], now: int) -> int:
         """Add unkeyed entries (a `peers.json`) that are not there yet; how many were added.
@@ -226,13 +186,13 @@ class BootstrapCore:
         for text in addresses:
             address = str(parse_address(text))
             if self._live(address, now) is None:
-                self._add(PeerEntry(address))
+                self._book.add(PeerEntry(address, check_at=now + CHECK_SECONDS))
                 added += 1
         return added
 
     def rolled_back(self) -> None:
         """The store has undone recent changes: nothing remembered here may rest on them."""
-        self._plain = None
+        self._book.rolled_back()
 
     # -- the rules -----------------------------------------------------------------------------
 
@@ -240,10 +200,7 @@ class BootstrapCore:
         if self._live(address, now) is not None:
             return Answer(ALREADY_REGISTERED)
         needs = self._ownership(address, call)
-        if needs is not None:
-            return needs
-        self._add(PeerEntry(address))
-        return Answer(REGISTERED, Notice(JOINED, address))
+        return needs if needs is not None else self._join(PeerEntry(address), call, now)
 
     def _register_signed(self, body: RegisterSigned, call: Call, now: int) -> Outcome:
         record = body.signed.record
@@ -251,22 +208,62 @@ class BootstrapCore:
         found = self._live(address, now)
         new = PeerEntry(address, record.node_key, record.network_id, record.sequence, record.expires)
         if found is not None and found.node_key == record.node_key:
-            if record.sequence <= found.sequence:
-                raise Rejected("stale-record", "the registry holds a record of this or a later sequence")
-            self._put(new)
-            return Answer(ALREADY_REGISTERED)
-        if found is not None and found.node_key is not None:
-            raise Rejected("not-owner", f"{address} is registered by another key", expires=found.expires)
+            return self._renew(found, new, now)
         if record.sequence <= self._registry.retired(record.node_key, address):
             raise Rejected("stale-record", "this record was removed or replaced before")
         needs = self._ownership(address, call)
         if needs is not None:
             return needs
-        if found is not None:  # the chapter's registration of the same peer gets its key
-            self._put(new)
-            return Answer(ALREADY_REGISTERED)
-        self._add(new)
-        return Answer(REGISTERED, Notice(JOINED, address))
+        if found is None:
+            return self._join(new, call, now)
+        return self._take_over(found, new, call, now)
+
+    def _join(self, new: PeerEntry, call: Call, now: int) -> Answer:
+        """An address that is not there. The operator's word is taken; others are dialled back first."""
+        if self._trusts(call.client):
+            self._book.add(replace(new, check_at=None if new.node_key else now + CHECK_SECONDS))
+            return Answer(REGISTERED, Notice(JOINED, new.address))
+        source = plain_ip(call.client) or call.client
+        self._check_quota(source, self._max_per_host)
+        self._check_quota(network_group(source), self._max_per_group)
+        self._book.add(replace(new, source=source, proved=False, check_at=now))
+        return Answer(REGISTERED)
+
+    def _renew(self, found: PeerEntry, new: PeerEntry, now: int) -> Answer:
+        if new.sequence <= found.sequence:
+            raise Rejected("stale-record", "the registry holds a record of this or a later sequence")
+        renewed = replace(found, sequence=new.sequence, expires=new.expires, network_id=new.network_id)
+        if found.network_id != new.network_id and found.source:  # what was proved is not this
+            renewed = replace(renewed, proved=False, misses=0, check_at=now)
+        elif found.proved:  # the key lives
+            renewed = replace(renewed, misses=0, check_at=None)
+        self._book.put(renewed)
+        return Answer(ALREADY_REGISTERED)
+
+    def _take_over(self, found: PeerEntry, new: PeerEntry, call: Call, now: int) -> Outcome:
+        """Another key for an address that is there: it must answer at that address, now."""
+        trusted = self._trusts(call.client)
+        source = "" if trusted else plain_ip(call.client) or call.client
+        if found.node_key is not None or not trusted:  # the operator gives an unkeyed entry its key
+            if call.probed is None:
+                target = replace(new, source=source).target
+                return NeedsProbe(target, found.sequence, new.node_key, new.network_id)
+            if not call.probed.alive or call.probed.sequence != found.sequence:
+                raise Rejected(
+                    "not-owner",
+                    f"{found.address} is registered, and does not answer with the key of this record",
+                    expires=found.expires,
+                )
+        if source != found.source:
+            self._check_quota(source, self._max_per_host)
+            self._check_quota(network_group(source), self._max_per_group)
+        self._book.spend(found, now)
+        self._book.put(replace(new, source=source))
+        return Answer(ALREADY_REGISTERED)
+
+    def _check_quota(self, name: str, most: int) -> None:
+        if name and self._registry.held(name) >= most:
+            raise Rejected("too-many-peers", f"{most} peers are registered from {name} already")
 
     def _remove(self, address: str, call: Call, now: int) -> Outcome:
         found = self._live(address, now)
@@ -274,15 +271,14 @@ class BootstrapCore:
             return Answer(NOT_FOUND)
         if found.node_key is not None:
             if call.probed is None:
-                return NeedsProbe(found.address, found.sequence)
+                return NeedsProbe(found.target, found.sequence)
             if call.probed.alive or call.probed.sequence != found.sequence:  # or renewed meanwhile
                 raise Rejected("still-alive", f"{found.address} answers and has a key: it stays registered")
         else:
             needs = self._ownership(found.address, call)
             if needs is not None:
                 return needs
-        self._drop(found, now)
-        return Answer(REMOVED, Notice(LEFT, found.address))
+        return Answer(REMOVED, self._book.drop(found, now))
 
     def _remove_signed(self, body: RemoveSigned, now: int) -> Outcome:
         removal = body.signed.removal
@@ -293,20 +289,18 @@ class BootstrapCore:
             raise Rejected("not-owner", f"{found.address} is not registered by this key")
         if removal.sequence <= found.sequence:
             raise Rejected("stale-record", "the registry holds a record of this or a later sequence")
-        self._drop(found, now)
-        self._registry.retire(removal.node_key, found.address, removal.sequence, now + MAX_LIFETIME)
-        return Answer(REMOVED, Notice(LEFT, found.address))
+        notice = self._book.drop(replace(found, sequence=removal.sequence), now)
+        return Answer(REMOVED, notice)
 
     def _ownership(self, address: str, call: Call) -> NeedsOwner | None:
         """None when the client may speak for the address; raises when it may not."""
-        client = _ip(call.client)
-        if client is not None and client.is_loopback:
-            return None  # whoever is on this machine operates it
+        if self._trusts(call.client):
+            return None
         host = parse_address(address).host
         owner = call.owner
-        literal = _ip(host)
+        literal = plain_ip(host)
         if literal is not None:
-            owner = literal == client
+            owner = literal == plain_ip(call.client)
         if owner is None:
             return NeedsOwner(host)
         if not owner:
@@ -317,32 +311,15 @@ class BootstrapCore:
         found = self._registry.find(address)
         if found is None or found.live(now):
             return found
-        self._drop(found, now)
+        self._book.drop(found, now)
         return None
-
-    # -- changes -------------------------------------------------------------------------------
-
-    def _add(self, entry: PeerEntry) -> None:
-        if self._registry.count() >= self._max_peers:
-            raise Rejected("registry-full", f"this registry holds {self._max_peers} peers already")
-        self._put(entry)
-
-    def _put(self, entry: PeerEntry) -> None:
-        self._plain = None
-        self._registry.put(entry)
-
-    def _drop(self, entry: PeerEntry, now: int) -> None:
-        self._plain = None
-        self._registry.remove(entry.address)
-        if entry.node_key is not None:
-            self._registry.retire(entry.node_key, entry.address, entry.sequence, now + MAX_LIFETIME)
 
     # -- the chapter's list --------------------------------------------------------------------
 
     def _plain_answer(self, now: int) -> bytes:
-        if self._plain is None or now >= self._plain_until:
+        if self._plain is None or now >= self._plain_until or self._plain_revision != self._book.revision:
             self._plain = self._all_if_they_fit(now)
-            self._plain_until = now + LIST_CACHE_SECONDS
+            self._plain_until, self._plain_revision = now + LIST_CACHE_SECONDS, self._book.revision
         if self._plain:
             return self._plain
         return encode_plain([entry.address for entry in self.sample(PLAIN_SAMPLE, now)])
@@ -358,15 +335,3 @@ class BootstrapCore:
 
 def _known(entry: PeerEntry) -> KnownPeer:
     return KnownPeer(entry.address, entry.node_key, entry.network_id)
-
-
-@lru_cache(maxsize=4096)
-def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An IP address in the form in which two are compared; None for a name."""
-    try:
-        found = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        return found.ipv4_mapped
-    return found

@@ -10,7 +10,7 @@ object as payload: see docs/protocol.md, "Bootstrap port".
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -70,7 +70,12 @@ class GetSample:
     count: int
 
 
-Body = Register | RegisterSigned | Remove | RemoveSigned | GetPeers | GetPage | GetSample
+@dataclass(frozen=True, slots=True)
+class GetStats:
+    """The server's own numbers."""
+
+
+Body = Register | RegisterSigned | Remove | RemoveSigned | GetPeers | GetPage | GetSample | GetStats
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ class Request:
 
     @property
     def writes(self) -> bool:
-        return not isinstance(self.body, GetPeers | GetPage | GetSample)
+        return not isinstance(self.body, GetPeers | GetPage | GetSample | GetStats)
 
 
 class KnownPeer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -117,6 +122,7 @@ _register = msgspec.json.Decoder(str | SignedRecord)
 _remove = msgspec.json.Decoder(str | SignedRemoval)
 _query = msgspec.json.Decoder(str | _Query | None)
 _answer = msgspec.json.Decoder(list[KnownPeer] | PeerPage)
+_stats = msgspec.json.Decoder(dict[str, dict[str, Any]])
 _anything = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
 
@@ -134,7 +140,7 @@ def decode_request(line: bytes) -> Request:
         envelope = _envelope.decode(line)
         decode = _BODIES.get(envelope.type)
         if decode is None:
-            raise RemoteProtocolError("unknown-type", "the types here are REGISTER, GET_PEERS and REMOVE")
+            raise RemoteProtocolError("unknown-type", "ask REGISTER, GET_PEERS, REMOVE or GET_STATS")
         return Request(decode(envelope.payload), envelope.keep_open)
     except msgspec.ValidationError as error:
         if not line.lstrip(b" \t\r").startswith(b"{"):
@@ -163,10 +169,11 @@ def _decode_get_peers(payload: msgspec.Raw) -> Body:
     return GetPage(min(found.limit or MAX_PAGE, MAX_PAGE), found.after or 0)
 
 
-_BODIES: Final = {
+_BODIES: Final[dict[str, Callable[[msgspec.Raw], Body]]] = {
     "REGISTER": _decode_register,
     "REMOVE": _decode_remove,
     "GET_PEERS": _decode_get_peers,
+    "GET_STATS": lambda payload: GetStats(),
 }
 
 
@@ -189,6 +196,24 @@ def encode_plain(addresses: Sequence[str]) -> bytes:
 def encode_page(peers: list[KnownPeer], cursor: int | None) -> bytes:
     """`{"peers":[…],"next":…}`."""
     return _encoder.encode(PeerPage(peers, cursor))
+
+
+def encode_stats(numbers: Mapping[str, object]) -> bytes:
+    """`{"stats":{…}}`."""
+    return _encoder.encode({"stats": numbers})
+
+
+def decode_stats(line: bytes) -> dict[str, Any]:
+    """An answer to GET_STATS.
+
+    Raises:
+        VotenetError: what the server's error line says; RemoteProtocolError for any other line.
+    """
+    raise_refusal(line)
+    try:
+        return _stats.decode(line)["stats"]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError) as error:
+        raise RemoteProtocolError("bad-message", f"not the numbers of a server: {line[:80]!r}") from error
 
 
 def encode_notice(kind: str, address: str) -> bytes:

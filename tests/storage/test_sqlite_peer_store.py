@@ -1,0 +1,105 @@
+"""The registry on disk keeps what it has acknowledged, and looks nothing up by reading all."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from votenet.errors import StorageCorrupt, StorageError
+from votenet.protocol.registry import PeerEntry
+from votenet.storage.sqlite_peer_store import MIGRATIONS, SqlitePeerStore
+
+NOW = 1000
+KEY, NETWORK = "11" * 32, "22" * 32
+
+
+def keyed(address: str) -> PeerEntry:
+    return PeerEntry(address, KEY, NETWORK, 1, NOW + 10)
+
+
+def test_saved_entries_are_there_for_the_next_server(tmp_path: Path) -> None:
+    store = SqlitePeerStore(tmp_path / "peers.db")
+    with store.saving():
+        store.put(PeerEntry("a:1"))
+        store.put(keyed("b:2"))
+        store.retire(KEY, "c:3", 4, NOW)
+    store.close()
+    again = SqlitePeerStore(tmp_path / "peers.db")
+    assert again.find("b:2") == keyed("b:2")
+    assert again.addresses(10, NOW) == ["a:1", "b:2"]
+    assert again.retired(KEY, "c:3") == 4
+    again.close()
+
+
+def put_and_fail(store: SqlitePeerStore) -> None:
+    with store.saving():
+        store.put(PeerEntry("b:2"))
+        raise StorageError("no")
+
+
+def test_what_could_not_be_saved_is_undone(tmp_path: Path) -> None:
+    store = SqlitePeerStore(tmp_path / "peers.db")
+    with store.saving():
+        store.put(PeerEntry("a:1"))
+    with pytest.raises(StorageError):
+        put_and_fail(store)
+    assert store.addresses(10, NOW) == ["a:1"]
+    assert store.count() == 1
+    store.close()
+
+
+def test_a_failing_disk_is_a_storage_error_in_reads_too(tmp_path: Path) -> None:
+    store = SqlitePeerStore(tmp_path / "peers.db")
+    store.close()
+    for read in (
+        store.count,
+        lambda: store.find("a:1"),
+        lambda: store.addresses(1, 1),
+        lambda: store.at([0], 1),
+    ):
+        with pytest.raises(StorageError):
+            read()
+
+
+def test_a_registry_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "peers.db").write_bytes(b"[]" * 4096)
+    with pytest.raises(StorageCorrupt):
+        SqlitePeerStore(tmp_path / "peers.db")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * FROM peers WHERE address = 'a'",
+        "SELECT max(slot) FROM peers",
+        "SELECT * FROM peers WHERE slot = 5",
+        "SELECT * FROM peers WHERE id > 5 AND (expires IS NULL OR expires > 3) ORDER BY id LIMIT 3",
+        "SELECT * FROM peers WHERE expires <= 5 ORDER BY expires LIMIT 3",
+        "SELECT * FROM peers WHERE check_at <= 5 ORDER BY check_at LIMIT 3",
+        "SELECT entries FROM held WHERE name = 'a'",
+        "SELECT node_key FROM retired WHERE until <= 5 LIMIT 3",
+    ],
+)
+def test_s04_no_query_scans_or_sorts_the_registry(tmp_path: Path, query: str) -> None:
+    SqlitePeerStore(tmp_path / "peers.db").close()
+    conn = sqlite3.connect(tmp_path / "peers.db")
+    plan = " ".join(row[3] for row in conn.execute("EXPLAIN QUERY PLAN " + query))
+    conn.close()
+    assert "SEARCH" in plan
+    assert "SCAN" not in plan
+    assert "TEMP B-TREE" not in plan
+
+
+def test_a_registry_of_the_first_format_is_taken_over(tmp_path: Path) -> None:
+    conn = sqlite3.connect(tmp_path / "peers.db")
+    conn.executescript(MIGRATIONS[0] + "; PRAGMA user_version = 1;")
+    conn.execute("INSERT INTO peers VALUES (1, 0, 'a:1', NULL, NULL, 0, NULL)")
+    conn.execute("INSERT INTO peers VALUES (2, 1, 'b:2', ?, ?, 1, 1010)", (bytes.fromhex(KEY),) * 2)
+    conn.commit()
+    conn.close()
+    store = SqlitePeerStore(tmp_path / "peers.db")
+    assert store.addresses(10, NOW) == ["a:1", "b:2"]
+    assert [entry.address for entry in store.due(10, NOW)] == ["a:1"]  # it had no end; now it is looked after
+    store.close()
