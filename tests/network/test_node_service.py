@@ -27,18 +27,21 @@ from votenet.network.client import NodeClient
 from votenet.network.node_service import NodeService
 from votenet.pow import bits_for_zero_bits
 from votenet.protocol.address import Address
+from votenet.protocol.connection import Connection, Identity
 from votenet.protocol.events import Change, SaveVotes
 from votenet.protocol.framing import MAX_CLIENT_LINE
 from votenet.protocol.messages import (
     GetResults,
     GetStatus,
     GetVoteStatus,
+    Message,
     NodeStatus,
     Ping,
     Pong,
     Results,
     SubmitVotes,
     VoteOutcome,
+    Votes,
     VotesTaken,
     VoteStatus,
     encode_data,
@@ -242,6 +245,49 @@ def test_half_closed_and_pipelined_requests_are_answered_in_full_and_in_order(tm
             kinds = {json.loads(line)["type"] for line in (taken, status)}
             assert kinds == {"votes_taken", "node_status"}
             assert await talk(address, b"") == []
+
+    run(test)
+
+
+# -- those who lie ---------------------------------------------------------------------------------
+
+
+async def told_as_peer(address: Address, name: str, *messages: Message) -> str | None:
+    """Become a peer, say something: the code of the refusal, or None if the node still answers a ping."""
+    reader, writer = await asyncio.open_connection(*address, limit=2**24)
+    us = Connection(Identity(key_of(name), ELECTION.network_hex, ""), outbound=True, challenge=os.urandom(32))
+    writer.write(encode_message(us.hello(0, 0)) + b"\n")
+    _, answers = us.receive((await reader.readline()).rstrip(b"\n"), 0, 0)
+    writer.write(b"".join(encode_message(m) + b"\n" for m in (*answers, *messages, Ping(id=5))))
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while line := await reader.readline():
+                if line.startswith(b'{"error"'):
+                    return str(json.loads(line)["error"]["code"])
+                if line == b'{"type":"pong","id":5}\n':
+                    return None
+    finally:
+        writer.transport.abort()
+    raise AssertionError("the node closed without a word")
+
+
+def test_s15_a_liar_is_banned_and_stays_so_across_a_restart(tmp_path: Path) -> None:
+    one, two = make_votes(ELECTION, 2)
+    forged = msgspec.structs.replace(one.vote, signature=two.vote.signature)
+
+    async def test() -> None:
+        async with serving(tmp_path, mine=False) as address:
+            assert await told_as_peer(address, "honest") is None
+            # The signature is checked in a thread: the ping may be answered first.
+            first = await told_as_peer(address, "liar", Votes(votes=(forged,)))
+            assert first in ("bad-signature", None)
+            async with asyncio.timeout(PATIENCE):
+                while await told_as_peer(address, "liar") != "banned":  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            assert await told_as_peer(address, "honest") is None
+        async with serving(tmp_path, mine=False) as address:
+            assert await told_as_peer(address, "liar") == "banned"
+            assert await told_as_peer(address, "honest", Votes(votes=(one.vote,))) is None
 
     run(test)
 
