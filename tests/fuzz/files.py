@@ -22,10 +22,11 @@ import msgspec
 from fuzz.engine import Target
 from support import TRIVIAL_BITS, Ledger, key_of, make_election, make_vote, make_votes
 from votenet.cli.ballots import BallotColumns, BallotFile
-from votenet.cli.main import COMMANDS, _check_tables, main
+from votenet.cli.config_files import check_tables, defaults_for, read_files
+from votenet.cli.main import COMMANDS, main
 from votenet.cli.options import parse_hour
 from votenet.cli.roll import _voters
-from votenet.config import InstanceDirs, load_toml
+from votenet.config import InstanceDirs
 from votenet.core.archive import strict_header
 from votenet.core.block import check_sequence, genesis_header
 from votenet.core.chain import Chain
@@ -128,12 +129,13 @@ def configuration(data: bytes) -> None:
     with folder() as place:
         path = place / "votenet.toml"
         path.write_bytes(data)
-        settings = load_toml(path)
-    _check_tables(main, settings, "the file")
-    context = click.Context(main, info_name="votenet", default_map=settings)
+        files = read_files(path)
+    check_tables(files[0], list(COMMANDS))
     for name in COMMANDS:
-        command = main.get_command(context, name)
+        command = main.get_command(click.Context(main), name)
         assert command is not None
+        settings = {name: defaults_for(files, name, command)}
+        context = click.Context(main, info_name="votenet", default_map=settings)
         with contextlib.suppress(click.ClickException, click.exceptions.Exit):
             command.make_context(name, ["x"] * 2, parent=context)
 

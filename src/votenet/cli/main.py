@@ -11,14 +11,13 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from votenet import __version__
-from votenet.errors import ConfigError, VotenetError, votenet_error_in
+from votenet.errors import VotenetError, votenet_error_in
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     # name: (module, one line of help)
@@ -32,6 +31,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "pause": ("votenet.cli.network_control", "Stop nodes where they stand (SIGSTOP)."),
     "resume": ("votenet.cli.network_control", "Let paused nodes go on (SIGCONT)."),
     "ps": ("votenet.cli.network", "Show the programs of the network and their state."),
+    "events": ("votenet.cli.network_events", "Print every change of a program's state."),
+    "wait": ("votenet.cli.network_events", "Wait until the network is ready, high enough, has counted."),
     "logs": ("votenet.cli.network", "Show or follow the logs of the nodes."),
     "vote": ("votenet.cli.vote", "Cast a signed vote and print its receipt."),
     "receipt": ("votenet.cli.receipt", "Write the proof that a vote is on the chain."),
@@ -46,12 +47,16 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "audit": ("votenet.cli.archive", "Check an archive and count it again."),
     "import": ("votenet.cli.archive", "Make a node's data folder out of an archive."),
     "doctor": ("votenet.cli.doctor", "Look at this machine and the network, and explain what is wrong."),
+    "config": ("votenet.cli.config", "Show settings and where they come from."),
+    "completion": ("votenet.cli.completion", "Print the completion script of a shell."),
     "demo": ("votenet.cli.demo", "Run an election end to end and check it."),
     "node": ("votenet.cli.node", "Run one node (what the supervisor, systemd or a container starts)."),
     "bootstrap": ("votenet.cli.bootstrap", "Run the bootstrap server."),
     "supervise": ("votenet.cli.network", "Run the supervisor of a detached network."),
 }
 HIDDEN: Final = {"supervise"}
+PROGRAMS: Final = {"node", "bootstrap", "supervise"}
+"""Started by others with complete argument lists: they read no file but one that they are named."""
 
 
 class LazyGroup(click.Group):
@@ -95,7 +100,7 @@ class LazyGroup(click.Group):
 @click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="TOML file with a table per command, e.g. [up] nodes = 5. Flags and VOTENET_* win over it.",
+    help="TOML file with a table per command, e.g. [up] nodes = 5; see: votenet config",
 )
 @click.pass_context
 def main(ctx: click.Context, config: Path | None) -> None:
@@ -104,27 +109,23 @@ def main(ctx: click.Context, config: Path | None) -> None:
     Several nodes keep one append-only proof-of-work chain of signed votes; a bootstrap server
     introduces them to each other; a supervisor keeps them running.
     """
-    if config is not None:
-        from votenet.config import load_toml
+    name = ctx.invoked_subcommand
+    if name is None or name == "config" or (name in PROGRAMS and config is None):
+        return
+    from votenet.cli import config_files
 
-        ctx.default_map = load_toml(config)
-        _check_tables(main, ctx.default_map, str(config))
-
-
-def _check_tables(group: click.Group, found: Mapping[str, Any], place: str) -> None:
-    """The name of a command stands for a table of its options. Raises ConfigError."""
-    for name, options in found.items():
-        command = group.get_command(click.Context(group), name)
-        if command is not None and not isinstance(options, dict):
-            raise ConfigError(f"{place}: {name!r} is a command", next_step=f"Write it as a table: [{name}]")
-        if isinstance(command, click.Group):
-            _check_tables(command, options, f"{place}, [{name}]")
+    files = config_files.read_files(config)
+    if not files or (command := main.get_command(ctx, name)) is None:
+        return
+    for file in files:
+        config_files.check_tables(file, list(COMMANDS))
+    ctx.default_map = {name: config_files.defaults_for(files, name, command)}
 
 
 def run() -> None:
     """Entry point: every error ends here as a sentence, a next step and an exit code."""
     try:
-        code: Any = main.main(standalone_mode=False)
+        code: Any = main.main(prog_name="votenet", standalone_mode=False)
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.ClickException as error:

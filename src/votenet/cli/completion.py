@@ -1,0 +1,29 @@
+"""`votenet completion`: the script that lets a shell complete commands, options and node names.
+
+What lives here: printing click's script. What must not: completing (click asks `main.py` itself).
+"""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  eval "$(votenet completion bash)"                              in ~/.bashrc
+  eval "$(votenet completion zsh)"                               in ~/.zshrc
+  votenet completion fish > ~/.config/fish/completions/votenet.fish
+
+\b
+Exit codes: 0 ok, 2 no such shell."""
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, /, shell: str) -> None:
+    """Print the completion script of SHELL (bash, zsh or fish)."""
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(ctx.find_root().command, {}, "votenet", "_VOTENET_COMPLETE").source())
