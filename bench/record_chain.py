@@ -82,7 +82,7 @@ def _blocks(election: Election) -> Iterator[tuple[SaveBlock, SetBest]]:
     chain, interval = Chain(election), election.definition.chain.block_seconds
     ballots = (b for b in BallotFile(RECORD).ballots(BallotColumns(("rank1",))) if isinstance(b, Ballot))
     ballots = islice(ballots, BALLOTS)
-    while batch := [_sign(election, ballot) for ballot in islice(ballots, BLOCK_VOTES)]:
+    while batch := [sign(election, ballot) for ballot in islice(ballots, BLOCK_VOTES)]:
         tip = chain.tip
         block = mine_block(
             election, tip.header, batch, time=tip.header.time + interval, bits=chain.next_bits(tip)
@@ -92,7 +92,8 @@ def _blocks(election: Election) -> Iterator[tuple[SaveBlock, SetBest]]:
         yield SaveBlock(entry, block.votes), SetBest(tip.height, [(entry, block.votes)])
 
 
-def _sign(election: Election, ballot: Ballot) -> SealedVote:
+def sign(election: Election, ballot: Ballot) -> SealedVote:
+    """The vote of a ballot, with a key that follows from the voter id."""
     key = SigningKey(hashlib.sha256(b"bench " + ballot.voter_id.encode()).digest())
     return sign_vote(
         key,

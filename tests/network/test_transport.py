@@ -77,6 +77,9 @@ def test_lines_go_both_ways() -> None:
             assert await client.ends.get() is None
             assert await server.ends.get() is None
             assert [server.lines.get_nowait() for _ in range(4)] == [b"one", b"", b"three", b"bye"]
+            (other,) = server.links
+            assert (link.bytes_sent, other.bytes_received) == (len(b"one\n\nthree\r\nbye\n"),) * 2
+            assert other.bytes_sent == len(b"echo one\necho \necho three\necho bye\n")
             link.send_line(b"after the end")
             link.close()
 

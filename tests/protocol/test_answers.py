@@ -110,6 +110,7 @@ def test_where_a_vote_stands_from_unknown_to_confirmed() -> None:
 def test_status_tells_what_a_supervisor_wants_to_know() -> None:
     node = HandNode()
     node.core.answers.known_peers = 8
+    node.core.answers.traffic = lambda: (70, 30)
     node.meet(1)
     node.submit(make_vote(node.election))
     node.now += 7.9
@@ -119,6 +120,7 @@ def test_status_tells_what_a_supervisor_wants_to_know() -> None:
     assert (status.height, status.votes, status.waiting, status.peers, status.known_peers) == (0, 0, 1, 1, 8)
     assert (status.synced, status.mining, status.uptime, status.work) == (True, True, 7, "0")
     assert status.bits == node.election.bits
+    assert (status.peer_bytes_sent, status.peer_bytes_received) == (70, 30)
     node.mine()
     after = ask(node, GetStatus())
     assert isinstance(after, NodeStatus)
