@@ -9,6 +9,7 @@
 #   make sim SEEDS=1000   five nodes in virtual time, with faults: one history for each seed
 #   make fuzz MINUTES=5   inputs nobody wrote, for all that reads what others wrote (docs/testing.md)
 #   make crash       kill, cut, fill and damage the storage at its every operation (docs/storage.md)
+#   make adversary   every adversary against real nodes, and how long honest clients wait meanwhile
 #   make test-arm    the ARMv8 kernels under qemu user emulation (needs a cross compiler and qemu)
 
 VENV   := .venv
@@ -21,7 +22,7 @@ SEEDS  ?= 200
 MINUTES ?= 5
 SEED   ?= $(shell date +%s)
 
-.PHONY: demo test lint bench bench-pow bench-loop bench-chain sanitize sim fuzz crash test-arm clean
+.PHONY: demo test lint bench bench-pow bench-loop bench-chain sanitize sim adversary fuzz crash test-arm clean
 
 demo: $(VENV)/.run
 	$(BIN)/votenet demo
@@ -55,6 +56,9 @@ fuzz: $(VENV)/.dev
 
 crash: $(VENV)/.dev
 	PYTHONPATH=tests $(PY) -m crash.run
+
+adversary: $(VENV)/.dev
+	ADVERSARY_SECONDS=4 $(BIN)/pytest -q -s -p no:benchmark tests/adversary
 
 sanitize:
 	.ci/packages gcc clang

@@ -38,7 +38,6 @@ from votenet.protocol.messages import (
     BlockMessage,
     GetHeaders,
     Headers,
-    Hello,
     HelloProof,
     Message,
     Role,
@@ -46,7 +45,6 @@ from votenet.protocol.messages import (
     Votes,
     decode_message,
     encode_message,
-    work_to_hex,
 )
 
 CROWD = 530
@@ -409,8 +407,8 @@ async def lying_hello(foul: Foul) -> None:
 
     async def once() -> None:
         if (wire := await foul.dial()) is not None:
-            hello = Hello(challenge="11" * 32, height=2**53 - 1, network_id=foul.network, version=1,
-                          node_key=_new_key().public_hex, work=work_to_hex(2**255))  # fmt: skip
+            us = Identity(_new_key(), foul.network, "")
+            hello = Connection(us, outbound=True, challenge=os.urandom(32)).hello(2**53 - 1, 2**255)
             await wire.tell(hello)
             wire.close()
         peer = await foul.peer(work=2**255)

@@ -36,6 +36,9 @@ MAY_BE_TOLD = {
 
 @pytest.fixture(scope="module")
 def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
+    if SECONDS:
+        columns = "  |".join(f"{title + ' before':>12} {'during':>8}" for title in ("p50", "p99", "max"))
+        print(f"\nmilliseconds of honest clients {columns}", end="")
     with open_arena(tmp_path_factory.mktemp("arena")) as made:
         yield made
 
@@ -45,7 +48,7 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
 def test_s15_s17_honest_clients_are_served_while_it_plays(arena: Arena, name: str) -> None:
     async def test() -> None:
         victim = arena.victim
-        before = await arena.calm(min(SECONDS, 3.0)) if SECONDS else None
+        before = await arena.calm(min(SECONDS, 2.0)) if SECONDS else None
         open_before, memory_before = victim.descriptors(), victim.memory("VmRSS")
         victim.forget_peak()
         honest, told = await arena.play(name, SECONDS or QUICK_SECONDS)
@@ -86,13 +89,14 @@ def test_s15_after_all_of_them_every_honest_vote_is_counted_and_no_honest_peer_b
 
 
 def _print_row(name: str, before: Honest, during: Honest, growth: int, codes: dict[str, int]) -> None:
+    """Milliseconds before and during, and their ratio: p50, p99, longest."""
     for what, calm, busy in (
         ("vote", before.row(before.vote_seconds), during.row(during.vote_seconds)),
         ("results", before.row(before.result_seconds), during.row(during.result_seconds)),
     ):
-        columns = "  ".join(f"{b:7.1f} {d:7.1f} {d / b:5.1f}x" for b, d in zip(calm, busy, strict=True))
-        print(f"\n{name:22} {what:8} {columns}", end="")
-    print(f"\n{'':22} memory +{growth / 2**20:.0f} MiB, {codes}")
+        columns = "  |".join(f"{b:7.1f} {d:8.1f} {d / b:6.1f}x" for b, d in zip(calm, busy, strict=True))
+        print(f"\n{name:22}{what:8}{columns}", end="")
+    print(f"\n{'':22}memory +{growth / 2**20:.0f} MiB, refusals {codes}")
 
 
 def test_unfinished_lines_can_use_up_the_memory() -> None:
