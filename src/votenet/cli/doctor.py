@@ -1,25 +1,17 @@
 """`votenet doctor`: what this machine can do, and what stands in the way.
 
-What lives here: the questions and their table. What must not: repairs; it only looks.
+What lives here: program, kernels, folders, and the table. What must not: repairs; it only looks.
+`doctor_network.py` looks at networks and at what they left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import click
 
+from votenet.cli.doctor_network import Finding, examine
 from votenet.cli.options import instance_option, json_option
-
-
-class Finding(NamedTuple):
-    """One line: `state` is ok, note or problem."""
-
-    what: str
-    state: str
-    found: str
-    next_step: str = ""
 
 
 @click.command(
@@ -41,7 +33,7 @@ def doctor(instance: str, as_json: bool) -> None:
     from votenet.cli import render
     from votenet.errors import VotenetError
 
-    findings = [*_program(), *_kernels(), *_folders(instance), *_network(instance)]
+    findings = [*_program(), *_kernels(), *_folders(instance), *examine(instance)]
     if as_json:
         render.print_json([finding._asdict() for finding in findings])
     else:
@@ -114,36 +106,4 @@ def _folders(instance: str) -> Iterator[Finding]:
             "problem" if low else "ok",
             f"{path}, {free / 2**30:.1f} GiB free",
             "Free some space: a full disk stops a node." if low else "",
-        )
-
-
-def _network(instance: str) -> Iterator[Finding]:
-    from votenet.cli.actions import network_status
-    from votenet.config import instance_dirs
-    from votenet.errors import VotenetError
-    from votenet.processes.identity import leftovers
-
-    try:
-        programs = network_status(instance)["programs"]
-    except VotenetError as error:
-        left = leftovers(instance_dirs(instance))
-        if left:
-            pids = ", ".join(str(one.pid) for one in left)
-            yield Finding(
-                "network",
-                "problem",
-                f"no supervisor, but its programs still run: {pids}",
-                "End them with: votenet down",
-            )
-        else:
-            yield Finding("network", "ok", error.message)
-        return
-    for program in programs:
-        good = program["state"] in ("ready", "stopped")
-        yield Finding(
-            program["name"],
-            "ok" if good else "problem",
-            f"{program['state']} at {program['address']}"
-            + (f", {program['cause']}" if program["cause"] else ""),
-            "" if good else f"Look with: votenet logs {program['name']}",
         )

@@ -1,0 +1,90 @@
+"""`doctor` finds what supervisors left behind, and says what to do about it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from network_shell import Shell, alive, end, open_shell
+from votenet.cli.doctor_network import Finding, examine
+from votenet.config import instance_dirs
+from votenet.processes.identity import records_dir
+from votenet.processes.instance import make_dirs, network_file
+
+
+@pytest.fixture
+def shell(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+    home = tmp_path_factory.mktemp("h")
+    monkeypatch.setenv("VOTENET_HOME", str(home))
+    with open_shell(home) as found:
+        yield found
+
+
+def found(instance: str = "t") -> dict[str, Finding]:
+    """What it says about this home; other tests' programs may run beside."""
+    return {finding.what: finding for finding in examine(instance)}
+
+
+def test_a_network_that_runs_and_one_node_that_does_not(shell: Shell) -> None:
+    shell.plan({"node-2": {"exit_always": 78}})
+    shell.up(code=6)
+    states = {what: finding.state for what, finding in found().items() if what != "other instance"}
+    assert states == {"bootstrap": "ok", "node-1": "ok", "node-2": "problem"}
+    assert "bad configuration" in found()["node-2"].found
+    assert "votenet logs node-2" in found()["node-2"].next_step
+
+
+def test_what_a_killed_supervisor_left_is_explained(shell: Shell) -> None:
+    shell.up()
+    supervisor, *programs = shell.pids()
+    os.kill(supervisor, signal.SIGKILL)
+    (records_dir(shell.dirs) / "node-2.json").write_text('{"v": 1, "inst')
+    seen = found()
+    assert "was killed" in seen["socket"].found
+    assert f"pid {programs[1]} runs" in seen["node-1"].found
+    assert "goes on with it" in seen["node-1"].next_step
+    assert "cannot go on with it" in seen["node-2"].next_step
+    assert "cannot be read" in seen["record of node-2"].found
+    beside = [f for f in examine("u") if f.what == "other instance" and str(shell.dirs.state) in f.found]
+    assert len(beside) == 1
+    assert "votenet down -i t" in beside[0].next_step
+    assert all(map(alive, programs)), "it only looks"
+    end(shell.dirs)
+    assert set(found()) - {"other instance"} == {"network"}
+
+
+def test_a_broken_network_file(shell: Shell) -> None:
+    make_dirs(shell.dirs)
+    network_file(shell.dirs).write_text("{")
+    seen = found()["network file"]
+    assert seen.state == "problem"
+    assert "votenet up writes it anew" in seen.next_step
+
+
+def test_a_socket_that_hangs(shell: Shell) -> None:
+    make_dirs(shell.dirs)
+    with socket.socket(socket.AF_UNIX) as mute:
+        mute.bind(str(shell.dirs.control_socket))
+        mute.listen()
+        mute.settimeout(10)
+
+        def hang_up() -> None:
+            mute.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        seen = found()["network"]
+        thread.join()
+    assert seen.state == "problem"
+    assert "hung up" in seen.found or "ended before it answered" in seen.found
+
+
+def test_an_instance_that_never_was(shell: Shell) -> None:
+    seen = {what: finding for what, finding in found("never").items() if what != "other instance"}
+    assert [finding.state for finding in seen.values()] == ["ok"]
+    assert not instance_dirs("never").state.exists()
