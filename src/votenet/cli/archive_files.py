@@ -1,7 +1,7 @@
 """Archives on the disk: compressed or not, read with a progress bar, checked on all cores, written whole.
 
 What lives here: the work behind `votenet export`, `audit` and `import`. What must not: options, the
-rules (`core/archive.py`).
+rules (`core/archive.py`). Storage is imported where it is used: an audit needs none.
 """
 
 from __future__ import annotations
@@ -33,9 +33,6 @@ from votenet.core.evidence import fault
 from votenet.core.roll import Roll
 from votenet.core.vote import SealedVote
 from votenet.errors import ConfigError, NotRunning, StorageError
-from votenet.protocol.events import Change, SaveBlock, SetBest
-from votenet.storage.block_store import DATABASE_NAME, SqliteBlockStore
-from votenet.storage.database import lock_data_dir
 
 BLOCKS_IN_TRANSACTION: Final = 100
 """Blocks that an import saves at once: bounds memory, and the number of syncs."""
@@ -188,6 +185,9 @@ def import_archive(path: Path, data_dir: Path, network_hex: str | None = None) -
         ConfigError: the folder has a chain already.
         Locked: a node is using the folder.
     """
+    from votenet.storage.block_store import DATABASE_NAME
+    from votenet.storage.database import lock_data_dir
+
     with lock_data_dir(data_dir):
         if (data_dir / DATABASE_NAME).exists():
             raise ConfigError(
@@ -210,6 +210,9 @@ def import_archive(path: Path, data_dir: Path, network_hex: str | None = None) -
 
 
 def _store(folder: Path, election: Election, blocks: Blocks) -> None:
+    from votenet.protocol.events import Change, SaveBlock, SetBest
+    from votenet.storage.block_store import SqliteBlockStore
+
     store = SqliteBlockStore(folder, election)
     try:
         changes: list[Change] = []
@@ -226,6 +229,7 @@ def _store(folder: Path, election: Election, blocks: Blocks) -> None:
 
 def longest_chain(state: Path) -> Path:
     """The data folder of the node of an instance whose stored chain is the longest. Raises NotRunning."""
+    from votenet.storage.block_store import DATABASE_NAME
     from votenet.storage.chain_reader import best_height
 
     folders = [database.parent for database in sorted(state.glob(f"node-*/{DATABASE_NAME}"))]

@@ -125,26 +125,23 @@ def signatures_hold(votes: Sequence[SealedVote]) -> list[bool]:
     return verify_all([_claim(sealed) for sealed in votes])
 
 
-def _claim(sealed: SealedVote) -> Claim:
-    try:
-        public = bytes.fromhex(sealed.vote.voter_key)
-        signature = bytes.fromhex(sealed.vote.signature)
-    except ValueError:
-        return b"", b"", b""  # no key has that length: it holds for nothing
-    return public, DOMAIN_VOTE + _signed_part(sealed), signature
-
-
 _SIGNATURE_MEMBER: Final = b',"signature":"'
 
 
-def _signed_part(sealed: SealedVote) -> bytes:
-    """The canonical JSON of the five fields that are signed: the record without its signature.
+def _claim(sealed: SealedVote) -> Claim:
+    """What the voter claims to have signed: the canonical JSON of the five other fields.
 
-    The member stands once: within a JSON string no quotation mark follows a comma without a backslash
-    between. For a vote whose signature is hexadecimal, and so is written as it is.
+    It is cut out of the record. The member stands there once: within a JSON string no quotation mark
+    follows a comma without a backslash between. Hexadecimal digits are written as they are.
     """
-    before, _, rest = sealed.record.partition(_SIGNATURE_MEMBER)
-    return before + rest[len(sealed.vote.signature) + 1 :]
+    vote, record = sealed.vote, sealed.record
+    try:
+        public, signature = bytes.fromhex(vote.voter_key), bytes.fromhex(vote.signature)
+    except ValueError:
+        return b"", b"", b""  # no key has that length: it holds for nothing
+    begin = record.index(_SIGNATURE_MEMBER)
+    end = begin + len(_SIGNATURE_MEMBER) + len(vote.signature) + 1
+    return public, b"".join((DOMAIN_VOTE, record[:begin], record[end:])), signature
 
 
 def check_vote(sealed: SealedVote, election: Election) -> None:
