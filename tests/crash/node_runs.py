@@ -99,7 +99,9 @@ class NodeRun:
         return next((code for code in codes if code not in ("", "duplicate-vote")), "")
 
     def state(self, vote: SealedVote) -> str:
-        return str(self.ask(_line(type="get_vote_status", voter_id=vote.voter_id))["state"])
+        """unknown, accepted, in_block; or the code of a node that is starting over. Raises Gone."""
+        answer = self.ask(_line(type="get_vote_status", voter_id=vote.voter_id))
+        return str(answer["error"]["code"] if "error" in answer else answer["state"])
 
     def wait_until_mined(self, votes: list[SealedVote]) -> None:
         """Raises Gone; TimeoutError when they are in no block for long."""
@@ -163,12 +165,17 @@ class NodeBench:
             faults = {"FOLDER": folder / "home", "AT": number, "ACTION": when}
             told: list[SealedVote] = []
             # An operation that this run never reaches: the node is killed while nothing happens.
+            problem = ""
             with self._faulty(folder, faults) as node, contextlib.suppress(Gone):
-                for batch in BATCHES:
-                    if node.submit(batch) == "":
-                        told += batch
-                    node.wait_until_mined(batch)
-            return Outcome(operation, f"node: kill {when}", False, self._judge(folder, told))
+                try:
+                    for batch in BATCHES:
+                        if node.submit(batch) == "":
+                            told += batch
+                        node.wait_until_mined(batch)
+                except TimeoutError as error:
+                    problem = f"{error}, before it was killed ({node.errors[-500:]})"
+            problem = problem or self._judge(folder, told)
+            return Outcome(operation, f"node: kill {when}", False, problem)
 
     def fail(self, number: int, operation: str, name: str) -> Outcome:
         """A disk that fails from this operation on: the voter is told, the node stays, and goes on later."""
