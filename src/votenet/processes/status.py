@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from votenet.processes.machine import Program, State
 from votenet.processes.procfs import TICKS_PER_SECOND, ProcessStat
-from votenet.processes.spec import ProgramSpec
+from votenet.processes.spec import NetworkSpec, ProgramSpec
 from votenet.processes.watchdog import STALL_SECONDS
+from votenet.protocol.address import Address
 
 LAST_LINES = 20
 """Log lines shown of a program that failed or was removed."""
@@ -78,6 +81,20 @@ class Sight:
             used, then = self.cpu_mark
             self.cpu = round((stat.cpu_ticks - used) / TICKS_PER_SECOND / (now - then) * 100, 1)
         self.cpu_mark, self.memory = (stat.cpu_ticks, now), stat.memory
+
+
+def network_status(network: NetworkSpec) -> dict[str, Any]:
+    """What a status answer tells of the plan of a network, as it is now."""
+    return {
+        "genesis": network.genesis,
+        "bootstrap": str(network.bootstrap),
+        "nodes": [str(Address(network.host, port)) for port in network.node_ports],
+        "settings": {
+            "node_args": list(network.node_args),
+            "hang_seconds": network.hang_seconds,
+            "policy": msgspec.to_builtins(network.policy),
+        },
+    }
 
 
 def program_status(

@@ -13,14 +13,11 @@ import os
 import random
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
-
-import msgspec
 
 from votenet import __version__
 from votenet.config import InstanceDirs
-from votenet.errors import Kind, Rejected, VotenetError
 from votenet.processes import logs
 from votenet.processes.control_server import ControlServer
 from votenet.processes.identity import last_incarnations
@@ -49,24 +46,14 @@ from votenet.processes.plans import Plans
 from votenet.processes.reconcile import adoptable
 from votenet.processes.requests import Requests
 from votenet.processes.slot import Slot
-from votenet.processes.spec import NetworkSpec, ProgramSpec, Role, expand
-from votenet.processes.status import program_status
+from votenet.processes.spec import NetworkSpec, Role, expand
+from votenet.processes.status import network_status, program_status
+from votenet.processes.unregister import Remover, remove_from_bootstrap, unregister
 from votenet.processes.watchdog import Pace
 
 BOOTSTRAP_HEAD_START: Final = 1.0
 """Nodes wait this long for a bootstrap server that is slow: it helps them but they do not need it."""
 TICK_SECONDS: Final = 1.0
-UNREGISTER_TRIES: Final = 5
-GONE: Final = (State.STOPPED, State.REMOVED, State.FAILED)
-
-Remover = Callable[[ProgramSpec, NetworkSpec], Awaitable[None]]
-
-
-async def remove_from_bootstrap(program: ProgramSpec, network: NetworkSpec) -> None:
-    """Take a program's address out of the registry; peers are told by the bootstrap server."""
-    from votenet.network.bootstrap_client import remove
-
-    await remove(network.bootstrap, str(program.address))
 
 
 class Supervisor:
@@ -240,26 +227,8 @@ class Supervisor:
                 fired = TimerFired(timer, sequence)
                 slot.timers[timer] = sequence, self._loop.call_later(delay, self.dispatch, slot, fired)
             case Unregister() if slot.spec.role is Role.NODE and not self.stopping:
-                self.in_background(self._unregister(slot, slot.program.epoch), f"unregister {slot.spec.name}")
-
-    async def _unregister(self, slot: Slot, epoch: int) -> None:
-        """Tell the bootstrap server; a bounded number of tries, none of them fatal."""
-        name = slot.spec.name
-        for attempt in range(UNREGISTER_TRIES):
-            if slot.program.epoch != epoch or slot.program.state not in GONE:
-                return
-            try:
-                async with asyncio.timeout(10.0):
-                    await self._remover(slot.spec, self.network)
-                self.tell(f"{name}: {slot.spec.address} removed from the bootstrap server")
-                self.wake()
-                return
-            except (VotenetError, OSError, ImportError) as error:
-                self.tell(f"{name}: could not be removed from the bootstrap server: {error}")
-                self.wake()
-                if isinstance(error, Rejected) and error.kind is not Kind.TEMPORARY:
-                    return
-            await asyncio.sleep(2.0**attempt)
+                work = unregister(slot, self.network, self._remover, self.tell)
+                self.in_background(work, f"unregister {slot.spec.name}")
 
     # -- what comes from outside ---------------------------------------------------------------
 
@@ -297,25 +266,17 @@ class Supervisor:
         """The whole network as plain data; never waits."""
         for slot in self.slots.values():
             self.look(slot)
-        nodes = [str(slot.spec.address) for slot in self.slots.values() if slot.spec.role is Role.NODE]
         return {
             "instance": self.dirs.instance,
             "phase": "stopping" if self.stopping else "running" if self.all_settled else "starting",
             "version": __version__,
-            "genesis": self.network.genesis,
-            "bootstrap": str(self.network.bootstrap),
-            "nodes": nodes,
             "plan": self.plans.name or None,
-            "settings": {
-                "node_args": list(self.network.node_args),
-                "hang_seconds": self.network.hang_seconds,
-                "policy": msgspec.to_builtins(self.network.policy),
-            },
             "supervisor": {
                 "pid": os.getpid(),
                 "detached": not self._lifeline,
                 "uptime": round(time.monotonic() - self._began, 3),
             },
+            **network_status(self.network),
             "programs": [self.program_status(slot) for slot in self.slots.values()],
         }
 
