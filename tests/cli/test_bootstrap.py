@@ -12,11 +12,15 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from redis_support import redis_server
+from support import make_election
 from votenet.storage.sqlite_peer_store import SqlitePeerStore
 
 COMMAND = [sys.executable, "-m", "votenet", "bootstrap"]
@@ -285,3 +289,111 @@ def test_s02_peers_are_imported_at_the_start_or_not_at_all(tmp_path: Path) -> No
     assert "entry 2" in result.stderr
     with running(tmp_path, "--port", "0") as server:
         assert "3002" not in server.ask('{"type":"GET_PEERS"}')
+
+
+# -- numbers -----------------------------------------------------------------------------------
+
+
+def stats(folder: Path, port: int, *options: str) -> subprocess.CompletedProcess[str]:
+    return failing(folder, "--stats", "--port", str(port), *options)
+
+
+def test_the_numbers_of_a_running_server(tmp_path: Path) -> None:
+    with running(tmp_path, "--port", "0", "--metrics", "127.0.0.1:0") as server:
+        server.ask('{"type":"REGISTER","payload":"localhost:3999"}')
+        server.ask('{"type":"REGISTER","payload":"nowhere"}')
+        shown = stats(tmp_path, server.port)
+        assert shown.returncode == 0
+        assert [line.split()[1] for line in shown.stdout.splitlines() if line.startswith("peers ")] == ["1"]
+        assert "refusals bad-address" in shown.stdout
+        found = json.loads(stats(tmp_path, server.port, "--json").stdout)
+        assert (found["peers"], found["counts"]["answers"]["Register"]) == (1, 2)
+        assert 0 < found["rates"]["answers"]["Register"] <= 2
+        errors = server.stop()[1]
+    assert "event=metrics address=127.0.0.1:" in errors
+
+
+def test_the_numbers_for_prometheus(tmp_path: Path) -> None:
+    port = free_port()
+    with running(tmp_path, "--port", "0", "--metrics", f"127.0.0.1:{port}") as server:
+        server.ask('{"type":"REGISTER","payload":"localhost:3999"}')
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
+            lines = answer.read().decode().splitlines()
+    assert "votenet_bootstrap_peers 1" in lines
+    assert 'votenet_bootstrap_answers_total{request="Register"} 1' in lines
+
+
+def test_no_server_no_numbers_and_no_metrics_for_others(tmp_path: Path) -> None:
+    nobody = stats(tmp_path, free_port())
+    assert nobody.returncode == 3
+    assert "no bootstrap server answers" in nobody.stderr
+    for place, code in (("0.0.0.0:0", 78), ("nonsense", 2), ("127.0.0.1:70000", 2)):
+        result = failing(tmp_path, "--port", "0", "--metrics", place)
+        assert result.returncode == code, result.stderr
+        assert "Traceback" not in result.stderr
+
+
+# -- several servers, one registry -------------------------------------------------------------
+
+
+def test_s04_two_servers_over_one_redis_and_kill_9_of_one(tmp_path: Path) -> None:
+    (tmp_path / "redis").mkdir()
+    with redis_server(tmp_path / "redis") as redis:
+        options = ("--port", "0", "--store", redis.url())
+        with running(tmp_path / "a", *options) as one, running(tmp_path / "b", *options) as other:
+            assert one.ask('{"type":"REGISTER","payload":"localhost:1"}') == "Peer registered successfully\n"
+            assert other.ask('{"type":"REGISTER","payload":"localhost:1"}') == "Peer already registered\n"
+            one.process.kill()
+            assert other.ask('{"type":"GET_PEERS"}') == '[{"address":"localhost:1"}]\n'
+            assert other.ask('{"type":"REMOVE","payload":"localhost:1"}') == "Peer removed successfully\n"
+            redis.kill()
+            assert "storage-failed" in other.ask('{"type":"REGISTER","payload":"localhost:2"}')
+            redis.start()
+            while (answer := other.ask('{"type":"REGISTER","payload":"localhost:2"}')).startswith('{"error"'):
+                time.sleep(0.05)  # the store pauses for a second after a failure
+            assert answer == "Peer registered successfully\n"
+            assert "Traceback" not in other.stop()[1]
+
+
+def test_a_store_that_is_none_or_not_there_is_named(tmp_path: Path) -> None:
+    for store, code in (("mysql://x", 78), ("redis://127.0.0.1:1/0", 74)):
+        result = failing(tmp_path, "--port", "0", "--store", store)
+        assert result.returncode == code, result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_a_sqlite_file_may_be_anywhere(tmp_path: Path) -> None:
+    path = tmp_path / "registry" / "ours.db"
+    with running(tmp_path, "--port", "0", "--store", f"sqlite:{path}") as server:
+        server.ask('{"type":"REGISTER","payload":"localhost:1"}')
+    assert path.is_file()
+
+
+# -- nobody is trusted -------------------------------------------------------------------------
+
+
+def test_s06_a_real_node_is_dialled_back_before_it_is_listed(tmp_path: Path) -> None:
+    genesis = tmp_path / "genesis.json"
+    genesis.write_bytes(make_election().to_file())
+    port, dead = free_port(), free_port()
+    with running(tmp_path, "--port", "0", "--no-trust-loopback") as server:
+        answer = server.ask(f'{{"type":"REGISTER","payload":"127.0.0.1:{dead}"}}')
+        assert answer == "Peer registered successfully\n"
+        assert "not-owner" in server.ask('{"type":"REGISTER","payload":"10.0.0.1:80"}')
+        options = ["--data-dir", str(tmp_path / "node"), "--genesis", str(genesis), "--port", str(port)]
+        options += ["--advertise", f"127.0.0.1:{port}", "--bootstrap", f"127.0.0.1:{server.port}"]
+        node = subprocess.Popen(
+            [*COMMAND[:3], "node", *options, "--no-mine"],
+            env=environment(tmp_path),
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            while (listed := server.ask('{"type":"GET_PEERS","payload":{}}')) == '{"peers":[],"next":null}\n':
+                assert node.poll() is None
+                time.sleep(0.02)
+        finally:
+            node.terminate()
+            node.wait(20)
+    (peer,) = json.loads(listed)["peers"]
+    assert peer["address"] == f"127.0.0.1:{port}"
+    assert peer["network_id"] == make_election().network_hex

@@ -117,3 +117,21 @@ def test_help_teaches_with_examples(tmp_path: Path) -> None:
         shown = peers(tmp_path, command, "--help")
         assert f"votenet peers {command}" in shown.stdout
         assert "--bootstrap HOST:PORT" in shown.stdout
+
+
+def test_ping_names_who_does_not_answer(server: str, tmp_path: Path) -> None:
+    one = peers(tmp_path, "ping", server)  # any votenet program answers with a line
+    assert one.returncode == 0
+    assert one.stdout.startswith(f"{server}  ")
+    assert one.stdout.endswith(" ms\n")
+    two = peers(tmp_path, "ping", server, "127.0.0.1:1", "--json")
+    assert two.returncode == 6
+    rows = json.loads(two.stdout)
+    assert [row["error"] is None for row in rows] == [True, False]
+    where = {"VOTENET_BOOTSTRAP": server}
+    peers(tmp_path, "register", "127.0.0.1:1", **where)
+    registered = peers(tmp_path, "ping", **where)
+    assert registered.returncode == 6
+    assert "1 of 1 peers do not answer" in registered.stderr
+    assert peers(tmp_path, "ping", "nonsense").returncode != 0
+    peers(tmp_path, "remove", "127.0.0.1:1", **where)

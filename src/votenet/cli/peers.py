@@ -1,6 +1,6 @@
 """`votenet peers`: the registry of a bootstrap server, from outside.
 
-What lives here: options and output of register, list, remove, import, export. What must not: the
+What lives here: options and output of register, list, remove, ping, import, export. What must not: the
 conversation (`network/bootstrap_client.py`).
 """
 
@@ -17,14 +17,16 @@ from typing import Any, Final, TypeVar, cast
 import click
 
 from votenet.cli.options import instance_option, json_option
+from votenet.cli.render import reported
 from votenet.config import DEFAULT_BOOTSTRAP_PORT
 from votenet.errors import NotRunning, SomeFailed, StorageError, Unreachable, VotenetError
 from votenet.network import bootstrap_client as client
 from votenet.protocol.address import Address, parse_address
-from votenet.protocol.bootstrap_messages import NOT_FOUND
+from votenet.protocol.bootstrap_messages import MAX_SAMPLE, NOT_FOUND
 from votenet.storage.peer_store import peers_json, read_peers_file, write_peers_file
 
 EXIT_NO_SUCH_PEER: Final = 4
+PINGS_AT_ONCE: Final = 32
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -80,7 +82,7 @@ def target_options(command: F) -> F:
 
 @click.group()
 def peers() -> None:
-    """Register, list, remove, import and export peers at a bootstrap server.
+    """Register, list, remove, ping, import and export peers of a bootstrap server.
 
     \b
     Examples:
@@ -152,6 +154,57 @@ def list_peers(target: Target, sample: int | None, as_json: bool) -> None:
     for peer in found:
         click.echo(f"{peer.address:<{width}}  {peer.node_key[:16] if peer.node_key else '-'}")
     click.echo(f"{len(found)} peers at {target.address}", err=True)
+
+
+@peers.command()
+@click.argument("addresses", nargs=-1, metavar="[HOST:PORT]...")
+@click.option("--timeout", type=click.FloatRange(0.1, 60.0), default=3.0, show_default=True, help="Seconds.")
+@target_options
+@json_option
+def ping(target: Target, addresses: tuple[str, ...], timeout: float, as_json: bool) -> None:
+    """Dial peers and see whether they answer: those named, or up to 1,000 of the registry.
+
+    Exit code 6 when some do not.
+
+    \b
+    Examples:
+      votenet peers ping localhost:3000
+      votenet peers ping
+    """
+    named = [parse_address(address) for address in addresses]
+    if not named:
+        listed = target.run(client.get_peers(target.address, sample=MAX_SAMPLE))
+        named = [parse_address(peer.address) for peer in listed]
+    found = asyncio.run(_ping_all(named, timeout))
+    if as_json:
+        rows = [{"address": str(a), "seconds": s, "error": e and e.message} for a, s, e in found]
+        click.echo(json.dumps(rows))
+    else:
+        for address, seconds, error in found:
+            click.echo(f"{address}  " + (f"{1000 * seconds:.1f} ms" if seconds else f"{error}"))
+    silent = [address for address, _, error in found if error is not None]
+    if silent:
+        raise reported(
+            SomeFailed(
+                f"{len(silent)} of {len(found)} peers do not answer; the first: {silent[0]}",
+                next_step="A dead peer with a key can be removed by anybody: votenet peers remove HOST:PORT",
+            )
+        )
+
+
+async def _ping_all(
+    addresses: list[Address], timeout: float
+) -> list[tuple[Address, float | None, VotenetError | None]]:
+    places = asyncio.Semaphore(PINGS_AT_ONCE)
+
+    async def one(address: Address) -> tuple[Address, float | None, VotenetError | None]:
+        async with places:
+            try:
+                return address, await client.ping(address, timeout), None
+            except VotenetError as error:
+                return address, None, error
+
+    return await asyncio.gather(*(one(address) for address in addresses))
 
 
 @peers.command(name="import")

@@ -69,7 +69,7 @@ class Metrics:
     def rates(self) -> dict[str, dict[str, float]]:
         """By counter and label value: how many a second in the last minute (or since the start)."""
         since, before = self._past[0] if self._past else (self._started, {})
-        seconds = max(self._clock() - since, 1e-3)
+        seconds = max(self._clock() - since, 1.0)
         return {
             name: {
                 label: (count - before.get(name, Counter())[label]) / seconds
