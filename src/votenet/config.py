@@ -162,9 +162,13 @@ def load_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+        raise ConfigError(
+            f"cannot read {path}: {error.strerror or error}", next_step="Check its name, owner and mode."
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path} is not a TOML file: {error}") from error
+        raise ConfigError(
+            f"{path} is not a TOML file: {error}", next_step="Write it like: [up], below it nodes = 5."
+        ) from error
 
 
 def _runtime_base() -> Path:

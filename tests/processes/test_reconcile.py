@@ -5,11 +5,18 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from votenet.config import InstanceDirs
 from votenet.processes import procfs
-from votenet.processes.identity import last_incarnations
-from votenet.processes.reconcile import end_leftovers
+from votenet.processes.identity import last_incarnations, records_dir
+from votenet.processes.lifeline import PARENT_VARIABLE
+from votenet.processes.reconcile import adoptable, end_leftovers
+from votenet.processes.spec import ProgramSpec, Role
+from votenet.protocol.address import Address
 
 Start = Callable[..., "subprocess.Popen[str]"]
 Record = Callable[..., None]
@@ -60,3 +67,64 @@ def test_scenario_07_a_stopped_leftover_hears_us(dirs: InstanceDirs, start: Star
 def test_nothing_at_all(dirs: InstanceDirs) -> None:
     assert end(dirs) == (0, [], [])
     assert last_incarnations(dirs) == {}
+
+
+def spec_of(process: subprocess.Popen[str], name: str = "node-1") -> ProgramSpec:
+    """The plan that this very process fulfils."""
+    argv = procfs.command_line(process.pid)
+    return ProgramSpec(name, Role.NODE, Address("127.0.0.1", 3000), Path("/d"), argv)
+
+
+def test_scenario_03_what_may_go_on(dirs: InstanceDirs, start: Start, record: Record) -> None:
+    process = start()
+    record(process)
+    found = adoptable(dirs, [spec_of(process), spec_of(process, "node-2")])
+    assert {name: identity.pid for name, identity in found.items()} == {"node-1": process.pid}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"start_ticks": 1}, {"boot_id": "another"}, {"intent": "stopped"}, {"pid": 1}],
+    ids=["reused pid", "other boot", "ended", "another process"],
+)
+def test_scenario_05_who_is_not_the_recorded_one_may_not(
+    dirs: InstanceDirs, start: Start, record: Record, changes: dict[str, object]
+) -> None:
+    process = start()
+    record(process, **changes)
+    assert adoptable(dirs, [spec_of(process)]) == {}
+
+
+def test_without_a_tag_a_record_or_the_same_arguments_it_may_not(
+    dirs: InstanceDirs, start: Start, record: Record
+) -> None:
+    untagged = start(tagged=False)
+    record(untagged)
+    assert adoptable(dirs, [spec_of(untagged)]) == {}
+    process = start()
+    other = replace(spec_of(process), argv=(*spec_of(process).argv, "--no-mine"))
+    record(process)
+    assert adoptable(dirs, [other]) == {}
+    (records_dir(dirs) / "node-1.json").write_bytes(b"{")
+    assert adoptable(dirs, [spec_of(process)]) == {}
+
+
+def test_what_was_to_die_with_its_supervisor_may_not(
+    dirs: InstanceDirs, start: Start, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PARENT_VARIABLE, "1")
+    process = start()
+    record(process)
+    assert adoptable(dirs, [spec_of(process)]) == {}
+
+
+def test_what_may_go_on_is_kept_with_all_that_it_started(
+    dirs: InstanceDirs, start: Start, record: Record
+) -> None:
+    kept, other = start(PARENT, lines=2), start()
+    record(kept)
+    count, problems = end_leftovers(dirs, 5.0, lambda text: None, {kept.pid})
+    assert (count, problems) == (1, [])
+    assert other.wait(10) == -signal.SIGTERM
+    assert kept.poll() is None
+    assert len(procfs.members(kept.pid)) == 1

@@ -165,9 +165,14 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         big = path.stat().st_size > MAX_BYTES
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+        raise ConfigError(
+            f"cannot read {path}: {error.strerror or error}", next_step="Check its name, owner and mode."
+        ) from error
     if big:
-        raise ConfigError(f"{path} is longer than a configuration file can be ({MAX_BYTES} bytes)")
+        raise ConfigError(
+            f"{path} is longer than a configuration file can be ({MAX_BYTES} bytes)",
+            next_step="Name another file, or write one: votenet config show > votenet.toml",
+        )
     return load_toml(path)
 
 

@@ -136,4 +136,8 @@ def _jitter(policy: RestartPolicy, rng: Callable[[], float]) -> float:
 
 
 def _refused(message: str) -> ConfigError:
-    return ConfigError(f"restart policy: {message}", code="bad-restart-policy")
+    return ConfigError(
+        f"restart policy: {message}",
+        code="bad-restart-policy",
+        next_step="Choose a smaller --restart-limit, shorter pauses or a longer --restart-window.",
+    )
