@@ -130,7 +130,7 @@ class TestBatch:
         else:
             pytest.importorskip("votenet.core.native")
         monkeypatch.delattr("votenet.core.native", raising=False)
-        assert keys.verifies_batches() is (request.param == "in one call")
+        assert (keys._verifier() is keys._one_by_one) is (request.param == "one by one")
         yield
         keys._verifier.cache_clear()
 

@@ -102,8 +102,7 @@ def lines_of(file: IO[bytes]) -> Iterator[bytes]:
 def on_all_cores() -> Iterator[StartCheck]:
     """Signature checks in a thread for each core.
 
-    libsodium releases the interpreter lock. Two threads on two cores were measured at 1.7 to 1.9 times
-    one, two processes no faster.
+    A batch of them releases the interpreter lock; two processes were measured no faster than two threads.
     """
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="audit") as pool:
         try:

@@ -70,11 +70,6 @@ def verify_all(claims: Sequence[Claim]) -> list[bool]:
     return [fits and next(answers) for fits in fit]
 
 
-def verifies_batches() -> bool:
-    """Whether `verify_all` is one call here, which lets other threads run meanwhile."""
-    return _verifier() is not _one_by_one
-
-
 @cache
 def _verifier() -> Callable[[Sequence[Claim]], list[bool]]:
     try:
