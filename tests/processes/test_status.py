@@ -8,6 +8,7 @@ import pytest
 
 from votenet.processes.cause import Cause, Kind
 from votenet.processes.machine import Phase, Program, Verdict
+from votenet.processes.procfs import ProcessStat
 from votenet.processes.spec import ProgramSpec, Role
 from votenet.processes.status import Sight, Vitals, program_status
 from votenet.protocol.address import Address
@@ -63,3 +64,29 @@ def test_values_of_the_wrong_form_are_left_out(value: str) -> None:
     vitals = Vitals(height=3)
     vitals.hear({"X_HEIGHT": value}, 1.0)
     assert vitals.height == 3
+
+
+def test_use_of_the_processor_is_measured_over_a_second() -> None:
+    def stat(ticks: int) -> ProcessStat:
+        return ProcessStat(
+            pid=1, state="S", group=1, session=1, start_ticks=1, cpu_ticks=ticks, rss_pages=256
+        )
+
+    sight = Sight()
+    seen = []
+    for ticks, now in ((500, 10.0), (520, 10.5), (550, 11.0), (550, 11.2), (550, 12.0)):
+        sight.measure(stat(ticks), now)
+        seen.append(sight.cpu)
+    assert seen == [None, None, 50.0, 50.0, 0.0]
+    assert sight.memory == 1024 * 1024
+
+
+def test_waiting_votes_without_a_block_are_an_alert() -> None:
+    vitals = Vitals()
+    vitals.hear({"X_HEIGHT": "3", "X_WAITING": "5"}, 100.0)
+    assert vitals.alert(219.0) == ""
+    assert vitals.alert(220.0) == "no block for 120 s while 5 votes wait"
+    vitals.hear({"X_HEIGHT": "4", "X_WAITING": "2"}, 230.0)
+    assert vitals.alert(230.0) == ""
+    vitals.hear({"X_HEIGHT": "4", "X_WAITING": "0"}, 300.0)
+    assert vitals.alert(900.0) == ""

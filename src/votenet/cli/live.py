@@ -50,7 +50,12 @@ class View:
         say(text)
 
     def refresh(self, status: Mapping[str, Any]) -> None:
-        """Once a second: new log lines that matter, and whatever else shows the status."""
+        """Now and then. That a log was just removed, or the terminal is gone, stops nothing."""
+        with contextlib.suppress(OSError):
+            self._refresh(status)
+
+    def _refresh(self, status: Mapping[str, Any]) -> None:
+        """New log lines that matter."""
         self._names[:] = [program["name"] for program in status["programs"]]
         lines = [(name, line) for name, line in self._reader.news() if matters(line)]
         for name, line in lines[:MAX_LINES]:
@@ -79,7 +84,7 @@ class LiveView(View):
 
         super().__init__(dirs)
         console = Console(file=sys.stdout, no_color=not wants_colour(sys.stdout), highlight=False)
-        self._live: Live = Live(console=console, auto_refresh=False, transient=False)
+        self._live: Live = Live(console=console, auto_refresh=False, transient=True)
         self._live.start()
 
     def say(self, text: str) -> None:
@@ -88,10 +93,9 @@ class LiveView(View):
     def talk(self, text: str) -> None:
         self._live.console.print(text, markup=False, emoji=False, soft_wrap=True)
 
-    def refresh(self, status: Mapping[str, Any]) -> None:
-        with contextlib.suppress(OSError):  # the terminal is gone; the network goes on
-            super().refresh(status)
-            self._live.update(status_table(status), refresh=True)
+    def _refresh(self, status: Mapping[str, Any]) -> None:
+        super()._refresh(status)
+        self._live.update(status_table(status), refresh=True)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

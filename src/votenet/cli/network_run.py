@@ -21,7 +21,8 @@ from votenet.processes.instance import Claim
 from votenet.processes.spec import NetworkSpec
 from votenet.processes.supervisor import Supervisor
 
-REFRESH_SECONDS: Final = 1.0
+REFRESH_SECONDS: Final = 0.25
+"""A look at each program under /proc; old enough to read, fresh enough to be true."""
 
 
 def foreground(

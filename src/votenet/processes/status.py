@@ -19,6 +19,8 @@ from votenet.processes.spec import NetworkSpec, ProgramSpec
 from votenet.processes.watchdog import STALL_SECONDS
 from votenet.protocol.address import Address
 
+CPU_SECONDS = 0.9
+"""Shortest stretch over which use of the processor is measured: ticks are 10 ms."""
 LAST_LINES = 20
 """Log lines shown of a program that failed or was removed."""
 
@@ -77,10 +79,12 @@ class Sight:
 
     def measure(self, stat: ProcessStat, now: float) -> None:
         """Take over what the kernel says about the process."""
-        if self.cpu_mark is not None and now > self.cpu_mark[1]:
-            used, then = self.cpu_mark
+        self.memory = stat.memory
+        used, then = self.cpu_mark or (stat.cpu_ticks, now)
+        if now - then >= CPU_SECONDS:
             self.cpu = round((stat.cpu_ticks - used) / TICKS_PER_SECOND / (now - then) * 100, 1)
-        self.cpu_mark, self.memory = (stat.cpu_ticks, now), stat.memory
+            used, then = stat.cpu_ticks, now
+        self.cpu_mark = used, then
 
 
 def network_status(network: NetworkSpec) -> dict[str, Any]:
