@@ -581,3 +581,38 @@ def test_strangers_of_one_address_share_a_lane_and_peers_have_their_own() -> Non
     lanes = [table.links.lane(number) for number in (1, 2, 3, 4, 5, 0)]
     assert lanes[0] == lanes[1]
     assert len(set(lanes)) == 5
+
+
+# -- leaving is no way out ---------------------------------------------------------------------------
+
+
+def test_s15_a_liar_that_left_before_its_lie_was_found_is_banned_all_the_same() -> None:
+    table = Table()
+    liar = table.peer(1, "liar", host=FAR)
+    table.links.job_started(1, 10)
+    table.links.link_closed(cast(Link, liar), None)
+    table.links.job_done(1, 10)
+    for _ in range(2):
+        table.links.refuse(1, RemoteProtocolError("bad-signature", "m"))
+    assert [ban.times for ban in table.guard.blamed.remembered(table.now)] == [1, 1]
+    assert table.peer(2, "liar", host=OTHER).refused == ["banned"]
+
+
+def test_s17_a_stranger_that_left_pays_for_what_is_checked_and_keeps_to_its_lane() -> None:
+    table = Table()
+    gone, there = table.open(1, host=FAR), table.open(2, host=FAR)
+    table.line(gone, encode_message(Ping()))
+    table.links.link_closed(cast(Link, gone), None)
+    assert table.links.lane(1) == table.links.lane(2)
+    for _ in range(3):
+        table.links.charge(1, ADDRESS_UNITS_AT_ONCE)
+    table.line(there, encode_message(Ping()))
+    assert there.refused == ["rate-limited"]
+
+
+def test_links_that_leave_nothing_behind_are_forgotten() -> None:
+    table = Table()
+    peer = table.peer(1, "peer", host=FAR)
+    table.links.link_closed(cast(Link, peer), None)
+    table.links.refuse(1, RemoteProtocolError("bad-signature", "m"))
+    assert table.peer(2, "peer", host=FAR).refused == []

@@ -278,7 +278,7 @@ def test_s15_a_liar_is_banned_and_stays_so_across_a_restart(tmp_path: Path) -> N
     async def test() -> None:
         async with serving(tmp_path, mine=False) as address:
             assert await told_as_peer(address, "honest") is None
-            # The signature is checked in a thread: the ping may be answered first.
+            # The signature is checked in a thread: the ping may be answered first, and the liar be gone.
             first = await told_as_peer(address, "liar", Votes(votes=(forged,)))
             assert first in ("bad-signature", None)
             async with asyncio.timeout(PATIENCE):

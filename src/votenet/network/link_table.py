@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from votenet.errors import RemoteProtocolError, VotenetError
 from votenet.network.client import refusal_in
@@ -34,6 +34,8 @@ MAX_MEMORY: Final = 256 * 1024 * 1024
 """Bytes that wait for all links together: lines not yet whole, taken, being checked; unsent answers."""
 MEASURE_BYTES: Final = 16 * 1024 * 1024
 """After so many bytes in or out the memory of all links is added up."""
+MAX_LEFT: Final = 4096
+"""Links that closed with something unjudged, remembered so that leaving is no way out."""
 MAX_PEERS: Final = 256
 MAX_PEERS_OF_ADDRESS: Final = 64
 """Peers that have dialled us, and those of one address: what `votenet up` starts at most on one machine."""
@@ -85,6 +87,13 @@ class _Open:
         return self.held + self.link.held
 
 
+class _Left(NamedTuple):
+    """Who was behind a link that closed before everything it had sent was judged."""
+
+    host: str
+    node_key: str | None
+
+
 class LinkTable:
     """All links of one node. `post` takes events; `tip` gives (height, work) for our hello.
 
@@ -107,6 +116,7 @@ class LinkTable:
         self._refused_by, self._guard = refused_by, guard or Guard(clock, clock)
         self._max_memory, self._moved = max_memory, 0
         self._open: dict[int, _Open] = {}
+        self._left: OrderedDict[int, _Left] = OrderedDict()
         self._seen = _no_lines_seen()
         self._past_traffic = (0, 0)
 
@@ -155,7 +165,12 @@ class LinkTable:
             return
         if reason is not None and reason.code == "line-too-long":  # the one refusal that transport makes
             self._blame(found, reason.code)
-        if found.connection.greeted is not None:
+        greeted = found.connection.greeted
+        if (found.pending or found.jobs) and not found.blamed:
+            self._left[link.id] = _Left(link.host, None if greeted is None else greeted.node_key)
+            if len(self._left) > MAX_LEFT:
+                self._left.popitem(last=False)
+        if greeted is not None:
             sent, received = self._past_traffic
             self._past_traffic = (sent + link.bytes_sent, received + link.bytes_received)
             self._post(LinkDown(link.id))
@@ -185,10 +200,16 @@ class LinkTable:
             found.link.close(line)
 
     def refuse(self, link_id: int, error: VotenetError) -> None:
+        """Close a link with an error; whoever has left meanwhile is blamed all the same."""
+        self._seen.forget(link_id)
         found = self._open.get(link_id)
         if found is not None:
             self._refuse(found, error)
-            self._seen.forget(link_id)
+            return
+        left = self._left.get(link_id)
+        if left is not None and left.node_key is not None:
+            del self._left[link_id]
+            self._guard.blame(left.host, left.node_key, error.code)
 
     def refuse_all(self, error: VotenetError) -> None:
         """The core starts over: what it has not saved is news again."""
@@ -223,17 +244,24 @@ class LinkTable:
 
     def lane(self, link_id: int) -> str:
         """With whom a link shares its turns at long work: strangers of one address with each other."""
-        found = self._open.get(link_id)
-        address = None if found is None or found.is_peer else of_address(found.link.host)
+        found, left = self._open.get(link_id), self._left.get(link_id)
+        address = None
+        if found is not None and not found.is_peer:
+            address = of_address(found.link.host)
+        elif left is not None and left.node_key is None:
+            address = of_address(left.host)
         return address or f"link {link_id}"
 
     def charge(self, link_id: int, cost: float) -> None:
         """A request turned out to cost more units than it looked like."""
-        found = self._open.get(link_id)
-        if found is not None:
-            try:
+        found, left = self._open.get(link_id), self._left.get(link_id)
+        try:
+            if found is not None:
                 self._spend(found, cost)
-            except RemoteProtocolError as error:
+            elif left is not None and left.node_key is None:
+                self._guard.spend(left.host, cost)
+        except RemoteProtocolError as error:
+            if found is not None:
                 self._refuse(found, error)
 
     def moved(self, size: int) -> None:
