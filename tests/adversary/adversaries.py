@@ -17,6 +17,7 @@ import contextlib
 import json
 import os
 import random
+import socket
 import sys
 import time
 from collections import Counter
@@ -253,10 +254,15 @@ async def expensive_questions(foul: Foul) -> None:
 
 
 async def connection_flood(foul: Foul) -> None:
+    def open_many() -> None:
+        for _ in range(200):
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", foul.port), 2.0, (foul.source, 0)).close()
+
     async def once() -> None:
-        wires = [wire for wire in await asyncio.gather(*(foul.dial() for _ in range(50))) if wire]
-        await asyncio.gather(*(wire.line(0.002) for wire in wires))
-        for wire in wires:
+        await asyncio.to_thread(open_many)
+        if (wire := await foul.dial()) is not None:
+            await wire.rest(0.3)
             wire.close()
 
     await _again(foul, once)
