@@ -175,7 +175,10 @@ def test_a_toml_file_is_nested_tables(tmp_path: Path) -> None:
     assert load_toml(path) == {"node": {"port": 3001, "name": "Zoë"}}
 
 
-@pytest.mark.parametrize("data", [b"port = ", b"[node", b"a = 1\na = 2", b"a = '\xff'", b"a=" + b"[" * 9000])
+@pytest.mark.parametrize(
+    "data",
+    [b"port = ", b"[node", b"a = 1\na = 2", b"a = '\xff'", b"a=" + b"[" * 9000, b"a=" + b"1" * 5000],
+)
 def test_what_is_not_toml_is_named(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "votenet.toml"
     path.write_bytes(data)

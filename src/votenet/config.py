@@ -165,7 +165,7 @@ def load_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"cannot read {path}: {error.strerror or error}", next_step="Check its name, owner and mode."
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(
             f"{path} is not a TOML file: {error}", next_step="Write it like: [up], below it nodes = 5."
         ) from error

@@ -11,7 +11,7 @@ from support import CREATED, key_of, make_election, make_vote, make_votes, mine_
 from votenet.core.block import Block, check_body, order_votes, votes_root
 from votenet.protocol.events import Mined, Ready, SaveBlock, SetBest, Template, Tick
 from votenet.protocol.messages import CompactBlock
-from votenet.protocol.mining import TEMPLATE_SECONDS, TIE_PATIENCE, TIE_PAUSE
+from votenet.protocol.mining import MAX_RANK, TEMPLATE_SECONDS, TIE_PATIENCE, TIE_PAUSE
 from votenet.protocol.sync import ANSWER_SECONDS
 
 TURN = 1
@@ -301,6 +301,13 @@ def test_miners_take_turns_by_a_hash_of_the_tip_and_their_keys() -> None:
             node.now += 0.02
             assert template_after(node.run(Tick())).votes
     assert len(ranks) > 2
+
+
+def test_a_crowd_that_only_says_it_mines_delays_a_block_by_few_turns() -> None:
+    node, rank = _first_turn([f"crowd {peer}" for peer in range(60)])
+    assert rank > 2 * MAX_RANK
+    node.now += MAX_RANK * TURN
+    assert template_after(node.run(Tick())).votes
 
 
 def test_the_turn_is_over_when_another_block_comes() -> None:

@@ -33,6 +33,8 @@ from votenet.protocol.sync import ANSWER_SECONDS
 TEMPLATE_SECONDS: Final = 0.25
 """While a nonce is searched, votes that arrive join the block at this interval; a search has no
 memory, so a fresh template loses nothing but the time to build it."""
+MAX_RANK: Final = 4
+"""Turns that a node waits at most. Whoever makes keys and says that it mines could else stop all others."""
 TIE_PAUSE: Final = 0.1
 """Seconds a tie must last before it is broken: a deciding block may be on its way."""
 TIE_PATIENCE: Final = 3.0
@@ -87,14 +89,15 @@ class Mining:
         return now - self._waiting_since[1] >= self._rank(tip) * turn
 
     def _rank(self, tip: bytes) -> int:
-        """How many of the miners we are linked to go before us on this tip."""
+        """How many of the miners we are linked to go before us on this tip, MAX_RANK at most."""
 
         def place(node_key: str) -> bytes:
             return hashlib.sha256(tip + bytes.fromhex(node_key)).digest()
 
         ours = place(self.state.info.node_key)
         others = (peer.greeted for peer in self.state.sync.peers.values())
-        return sum(1 for other in others if other.mines and place(other.node_key) < ours)
+        ahead = sum(1 for other in others if other.mines and place(other.node_key) < ours)
+        return min(ahead, MAX_RANK)
 
     def _may_mine(self, now: float) -> bool:
         """Not while better blocks are on their way; but nobody can stop us by promising them for ever."""
