@@ -12,6 +12,7 @@ import pytest
 
 from votenet.errors import Locked, SomeFailed, VotenetError
 from votenet.processes.control import ask, converse
+from votenet.processes.files import is_locked
 from votenet.processes.instance import load_network, save_network
 from votenet.processes.machine import State, StopRequested
 from votenet.processes.ports import is_free
@@ -46,7 +47,6 @@ def test_scenario_12_scale_5_3_7(network: Network, is_alive: Callable[[int], boo
         assert not is_alive(before["node-5"])
         freed = net.spec.node_ports[3:]
         assert all(is_free("127.0.0.1", port) for port in freed)
-        assert [lock.path.stem for lock in net.claim.ports if int(lock.path.stem) in freed] == []
         await net.until(lambda: net.removed == ["node-5"])  # node-4 says so itself
         assert load_network(net.dirs).node_ports == net.spec.node_ports[:3]
         net.plan()
@@ -60,6 +60,12 @@ def test_scenario_12_scale_5_3_7(network: Network, is_alive: Callable[[int], boo
         kept = ("bootstrap", "node-1", "node-2", "node-3")
         assert {name: before[name] for name in kept} == {name: after[name] for name in kept}
         assert (await call(net, "change", nodes=7))["changed"] == []
+        held = [lock.path for lock in net.claim.ports]
+        assert len(held) == 4
+        assert all(map(is_locked, held))
+        await call(net, "change", nodes=3)
+        assert net.claim.ports == []
+        assert not any(path.exists() for path in held)
 
     assert net.play(scenario) == []
 
