@@ -27,13 +27,13 @@ def test_show_says_what_holds_and_why(cli: Cli, project: Path, monkeypatch: pyte
     assert f"# {project}: read" in lines
     assert any(line.endswith("votenet.toml: not there") for line in lines)
     shown = {line.split(" = ")[0]: " ".join(line.split()) for line in lines if " = " in line}
-    assert shown["nodes"] == f'nodes = "7" # {project}'
+    assert shown["nodes"] == f"nodes = 7 # {project}"
     assert shown["candidate"] == f'candidate = ["Ann", "Bo"] # {project}'
     assert shown["timeout"] == 'timeout = "9" # VOTENET_UP_TIMEOUT'
     assert shown["hang_timeout"] == "hang_timeout = 20.0 # default"
     found = json.loads(cli("config", "show", "down", "--json").out)
     assert found["files"] == [str(project)]
-    assert {"name": "timeout", "value": "3", "origin": str(project)} in found["settings"]
+    assert {"name": "timeout", "value": 3, "origin": str(project)} in found["settings"]
 
 
 def test_show_without_any_file_can_be_used_as_one(cli: Cli, project: Path, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_named_file_is_read_instead(cli: Cli, project: Path, tmp_path: Path) -
     other = tmp_path / "other.toml"
     other.write_text("[up]\nnodes = 2\n")
     found = json.loads(cli("--config", str(other), "config", "show", "--json").out)
-    assert {"name": "nodes", "value": "2", "origin": str(other)} in found["settings"]
+    assert {"name": "nodes", "value": 2, "origin": str(other)} in found["settings"]
 
 
 def test_programs_that_others_start_read_no_file(cli: Cli, project: Path, tmp_path: Path) -> None:

@@ -57,19 +57,19 @@ def test_project_wins_over_user_and_a_named_file_over_both(
     assert read_files(None) == []
     user.write_text("[up]\nnodes = 1\nmax-wait = 2\n")
     project.write_text("[up]\nnodes = 3\n")
-    assert defaults_for(read_files(None), "up", up) == {"nodes": "3", "max_wait": "2"}
+    assert defaults_for(read_files(None), "up", up) == {"nodes": 3, "max_wait": 2}
     named = tmp_path / "named.toml"
     named.write_text("[up]\nnodes = 7\n")
-    assert defaults_for(read_files(named), "up", up) == {"nodes": "7"}
+    assert defaults_for(read_files(named), "up", up) == {"nodes": 7}
 
 
 def test_every_kind_of_value() -> None:
     table = {"candidate": ["Ann", "Bo"], "mine": False, "detach": True, "max_wait": 1.5}
     file = ConfigFile(Path("f"), {})
     assert checked(file, "[up]", table, up) == {
-        "candidates": ["Ann", "Bo"], "mine": False, "detach": True, "max_wait": "1.5",
+        "candidates": ["Ann", "Bo"], "mine": False, "detach": True, "max_wait": 1.5,
     }  # fmt: skip
-    assert checked(file, "[peers]", {"list": {"nodes": 2}}, peers) == {"list": {"nodes": "2"}}
+    assert checked(file, "[peers]", {"list": {"nodes": 2}}, peers) == {"list": {"nodes": 2}}
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,7 @@ def test_every_kind_of_value() -> None:
         ({"no_mine": True}, "no setting 'no_mine'"),
         ({"nodes": 99}, "nodes: 99 is not in the range"),
         ({"nodes": "x"}, "not a valid integer"),
+        ({"nodes": 3.7}, "not a valid integer"),
         ({"nodes": True}, "true or false"),
         ({"nodes": [1]}, "expected one value"),
         ({"nodes": {"a": 1}}, "expected one value"),
@@ -127,7 +128,7 @@ def test_where_each_setting_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
     found = {
         name: (value, where) for name, value, where in origins(up, click.Context(up, root, "up"), "up", files)
     }
-    assert found["nodes"] == ("2", "/project")
-    assert found["max_wait"] == ("4", "/user")
+    assert found["nodes"] == (2, "/project")
+    assert found["max_wait"] == (4, "/user")
     assert found["detach"] == ("1", "VOTENET_UP_DETACH")
     assert found["mine"] == (True, "default")

@@ -147,12 +147,13 @@ def _checked_value(
     wrong_flag = option.is_flag and not isinstance(value, bool)
     if wrong_flag or (isinstance(value, bool) and not option.is_flag):
         raise _refused(file, f"{where}: {value!r} is {'not' if wrong_flag else ''} true or false", "", ())
+    # Checked as text: a number with a fraction must not become a whole one in silence.
     text = [str(one) for one in value] if listed else value if option.is_flag else str(value)
     try:
         option.process_value(click.Context(command), text)
     except click.BadParameter as error:
         raise _refused(file, f"{where}: {error.message}", "", ()) from None
-    return text
+    return value if isinstance(value, str | int | float) else text
 
 
 def _refused(file: ConfigFile, message: str, word: str, known: Sequence[str]) -> ConfigError:
