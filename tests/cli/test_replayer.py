@@ -8,6 +8,7 @@ import socket
 import pytest
 from tests.cli.conftest import RunningNode
 
+from votenet.cli import replayer
 from votenet.cli.ballots import BadLine, Ballot
 from votenet.cli.replayer import Replayer, Summary
 from votenet.errors import Unreachable
@@ -24,9 +25,9 @@ def _replay(addresses: list[Address], rows: list[Ballot | BadLine], batch: int =
     done: list[int] = []
 
     async def work() -> Summary:
-        replayer = Replayer(addresses, SECRET, batch=batch)
-        summary = await replayer.run(rows, lambda count, _: done.append(count), len(rows))
-        assert await replayer.wait_until_counted(lambda _: None, 30.0)
+        caster = Replayer(addresses, SECRET, batch=batch)
+        summary = await caster.run(rows, lambda count, _: done.append(count), len(rows))
+        assert await caster.wait_until_counted(lambda _: None, 30.0)
         return summary
 
     summary = asyncio.run(work())
@@ -68,3 +69,13 @@ def test_without_any_node_it_says_so() -> None:
         dead = Address("127.0.0.1", free.getsockname()[1])
     with pytest.raises(Unreachable):
         asyncio.run(Replayer([dead], SECRET).run(_ballots("x", 3), lambda *_: None))
+
+
+def test_it_does_not_wait_for_nodes_that_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replayer, "SILENCE_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        dead = Address("127.0.0.1", free.getsockname()[1])
+    told: list[int] = []
+    with pytest.raises(Unreachable, match="no node answers"):
+        asyncio.run(Replayer([dead], SECRET).wait_until_counted(told.append, 60.0))
+    assert told == [], "nothing is known, so nothing is claimed"

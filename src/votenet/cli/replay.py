@@ -93,7 +93,7 @@ def replay(
     from votenet.cli.ballots import BallotColumns, BallotFile
     from votenet.cli.replayer import Replayer
     from votenet.config import instance_dirs
-    from votenet.errors import VotenetError, WaitTimedOut
+    from votenet.errors import Unreachable, VotenetError, WaitTimedOut
     from votenet.protocol.address import parse_address
     from votenet.storage.key_store import KeyStore
 
@@ -110,7 +110,11 @@ def replay(
     if wait > 0:
         with _progress("counted", summary.accepted) as report:
             done = replayer.wait_until_counted(lambda left: report(max(summary.accepted - left, 0)), wait)
-            counted = actions.run(done)
+            try:
+                counted = actions.run(done)
+            except Unreachable as error:
+                _print(summary, False, as_json)
+                raise render.reported(error) from error
     _print(summary, counted or wait <= 0, as_json)
     if not counted:
         late = WaitTimedOut(

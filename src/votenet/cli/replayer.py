@@ -38,6 +38,8 @@ RETRY_SECONDS: Final = 0.2
 PATIENCE_SECONDS: Final = 60.0
 """How long a batch that nobody takes is offered again before its ballots are refused."""
 MAX_EXAMPLES: Final = 5
+SILENCE_SECONDS: Final = 20.0
+"""Longer than a supervisor takes to bring all nodes back."""
 SETTLE_SECONDS: Final = 0.1
 
 Report = Callable[[int, int], None]
@@ -117,14 +119,26 @@ class Replayer:
         return self.summary
 
     async def wait_until_counted(self, report: Callable[[int], None], timeout: float) -> bool:
-        """Until no node that answers has a vote waiting; whether that came within `timeout` seconds."""
-        deadline = time.monotonic() + timeout
+        """Until no node that answers has a vote waiting; whether that came within `timeout` seconds.
+
+        Raises:
+            Unreachable: no node has answered for SILENCE_SECONDS.
+        """
+        heard = time.monotonic()
+        deadline = heard + timeout
         while time.monotonic() < deadline:
             waiting = [await self._waiting(address) for address in self._addresses]
             known = [count for count in waiting if count is not None]
-            if known and not any(known):
-                return True
-            report(max(known, default=0))
+            if known:
+                heard = time.monotonic()
+                if not any(known):
+                    return True
+                report(max(known))
+            elif time.monotonic() - heard > SILENCE_SECONDS:
+                raise Unreachable(
+                    "no node answers any more: nobody can say whether every vote is in a block",
+                    next_step="What was accepted is saved. Start the nodes, then run the same replay again.",
+                )
             await asyncio.sleep(SETTLE_SECONDS)
         return False
 
