@@ -5,6 +5,7 @@
 #   make lint        ruff and mypy                   make bench       every benchmark
 #   make bench-pow   the nonce search (T1)           make bench-loop  event-loop lag while mining (T2)
 #   make bench-chain a node catches up, an archive is audited, what a vote costs on the wire (T5, T6, T12)
+#   make bench-bootstrap  a registry of a million peers in SQLite and in Redis, against a thousand (T7)
 #   make sanitize    ASan, UBSan, two minutes of fuzzing the C core (needs gcc and clang)
 #   make sim SEEDS=1000   five nodes in virtual time, with faults: one history for each seed
 #   make fuzz MINUTES=5   inputs nobody wrote, for all that reads what others wrote (docs/testing.md)
@@ -22,7 +23,7 @@ SEEDS  ?= 200
 MINUTES ?= 5
 SEED   ?= $(shell date +%s)
 
-.PHONY: demo test lint bench bench-pow bench-loop bench-chain sanitize sim adversary fuzz crash test-arm clean
+.PHONY: demo test lint bench bench-pow bench-loop bench-chain bench-bootstrap sanitize sim adversary fuzz crash test-arm clean
 
 demo: $(VENV)/.run
 	$(BIN)/votenet demo
@@ -59,6 +60,10 @@ crash: $(VENV)/.dev
 
 adversary: $(VENV)/.dev
 	ADVERSARY_SECONDS=4 $(BIN)/pytest -q -s -p no:benchmark tests/adversary
+
+bench-bootstrap: $(VENV)/.dev
+	.ci/packages redis-server
+	$(BIN)/pytest bench/bench_bootstrap.py --benchmark-only -s
 
 sanitize:
 	.ci/packages gcc clang

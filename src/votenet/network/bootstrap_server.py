@@ -52,9 +52,6 @@ from votenet.protocol.bootstrap_messages import (
     REGISTERED,
     REMOVED,
     GetStats,
-    Register,
-    RegisterSigned,
-    Remove,
     decode_request,
     encode_stats,
 )
@@ -435,12 +432,8 @@ class BootstrapServer:
     def _log_answer(self, call: Call, answer: Answer) -> None:
         event = _EVENTS.get(answer.line)
         if event is not None:
-            body = call.request.body
-            address = body.address if isinstance(body, Register | Remove) else ""
-            if isinstance(body, RegisterSigned):
-                address = body.signed.record.address
             level = logging.INFO if answer.line in (REGISTERED, REMOVED) else logging.DEBUG
-            self._quiet.event(event, level=level, address=address, client=call.client)
+            self._quiet.event(event, level=level, address=call.request.address, client=call.client)
             if answer.line == REGISTERED and answer.notice is None:
                 self.caretaker.wake()  # to be dialled before anybody hears of it
 

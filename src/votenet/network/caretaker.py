@@ -121,6 +121,8 @@ class Caretaker:
         return bool(waiting or self._store.expired(1, now) or self._store.due(1, now))
 
     def _upkeep_once(self, now: int) -> tuple[list[Notice], int, list[PeerEntry]]:
+        dialled = [entry.address for entry, _ in self._found]
+        self._store.prefetch([*dialled, *self._postponed, *self._suspects])
         notices = [self._upkeep.checked(entry, alive, now) for entry, alive in self._found]
         for address in self._postponed:
             self._upkeep.postpone(address, now + POSTPONE_SECONDS)

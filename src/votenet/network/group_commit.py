@@ -61,6 +61,7 @@ class GroupCommit:
             return error
 
     def _step(self, calls: Sequence[tuple[int, Call]], now: int) -> list[Result | None]:
+        self._store.prefetch([call.request.address for _, call in calls])
         waiting: set[int] = set()
         results: list[Result | None] = []
         for link, call in calls:

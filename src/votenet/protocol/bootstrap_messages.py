@@ -86,6 +86,18 @@ class Request:
     keep_open: bool = False
 
     @property
+    def address(self) -> str:
+        """The address it names, as it is written; empty for none."""
+        match self.body:
+            case Register(address) | Remove(address):
+                return address
+            case RegisterSigned(signed):
+                return signed.record.address
+            case RemoveSigned(signed_removal):
+                return signed_removal.removal.address
+        return ""
+
+    @property
     def writes(self) -> bool:
         return not isinstance(self.body, GetPeers | GetPage | GetSample | GetStats)
 

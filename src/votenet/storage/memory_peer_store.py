@@ -26,6 +26,9 @@ class MemoryPeerStore:
     def saving(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext()
 
+    def prefetch(self, addresses: Sequence[str]) -> None:
+        return None
+
     def close(self) -> None:
         return None
 

@@ -43,6 +43,9 @@ class PeerStore(Registry, Protocol):
             StorageError: they could not be saved; nothing changed.
         """
 
+    def prefetch(self, addresses: Sequence[str]) -> None:
+        """Inside `saving`: these are about to be asked for. A store far away reads them all at once."""
+
     def close(self) -> None: ...
 
 

@@ -88,7 +88,7 @@ for _, slot in ipairs(cmsgpack.unpack(ARGV[1])) do
   local name = redis.call('ZRANGE', KEYS[1] .. 'order', slot, slot)[1]
   if name then found[#found + 1] = redis.call('HGET', KEYS[1] .. 'peers', name) end
 end
-return found
+return '[' .. table.concat(found, ',') .. ']'
 """
 
 log = logging.getLogger("votenet.bootstrap")
@@ -101,8 +101,10 @@ class _Block:
     read: dict[str, bytes] = field(default_factory=dict)
     changed: dict[str, PeerEntry | None] = field(default_factory=dict)
     moved: set[str] = field(default_factory=set)  # removed and maybe added again: at the end of the order
-    held: Counter[str] = field(default_factory=Counter)
+    held: Counter[str] = field(default_factory=Counter)  # changes
+    held_before: dict[str, int] = field(default_factory=dict)
     added: int = 0
+    count_before: int | None = None
     looked_up: dict[str, bytes] = field(default_factory=dict)  # of `retired`
     spent: dict[str, tuple[int, int]] = field(default_factory=dict)
     forget: list[tuple[int, int]] = field(default_factory=list)
@@ -144,6 +146,9 @@ class RedisPeerStore:
     def close(self) -> None:
         with contextlib.suppress(self._redis.RedisError):
             self._client.close()
+
+    def prefetch(self, addresses: Sequence[str]) -> None:
+        self._entries([address.lower().encode() for address in addresses])
 
     # -- changes -------------------------------------------------------------------------------
 
@@ -222,12 +227,24 @@ class RedisPeerStore:
     # -- questions -----------------------------------------------------------------------------
 
     def count(self) -> int:
-        added = self._block.added if self._block is not None else 0
-        return int(self._ask(self._client.zcard, PREFIX + "order")) + added
+        block = self._block
+        if block is not None and block.count_before is not None:
+            return block.count_before + block.added
+        found = int(self._ask(self._client.zcard, PREFIX + "order"))
+        if block is None:
+            return found
+        block.count_before = found
+        return found + block.added
 
     def held(self, name: str) -> int:
-        change = self._block.held[name] if self._block is not None else 0
-        return int(self._ask(self._client.hget, PREFIX + "held", name) or 0) + change
+        block = self._block
+        if block is not None and name in block.held_before:
+            return block.held_before[name] + block.held[name]
+        found = int(self._ask(self._client.hget, PREFIX + "held", name) or 0)
+        if block is None:
+            return found
+        block.held_before[name] = found
+        return found + block.held[name]
 
     def find(self, address: str) -> PeerEntry | None:
         return self._find(address.lower())
@@ -288,9 +305,8 @@ class RedisPeerStore:
         if not slots:
             return []
         wanted = msgspec.msgpack.encode(list(slots))
-        values: list[bytes] = self._ask(self._at, keys=[PREFIX], args=[wanted])
-        found = [_entry(value) for value in values]
-        return [entry for entry in found if entry is not None and entry.listed(now)]
+        values: bytes = self._ask(self._at, keys=[PREFIX], args=[wanted])
+        return [entry for entry in _entries(values) if entry.listed(now)]
 
     def expired(self, limit: int, now: int) -> list[PeerEntry]:
         return self._by_time("expiry", limit, now)
@@ -388,7 +404,7 @@ def _when(time: int | None) -> int:
 
 
 _Row = tuple[str, str | None, str | None, int, int | None, str, bool, int, int | None]
-_decoder = msgspec.json.Decoder(_Row)
+_decoder = msgspec.json.Decoder(list[_Row])
 
 
 def _packed(entry: PeerEntry) -> str:
@@ -408,11 +424,14 @@ def _text(value: bytes) -> str:
 
 def _entry(value: bytes) -> PeerEntry | None:
     """Raises StorageError for what this program did not write."""
-    if not value:
-        return None
+    return _entries(b"[" + value + b"]")[0] if value else None
+
+
+def _entries(values: bytes) -> list[PeerEntry]:
+    """Entries out of a JSON array of their values. Raises StorageError as `_entry`."""
     try:
-        return PeerEntry(*_decoder.decode(value))
-    except msgspec.DecodeError as error:
+        return [PeerEntry(*row) for row in _decoder.decode(values)]
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StorageError(
             "Redis: an entry of the registry is damaged",
             code="storage-corrupt",
