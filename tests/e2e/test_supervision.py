@@ -63,3 +63,18 @@ def test_scenario_18_two_instances_side_by_side(votenet: Votenet) -> None:
     finally:
         votenet("down", "-i", "one", exit_code=None)
         votenet("down", "-i", "two", exit_code=None)
+
+
+def test_scenario_02_two_of_five_then_four_are_killed(votenet: Votenet) -> None:
+    votenet("up", "--nodes", "5", "--detach", "--difficulty", "8")
+    votenet("vote", "before", "Alice")
+    votenet("kill", "node-1", "node-2")
+    votenet("vote", "during", "Alice")
+    votenet("wait", "--for", "ready")
+    votenet("kill", "node-[1-4]")
+    votenet("vote", "again", "Bob")
+    votenet("wait", "--for", "ready")
+    wait_for(lambda: votenet("results", "--all-nodes", exit_code=None).returncode == 0, "all agree")
+    assert votenet.json("results")["counts"] == {"Alice": 2, "Bob": 1, "Charlie": 0}
+    restarts = {name: program["restarts"] for name, program in votenet.programs().items()}
+    assert restarts == {"bootstrap": 0, "node-1": 2, "node-2": 2, "node-3": 1, "node-4": 1, "node-5": 0}

@@ -232,3 +232,16 @@ def test_a_crash_of_another_node_is_waited_for(network: Network) -> None:
         assert told[-1].startswith("node-1: restarting"), told
 
     assert net.play(scenario) == []
+
+
+def test_one_that_never_became_ready_can_be_restarted_too(network: Network) -> None:
+    net = network(nodes=2, plans={"node-1": {"ready": False}})
+
+    async def scenario(net: Any) -> None:
+        await net.reaches("node-2", State.READY)
+        await net.reaches("bootstrap", State.READY)
+        net.plan()
+        assert (await call(net, "rolling", names=["node-1"]))["restarted"] == ["node-1"]
+        assert net.state("node-1") is State.READY
+
+    assert net.play(scenario) == []

@@ -161,7 +161,8 @@ class Plans:
             slot = supervisor.slots.get(name)
             if slot is None:
                 continue
-            await self._all_ready([other for other in supervisor.slots.values() if self._counts(other)])
+            others = [other for other in supervisor.slots.values() if other is not slot]
+            await self._all_ready([other for other in others if self._counts(other)])
             floor = self._height(slot)
             supervisor.tell(f"{name}: restarting it, {index + 1} of {len(names)}")
             supervisor.dispatch(slot, RestartRequested(grace))

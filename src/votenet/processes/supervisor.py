@@ -122,20 +122,20 @@ class Supervisor:
     async def _serve(self) -> None:
         if not self._lifeline:
             self._adopt_all()
-        services = [
+        self._services = [
             self.tasks.create_task(self._start_all(), name="start"),
             self.tasks.create_task(self._tick(), name="tick"),
         ]
-        self._services = services
         requests = Requests(self)
         async with ControlServer(self.dirs.control_socket, requests.handle, self.tasks):
             await self.until(lambda: self.stopped)
-        for task in services:
+        for task in self._services:
             task.cancel()
 
     def in_background(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run something beside everything else, until it ends or the supervisor does."""
-        self._services.append(self.tasks.create_task(work, name=name))
+        under_way = [task for task in self._services if not task.done()]
+        self._services = [*under_way, self.tasks.create_task(work, name=name)]
 
     def _adopt_all(self) -> None:
         """Go on with what a dead supervisor left. The caller has ended what may not go on."""
