@@ -24,13 +24,14 @@ from fuzz.files import folder
 from support import CREATED, TRIVIAL_BITS, Ledger, key_of, make_election, make_votes
 from votenet.core.archive import archive_lines
 from votenet.network.node_service import load_core
-from votenet.protocol.bootstrap import BootstrapCore, PeerEntry
+from votenet.protocol.bootstrap import BootstrapCore
+from votenet.protocol.registry import PeerEntry
 from votenet.protocol.chapter import chapter_line
 from votenet.protocol.events import SaveBlock, SaveVotes, SetBest
 from votenet.protocol.state import NodeInfo
 from votenet.storage.block_store import SqliteBlockStore
 from votenet.storage.chain_reader import best_height, read_chain
-from votenet.storage.peer_store import SqlitePeerStore
+from votenet.storage.sqlite_peer_store import SqlitePeerStore
 
 ELECTION: Final = make_election(bits=TRIVIAL_BITS)
 VOTES: Final = make_votes(ELECTION, 12)
@@ -194,7 +195,7 @@ def registry_store(data: bytes) -> None:
             with store.saving():
                 store.put(PeerEntry("new:1"))
                 store.remove("a1:1")
-                core.expire(3, CREATED + 5)
+                core.upkeep.expire(3, CREATED + 5)
         finally:
             store.close()
 

@@ -94,6 +94,31 @@ def test_changes_of_different_entries_do_not_meet(two: tuple[RedisPeerStore, Red
     assert one.addresses(10, NOW) == ["b:2", "a:1"]
 
 
+def test_a_batch_reads_its_entries_in_one_go(redis: RedisServer) -> None:
+    """However many requests a turn has, Redis is asked a handful of times."""
+    store = RedisPeerStore(redis.url())
+    store.put(keyed("a:1"))
+
+    def commands() -> int:
+        return int(store._client.info("stats")["total_commands_processed"])
+
+    def turn(number: int) -> int:
+        names = [f"a:{n}" for n in range(1, number + 1)]
+        before = commands()
+        with store.saving():
+            store.prefetch(names)
+            for name in names:
+                assert store.count() >= 1
+                if store.find(name) is None:
+                    store.put(PeerEntry(name))
+        return commands() - before
+
+    turn(100)  # what the script does for each entry is counted, too
+    assert turn(100) <= 5
+    assert store.count() == 100
+    store.close()
+
+
 def test_what_raised_is_undone(two: tuple[RedisPeerStore, RedisPeerStore]) -> None:
     one, other = two
 

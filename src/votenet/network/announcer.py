@@ -37,7 +37,7 @@ FAREWELL_SECONDS: Final = 2.0
 DIALS_PER_SECOND: Final = 200.0
 """Keeps a flood of joins from taking the processor away from the registrations themselves."""
 DIAL_BURST: Final = 100.0
-"""A dial to a dead peer takes some 0.3 ms of the loop: answers must not wait behind a thousand of them."""
+"""Each dial takes a slice of the loop: answers must not wait behind hundreds of them."""
 RETRY_SECONDS: Final = (1.0, 4.0)
 """Waits between tries. The chapter's peer registers before it listens: the first may come too early."""
 AVOID_SECONDS: Final = 60.0
