@@ -24,6 +24,7 @@ from votenet.config import InstanceDirs, instance_dirs
 from votenet.errors import ConfigError
 from votenet.processes import ports, procfs
 from votenet.processes.control import ask
+from votenet.processes.files import is_locked
 from votenet.processes.identity import leftovers
 from votenet.processes.signals import signal_exactly
 
@@ -100,6 +101,11 @@ class Shell:
     def status(self) -> dict[str, Any]:
         """What `ps --json` prints, without its start."""
         return ask(self.dirs, {"command": "status"})
+
+    def kill_supervisor(self) -> None:
+        """kill -9, and the moment until the kernel has let go of its lock."""
+        os.kill(self.status()["supervisor"]["pid"], signal.SIGKILL)
+        wait_until(lambda: not is_locked(self.dirs.supervisor_lock))
 
     def pids(self) -> list[int]:
         status = self.status()

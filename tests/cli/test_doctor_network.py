@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -41,8 +39,8 @@ def test_a_network_that_runs_and_one_node_that_does_not(shell: Shell) -> None:
 
 def test_what_a_killed_supervisor_left_is_explained(shell: Shell) -> None:
     shell.up()
-    supervisor, *programs = shell.pids()
-    os.kill(supervisor, signal.SIGKILL)
+    programs = shell.pids()[1:]
+    shell.kill_supervisor()
     (records_dir(shell.dirs) / "node-2.json").write_text('{"v": 1, "inst')
     seen = found()
     assert "was killed" in seen["socket"].found

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections.abc import Iterator
 
 import pytest
@@ -24,8 +22,8 @@ def shell(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 def test_scenario_03_what_a_killed_supervisor_left_is_ended_by_down(shell: Shell) -> None:
     shell.plan({"node-2": {"ignore_term": True}})
     shell.up()
-    supervisor, *programs = shell.pids()
-    os.kill(supervisor, signal.SIGKILL)
+    programs = shell.pids()[1:]
+    shell.kill_supervisor()
     shell.run("ps", code=3)
     assert all(map(alive, programs)), "detached: they go on"
     done = shell.run("down", "--timeout", "0.3")

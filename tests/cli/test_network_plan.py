@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -47,8 +45,8 @@ def test_what_up_would_refuse_is_refused(shell: Shell) -> None:
 
 def test_leftovers_that_would_go_on_or_stop(shell: Shell) -> None:
     shell.up()
-    supervisor, *left = shell.pids()
-    os.kill(supervisor, signal.SIGKILL)
+    left = shell.pids()[1:]
+    shell.kill_supervisor()
     plan = json.loads(shell.up("--dry-run", "--json", nodes=1).stdout)
     assert [program["adopts_pid"] for program in plan["programs"]] == left[:2]
     assert plan["stops"] == [f"node-2 (pid {left[2]})"]

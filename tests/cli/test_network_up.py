@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +15,15 @@ import pytest
 
 from network_shell import Shell, alive, end, open_shell, wait_until
 from support import key_of
+from votenet.cli import network_up
 from votenet.cli.actions import read_genesis
 from votenet.config import instance_dirs
 from votenet.core.roll import Roll
+from votenet.errors import Locked
 from votenet.processes.control import ask
+from votenet.processes.files import FileLock
 from votenet.processes.identity import leftovers
-from votenet.processes.instance import load_network
+from votenet.processes.instance import claim, load_network
 
 
 @pytest.fixture
@@ -106,8 +110,8 @@ def test_scenario_14_foreground_until_a_signal(shell: Shell, number: signal.Sign
 
 def test_scenario_03_up_after_a_killed_supervisor_adopts_what_goes_on(shell: Shell) -> None:
     shell.up()
-    supervisor, *programs = shell.pids()
-    os.kill(supervisor, signal.SIGKILL)
+    programs = shell.pids()[1:]
+    shell.kill_supervisor()
     shell.up()
     status = shell.status()
     assert shell.pids()[1:] == programs
@@ -115,6 +119,7 @@ def test_scenario_03_up_after_a_killed_supervisor_adopts_what_goes_on(shell: She
     assert len(leftovers(shell.dirs)) == 3
     assert "adopted" in shell.run("logs", "supervisor").stdout
     os.kill(programs[1], signal.SIGKILL)
+    wait_until(lambda: shell.status()["programs"][1]["incarnation"] == 2)
     wait_until(lambda: shell.status()["programs"][1]["state"] == "ready")
     node = shell.status()["programs"][1]
     assert (node["incarnation"], node["restarts"]) == (2, 1)
@@ -123,8 +128,8 @@ def test_scenario_03_up_after_a_killed_supervisor_adopts_what_goes_on(shell: She
 
 def test_scenario_03_programs_whose_settings_changed_are_not_adopted(shell: Shell) -> None:
     shell.up(nodes=3)
-    supervisor, bootstrap, *nodes = shell.pids()
-    os.kill(supervisor, signal.SIGKILL)
+    bootstrap, *nodes = shell.pids()[1:]
+    shell.kill_supervisor()
     done = shell.up("--kernel", "python")
     assert "left from a supervisor that died; stopping it" in done.stderr
     assert not any(map(alive, nodes)), "two with other arguments, one too many"
@@ -134,8 +139,8 @@ def test_scenario_03_programs_whose_settings_changed_are_not_adopted(shell: Shel
 
 def test_scenario_03_a_refused_up_leaves_what_goes_on_alone(shell: Shell) -> None:
     shell.up()
-    supervisor, *programs = shell.pids()
-    os.kill(supervisor, signal.SIGKILL)
+    programs = shell.pids()[1:]
+    shell.kill_supervisor()
     shell.up("--candidate", "Zoe", code=78)
     shell.up("--restart-limit", "20", "--restart-max-delay", "60", code=78)
     assert all(map(alive, programs))
@@ -144,8 +149,8 @@ def test_scenario_03_a_refused_up_leaves_what_goes_on_alone(shell: Shell) -> Non
 
 def test_scenario_03_the_foreground_starts_anew(shell: Shell) -> None:
     shell.up()
-    supervisor, *programs = shell.pids()
-    os.kill(supervisor, signal.SIGKILL)
+    programs = shell.pids()[1:]
+    shell.kill_supervisor()
     process = shell.start(*shell.up_args())
     assert process.stdout is not None
     for _ in range(4):
@@ -203,3 +208,13 @@ def test_method_hours_and_roll_reach_the_genesis_and_the_nodes(shell: Shell, tmp
 @pytest.mark.parametrize("option", ["--opens", "--closes"])
 def test_an_hour_without_a_zone_is_refused(shell: Shell, option: str) -> None:
     assert "has no zone" in shell.up(option, "2027-05-31T18:00", code=2).stderr
+
+
+def test_a_lock_that_somebody_holds_in_silence_is_waited_for_within_limits(shell: Shell) -> None:
+    held = claim(shell.dirs)
+    with pytest.raises(Locked, match="does not answer"):
+        network_up._status_or_lock(shell.dirs, 0.2)
+    threading.Timer(0.3, held.release).start()
+    ours = network_up._status_or_lock(shell.dirs, 10.0)
+    assert isinstance(ours, FileLock), "the other one has died: we start"
+    ours.release()

@@ -42,14 +42,9 @@ def up(
     Raises:
         VotenetError: with the exit code that the help of `votenet up` lists.
     """
-    status = _status_or_none(dirs)
-    if status is None:
-        try:
-            lock = instance.claim(dirs)
-        except Locked:
-            status = _other_up(dirs, timeout)
-        else:
-            return _start(dirs, lock, detach, timeout, as_json, options)
+    status = _status_or_lock(dirs, timeout)
+    if isinstance(status, FileLock):
+        return _start(dirs, status, detach, timeout, as_json, options)
     if status["phase"] == "stopping":
         raise Locked(
             f"{dirs.instance!r} is just stopping",
@@ -114,18 +109,27 @@ def _start(
         say(line)
 
 
-def _other_up(dirs: InstanceDirs, timeout: float) -> dict[str, Any]:
-    """Another `up` has the lock: wait until its supervisor answers."""
+def _status_or_lock(dirs: InstanceDirs, timeout: float) -> dict[str, Any] | FileLock:
+    """The status of the network that runs, or the lock that lets us start it.
+
+    Somebody may hold the lock and not answer: another `up` at work, a supervisor about to die.
+
+    Raises:
+        Locked: that does not change in time.
+    """
     deadline = time.monotonic() + min(timeout, 15.0)
-    while time.monotonic() < deadline:
-        status = _status_or_none(dirs)
-        if status is not None:
+    while True:
+        if (status := _status_or_none(dirs)) is not None:
             return status
+        try:
+            return instance.claim(dirs)
+        except Locked:
+            if time.monotonic() > deadline:
+                raise Locked(
+                    f"another `votenet up` of {dirs.instance!r} is at work and does not answer",
+                    next_step=f"Wait for it to end, or look what holds the lock: {dirs.supervisor_lock}",
+                ) from None
         time.sleep(0.1)
-    raise Locked(
-        f"another `votenet up` of {dirs.instance!r} is at work and does not answer",
-        next_step="Wait for it to end, or look what holds the lock: " + str(dirs.supervisor_lock),
-    )
 
 
 def _status_or_none(dirs: InstanceDirs) -> dict[str, Any] | None:
