@@ -20,6 +20,11 @@ from votenet.protocol.address import network_group
 from votenet.protocol.registry import PeerEntry
 from votenet.storage.database import open_database, reading, transaction
 
+CACHE_KIB: Final = 64 * 1024
+"""Page cache: the indexes of a million peers, which are asked for all over, stay in it."""
+CHECKPOINT_PAGES: Final = 8000
+"""32 MB of log before it is copied into the file: at a million peers each change is on a page of its own."""
+
 MAX_VARIABLES: Final = 500
 """Slots asked for in one query; SQLite takes 999 variables at least."""
 
@@ -97,6 +102,8 @@ class SqlitePeerStore:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Open or create it. Raises StorageError, StorageCorrupt."""
         self._conn = open_database(path, MIGRATIONS, read_only=read_only)
+        self._conn.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        self._conn.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
 
     def saving(self) -> AbstractContextManager[None]:
         return self._saving()
