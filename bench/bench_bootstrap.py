@@ -7,7 +7,7 @@ Real server processes on a real disk, a real Redis that syncs every change; the 
 on the same machine. Filling the registries is set-up. All sizes run at the same time and take turns,
 ROUNDS times, so that a busy neighbour meets all of them; a cost is the median of its rounds. Columns:
 
-    pipelined     registrations, 500 requests ahead of their answers
+    pipelined     registrations of addresses all over the registry, 500 requests ahead of their answers
     one each      registrations, a connection for each, as the chapter's client does; 64 at a time
     renew         renewals of signed records, pipelined: a signature each
     remove        removals of what was just registered, pipelined, so that the size stays
@@ -23,6 +23,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import resource
 import shutil
 import signal
@@ -42,7 +43,6 @@ import pytest
 
 from redis_support import RedisServer, redis_server
 from votenet.core.keys import SigningKey
-from votenet.network.bootstrap_client import register
 from votenet.protocol.address import Address
 from votenet.protocol.bootstrap_messages import encode_request
 from votenet.protocol.peer_record import DEFAULT_LIFETIME, sign_record
@@ -60,9 +60,9 @@ MAX_RATIO, MAX_SAMPLE_MS, MAX_START_S, MAX_RSS_MB = 1.2, 5.0, 1.0, 200.0
 COSTS = ("pipelined", "one each", "renew", "remove")
 
 
-def nowhere(block: int, number: int) -> str:
+def nowhere(number: int, port: int) -> str:
     """An address of this machine where nobody listens, so that notices cost what dead peers cost."""
-    return f"127.{block + (number >> 16)}.{number >> 8 & 255}.{number & 255}:1"
+    return f"127.{10 + (number >> 16)}.{number >> 8 & 255}.{number & 255}:{port}"
 
 
 def fill(store: PeerStore, peers: int) -> None:
@@ -72,9 +72,9 @@ def fill(store: PeerStore, peers: int) -> None:
     for start in range(0, peers, portion):
         with store.saving():
             numbers = range(start, min(start + portion, peers))
-            store.prefetch([nowhere(10, number * 7919 % peers) for number in numbers])
+            store.prefetch([nowhere(number, 1) for number in numbers])
             for number in numbers:
-                address = nowhere(10, number * 7919 % peers)
+                address = nowhere(number, 1)
                 later = now + 1800 + number % 5400
                 if number % 10:
                     key = number.to_bytes(32, "big").hex()
@@ -89,7 +89,6 @@ class Server:
     def __init__(self, peers: int, store: str, redis: RedisServer | None) -> None:
         self.peers, self.store, self.redis = peers, store, redis
         self.process: subprocess.Popen[bytes] | None = None
-        self.serial = 0
         self.keys = [SigningKey(os.urandom(32)) for _ in range(RENEWED)]
 
     def start(self) -> float:
@@ -129,18 +128,16 @@ class Server:
 
     def records(self) -> list[bytes]:
         """A newer signed record for each of our keys."""
-        self.serial += 1
         now = time.time_ns() // 1_000_000
         expires = int(time.time()) + DEFAULT_LIFETIME
         return [
-            _line("REGISTER", sign_record(key, nowhere(90, n), NETWORK, sequence=now, expires=expires))
+            _line("REGISTER", sign_record(key, nowhere(n * 1999, 3), NETWORK, sequence=now, expires=expires))
             for n, key in enumerate(self.keys)
         ]
 
     def a_round(self) -> Iterator[tuple[str, float | list[float]]]:
         """(column, seconds for one) of one turn; the registry is afterwards as large as before."""
-        self.serial += 1
-        fresh = [nowhere(60, self.serial * PIPELINED % 1_000_000 + n) for n in range(PIPELINED)]
+        fresh = [nowhere(number, 2) for number in random.sample(range(1_000_000), PIPELINED)]
         removals = [_line("REMOVE", address) for address in fresh]
         yield "pipelined", self.pipeline([_line("REGISTER", a) for a in fresh], REGISTERED) / PIPELINED
         yield "remove", self.pipeline(removals, REMOVED) / PIPELINED
@@ -173,7 +170,11 @@ async def _one_each(bootstrap: Address, addresses: Iterable[str]) -> float:
 
     async def one(address: str) -> None:
         async with places:
-            assert await register(bootstrap, address, 60) == REGISTERED.decode().strip()
+            reader, writer = await asyncio.open_connection(*bootstrap)
+            writer.write(encode_request("REGISTER", address) + b"\n")
+            assert await reader.readline() == REGISTERED
+            writer.close()
+            await writer.wait_closed()
 
     began = time.perf_counter()
     await asyncio.gather(*(one(address) for address in addresses))
