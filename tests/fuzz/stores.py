@@ -25,9 +25,9 @@ from support import CREATED, TRIVIAL_BITS, Ledger, key_of, make_election, make_v
 from votenet.core.archive import archive_lines
 from votenet.network.node_service import load_core
 from votenet.protocol.bootstrap import BootstrapCore
-from votenet.protocol.registry import PeerEntry
 from votenet.protocol.chapter import chapter_line
 from votenet.protocol.events import SaveBlock, SaveVotes, SetBest
+from votenet.protocol.registry import PeerEntry
 from votenet.protocol.state import NodeInfo
 from votenet.storage.block_store import SqliteBlockStore
 from votenet.storage.chain_reader import best_height, read_chain
