@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -103,3 +104,16 @@ def test_a_registry_of_the_first_format_is_taken_over(tmp_path: Path) -> None:
     assert store.addresses(10, NOW) == ["a:1", "b:2"]
     assert [entry.address for entry in store.due(10, NOW)] == ["a:1"]  # it had no end; now it is looked after
     store.close()
+
+
+@pytest.mark.parametrize("damage", ["node_key = 7", "sequence = 'x'", "expires = 'x'"])
+def test_values_of_another_kind_are_damage_with_a_name(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "peers.db"
+    store = SqlitePeerStore(path)
+    with store.saving():
+        store.put(keyed("a:1"))
+    store.close()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        conn.execute(f"UPDATE peers SET {damage}")
+    with contextlib.closing(SqlitePeerStore(path)) as again, pytest.raises(StorageCorrupt, match="damaged"):
+        again.find("a:1")

@@ -14,11 +14,14 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from votenet.errors import StorageCorrupt
 from votenet.protocol.address import network_group
 from votenet.protocol.registry import PeerEntry
 from votenet.storage.database import open_database, reading, transaction
+
+T = TypeVar("T")
 
 CACHE_KIB: Final = 64 * 1024
 """Page cache: the indexes of a million peers, which are asked for all over, stay in it."""
@@ -122,11 +125,11 @@ class SqlitePeerStore:
 
     def count(self) -> int:
         (highest,) = self._one("SELECT max(slot) FROM peers") or (None,)
-        return 0 if highest is None else int(highest) + 1
+        return 0 if highest is None else _of(int, highest) + 1
 
     def held(self, name: str) -> int:
         row = self._one("SELECT entries FROM held WHERE name = ?", name)
-        return 0 if row is None else int(row[0])
+        return 0 if row is None else _of(int, row[0])
 
     def find(self, address: str) -> PeerEntry | None:
         row = self._one(f"SELECT {_COLUMNS} FROM peers WHERE address = ?", address)
@@ -188,7 +191,7 @@ class SqlitePeerStore:
     def retired(self, node_key: str, address: str) -> int:
         query = "SELECT sequence FROM retired WHERE node_key = ? AND address = ?"
         row = self._one(query, bytes.fromhex(node_key), address)
-        return -1 if row is None else int(row[0])
+        return -1 if row is None else _of(int, row[0])
 
     def forget_retired(self, limit: int, now: int) -> None:
         self._rows(
@@ -210,13 +213,23 @@ class SqlitePeerStore:
 def _entry(row: tuple[Any, ...]) -> PeerEntry:
     address, key, network, sequence, expires, source, proved, misses, check_at = row[:9]
     return PeerEntry(
-        address,
-        None if key is None else key.hex(),
-        None if network is None else network.hex(),
-        sequence,
-        expires,
-        source,
-        bool(proved),
-        misses,
-        check_at,
+        _of(str, address),
+        None if key is None else _of(bytes, key).hex(),
+        None if network is None else _of(bytes, network).hex(),
+        _of(int, sequence),
+        None if expires is None else _of(int, expires),
+        _of(str, source),
+        bool(_of(int, proved)),
+        _of(int, misses),
+        None if check_at is None else _of(int, check_at),
     )
+
+
+def _of(kind: type[T], value: object) -> T:
+    """A stored value of the kind that was stored. SQLite itself would hold any. Raises StorageCorrupt."""
+    if not isinstance(value, kind):
+        raise StorageCorrupt(
+            f"the registry is damaged: {type(value).__name__} stands where {kind.__name__} belongs",
+            next_step="Move the file away and start again: peers register anew.",
+        )
+    return value
