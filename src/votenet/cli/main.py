@@ -143,7 +143,17 @@ def run() -> None:
             raise
         _show(known)
         code = known.exit_code
+    _flush()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _flush() -> None:
+    """What is left for a terminal that was closed is dropped: Python would else exit with 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _show(error: VotenetError) -> None:
