@@ -14,6 +14,7 @@ from typing import Final
 
 from votenet.errors import VotenetError
 from votenet.network import bootstrap_client
+from votenet.network.link_faults import Faults
 from votenet.network.link_table import LinkTable
 from votenet.network.transport import LinkLimits, connect
 from votenet.protocol.address import Address
@@ -41,10 +42,15 @@ class Discovery:
     """Keeps the address book filled and its due addresses dialled."""
 
     def __init__(
-        self, book: AddressBook, links: LinkTable, identity: Identity, bootstraps: Iterable[Address]
+        self,
+        book: AddressBook,
+        links: LinkTable,
+        identity: Identity,
+        bootstraps: Iterable[Address],
+        faults: Faults | None = None,
     ) -> None:
         self.book, self._links, self._identity = book, links, identity
-        self._bootstraps = tuple(bootstraps)
+        self._bootstraps, self._faults = tuple(bootstraps), faults
         self._asked: set[Address] = set()
         self._wake = asyncio.Event()
         self._dialling: set[str] = set()
@@ -121,6 +127,8 @@ class Discovery:
     async def _dial(self, address: Address) -> None:
         name = str(address)
         try:
+            if self._faults is not None:
+                await self._faults.passable(address, DIAL_SECONDS)
             link = await connect(self._links, address, PEER_LIMITS, timeout=DIAL_SECONDS)
         except VotenetError as error:
             log.debug("dial %s: %s", address, error.message)

@@ -320,6 +320,14 @@ class LinkTable:
                 sent, received = sent + found.link.bytes_sent, received + found.link.bytes_received
         return sent, received
 
+    def peers(self) -> list[tuple[Link, set[str]]]:
+        """Every link to a peer, with the addresses by which that one is known."""
+        return [
+            (found.link, {found.dialled, greeted.listen} - {""})
+            for found in self._open.values()
+            if found.is_peer and (greeted := found.connection.greeted) is not None
+        ]
+
     def busy_addresses(self) -> set[str]:
         """Addresses that lead to a link which is open already."""
         addresses = set()

@@ -26,6 +26,7 @@ from votenet.core.election import Election
 from votenet.core.keys import SigningKey
 from votenet.core.mempool import Mempool
 from votenet.errors import Rejected, RemoteProtocolError, StorageCorrupt, StorageError
+from votenet.network import link_faults
 from votenet.network.discovery import Discovery
 from votenet.network.fair_queue import FairQueue
 from votenet.network.guard import Guard
@@ -93,7 +94,8 @@ class NodeService:
             self._identity, self._post, self._tip, time.monotonic, self._refused_by, self._guard
         )
         bootstraps = [parse_address(text) for text in config.bootstrap]
-        self._discovery = Discovery(book, self._links, self._identity, bootstraps)
+        self._faults = link_faults.Faults(config.data_dir / link_faults.FILE_NAME)
+        self._discovery = Discovery(book, self._links, self._identity, bootstraps, self._faults)
         for address in (*config.peers, *store.known_peers()):
             book.add(address)
 
@@ -113,6 +115,7 @@ class NodeService:
             self._config.threads,
         )
         address = Address(self._config.host, self._config.port)
+        self._faults.look()
         with self._storage, self._checker, miner:
             async with Listener(
                 self._links, address, CLIENT_LIMITS,
@@ -150,6 +153,9 @@ class NodeService:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             self._links.keep_alive()
+            if self._faults.look():
+                self._faults.apply(self._links.peers())
+                notify(**self._vitals())
             self._post(Tick())
 
     async def _report(self) -> None:
@@ -186,6 +192,7 @@ class NodeService:
             "X_PEERS": status.peers,
             "X_TIP": status.tip,
             "X_WAITING": status.waiting,
+            "X_LINKS": link_faults.encode(self._faults.now).decode(),
         }
 
     def _status_text(self) -> str:
@@ -257,6 +264,7 @@ class NodeService:
 
     def _met(self, event: PeerUp) -> None:
         log.info("joined peer %s at height %d", event.greeted.listen, event.greeted.height)
+        self._faults.apply(self._links.peers())
         if event.greeted.listen:
             self._discovery.book.add(event.greeted.listen, met=True)
             self._discovery.book.succeeded(event.greeted.listen)

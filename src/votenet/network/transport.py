@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from votenet.errors import ConfigError, Locked, RemoteProtocolError, Unreachable, VotenetError
 from votenet.protocol.address import Address
@@ -59,6 +59,8 @@ class LinkHandler(Protocol):
 
     def link_closed(self, link: Link, reason: VotenetError | None) -> None: ...
 
+
+W = TypeVar("W", bound=asyncio.Transport)
 
 _link_ids = itertools.count(1)
 
@@ -178,6 +180,12 @@ class Link(asyncio.Protocol):
         self._reader.max_line = max_line
         self._transport.set_write_buffer_limits(high=self.limits.max_unsent)
         self.resume_writing()
+
+    def lay(self, wire: Callable[[asyncio.Transport, Link], W]) -> W:
+        """Put something between this link and its socket (`link_faults.py`)."""
+        laid = wire(self._transport, self)
+        self._transport = laid
+        return laid
 
     @property
     def closing(self) -> bool:
