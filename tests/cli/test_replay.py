@@ -38,3 +38,39 @@ def test_refused_ballots_end_in_exit_1_with_reasons(
 
 def test_help_teaches(cli: Callable[..., Outcome]) -> None:
     assert "minneapolis-2013" in cli("replay", "--help").out
+
+
+def test_ballots_signed_beforehand_are_cast_later(
+    cli: Callable[..., Outcome], node: RunningNode, tmp_path: Path
+) -> None:
+    file, signed = tmp_path / "ballots.csv", tmp_path / "signed.jsonl"
+    file.write_text("first\n" + "Alice\n" * 40 + '"broken\n')
+    where = ("--prefix", "early-", "--node", str(node.address), "--json")
+    made = json.loads(cli("replay", str(file), *where, "--presign", str(signed)).out)
+    assert (made["signed"], made["passed_over"]) == (40, 1)
+    options = ("--batch", "5", "--confirmations", "1", "--rate", "400")
+    done = json.loads(cli("replay", str(signed), *where, *options).out)
+    assert (done["read"], done["accepted"], done["all_in_blocks"]) == (40, 40, True)
+    assert done["latency_ms"]["accepted"]["count"] == 40
+    assert done["latency_ms"]["confirmed"]["count"] == 8
+    assert json.loads(cli("replay", str(signed), *where, "--sample", "8").out)["repeated"] == 8
+    assert cli("replay", str(signed), *where, "--presign", str(signed)).code == 2
+
+
+def test_a_bad_presigned_file_is_refused_before_anything_is_cast(
+    cli: Callable[..., Outcome], node: RunningNode, tmp_path: Path
+) -> None:
+    file, signed = tmp_path / "ballots.csv", tmp_path / "signed.jsonl"
+    file.write_text("first\nAlice\nBob\n")
+    where = ("--prefix", "bad-file-", "--node", str(node.address))
+    assert cli("replay", str(file), *where, "--presign", str(signed)).code == 0
+    whole = signed.read_bytes()
+    signed.write_bytes(whole[:-20])
+    refused = cli("replay", str(signed), *where)
+    assert refused.code == 78
+    assert "[bad-presigned-file]" in refused.err
+    signed.write_bytes(whole.replace(node.election.network_hex.encode(), b"ab" * 32))
+    refused = cli("replay", str(signed), *where)
+    assert refused.code == 78
+    assert "[wrong-election]" in refused.err
+    assert json.loads(cli("replay", str(file), *where, "--json").out)["accepted"] == 2, "nothing was cast"

@@ -10,7 +10,8 @@ from tests.cli.conftest import RunningNode
 
 from votenet.cli import replayer
 from votenet.cli.ballots import BadLine, Ballot
-from votenet.cli.replayer import Replayer, Summary
+from votenet.cli.replay_summary import Summary
+from votenet.cli.replayer import Pace, Replayer
 from votenet.errors import Unreachable
 from votenet.protocol.address import Address
 
@@ -25,7 +26,7 @@ def _replay(addresses: list[Address], rows: list[Ballot | BadLine], batch: int =
     done: list[int] = []
 
     async def work() -> Summary:
-        caster = Replayer(addresses, SECRET, batch=batch)
+        caster = Replayer(addresses, SECRET, Pace(batch=batch))
         summary = await caster.run(rows, lambda count, _: done.append(count), len(rows))
         assert await caster.wait_until_counted(lambda _: None, 30.0)
         return summary

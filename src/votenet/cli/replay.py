@@ -1,7 +1,7 @@
 """`votenet replay`: cast a CSV file of ballots.
 
-What lives here: options, progress and the summary table. What must not: the work (`replayer.py`,
-`ballots.py`).
+What lives here: options and progress. What must not: the work (`replayer.py`, `replay_senders.py`,
+`presigned.py`, `ballots.py`), the tables (`replay_summary.py`).
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from votenet.cli.options import instance_option, json_option
 
 if TYPE_CHECKING:
-    from votenet.cli.ballots import BadLine, Ballot, BallotColumns, BallotFile
-    from votenet.cli.replayer import Summary
+    from votenet.cli.replay_senders import ReplayPlan
+    from votenet.cli.replay_summary import Summary
+    from votenet.cli.replayer import Replayer
 
 EPILOG = """
 Examples:
@@ -27,6 +28,8 @@ Examples:
   votenet up --nodes 5 --detach --candidates-from minneapolis-2013 --choice-column rank1
   votenet replay minneapolis-2013 --choice rank1 --sample 5000
   votenet replay ballots.csv --voter-column member_no --choice first --choice second
+  votenet replay minneapolis-2013 --presign signed.jsonl
+  votenet replay signed.jsonl --senders 2 --rate 1000 --confirmations 2
 
 Each voter's key follows from a secret of this user and the voter id, and each vote's time is that of
 the election: replaying the same file again adds nothing and says so.
@@ -66,6 +69,34 @@ the election: replaying the same file again adds nothing and says so.
     help="Seconds to wait until every vote is in a block; 0 returns once all are accepted.",
 )
 @click.option(
+    "--presign",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="OUT",
+    help="Cast nothing: sign the ballots and write them to OUT, which may be replayed later.",
+)
+@click.option(
+    "--senders", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that send."
+)
+@click.option(
+    "--clients",
+    type=click.IntRange(1, 256),
+    default=2,
+    show_default=True,
+    help="Connections of each sender to each node.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, min_open=True),
+    metavar="N",
+    help="Send N votes a second, whatever the nodes do.  [default: the next when one is answered]",
+)
+@click.option(
+    "--confirmations",
+    type=click.IntRange(1, 100),
+    metavar="K",
+    help="Follow one vote of each request until it has K blocks, and say how long that took.",
+)
+@click.option(
     "--node", "nodes", multiple=True, metavar="HOST:PORT", help="Send to this node; may be repeated."
 )
 @instance_option
@@ -80,6 +111,11 @@ def replay(
     limit: int | None,
     batch: int,
     wait: float,
+    presign: Path | None,
+    senders: int,
+    clients: int,
+    rate: float | None,
+    confirmations: int | None,
     nodes: tuple[str, ...],
     instance: str,
     as_json: bool,
@@ -87,35 +123,111 @@ def replay(
     """Cast the ballots of FILE, a CSV with a header line, signed, over all nodes of the network.
 
     FILE may be compressed (.gz, .xz), or be the name of a record that comes with votenet:
-    minneapolis-2013. A broken line is counted, shown and passed over.
+    minneapolis-2013, or a file that --presign wrote. A broken line is counted, shown and passed over.
     """
-    from votenet.cli import actions, render
-    from votenet.cli.ballots import BallotColumns, BallotFile
-    from votenet.cli.replayer import Replayer
+    from votenet.cli import actions
+    from votenet.cli.ballots import BallotColumns
+    from votenet.cli.replay_senders import cast
+    from votenet.cli.replayer import Pace, Replayer
     from votenet.config import instance_dirs
-    from votenet.errors import Unreachable, VotenetError, WaitTimedOut
     from votenet.protocol.address import parse_address
     from votenet.storage.key_store import KeyStore
 
-    source = BallotFile(file)
-    columns = BallotColumns(choices or (source.header[0],), voter_column, prefix, frozenset({"", *blanks}))
-    source.check(columns)
-    addresses = [parse_address(text) for text in nodes] or actions.node_addresses(instance)
+    columns = BallotColumns(choices, voter_column, prefix, frozenset({"", *blanks}))
+    plan = _plan(file, columns, sample, limit)
+    addresses = tuple(parse_address(text) for text in nodes) or tuple(actions.node_addresses(instance))
     secret = KeyStore(instance_dirs(instance).keys).get_or_make("replay").key.seed
-    replayer = Replayer(addresses, secret, batch=batch)
-    rows, total = _chosen(source, columns, sample, limit)
-    with _progress("cast", total) as report:
-        summary = actions.run(replayer.run(rows, lambda done, _: report(done), total))
-    counted = True
-    if wait > 0:
-        with _progress("counted", summary.accepted) as report:
-            done = replayer.wait_until_counted(lambda left: report(max(summary.accepted - left, 0)), wait)
-            try:
-                counted = actions.run(done)
-            except Unreachable as error:
-                _print(summary, False, as_json)
-                raise render.reported(error) from error
-    _print(summary, counted or wait <= 0, as_json)
+    pace = Pace(batch, clients, rate, confirmations=confirmations or 0, follow_seconds=wait)
+    replayer = Replayer(addresses, secret, pace)
+    if presign is not None:
+        _presign(plan, presign, replayer, secret, as_json)
+        return
+    if plan.columns is None:
+        from votenet.cli.presigned import PresignedFile
+
+        PresignedFile(file).check_election(actions.run(replayer.election()))
+    with _progress("cast", plan.total) as report:
+        summary = cast(plan, addresses, secret, pace, senders, report)
+    counted = _wait(replayer, summary, wait, as_json)
+    _finish(summary, counted, wait, as_json)
+
+
+def _plan(file: Path, columns: Any, sample: int | None, limit: int | None) -> ReplayPlan:
+    """What to cast. A presigned file is read to its end first: nothing of a bad one is cast."""
+    from votenet.cli.ballots import BallotFile
+    from votenet.cli.presigned import PresignedFile, is_presigned
+    from votenet.cli.replay_senders import ReplayPlan
+
+    if is_presigned(file):
+        signed = PresignedFile(file)
+        signed.check()
+        return ReplayPlan(file, None, min(signed.votes, limit or signed.votes), sample)
+    import dataclasses
+
+    source = BallotFile(file)
+    columns = dataclasses.replace(columns, choices=columns.choices or (source.header[0],))
+    source.check(columns)
+    total = sum(1 for _ in source.ballots(columns))
+    return ReplayPlan(file, columns, min(total, limit or total), sample)
+
+
+def _presign(plan: ReplayPlan, out: Path, replayer: Replayer, secret: bytes, as_json: bool) -> None:
+    """Sign, write, say how many. Broken lines are counted and passed over, as when they are cast."""
+    from votenet.cli import actions, render
+    from votenet.cli.ballots import Ballot
+    from votenet.cli.presigned import write_presigned
+
+    if plan.columns is None:
+        raise click.BadParameter("this file is signed already", param_hint="FILE")
+    election = actions.run(replayer.election())
+    rows, passed_over = plan.rows(), 0
+
+    def good() -> Iterator[Ballot]:
+        nonlocal passed_over
+        for row in rows:
+            if isinstance(row, Ballot):
+                yield row
+            else:
+                passed_over += 1
+
+    with _progress("signed", plan.total) as report:
+        votes = write_presigned(out, election, good(), secret, report)
+    if as_json:
+        render.print_json(
+            {
+                "file": str(out),
+                "signed": votes,
+                "passed_over": passed_over,
+                "network_id": election.network_hex,
+            }
+        )
+        return
+    note = f"; {passed_over:,} broken lines passed over" if passed_over else ""
+    click.echo(f"{votes:,} ballots signed for {election.definition.title!r} in {out}{note}.")
+
+
+def _wait(replayer: Replayer, summary: Summary, wait: float, as_json: bool) -> bool:
+    """Whether every vote is in a block, as far as that was asked for."""
+    from votenet.cli import actions, render
+    from votenet.errors import Unreachable
+
+    if wait <= 0:
+        return True
+    with _progress("counted", summary.accepted) as report:
+        done = replayer.wait_until_counted(lambda left: report(max(summary.accepted - left, 0)), wait)
+        try:
+            return bool(actions.run(done))
+        except Unreachable as error:
+            _print(summary, False, as_json)
+            raise render.reported(error) from error
+
+
+def _finish(summary: Summary, counted: bool, wait: float, as_json: bool) -> None:
+    """Print, and fail where ballots are not counted or refused."""
+    from votenet.cli import render
+    from votenet.errors import VotenetError, WaitTimedOut
+
+    _print(summary, counted, as_json)
     if not counted:
         late = WaitTimedOut(
             f"not every vote was in a block after {wait:g} s",
@@ -131,18 +243,13 @@ def replay(
         raise render.reported(refused)
 
 
-def _chosen(
-    source: BallotFile, columns: BallotColumns, sample: int | None, limit: int | None
-) -> tuple[Iterator[Ballot | BadLine], int]:
-    """The ballots to cast, and how many there are."""
-    total = sum(1 for _ in source.ballots(columns))
-    wanted = min(total, limit or total)
-    if sample is None or sample >= wanted:
-        from itertools import islice
+def _print(summary: Summary, counted: bool, as_json: bool) -> None:
+    from votenet.cli import render
 
-        return islice(source.ballots(columns), wanted), wanted
-    picked = {index * wanted // sample for index in range(sample)}
-    return (row for index, row in enumerate(source.ballots(columns)) if index in picked), sample
+    if as_json:
+        render.print_json(summary.as_dict() | {"all_in_blocks": counted})
+    else:
+        summary.show()
 
 
 @contextmanager
@@ -179,32 +286,3 @@ def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
             click.echo(f"{what}: {done:,} of {total:,}", err=True)
 
     yield tell
-
-
-def _print(summary: Summary, counted: bool, as_json: bool) -> None:
-    from votenet.cli import render
-
-    rate = summary.accepted / summary.seconds if summary.seconds else 0.0
-    if as_json:
-        render.print_json(
-            {
-                "read": summary.read,
-                "accepted": summary.accepted,
-                "repeated": summary.repeated,
-                "refused": dict(summary.refused),
-                "examples": summary.examples,
-                "seconds": round(summary.seconds, 3),
-                "votes_per_second": round(rate, 1),
-                "by_node": dict(summary.by_node),
-                "all_in_blocks": counted,
-            }
-        )
-        return
-    made = render.table("", [("ballots", "left"), ("number", "right"), ("", "left")])
-    made.add_row("read", f"{summary.read:,}", "")
-    made.add_row("accepted", f"{summary.accepted:,}", f"{rate:,.0f} a second")
-    if summary.repeated:
-        made.add_row("repeated", f"{summary.repeated:,}", "these very votes were there already")
-    for code, count in summary.refused.most_common():
-        made.add_row(f"refused: {code}", f"{count:,}", summary.examples[code][0])
-    render.print_table(made)

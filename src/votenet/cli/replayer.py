@@ -1,29 +1,34 @@
 """Casting many ballots over many nodes.
 
-What lives here: Replayer: signing, batching, retrying, counting what became of each ballot. What
-must not: reading files (`ballots.py`), options, progress bars (the caller's `report`).
+What lives here: Replayer: batching, pacing, retrying, counting what became of each ballot. What must
+not: reading files (`ballots.py`, `presigned.py`), options, progress bars (the caller's `report`).
 
 Every node has a few workers on connections of their own. A batch that got no answer goes to
 whichever node takes it next: the votes in it are signed already, so none can be counted twice.
+
+Closed loop: a worker sends its next batch when the one before is answered. Open loop (`rate`): batches fall
+due by the clock, whatever the nodes do. Latencies are counted from the first sending, or from when it was
+due: a batch that had to wait for its turn has waited (else a stalled node would hide the votes it holds up).
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from votenet.cli.actions import fetch_election
 from votenet.cli.ballots import BadLine, Ballot
+from votenet.cli.latency import Latencies
+from votenet.cli.presigned import SignedBallot, sign_ballot
+from votenet.cli.replay_summary import Summary
+from votenet.cli.vote_follower import VoteFollower
 from votenet.core.election import Election
-from votenet.core.keys import SigningKey
-from votenet.core.vote import SealedVote, sign_vote
 from votenet.errors import Kind, Unreachable, VotenetError
 from votenet.network.client import NodeClient
 from votenet.protocol.address import Address
@@ -37,7 +42,6 @@ BATCHES_PER_NODE: Final = 4
 RETRY_SECONDS: Final = 0.2
 PATIENCE_SECONDS: Final = 60.0
 """How long a batch that nobody takes is offered again before its ballots are refused."""
-MAX_EXAMPLES: Final = 5
 SILENCE_SECONDS: Final = 20.0
 """Longer than a supervisor takes to bring all nodes back."""
 SETTLE_SECONDS: Final = 0.1
@@ -47,33 +51,10 @@ Report = Callable[[int, int], None]
 
 
 @dataclass(slots=True)
-class Summary:
-    """What became of the ballots. `refused` counts by code; `examples` show a few of each."""
-
-    read: int = 0
-    accepted: int = 0
-    repeated: int = 0
-    """Votes that were on the chain already, the very same ones: a replay that was resumed."""
-    refused: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, list[str]] = field(default_factory=dict)
-    seconds: float = 0.0
-    by_node: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def refusals(self) -> int:
-        return self.refused.total()
-
-    def refuse(self, code: str, example: str) -> None:
-        self.refused[code] += 1
-        shown = self.examples.setdefault(code, [])
-        if len(shown) < MAX_EXAMPLES:
-            shown.append(example)
-
-
-@dataclass(slots=True)
 class _Batch:
-    ballots: list[Ballot]
-    votes: list[SealedVote]
+    ballots: list[SignedBallot]
+    began: float | None = None
+    """When it was due, or first sent."""
     failing_since: float | None = None
 
     def gives_up(self) -> bool:
@@ -84,39 +65,75 @@ class _Batch:
         return now - self.failing_since > PATIENCE_SECONDS
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How votes are sent. `rate` in votes a second (None: closed loop); `clients` connections to each node.
+
+    `share` is (n, of): this sender casts every `of`-th batch, from batch n on. With `confirmations` one
+    vote of each batch is followed until it has so many.
+    """
+
+    batch: int = DEFAULT_BATCH
+    clients: int = WORKERS_PER_NODE
+    rate: float | None = None
+    share: tuple[int, int] = (0, 1)
+    confirmations: int = 0
+    follow_seconds: float = 300.0
+    """How long, after the last vote was sent, followed votes may take into a block."""
+
+
 class Replayer:
     """One replay. Voters' keys follow from `secret` (32 bytes) and the voter id."""
 
-    def __init__(self, addresses: Sequence[Address], secret: bytes, *, batch: int = DEFAULT_BATCH) -> None:
-        self._addresses = tuple(addresses)
-        self._secret, self._size = secret, batch
+    def __init__(self, addresses: Sequence[Address], secret: bytes, pace: Pace = Pace()) -> None:
+        self._addresses, self._secret, self._pace = tuple(addresses), secret, pace
         self.summary = Summary()
+        self._accepted = self.summary.latency["accepted"] = Latencies()
+        self._follower: VoteFollower | None = None
+        if pace.confirmations:
+            self._follower = VoteFollower(addresses, pace.confirmations)
+            self.summary.latency |= {
+                "in_block": self._follower.in_block,
+                "confirmed": self._follower.confirmed,
+            }
 
-    async def run(self, rows: Iterable[Ballot | BadLine], report: Report, total: int = 0) -> Summary:
-        """Cast every ballot; returns when each was accepted or refused.
+    async def run(
+        self, rows: Iterable[Ballot | SignedBallot | BadLine], report: Report, total: int = 0
+    ) -> Summary:
+        """Cast every ballot; returns when each was accepted or refused, and followed ones are in blocks.
 
         Raises:
             Unreachable: no node could be reached at all.
         """
+        election = await self.election()
         began = time.monotonic()
-        election = await self._election()
         self._queue: asyncio.Queue[_Batch] = asyncio.Queue()
-        self._room = asyncio.Semaphore(BATCHES_PER_NODE * len(self._addresses))
+        self._room = asyncio.Semaphore(max(BATCHES_PER_NODE, 2 * self._pace.clients) * len(self._addresses))
         self._report, self._total, self._done = report, total, 0
         async with asyncio.TaskGroup() as tasks:
             workers = [
                 tasks.create_task(self._work(address))
                 for address in self._addresses
-                for _ in range(WORKERS_PER_NODE)
+                for _ in range(self._pace.clients)
             ]
-            for batch in self._batches(rows, election):
+            if self._follower is not None:
+                workers.append(tasks.create_task(self._follower.run()))
+            for number, batch in enumerate(self._batches(rows, election)):
                 await self._room.acquire()
+                await self._wait_until_due(batch, began, number)
                 self._queue.put_nowait(batch)
             await self._queue.join()
+            self.summary.seconds = time.monotonic() - began
+            if self._follower is not None:
+                await self._follower.settle(self._pace.follow_seconds)
             for worker in workers:
                 worker.cancel()
-        self.summary.seconds = time.monotonic() - began
         return self.summary
+
+    async def _wait_until_due(self, batch: _Batch, began: float, number: int) -> None:
+        if self._pace.rate is not None:
+            batch.began = began + number * self._pace.batch / self._pace.rate
+            await asyncio.sleep(max(0.0, batch.began - time.monotonic()))
 
     async def wait_until_counted(self, report: Callable[[int], None], timeout: float) -> bool:
         """Until no node that answers has a vote waiting; whether that came within `timeout` seconds.
@@ -144,29 +161,29 @@ class Replayer:
 
     # -- making votes --------------------------------------------------------------------------
 
-    def _batches(self, rows: Iterable[Ballot | BadLine], election: Election) -> Iterator[_Batch]:
-        good = self._good(rows)
-        while ballots := list(islice(good, self._size)):
-            yield _Batch(ballots, [self._sign(ballot, election) for ballot in ballots])
+    def _batches(
+        self, rows: Iterable[Ballot | SignedBallot | BadLine], election: Election
+    ) -> Iterator[_Batch]:
+        """Our share of the rows. Only our own are signed and counted."""
+        number, (ours, of) = 0, self._pace.share
+        rows = iter(rows)
+        while portion := list(islice(rows, self._pace.batch)):
+            if number % of == ours:
+                yield _Batch([*self._signed(portion, election)])
+            number += 1
 
-    def _good(self, rows: Iterable[Ballot | BadLine]) -> Iterator[Ballot]:
-        for row in rows:
+    def _signed(
+        self, portion: Iterable[Ballot | SignedBallot | BadLine], election: Election
+    ) -> Iterator[SignedBallot]:
+        for row in portion:
             self.summary.read += 1
-            if isinstance(row, Ballot):
+            if isinstance(row, SignedBallot):
                 yield row
+            elif isinstance(row, Ballot):
+                yield sign_ballot(row, election, self._secret)
             else:
                 self.summary.refuse("bad-csv-line", f"line {row.line}: {row.reason}")
                 self._advance(1)
-
-    def _sign(self, ballot: Ballot, election: Election) -> SealedVote:
-        seed = hmac.digest(self._secret, ballot.voter_id.encode(), hashlib.sha256)
-        return sign_vote(
-            SigningKey(seed),
-            network_hex=election.network_hex,
-            voter_id=ballot.voter_id,
-            choices=ballot.choices,
-            time=election.definition.created,  # the same record again when a replay is resumed
-        )
 
     # -- sending votes -------------------------------------------------------------------------
 
@@ -184,32 +201,45 @@ class Replayer:
 
     async def _send(self, client: NodeClient, batch: _Batch) -> None:
         """One batch to one node. What it refuses for now is sent again after a pause."""
-        while batch.votes:
-            request = SubmitVotes(votes=tuple(sealed.vote for sealed in batch.votes))
-            taken = await client.ask(request, VotesTaken)
-            later: list[int] = []
-            for index, outcome in enumerate(taken.outcomes):
-                self._settle(client.address, batch.ballots[index], index, outcome.error, later)
-            self._advance(len(batch.votes) - len(later))
-            batch.ballots = [batch.ballots[i] for i in later]
-            batch.votes = [batch.votes[i] for i in later]
+        while batch.ballots:
+            if batch.began is None:
+                batch.began = time.monotonic()
+            taken = await client.ask(_request(batch.ballots), VotesTaken)
+            later: list[SignedBallot] = []
+            accepted = [
+                ballot
+                for ballot, outcome in zip(batch.ballots, taken.outcomes, strict=True)
+                if self._accepts(ballot, outcome.error, later)
+            ]
+            self._note(client.address, accepted, batch.began)
+            self._advance(len(batch.ballots) - len(later))
+            batch.ballots = later
             if later:
                 if batch.gives_up():
                     raise Unreachable(f"{client.address} refused votes for now, too often")
                 await asyncio.sleep(RETRY_SECONDS)
 
-    def _settle(
-        self, address: Address, ballot: Ballot, index: int, error: dict[str, object] | None, later: list[int]
-    ) -> None:
+    def _accepts(
+        self, ballot: SignedBallot, error: dict[str, object] | None, later: list[SignedBallot]
+    ) -> bool:
+        """Whether the node accepted this ballot. Counts what else became of it."""
         if error is None:
-            self.summary.accepted += 1
-            self.summary.by_node[str(address)] += 1
-        elif error.get("code") == "duplicate-vote":
+            return True
+        if error.get("code") == "duplicate-vote":
             self.summary.repeated += 1
         elif error.get("kind") == Kind.TEMPORARY.value:
-            later.append(index)
+            later.append(ballot)
         else:
             self.summary.refuse(str(error.get("code")), f"line {ballot.line}: {error.get('message')}")
+        return False
+
+    def _note(self, address: Address, accepted: Sequence[SignedBallot], began: float) -> None:
+        if accepted:
+            self.summary.accepted += len(accepted)
+            self.summary.by_node[str(address)] += len(accepted)
+            self._accepted.add(time.monotonic() - began, len(accepted))
+            if self._follower is not None:
+                self._follower.follow(accepted[0].record, began)
 
     async def _again(self, batch: _Batch, error: VotenetError) -> None:
         """A node failed in the middle: back with the batch first, so that another node may take it."""
@@ -234,7 +264,8 @@ class Replayer:
 
     # -- asking --------------------------------------------------------------------------------
 
-    async def _election(self) -> Election:
+    async def election(self) -> Election:
+        """The election of the first node that answers. Raises Unreachable."""
         failure: VotenetError = Unreachable("no node was named")
         for address in self._addresses:
             try:
@@ -250,3 +281,9 @@ class Replayer:
                 return (await client.ask(GetResults(), Results)).waiting
         except VotenetError:
             return None
+
+
+def _request(ballots: Sequence[SignedBallot]) -> SubmitVotes:
+    """Their records as they are: a sender that encoded each vote again would be the bottleneck."""
+    records: Any = tuple(msgspec.Raw(ballot.record) for ballot in ballots)
+    return SubmitVotes(votes=records)
