@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from votenet.network import link_faults
 from votenet.network.notify import notify
 from votenet.processes import lifeline
 
@@ -50,10 +51,10 @@ def main() -> int:
         _leave_grandchild(listener, data_dir)
     if plan.get("flood"):
         print("\n".join(f"flood {number} " + "x" * 100 for number in range(int(plan["flood"]))), flush=True)
-    return _live(name, plan)
+    return _live(name, plan, data_dir)
 
 
-def _live(name: str, plan: dict[str, Any]) -> int:
+def _live(name: str, plan: dict[str, Any], data_dir: Path) -> int:
     if plan.get("ready", True):
         notify(READY=1, STATUS="fine", X_HEIGHT=7, X_PEERS=2, X_TIP="ab" * 32, X_WAITING=0)
     if plan.get("stop_self"):
@@ -63,7 +64,7 @@ def _live(name: str, plan: dict[str, Any]) -> int:
     beaten = 0.0
     while not _stop:
         if plan.get("ready", True) and not plan.get("mute") and time.monotonic() - beaten > 0.1:
-            notify(WATCHDOG=1, X_HEIGHT=plan.get("height", 7))
+            notify(WATCHDOG=1, X_HEIGHT=plan.get("height", 7), **_links(data_dir))
             beaten = time.monotonic()
         if plan.get("hang"):
             _hang()
@@ -71,6 +72,11 @@ def _live(name: str, plan: dict[str, Any]) -> int:
     notify(STOPPING=1)
     print(f"{name} stops", flush=True)
     return 0
+
+
+def _links(data_dir: Path) -> dict[str, str]:
+    """What its file of link faults says."""
+    return {"X_LINKS": link_faults.encode(link_faults.read(data_dir / link_faults.FILE_NAME)).decode()}
 
 
 def _hang() -> None:

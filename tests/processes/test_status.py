@@ -41,6 +41,7 @@ def test_a_ready_node() -> None:
         "peers": 4,
         "waiting": 0,
         "tip": "ff",
+        "links": None,
         "says": "fine",
         "heard_ago": 1.0,
         "data_dir": "/d",

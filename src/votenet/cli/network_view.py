@@ -177,6 +177,9 @@ def _cell(value: object) -> str:
 
 def _cause(program: Mapping[str, Any]) -> str:
     parts = [program["cause"] or "", program["problem"] or "", program["alert"] or ""]
+    if faults := program.get("links"):
+        parts += [f"cut off from {', '.join(faults['cut'])}"] if faults["cut"] else []
+        parts += [f"slowed by {faults['delay'] * 1000:g} ms"] if faults["delay"] else []
     if program["next_try_in"] is not None:
         parts.append(f"next try in {duration(program['next_try_in'])}")
     return "; ".join(filter(None, parts)) or "-"

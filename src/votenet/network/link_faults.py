@@ -39,7 +39,7 @@ LOOK_SECONDS: Final = 0.05
 log = logging.getLogger("votenet.links")
 
 
-class LinkFaults(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class LinkFaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is wrong with a node's links: the addresses it is cut off from; seconds each way for a line."""
 
     cut: tuple[str, ...] = ()
@@ -91,8 +91,10 @@ class Wire(asyncio.Transport, asyncio.Protocol):
         socket.set_protocol(self)
 
     def set(self, *, cut: bool, delay: float) -> None:
-        """From now on. What is on its way already comes when it was due."""
+        """From now on, also for what is on its way."""
         self._cut, self._delay = cut, delay
+        for pipe in (self._outward, self._inward):
+            pipe.hasten(self._loop.time() + delay)
         self._flow()
 
     # -- what the link calls -------------------------------------------------------------------
@@ -210,6 +212,10 @@ class _Pipe:
     def put(self, due: float, deliver: Callable[[], object], size: int) -> None:
         self._queue.append((due, deliver, size))
         self.size += size
+
+    def hasten(self, limit: float) -> None:
+        """Nothing is due later than this."""
+        self._queue = deque((min(due, limit), deliver, size) for due, deliver, size in self._queue)
 
     def clear(self) -> None:
         self._queue.clear()

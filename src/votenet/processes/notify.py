@@ -5,8 +5,8 @@ end (`network/notify.py`), what readiness means (the program decides) and what f
 state machine).
 
 A program under systemd gets the same variable `NOTIFY_SOCKET` and sends the same bytes. votenet's
-own keys begin with `X_`: `X_HEIGHT`, `X_PEERS`, `X_TIP`, `X_WAITING`. The sender's pid comes from
-the kernel (SCM_CREDENTIALS), never from the message.
+own keys begin with `X_`: `X_HEIGHT`, `X_PEERS`, `X_TIP`, `X_WAITING`, `X_LINKS`. The sender's pid comes
+from the kernel (SCM_CREDENTIALS), never from the message.
 """
 
 from __future__ import annotations

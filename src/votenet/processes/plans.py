@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from votenet.errors import Locked, SomeFailed, VotenetError, WaitTimedOut
-from votenet.processes import instance, ports
+from votenet.processes import instance, links, ports
 from votenet.processes.identity import last_incarnations
 from votenet.processes.machine import Program, RestartRequested, StartRequested, State, StopRequested
 from votenet.processes.slot import OUT, Slot
@@ -130,6 +130,7 @@ class Plans:
 
     async def _bring_in(self, specs: Sequence[ProgramSpec]) -> None:
         supervisor = self._supervisor
+        links.forget(spec.data_dir for spec in specs)  # of a partition that was there when they left
         numbers = last_incarnations(supervisor.dirs)
         slots = [Slot(spec, Program(incarnation=numbers.get(spec.name, 0))) for spec in specs]
         for slot in slots:

@@ -24,6 +24,7 @@ from votenet import __version__
 from votenet.config import MAX_NODES
 from votenet.errors import ConfigError, NoSuchNode, NotRunning, VotenetError
 from votenet.processes.control_server import Progress
+from votenet.processes.links import Links
 from votenet.processes.machine import Event, RestartRequested, StartRequested, State, StopRequested
 from votenet.processes.restart import RestartPolicy
 from votenet.processes.slot import Slot
@@ -61,6 +62,9 @@ class Requests:
             "rolling": self._rolling,
             "change": self._change,
             "events": self._events,
+            "partition": self._links,
+            "heal": self._links,
+            "slow": self._links,
         }
 
     async def handle(self, request: dict[str, Any], progress: Progress) -> Mapping[str, Any]:
@@ -177,6 +181,11 @@ class Requests:
             for slot in slots:
                 self._supervisor.look(slot)
         return self._answer(slots)
+
+    async def _links(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
+        links = Links(self._supervisor, self._slots)
+        work = {"partition": links.partition, "heal": links.heal, "slow": links.slow}
+        return await work[request["command"]](request)
 
     def _answer(self, slots: list[Slot]) -> dict[str, Any]:
         return {"programs": [self._supervisor.program_status(slot) for slot in slots]}

@@ -6,6 +6,7 @@ not: asking anybody; a status never waits.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from votenet.network.link_faults import LinkFaults, decode
 from votenet.processes.machine import Program, State
 from votenet.processes.procfs import TICKS_PER_SECOND, ProcessStat
 from votenet.processes.spec import NetworkSpec, ProgramSpec
@@ -33,6 +35,8 @@ class Vitals:
     peers: int | None = None
     waiting: int | None = None
     tip: str | None = None
+    links: LinkFaults | None = None
+    """What is wrong with its links, as asked for."""
     text: str = ""
     heard_at: float | None = None
     beat_at: float | None = None
@@ -51,6 +55,8 @@ class Vitals:
         self.waiting = _number(fields.get("X_WAITING"), self.waiting)
         self.tip = fields.get("X_TIP", self.tip)
         self.text = fields.get("STATUS", self.text)
+        with contextlib.suppress(ValueError, RecursionError):
+            self.links = decode(fields["X_LINKS"].encode()) if "X_LINKS" in fields else self.links
         if self.grew_at is None or self.height != before or not self.waiting:
             self.grew_at = now
 
@@ -127,6 +133,7 @@ def program_status(
         "peers": vitals.peers,
         "waiting": vitals.waiting,
         "tip": vitals.tip,
+        "links": msgspec.to_builtins(vitals.links) if vitals.links else None,
         "says": vitals.text or None,
         "heard_ago": _since(vitals.heard_at, now),
         "data_dir": str(spec.data_dir),

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from votenet import __version__
 from votenet.config import InstanceDirs
-from votenet.processes import logs
+from votenet.processes import links, logs
 from votenet.processes.control_server import ControlServer
 from votenet.processes.identity import last_incarnations
 from votenet.processes.instance import Claim
@@ -122,6 +122,8 @@ class Supervisor:
     async def _serve(self) -> None:
         if not self._lifeline:
             self._adopt_all()
+        if all(slot.child is None for slot in self.slots.values()):
+            links.forget(slot.spec.data_dir for slot in self.slots.values())
         self._services = [
             self.tasks.create_task(self._start_all(), name="start"),
             self.tasks.create_task(self._tick(), name="tick"),
