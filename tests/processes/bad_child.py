@@ -61,13 +61,17 @@ def _live(name: str, plan: dict[str, Any], data_dir: Path) -> int:
         os.kill(os.getpid(), signal.SIGSTOP)
     if "say" in plan:
         print(plan["say"], flush=True)
-    beaten = 0.0
+    beaten, began = 0.0, time.monotonic()
     while not _stop:
         if plan.get("ready", True) and not plan.get("mute") and time.monotonic() - beaten > 0.1:
             notify(WATCHDOG=1, X_HEIGHT=plan.get("height", 7), **_links(data_dir))
             beaten = time.monotonic()
         if plan.get("hang"):
             _hang()
+        if plan.get("eat") and (data_dir / "eat").exists():
+            _eat()
+        if time.monotonic() - began > plan.get("die_after", float("inf")):
+            return 1
         time.sleep(0.02)
     notify(STOPPING=1)
     print(f"{name} stops", flush=True)
@@ -83,6 +87,13 @@ def _hang() -> None:
     """A main loop that goes round no more and hears no TERM."""
     while True:
         time.sleep(1)
+
+
+def _eat() -> None:
+    """All memory that there is."""
+    hoard = []
+    while True:
+        hoard.append(b"x" * 2**20)
 
 
 def _leave_grandchild(listener: socket.socket, data_dir: Path) -> None:

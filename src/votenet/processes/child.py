@@ -49,6 +49,7 @@ class Child:
         self.pid = pid
         stat = procfs.read_stat(pid)
         self.start_ticks = stat.start_ticks if stat else 0
+        self._oom_kills = procfs.oom_kills()
         self._loop = asyncio.get_running_loop()
         self._died: asyncio.Future[None] = self._loop.create_future()
         self._loop.add_reader(pidfd, self._on_readable)
@@ -114,7 +115,9 @@ class Child:
         assert found is not None
         if found.si_code == os.CLD_EXITED:
             return Cause(Kind.EXITED, found.si_status)
-        return Cause(Kind.SIGNALLED, found.si_status, core=found.si_code == os.CLD_DUMPED)
+        no_memory = found.si_status == signal.SIGKILL and procfs.oom_kills() > self._oom_kills
+        detail = "the kernel killed for lack of memory while it ran" if no_memory else ""
+        return Cause(Kind.SIGNALLED, found.si_status, core=found.si_code == os.CLD_DUMPED, detail=detail)
 
     async def finish(self) -> str:
         """End what is left of its group, then reap it.

@@ -8,6 +8,7 @@ have been given to a stranger.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import time
@@ -123,3 +124,13 @@ def ephemeral_start() -> int:
         return int((_PROC / "sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     except (OSError, ValueError, IndexError):
         return 32768
+
+
+def oom_kills() -> int:
+    """Processes that the kernel has killed since boot for lack of memory, be it of the machine or of a
+    control group (`oom_kill` in /proc/vmstat); 0 where it does not tell."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in (_PROC / "vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0

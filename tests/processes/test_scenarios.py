@@ -1,0 +1,248 @@
+"""Scenarios of docs/supervisor.md that concern no single module: real processes, real signals."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from votenet.config import InstanceDirs
+from votenet.processes import logs
+from votenet.processes.identity import leftovers, read_identities
+from votenet.processes.machine import RestartRequested, StartRequested, State, StopRequested
+from votenet.processes.reconcile import end_leftovers
+from votenet.processes.restart import RestartPolicy
+
+Network = Callable[..., Any]
+MEMORY_GROUPS = Path("/sys/fs/cgroup/memory")
+
+KILLED_BETWEEN_START_AND_RECORD = """
+import asyncio, msgspec, os, signal, sys
+from votenet.config import instance_dirs
+from votenet.processes import launcher
+from votenet.processes.instance import Claim, claim
+from votenet.processes.spec import NetworkSpec
+from votenet.processes.supervisor import Supervisor
+spec = msgspec.json.decode(sys.argv[1], type=NetworkSpec)
+write = launcher.write_identity
+def record(dirs, identity):
+    if identity.intent == "running" and identity.name == "node-1":
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(dirs, identity)
+launcher.write_identity = record
+dirs = instance_dirs("t")
+claimed = Claim(claim(dirs), [])
+asyncio.run(Supervisor(spec, dirs, claimed, say=lambda text: None, lifeline=False).run())
+"""
+
+
+def test_scenario_04_a_supervisor_killed_between_start_and_record_leaves_nothing_unfound(
+    network: Network, dirs: InstanceDirs, is_alive: Callable[[int], bool]
+) -> None:
+    net = network()
+    net.claim.release()
+    spec = msgspec.json.encode(net.spec).decode()
+    done = subprocess.run([net.spec.program[0], "-c", KILLED_BETWEEN_START_AND_RECORD, spec], check=False)
+    assert done.returncode == -signal.SIGKILL
+    record = read_identities(dirs)["node-1"]
+    assert record is not None
+    assert (record.intent, record.pid) == ("starting", 0), "nothing on disk tells of the child"
+    found = {left.name: left.pid for left in leftovers(dirs)}
+    assert set(found) == {"bootstrap", "node-1"}
+    count, problems = end_leftovers(dirs, 5.0, lambda text: None)
+    assert (count, problems) == (2, [])
+    assert not any(is_alive(pid) for pid in found.values())
+    net = network()
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        assert net.slot("node-1").program.incarnation == 2, "the lost one is counted"
+
+    assert net.play(scenario) == []
+
+
+def test_scenario_09_a_crash_loop_costs_little_and_its_logs_are_bounded(network: Network) -> None:
+    policy = RestartPolicy(
+        first_delay=0.05, max_delay=0.2, reset_after=20.0, limit=8, window=30.0, retry_removed=0.2
+    )
+    net = network(plans={"node-1": {"exit_always": 1}}, policy=policy)
+
+    async def scenario(net: Any) -> None:
+        await net.reaches("node-1", State.REMOVED)
+        used = time.process_time()
+        began = time.monotonic()
+        await net.until(lambda: net.slot("node-1").program.incarnation >= 14)
+        share = (time.process_time() - used) / (time.monotonic() - began)
+        assert share < 0.5, "the supervisor waits between the tries"
+        kept = logs.list_logs(net.dirs.logs, "node-1")
+        assert len(kept) <= logs.KEEP_INCARNATIONS
+        assert kept[-1].incarnation >= 13
+
+    assert net.play(scenario) == []
+
+
+def test_scenario_10_one_that_dies_a_while_after_it_was_ready_still_reaches_the_limit(
+    network: Network,
+) -> None:
+    net = network(plans={"node-1": {"die_after": 0.3}})  # as eleven seconds are to the real policy
+
+    async def scenario(net: Any) -> None:
+        await net.reaches("node-1", State.REMOVED)
+        assert net.slot("node-1").program.incarnation == net.spec.policy.limit
+        assert sum("node-1: ready" in line for line in net.said) == net.spec.policy.limit
+        await net.until(lambda: net.removed == ["node-1"])
+
+    assert net.play(scenario) == []
+
+
+def test_scenario_11_the_last_word_wins_whatever_is_under_way(network: Network) -> None:
+    slow = RestartPolicy(first_delay=30.0, max_delay=30.0, reset_after=60.0, limit=3, window=100.0)
+    net = network(nodes=4, plans={"node-1": {"exits": [1, 1]}, "node-2": {"slow": 0.5}}, policy=slow)
+
+    async def scenario(net: Any) -> None:
+        def tell(name: str, *events: Any) -> None:
+            for event in events:
+                net.supervisor.dispatch(net.slot(name), event)
+
+        await net.reaches("node-1", State.BACKOFF)
+        tell("node-1", StopRequested(5.0))
+        tell("node-2", StopRequested(5.0), StartRequested(), StopRequested(5.0))
+        await net.reaches("node-3", State.READY)
+        tell("node-3", RestartRequested(5.0), StopRequested(5.0))
+        await net.reaches("node-4", State.READY)
+        first = net.pid("node-4")
+        tell("node-4", StopRequested(5.0), RestartRequested(5.0), RestartRequested(5.0))
+        for name in ("node-1", "node-2", "node-3"):
+            await net.reaches(name, State.STOPPED)
+        await net.until(lambda: net.state("node-4") is State.READY and net.pid("node-4") != first)
+        assert net.slot("node-4").program.incarnation == 2
+        living = {left.name for left in leftovers(net.dirs)}
+        assert living == {"bootstrap", "node-4"}
+
+    assert net.play(scenario) == []
+
+
+@pytest.fixture
+def small_group() -> Iterator[Path]:
+    """A control group with little memory; skips where none can be made."""
+    folder = MEMORY_GROUPS / f"votenet-test-{os.getpid()}"
+    try:
+        folder.mkdir()
+        (folder / "memory.limit_in_bytes").write_text(str(64 * 2**20))
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        pytest.skip(f"needs root and control groups (version 1) with memory: {error.strerror}")
+    yield folder
+    deadline = time.monotonic() + 10
+    while (folder / "cgroup.procs").read_text() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    folder.rmdir()
+
+
+def test_scenario_16_one_that_the_kernel_kills_for_lack_of_memory_comes_back_with_its_cause(
+    network: Network, small_group: Path
+) -> None:
+    net = network(nodes=2, plans={"node-1": {"eat": True}})
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        (small_group / "cgroup.procs").write_text(str(net.pid("node-1")))
+        net.plan()
+        (net.slot("node-1").spec.data_dir / "eat").touch()
+        await net.until(lambda: net.slot("node-1").program.incarnation == 2)
+        await net.reaches("node-1", State.READY)
+        cause = str(net.slot("node-1").program.cause)
+        assert cause == "the kernel killed for lack of memory while it ran; killed by SIGKILL"
+        assert net.slot("node-2").program.incarnation == 1
+
+    assert net.play(scenario) == []
+
+
+def test_scenario_16_a_supervisor_out_of_descriptors_lives_names_the_cause_and_recovers(
+    network: Network,
+) -> None:
+    net = network(nodes=2)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        hoard: list[int] = []
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 8, hard))
+        try:
+            with pytest.raises(OSError, match="Too many open files"):  # noqa: PT012
+                while True:
+                    hoard.append(os.dup(0))
+            net.slot("node-1").child.send(signal.SIGKILL)
+            await net.until(lambda: "Too many open files" in str(net.slot("node-1").program.cause))
+        finally:
+            for descriptor in hoard:
+                os.close(descriptor)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        net.supervisor.dispatch(net.slot("node-1"), StartRequested())
+        await net.reaches("node-1", State.READY)
+        assert net.slot("node-2").program.incarnation == 1
+
+    assert net.play(scenario) == []
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 86400.0])
+def test_scenario_17_a_jump_of_the_wall_clock_kills_nobody_and_forgives_nothing(
+    network: Network, monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    net = network(nodes=2, plans={"node-1": {"exits": [1]}}, hang_seconds=5.0)
+    real = time.time
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        before = net.slot("node-1").program.history
+        assert before.streak == 1
+        monkeypatch.setattr(time, "time", lambda: real() + jump)
+        heard = {name: slot.vitals.heard_at for name, slot in net.supervisor.slots.items()}
+        await net.until(
+            lambda: all(
+                (slot.vitals.heard_at or 0) > heard[name] + 1.5 for name, slot in net.supervisor.slots.items()
+            )
+        )
+        assert [slot.program.incarnation for slot in net.supervisor.slots.values()] == [1, 2, 1]
+        assert net.slot("node-1").program.history == before
+        net.slot("node-1").child.send(signal.SIGKILL)
+        await net.until(lambda: net.slot("node-1").program.history.streak == 2)
+        await net.reaches("node-1", State.READY)
+
+    assert net.play(scenario) == []
+
+
+def test_scenario_17_on_a_machine_that_sleeps_silence_is_no_hang(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = network(plans={"node-1": {"hang": True}}, hang_seconds=1.0)
+    real, looks = time.clock_gettime, 0
+
+    def sleepy(clock: int) -> float:
+        """Before every look the machine was asleep for ten minutes."""
+        nonlocal looks
+        looks += clock == time.CLOCK_BOOTTIME
+        return real(clock) + 600.0 * looks * (clock == time.CLOCK_BOOTTIME)
+
+    async def scenario(net: Any) -> None:
+        monkeypatch.setattr(time, "clock_gettime", sleepy)
+        await net.reaches("node-1", State.READY)
+        net.plan()
+        bootstrap, looked = net.slot("bootstrap").vitals, looks
+        await net.until(lambda: looks >= looked + 3 and (bootstrap.heard_at or 0) > 0)
+        assert net.slot("node-1").program.incarnation == 1, "silent for longer than the patience"
+        monkeypatch.setattr(time, "clock_gettime", real)
+        await net.until(lambda: net.slot("node-1").program.incarnation == 2)
+        assert "its main loop hung" in str(net.slot("node-1").program.cause)
+
+    assert net.play(scenario) == []
