@@ -2,7 +2,12 @@
 #   make demo    a whole election: five nodes, real ballots, a kill -9, every count compared
 #   make test    lint, types, every test
 # The rest:
-#   make lint        ruff and mypy                   make bench       every benchmark
+#   make lint        ruff and mypy
+#   make bench       every target of the project in one table, within half an hour (docs/performance.md)
+#   make bench-compare OLD=a.json NEW=b.json   what changed by more than ten percent
+#   make bench-election  a whole election over five nodes (T3)   make bench-vote  votenet vote, as typed (T4)
+#   make bench-growth  what a vote costs as the chain grows (T11)
+#   make soak MINUTES=20  steady load, a kill -9 every minute; nothing grows, nothing is lost
 #   make bench-pow   the nonce search (T1)           make bench-loop  event-loop lag while mining (T2)
 #   make bench-chain a node catches up, an archive is audited, what a vote costs on the wire (T5, T6, T12)
 #   make bench-bootstrap  a registry of a million peers in SQLite and in Redis, against a thousand (T7)
@@ -23,7 +28,8 @@ SEEDS  ?= 200
 MINUTES ?= 5
 SEED   ?= $(shell date +%s)
 
-.PHONY: demo test lint bench bench-pow bench-loop bench-chain bench-bootstrap sanitize sim adversary fuzz crash test-arm clean
+.PHONY: demo test lint bench bench-pow bench-loop bench-chain bench-bootstrap bench-compare bench-election \
+	bench-vote bench-growth bench-suite soak sanitize sim adversary fuzz crash test-arm clean
 
 demo: $(VENV)/.run
 	$(BIN)/votenet demo
@@ -36,8 +42,19 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+RESULT ?= build/bench.json
+
 bench: $(VENV)/.dev
-	$(BIN)/pytest bench --benchmark-only
+	.ci/packages redis-server
+	mkdir -p $(dir $(RESULT))
+	$(BIN)/pytest bench --benchmark-only -q -s --benchmark-json=$(RESULT).raw; failed=$$?; \
+		$(PY) bench/table.py $(RESULT).raw --merge $(RESULT) && exit $$failed
+
+bench-compare: $(VENV)/.dev
+	$(PY) bench/compare.py $(OLD) $(NEW)
+
+bench-election bench-vote bench-growth bench-suite: bench-%: $(VENV)/.dev
+	$(BIN)/pytest bench/bench_$*.py --benchmark-only -s
 
 bench-pow: $(VENV)/.dev
 	$(BIN)/pytest bench/bench_pow.py --benchmark-only

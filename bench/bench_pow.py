@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from lines import add_line
 from votenet.pow import (
     NONCE_LIMIT,
     available_kernels,
@@ -82,6 +83,8 @@ def test_nonces(benchmark: Any, capsys: pytest.CaptureFixture[str], kernel: str)
         ratio=ratio,
         ratio_at_best=best,
     )
+    with capsys.disabled():
+        add_line(benchmark, "T1", kernel, rate / 1e6, "M nonces/s", ratio=ratio, goal=GOALS.get(kernel))
 
 
 def test_two_threads(benchmark: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,6 +114,8 @@ def test_two_threads(benchmark: Any, capsys: pytest.CaptureFixture[str]) -> None
         scaling=scaling,
         scaling_at_best=best,
     )
+    with capsys.disabled():
+        add_line(benchmark, "T1", "two threads", rate / 1e6, "M nonces/s", ratio=scaling, goal=1.9)
 
 
 @pytest.mark.benchmark(timer=thread_time)

@@ -24,6 +24,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+from lines import add_line
 from support import make_election, mine_block
 from votenet.cli.ballots import Ballot, BallotColumns, BallotFile, distinct_choices
 from votenet.core.archive import archive_lines
@@ -151,21 +152,13 @@ def report(
     seconds = statistics.median(benchmark.stats.stats.data)
     rate = votes / seconds
     ratio, share = rate / yardstick.rate, votes / yardstick.rate_by_cpu / cpu_seconds
+    add_line(benchmark, name[:2], f"{votes:,} votes", rate, "votes/s", ratio=ratio, goal=target)
     benchmark.extra_info.update(
-        votes_per_second=rate,
-        verifies_per_second=yardstick.rate,
-        ratio=ratio,
-        target=target,
-        cpu_seconds=cpu_seconds,
-        share_of_signatures=share,
+        verifies_per_second=yardstick.rate, cpu_seconds=cpu_seconds, share_of_signatures=share
     )
+    print(f"    {seconds:.2f} s; one core verifies {yardstick.rate:,.0f} signatures/s")
     print(
-        f"\n{name}: {votes:,} votes in {seconds:.2f} s = {rate:,.0f}/s; one core verifies "
-        f"{yardstick.rate:,.0f} signatures/s; ratio {ratio:.2f}, target {target:.2f}: "
-        f"{'met' if ratio >= target else 'NOT met'}"
-    )
-    print(
-        f"{name}: {cpu_seconds:.2f} s of processor time, {share:.0%} of it signatures "
+        f"    {cpu_seconds:.2f} s of processor time, {share:.0%} of it signatures "
         f"({yardstick.rate_by_cpu:,.0f} verifies in a second of processor time)"
     )
 

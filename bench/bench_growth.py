@@ -1,0 +1,166 @@
+"""T11: what a vote costs as the chain grows: votes a second with 10,000, 80,000 and 320,000 on the chain.
+
+One chain is built; copies of it are taken at each size. In every round, and for each size in turn (so that a
+busy neighbour meets all), five real nodes start on copies and MORE votes, signed beforehand, are cast. The
+clock runs until every node has checked every vote and has it on its disk; when the next block is found is a
+matter of luck, and the same at each size. The time of the nodes' processors is taken, too, which does not
+depend on what else the machine does. Memory is that of node 1 before the votes are cast.
+
+    make bench-growth     BENCH_GROWTH=2000,10000 for a quick look
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import shutil
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from lines import add_line
+from real_network import NODES, RunningNode, clients, network, statuses, until_counted
+from record_chain import RECORD, sign
+from support import make_election, mine_block
+from votenet.cli.ballots import Ballot, BallotColumns, BallotFile, distinct_choices
+from votenet.cli.presigned import write_presigned
+from votenet.cli.replay_senders import ReplayPlan, cast
+from votenet.cli.replayer import Pace
+from votenet.core.chain import Chain
+from votenet.core.election import Election
+from votenet.pow import bits_for_zero_bits
+from votenet.protocol.events import SaveBlock, SetBest
+from votenet.storage.block_store import SqliteBlockStore
+from votenet.storage.database import lock_data_dir
+
+SIZES = [int(size) for size in os.environ.get("BENCH_GROWTH", "10000,80000,320000").split(",")]
+MORE = int(os.environ.get("BENCH_GROWTH_MORE", "5000"))
+ROUNDS = int(os.environ.get("BENCH_GROWTH_ROUNDS", "3"))
+BLOCK_VOTES = 5000
+DEFAULT_DIFFICULTY = 24
+SECRET = bytes(range(32))
+
+
+def _ballots() -> Iterator[Ballot]:
+    """The record again and again, each time with other voters."""
+    for copy in itertools.count():
+        for row in BallotFile(RECORD).ballots(BallotColumns(("rank1",), prefix=f"copy{copy}-")):
+            if isinstance(row, Ballot):
+                yield row
+
+
+def _grow(folder: Path, election: Election, ballots: Iterator[Ballot], chain: Chain, votes: int) -> None:
+    """So many more votes on the chain in `folder`, in blocks as large as they may be, an interval apart."""
+    interval = election.definition.chain.block_seconds
+    with lock_data_dir(folder):
+        store = SqliteBlockStore(folder, election)
+        try:
+            while votes:
+                batch = [sign(election, ballot) for ballot in islice(ballots, min(votes, BLOCK_VOTES))]
+                votes -= len(batch)
+                tip = chain.tip
+                block = mine_block(
+                    election, tip.header, batch, time=tip.header.time + interval, bits=chain.next_bits(tip)
+                )
+                entry = chain.add_header(block.header, block.header.time)
+                chain.add_body(entry, lambda _, votes=block.votes: votes)
+                store.apply((SaveBlock(entry, block.votes), SetBest(tip.height, [(entry, block.votes)])))
+        finally:
+            store.close()
+
+
+async def _until_known(nodes: Sequence[RunningNode], votes: int) -> None:
+    async with clients([node.address for node in nodes]) as links:
+        while True:
+            if all(status.votes + status.waiting >= votes for status in await statuses(links)):
+                return
+            await asyncio.sleep(0.01)
+
+
+async def _until_linked(nodes: Sequence[RunningNode], votes: int) -> None:
+    async with clients([node.address for node in nodes]) as links:
+        await until_counted(links, votes)
+
+
+def _round(folder: Path, election: Election, source: Path, size: int, signed: Path) -> dict[str, float]:
+    """One size once: seconds and processor seconds for MORE votes, megabytes, seconds until linked."""
+    for index in range(NODES):
+        shutil.copytree(source, folder / f"node-{index}")
+    try:
+        began = time.perf_counter()
+        with network(folder, election) as nodes:
+            asyncio.run(_until_linked(nodes, size))
+            started = time.perf_counter() - began
+            programs = [psutil.Process(node.pid) for node in nodes]
+            memory = programs[0].memory_info().rss / 1e6
+            busy = _busy(programs)
+            began = time.perf_counter()
+            plan, addresses = ReplayPlan(signed, None, MORE), tuple(node.address for node in nodes)
+            assert cast(plan, addresses, SECRET, Pace(), 1, lambda _: None).accepted == MORE
+            asyncio.run(_until_known(nodes, size + MORE))
+            seconds = time.perf_counter() - began
+            return {"seconds": seconds, "busy": _busy(programs) - busy, "memory": memory, "start": started}
+    finally:
+        for index in range(NODES):
+            shutil.rmtree(folder / f"node-{index}")
+
+
+def _busy(programs: Sequence[psutil.Process]) -> float:
+    times = [program.cpu_times() for program in programs]
+    return sum(one.user + one.system for one in times)
+
+
+@pytest.mark.timeout(1800)
+def test_t11_growth(benchmark: Any, tmp_path: Path) -> None:
+    names = distinct_choices(RECORD, "rank1")
+    election = make_election(
+        bits=bits_for_zero_bits(DEFAULT_DIFFICULTY), candidates=names, created=1_700_000_000
+    )
+    ballots, chain, built = _ballots(), Chain(election), 0
+    for size in SIZES:
+        _grow(tmp_path / "chain", election, ballots, chain, size - built)
+        shutil.copytree(tmp_path / "chain", tmp_path / f"chain-{size}")
+        built = size
+    signed = tmp_path / "signed.jsonl"
+    write_presigned(signed, election, islice(ballots, MORE), SECRET)
+    found: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+
+    def run() -> None:
+        for _ in range(ROUNDS):
+            for size in SIZES:
+                for name, value in _round(
+                    tmp_path, election, tmp_path / f"chain-{size}", size, signed
+                ).items():
+                    found[size][name].append(value)
+
+    benchmark.pedantic(run, rounds=1)
+    medians = {size: {n: statistics.median(v) for n, v in by.items()} for size, by in found.items()}
+    benchmark.extra_info["medians"] = {str(size): row for size, row in medians.items()}
+    smallest, largest = medians[SIZES[0]], medians[SIZES[-1]]
+    for size, row in medians.items():
+        rate, ratio = MORE / row["seconds"], smallest["seconds"] / row["seconds"]
+        goal = 0.9 if size == SIZES[-1] else None
+        add_line(benchmark, "T11", f"{size:,} on chain", rate, "votes/s", ratio=ratio, goal=goal)
+        print(
+            f"    {1e6 * row['busy'] / NODES / MORE:.0f} us of processor time a vote and node; "
+            f"{row['memory']:.0f} MB; five nodes ready and linked in {row['start']:.1f} s"
+        )
+    memory = 1e6 * (largest["memory"] - smallest["memory"]) / (SIZES[-1] - SIZES[0])
+    add_line(benchmark, "T11", "memory of a vote", memory, "bytes", at_least=False)
+    cost = smallest["busy"] / largest["busy"]
+    add_line(
+        benchmark,
+        "T11",
+        f"processor time at {SIZES[-1]:,}",
+        1e6 * largest["busy"] / NODES / MORE,
+        "us",
+        ratio=cost,
+    )
