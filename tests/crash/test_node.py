@@ -24,7 +24,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> NodeBench:
 
 
 @needs_compiler
-def test_s11_a_node_that_dies_while_it_takes_votes_or_mines_keeps_what_it_acknowledged(
+def test_scenario_15_s11_a_node_that_dies_while_it_takes_votes_or_mines_keeps_what_it_acknowledged(
     bench: NodeBench,
 ) -> None:
     operations, opening = bench.operations()
