@@ -66,6 +66,9 @@ bench-chain: $(VENV)/.dev
 	$(BIN)/pytest $(wildcard bench/bench_sync.py bench/bench_audit.py bench/bench_propagation.py) \
 		--benchmark-only -s
 
+soak: $(VENV)/.dev
+	$(PY) bench/soak.py --minutes $(MINUTES)
+
 sim: $(VENV)/.dev
 	SIM_SEEDS=$(SEEDS) $(BIN)/pytest -q -n $(JOBS) -p no:benchmark tests/sim
 

@@ -35,6 +35,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "slow": ("votenet.cli.network_links", "Delay every line between nodes and their peers."),
     "ps": ("votenet.cli.network", "Show the programs of the network and their state."),
     "events": ("votenet.cli.network_events", "Print every change of a program's state."),
+    "top": ("votenet.cli.top", "Watch nodes, rates, heights, waiting votes and the count, live."),
     "wait": ("votenet.cli.network_events", "Wait until the network is ready, high enough, has counted."),
     "logs": ("votenet.cli.network", "Show or follow the logs of the nodes."),
     "vote": ("votenet.cli.vote", "Cast a signed vote and print its receipt."),

@@ -20,7 +20,7 @@ import click
 if TYPE_CHECKING:
     from rich.table import Table
 
-_COLOURS: Final = {
+STATE_COLOURS: Final = {
     "ready": "green",
     "starting": "cyan",
     "stopping": "cyan",
@@ -89,7 +89,7 @@ def status_table(status: Mapping[str, Any]) -> Table:
         state = program["state"]
         table.add_row(
             program["name"],
-            Text(state, style=_COLOURS.get(state, "")),
+            Text(state, style=STATE_COLOURS.get(state, "")),
             program["address"],
             _cell(program["pid"]),
             duration(program["uptime"]),
