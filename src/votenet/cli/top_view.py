@@ -185,7 +185,7 @@ def _nodes(picture: Picture) -> Table:
             _number(node.votes_per_second),
             _number(node.waiting),
             _number(node.peers),
-            "-" if node.bytes_per_second is None else f"{size(int(node.bytes_per_second))}/s",
+            "-" if node.bytes_per_second is None else f"{node.bytes_per_second / 1000:,.0f} kB/s",
             "-" if node.cpu is None else f"{node.cpu:.0f}%",
             size(node.memory),
             str(node.restarts),
