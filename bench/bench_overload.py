@@ -1,8 +1,8 @@
 """What bad input costs honest voters, and that counts stay exact under it. Five real nodes.
 
 Each case casts VOTES good votes in some bad company, as fast as the nodes take them, while an honest client
-casts HONEST votes, one at a time, by the clock. Its latency is what the case is judged by. After each case all
-nodes must agree and have exactly the good votes.
+casts HONEST votes, one at a time, by the clock. Its latency is what the case is judged by. After each case
+all nodes must agree and have exactly the good votes.
 
     nothing else   only the honest client
     overload       good votes, in a closed loop with 16 connections to each node
