@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import random
 import signal
 import socket
 import statistics
@@ -197,7 +198,9 @@ def _wait_until_ready(supervisor: socket.socket, process: subprocess.Popen[bytes
 
 @contextlib.contextmanager
 def free_port() -> Iterator[int]:
-    """A port of loopback that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
+    """A port of loopback that was free a moment ago, below those that outgoing connections take."""
+    while True:
+        port = random.randrange(20000, 30000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            break
     yield port
