@@ -53,6 +53,31 @@ async def logged(tmp_path: Path, text: str) -> str:
     return content
 
 
+COUNT = """
+import signal
+numbers = {signal.SIGRTMIN}  # these are queued: two of them are two
+signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+print("up", flush=True)
+signal.sigwait(numbers)
+print("one more" if signal.sigtimedwait(numbers, 0.2) else "just one", flush=True)
+"""
+
+
+@pytest.mark.parametrize("adopted", [False, True])
+def test_each_process_of_a_group_gets_a_signal_once(tmp_path: Path, adopted: bool) -> None:
+    async def scenario(child: Child) -> None:
+        await logged(tmp_path, "up")
+        if adopted:
+            other = Child.adopt(child.pid, child.start_ticks, child.log, lambda pid: True)
+            other.signal_group(signal.SIGRTMIN)
+            other.reap()
+        else:
+            child.signal_group(signal.SIGRTMIN)
+        assert "just one" in await logged(tmp_path, "one")
+
+    run(tmp_path, COUNT, scenario)
+
+
 @pytest.mark.parametrize("code", [0, 1, 64, 255])
 def test_exit_code_is_the_cause(tmp_path: Path, code: int) -> None:
     async def scenario(child: Child) -> None:

@@ -66,6 +66,7 @@ def test_everything_starts_bootstrap_first_and_stops_bootstrap_last(network: Net
     assert stopped[-1] == "bootstrap"
     assert not any(is_alive(pid) for pid in pids)
     assert all(is_free("127.0.0.1", port) for port in (net.spec.bootstrap_port, *net.spec.node_ports))
+    assert logs.tail(logs.log_path(net.dirs.logs, "node-1", 1), 1)[0].endswith("exit 0, as asked")
     assert not net.dirs.control_socket.exists()
     assert not net.dirs.notify_socket.exists()
     assert {record.intent for record in read_identities(net.dirs).values() if record} == {"stopped"}

@@ -185,13 +185,17 @@ class Child:
         return True
 
     def signal_group(self, number: signal.Signals) -> None:
-        """A signal to the leader and all that it started."""
+        """A signal to the leader and all that it started, once to each.
+
+        A second TERM could come when a program has put its handler away at the end of a clean stop.
+        """
         if self._pidfd < 0:
             return
-        self.send(number)
         if self.adopted:
+            self.send(number)
             for found in self._members():
-                signal_exactly(found.pid, found.start_ticks, number)
+                if found.pid != self.pid:
+                    signal_exactly(found.pid, found.start_ticks, number)
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)

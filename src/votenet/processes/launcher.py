@@ -81,9 +81,9 @@ class Launcher:
         supervisor.tasks.create_task(self._watch(slot, child, number), name=f"{name}.{number}")
 
     async def _watch(self, slot: Slot, child: Child, incarnation: int) -> None:
-        cause = await child.died()
+        self._supervisor.dispatch(slot, Ended(incarnation, await child.died()))
+        cause = slot.program.cause  # now it says, too, whether this end was asked for
         logs.note(child.log, f"{slot.spec.name}, incarnation {incarnation}, pid {child.pid}: {cause}")
-        self._supervisor.dispatch(slot, Ended(incarnation, cause))
         problems = [await child.finish(), await wait_until_free(slot.spec)]
         slot.ended(logs.tail(child.log, LAST_LINES))
         self._record(slot, "stopped")
