@@ -53,6 +53,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "doctor": ("votenet.cli.doctor", "Look at this machine and the network, and explain what is wrong."),
     "config": ("votenet.cli.config", "Show settings and where they come from."),
     "completion": ("votenet.cli.completion", "Print the completion script of a shell."),
+    "chaos": ("votenet.cli.chaos", "Break a network at random and check every promise."),
     "demo": ("votenet.cli.demo", "Run an election end to end and check it."),
     "node": ("votenet.cli.node", "Run one node (what the supervisor, systemd or a container starts)."),
     "bootstrap": ("votenet.cli.bootstrap", "Run the bootstrap server."),

@@ -1,0 +1,302 @@
+"""One chaos run: a network of its own, votes, faults, and every invariant after each of them.
+
+What lives here: `Chaos`. What must not: which fault comes next (`chaos_plan.py`), what must hold
+(`chaos_checks.py`), pictures (`chaos_report.py`). Everything is done as a user does it: by commands, or by
+what they send to the supervisor; only the supervisor itself is killed by hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from votenet.cli import chaos_checks as checks
+from votenet.cli.actions import ask_all, read_genesis
+from votenet.cli.chaos_checks import Broken
+from votenet.cli.chaos_load import Load
+from votenet.cli.chaos_plan import STEP_SECONDS, Kind, Planner, Step
+from votenet.config import InstanceDirs
+from votenet.errors import VotenetError
+from votenet.processes.control import ask
+from votenet.processes.instance import load_network
+from votenet.processes.spec import ProgramSpec, expand
+from votenet.protocol.address import Address, parse_address
+from votenet.protocol.messages import GetResults, Results
+
+RECOVERY_SECONDS: Final = 60.0
+"""For all programs to be ready after a fault, and again for all nodes to agree."""
+STOP_SECONDS: Final = 25.0
+"""For `down`: nodes, then the bootstrap server, each within its grace of 10 s."""
+COMMAND_SECONDS: Final = 120.0
+POLL_SECONDS: Final = 0.02
+DIFFICULTY: Final = "8"
+APART: Final = (Kind.PAUSE, Kind.PARTITION)
+"""While one of these lasts, nodes cannot agree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One step: begun `at` seconds into the run; seconds until all programs were ready again, and until all
+    nodes agreed (None where something kept them apart)."""
+
+    at: float
+    step: Step
+    ready: float
+    agreed: float | None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run did and found."""
+
+    seed: int
+    nodes: int
+    steps: list[Done] = field(default_factory=list)
+    votes: int = 0
+    seconds: float = 0.0
+    stop_seconds: float | None = None
+    broken: VotenetError | None = None
+
+    @property
+    def faults(self) -> int:
+        return sum(done.step.is_fault for done in self.steps)
+
+
+class Chaos:
+    """One run in `home`, an empty folder that VOTENET_HOME names; `dirs` is an instance in it."""
+
+    def __init__(
+        self,
+        home: Path,
+        dirs: InstanceDirs,
+        seed: int,
+        seconds: float,
+        nodes: int,
+        say: Callable[[str], None],
+    ) -> None:
+        self._home, self._dirs, self._seconds, self._say = home, dirs, seconds, say
+        self._env = {key: value for key, value in os.environ.items() if not key.startswith("VOTENET_")}
+        self._env["VOTENET_HOME"] = str(home)
+        self._planner = Planner(seed, nodes)
+        self._lasting: dict[Kind, Step] = {}
+        self._specs: dict[str, ProgramSpec] = {}
+        self._outcome = Outcome(seed, nodes)
+
+    def run(self) -> Outcome:
+        """All of it. What is broken is in the outcome; the network is stopped in any case."""
+        try:
+            self._up(self._outcome.nodes)
+            self._began = time.monotonic()
+            election = read_genesis(self._dirs.genesis)
+            with Load(election, self._addresses()) as load:
+                self._faults(load)
+                self._outcome.seconds = time.monotonic() - self._began
+                self._last_words(load)
+            self._down()
+            if not self._outcome.faults:
+                raise Broken(checks.SOMETHING_DONE, "no fault was injected")
+        except VotenetError as error:
+            self._outcome.broken = error
+        finally:
+            self._command("down", "-i", self._dirs.instance, "--timeout", "2", check=False)
+        return self._outcome
+
+    # -- steps ---------------------------------------------------------------------------------
+
+    def _faults(self, load: Load) -> None:
+        self._agree(load)
+        while time.monotonic() - self._began < self._seconds:
+            began = time.monotonic()
+            self._take(self._planner.next(), load)
+            time.sleep(max(began + STEP_SECONDS - time.monotonic(), 0.0))
+        for step in self._planner.closing():
+            self._take(step, load)
+
+    def _take(self, step: Step, load: Load) -> None:
+        """One step, the recovery from it, and the invariants."""
+        began = time.monotonic()
+        before = {program["name"]: program for program in self._programs()}
+        self._do(step, before)
+        programs = self._settled(step, before)
+        ready = time.monotonic() - began
+        load.aim(self._addresses())
+        checks.one_incarnation(self._dirs, programs)
+        checks.no_other_restart(before, programs, before if step.kind is Kind.ROLLING else _killed(step))
+        self._judge_ends(programs)
+        agreed = None if any(kind in self._lasting for kind in APART) else self._agree(load)
+        if load.refused:
+            raise Broken(checks.NO_VOTE_REFUSED, load.refused[0])
+        self._outcome.steps.append(Done(began - self._began, step, ready, agreed))
+        told = "" if agreed is None else f", agreed after {agreed:.2f} s more"
+        self._say(f"{began - self._began:6.1f} s  {step}: ready after {ready:.2f} s{told}")
+
+    def _do(self, step: Step, before: dict[str, Any]) -> None:
+        names = list(step.names)
+        match step.kind:
+            case Kind.KILL | Kind.KILL_BOOTSTRAP:
+                self._ask("signal", names=names, signal=int(signal.SIGKILL))
+            case Kind.KILL_SUPERVISOR:
+                self._kill_supervisor(before)
+            case Kind.PAUSE | Kind.RESUME:
+                self._ask(step.kind.value, names=names)
+            case Kind.PARTITION:
+                self._follow("partition", groups=[list(group) for group in step.groups])
+            case Kind.HEAL:
+                self._follow("heal")
+            case Kind.SLOW | Kind.FAST:
+                self._follow("slow", names=names, delay=step.value)
+            case Kind.SCALE:
+                self._problems(self._ask("change", nodes=int(step.value)))
+            case Kind.ROLLING:
+                self._problems(self._ask("rolling", names=[]))
+        self._note(step)
+
+    def _note(self, step: Step) -> None:
+        """Which faults last now."""
+        ended = {Kind.RESUME: Kind.PAUSE, Kind.HEAL: Kind.PARTITION, Kind.FAST: Kind.SLOW}
+        if step.kind in ended.values():
+            self._lasting[step.kind] = step
+        elif step.kind in ended:
+            self._lasting.pop(ended[step.kind], None)
+
+    def _kill_supervisor(self, before: dict[str, Any]) -> None:
+        pid = self._status()["supervisor"]["pid"]
+        handle = os.pidfd_open(pid)
+        try:
+            if self._status()["supervisor"]["pid"] == pid:  # still: the handle is of that very process
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+        finally:
+            os.close(handle)
+        self._up(len(before) - 1)
+        adopted = {program["name"]: program["pid"] for program in self._programs()}
+        if adopted != {name: program["pid"] for name, program in before.items()}:
+            raise Broken(checks.ONE_INCARNATION, "a program of a killed supervisor was not adopted")
+
+    # -- waiting -------------------------------------------------------------------------------
+
+    def _settled(self, step: Step, before: dict[str, Any]) -> list[dict[str, Any]]:
+        """All programs ready (those that are paused: paused), the killed ones as new incarnations."""
+        paused = self._lasting[Kind.PAUSE].names if Kind.PAUSE in self._lasting else ()
+        killed = {name: before[name]["incarnation"] for name in _killed(step)}
+        deadline = time.monotonic() + RECOVERY_SECONDS
+        while True:
+            programs = self._programs()
+            wrong = [
+                f"{one['name']} is {one['state']}"
+                for one in programs
+                if one["state"] != ("paused" if one["name"] in paused else "ready")
+                or one["incarnation"] <= killed.get(one["name"], 0)
+            ]
+            if not wrong:
+                return programs
+            if time.monotonic() > deadline:
+                raise Broken(checks.RECOVERS, f"{RECOVERY_SECONDS:g} s after {step}: {', '.join(wrong)}")
+            time.sleep(POLL_SECONDS)
+
+    def _agree(self, load: Load) -> float:
+        """Seconds until all nodes have one tip and count every acknowledged vote, with no new votes."""
+        began = time.monotonic()
+        try:
+            if not load.quiet(RECOVERY_SECONDS):
+                raise Broken(checks.NO_VOTE_REFUSED, f"some votes got no answer for {RECOVERY_SECONDS:g} s")
+            deadline = time.monotonic() + RECOVERY_SECONDS
+            while missing := checks.agreement(self._views(), len(load.acknowledged)):
+                if time.monotonic() > deadline:
+                    invariant = checks.NO_VOTE_LOST if "counted" in missing else checks.ALL_AGREE
+                    raise Broken(invariant, f"{missing}, after {RECOVERY_SECONDS:g} s")
+                time.sleep(POLL_SECONDS)
+        finally:
+            load.resume()
+        return time.monotonic() - began
+
+    def _last_words(self, load: Load) -> None:
+        """Nothing is broken any more: every acknowledged vote by its id, checked outside of the network."""
+        load.quiet(RECOVERY_SECONDS)
+        if missing := checks.agreement(self._views(), len(load.acknowledged)):
+            self._agree(load)
+            load.quiet(RECOVERY_SECONDS)
+            self._say(f"agreed in the end, first {missing}")
+        archive = self._home / "election.jsonl"
+        self._command(
+            "export", "-i", self._dirs.instance, "-o", str(archive), "--node", str(self._addresses()[0])
+        )
+        self._command("audit", str(archive))
+        self._outcome.votes = checks.no_vote_lost(archive, load.acknowledged)
+
+    def _judge_ends(self, programs: Sequence[dict[str, Any]]) -> None:
+        ends = checks.one_cause(self._dirs.logs, programs)
+        policy = load_network(self._dirs).policy
+        checks.restart_limit(ends, policy.limit, policy.window)
+
+    def _down(self) -> None:
+        began = time.monotonic()
+        self._command("down", "-i", self._dirs.instance)
+        seconds = self._outcome.stop_seconds = time.monotonic() - began
+        if seconds > STOP_SECONDS:
+            raise Broken(checks.STOPS_IN_TIME, f"it took {seconds:.1f} s")
+        checks.one_cause(self._dirs.logs, [])
+        checks.nothing_left(self._dirs, list(self._specs.values()))
+
+    # -- tools ---------------------------------------------------------------------------------
+
+    def _up(self, nodes: int) -> None:
+        options = ("--detach", "--nodes", str(nodes), "--difficulty", DIFFICULTY)
+        self._command("up", "-i", self._dirs.instance, *options)
+        self._remember()
+
+    def _remember(self) -> None:
+        """Everything that has ever run, for the last look."""
+        self._specs.update({spec.name: spec for spec in expand(load_network(self._dirs), self._dirs)})
+
+    def _status(self) -> dict[str, Any]:
+        return ask(self._dirs, {"command": "status"})
+
+    def _programs(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._status()["programs"]
+        return found
+
+    def _addresses(self) -> list[Address]:
+        self._remember()
+        return [parse_address(text) for text in self._status()["nodes"]]
+
+    def _views(self) -> dict[str, tuple[int, str, int] | None]:
+        answers = asyncio.run(ask_all(self._addresses(), GetResults(), Results))
+        return {
+            str(address): (found.votes, found.tip, found.waiting) if isinstance(found, Results) else None
+            for address, found in answers
+        }
+
+    def _ask(self, command: str, **fields: Any) -> dict[str, Any]:
+        return ask(self._dirs, {"command": command, **fields}, timeout=COMMAND_SECONDS)
+
+    def _follow(self, command: str, **fields: Any) -> None:
+        if late := self._ask(command, **fields)["late"]:
+            raise Broken(checks.RECOVERS, f"{', '.join(late)}: {command} is not in force in time")
+
+    def _problems(self, answer: dict[str, Any]) -> None:
+        if answer["problems"]:
+            raise Broken(checks.NOTHING_LEFT, "; ".join(answer["problems"]))
+
+    def _command(self, *command: str, check: bool = True) -> None:
+        """A command as a user types it. Raises VotenetError with what it said."""
+        done = subprocess.run(
+            [sys.executable, "-m", "votenet", *command],
+            env=self._env, cwd=self._home, capture_output=True, text=True, check=False,
+            timeout=COMMAND_SECONDS,
+        )  # fmt: skip
+        if check and done.returncode:
+            said = (done.stderr or done.stdout).strip()[-600:]
+            raise VotenetError(f"votenet {command[0]}, exit {done.returncode}: {said}", code="command-failed")
+
+
+def _killed(step: Step) -> tuple[str, ...]:
+    """The programs that a step kills."""
+    return step.names if step.kind in (Kind.KILL, Kind.KILL_BOOTSTRAP) else ()
