@@ -7,6 +7,7 @@
 #   make bench-compare OLD=a.json NEW=b.json   what changed by more than ten percent
 #   make bench-election  a whole election over five nodes (T3)   make bench-vote  votenet vote, as typed (T4)
 #   make bench-growth  what a vote costs as the chain grows (T11)   make bench-overload  bad input
+#   make pictures    the pictures in docs/: throughput and latency against offered load
 #   make soak MINUTES=20  steady load, a kill -9 every minute; nothing grows, nothing is lost
 #   make bench-pow   the nonce search (T1)           make bench-loop  event-loop lag while mining (T2)
 #   make bench-chain a node catches up, an archive is audited, what a vote costs on the wire (T5, T6, T12)
@@ -29,7 +30,7 @@ MINUTES ?= 5
 SEED   ?= $(shell date +%s)
 
 .PHONY: demo test lint bench bench-pow bench-loop bench-chain bench-bootstrap bench-compare bench-election \
-	bench-vote bench-growth bench-overload bench-suite soak sanitize sim adversary fuzz crash test-arm clean
+	bench-vote bench-growth bench-overload bench-suite soak pictures sanitize sim adversary fuzz crash test-arm clean
 
 demo: $(VENV)/.run
 	$(BIN)/votenet demo
@@ -68,6 +69,9 @@ bench-chain: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	$(PY) bench/soak.py --minutes $(MINUTES)
+
+pictures: $(VENV)/.dev
+	PYTHONPATH=tests $(PY) bench/pictures.py
 
 sim: $(VENV)/.dev
 	SIM_SEEDS=$(SEEDS) $(BIN)/pytest -q -n $(JOBS) -p no:benchmark tests/sim
