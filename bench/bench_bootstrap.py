@@ -41,6 +41,7 @@ from typing import Any
 import psutil
 import pytest
 
+from lines import add_line
 from redis_support import RedisServer, redis_server
 from votenet.core.keys import SigningKey
 from votenet.protocol.address import Address
@@ -258,6 +259,16 @@ def test_t7_bootstrap(benchmark: Any, kind: str) -> None:
     print()
     found = benchmark.pedantic(one, rounds=1)
     benchmark.extra_info.update({c: {str(p): v for p, v in by.items()} for c, by in found.items()})
+    for column in COSTS:
+        few, many = found[column][SIZES[0]], found[column][SIZES[-1]]
+        what = f"{kind}, {column}"
+        add_line(
+            benchmark, "T7", what, 1 / many, "a second", ratio=many / few, goal=MAX_RATIO, at_least=False
+        )
+    for column, most in (("sample ms", MAX_SAMPLE_MS), ("start s", MAX_START_S), ("RSS MB", MAX_RSS_MB)):
+        name, unit = column.split()
+        worst = max(found[column].values())
+        add_line(benchmark, "T7", f"{kind}, {name}", worst, unit, goal=most, at_least=False)
 
 
 if __name__ == "__main__":  # with PYTHONPATH=tests
