@@ -11,6 +11,7 @@
 #   make soak MINUTES=20  steady load, a kill -9 every minute; nothing grows, nothing is lost
 #   make bench-pow   the nonce search (T1)           make bench-loop  event-loop lag while mining (T2)
 #   make bench-chain a node catches up, an archive is audited, what a vote costs on the wire (T5, T6, T12)
+#   make bench-supervisor  five nodes up, one killed and back, five idle (T8, T9, T10)
 #   make bench-bootstrap  a registry of a million peers in SQLite and in Redis, against a thousand (T7)
 #   make sanitize    ASan, UBSan, two minutes of fuzzing the C core (needs gcc and clang)
 #   make sim SEEDS=1000   five nodes in virtual time, with faults: one history for each seed
@@ -30,7 +31,7 @@ MINUTES ?= 5
 SEED   ?= $(shell date +%s)
 
 .PHONY: demo test lint bench bench-pow bench-loop bench-chain bench-bootstrap bench-compare bench-election \
-	bench-vote bench-growth bench-overload bench-suite soak pictures sanitize sim adversary fuzz crash test-arm clean
+	bench-vote bench-growth bench-overload bench-suite bench-supervisor soak pictures sanitize sim adversary fuzz crash test-arm clean
 
 demo: $(VENV)/.run
 	$(BIN)/votenet demo
@@ -54,7 +55,7 @@ bench: $(VENV)/.dev
 bench-compare: $(VENV)/.dev
 	$(PY) bench/compare.py $(OLD) $(NEW)
 
-bench-election bench-vote bench-growth bench-overload bench-suite: bench-%: $(VENV)/.dev
+bench-election bench-vote bench-growth bench-overload bench-suite bench-supervisor: bench-%: $(VENV)/.dev
 	$(BIN)/pytest bench/bench_$*.py --benchmark-only -s
 
 bench-pow: $(VENV)/.dev

@@ -113,6 +113,7 @@ class Chaos:
 
     def _faults(self, load: Load) -> None:
         self._agree(load)
+        load.resume()
         while time.monotonic() - self._began < self._seconds:
             began = time.monotonic()
             self._take(self._planner.next(), load)
@@ -132,6 +133,7 @@ class Chaos:
         checks.no_other_restart(before, programs, before if step.kind is Kind.ROLLING else _killed(step))
         self._judge_ends(programs)
         agreed = None if any(kind in self._lasting for kind in APART) else self._agree(load)
+        load.resume()
         if load.refused:
             raise Broken(checks.NO_VOTE_REFUSED, load.refused[0])
         self._outcome.steps.append(Done(began - self._began, step, ready, agreed))
@@ -202,32 +204,25 @@ class Chaos:
             time.sleep(POLL_SECONDS)
 
     def _agree(self, load: Load) -> float:
-        """Seconds until all nodes have one tip and count every acknowledged vote, with no new votes."""
+        """Seconds until all nodes have one tip and count every acknowledged vote. No new votes come after it,
+        until `load.resume`."""
         began = time.monotonic()
-        try:
-            if not load.quiet(RECOVERY_SECONDS):
-                raise Broken(checks.NO_VOTE_REFUSED, f"some votes got no answer for {RECOVERY_SECONDS:g} s")
-            deadline = time.monotonic() + RECOVERY_SECONDS
-            while missing := checks.agreement(self._views(), len(load.acknowledged)):
-                if time.monotonic() > deadline:
-                    invariant = checks.NO_VOTE_LOST if "counted" in missing else checks.ALL_AGREE
-                    raise Broken(invariant, f"{missing}, after {RECOVERY_SECONDS:g} s")
-                time.sleep(POLL_SECONDS)
-        finally:
-            load.resume()
+        if not load.quiet(RECOVERY_SECONDS):
+            raise Broken(checks.NO_VOTE_REFUSED, f"some votes got no answer for {RECOVERY_SECONDS:g} s")
+        deadline = time.monotonic() + RECOVERY_SECONDS
+        while missing := checks.agreement(self._views(), len(load.acknowledged)):
+            if time.monotonic() > deadline:
+                invariant = checks.NO_VOTE_LOST if "counted" in missing else checks.ALL_AGREE
+                raise Broken(invariant, f"{missing}, after {RECOVERY_SECONDS:g} s")
+            time.sleep(POLL_SECONDS)
         return time.monotonic() - began
 
     def _last_words(self, load: Load) -> None:
         """Nothing is broken any more: every acknowledged vote by its id, checked outside of the network."""
-        load.quiet(RECOVERY_SECONDS)
-        if missing := checks.agreement(self._views(), len(load.acknowledged)):
-            self._agree(load)
-            load.quiet(RECOVERY_SECONDS)
-            self._say(f"agreed in the end, first {missing}")
+        self._agree(load)
         archive = self._home / "election.jsonl"
-        self._command(
-            "export", "-i", self._dirs.instance, "-o", str(archive), "--node", str(self._addresses()[0])
-        )
+        node = str(self._addresses()[0])
+        self._command("export", "-i", self._dirs.instance, "-o", str(archive), "--node", node)
         self._command("audit", str(archive))
         self._outcome.votes = checks.no_vote_lost(archive, load.acknowledged)
 
