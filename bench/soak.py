@@ -3,10 +3,10 @@
     make soak MINUTES=20        python bench/soak.py --minutes 20 [--rate VOTES_A_SECOND]
 
 A supervised network of five nodes in a folder of its own. First the knee: how many votes a second it takes
-in a closed loop. Then votes are sent at SHARE of that, by the clock (open loop), minute by minute; in each
-minute another node is killed. After each minute memory and descriptors of every program are read, and how
-long votes took to be accepted and to get into a block; votes that were due while a node was away count from
-when they were due. At the end the network is left to settle and its counts are taken.
+into blocks in a closed loop. Then votes are sent at SHARE of that, by the clock (open loop), minute after
+minute; in each another node is killed. After each minute memory and descriptors of every program are read,
+and how long votes took to be accepted and to get into a block; votes that were due while a node was away
+count from when they were due. At the end the network is left to settle and its counts are taken.
 
 What must hold (exit code 1 if not): nothing lost, nothing twice, none refused, all nodes alike; memory grows
 by no more than votes need (PER_VOTE), descriptors not at all, latencies not from the first third
@@ -38,7 +38,7 @@ from votenet.protocol.address import Address, parse_address
 
 NODES = 5
 SHARE = 0.6
-KNEE_VOTES = 6000
+KNEE_VOTES = 12_000
 BATCH = 50
 SECRET = bytes(range(32))
 CANDIDATES = ("Ann", "Bo", "Cy")
@@ -105,10 +105,16 @@ class Soak:
         """Set the rate, and warm everything up."""
         began = time.monotonic()
         summary = asyncio.run(self._load("knee", KNEE_VOTES, Pace()))
+        waited = Replayer(self._addresses(), SECRET).wait_until_counted(lambda _: None, SETTLE_SECONDS)
+        if not asyncio.run(waited):
+            self.faults.append(f"{KNEE_VOTES:,} votes were not in blocks after {SETTLE_SECONDS:g} s")
         found = KNEE_VOTES / (time.monotonic() - began)
         self._check_taken(summary, KNEE_VOTES)
         self._rate = self._rate or SHARE * found
-        print(f"closed loop {found:,.0f} votes/s; {self._rate:,.0f} votes/s from now on", flush=True)
+        print(
+            f"closed loop, into blocks: {found:,.0f} votes/s; {self._rate:,.0f} votes/s from now on",
+            flush=True,
+        )
 
     async def _load(self, name: str, votes: int, pace: Pace) -> Summary:
         self._cast += votes
