@@ -60,6 +60,7 @@ def dirs(monkeypatch: pytest.MonkeyPatch) -> Iterator[InstanceDirs]:
     """A home of its own; its path is short, because sockets lie in it."""
     home = tempfile.mkdtemp(prefix="votenet-bench-")
     monkeypatch.setenv("VOTENET_HOME", home)
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # no user compiles all modules at each start
     try:
         yield instance_dirs()
     finally:
