@@ -62,6 +62,7 @@ class NodeConfig:
     kernel: str = "auto"
     threads: int = 1
     roll: Path | None = None
+    discovery: tuple[str, ...] = ("broadcast", "poll", "announce", "gossip")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from votenet.core.block import Block, Header, votes_root
 from votenet.core.chain import Chain
 from votenet.core.vote import SealedVote
 from votenet.errors import VotenetError
+from votenet.protocol.address_book import CachedPeer
 from votenet.protocol.events import Change, DropVotes, SaveBlock, SaveVotes, SetBest
 from votenet.storage import block_store
 from votenet.storage.block_store import DATABASE_NAME, MIGRATIONS, SqliteBlockStore
@@ -79,7 +80,7 @@ def take_step(store: BlockStore, step: Step) -> None:
     if step.changes:
         store.apply(step.changes)
     elif step.peers:
-        store.remember_peers(step.peers)
+        store.remember_peers([CachedPeer(address) for address in step.peers])
 
 
 # -- the histories --------------------------------------------------------------------------------

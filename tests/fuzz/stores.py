@@ -24,6 +24,7 @@ from fuzz.files import folder
 from support import CREATED, TRIVIAL_BITS, Ledger, key_of, make_election, make_votes
 from votenet.core.archive import archive_lines
 from votenet.network.node_service import load_core
+from votenet.protocol.address_book import CachedPeer
 from votenet.protocol.bootstrap import BootstrapCore
 from votenet.protocol.chapter import chapter_line
 from votenet.protocol.events import SaveBlock, SaveVotes, SetBest
@@ -68,7 +69,7 @@ def _make_chain(place: Path) -> SqliteBlockStore:
         store.apply([SaveBlock(entry, block.votes), SetBest(entry.height - 1, [(entry, block.votes)])])
     stale = branch.grow(VOTES[10])
     store.apply([SaveBlock(branch.chain.tip, stale.votes), SaveVotes(VOTES[9:])])
-    store.remember_peers(["a:1", "b:2"])
+    store.remember_peers([CachedPeer("a:1", "10.0.0.0/16", 1_700_000_000, True), CachedPeer("b:2")])
     return store
 
 
@@ -226,7 +227,7 @@ def _bytes_edits() -> list[bytes]:
 
 
 _CHAIN: Final = {
-    "meta": "value", "blocks": "hash height best header records", "peers": "address",
+    "meta": "value", "blocks": "hash height best header records", "peers": "address source met anchor",
     "voters": "voter_id vote_id height position time choices", "waiting": "arrival vote_id record",
 }  # fmt: skip
 _REGISTRY: Final = {

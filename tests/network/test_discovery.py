@@ -12,12 +12,16 @@ from typing import Any, cast
 import pytest
 
 from support import key_of, make_election
-from votenet.network import discovery as discovery_module
 from votenet.network.discovery import Discovery
-from votenet.network.link_table import LinkTable
-from votenet.protocol.address import Address, parse_address
+from votenet.network.link_table import Behind, LinkTable
+from votenet.network.names import Names
+from votenet.protocol import finder as finder_module
+from votenet.protocol.address import Address
 from votenet.protocol.address_book import AddressBook
-from votenet.protocol.connection import Identity
+from votenet.protocol.connection import Connection, Greeted, Identity
+from votenet.protocol.events import LEFT, Hint, LinkDown, PeerUp
+from votenet.protocol.finder import BROADCAST, GOSSIP
+from votenet.protocol.messages import GetPeers, NotReached, encode_message
 
 OWN, PEER = "127.0.0.1:3000", "127.0.0.1:3001"
 NETWORK = make_election().network_hex
@@ -31,6 +35,9 @@ class FakeLinks:
         self.doubted: list[str] = []
         self.dials: list[str] = []
         self.links: list[Any] = []
+        self.hosts: dict[int, Behind] = {}
+        self.parted: list[int] = []
+        self.sent: list[tuple[int, bytes]] = []
 
     def busy_addresses(self) -> set[str]:
         return self.busy
@@ -40,6 +47,15 @@ class FakeLinks:
 
     def dialled(self, link: Any, address: str) -> None:
         self.dials.append(address)
+
+    def behind(self, link_id: int) -> Behind | None:
+        return self.hosts.get(link_id)
+
+    def part(self, link_id: int) -> None:
+        self.parted.append(link_id)
+
+    def send(self, link_id: int, line: bytes) -> None:
+        self.sent.append((link_id, line))
 
     def link_opened(self, link: Any) -> None:
         self.links.append(link)
@@ -51,10 +67,14 @@ class FakeLinks:
         return None
 
 
-def make(links: FakeLinks, *bootstraps: Address) -> Discovery:
-    return Discovery(
-        AddressBook(OWN), cast(LinkTable, links), Identity(key_of("us"), NETWORK, OWN), bootstraps
-    )
+def make(links: FakeLinks, *bootstraps: Address, names: Names | None = None) -> Discovery:
+    identity = Identity(key_of("us"), NETWORK, OWN)
+    return Discovery(AddressBook(OWN), cast(LinkTable, links), identity, bootstraps, names=names)
+
+
+async def work(found: Discovery) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        await found.run(tasks)
 
 
 def run(main: Callable[[], Awaitable[None]]) -> None:
@@ -128,12 +148,10 @@ def closed_port() -> Address:
 def test_s06_a_node_registers_signed_and_adds_all_peers_but_itself() -> None:
     async def main() -> None:
         async with bootstrap() as (fake, address):
-            found = make(FakeLinks(), address)
+            found = make(FakeLinks(PEER), address)
             assert not found.settled
-            async with running(found.keep_registered(address)):
-                await fake.enough.wait()
-                await found._wake.wait()
-                await until(lambda: found._asked)
+            async with running(work(found)):
+                await until(lambda: PEER in found.book)
         register, get_peers = fake.requests[:2]
         assert register["type"] == "REGISTER"
         assert register["payload"]["record"]["address"] == OWN
@@ -141,21 +159,18 @@ def test_s06_a_node_registers_signed_and_adds_all_peers_but_itself() -> None:
         assert register["payload"]["record"]["node_key"] == key_of("us").public_hex
         assert get_peers["type"] == "GET_PEERS"
         assert len(found.book) == 1
-        assert PEER in found.book
-        assert not found.settled  # the peer was not dialled yet
-        found.book.failed(PEER, 0.0)
         assert found.settled
 
     run(main)
 
 
 def test_s12_the_list_is_polled_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(discovery_module, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(finder_module, "POLL_SECONDS", 0.01)
 
     async def main() -> None:
         async with bootstrap() as (fake, address):
-            found = make(FakeLinks(), address)
-            async with running(found.keep_registered(address)):
+            found = make(FakeLinks(PEER, "127.0.0.1:3005"), address)
+            async with running(work(found)):
                 await fake.enough.wait()
                 fake.peers.append({"address": "127.0.0.1:3005"})
                 await until(lambda: "127.0.0.1:3005" in found.book)
@@ -167,17 +182,35 @@ def test_s12_the_list_is_polled_again(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_s14_a_server_that_is_down_is_tried_again_and_holds_nobody_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(discovery_module, "RETRY_SECONDS", (0.01,))
+    monkeypatch.setattr(finder_module, "RETRY_SECONDS", (0.01,))
 
     async def main() -> None:
         down = closed_port()
-        found = make(FakeLinks(), down)
+        found = make(FakeLinks(PEER), down)
         fake = FakeBootstrap()
-        async with running(found.keep_registered(down)):
+        async with running(work(found)):
             await until(lambda: found.settled)
             async with await asyncio.start_server(fake.serve, down.host, down.port):
                 await fake.enough.wait()
         assert fake.requests[0]["type"] == "REGISTER"
+
+    run(main)
+
+
+def test_s14_every_address_of_a_servers_name_is_asked() -> None:
+    async def main() -> None:
+        one, two = FakeBootstrap(), FakeBootstrap()
+        two.peers = [{"address": "127.0.0.1:3005"}]
+        async with await asyncio.start_server(one.serve, "127.0.0.1", 0) as first:
+            port = first.sockets[0].getsockname()[1]
+            async with await asyncio.start_server(two.serve, "127.0.0.2", port):
+                names = Names(lambda host: ["127.0.0.9", "127.0.0.1", "127.0.0.2"])
+                links = FakeLinks(PEER, "127.0.0.1:3005")
+                found = make(links, Address("boot.example.org", port), names=names)
+                async with running(work(found)):
+                    await until(lambda: {PEER, "127.0.0.1:3005"} <= set(found.book._known))
+        assert [request["type"] for request in one.requests] == ["REGISTER", "GET_PEERS"]
+        assert [request["type"] for request in two.requests] == ["REGISTER", "GET_PEERS"]
 
     run(main)
 
@@ -196,36 +229,73 @@ def test_s13_a_stopping_node_takes_its_address_out_wherever_it_can() -> None:
 # -- hints -----------------------------------------------------------------------------------------
 
 
+def inside(test: Callable[[], None]) -> None:
+    async def main() -> None:
+        test()
+
+    run(main)
+
+
 def test_s12_a_peer_that_is_said_to_have_joined_is_dialled_before_it_is_believed() -> None:
-    found = make(FakeLinks())
-    found.hint(True, PEER)
-    assert [str(a) for a in found.book.due(0.0, set())] == [PEER]
-    assert found.book.met() == []
-    for junk in ("", "x", OWN, "host:0", "\udcff:1"):
-        found.hint(True, junk)
-        found.hint(False, junk)
-    assert len(found.book) == 1
+    def test() -> None:
+        found = make(FakeLinks())
+        found.hint(Hint(BROADCAST, PEER, 1))
+        assert [str(a) for a in found.book.due(0.0, set())] == [PEER]
+        assert not found.book.is_met(PEER)
+        for junk in ("", "x", OWN, "host:0", "\udcff:1"):
+            found.hint(Hint(GOSSIP, junk, 1))
+            found.hint(Hint(LEFT, junk, 1))
+        assert len(found.book) == 1
+
+    inside(test)
 
 
 def test_s13_a_joined_peer_that_is_said_to_have_left_is_asked() -> None:
-    links = FakeLinks(PEER)
-    found = make(links)
-    found.book.add(PEER, met=True)
-    found.hint(False, PEER)
-    assert links.doubted == [PEER]
-    assert PEER in found.book
+    def test() -> None:
+        links = FakeLinks(PEER)
+        found = make(links)
+        found.book.add(PEER)
+        found.hint(Hint(LEFT, PEER, 1))
+        assert links.doubted == [PEER]
+        assert PEER in found.book
+
+    inside(test)
 
 
-def test_s13_anybody_may_say_that_a_peer_has_left_and_it_is_not_forgotten_for_that() -> None:
-    found = make(FakeLinks())
-    found.book.add(PEER, met=True)
-    found.hint(False, PEER)
-    assert PEER in found.book
-    found.book.failed(PEER, 0.0)  # the dial that the hint leads to
-    assert PEER not in found.book
+def test_s15_two_hosts_must_say_that_we_are_not_where_we_say(caplog: pytest.LogCaptureFixture) -> None:
+    def test() -> None:
+        links = FakeLinks()
+        found = make(links)
+        links.hosts = {n: Behind(f"10.0.0.{n}", "", False) for n in (1, 2)}
+        for _ in range(3):
+            found.not_reached(1, OWN, "203.0.113.7")
+        found.not_reached(2, "another:1", "203.0.113.7")
+        found.not_reached(3, OWN, "203.0.113.7")
+        assert "--advertise" not in caplog.text
+        found.not_reached(2, OWN, "203.0.113.7")
+        found.not_reached(2, OWN, "203.0.113.7")
+        (warning,) = [record.message for record in caplog.records if "--advertise" in record.message]
+        assert f"cannot reach this node at {OWN}; they see this node at 203.0.113.7" in warning
+
+    inside(test)
 
 
 # -- dialling --------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def node_with_key(name: str) -> AsyncIterator[Address]:
+    """Something that answers a hello as a node with this key does."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = Connection(Identity(key_of(name), NETWORK, ""), outbound=False, challenge=bytes(32))
+        _, answers = connection.receive((await reader.readline()).strip(), 0, 0)
+        writer.write(b"".join(encode_message(answer) + b"\n" for answer in answers))
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield Address("127.0.0.1", server.sockets[0].getsockname()[1])
 
 
 def test_due_addresses_are_dialled_and_failures_are_noted() -> None:
@@ -241,12 +311,7 @@ def test_due_addresses_are_dialled_and_failures_are_noted() -> None:
         async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
             there = Address("127.0.0.1", server.sockets[0].getsockname()[1])
             found.book.add(str(there)), found.book.add(str(closed))
-
-            async def work() -> None:
-                async with asyncio.TaskGroup() as tasks:
-                    await found.keep_dialling(tasks)
-
-            async with running(work()):
+            async with running(work(found)):
                 await until(lambda: links.dials and not found.book.untried(set()))
             for link in links.links:
                 link.abort()
@@ -256,9 +321,38 @@ def test_due_addresses_are_dialled_and_failures_are_noted() -> None:
     run(main)
 
 
+@pytest.mark.parametrize("holder", ["them", "somebody else"])
+def test_s15_an_address_in_a_hello_is_dialled_back_and_believed_if_the_key_answers(
+    monkeypatch: pytest.MonkeyPatch, holder: str
+) -> None:
+    monkeypatch.setattr(finder_module, "CHECK_SECONDS", (0.0,))
+
+    async def main() -> None:
+        async with node_with_key(holder) as address:
+            links = FakeLinks(str(address))
+            links.hosts[1] = Behind("127.0.0.1", "", False)
+            found = make(links)
+            greeted = Greeted(key_of("them").public_hex, str(address), 0, 0)
+            found.peer_up(PeerUp(1, greeted, False))
+            told = (1, encode_message(NotReached(address=str(address), seen="127.0.0.1")))
+            async with running(work(found)):
+                if holder == "them":
+                    await until(lambda: found.book.is_met(str(address)))
+                else:
+                    await until(lambda: told in links.sent)
+            assert (told in links.sent) is (holder != "them")
+            assert (1, encode_message(GetPeers())) in links.sent
+            found.peer_down(LinkDown(1))
+
+    run(main)
+
+
 def test_an_address_that_leads_to_ourselves_or_to_a_friend_rests() -> None:
-    found = make(FakeLinks())
-    for address, code in (("a:1", "duplicate-connection"), ("b:1", "self-connection"), ("c:1", "busy")):
-        found.book.add(address)
-        found.refused_by(address, code)
-    assert found.book.due(0.0, set()) == [parse_address("c:1")]
+    def test() -> None:
+        found = make(FakeLinks())
+        for address, code in (("a:1", "duplicate-connection"), ("b:1", "self-connection"), ("c:1", "busy")):
+            found.book.add(address)
+            found.refused_by(address, code)
+        assert [str(address) for address in found.book.due(0.0, set())] == ["c:1"]
+
+    inside(test)

@@ -6,13 +6,22 @@ import pytest
 
 from votenet.protocol.address_book import (
     ALIAS_REST,
+    BUCKET_SIZE,
+    BUCKETS_OF_SOURCE,
+    DOUBT_TRIES,
+    EVICT_AFTER,
     FIRST_RETRY,
     FORGET_AFTER,
+    FORGET_MET_SECONDS,
+    LOCAL_SIZE,
+    LONG_GONE_RETRY,
     LONGEST_RETRY,
-    MAX_KNOWN,
     AddressBook,
+    CachedPeer,
+    group_of,
 )
 
+NOW = 1_700_000_000
 OWN = "127.0.0.1:3000"
 PEER = "127.0.0.1:3001"
 
@@ -22,6 +31,10 @@ def book(*addresses: str) -> AddressBook:
     for address in addresses:
         assert found.add(address)
     return found
+
+
+def met(found: AddressBook) -> list[str]:
+    return [row.address for row in found.cached([]) if row.met]
 
 
 def due(found: AddressBook, now: float = 0.0, *busy: str) -> list[str]:
@@ -54,7 +67,8 @@ def test_a_new_address_is_due_at_once_unless_it_is_busy() -> None:
 
 def test_failures_make_the_next_try_wait_twice_as_long() -> None:
     found, now, waits = book(), 0.0, []
-    found.add(PEER, met=True)
+    found.add(PEER)
+    found.succeeded(PEER, now, NOW)
     for _ in range(12):
         found.failed(PEER, now)
         before = now
@@ -74,12 +88,12 @@ def test_those_with_fewer_failures_come_first() -> None:
 
 def test_a_rumour_that_keeps_failing_is_forgotten_and_an_acquaintance_is_not() -> None:
     found = book(PEER, "friend:1")
-    found.succeeded("friend:1")
+    found.succeeded("friend:1", 0.0, NOW)
     for _ in range(FORGET_AFTER):
         found.failed(PEER, 0.0)
         found.failed("friend:1", 0.0)
     assert PEER not in found
-    assert found.met() == ["friend:1"]
+    assert met(found) == ["friend:1"]
     found.failed(PEER, 0.0)  # forgotten: no matter
 
 
@@ -87,10 +101,10 @@ def test_success_forgives_all_failures() -> None:
     found = book(PEER)
     for _ in range(5):
         found.failed(PEER, 0.0)
-    found.succeeded(PEER)
+    found.succeeded(PEER, 0.0, NOW)
     assert due(found) == [PEER]
-    assert found.met() == [PEER]
-    found.succeeded("nobody:1")
+    assert met(found) == [PEER]
+    found.succeeded("nobody:1", 0.0, NOW)
     assert len(found) == 1
 
 
@@ -102,39 +116,160 @@ def test_an_alias_rests() -> None:
     assert due(found, 10.0 + ALIAS_REST) == [PEER]
 
 
-def test_s13_a_peer_that_is_said_to_have_left_is_dialled_once_more() -> None:
+def test_s13_a_peer_that_is_said_to_have_left_is_dialled_and_then_forgotten() -> None:
     found = book(PEER)
-    found.succeeded(PEER)
+    found.succeeded(PEER, 0.0, NOW)
     found.failed(PEER, 0.0)
     found.doubt(PEER)
     assert due(found, 0.0) == [PEER]
-    found.failed(PEER, 0.0)
+    for dial in range(DOUBT_TRIES):
+        assert PEER in found
+        found.failed(PEER, 30.0 * dial)
     assert PEER not in found
     found.doubt(PEER)
+
+
+def test_s13_of_a_rumour_one_dial_is_enough() -> None:
+    found = book(PEER)
+    found.doubt(PEER)
+    found.failed(PEER, 0.0)
+    assert PEER not in found
 
 
 def test_a_doubted_peer_that_answers_stays() -> None:
     found = book(PEER)
     found.doubt(PEER)
-    found.succeeded(PEER)
+    found.succeeded(PEER, 0.0, NOW)
     found.failed(PEER, 0.0)
-    assert found.met() == [PEER]
+    assert met(found) == [PEER]
 
 
-def test_a_full_book_makes_room_only_for_what_failed() -> None:
-    found = book(*(f"h{n}:1" for n in range(MAX_KNOWN)))
-    assert not found.add("new:1")
-    found.failed("h7:1", 0.0), found.failed("h8:1", 0.0), found.failed("h8:1", 0.0)
-    assert found.add("new:1")
-    assert ("h8:1" in found, "h7:1" in found, len(found)) == (False, True, MAX_KNOWN)
+def test_an_acquaintance_that_is_long_gone_is_dialled_every_five_minutes() -> None:
+    found = book(PEER)
+    found.succeeded(PEER, 0.0, NOW)
+    for _ in range(FORGET_AFTER + 1):
+        found.failed(PEER, 100.0)
+    assert due(found, 99.0 + LONG_GONE_RETRY) == []
+    assert due(found, 100.0 + LONG_GONE_RETRY) == [PEER]
+    found.failed(PEER, 1000.0)
+    found.hasten(PEER, 1000.0)  # somebody says that it is back
+    assert due(found, 1010.0) == [PEER]
 
 
-def test_a_book_full_of_old_acquaintances_that_are_gone_takes_new_addresses() -> None:
-    """Anybody can claim a thousand addresses in hello: they must not lock the book for ever."""
+# -- buckets ---------------------------------------------------------------------------------------
+
+
+def public(number: int) -> str:
+    """One address in each /16."""
+    return f"{11 + number // 256}.{number % 256}.0.1:3000"
+
+
+@pytest.mark.parametrize(
+    ("host", "group"),
+    [
+        ("10.1.2.3", "10.1.0.0/16"),
+        ("2001:db8:1::5", "2001:db8::/32"),
+        ("::ffff:10.1.2.3", "10.1.0.0/16"),
+        ("127.0.0.9", "local"),
+        ("::1", "local"),
+        ("localhost", "local"),
+        ("a.b.example.org.", "example.org"),
+    ],
+)
+def test_groups_are_what_one_owner_may_have(host: str, group: str) -> None:
+    assert group_of(host) == group
+
+
+def test_s15_one_source_cannot_fill_the_book_whatever_it_names() -> None:
+    found = AddressBook(OWN, b"secret")
+    for number in range(20_000):
+        found.add(public(number), "10.66.0.0/16")
+    assert len(found) <= BUCKETS_OF_SOURCE * BUCKET_SIZE
+    honest = [f"203.{n}.0.1:3000" for n in range(100)]
+    kept = sum(found.add(address, f"198.{n}.0.0/16") for n, address in enumerate(honest))
+    assert kept > 60, "most buckets are still free for others"
+
+
+def test_s15_one_network_cannot_push_tried_addresses_out() -> None:
+    found = AddressBook(OWN, b"secret")
+    friends = [public(n) for n in range(60)]
+    for address in friends:
+        assert found.add(address, "198.51.0.0/16")
+        found.succeeded(address, 0.0, NOW)
+    for number in range(5000):
+        address = f"66.6.{number // 250}.{number % 250 + 1}:3000"
+        found.add(address, "66.6.0.0/16")
+        found.succeeded(address, 0.0, NOW + number)
+    assert set(friends) <= set(met(found))
+
+
+def test_s14_a_full_bucket_of_tried_ones_tests_its_oldest_before_it_gives_its_place_away() -> None:
     found = book()
-    for n in range(MAX_KNOWN):
-        found.add(f"h{n}:1", met=True)
-    assert not found.add("new:1")
-    found.failed("h3:1", 0.0)
-    assert found.add("new:1")
-    assert "h3:1" not in found
+    for port in range(1, LOCAL_SIZE + 1):
+        assert found.add(f"127.0.0.1:{port + 10_000}")
+        found.succeeded(f"127.0.0.1:{port + 10_000}", 0.0, NOW + port)
+    oldest, newcomer = "127.0.0.1:10001", "127.0.0.1:9"
+    found.add(newcomer)
+    found.succeeded(newcomer, 5.0, NOW + 999)
+    assert found.wants_test(oldest)
+    assert oldest in due(found, 5.0)
+    found.succeeded(oldest, 6.0, NOW + 1000)  # it answers: it stays
+    found.succeeded(newcomer, 7.0, NOW + 1001)
+    for _ in range(EVICT_AFTER):
+        assert "127.0.0.1:10002" in met(found)
+        found.succeeded(newcomer, 8.0, NOW + 1001)
+        found.failed("127.0.0.1:10002", 8.0)  # the next oldest is dialled and does not answer
+    found.succeeded(newcomer, 9.0, NOW + 1002)
+    assert oldest in met(found)
+    assert newcomer in met(found)
+    assert "127.0.0.1:10002" not in met(found)
+
+
+def test_a_full_bucket_of_rumours_keeps_what_did_not_fail_and_then_what_chance_says() -> None:
+    found = book(*(f"127.0.0.1:{port}" for port in range(1, LOCAL_SIZE + 1)))
+    failed = "127.0.0.1:7"
+    found.failed(failed, 0.0)
+    assert found.add("127.0.0.1:60000")
+    assert failed not in found
+    assert len(found) == LOCAL_SIZE
+    before = set(row.address for row in found.cached([]))
+    for _ in range(3):  # naming them again and again does not help
+        for port in range(20_000, 20_200):
+            found.add(f"127.0.0.1:{port}")
+    after = set(row.address for row in found.cached([]))
+    for port in range(20_000, 20_200):
+        found.add(f"127.0.0.1:{port}")
+    assert set(row.address for row in found.cached([])) == after
+    assert len(before & after) > LOCAL_SIZE // 3
+
+
+def test_buckets_depend_on_a_secret() -> None:
+    kept = []
+    for secret in (b"one", b"two"):
+        found = AddressBook(OWN, secret)
+        for number in range(2000):
+            found.add(public(number), "10.66.0.0/16")
+        kept.append({row.address for row in found.cached([])})
+    assert kept[0] != kept[1]
+
+
+# -- the cache -------------------------------------------------------------------------------------
+
+
+def test_s14_what_is_cached_comes_back_with_anchors_first() -> None:
+    found = book("10.1.0.1:1", "10.2.0.1:1", "10.3.0.1:1")
+    found.succeeded("10.2.0.1:1", 0.0, NOW)
+    found.succeeded("10.3.0.1:1", 0.0, NOW)
+    assert found.changed
+    again = AddressBook(OWN)
+    again.restore(found.cached(["10.3.0.1:1"]), NOW + 60)
+    assert not again.changed
+    assert due(again) == ["10.3.0.1:1", "10.2.0.1:1", "10.1.0.1:1"]
+    assert met(again) == ["10.2.0.1:1", "10.3.0.1:1"]
+
+
+def test_a_cache_with_junk_or_from_another_age_is_passed_over() -> None:
+    found = book()
+    rows = [CachedPeer("junk"), CachedPeer("10.1.0.1:1", "", NOW - FORGET_MET_SECONDS - 1), CachedPeer(OWN)]
+    found.restore(rows, NOW)
+    assert len(found) == 0

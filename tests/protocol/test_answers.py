@@ -131,7 +131,15 @@ def test_peers_that_accept_no_connections_are_not_named() -> None:
     node = HandNode()
     node.meet(1, listen="a:1")
     node.state.sync.peers[1].greeted = node.state.sync.peers[1].greeted._replace(listen="")
-    assert ask(node, GetPeers()) == Peers(addresses=())
+    assert ask(node, GetPeers()) == Peers(addresses=("us:1",))
+
+
+def test_s15_addresses_that_nobody_has_met_are_not_passed_on() -> None:
+    node = HandNode()
+    node.meet(1, listen="a:1"), node.meet(2, listen="b:2")
+    node.core.answers.is_met = lambda address: address == "b:2"
+    node.core.answers.bootstraps = lambda: ["c:3"]
+    assert ask(node, GetPeers()) == Peers(addresses=("us:1", "b:2"), bootstraps=("c:3",))
 
 
 def test_no_more_peers_are_named_than_a_line_may_have() -> None:

@@ -8,13 +8,14 @@ from node_support import CLIENT, SEED, HandNode, headers_of, refused, sent
 from support import key_of, make_election, make_vote, make_votes, mine_block
 from votenet.core.vote import SealedVote
 from votenet.protocol.connection import Greeted
-from votenet.protocol.events import Checked, LinkDown, Mined, PeerUp, Received, Tick
+from votenet.protocol.events import Checked, Hint, LinkDown, Mined, PeerUp, Received, Tick
 from votenet.protocol.messages import (
     BlockchainUpdate,
     GetPeers,
     HaveVotes,
     Message,
     NewPeerJoined,
+    NotReached,
     Peers,
     Ping,
     Pong,
@@ -111,7 +112,10 @@ def test_s12_s13_hints_name_an_address_and_change_nothing_else() -> None:
     node = HandNode()
     address = encode_data(b"localhost:3000")
     ready = node.receive(CLIENT, NewPeerJoined(data=address), ShutdownPeer(data=address))
-    assert ready.hints == [(True, "localhost:3000"), (False, "localhost:3000")]
+    assert ready.hints == [
+        Hint("broadcast", "localhost:3000", CLIENT),
+        Hint("left", "localhost:3000", CLIENT),
+    ]
     assert (ready.send, ready.save, ready.refuse) == ([], [], [])
 
 
@@ -124,7 +128,19 @@ def test_a_hint_that_is_no_text_is_refused(data: str) -> None:
 def test_s12_addresses_that_a_peer_tells_are_hints() -> None:
     node = HandNode()
     node.meet(1)
-    assert node.receive(1, Peers(addresses=("a:1", "b:2"))).hints == [(True, "a:1"), (True, "b:2")]
+    ready = node.receive(1, Peers(addresses=("a:1", "b:2"), bootstraps=("c:3",)))
+    assert ready.hints == [Hint("gossip", "a:1", 1), Hint("gossip", "b:2", 1)]
+    assert ready.servers == [(1, "c:3")]
+
+
+def test_s15_a_peer_that_cannot_reach_us_says_so() -> None:
+    node = HandNode()
+    node.meet(1)
+    assert node.receive(1, NotReached(address="us:1", seen="10.0.0.5")).not_reached == [
+        (1, "us:1", "10.0.0.5")
+    ]
+    stranger = node.receive(CLIENT, NotReached(address="us:1"))
+    assert stranger.not_reached == []
 
 
 def test_s09_a_chain_without_signatures_is_never_adopted() -> None:
@@ -177,7 +193,9 @@ def test_small_questions_are_answered_with_the_askers_id(message: Message) -> No
     node = HandNode()
     node.meet(1, listen="p:1"), node.meet(2, listen="q:2")
     (answer,) = sent(node.receive(CLIENT, message), CLIENT)
-    assert answer == (Pong(id=3) if isinstance(message, Ping) else Peers(addresses=("p:1", "q:2"), id=3))
+    assert answer == (
+        Pong(id=3) if isinstance(message, Ping) else Peers(addresses=("us:1", "p:1", "q:2"), id=3)
+    )
 
 
 def test_a_core_goes_on_where_its_store_stopped() -> None:

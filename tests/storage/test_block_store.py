@@ -17,6 +17,7 @@ import pytest
 
 from support import CREATED, TRIVIAL_BITS, Ledger, make_election, make_vote, make_votes
 from votenet.errors import ConfigError, StorageCorrupt, StorageError
+from votenet.protocol.address_book import CachedPeer
 from votenet.protocol.events import SaveBlock, SaveVotes, SetBest
 from votenet.storage.block_store import DATABASE_NAME, MARK_NAME, MIGRATIONS, SqliteBlockStore
 from votenet.storage.database import open_database
@@ -327,7 +328,7 @@ def test_using_a_closed_store_fails_in_our_words(tmp_path: Path) -> None:
         store.known_peers,
         store.known_bans,
         lambda: store.apply([SaveVotes([])]),
-        lambda: store.remember_peers(["a:1"]),
+        lambda: store.remember_peers([CachedPeer("a:1")]),
     ]
     for call in calls:
         with pytest.raises(StorageError):

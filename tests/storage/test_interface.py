@@ -16,6 +16,7 @@ from votenet.core.block import Block, Header, header_from_hex
 from votenet.core.chain import Chain
 from votenet.core.vote import SealedVote, seal_all
 from votenet.errors import Rejected, StorageError
+from votenet.protocol.address_book import CachedPeer
 from votenet.protocol.blame import Ban
 from votenet.protocol.events import Change, DropVotes, SaveBlock, SaveVotes, SetBest, VotePlace
 from votenet.protocol.messages import BlockMessage, decode_message
@@ -191,10 +192,11 @@ class TestBlockStore:
             store.votes_of(bytes(32))
 
     def test_known_peers_are_replaced(self, home: Home) -> None:
-        home.store.remember_peers(["b:2", "a:1", "b:2"])
-        assert home.reopen().known_peers() == ["a:1", "b:2"]
-        home.store.remember_peers(["c:3"])
-        assert home.reopen().known_peers() == ["c:3"]
+        one, two = CachedPeer("a:1", "a.example", 1_700_000_000, True), CachedPeer("b:2")
+        home.store.remember_peers([two, one, two])
+        assert home.reopen().known_peers() == [one, two]
+        home.store.remember_peers([CachedPeer("c:3")])
+        assert home.reopen().known_peers() == [CachedPeer("c:3")]
         home.store.remember_peers([])
         assert home.reopen().known_peers() == []
 

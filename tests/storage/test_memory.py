@@ -6,6 +6,7 @@ import pytest
 
 from support import make_election, make_vote, make_votes, mine_block
 from votenet.core.chain import Chain
+from votenet.protocol.address_book import CachedPeer
 from votenet.protocol.events import SaveBlock, SaveVotes
 from votenet.storage.memory import MemoryStore, join_block_line
 
@@ -26,17 +27,17 @@ def test_what_is_kept_does_not_change_with_what_was_given() -> None:
     votes = make_votes(ELECTION, 2)
     block = mine_block(ELECTION, votes=votes)
     entry = Chain(ELECTION).add_header(block.header, block.header.time)
-    body, addresses = list(block.votes), ["a:1"]
+    body, addresses = list(block.votes), [CachedPeer("a:1")]
     store.apply([SaveBlock(entry, body), SaveVotes(votes)])
     store.remember_peers(addresses)
     body.clear()
-    addresses.append("b:2")
-    store.known_peers().append("c:3")
+    addresses.append(CachedPeer("b:2"))
+    store.known_peers().append(CachedPeer("c:3"))
     loaded = store.load()
     loaded.waiting.clear()
     loaded.headers.clear()
     assert tuple(store.votes_of(entry.hash)) == block.votes
-    assert store.known_peers() == ["a:1"]
+    assert store.known_peers() == [CachedPeer("a:1")]
     assert store.load().waiting == votes
     assert len(store.load().headers) == 1
 

@@ -87,6 +87,14 @@ class _Open:
         return self.held + self.link.held
 
 
+class Behind(NamedTuple):
+    """`host`: an IP address; `dialled`: the address by which we reached it, empty if it reached us."""
+
+    host: str
+    dialled: str
+    outbound: bool
+
+
 class _Left(NamedTuple):
     """Who was behind a link that closed before everything it had sent was judged."""
 
@@ -327,6 +335,17 @@ class LinkTable:
             for found in self._open.values()
             if found.is_peer and (greeted := found.connection.greeted) is not None
         ]
+
+    def behind(self, link_id: int) -> Behind | None:
+        """Who is at the other end of a link, if it is still open."""
+        found = self._open.get(link_id)
+        return None if found is None else Behind(found.link.host, found.dialled, found.link.outbound)
+
+    def part(self, link_id: int) -> None:
+        """Close a link in peace."""
+        found = self._open.get(link_id)
+        if found is not None:
+            found.link.close()
 
     def busy_addresses(self) -> set[str]:
         """Addresses that lead to a link which is open already."""

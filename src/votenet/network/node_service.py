@@ -40,9 +40,9 @@ from votenet.protocol.address import Address, parse_address
 from votenet.protocol.address_book import AddressBook
 from votenet.protocol.chapter import MAX_CHAPTER_VOTES, chapter_line
 from votenet.protocol.connection import Identity
-from votenet.protocol.events import Checked, CheckJob, Event, Mined, PeerUp, Ready, Received, Tick
+from votenet.protocol.events import Checked, CheckJob, Event, LinkDown, Mined, PeerUp, Ready, Received, Tick
 from votenet.protocol.limits import BAD_SIGNATURE_UNITS
-from votenet.protocol.messages import GetPeers, Message, NoBlock, VotesTaken, encode_message
+from votenet.protocol.messages import Message, NoBlock, VotesTaken, encode_message
 from votenet.protocol.node import NodeCore
 from votenet.protocol.state import NodeInfo
 from votenet.storage.interface import BlockStore
@@ -53,6 +53,8 @@ TICK_SECONDS: Final = 0.25
 HEARTBEAT_SECONDS: Final = 1.0
 READY_POLL: Final = 0.02
 BANS_SECONDS: Final = 1.0
+PEERS_SECONDS: Final = 2.0
+"""Between two looks whether the cache of peers has changed: what a kill -9 may cost it."""
 CHECKERS: Final = min(os.cpu_count() or 1, 4)
 """Threads that check. A fifth of a check holds the interpreter's lock: many would wait for each other."""
 CHECKS_AT_ONCE: Final = CHECKERS + 1
@@ -88,16 +90,21 @@ class NodeService:
         self._woken = asyncio.Event()
         self._storage = ThreadPoolExecutor(1, "storage")
         self._checker = ThreadPoolExecutor(CHECKERS, "checker")
-        book = AddressBook(config.advertise)
+        book = AddressBook(config.advertise, key.sign(b"votenet/address-book/1\n"))
         self._guard = Guard(time.monotonic, time.time, store.known_bans())
         self._links = LinkTable(
             self._identity, self._post, self._tip, time.monotonic, self._refused_by, self._guard
         )
         bootstraps = [parse_address(text) for text in config.bootstrap]
         self._faults = link_faults.Faults(config.data_dir / link_faults.FILE_NAME)
-        self._discovery = Discovery(book, self._links, self._identity, bootstraps, self._faults)
-        for address in (*config.peers, *store.known_peers()):
+        self._discovery = Discovery(
+            book, self._links, self._identity, bootstraps, self._faults, kinds=config.discovery
+        )
+        book.restore(store.known_peers(), int(time.time()))
+        for address in config.peers:
             book.add(address)
+        self._anchors: list[str] = []
+        self._tell_core()
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -139,11 +146,8 @@ class NodeService:
                 tasks.create_task(self._tick(), name="tick")
                 tasks.create_task(self._report(), name="report")
                 tasks.create_task(self._keep_bans(), name="bans")
-                tasks.create_task(self._discovery.keep_dialling(tasks), name="dial")
-                for bootstrap in self._config.bootstrap:
-                    tasks.create_task(
-                        self._discovery.keep_registered(parse_address(bootstrap)), name="register"
-                    )
+                tasks.create_task(self._keep_peers(), name="peers")
+                tasks.create_task(self._discovery.run(tasks), name="discovery")
                 await stop.wait()
                 raise _Stopped
         except* _Stopped:
@@ -183,7 +187,7 @@ class NodeService:
 
     def _others_listen(self) -> bool:
         """Whether a link to some peer is being opened: one that answers is worth waiting for."""
-        return bool(self._discovery.busy())
+        return bool(self._discovery.finder.busy())
 
     def _vitals(self) -> dict[str, object]:
         status = self._core.status(time.time())
@@ -261,15 +265,13 @@ class NodeService:
                 self._links.job_done(*self._jobs.pop(event.job, (0, 0)))
             elif isinstance(event, PeerUp):
                 self._met(event)
+            elif isinstance(event, LinkDown):
+                self._discovery.peer_down(event)
 
     def _met(self, event: PeerUp) -> None:
         log.info("joined peer %s at height %d", event.greeted.listen, event.greeted.height)
         self._faults.apply(self._links.peers())
-        if event.greeted.listen:
-            self._discovery.book.add(event.greeted.listen, met=True)
-            self._discovery.book.succeeded(event.greeted.listen)
-        self._links.send(event.link, encode_message(GetPeers()))  # S12: gossip
-        self._discovery.wake()
+        self._discovery.peer_up(event)
 
     async def _carry_out(self, ready: Ready, miner: Miner) -> None:
         """Everything after the save, in the order of `Ready`."""
@@ -284,8 +286,12 @@ class NodeService:
             await self._send_chapter(link)
         for link, error in ready.refuse:
             self._links.refuse(link, error)
-        for joined, address in ready.hints:
-            self._discovery.hint(joined, address)
+        for hint in ready.hints:
+            self._discovery.hint(hint)
+        for link, address in ready.servers:
+            self._discovery.bootstrap_named(link, address)
+        for link, address, seen in ready.not_reached:
+            self._discovery.not_reached(link, address, seen)
         for text in ready.log:
             log.info("%s", text)
         for job in ready.check:
@@ -377,11 +383,33 @@ class NodeService:
         self._jobs.clear()
         self._checks.clear()
         self._core = load_core(self._election, self._store, self._info)
+        self._tell_core()
         await asyncio.sleep(TICK_SECONDS)  # a full disk is not freed by asking it faster
 
+    def _tell_core(self) -> None:
+        self._core.answers.is_met = self._discovery.book.is_met
+        self._core.answers.bootstraps = self._bootstraps
+
+    def _bootstraps(self) -> list[str]:
+        return [str(server) for server in self._discovery.finder.servers]
+
+    async def _keep_peers(self) -> None:
+        """A node that is killed finds its peers again."""
+        while True:
+            await asyncio.sleep(PEERS_SECONDS)
+            await self._remember_peers()
+
     async def _remember_peers(self) -> None:
-        with contextlib.suppress(StorageError):
-            self._store.remember_peers(self._discovery.book.met())
+        book, anchors = self._discovery.book, self._discovery.finder.anchors()
+        if not book.changed and anchors == self._anchors:
+            return
+        book.changed, self._anchors = False, anchors
+        rows = book.cached(anchors)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._storage, self._store.remember_peers, rows)
+        except StorageError as error:
+            book.changed = True
+            log.error("cannot save the addresses of peers: %s", error.message)
 
     async def _keep_bans(self) -> None:
         """Bans survive a restart; a flood of them is one write a second."""

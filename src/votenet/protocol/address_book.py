@@ -1,43 +1,112 @@
-"""Addresses of possible peers, and when to dial each.
+"""Addresses of possible peers, in buckets by network, and when to dial each.
 
-What lives here: AddressBook, pure: time is an argument. What must not: dialling.
+What lives here: AddressBook, pure: time and the secret of the buckets are arguments. What must not:
+dialling, and which of the due addresses get a connection (`outbound.py`).
 
-An address is only a rumour until a handshake succeeds. One that keeps failing is dialled ever more
-rarely and at last forgotten, unless it was met before.
+An address is only a rumour until a handshake succeeds; then it is *tried*. Rumours and tried addresses
+lie in buckets, chosen by a keyed hash of the network group of the address (and, for a rumour, of who
+named it), as in Bitcoin's address manager: whoever owns a few networks, or names a million addresses,
+fills a few buckets and pushes nobody out of the others. A full bucket of rumours keeps what did not fail,
+then what has the smallest hash; a full bucket of tried addresses has its oldest member dialled, and gives
+its place away only if nobody answers (test before evict).
+
+One that keeps failing is dialled ever more rarely; a rumour is at last forgotten.
 """
 
 from __future__ import annotations
 
+import hashlib
+import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from votenet.errors import Rejected
-from votenet.protocol.address import Address, parse_address
+from votenet.protocol.address import Address, parse_address, plain_ip
 
-MAX_KNOWN: Final = 1000
-"""Addresses in the book: more than a node ever dials, a few hundred KB."""
+BUCKET_SIZE: Final = 32
+RUMOUR_BUCKETS: Final = 64
+TRIED_BUCKETS: Final = 32
+BUCKETS_OF_GROUP: Final = 4
+"""Buckets that one group can reach (for rumours: out of one source): 128 addresses."""
+BUCKETS_OF_SOURCE: Final = 16
+"""Buckets of rumours that one source group can reach, whatever it names: a quarter of all."""
+LOCAL: Final = "local"
+"""The group of this machine's own addresses, which has one large bucket of each kind."""
+LOCAL_SIZE: Final = 256
+MAX_KNOWN: Final = BUCKET_SIZE * (RUMOUR_BUCKETS + TRIED_BUCKETS) + 2 * LOCAL_SIZE
+"""Addresses in the book at most: about 2 MB."""
 FIRST_RETRY: Final = 0.25
 LONGEST_RETRY: Final = 30.0
 FORGET_AFTER: Final = 12
 """Failures in a row of an address that was never met: about four minutes of trying."""
+DOUBT_TRIES: Final = 3
+"""Dials, 30 s apart, that a tried address must fail to be forgotten when somebody says that it has left."""
+EVICT_AFTER: Final = 2
+"""Failures in a row after which a tried address gives its place in a full bucket away; one may be chance."""
+LONG_GONE_RETRY: Final = 300.0
+"""Between dials of a tried address that failed more often: its node may come back any day."""
+FORGET_MET_SECONDS: Final = 30 * 24 * 3600
+"""An address of the cache that nobody was met at for so long is not taken over by the next start."""
 ALIAS_REST: Final = 600.0
 """Seconds before an address that led to a node we are already joined to is dialled again."""
+STABLE_SECONDS: Final = 60.0
+"""A link that was up for so long has worked; one that breaks sooner counts as one more failure."""
+QUARANTINE_AFTER: Final = 6
+"""Links in a row that broke sooner: then the address rests."""
+QUARANTINE_SECONDS: Final = 600.0
+
+
+class CachedPeer(NamedTuple):
+    """A row of the cache. `source`: group of whoever named it; `met`: Unix time of the last handshake, 0 for
+    never; `anchor`: we were joined to it by our own choice when the row was written."""
+
+    address: str
+    source: str = ""
+    met: int = 0
+    anchor: bool = False
 
 
 @dataclass(slots=True)
 class _Known:
     address: Address
-    met: bool = False
+    source: str
+    met: int = 0
+    anchor: bool = False
     failures: int = 0
+    flaps: int = 0
+    doubted: bool = False
+    testing: bool = False
     next_try: float = 0.0
+    bucket: tuple[str, int] = ("", 0)
+
+
+@lru_cache(maxsize=4096)
+def group_of(host: str) -> str:
+    """The network that one owner may well have: /16 of IPv4, /32 of IPv6, the last two labels of a name."""
+    plain = plain_ip(host)
+    if plain is None:
+        name = host.rstrip(".").lower()
+        return LOCAL if name == "localhost" else ".".join(name.split(".")[-2:])
+    if ipaddress.ip_address(plain).is_loopback:
+        return LOCAL
+    return str(ipaddress.ip_network(f"{plain}/{32 if ':' in plain else 16}", strict=False))
 
 
 class AddressBook:
-    """What a node knows of where its peers listen. `own` is never kept."""
+    """What a node knows of where its peers listen. `own` is never kept.
 
-    def __init__(self, own: str) -> None:
-        self.own = own
+    Args:
+        secret: of this node, the same at every start: nobody else knows which buckets an address falls into.
+    """
+
+    def __init__(self, own: str, secret: bytes = b"") -> None:
+        self.own, self._secret = own, hashlib.sha256(b"votenet/address-book/1\n" + secret).digest()
         self._known: dict[str, _Known] = {}
+        self._buckets: dict[tuple[str, int], list[str]] = {}
+        self.changed = False
+        """What `cached` gives is different since somebody last set this to False."""
 
     def __len__(self) -> int:
         return len(self._known)
@@ -45,8 +114,13 @@ class AddressBook:
     def __contains__(self, text: str) -> bool:
         return text in self._known
 
-    def add(self, text: str, *, met: bool = False) -> bool:
-        """Note an address that somebody named; whether it is new. Malformed ones are dropped."""
+    # -- what others say -----------------------------------------------------------------------
+
+    def add(self, text: str, source: str = "") -> bool:
+        """Note an address that somebody in the group `source` named; whether it is new.
+
+        Malformed ones, and those whose bucket is full of better ones, are dropped.
+        """
         try:
             address = parse_address(text)
         except Rejected:
@@ -54,35 +128,61 @@ class AddressBook:
         name = str(address)
         if name == self.own or name in self._known:
             return False
-        if len(self._known) >= MAX_KNOWN and not self._make_room():
-            return False
-        self._known[name] = _Known(address, met=met)
-        return True
+        return self._put_rumour(name, _Known(address, source))
 
-    def _make_room(self) -> bool:
-        """Forget the one that failed most; one that was met only when no rumour failed."""
-        failing = [known for known in self._known.values() if known.failures]
-        if not failing:
-            return False
-        worst = max(failing, key=lambda known: (not known.met, known.failures))
-        del self._known[str(worst.address)]
-        return True
-
-    def succeeded(self, text: str) -> None:
-        """A handshake was done with the node there."""
+    def doubt(self, text: str) -> None:
+        """Somebody says that nobody listens there any more: the next dials decide."""
         known = self._known.get(text)
         if known is not None:
-            known.met, known.failures, known.next_try = True, 0, 0.0
+            tries = DOUBT_TRIES if known.met else 1
+            known.failures, known.next_try = max(known.failures, FORGET_AFTER - tries), 0.0
+            known.doubted = True
+
+    def hasten(self, text: str, now: float) -> None:
+        """Somebody says that a node is there, back after a failure: look soon, not at once again and again."""
+        known = self._known.get(text)
+        if known is not None and known.failures:
+            known.next_try = min(known.next_try, now + FIRST_RETRY * 2.0 ** min(known.failures, 5))
+
+    # -- what we have seen ---------------------------------------------------------------------
+
+    def succeeded(self, text: str, now: float, wall: int) -> None:
+        """A handshake was done with the node there. `wall` is Unix time in seconds."""
+        known = self._known.get(text)
+        if known is None:
+            return
+        self.changed |= not known.met
+        known.met, known.failures, known.next_try = wall, 0, 0.0
+        known.doubted = known.testing = False
+        if known.bucket[0] != "tried":
+            self._promote(text, known, now)
 
     def failed(self, text: str, now: float) -> None:
         known = self._known.get(text)
         if known is None:
             return
         known.failures += 1
-        if known.failures >= FORGET_AFTER and not known.met:
-            del self._known[text]
-            return
-        known.next_try = now + min(FIRST_RETRY * 2.0 ** (known.failures - 1), LONGEST_RETRY)
+        if known.failures >= FORGET_AFTER and (known.doubted or not known.met):
+            self._forget(text)
+        elif known.failures > FORGET_AFTER:
+            known.next_try = now + LONG_GONE_RETRY
+        else:
+            known.next_try = now + min(FIRST_RETRY * 2.0 ** (known.failures - 1), LONGEST_RETRY)
+
+    def parted(self, text: str, lived: float, now: float) -> bool:
+        """A link that we had dialled is gone after `lived` seconds; whether the address rests now."""
+        known = self._known.get(text)
+        if known is None:
+            return False
+        if lived >= STABLE_SECONDS:
+            known.flaps = 0
+            return False
+        known.flaps += 1
+        wait = min(FIRST_RETRY * 2.0 ** (known.flaps - 1), LONGEST_RETRY)
+        if known.flaps >= QUARANTINE_AFTER:
+            wait = QUARANTINE_SECONDS
+        known.next_try = max(known.next_try, now + wait)
+        return known.flaps == QUARANTINE_AFTER
 
     def rest(self, text: str, now: float) -> None:
         """This address leads to ourselves or to a node that we know by another one."""
@@ -90,21 +190,107 @@ class AddressBook:
         if known is not None:
             known.next_try = now + ALIAS_REST
 
-    def doubt(self, text: str) -> None:
-        """Somebody says that nobody listens there any more: the next dial decides."""
-        known = self._known.get(text)
-        if known is not None:
-            known.met, known.failures, known.next_try = False, FORGET_AFTER - 1, 0.0
+    # -- questions -----------------------------------------------------------------------------
 
     def due(self, now: float, busy: set[str]) -> list[Address]:
-        """Addresses to dial now, those with the fewest failures first."""
+        """Addresses to dial now: anchors first, then those with the fewest failures."""
         ready = [k for name, k in self._known.items() if name not in busy and k.next_try <= now]
-        return [known.address for known in sorted(ready, key=lambda known: known.failures)]
+        return [k.address for k in sorted(ready, key=lambda known: (not known.anchor, known.failures))]
 
     def untried(self, busy: set[str]) -> bool:
         """Whether some address was neither joined nor ever dialled."""
         return any(name not in busy and not k.failures and not k.next_try for name, k in self._known.items())
 
-    def met(self) -> list[str]:
-        """Addresses where a handshake has succeeded: what is worth remembering on disk."""
-        return [name for name, known in self._known.items() if known.met]
+    def is_met(self, text: str) -> bool:
+        """Whether a handshake was ever done there."""
+        known = self._known.get(text)
+        return known is not None and bool(known.met)
+
+    def wants_test(self, text: str) -> bool:
+        """Whether a short visit would tell something: never met, or its place is wanted by another."""
+        known = self._known.get(text)
+        return known is not None and (not known.met or known.failures > 0 or known.testing)
+
+    def cached(self, anchors: Iterable[str]) -> list[CachedPeer]:
+        """What is worth keeping for the next start."""
+        chosen = set(anchors)
+        return [CachedPeer(name, k.source, k.met, name in chosen) for name, k in self._known.items()]
+
+    def restore(self, cache: Iterable[CachedPeer], wall: int) -> None:
+        """Take over what an earlier start has kept; what is malformed or too old is dropped."""
+        for row in sorted(cache, key=lambda row: -row.met):
+            if row.met and row.met < wall - FORGET_MET_SECONDS:
+                continue
+            if self.add(row.address, row.source):
+                known = self._known[str(parse_address(row.address))]
+                known.anchor = row.anchor
+                if row.met:
+                    known.met = row.met
+                    self._promote(str(known.address), known, 0.0)
+        self.changed = False
+
+    # -- buckets -------------------------------------------------------------------------------
+
+    def _put_rumour(self, name: str, known: _Known) -> bool:
+        where = self._rumour_bucket(known)
+        bucket = self._buckets.setdefault(where, [])
+        if len(bucket) >= _size(where):
+            worst = max(bucket, key=lambda other: (self._known[other].failures, self._rank(other)))
+            if not self._known[worst].failures and self._rank(name) > self._rank(worst):
+                return False
+            self._forget(worst)
+        bucket.append(name)
+        known.bucket = where
+        self._known[name] = known
+        self.changed = True
+        return True
+
+    def _promote(self, name: str, known: _Known, now: float) -> None:
+        """Move a rumour that came true among the tried ones, if there is room or somebody there is gone."""
+        where = self._tried_bucket(known)
+        bucket = self._buckets.setdefault(where, [])
+        if len(bucket) >= _size(where):
+            worst = min(bucket, key=lambda other: (-self._known[other].failures, self._known[other].met))
+            gone = self._known[worst]
+            if gone.failures < EVICT_AFTER:
+                gone.testing, gone.next_try = True, now
+                return
+        self._buckets[known.bucket].remove(name)
+        bucket.append(name)
+        known.bucket = where
+        if len(bucket) > _size(where):
+            bucket.remove(worst)
+            del self._known[worst]
+            gone.met = 0
+            self._put_rumour(worst, gone)
+
+    def _forget(self, name: str) -> None:
+        known = self._known.pop(name)
+        self._buckets[known.bucket].remove(name)
+        self.changed = True
+
+    def _rumour_bucket(self, known: _Known) -> tuple[str, int]:
+        group = group_of(known.address.host)
+        if group == LOCAL:
+            return ("local rumours", 0)
+        spread = self._hash("spread", str(known.address)) % BUCKETS_OF_GROUP
+        row = self._hash("row", group, known.source, str(spread)) % BUCKETS_OF_SOURCE
+        return ("rumours", self._hash("rumours", known.source, str(row)) % RUMOUR_BUCKETS)
+
+    def _tried_bucket(self, known: _Known) -> tuple[str, int]:
+        group = group_of(known.address.host)
+        if group == LOCAL:
+            return ("tried", -1)
+        spread = self._hash("spread", str(known.address)) % BUCKETS_OF_GROUP
+        return ("tried", self._hash("tried", group, str(spread)) % TRIED_BUCKETS)
+
+    def _rank(self, name: str) -> int:
+        return self._hash("rank", name)
+
+    def _hash(self, *words: str) -> int:
+        text = "\n".join(words).encode("utf-8", "surrogatepass")
+        return int.from_bytes(hashlib.blake2b(text, digest_size=8, key=self._secret).digest(), "big")
+
+
+def _size(bucket: tuple[str, int]) -> int:
+    return LOCAL_SIZE if bucket in (("local rumours", 0), ("tried", -1)) else BUCKET_SIZE

@@ -13,6 +13,7 @@ from votenet.core.encoding import canonical
 from votenet.core.merkle import merkle_path
 from votenet.core.outcome import Outcome, decide
 from votenet.protocol.messages import (
+    MAX_BOOTSTRAPS_IN_LINE,
     MAX_HEADERS,
     MAX_PEERS_IN_LINE,
     ElectionInfo,
@@ -44,6 +45,10 @@ class Answers:
         """Addresses in the shell's book; told to whoever asks for the status."""
         self.traffic: Callable[[], tuple[int, int]] = lambda: (0, 0)
         """Bytes that the shell has sent to peers and received from them."""
+        self.is_met: Callable[[str], bool] = lambda address: True
+        """Whether the shell has met a node at an address: only then it is passed on."""
+        self.bootstraps: Callable[[], list[str]] = list
+        """Bootstrap servers that answer the shell."""
         self.mining = False
         self._decided: tuple[bytes, Outcome] | None = None
 
@@ -53,8 +58,12 @@ class Answers:
 
     def on_get_peers(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, GetPeers)
-        known = [peer.greeted.listen for peer in self.state.sync.peers.values() if peer.greeted.listen]
-        self.state.send(link, Peers(addresses=tuple(known[:MAX_PEERS_IN_LINE]), id=message.id))
+        listens = [peer.greeted.listen for peer in self.state.sync.peers.values()]
+        own = [self.state.info.listen] if self.state.info.listen else []
+        known = own + [address for address in listens if address and self.is_met(address)]
+        servers = tuple(self.bootstraps()[:MAX_BOOTSTRAPS_IN_LINE])
+        addresses = tuple(known[:MAX_PEERS_IN_LINE])
+        self.state.send(link, Peers(addresses=addresses, bootstraps=servers, id=message.id))
 
     def on_get_election(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, GetElection)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from votenet.core.block import Header
 from votenet.core.chain import Entry
@@ -135,6 +135,18 @@ class BlockSource(Protocol):
         ...
 
 
+class Hint(NamedTuple):
+    """Somebody named an address: `kind` says how (see `finder.py`), or LEFT; `link` says who."""
+
+    kind: str
+    address: str
+    link: int
+
+
+LEFT: Final = "left"
+"""Kind of a hint that nobody listens there any more."""
+
+
 # -- Ready ----------------------------------------------------------------------------------------
 
 
@@ -145,8 +157,9 @@ class Ready:
     `save` goes to disk in one transaction. Only then are `send` (link, message), `send_blocks`
     (link, block hash: the stored block, read from the disk), `send_chapter` (links that asked for
     the chain in the chapter's form) and `refuse` (link, error: one error line, then close) carried
-    out. `hints` are addresses that somebody named, unproved: (True, address) joined, (False,
-    address) left. `template` is what to mine when `mining_changed`; None stops the search.
+    out. `hints` are addresses that somebody named, unproved; `servers` are bootstrap servers that a peer
+    named (link, address); `not_reached` are complaints of peers that we are not where our hello says
+    (link, that address, the host they see). `template` is what to mine when `mining_changed`; None stops the search.
     """
 
     save: list[Change] = field(default_factory=list)
@@ -155,7 +168,9 @@ class Ready:
     send_chapter: list[int] = field(default_factory=list)
     refuse: list[tuple[int, VotenetError]] = field(default_factory=list)
     check: list[CheckJob] = field(default_factory=list)
-    hints: list[tuple[bool, str]] = field(default_factory=list)
+    hints: list[Hint] = field(default_factory=list)
+    servers: list[tuple[int, str]] = field(default_factory=list)
+    not_reached: list[tuple[int, str, str]] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     mining_changed: bool = False
     template: Template | None = None

@@ -35,6 +35,7 @@ MAX_IDS_IN_LINE: Final = 20_000
 ANNOUNCED: Final = 2 * SHORT_ID
 """Bytes of one announced vote."""
 MAX_PEERS_IN_LINE: Final = 1000
+MAX_BOOTSTRAPS_IN_LINE: Final = 8
 
 Data = str | None
 HexHeader = Annotated[str, msgspec.Meta(min_length=160, max_length=160)]
@@ -176,10 +177,24 @@ class NoBlock(_Message, frozen=True, tag="no_block"):
 
 
 class Peers(_Message, frozen=True, tag="peers"):
-    """Addresses that this node is connected to (peer exchange)."""
+    """Where this node listens, then addresses at which it has met peers of its own (peer exchange).
+
+    `bootstraps` are bootstrap servers that answer it.
+    """
 
     addresses: Annotated[tuple[AddressText, ...], msgspec.Meta(max_length=MAX_PEERS_IN_LINE)]
+    bootstraps: Annotated[tuple[AddressText, ...], msgspec.Meta(max_length=MAX_BOOTSTRAPS_IN_LINE)] = ()
     id: RequestId = None
+
+
+class NotReached(_Message, frozen=True, tag="not_reached"):
+    """Tells a peer that nobody with its key answers at the address in its hello.
+
+    `seen`: the IP address that its link comes from.
+    """
+
+    address: AddressText
+    seen: Annotated[str, msgspec.Meta(max_length=64)] = ""
 
 
 # -- anybody ------------------------------------------------------------------------------------
@@ -348,6 +363,7 @@ Message = (
     | BlockMessage
     | NoBlock
     | Peers
+    | NotReached
     | Ping
     | Pong
     | GetPeers
@@ -401,6 +417,7 @@ SENDERS: Final[dict[type[_Message], frozenset[Role]]] = {
     BlockMessage: _PEER,
     NoBlock: _PEER,
     Peers: _PEER,
+    NotReached: _PEER,
     Ping: _ANYBODY,
     Pong: _PEER,
     GetPeers: _ANYBODY,

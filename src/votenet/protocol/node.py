@@ -18,7 +18,19 @@ from votenet.core.mempool import Mempool
 from votenet.errors import Rejected, RemoteProtocolError
 from votenet.protocol.answers import Answers
 from votenet.protocol.block_relay import BlockRelay
-from votenet.protocol.events import BlockSource, Checked, Event, LinkDown, Mined, PeerUp, Ready, Received
+from votenet.protocol.events import (
+    LEFT,
+    BlockSource,
+    Checked,
+    Event,
+    Hint,
+    LinkDown,
+    Mined,
+    PeerUp,
+    Ready,
+    Received,
+)
+from votenet.protocol.finder import BROADCAST, GOSSIP
 from votenet.protocol.messages import (
     SENDERS,
     BlockchainUpdate,
@@ -41,6 +53,7 @@ from votenet.protocol.messages import (
     NewPeerJoined,
     NoBlock,
     NodeStatus,
+    NotReached,
     Peers,
     Ping,
     Pong,
@@ -88,6 +101,7 @@ class NodeCore:
             BlockMessage: self.blocks.on_block,
             NoBlock: self.blocks.on_no_block,
             Peers: self._on_peers,
+            NotReached: self._on_not_reached,
             Ping: self.answers.on_ping,
             Pong: self._on_pong,
             GetPeers: self.answers.on_get_peers,
@@ -180,11 +194,17 @@ class NodeCore:
             address = decode_data(message.data).decode("utf-8")
         except UnicodeDecodeError:
             raise RemoteProtocolError("bad-message", "the data field is not an address") from None
-        self.state.ready.hints.append((isinstance(message, NewPeerJoined), address))
+        kind = BROADCAST if isinstance(message, NewPeerJoined) else LEFT
+        self.state.ready.hints.append(Hint(kind, address, link))
 
     def _on_peers(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, Peers)
-        self.state.ready.hints += [(True, address) for address in message.addresses]
+        self.state.ready.hints += [Hint(GOSSIP, address, link) for address in message.addresses]
+        self.state.ready.servers += [(link, address) for address in message.bootstraps]
+
+    def _on_not_reached(self, link: int, message: Message, now: float) -> None:
+        assert isinstance(message, NotReached)
+        self.state.ready.not_reached.append((link, message.address, message.seen))
 
     def _on_blockchain_update(self, link: int, message: Message, now: float) -> None:
         raise RemoteProtocolError("read-only", "a chain in the chapter's form carries no signatures")

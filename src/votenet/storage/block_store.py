@@ -21,6 +21,7 @@ from votenet.core.block import genesis_header, unpack_header
 from votenet.core.election import Election
 from votenet.core.vote import SealedVote
 from votenet.errors import ConfigError, Rejected, StorageError
+from votenet.protocol.address_book import CachedPeer
 from votenet.protocol.blame import Ban
 from votenet.protocol.events import Change, DropVotes, SaveBlock, SaveVotes, SetBest, VotePlace
 from votenet.storage.chain_loader import choices_json, damaged, load_chain, votes_under
@@ -72,6 +73,17 @@ MIGRATIONS: Final = (
     -- meta 'commits': how many batches were applied; see commit_mark.py
     INSERT INTO meta SELECT 'tip', hash FROM blocks WHERE best = 1 ORDER BY height DESC LIMIT 1;
     INSERT INTO meta VALUES ('commits', 0);
+    """,
+    """
+    ALTER TABLE peers RENAME TO old_peers;
+    CREATE TABLE peers (                  -- the cache of addresses, see protocol/address_book.py
+        address TEXT PRIMARY KEY,
+        source TEXT NOT NULL,             -- network group of whoever named it
+        met INTEGER NOT NULL,             -- Unix seconds of the last handshake, 0 for never
+        anchor INTEGER NOT NULL           -- 1 for a peer that we had chosen and were joined to
+    ) WITHOUT ROWID;
+    INSERT INTO peers SELECT address, '', CAST(strftime('%s', 'now') AS INTEGER), 0 FROM old_peers;
+    DROP TABLE old_peers;
     """,
 )
 
@@ -142,10 +154,10 @@ class SqliteBlockStore:
             )
         self._mark.write(commits)
 
-    def remember_peers(self, addresses: Sequence[str]) -> None:
+    def remember_peers(self, peers: Sequence[CachedPeer]) -> None:
         with transaction(self._writer) as conn:
             conn.execute("DELETE FROM peers")
-            conn.executemany("INSERT OR IGNORE INTO peers VALUES (?)", [(a,) for a in addresses])
+            conn.executemany("INSERT OR REPLACE INTO peers VALUES (?, ?, ?, ?)", peers)
 
     def remember_bans(self, bans: Sequence[Ban]) -> None:
         with transaction(self._writer) as conn:
@@ -206,9 +218,14 @@ class SqliteBlockStore:
         finally:
             reader.close()
 
-    def known_peers(self) -> list[str]:
+    def known_peers(self) -> list[CachedPeer]:
         with reading():
-            return [row[0] for row in self._writer.execute("SELECT address FROM peers ORDER BY address")]
+            rows = self._writer.execute("SELECT address, source, met, anchor FROM peers ORDER BY address")
+            found = [CachedPeer(address, source, met, bool(anchor)) for address, source, met, anchor in rows]
+        for peer in found:
+            if not all(isinstance(v, kind) for v, kind in zip(peer, (str, str, int, bool), strict=True)):
+                raise damaged(self.path, "a cached peer is no address")
+        return found
 
     def known_bans(self) -> list[Ban]:
         with reading():

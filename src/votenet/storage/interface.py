@@ -13,6 +13,7 @@ from typing import Protocol
 from votenet.core.block import Header
 from votenet.core.tally import Tally
 from votenet.core.vote import SealedVote
+from votenet.protocol.address_book import CachedPeer
 from votenet.protocol.blame import Ban
 from votenet.protocol.events import BlockSource, Change
 
@@ -58,12 +59,12 @@ class BlockStore(BlockSource, Protocol):
         """(height, vote) of the best branch, in chain order."""
         ...
 
-    def known_peers(self) -> list[str]:
-        """Addresses of peers met before, each once, sorted."""
+    def known_peers(self) -> list[CachedPeer]:
+        """The cache of peers as it was last kept, each address once, sorted."""
         ...
 
-    def remember_peers(self, addresses: Sequence[str]) -> None:
-        """Replace the addresses of peers met before."""
+    def remember_peers(self, peers: Sequence[CachedPeer]) -> None:
+        """Replace the cache of peers."""
         ...
 
     def known_bans(self) -> list[Ban]:

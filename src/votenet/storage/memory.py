@@ -11,6 +11,7 @@ from votenet.core.chain import Entry
 from votenet.core.tally import Tally
 from votenet.core.vote import SealedVote
 from votenet.errors import StorageError
+from votenet.protocol.address_book import CachedPeer
 from votenet.protocol.blame import Ban
 from votenet.protocol.events import Change, DropVotes, SaveBlock, SaveVotes, SetBest, VotePlace
 from votenet.storage.interface import StoredChain
@@ -24,7 +25,7 @@ class MemoryStore:
         self._best: list[bytes] = []
         self._places: dict[str, VotePlace] = {}
         self._waiting: dict[bytes, SealedVote] = {}
-        self._peers: list[str] = []
+        self._peers: list[CachedPeer] = []
         self._bans: list[Ban] = []
 
     def load(self) -> StoredChain:
@@ -94,11 +95,11 @@ class MemoryStore:
             for sealed in votes:
                 yield entry.height, sealed
 
-    def known_peers(self) -> list[str]:
+    def known_peers(self) -> list[CachedPeer]:
         return list(self._peers)
 
-    def remember_peers(self, addresses: Sequence[str]) -> None:
-        self._peers = sorted(set(addresses))
+    def remember_peers(self, peers: Sequence[CachedPeer]) -> None:
+        self._peers = sorted({peer.address: peer for peer in peers}.values())
 
     def known_bans(self) -> list[Ban]:
         return list(self._bans)

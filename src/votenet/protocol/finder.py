@@ -1,0 +1,391 @@
+"""Finding peers as a pure machine: what is heard and what happens go in, what to do comes out.
+
+What lives here: Finder: which kinds of discovery are on, when to ask bootstrap servers and peers, whom to
+dial, visit and check. What must not: sockets, clocks, randomness (arguments), and where addresses lie
+(`address_book.py`).
+
+The four kinds of S12. Each is enough alone, once somebody is known at all; a node registers and asks for
+the list once in any case:
+
+    broadcast   a bootstrap server tells that somebody joined
+    poll        the servers' lists are fetched again and again
+    announce    a newcomer dials those it knows; its hello says where it listens
+    gossip      peers are asked whom they know
+
+An address in a hello is a claim. It is dialled back, and only then passed on to others; a node whose claim
+does not hold is told so. When all outbound places are taken, addresses that were never met get a *visit*:
+the handshake and goodbye. So a newcomer announces itself to all it knows, and tried addresses stay true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol
+
+from votenet.protocol.address import Address
+from votenet.protocol.address_book import LOCAL, AddressBook, group_of
+from votenet.protocol.connection import Greeted
+from votenet.protocol.outbound import OUTBOUND, choose
+from votenet.protocol.peer_record import DEFAULT_LIFETIME
+from votenet.protocol.token_bucket import Buckets, TokenBucket
+
+BROADCAST: Final = "broadcast"
+POLL: Final = "poll"
+ANNOUNCE: Final = "announce"
+GOSSIP: Final = "gossip"
+KINDS: Final = (BROADCAST, POLL, ANNOUNCE, GOSSIP)
+
+POLL_SECONDS: Final = 30.0
+"""Between two questions for the list of a bootstrap server."""
+RETRY_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""Waits between tries of a bootstrap server that does not answer."""
+RENEW_SECONDS: Final = DEFAULT_LIFETIME / 4
+GOSSIP_SECONDS: Final = 30.0
+"""Between two questions to a peer, another one each time; a tenth more or less."""
+MAX_DIALS: Final = 8
+"""Dials at one time."""
+VISITS_AT_ONCE: Final = 64
+VISITS_PER_SECOND: Final = 1 / 30
+"""A newcomer introduces itself to so many at once, and goes on slowly."""
+DIALS_OF_HOST: Final = 20
+DIALS_OF_HOST_PER_SECOND: Final = 1.0
+"""To addresses of one host that were never met: whoever names us a victim's address buys no more than this."""
+CHECK_SECONDS: Final = (1.0, 5.0, 30.0)
+"""An address claimed in a hello is dialled back after so long; a machine may listen a moment later."""
+MAX_CHECKS: Final = 256
+MAX_LEARNT: Final = 4
+"""Bootstrap servers that peers have named, beside our own."""
+FORGET_LEARNT_AFTER: Final = 20
+"""Failures in a row of such a server."""
+
+
+class Dial(NamedTuple):
+    address: Address
+    """Open a link. `opened` or `dial_failed` follows."""
+
+
+class Ask(NamedTuple):
+    link: int
+    """Send get_peers."""
+
+
+class Part(NamedTuple):
+    link: int
+    """Close a link in peace: it was a visit."""
+
+
+class Check(NamedTuple):
+    link: int
+    address: str
+    node_key: str
+    """See whether this key answers there. `checked` follows."""
+
+
+class Tell(NamedTuple):
+    link: int
+    address: str
+    """Tell a peer that it cannot be reached where it says."""
+
+
+class AskBootstrap(NamedTuple):
+    address: Address
+    register: bool
+    """Register if so, and fetch the list. `bootstrap_answered` or `bootstrap_failed` follows."""
+
+
+Action = Dial | Ask | Part | Check | Tell | AskBootstrap
+
+
+class Dice(Protocol):
+    """`random.Random` and `random.SystemRandom` are ones."""
+
+    def uniform(self, a: float, b: float, /) -> float: ...
+
+    def choice(self, population: Sequence[int], /) -> int: ...
+
+
+@dataclass(slots=True)
+class _Joined:
+    host: str
+    greeted: Greeted
+    dialled: str
+    since: float
+    visit: bool
+
+
+@dataclass(slots=True)
+class _Server:
+    address: Address
+    learnt: bool
+    asked: bool = False
+    asking: bool = False
+    failures: int = 0
+    next_ask: float = 0.0
+    renew_at: float = 0.0
+
+
+@dataclass(slots=True)
+class _Claim:
+    link: int
+    address: str
+    node_key: str
+    at: float
+    tries: int = 0
+    checking: bool = False
+
+
+@dataclass(slots=True)
+class _Dialling:
+    visits: set[str] = field(default_factory=set)
+    others: set[str] = field(default_factory=set)
+
+    def discard(self, name: str) -> None:
+        self.visits.discard(name)
+        self.others.discard(name)
+
+    def __len__(self) -> int:
+        return len(self.visits) + len(self.others)
+
+
+class Finder:
+    """The discovery of one node. `now` is monotonic seconds, `wall` Unix seconds.
+
+    Args:
+        joined: addresses that lead to links which are open, or being opened by others.
+        dice: for choices that nobody should foresee.
+    """
+
+    def __init__(
+        self,
+        book: AddressBook,
+        bootstraps: Iterable[Address] = (),
+        *,
+        kinds: Iterable[str] = KINDS,
+        joined: Callable[[], set[str]],
+        dice: Dice,
+        slots: int = OUTBOUND,
+    ) -> None:
+        self.book, self.kinds = book, frozenset(kinds)
+        self._joined, self._dice, self._slots = joined, dice, slots
+        self._servers = {str(address): _Server(address, learnt=False) for address in bootstraps}
+        self._links: dict[int, _Joined] = {}
+        self._dialling = _Dialling()
+        self._visiting: set[str] = set()
+        self._visits = TokenBucket(VISITS_PER_SECOND, VISITS_AT_ONCE)
+        self._hosts = Buckets(DIALS_OF_HOST_PER_SECOND, DIALS_OF_HOST)
+        self._claims: dict[str, _Claim] = {}
+        self._gossip_at = 0.0
+        self._to_ask: list[int] = []
+        self._to_part: list[int] = []
+        self._to_tell: list[Tell] = []
+
+    # -- what is heard -------------------------------------------------------------------------
+
+    def heard(self, kind: str, address: str, source: str, now: float) -> None:
+        """Somebody in the group `source` names an address, by one of KINDS; passed over if that is off."""
+        if kind in self.kinds:
+            self._note(address, source, now)
+
+    def heard_bootstrap(self, address: Address, link: int) -> None:
+        """A peer names a bootstrap server; taken only from peers that we have chosen ourselves."""
+        joined = self._links.get(link)
+        if joined is None or not joined.dialled or GOSSIP not in self.kinds:
+            return
+        if sum(server.learnt for server in self._servers.values()) < MAX_LEARNT:
+            self._servers.setdefault(str(address), _Server(address, learnt=True))
+
+    def left(self, address: str) -> bool:
+        """Somebody says that a peer has left; whether a link to it is open, which then is to be pinged."""
+        if address in self._joined():
+            return True
+        self.book.doubt(address)
+        return False
+
+    def _note(self, address: str, source: str, now: float) -> None:
+        if not self.book.add(address, source):
+            self.book.hasten(address, now)
+
+    # -- what happens --------------------------------------------------------------------------
+
+    def dial_failed(self, address: str, now: float) -> None:
+        self._dialling.discard(address)
+        self.book.failed(address, now)
+
+    def opened(self, address: str, now: float) -> None:
+        """A link is open; until the handshake is done that counts as a failure: the next try waits longer."""
+        if address in self._dialling.visits:
+            self._visiting.add(address)
+        self._dialling.discard(address)
+        self.book.failed(address, now)
+
+    def refused_by(self, address: str, code: str, now: float) -> None:
+        """A peer that we dialled closed the link with an error."""
+        if code in ("duplicate-connection", "self-connection"):
+            self.book.rest(address, now)
+
+    def peer_up(self, link: int, host: str, dialled: str, greeted: Greeted, now: float, wall: int) -> None:
+        """A handshake is done. `dialled`: the address by which we reached it, empty if it dialled us."""
+        visit = bool(dialled) and dialled in self._visiting
+        self._visiting.discard(dialled)
+        self._links[link] = _Joined(host, greeted, dialled, now, visit)
+        if dialled:
+            self.book.succeeded(dialled, now, wall)
+        if greeted.listen and greeted.listen != dialled and not self.book.is_met(greeted.listen):
+            self._claim(link, host, greeted, now)
+        if GOSSIP in self.kinds:
+            self._to_ask.append(link)
+        if visit:
+            self._to_part.append(link)
+
+    def peer_down(self, link: int, now: float) -> None:
+        joined = self._links.pop(link, None)
+        if joined is not None and joined.dialled and not joined.visit:
+            self.book.parted(joined.dialled, now - joined.since, now)
+
+    def _claim(self, link: int, host: str, greeted: Greeted, now: float) -> None:
+        self.heard(ANNOUNCE, greeted.listen, group_of(host), now)
+        earlier = self._claims.get(greeted.listen)
+        if earlier is not None and earlier.node_key == greeted.node_key:
+            earlier.link = link  # it has dialled us anew meanwhile
+        elif earlier is None and len(self._claims) < MAX_CHECKS:
+            first = now + CHECK_SECONDS[0]
+            self._claims[greeted.listen] = _Claim(link, greeted.listen, greeted.node_key, first)
+
+    def checked(self, address: str, holds: bool, now: float, wall: int) -> None:
+        """What the dial of a Check has shown."""
+        claim = self._claims.pop(address, None)
+        if claim is None:
+            return
+        if holds:
+            self.book.succeeded(address, now, wall)
+        elif claim.tries < len(CHECK_SECONDS):
+            claim.checking, claim.at = False, now + CHECK_SECONDS[claim.tries]
+            self._claims[address] = claim
+        else:
+            self.book.failed(address, now)
+            self._to_tell.append(Tell(claim.link, address))
+
+    def bootstrap_answered(self, server: Address, registered: bool, peers: Iterable[str], now: float) -> None:
+        """The list came, after a registration if that was asked for."""
+        found = self._servers.get(str(server))
+        if found is None:
+            return
+        if registered:
+            found.renew_at = now + RENEW_SECONDS
+        found.asked, found.asking, found.failures = True, False, 0
+        found.next_ask = min(now + POLL_SECONDS, found.renew_at) if POLL in self.kinds else found.renew_at
+        for address in peers:
+            self._note(address, group_of(server.host), now)
+
+    def bootstrap_failed(self, server: Address, now: float) -> bool:
+        """It did not answer, or refused; whether that is news."""
+        found = self._servers.get(str(server))
+        if found is None:
+            return False
+        found.asked, found.asking = True, False
+        found.failures += 1
+        found.renew_at = 0.0  # it may have been set up anew meanwhile
+        found.next_ask = now + RETRY_SECONDS[min(found.failures, len(RETRY_SECONDS)) - 1]
+        if found.learnt and found.failures >= FORGET_LEARNT_AFTER:
+            del self._servers[str(server)]
+        return found.failures == 1
+
+    # -- questions -----------------------------------------------------------------------------
+
+    @property
+    def servers(self) -> list[Address]:
+        """Bootstrap servers that have answered last time: worth telling others."""
+        return [server.address for server in self._servers.values() if server.asked and not server.failures]
+
+    @property
+    def known_servers(self) -> list[Address]:
+        return [server.address for server in self._servers.values()]
+
+    @property
+    def settled(self) -> bool:
+        """Every bootstrap server of ours was tried once; all places are taken, or every address was dialled."""
+        if not all(server.asked for server in self._servers.values() if not server.learnt):
+            return False
+        return self._outbound() >= self._slots or not self.book.untried(self.busy())
+
+    def busy(self) -> set[str]:
+        return self._joined() | self._dialling.visits | self._dialling.others
+
+    def anchors(self) -> list[str]:
+        """The peers that we chose and were joined to for longest: dialled first after a restart."""
+        ours = [joined for joined in self._links.values() if joined.dialled and not joined.visit]
+        return [joined.dialled for joined in sorted(ours, key=lambda joined: joined.since)][: self._slots]
+
+    def _outbound(self) -> int:
+        return sum(bool(joined.dialled) and not joined.visit for joined in self._links.values())
+
+    # -- what to do ----------------------------------------------------------------------------
+
+    def actions(self, now: float) -> list[Action]:
+        """Everything to do now; what is given out is under way from then on."""
+        found: list[Action] = [Ask(link) for link in self._to_ask if link in self._links]
+        found += [Part(link) for link in self._to_part]
+        found += self._to_tell
+        self._to_ask, self._to_part, self._to_tell = [], [], []
+        found += self._gossip(now)
+        found += self._ask_servers(now)
+        found += self._checks(now)
+        found += self._dials(now)
+        return found
+
+    def _gossip(self, now: float) -> list[Action]:
+        if GOSSIP not in self.kinds or now < self._gossip_at:
+            return []
+        self._gossip_at = now + GOSSIP_SECONDS * self._dice.uniform(0.9, 1.1)
+        return [Ask(self._dice.choice(sorted(self._links)))] if self._links else []
+
+    def _ask_servers(self, now: float) -> list[Action]:
+        found: list[Action] = []
+        for server in self._servers.values():
+            if not server.asking and server.next_ask <= now:
+                server.asking = True
+                found.append(AskBootstrap(server.address, register=server.renew_at <= now))
+        return found
+
+    def _checks(self, now: float) -> list[Action]:
+        found: list[Action] = []
+        for claim in list(self._claims.values()):
+            if claim.checking or claim.at > now:
+                continue
+            if claim.link not in self._links or self.book.is_met(claim.address):
+                del self._claims[claim.address]
+            elif claim.address in self.book and self._may_dial(claim.address, now):
+                claim.checking, claim.tries = True, claim.tries + 1
+                found.append(Check(claim.link, claim.address, claim.node_key))
+        return found
+
+    def _dials(self, now: float) -> list[Action]:
+        room = MAX_DIALS - len(self._dialling)
+        due = self.book.due(now, self.busy()) if room > 0 else []
+        if not due:
+            return []
+        free = self._slots - self._outbound() - len(self._dialling.others)
+        ours = [joined.dialled for joined in self._links.values() if joined.dialled and not joined.visit]
+        hosts = [name.rpartition(":")[0].strip("[]") for name in (*ours, *self._dialling.others)]
+        found: list[Action] = []
+        for address in choose(due, hosts, min(room, free)) if free > 0 else due:
+            if len(found) >= room:
+                break
+            name = str(address)
+            visit = free <= 0
+            if visit and not (self.book.wants_test(name) and self._visits.wait(now) == 0.0):
+                continue
+            if not self._may_dial(name, now):
+                continue
+            if visit:
+                self._visits.take(now)
+            self._visiting.discard(name)  # an earlier visit may have got no handshake
+            (self._dialling.visits if visit else self._dialling.others).add(name)
+            found.append(Dial(address))
+        return found
+
+    def _may_dial(self, name: str, now: float) -> bool:
+        """Addresses that were met are dialled whenever due; others of one host only so many a second."""
+        host = name.rpartition(":")[0].strip("[]")
+        return self.book.is_met(name) or group_of(host) == LOCAL or self._hosts.of(host).take(now)
