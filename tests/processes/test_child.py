@@ -14,7 +14,7 @@ import pytest
 
 from votenet.processes import procfs
 from votenet.processes.cause import Cause, Kind
-from votenet.processes.child import Child
+from votenet.processes.child import NO_MEMORY, Child
 
 IGNORE_TERM = """
 import signal, time
@@ -51,6 +51,22 @@ async def logged(tmp_path: Path, text: str) -> str:
         await asyncio.sleep(0.01)
         content = (tmp_path / "log").read_text()
     return content
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_kill_that_may_be_for_lack_of_memory_is_told_unless_it_was_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ours: bool
+) -> None:
+    async def scenario(child: Child) -> None:
+        await logged(tmp_path, "up")
+        monkeypatch.setattr(procfs, "oom_kills", lambda: 10**9)  # somebody else's, for all we know
+        if ours:
+            child.kill()
+        else:
+            os.kill(child.pid, signal.SIGKILL)
+        assert (await child.died()).detail == ("" if ours else NO_MEMORY)
+
+    run(tmp_path, IGNORE_TERM, scenario)
 
 
 COUNT = """

@@ -17,6 +17,7 @@ import pytest
 
 from votenet.config import InstanceDirs
 from votenet.processes import logs
+from votenet.processes.child import NO_MEMORY
 from votenet.processes.identity import leftovers, read_identities
 from votenet.processes.machine import RestartRequested, StartRequested, State, StopRequested
 from votenet.processes.reconcile import end_leftovers
@@ -162,7 +163,7 @@ def test_scenario_16_one_that_the_kernel_kills_for_lack_of_memory_comes_back_wit
         await net.until(lambda: net.slot("node-1").program.incarnation == 2)
         await net.reaches("node-1", State.READY)
         cause = str(net.slot("node-1").program.cause)
-        assert cause == "the kernel killed for lack of memory while it ran; killed by SIGKILL"
+        assert cause == f"{NO_MEMORY}; killed by SIGKILL"
         assert net.slot("node-2").program.incarnation == 1
 
     assert net.play(scenario) == []

@@ -32,6 +32,8 @@ from votenet.processes.signals import signal_exactly
 STRAGGLER_SECONDS: Final = 2.0
 """How long killed stragglers may take to disappear before they are reported instead."""
 _POLL_SECONDS: Final = 0.005
+NO_MEMORY: Final = "perhaps out of memory, for which the kernel has killed while it ran"
+"""Only perhaps: the kernel's count is that of the whole machine. Never said of our own KILL."""
 
 
 class Child:
@@ -49,7 +51,7 @@ class Child:
         self.pid = pid
         stat = procfs.read_stat(pid)
         self.start_ticks = stat.start_ticks if stat else 0
-        self._oom_kills = procfs.oom_kills()
+        self._oom_kills, self._killed = procfs.oom_kills(), False
         self._loop = asyncio.get_running_loop()
         self._died: asyncio.Future[None] = self._loop.create_future()
         self._loop.add_reader(pidfd, self._on_readable)
@@ -115,8 +117,8 @@ class Child:
         assert found is not None
         if found.si_code == os.CLD_EXITED:
             return Cause(Kind.EXITED, found.si_status)
-        no_memory = found.si_status == signal.SIGKILL and procfs.oom_kills() > self._oom_kills
-        detail = "the kernel killed for lack of memory while it ran" if no_memory else ""
+        strangers = found.si_status == signal.SIGKILL and not self._killed
+        detail = NO_MEMORY if strangers and procfs.oom_kills() > self._oom_kills else ""
         return Cause(Kind.SIGNALLED, found.si_status, core=found.si_code == os.CLD_DUMPED, detail=detail)
 
     async def finish(self) -> str:
@@ -176,6 +178,7 @@ class Child:
 
     def send(self, number: signal.Signals) -> bool:
         """A signal to the leader alone. Returns whether it was there to get it."""
+        self._killed |= number == signal.SIGKILL
         if self._pidfd < 0:
             return False
         try:
@@ -189,6 +192,7 @@ class Child:
 
         A second TERM could come when a program has put its handler away at the end of a clean stop.
         """
+        self._killed |= number == signal.SIGKILL
         if self._pidfd < 0:
             return
         if self.adopted:
