@@ -150,8 +150,15 @@ class FindingNetwork(MemoryNetwork):
         self.servers: dict[Address, BootstrapCore] = {}
         self.asked: list[str] = []
 
-    def find(self, name: str, *, cache: Sequence[CachedPeer] = (), claims: str | None = None,
-             peers: Sequence[str] = (), bootstraps: Sequence[Address] = (BOOTSTRAP,)) -> FindingNode:  # fmt: skip
+    def find(
+        self,
+        name: str,
+        *,
+        cache: Sequence[CachedPeer] = (),
+        claims: str | None = None,
+        peers: Sequence[str] = (),
+        bootstraps: Sequence[Address] = (BOOTSTRAP,),
+    ) -> FindingNode:
         """A new node at this address."""
         node = FindingNode(
             self, name, kinds=self.kinds, bootstraps=bootstraps, peers=peers, cache=cache, claims=claims

@@ -118,10 +118,10 @@ def instance_dirs(instance: str = DEFAULT_INSTANCE) -> InstanceDirs:
     home = os.environ.get("VOTENET_HOME")
     if home:
         base = Path(home).expanduser().absolute()
-        return InstanceDirs(instance, base / instance, _short_run_dir(base / instance / "run"), base / _KEYS)
+        return InstanceDirs(instance, base / instance, short_run_dir(base / instance / "run"), base / _KEYS)
     state = Path(platformdirs.user_state_path("votenet")) / instance
     keys = Path(platformdirs.user_data_path("votenet")) / _KEYS
-    return InstanceDirs(instance, state, _short_run_dir(_runtime_base() / instance), keys)
+    return InstanceDirs(instance, state, short_run_dir(_runtime_base() / instance), keys)
 
 
 def private_dir(path: Path) -> Path:
@@ -180,7 +180,7 @@ def _runtime_base() -> Path:
     return Path(tempfile.gettempdir()) / f"votenet-{os.geteuid()}"
 
 
-def _short_run_dir(wanted: Path) -> Path:
+def short_run_dir(wanted: Path) -> Path:
     """A unix socket path has at most 107 bytes: a deep folder is replaced by a short name for it."""
     if len(os.fsencode(wanted / "control.sock")) <= 100:
         return wanted

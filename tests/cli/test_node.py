@@ -20,6 +20,9 @@ def test_help_teaches(cli: Callable[..., Outcome]) -> None:
         (("--advertise", "nonsense"), "bad-address"),
         (("--bootstrap", "host:99999"), "bad-address"),
         (("--peer", ":1"), "bad-address"),
+        (("--bootstrap", "a.example:4000,b.example"), "bad-address"),
+        (("--listen", "127.0.0.1"), "bad-address"),
+        (("--metrics", "0.0.0.0:9400"), "metrics-not-loopback"),
         (("--kernel", "abacus"), "no-such-kernel"),
     ],
 )

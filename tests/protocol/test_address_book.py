@@ -232,14 +232,14 @@ def test_a_full_bucket_of_rumours_keeps_what_did_not_fail_and_then_what_chance_s
     assert found.add("127.0.0.1:60000")
     assert failed not in found
     assert len(found) == LOCAL_SIZE
-    before = set(row.address for row in found.cached([]))
+    before = {row.address for row in found.cached([])}
     for _ in range(3):  # naming them again and again does not help
         for port in range(20_000, 20_200):
             found.add(f"127.0.0.1:{port}")
-    after = set(row.address for row in found.cached([]))
+    after = {row.address for row in found.cached([])}
     for port in range(20_000, 20_200):
         found.add(f"127.0.0.1:{port}")
-    assert set(row.address for row in found.cached([])) == after
+    assert {row.address for row in found.cached([])} == after
     assert len(before & after) > LOCAL_SIZE // 3
 
 

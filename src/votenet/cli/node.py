@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from votenet.cli.logging_setup import LEVELS, start_logging
 from votenet.config import DEFAULT_BOOTSTRAP_PORT, DEFAULT_NODE_PORT, NodeConfig
 from votenet.errors import ConfigError, PowError, Rejected, VotenetError, votenet_error_in
+from votenet.protocol.address import Address, parse_address
+from votenet.protocol.finder import KINDS
+
+if TYPE_CHECKING:
+    from votenet.network.node_service import NodeService
 
 EPILOG = """
 Examples:
@@ -20,6 +26,7 @@ Examples:
 \b
   votenet node --data-dir ./n1 --genesis genesis.json --bootstrap 127.0.0.1:4000
   votenet node --data-dir ./n2 --genesis genesis.json --port 3001 --peer 10.0.0.5:3000
+  votenet node --data-dir ./n2 --genesis genesis.json --bootstrap a.example.org:4000,b.example.org:4000
   votenet node --data-dir ./n3 --genesis genesis.json --host 0.0.0.0 --advertise vote.example.org:3000
 
 The first start makes the node's key in its data folder. One process at a time may use the folder.
@@ -40,16 +47,31 @@ The first start makes the node's key in its data folder. One process at a time m
     show_default=True,
     help="Port to listen on.",
 )
+@click.option("--listen", metavar="HOST:PORT", help="Both in one, instead of --host and --port.")
 @click.option(
     "--advertise", metavar="HOST:PORT", help="Where others reach this node.  [default: host and port]"
 )
 @click.option(
     "--bootstrap",
     multiple=True,
-    metavar="HOST:PORT",
-    help=f"Bootstrap server, may be repeated; the usual port is {DEFAULT_BOOTSTRAP_PORT}.",
+    metavar="HOST:PORT,…",
+    help="Bootstrap servers; a name may have several addresses."
+    f" May be repeated; the usual port is {DEFAULT_BOOTSTRAP_PORT}.",
 )
 @click.option("--peer", "peers", multiple=True, metavar="HOST:PORT", help="A node to dial, may be repeated.")
+@click.option(
+    "--discover",
+    type=click.Choice(KINDS),
+    multiple=True,
+    default=KINDS,
+    show_default=True,
+    help="How peers are found, may be repeated; see docs/peers.md.",
+)
+@click.option(
+    "--metrics",
+    metavar="HOST:PORT",
+    help="Answer GET /metrics for Prometheus there, on loopback; port 0 takes any free one.",
+)
 @click.option("--name", default="node", show_default=True, help="Name in logs and status.")
 @click.option("--mine/--no-mine", default=True, show_default=True, help="Whether to search for blocks.")
 @click.option(
@@ -80,9 +102,12 @@ def node(
     roll: Path | None,
     host: str,
     port: int,
+    listen: str | None,
     advertise: str | None,
     bootstrap: tuple[str, ...],
     peers: tuple[str, ...],
+    discover: tuple[str, ...],
+    metrics: str | None,
     name: str,
     mine: bool,
     threads: int,
@@ -92,13 +117,14 @@ def node(
 ) -> None:
     """Run one node in the foreground until SIGTERM or Ctrl-C."""
     from votenet.processes import lifeline
-    from votenet.protocol.address import Address, parse_address
 
     lifeline.arm()
     start_logging(log_level, as_json=as_json)
     try:
+        host, port = (host, port) if listen is None else parse_address(listen)
         own = str(parse_address(advertise or str(Address(host, port))))
-        others = [str(parse_address(text)) for text in (*bootstrap, *peers)]
+        servers = [str(parse_address(text)) for several in bootstrap for text in several.split(",")]
+        others = [str(parse_address(text)) for text in peers]
     except Rejected as error:
         raise ConfigError(error.message, code="bad-address", next_step=error.next_step) from error
     run_node(
@@ -108,18 +134,26 @@ def node(
             advertise=own,
             data_dir=data_dir,
             genesis=genesis,
-            bootstrap=tuple(others[: len(bootstrap)]),
-            peers=tuple(others[len(bootstrap) :]),
+            bootstrap=tuple(servers),
+            peers=tuple(others),
             name=name,
             mine=mine,
             kernel=kernel,
             threads=threads,
             roll=roll,
-        )
+            discovery=discover,
+        ),
+        metrics=None if metrics is None else _metrics_address(metrics),
     )
 
 
-def run_node(config: NodeConfig) -> None:
+def _metrics_address(text: str) -> Address:
+    from votenet.cli.bootstrap import metrics_address  # a long import, for those who want it
+
+    return metrics_address(text)
+
+
+def run_node(config: NodeConfig, metrics: Address | None = None) -> None:
     """Open everything a node needs, run it, close it. Raises VotenetError with the exit code."""
     import asyncio
 
@@ -138,7 +172,7 @@ def run_node(config: NodeConfig) -> None:
             key = load_or_make_key(config.data_dir / "node.key", "node")
             store = SqliteBlockStore(config.data_dir, election)
             try:
-                asyncio.run(_serve(NodeService(config, election, key, store)))
+                asyncio.run(_serve(NodeService(config, election, key, store), config.data_dir, metrics))
             finally:
                 store.close()
     except (VotenetError, BaseExceptionGroup) as failure:
@@ -150,18 +184,32 @@ def run_node(config: NodeConfig) -> None:
     log.info("stopped")
 
 
-async def _serve(service: object) -> None:
+async def _serve(service: NodeService, data_dir: Path, metrics: Address | None) -> None:
     import asyncio
+    import contextlib
     import signal
 
-    from votenet.network.node_service import NodeService
+    from votenet.cli.node_control import NodeControl, control_socket
+    from votenet.network.metrics import serve_metrics
+    from votenet.network.node_metrics import node_metrics
+    from votenet.processes.control_server import ControlServer
 
-    assert isinstance(service, NodeService)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    await service.run(stop)
+    control, log = NodeControl(service), logging.getLogger("votenet")
+    async with asyncio.TaskGroup() as tasks, contextlib.AsyncExitStack() as opened:
+        try:
+            channel = ControlServer(control_socket(data_dir), control.handle, tasks)
+            await opened.enter_async_context(channel)
+        except OSError as error:  # a file system without sockets: everything else works
+            log.warning("no channel for the operator in %s: %s", data_dir, error)
+        if metrics is not None:
+            numbers = node_metrics(service.status, service.outbound)
+            shown = await opened.enter_async_context(serve_metrics(metrics, numbers))
+            log.info("metrics at %s", shown)
+        await service.run(stop)
 
 
 def _choose_kernel(name: str, log: logging.Logger) -> None:

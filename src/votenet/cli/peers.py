@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar, cast
 
 import click
 
+from votenet.cli.bans import NodeFolders, ban, node_folder_options, say_bans, unban
 from votenet.cli.options import instance_option, json_option
 from votenet.cli.render import reported
 from votenet.config import DEFAULT_BOOTSTRAP_PORT
@@ -36,7 +37,7 @@ class Target:
     """Which bootstrap server: named with --bootstrap, or the one of the instance."""
 
     def __init__(self, named: str | None, instance: str) -> None:
-        self.named = named is not None
+        self.named, self.instance = named is not None, instance
         self.address = parse_address(named) if named is not None else instance_bootstrap(instance)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -82,7 +83,7 @@ def target_options(command: F) -> F:
 
 @click.group()
 def peers() -> None:
-    """Register, list, remove, ping, import and export peers of a bootstrap server.
+    """Peers of a bootstrap server, and who is banned at the nodes running here.
 
     \b
     Examples:
@@ -131,17 +132,26 @@ def remove(ctx: click.Context, target: Target, address: str, as_json: bool) -> N
 
 
 @peers.command(name="list")
+@click.option(
+    "--banned", is_flag=True, help="Who is banned at the nodes running here, instead of the registry."
+)
+@node_folder_options
 @click.option("--sample", type=click.IntRange(1), help="Only this many, drawn at random.")
 @target_options
 @json_option
-def list_peers(target: Target, sample: int | None, as_json: bool) -> None:
+def list_peers(target: Target, folders: NodeFolders, banned: bool, sample: int | None, as_json: bool) -> None:
     """List the registered peers, in the order in which they came.
 
     \b
     Examples:
       votenet peers list
       votenet peers list --sample 10 --json
+      votenet peers list --banned
     """
+    if banned:
+        asked = folders.ask(target.instance, {"command": "banned"})
+        say_bans({name: answer["bans"] for name, answer in asked}, as_json)
+        return
     if sample is not None:
         found = target.run(client.get_peers(target.address, sample=sample))
     else:
@@ -268,3 +278,7 @@ async def _everyone(address: Address) -> list[client.KnownPeer]:
 
 def _say(answer: str, as_json: bool) -> None:
     click.echo(json.dumps({"answer": answer}) if as_json else answer)
+
+
+peers.add_command(ban)
+peers.add_command(unban)

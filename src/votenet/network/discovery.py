@@ -116,8 +116,8 @@ class Discovery:
         where = f"; they see this node at {', '.join(sorted(told))}" if told else ""
         log.warning(
             "peers cannot reach this node at %s%s. It takes part all the same, through the links it has "
-            "dialled. To be reached, let --host listen for others, open the port in the firewall or forward it in the "
-            "router, and give the address that others can dial with --advertise",
+            "dialled. To be reached, let --host listen for others, open the port in the firewall or forward "
+            "it in the router, and give the address that others can dial with --advertise",
             address, where,
         )  # fmt: skip
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from votenet.errors import RemoteProtocolError
 from votenet.protocol.blame import Ban, Blame, of_address, of_key
@@ -22,6 +23,9 @@ from votenet.protocol.limits import (
     PATIENCE_SECONDS,
 )
 from votenet.protocol.token_bucket import Buckets
+
+BY_HAND: Final = "by-hand"
+"""Code of a ban that the operator has made."""
 
 log = logging.getLogger("votenet.guard")
 
@@ -79,6 +83,15 @@ class Guard:
                     f"{ban.subject} is banned for another {ban.until - int(now)} s, because of {ban.code}",
                 )
         return None
+
+    def ban(self, subject: str, seconds: int) -> Ban:
+        """The operator bans a subject (`of_key`, `of_address`), whatever it did."""
+        return self.blamed.ban(subject, BY_HAND, self._wall(), seconds)
+
+    def bans(self) -> list[Ban]:
+        """Those that hold now."""
+        now = self._wall()
+        return [ban for ban in self.blamed.remembered(now) if ban.until > now]
 
     def blame(self, host: str, node_key: str | None, code: str) -> None:
         """A peer's link was refused with `code`. `node_key` is None when it has proved none."""

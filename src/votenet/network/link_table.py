@@ -341,6 +341,22 @@ class LinkTable:
         found = self._open.get(link_id)
         return None if found is None else Behind(found.link.host, found.dialled, found.link.outbound)
 
+    def key_at(self, address: str) -> str | None:
+        """The key of the peer that we know by this address (`host:port`), while it is joined."""
+        for found in self._open.values():
+            greeted = found.connection.greeted
+            if greeted is not None and address in (greeted.listen, found.dialled):
+                return greeted.node_key
+        return None
+
+    def turn_out_banned(self) -> None:
+        """Somebody was banned: whoever may not be a peer any more goes."""
+        for found in list(self._open.values()):
+            greeted = found.connection.greeted
+            refusal = None if greeted is None else self._guard.refusal(found.link.host, greeted.node_key)
+            if refusal is not None:
+                self._refuse(found, refusal)
+
     def part(self, link_id: int) -> None:
         """Close a link in peace."""
         found = self._open.get(link_id)

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Callable
@@ -38,11 +39,12 @@ from votenet.network.transport import Listener
 from votenet.pow import selected_kernel
 from votenet.protocol.address import Address, parse_address
 from votenet.protocol.address_book import AddressBook
+from votenet.protocol.blame import Ban, of_address, of_key
 from votenet.protocol.chapter import MAX_CHAPTER_VOTES, chapter_line
 from votenet.protocol.connection import Identity
 from votenet.protocol.events import Checked, CheckJob, Event, LinkDown, Mined, PeerUp, Ready, Received, Tick
 from votenet.protocol.limits import BAD_SIGNATURE_UNITS
-from votenet.protocol.messages import Message, NoBlock, VotesTaken, encode_message
+from votenet.protocol.messages import Message, NoBlock, NodeStatus, VotesTaken, encode_message
 from votenet.protocol.node import NodeCore
 from votenet.protocol.state import NodeInfo
 from votenet.storage.interface import BlockStore
@@ -59,6 +61,8 @@ CHECKERS: Final = min(os.cpu_count() or 1, 4)
 """Threads that check. A fifth of a check holds the interpreter's lock: many would wait for each other."""
 CHECKS_AT_ONCE: Final = CHECKERS + 1
 """Given to the checking threads: those that run and one that follows. The others wait in their lanes."""
+
+_KEY: Final = re.compile(r"[0-9a-f]{64}")
 
 log = logging.getLogger("votenet.node")
 
@@ -105,6 +109,53 @@ class NodeService:
             book.add(address)
         self._anchors: list[str] = []
         self._tell_core()
+
+    # -- what the operator asks for ------------------------------------------------------------
+
+    def status(self) -> NodeStatus:
+        """The node in one record."""
+        return self._core.status(time.time())
+
+    def outbound(self) -> int:
+        """Peers that we have chosen and dialled."""
+        return len(self._discovery.finder.anchors())
+
+    def bans(self) -> list[Ban]:
+        return self._guard.bans()
+
+    async def ban(self, text: str, seconds: int) -> list[Ban]:
+        """Ban a key, an IP address, or the peer that listens at `host:port`; on the disk when it returns.
+
+        Raises:
+            Rejected: bad-address.
+        """
+        made = [self._guard.ban(subject, seconds) for subject in self._subjects(text)]
+        self._links.turn_out_banned()
+        await self._remember_bans()
+        return made
+
+    async def unban(self, text: str) -> int:
+        """Lift the bans of a subject, written as in `ban` or in `bans`; how many there were."""
+        held = {ban.subject for ban in self.bans()}
+        subjects = [text] if text in held else self._subjects(text)
+        lifted = [subject for subject in subjects if self._guard.blamed.lift(subject)]
+        await self._remember_bans()
+        return len(lifted)
+
+    def _subjects(self, text: str) -> list[str]:
+        if _KEY.fullmatch(text):
+            return [of_key(text)]
+        subject = of_address(text)
+        if subject is not None:
+            return [subject]
+        key = self._links.key_at(text)
+        if key is not None:
+            return [of_key(key)]
+        with contextlib.suppress(Rejected):
+            subject = of_address(parse_address(text).host)
+        if subject is not None:
+            return [subject]
+        raise Rejected("bad-address", f"{text!r} is no key, no IP address of another machine, no joined peer")
 
     # -- life ----------------------------------------------------------------------------------
 

@@ -139,7 +139,7 @@ class AddressBook:
             known.doubted = True
 
     def hasten(self, text: str, now: float) -> None:
-        """Somebody says that a node is there, back after a failure: look soon, not at once again and again."""
+        """Somebody says that a node is there again after failures: look soon, but never at once."""
         known = self._known.get(text)
         if known is not None and known.failures:
             known.next_try = min(known.next_try, now + FIRST_RETRY * 2.0 ** min(known.failures, 5))

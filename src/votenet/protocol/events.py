@@ -157,9 +157,10 @@ class Ready:
     `save` goes to disk in one transaction. Only then are `send` (link, message), `send_blocks`
     (link, block hash: the stored block, read from the disk), `send_chapter` (links that asked for
     the chain in the chapter's form) and `refuse` (link, error: one error line, then close) carried
-    out. `hints` are addresses that somebody named, unproved; `servers` are bootstrap servers that a peer
-    named (link, address); `not_reached` are complaints of peers that we are not where our hello says
-    (link, that address, the host they see). `template` is what to mine when `mining_changed`; None stops the search.
+    out. `hints` are addresses that somebody named, unproved; `servers` are bootstrap servers that a
+    peer named (link, address); `not_reached` are complaints of peers that we are not where our hello
+    says (link, that address, the host they see). `template` is what to mine when `mining_changed`;
+    None stops the search.
     """
 
     save: list[Change] = field(default_factory=list)

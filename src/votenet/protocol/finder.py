@@ -50,7 +50,7 @@ VISITS_PER_SECOND: Final = 1 / 30
 """A newcomer introduces itself to so many at once, and goes on slowly."""
 DIALS_OF_HOST: Final = 20
 DIALS_OF_HOST_PER_SECOND: Final = 1.0
-"""To addresses of one host that were never met: whoever names us a victim's address buys no more than this."""
+"""To addresses of one host that were never met: naming us a victim's addresses buys no more."""
 CHECK_SECONDS: Final = (1.0, 5.0, 30.0)
 """An address claimed in a hello is dialled back after so long; a machine may listen a moment later."""
 MAX_CHECKS: Final = 256
@@ -295,7 +295,7 @@ class Finder:
 
     @property
     def servers(self) -> list[Address]:
-        """Bootstrap servers that have answered last time: worth telling others."""
+        """Bootstrap servers that answered last time: worth telling others."""
         return [server.address for server in self._servers.values() if server.asked and not server.failures]
 
     @property
@@ -304,7 +304,7 @@ class Finder:
 
     @property
     def settled(self) -> bool:
-        """Every bootstrap server of ours was tried once; all places are taken, or every address was dialled."""
+        """Our own servers were tried once; all places are taken, or every address was dialled."""
         if not all(server.asked for server in self._servers.values() if not server.learnt):
             return False
         return self._outbound() >= self._slots or not self.book.untried(self.busy())
