@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import pty
 import re
 import subprocess
 import sys
@@ -82,3 +84,32 @@ def test_help_loads_neither_network_nor_database_nor_tables() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
+HUNG_UP = """
+import sys
+from votenet.cli import main
+
+def leave(**_):
+    print("here", flush=True)
+    sys.stdin.readline()        # until the terminal is gone
+    sys.stdout.write("no newline: still in the buffer")
+    sys.exit(129)
+
+main.main.main = leave
+main.run()
+"""
+
+
+def test_text_left_for_a_closed_terminal_does_not_change_the_exit_code() -> None:
+    """Python exits with 120 when it cannot flush; whoever waits wants to know of the signal."""
+    own, other = pty.openpty()
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", HUNG_UP], env=env, stdin=subprocess.PIPE, stdout=other, stderr=subprocess.PIPE
+    )
+    os.close(other)
+    assert os.read(own, 100) == b"here\r\n"
+    os.close(own)
+    _, errors = process.communicate(b"\n", timeout=30)
+    assert (process.returncode, errors) == (129, b"")

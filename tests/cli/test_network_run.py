@@ -31,6 +31,7 @@ class Terminal:
     def __init__(self, shell: Shell, *args: str) -> None:
         self._own, other = pty.openpty()
         env = {**shell.env, "COLUMNS": "150", "LINES": "40", "TERM": "xterm"}
+        env.pop("PYTHONUNBUFFERED", None)  # people do not set it, and it hides what a buffer does
         self.process = subprocess.Popen(
             [sys.executable, "-m", "votenet", *args], env=env, stdin=other, stdout=other, stderr=other
         )

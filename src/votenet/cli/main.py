@@ -148,7 +148,8 @@ def run() -> None:
             raise
         _show(known)
         code = known.exit_code
-    _flush()
+    finally:  # commands that end with a signal's code leave by SystemExit
+        _flush()
     sys.exit(code if isinstance(code, int) else 0)
 
 
