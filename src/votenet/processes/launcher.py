@@ -6,6 +6,7 @@ not: when to do so (`machine.py`), the other events of the network (`supervisor.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 import time
@@ -84,6 +85,7 @@ class Launcher:
         self._supervisor.dispatch(slot, Ended(incarnation, await child.died()))
         cause = slot.program.cause  # now it says, too, whether this end was asked for
         logs.note(child.log, f"{slot.spec.name}, incarnation {incarnation}, pid {child.pid}: {cause}")
+        await asyncio.sleep(0)  # those who follow events hear of the death before what comes after it is done
         problems = [await child.finish(), await wait_until_free(slot.spec)]
         slot.ended(logs.tail(child.log, LAST_LINES))
         self._record(slot, "stopped")
