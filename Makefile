@@ -18,6 +18,7 @@
 #   make fuzz MINUTES=5   inputs nobody wrote, for all that reads what others wrote (docs/testing.md)
 #   make crash       kill, cut, fill and damage the storage at its every operation (docs/storage.md)
 #   make adversary   every adversary against real nodes, and how long honest clients wait meanwhile
+#   make discovery each kind of discovery alone, dead bootstrap servers, hosts in namespaces (docs/peers.md)
 #   make test-arm    the ARMv8 kernels under qemu user emulation (needs a cross compiler and qemu)
 
 VENV   := .venv
@@ -31,7 +32,7 @@ MINUTES ?= 5
 SEED   ?= $(shell date +%s)
 
 .PHONY: demo test lint bench bench-pow bench-loop bench-chain bench-bootstrap bench-compare bench-election \
-	bench-vote bench-growth bench-overload bench-suite bench-supervisor soak pictures sanitize sim adversary fuzz crash test-arm clean
+	bench-vote bench-growth bench-overload bench-suite bench-supervisor soak pictures sanitize sim adversary discovery fuzz crash test-arm clean
 
 demo: $(VENV)/.run
 	$(BIN)/votenet demo
@@ -85,6 +86,11 @@ crash: $(VENV)/.dev
 
 adversary: $(VENV)/.dev
 	ADVERSARY_SECONDS=4 $(BIN)/pytest -q -s -p no:benchmark tests/adversary
+
+discovery: $(VENV)/.dev
+	PYTHONPATH=tests $(PY) -m discovery_table
+	DISCOVERY=1 $(BIN)/pytest -v -p no:benchmark tests/protocol/test_finder.py tests/e2e/test_discovery.py \
+		tests/namespaces
 
 bench-bootstrap: $(VENV)/.dev
 	.ci/packages redis-server

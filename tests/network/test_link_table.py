@@ -16,13 +16,16 @@ from votenet.network.link_table import (
     LOST_AFTER,
     MAX_HELD,
     MAX_JOBS,
+    MAX_PEERS,
     MAX_PEERS_OF_ADDRESS,
     MAX_PENDING,
     MEASURE_BYTES,
     PING_AFTER,
+    Behind,
     LinkTable,
 )
 from votenet.network.transport import Link
+from votenet.protocol.blame import of_key
 from votenet.protocol.connection import Connection, Identity
 from votenet.protocol.events import Event, LinkDown, PeerUp, Received
 from votenet.protocol.framing import MAX_CLIENT_LINE, MAX_PEER_LINE
@@ -89,6 +92,10 @@ class FakeLink:
 
     def resume(self) -> None:
         self.paused = False
+
+    @property
+    def closing(self) -> bool:
+        return self.closed or self.aborted or bool(self.refused)
 
     def allow_lines_of(self, max_line: int) -> None:
         self.max_line = max_line
@@ -572,6 +579,29 @@ def test_one_address_may_be_so_many_peers_and_no_more() -> None:
     assert table.peer(1001, "one more", host=FAR).refused == ["too-many-connections"]
     assert table.peer(1002, "elsewhere", host=OTHER).refused == []
     assert table.peer(1003, "dialled by us", outbound=True, host=FAR).refused == []
+
+
+def test_s15_when_all_places_are_taken_a_newcomer_of_another_network_gets_one_from_the_crowd() -> None:
+    table = Table()
+    crowd = [table.peer(n, f"{n}", host=f"66.6.{n % 8}.7") for n in range(1, MAX_PEERS + 1)]
+    assert not any(link.refused for link in crowd)
+    assert table.peer(1001, "honest", host="10.1.0.1").refused == []
+    assert [link.id for link in crowd if link.refused] == [MAX_PEERS], "the youngest of the crowd went"
+    assert crowd[-1].refused == ["too-many-connections"]
+    assert table.peer(1002, "one more of them", host="66.6.0.9").refused == ["too-many-connections"]
+    assert len([link for link in crowd if link.refused]) == 1
+
+
+def test_the_operator_sees_who_is_behind_a_link_and_turns_out_whom_he_bans() -> None:
+    table = Table()
+    peer, other = table.peer(1, "them", host=FAR), table.peer(2, "others", host=OTHER)
+    assert table.links.behind(1) == Behind(FAR, "", False)
+    assert table.links.behind(9) is None
+    table.guard.ban(of_key(key_of("them").public_hex), 60)
+    table.links.turn_out_banned()
+    assert (peer.refused, other.refused) == (["banned"], [])
+    table.links.part(2), table.links.part(9)
+    assert other.closed
 
 
 def test_strangers_of_one_address_share_a_lane_and_peers_have_their_own() -> None:

@@ -22,6 +22,7 @@ from votenet.network.transport import Link, LinkLimits
 from votenet.protocol.blame import of_address
 from votenet.protocol.connection import Connection, Identity
 from votenet.protocol.events import Event, LinkDown, PeerUp, Received
+from votenet.protocol.eviction import Inbound, worst_of
 from votenet.protocol.framing import MAX_CLIENT_LINE, MAX_PEER_LINE
 from votenet.protocol.limits import CLIENT_RATES, LINE_UNITS, PEER_RATES, Rates, units
 from votenet.protocol.messages import REPLIES, Message, Ping, Role, encode_message
@@ -67,6 +68,8 @@ class _Open:
     units: TokenBucket
     bytes: TokenBucket
     dialled: str = ""
+    since: float = 0.0
+    """When it became a peer."""
     pending: deque[int] = field(default_factory=deque)
     """Sizes of the lines whose messages wait for the core, in order."""
     jobs: int = 0
@@ -126,6 +129,7 @@ class LinkTable:
         self._open: dict[int, _Open] = {}
         self._left: OrderedDict[int, _Left] = OrderedDict()
         self._seen = _no_lines_seen()
+        self._secret = os.urandom(16)
         self._past_traffic = (0, 0)
 
     # -- LinkHandler ---------------------------------------------------------------------------
@@ -379,8 +383,9 @@ class LinkTable:
         greeted, link = found.connection.greeted, found.link
         assert greeted is not None
         refusal = self._guard.refusal(link.host, greeted.node_key)
-        if refusal is None and not link.outbound and self._is_crowded(link.host):
-            refusal = RemoteProtocolError("too-many-connections", "this node has enough peers")
+        found.since = self._clock()
+        if refusal is None and not link.outbound:
+            refusal = self._make_room(found)
         if refusal is not None:
             found.connection.greeted = None  # the core never hears of it
             self._refuse(found, refusal)
@@ -390,12 +395,24 @@ class LinkTable:
         link.allow_lines_of(MAX_PEER_LINE)
         self._post(PeerUp(link.id, greeted, link.outbound))
 
-    def _is_crowded(self, host: str) -> bool:
-        """Whether too many peers, this one included, have dialled us: in all, or from its address."""
-        hosts = [
-            found.link.host for found in self._open.values() if found.is_peer and not found.link.outbound
-        ]
-        return len(hosts) > MAX_PEERS or hosts.count(host) > MAX_PEERS_OF_ADDRESS
+    def _make_room(self, newcomer: _Open) -> RemoteProtocolError | None:
+        """When too many peers have dialled us, one goes: the refusal, if it is this one."""
+        inbound = {
+            number: Inbound(number, found.link.host, found.since)
+            for number, found in self._open.items()
+            if found.is_peer and not found.link.outbound and not found.link.closing
+        }
+        enough = RemoteProtocolError("too-many-connections", "this node has enough peers")
+        host, own = newcomer.link.host, newcomer.link.id
+        if sum(peer.host == host for peer in inbound.values()) > MAX_PEERS_OF_ADDRESS:
+            return enough
+        if len(inbound) <= MAX_PEERS:
+            return None
+        worst = worst_of(list(inbound.values()), self._secret)
+        if worst is None or worst == own:
+            return enough
+        self._refuse(self._open[worst], enough)
+        return None
 
     def _refuse(self, found: _Open, error: VotenetError) -> None:
         link = found.link

@@ -1,0 +1,118 @@
+"""Five real nodes find each other, by each kind of discovery alone, and with a dead bootstrap server."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import socket
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from process_support import Programs, cast, free_addresses, known, named, programs, status, wait_for
+from votenet.protocol.address import Address
+from votenet.protocol.finder import ANNOUNCE, GOSSIP, KINDS, POLL
+
+pytestmark = pytest.mark.e2e
+
+NODES = 5
+
+
+def five(made: Programs, addresses: list[Address], *options: str) -> None:
+    """Five nodes that do not mine, one after the other."""
+    for number, address in enumerate(addresses, start=1):
+        made.node(f"n{number}", address, *options)
+        answers(made, f"n{number}", address)
+
+
+def answers(made: Programs, name: str, address: Address) -> None:
+    wait_for(lambda: status(address), lambda: made.log(name))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != POLL])
+def test_s12_five_real_nodes_each_kind_alone(kind: str, tmp_path: Path) -> None:
+    with programs(tmp_path) as made:
+        boot, *addresses = free_addresses(NODES + 1)
+        made.bootstrap(boot)
+        five(made, addresses, "--bootstrap", str(boot), "--discover", kind, "--no-mine")
+        all_known = lambda: all(known(address) == NODES - 1 for address in addresses)  # noqa: E731
+        wait_for(all_known, lambda: str([(str(a), known(a)) for a in addresses]), 90.0)
+
+
+@pytest.mark.skipif("DISCOVERY" not in os.environ, reason="takes a poll, 30 s: make discovery runs it")
+def test_s12_five_real_nodes_by_polling_alone(tmp_path: Path) -> None:
+    """The list is fetched every 30 s: the first must learn of the last by then."""
+    with programs(tmp_path) as made:
+        boot, *addresses = free_addresses(NODES + 1)
+        made.bootstrap(boot)
+        five(made, addresses, "--bootstrap", str(boot), "--discover", POLL, "--no-mine")
+        assert known(addresses[0]) < NODES - 1, "it has heard of the others before it asked again"
+        all_known = lambda: all(known(address) == NODES - 1 for address in addresses)  # noqa: E731
+        wait_for(all_known, lambda: str([(str(a), known(a)) for a in addresses]), 90.0)
+
+
+def test_s14_a_killed_bootstrap_server_stays_dead_and_late_nodes_join_by_cache_or_by_one_peer(
+    tmp_path: Path,
+) -> None:
+    with programs(tmp_path) as made:
+        boot, *addresses = free_addresses(NODES + 3)
+        early, (sixth, seventh) = addresses[:NODES], addresses[NODES:]
+        made.bootstrap(boot)
+        for number, address in enumerate(early, start=1):
+            made.node(f"n{number}", address, "--bootstrap", str(boot))
+        made.node("n6", sixth, "--bootstrap", str(boot), "--no-mine")
+        wait_for(lambda: all(known(a) == NODES for a in (*early, sixth)), lambda: made.log("n6"))
+        wait_for(lambda: named(sixth) >= set(map(str, early)), lambda: str(named(sixth)))
+        wait_for(lambda: len(cached(tmp_path / "n6")) == NODES, lambda: str(cached(tmp_path / "n6")))
+        made.kill("n6")
+        made.kill("boot")
+        cast(early[0], made.election, "one")
+        wait_for(lambda: votes(early) == {1}, lambda: str(votes(early)))
+
+        made.node("n6", sixth, "--no-mine")  # nothing but its cache
+        made.node("n7", seventh, "--no-mine", "--bootstrap", str(boot), "--peer", str(early[2]))
+        late = [sixth, seventh]
+        wait_for(lambda: votes(late) == {1}, lambda: made.log("n6") + made.log("n7"))
+        cast(sixth, made.election, "two"), cast(seventh, made.election, "three")
+        wait_for(lambda: votes([*early, *late]) == {3}, lambda: str(votes([*early, *late])))
+
+
+def cached(folder: Path) -> list[str]:
+    """Addresses that a node has kept for its next start, met ones only."""
+    with sqlite3.connect(f"file:{folder / 'chain.db'}?mode=ro", uri=True) as conn:
+        rows = [row[0] for row in conn.execute("SELECT address FROM peers WHERE met > 0")]
+    conn.close()
+    return rows
+
+
+def votes(addresses: list[Address]) -> set[int]:
+    return {-1 if (found := status(address)) is None else found.votes for address in addresses}
+
+
+def test_s13_a_strangers_remove_and_shutdown_change_nothing(tmp_path: Path) -> None:
+    with programs(tmp_path) as made:
+        boot, one, two = free_addresses(3)
+        made.bootstrap(boot)
+        for name, address in (("n1", one), ("n2", two)):
+            made.node(name, address, "--bootstrap", str(boot), "--no-mine", "--discover", ANNOUNCE,
+                      "--discover", GOSSIP)  # fmt: skip
+        wait_for(lambda: known(one) == known(two) == 1, lambda: made.log("n1"))
+        wait_for(lambda: named(two) >= {str(one)}, lambda: str(named(two)))
+        assert "still-alive" in say(boot, {"type": "REMOVE", "payload": str(one)})
+        data = base64.b64encode(str(one).encode()).decode()
+        for _ in range(20):
+            say(two, {"type": "shutdown_peer", "data": data})
+        assert str(one) in say(boot, {"type": "GET_PEERS"})
+        found = status(two)
+        assert found is not None
+        assert (found.known_peers, found.peers) == (1, 1)
+
+
+def say(address: Address, message: object) -> str:
+    """A stranger's line, and what comes back until the other side closes."""
+    with socket.create_connection(address, timeout=10) as link:
+        link.sendall(json.dumps(message).encode() + b"\n")
+        link.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: link.recv(65536), b"")).decode()
