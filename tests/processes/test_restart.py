@@ -92,6 +92,8 @@ def test_give_up_has_no_retry() -> None:
         ({"limit": 12, "window": 120.0, "reset_after": 60.0}, "never fire"),
         ({"reset_after": 10.0}, "reset_after"),
         ({"limit": 0}, "limit"),
+        # Its pauses would be added up for hours.
+        ({"limit": 10**15, "first_delay": 1e-12, "max_delay": 1e-12, "window": 1e9}, "between 1 and 1000"),
         ({"jitter": 1.5}, "jitter"),
         ({"first_delay": 0.0}, "first_delay"),
         ({"max_delay": float("inf")}, "max_delay"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import stat
@@ -101,6 +102,21 @@ def test_a_damaged_page_is_corrupt_when_it_is_read(tmp_path: Path) -> None:
     with pytest.raises(StorageCorrupt), reading():
         names(conn)
     conn.close()
+
+
+def test_a_damaged_schema_that_is_not_even_text_is_corrupt(tmp_path: Path) -> None:
+    """SQLite names the part that it cannot read, and sqlite3 cannot turn that name into text."""
+    open_database(tmp_path / "a.db", TABLE).close()
+    raw = (tmp_path / "a.db").read_bytes()
+    begin = raw.index(b"CREATE TABLE")
+    for at in range(begin, raw.index(b")", begin)):
+        (tmp_path / "a.db").write_bytes(raw[:at] + b"\xff" + raw[at + 1 :])
+        try:
+            conn = open_database(tmp_path / "a.db", TABLE)
+        except StorageCorrupt:
+            continue
+        with contextlib.closing(conn), contextlib.suppress(StorageError), reading():
+            names(conn)
 
 
 def test_the_missing_folder_the_file_in_its_place_and_the_folder_as_file_are_named(tmp_path: Path) -> None:

@@ -15,9 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from votenet.errors import ConfigError
 from votenet.processes.cause import Cause, Kind
+
+MAX_LIMIT: Final = 1000
+"""Failures that a policy may count: their pauses are added up, and their times kept for each program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,8 @@ class RestartPolicy:
                 raise _refused(f"{name} must be a positive number of seconds, not {value!r}")
         if not 0 <= self.jitter <= 1:
             raise _refused(f"jitter must be between 0 and 1, not {self.jitter!r}")
-        if self.limit < 1:
-            raise _refused(f"limit must be at least 1, not {self.limit!r}")
+        if not 1 <= self.limit <= MAX_LIMIT:
+            raise _refused(f"limit must be between 1 and {MAX_LIMIT}, not {self.limit!r}")
         slowest = sum(self.longest_delay(failure) for failure in range(1, self.limit))
         if slowest >= self.window:
             raise _refused(

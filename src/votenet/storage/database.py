@@ -26,6 +26,8 @@ BUSY_MILLISECONDS: Final = 5000
 CACHE_KIB: Final = 16 * 1024
 """Page cache of one connection; the operating system caches the rest of the file."""
 
+SQLITE_FAILURES: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What sqlite3 raises: the second where SQLite names part of a damaged file that is not text."""
 _CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _CAUSES: Final[dict[int, tuple[str, str]]] = {
     # primary result code: (cause, next step)
@@ -74,7 +76,7 @@ def open_database(path: Path, migrations: Sequence[str], *, read_only: bool = Fa
             f"cannot sync the folder {path.parent}: {error.strerror or error}",
             next_step="Check the disk and the system log.",
         ) from error
-    except sqlite3.Error as error:
+    except SQLITE_FAILURES as error:
         _close_quietly(conn)
         raise storage_error(error, str(path)) from error
     except BaseException:
@@ -94,7 +96,7 @@ def transaction(conn: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         conn.execute("BEGIN IMMEDIATE")
         yield conn
         conn.execute("COMMIT")
-    except sqlite3.Error as error:
+    except SQLITE_FAILURES as error:
         _roll_back(conn)
         raise storage_error(error, "the database") from error
     except BaseException:
@@ -107,15 +109,15 @@ def reading() -> Iterator[None]:
     """Around reads outside a transaction: sqlite3's errors become StorageError."""
     try:
         yield
-    except sqlite3.Error as error:
+    except SQLITE_FAILURES as error:
         raise storage_error(error, "the database") from error
 
 
-def storage_error(error: sqlite3.Error, name: str) -> StorageError:
+def storage_error(error: sqlite3.Error | UnicodeDecodeError, name: str) -> StorageError:
     """A votenet error with the cause in words out of what SQLite says."""
     extended = getattr(error, "sqlite_errorcode", None)
     primary = None if extended is None else extended & 0xFF
-    if primary in _CORRUPT:
+    if primary in _CORRUPT or isinstance(error, UnicodeDecodeError):
         return StorageCorrupt(
             f"{name} is damaged or not a database: {error}",
             next_step="Move it and the files whose names begin with its name away, and start again:"

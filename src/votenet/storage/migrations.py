@@ -50,7 +50,7 @@ def migrate(conn: sqlite3.Connection, migrations: Sequence[str], name: str) -> i
         # One script with its own BEGIN and COMMIT: executescript would commit a transaction opened outside.
         try:
             conn.executescript(f"BEGIN IMMEDIATE;\n{script}\n;PRAGMA user_version = {number};\nCOMMIT;")
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeDecodeError):
             if conn.in_transaction:
                 with contextlib.suppress(sqlite3.Error):
                     conn.execute("ROLLBACK")
