@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from votenet.core.block import BLOCK_VERSION, Block, Header, genesis_header, order_votes, votes_root
-from votenet.core.chain import Chain, Entry, Move
+from votenet.core.chain import Chain, Entry, Move, split_place
 from votenet.core.election import DEFAULT_CANDIDATES, ChainParameters, Election, ElectionDefinition
 from votenet.core.keys import SigningKey
 from votenet.core.vote import SealedVote, sign_vote
@@ -107,6 +107,11 @@ def mine_block(
         0,
     )
     return Block(mine_header(header), body)
+
+
+def heights(chain: Chain) -> dict[str, int]:
+    """Voter id to the height of the block with that voter's vote."""
+    return {voter: split_place(place)[0] for voter, place in chain.voters.items()}
 
 
 class Ledger:

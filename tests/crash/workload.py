@@ -17,14 +17,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from first_format import write_changes
 from support import TRIVIAL_BITS, Ledger, make_election, make_vote, make_votes, mine_block
 from votenet.core.block import Block, Header, votes_root
-from votenet.core.chain import Chain
+from votenet.core.chain import Chain, place_at, split_place
 from votenet.core.vote import SealedVote
 from votenet.errors import VotenetError
 from votenet.protocol.address_book import CachedPeer
 from votenet.protocol.events import Change, DropVotes, SaveBlock, SaveVotes, SetBest
-from votenet.storage import block_store
 from votenet.storage.block_store import DATABASE_NAME, MIGRATIONS, SqliteBlockStore
 from votenet.storage.database import lock_data_dir, open_database, transaction
 from votenet.storage.interface import BlockStore, StoredChain
@@ -64,7 +64,8 @@ def state_of(store: BlockStore, stored: StoredChain | None = None) -> State:
     """Everything that a store answers, in a form that can be compared; `stored` is what `load` gave."""
     stored = stored or store.load()
     tally = tuple(sorted(stored.tally.ballots.items())), stored.tally.votes
-    places = tuple((voter, store.find_vote(voter)) for voter in sorted(stored.voters))
+    best = [header.hash for header, on_best in stored.headers if on_best]
+    places = tuple(_vote_id(store, best, voter, place) for voter, place in sorted(stored.voters.items()))
     waiting = tuple(sealed.id for sealed in stored.waiting)
     return (
         tuple(stored.headers),
@@ -74,6 +75,11 @@ def state_of(store: BlockStore, stored: StoredChain | None = None) -> State:
         waiting,
         tuple(store.known_peers()),
     )
+
+
+def _vote_id(store: BlockStore, best: Sequence[bytes], voter: str, place: int) -> bytes:
+    height, position = split_place(place)
+    return store.vote_at(best[height - 1], position, voter).id
 
 
 def take_step(store: BlockStore, step: Step) -> None:
@@ -185,9 +191,7 @@ def _write_first_format(folder: Path, steps: Sequence[Step]) -> None:
         with transaction(conn):
             conn.execute("INSERT INTO meta VALUES ('network_id', ?)", (ELECTION.network_id,))
             for step in steps:
-                for change in step.changes:
-                    block_store._WRITERS[type(change)](conn, change)
-            conn.execute("DELETE FROM meta WHERE name = 'tip'")  # the first format had none
+                write_changes(conn, step.changes)
     finally:
         conn.close()
 
@@ -287,7 +291,7 @@ def judge(home: Path, workload: Workload, acknowledged: int, key: str | None, *,
         store.apply([SaveBlock(entry, block.votes), SetBest(entry.height - 1, body), DropVotes([new.id])])
     with opened(home) as (store, _):
         again = store.load()
-        assert _check_counts(store, again).voters["a fresh voter"] == entry.height
+        assert _check_counts(store, again).voters["a fresh voter"] == place_at(entry.height, 0)
         assert again.waiting == stored.waiting
 
 
@@ -297,13 +301,10 @@ def _check_counts(store: BlockStore, stored: StoredChain) -> Chain:
         assert votes_root(store.votes_of(header.hash)) == header.merkle_root
     on_chain = list(store.votes_in_order())
     assert Counter(sealed.vote.choices for _, sealed in on_chain) == stored.tally.ballots
-    assert {sealed.voter_id: height for height, sealed in on_chain} == stored.voters
+    found = {voter: split_place(place)[0] for voter, place in stored.voters.items()}
+    assert {sealed.voter_id: height for height, sealed in on_chain} == found
     everywhere = [sealed.voter_id for _, sealed in on_chain] + [s.voter_id for s in stored.waiting]
     assert len(everywhere) == len(set(everywhere)), "a voter is there twice"
-    for voter, height in stored.voters.items():
-        place = store.find_vote(voter)
-        assert place is not None
-        assert place.height == height
     chain = Chain(ELECTION)
     chain.restore(stored.headers, stored.voters, stored.tally)
     return chain

@@ -227,8 +227,8 @@ def _bytes_edits() -> list[bytes]:
 
 
 _CHAIN: Final = {
-    "meta": "value", "blocks": "hash height best header records", "peers": "address source met anchor",
-    "voters": "voter_id vote_id height position time choices", "waiting": "arrival vote_id record",
+    "meta": "value", "blocks": "number hash height best header", "peers": "address source met anchor",
+    "bodies": "place records", "waiting": "batch records digest",
 }  # fmt: skip
 _REGISTRY: Final = {
     "peers": "id slot address node_key network_id sequence expires",

@@ -15,12 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from first_format import write_changes
 from support import CREATED, TRIVIAL_BITS, Ledger, make_election, make_vote, make_votes
+from votenet.core.chain import place_at, split_place
+from votenet.core.merkle import leaf_hash
 from votenet.errors import ConfigError, StorageCorrupt, StorageError
 from votenet.protocol.address_book import CachedPeer
-from votenet.protocol.events import SaveBlock, SaveVotes, SetBest
+from votenet.protocol.events import Change, DropVotes, SaveBlock, SaveVotes, SetBest
 from votenet.storage.block_store import DATABASE_NAME, MARK_NAME, MIGRATIONS, SqliteBlockStore
-from votenet.storage.database import open_database
+from votenet.storage.database import open_database, transaction
 
 ELECTION = make_election(bits=TRIVIAL_BITS)
 
@@ -56,8 +59,10 @@ def read_all(folder: Path) -> None:
         for header, _ in stored.headers:
             store.votes_of(header.hash)
             store.block_line(header.hash)
-        for voter_id in stored.voters:
-            store.find_vote(voter_id)
+        best = [header for header, on_best in stored.headers if on_best]
+        for voter_id, place in stored.voters.items():
+            height, position = split_place(place)
+            store.vote_at(best[height - 1].hash, position, voter_id)
         list(store.votes_in_order())
         store.known_peers()
         store.known_bans()
@@ -116,26 +121,19 @@ DAMAGE: dict[str, tuple[str, object]] = {
     "header another": ("UPDATE blocks SET header = ? WHERE height = 3", b"\x01" * 80),
     "header text": ("UPDATE blocks SET header = ? WHERE height = 2", "text"),
     "hash another": ("UPDATE blocks SET hash = ? WHERE height = 2", b"\x01" * 32),
-    "waiting record": ("UPDATE waiting SET record = ? WHERE arrival = 2", b"{}"),
-    "waiting record cut": ("UPDATE waiting SET record = substr(record, 1, ?) WHERE arrival = 2", 99),
-    "waiting not UTF-8": ("UPDATE waiting SET record = ? WHERE arrival = 1", b'{"choices":["\xff"]}'),
-    "waiting number": ("UPDATE waiting SET record = ? WHERE arrival = 1", 7),
+    "waiting record": ("UPDATE waiting SET records = ? WHERE batch = 1", b"{}"),
+    "waiting records cut": ("UPDATE waiting SET records = substr(records, 1, ?) WHERE batch = 1", 99),
+    "waiting not UTF-8": ("UPDATE waiting SET records = ? WHERE batch = 1", b'{"choices":["\xff"]}'),
+    "waiting number": ("UPDATE waiting SET records = ? WHERE batch = 1", 7),
     "waiting another vote": (
-        "UPDATE waiting SET record = ? WHERE arrival = 1",
+        "UPDATE waiting SET records = ? WHERE batch = 1",
         make_vote(ELECTION, "somebody else").record,
     ),
-    "choices": ("UPDATE voters SET choices = ? WHERE voter_id = 'voter-2'", "[1]"),
-    "choices no JSON": ("UPDATE voters SET choices = ? WHERE voter_id = 'voter-2'", "["),
-    "choices number": ("UPDATE voters SET choices = ? WHERE voter_id = 'voter-2'", 7),
-    "voter renamed": ("UPDATE voters SET voter_id = ? WHERE voter_id = 'voter-2'", "voter-x"),
-    "voter's vote id": ("UPDATE voters SET vote_id = ? WHERE voter_id = 'voter-2'", b"\x01" * 32),
-    "voter's height": ("UPDATE voters SET height = ? WHERE voter_id = 'voter-2'", 2),
-    "voter's position": ("UPDATE voters SET position = ? WHERE voter_id = 'voter-2'", 7),
-    "voter's time": ("UPDATE voters SET time = time + ? WHERE voter_id = 'voter-2'", 1),
-    "another choice": ("UPDATE voters SET choices = ? WHERE voter_id = 'voter-2'", '["Bob"]'),
-    "voter lost": ("DELETE FROM voters WHERE voter_id = ?", "voter-2"),
-    "voter added": ("INSERT INTO voters VALUES (?, x'01', 9, 0, 1, '[]')", "voter-x"),
-    "voter added in a block": ("INSERT INTO voters VALUES (?, x'01', 2, 2, 1, '[]')", "voter-x"),
+    "waiting another digest": ("UPDATE waiting SET digest = ? WHERE batch = 1", bytes(32)),
+    "waiting no votes": (
+        f"UPDATE waiting SET records = ?, digest = x'{leaf_hash(b'{}').hex()}' WHERE batch = 1",
+        b"{}",
+    ),
     "best branch cut": ("UPDATE blocks SET best = 0 WHERE height = ?", 3),
     "best branch with a hole": ("UPDATE blocks SET best = 0 WHERE height = ?", 2),
     "tip": ("UPDATE meta SET value = ? WHERE name = 'tip'", b"\x01" * 32),
@@ -147,20 +145,27 @@ DAMAGE: dict[str, tuple[str, object]] = {
     "block lost": ("DELETE FROM blocks WHERE height = ?", 2),
     "last block lost": ("DELETE FROM blocks WHERE height = ?", 3),
     "records of a vote fewer": (
-        "UPDATE blocks SET records = ? WHERE height = 2",
+        f"UPDATE bodies SET records = ? WHERE place = {place_at(2, 0)}",
         make_votes(ELECTION, 1, first=3)[0].record,
     ),
     "records of another block": (
-        "UPDATE blocks SET records = (SELECT records FROM blocks WHERE height = ?) WHERE height = 2",
-        1,
+        f"UPDATE bodies SET records = (SELECT records FROM bodies WHERE place = ?)"
+        f" WHERE place = {place_at(2, 0)}",
+        place_at(1, 0),
     ),
-    "no records": ("UPDATE blocks SET records = ? WHERE height = 2", b""),
+    "no records": (f"UPDATE bodies SET records = ? WHERE place = {place_at(2, 0)}", b""),
+    "records lost": ("DELETE FROM bodies WHERE place = ?", place_at(2, 0)),
+    "records moved": (f"UPDATE bodies SET place = ? WHERE place = {place_at(2, 0)}", place_at(2, 7)),
     "network id": ("UPDATE meta SET value = ? WHERE name = 'network_id'", "text"),
-    "records cut": ("UPDATE blocks SET records = substr(records, 1, ?) WHERE height = 2", 99),
-    "records not UTF-8": ("UPDATE blocks SET records = ? WHERE height = 2", b'{"choices":["\xff"]}'),
-    "records text": ("UPDATE blocks SET records = ? WHERE height = 2", "text"),
-    "records of another shape": ("UPDATE blocks SET records = ? WHERE height = 2", b'{"a":1}'),
+    "records cut": (f"UPDATE bodies SET records = substr(records, 1, ?) WHERE place = {place_at(2, 0)}", 99),
+    "records not UTF-8": (
+        f"UPDATE bodies SET records = ? WHERE place = {place_at(2, 0)}",
+        b'{"choices":["\xff"]}',
+    ),
+    "records text": (f"UPDATE bodies SET records = ? WHERE place = {place_at(2, 0)}", "text"),
+    "records of another shape": (f"UPDATE bodies SET records = ? WHERE place = {place_at(2, 0)}", b'{"a":1}'),
 }
+"""What is done to the file that `fill` makes: block number n is at height n."""
 
 
 @pytest.mark.parametrize("name", DAMAGE)
@@ -249,34 +254,32 @@ def test_a_database_that_vanished_is_not_replaced_by_an_empty_one(tmp_path: Path
 # -- older formats --------------------------------------------------------------------------------
 
 
-def first_format(folder: Path) -> Ledger:
+def first_format(folder: Path, blocks: int) -> Ledger:
     """The same chain as `fill` makes, in a file of format 1, as votenet 0.1.0 wrote it."""
-    ledger = fill(folder)
-    conn = sqlite3.connect(folder / DATABASE_NAME)
-    conn.executescript(
-        "DROP TABLE bans; DELETE FROM meta WHERE name IN ('tip', 'commits'); PRAGMA user_version = 1;"
-    )
+    ledger, changes = Ledger(ELECTION), list[Change]()
+    for n in range(blocks):
+        block = ledger.grow(*make_votes(ELECTION, 2, first=1 + 2 * n))
+        entry = ledger.chain.tip
+        changes += [SaveBlock(entry, block.votes), SetBest(entry.height - 1, [(entry, block.votes)])]
+    conn = open_database(folder / DATABASE_NAME, MIGRATIONS[:1])
+    with transaction(conn):
+        conn.execute("INSERT INTO meta VALUES ('network_id', ?)", (ELECTION.network_id,))
+        write_changes(conn, [*changes, SaveVotes(make_votes(ELECTION, 3, first=100))])
     conn.close()
-    (folder / MARK_NAME).unlink()
     return ledger
 
 
 @pytest.mark.parametrize("blocks", [0, 3])
 def test_a_file_of_format_1_is_brought_up_to_date(tmp_path: Path, blocks: int) -> None:
-    ledger = first_format(tmp_path)
-    if not blocks:
-        shutil.rmtree(tmp_path)
-        tmp_path.mkdir()
-        conn = open_database(tmp_path / DATABASE_NAME, MIGRATIONS[:1])
-        conn.execute("INSERT INTO meta VALUES ('network_id', ?)", (ELECTION.network_id,))
-        conn.close()
-        ledger = Ledger(ELECTION)
+    ledger = first_format(tmp_path, blocks)
     store = SqliteBlockStore(tmp_path, ELECTION)
     try:
         stored = store.load()
         assert [header.hash for header, _ in stored.headers] == [e.hash for e in ledger.chain.best[1:]]
         assert stored.voters == ledger.chain.voters
-        assert len(stored.waiting) == (3 if blocks else 0)
+        assert stored.waiting == make_votes(ELECTION, 3, first=100)
+        store.apply([DropVotes([stored.waiting[1].id])])
+        assert store.load().waiting == [stored.waiting[0], stored.waiting[2]]
         block = ledger.grow(make_vote(ELECTION, "new"))
         entry = ledger.chain.tip
         store.apply([SaveBlock(entry, block.votes), SetBest(entry.height - 1, [(entry, block.votes)])])
@@ -322,7 +325,7 @@ def test_using_a_closed_store_fails_in_our_words(tmp_path: Path) -> None:
     store.close()
     calls: list[Callable[[], object]] = [
         lambda: store.votes_of(bytes(32)),
-        lambda: store.find_vote("x"),
+        lambda: store.vote_at(bytes(32), 0, "x"),
         lambda: store.block_line(bytes(32)),
         store.load,
         store.known_peers,
@@ -363,9 +366,7 @@ def test_reading_goes_on_beside_a_writer_in_another_thread(tmp_path: Path) -> No
             assert len(seen) >= last
             last = len(seen)
             for n in range(last):
-                place = store.find_vote(f"v{n}")
-                assert place is not None
-                assert place.height == n + 1
+                assert store.vote_at(ledger.chain.best[n + 1].hash, 0, f"v{n}").voter_id == f"v{n}"
     finally:
         writer.join()
         store.close()

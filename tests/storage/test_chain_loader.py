@@ -13,8 +13,9 @@ import pytest
 from support import make_election, make_votes, mine_block
 from votenet.core.block import genesis_header
 from votenet.storage.block_store import MIGRATIONS
-from votenet.storage.chain_loader import choices_json, damaged, load_chain, split_records, votes_under
+from votenet.storage.chain_loader import damaged, load_chain, votes_under
 from votenet.storage.migrations import migrate
+from votenet.storage.waiting import WaitingVotes
 
 ELECTION = make_election()
 
@@ -29,7 +30,6 @@ def joined(count: int) -> bytes:
 def test_the_votes_of_a_block_are_those_of_its_header(count: int) -> None:
     block = mine_block(ELECTION, votes=make_votes(ELECTION, count))
     assert tuple(votes_under(block.header, joined(count))) == block.votes
-    assert tuple(split_records(joined(count))) == block.votes
     with pytest.raises(ValueError, match="header names"):
         votes_under(block.header, joined(count + 1))
 
@@ -46,13 +46,9 @@ def test_every_flipped_bit_of_a_block_is_noticed() -> None:
 def test_an_empty_store_is_a_chain_of_genesis_alone() -> None:
     conn = sqlite3.connect(":memory:", isolation_level=None)
     migrate(conn, MIGRATIONS, "x")
-    stored = load_chain(conn, Path("x"), genesis_header(ELECTION).hash)
+    stored = load_chain(conn, WaitingVotes(conn), Path("x"), genesis_header(ELECTION).hash)
     assert (stored.headers, stored.voters, stored.waiting, stored.tally.votes) == ([], {}, [], 0)
     conn.close()
-
-
-def test_choices_are_a_json_list() -> None:
-    assert choices_json(("Zoë", 'a"b')) == '["Zoë","a\\"b"]'
 
 
 def test_damage_names_the_file_and_the_way_out() -> None:

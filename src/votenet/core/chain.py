@@ -26,8 +26,21 @@ from votenet.pow import bits_to_target, hash_to_int, work_of
 MAX_LOCATOR: Final = 64
 """Hashes in a locator: 10 in a row, then doubling steps, reach back 2**54 blocks."""
 
+POSITION_BITS: Final = 20
+"""Bits of a place that hold the position in the block: no block holds a million votes."""
+
 VotesOf = Callable[[bytes], Sequence[SealedVote]]
 """Gives the votes of an available block by its hash; from memory or from the disk."""
+
+
+def place_at(height: int, position: int) -> int:
+    """Where a vote stands, in one number: a tuple for each vote on the chain would take 60 bytes more."""
+    return height << POSITION_BITS | position
+
+
+def split_place(place: int) -> tuple[int, int]:
+    """(height, position in the block) of `place_at`."""
+    return place >> POSITION_BITS, place & ((1 << POSITION_BITS) - 1)
 
 
 @dataclass(slots=True)
@@ -66,7 +79,7 @@ class Chain:
         self.entries: dict[bytes, Entry] = {genesis.hash: genesis}
         self.best: list[Entry] = [genesis]
         self.voters: dict[str, int] = {}
-        """Voter id to the height of the block with that voter's vote."""
+        """Voter id to the place of that voter's vote (`place_at`)."""
         self.tally = Tally()
         self._by_work: dict[int, list[Entry]] = {0: [genesis]}
         """Headers by cumulative work, in order of arrival."""
@@ -244,12 +257,13 @@ class Chain:
         return Move(disconnected, tuple(connected))
 
     def _connect(self, entry: Entry, votes: Sequence[SealedVote]) -> None:
-        for sealed in votes:
-            if sealed.voter_id in self.voters:
-                raise Rejected("voter-twice", f"{sealed.voter_id!r} has voted earlier on this chain")
+        voters = [sealed.vote.voter_id for sealed in votes]
+        if not self.voters.keys().isdisjoint(voters):
+            twice = next(voter for voter in voters if voter in self.voters)
+            raise Rejected("voter-twice", f"{twice!r} has voted earlier on this chain")
         self.best.append(entry)
-        for sealed in votes:
-            self.voters[sealed.voter_id] = entry.height
+        first = place_at(entry.height, 0)
+        self.voters.update(zip(voters, range(first, first + len(voters)), strict=True))
         self.tally.add(sealed.vote.choices for sealed in votes)
 
     def _disconnect(self, votes: Sequence[SealedVote]) -> None:

@@ -130,8 +130,8 @@ class BlockSource(Protocol):
         """Votes of a saved block in block order. Raises StorageError if it is not there."""
         ...
 
-    def find_vote(self, voter_id: str) -> VotePlace | None:
-        """The place of a voter's vote on the saved best branch."""
+    def vote_at(self, block_hash: bytes, position: int, voter_id: str) -> SealedVote:
+        """One vote of a saved block. Raises StorageError if that voter's vote is not there."""
         ...
 
 

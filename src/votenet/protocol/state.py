@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from votenet.core.chain import Chain
+from votenet.core.chain import Chain, split_place
 from votenet.core.mempool import Mempool
 from votenet.core.signature_cache import SignatureCache
 from votenet.core.vote import SealedVote
@@ -88,11 +88,8 @@ class NodeState:
 
     def place_of(self, voter_id: str) -> VotePlace:
         """Where the vote of a voter stands who has one on the best branch."""
-        height = self.chain.voters[voter_id]
-        unsaved = self.unsaved.get(self.chain.best[height].hash)
-        if unsaved is None:
-            place = self.source.find_vote(voter_id)
-            assert place is not None, "the saved branch has every voter of the chain"
-            return place
-        position = next(i for i, sealed in enumerate(unsaved) if sealed.voter_id == voter_id)
-        return VotePlace(unsaved[position].id, height, position, unsaved[position].vote.time)
+        height, position = split_place(self.chain.voters[voter_id])
+        block_hash = self.chain.best[height].hash
+        unsaved = self.unsaved.get(block_hash)
+        sealed = unsaved[position] if unsaved else self.source.vote_at(block_hash, position, voter_id)
+        return VotePlace(sealed.id, height, position, sealed.vote.time)

@@ -1,7 +1,8 @@
 """The chain and the pool of one node in SQLite.
 
 What lives here: the schema and every SQL statement of a running node. What must not: rules (what
-arrives here has been checked), the reading of everything at the start (`chain_loader.py`).
+arrives here has been checked), the reading of everything at the start (`chain_loader.py`), the tables of
+votes (`bodies.py`, `waiting.py`).
 
 One writer applies changes in one transaction (`apply` returns when they are synced); one reader on
 its own connection serves the event loop. Blocks keep their votes as the records they were hashed
@@ -23,12 +24,14 @@ from votenet.core.vote import SealedVote
 from votenet.errors import ConfigError, Rejected, StorageError
 from votenet.protocol.address_book import CachedPeer
 from votenet.protocol.blame import Ban
-from votenet.protocol.events import Change, DropVotes, SaveBlock, SaveVotes, SetBest, VotePlace
-from votenet.storage.chain_loader import choices_json, damaged, load_chain, votes_under
+from votenet.protocol.events import Change, DropVotes, SaveBlock, SaveVotes, SetBest
+from votenet.storage.bodies import read_body, read_vote, write_body
+from votenet.storage.chain_loader import damaged, load_chain, votes_under
 from votenet.storage.commit_mark import CommitMark
 from votenet.storage.database import open_database, reading, transaction
 from votenet.storage.interface import BlockStore, StoredChain
 from votenet.storage.memory import join_block_line
+from votenet.storage.waiting import WaitingVotes
 
 DATABASE_NAME: Final = "chain.db"
 MARK_NAME: Final = f"{DATABASE_NAME}-commits"
@@ -85,6 +88,36 @@ MIGRATIONS: Final = (
     INSERT INTO peers SELECT address, '', CAST(strftime('%s', 'now') AS INTEGER), 0 FROM old_peers;
     DROP TABLE old_peers;
     """,
+    """
+    -- What a node writes for each vote is little now: a block's records lie in rows of some votes each,
+    -- waiting votes in the batches in which they came, and who has voted where follows from the blocks.
+    DROP TABLE voters;
+    DROP INDEX blocks_by_height;
+    ALTER TABLE blocks RENAME TO old_blocks;
+    CREATE TABLE blocks (
+        number INTEGER PRIMARY KEY,       -- in the order in which they came
+        hash BLOB NOT NULL UNIQUE,        -- 32 bytes
+        height INTEGER NOT NULL,
+        best INTEGER NOT NULL,            -- 1 on the best branch
+        header BLOB NOT NULL              -- 80 bytes
+    );
+    CREATE INDEX blocks_by_height ON blocks (height);
+    CREATE TABLE bodies (                 -- see bodies.py
+        place INTEGER PRIMARY KEY,        -- number of the block << 20 | position of the row's first vote
+        records BLOB NOT NULL             -- canonical vote records in block order, joined by commas
+    );
+    INSERT INTO blocks SELECT rowid, hash, height, best, header FROM old_blocks;
+    INSERT INTO bodies SELECT rowid << 20, records FROM old_blocks WHERE length(records) > 0;
+    DROP TABLE old_blocks;
+    ALTER TABLE waiting RENAME TO old_waiting;
+    CREATE TABLE waiting (                -- the pool, see waiting.py
+        batch INTEGER PRIMARY KEY,        -- in order of arrival
+        records BLOB NOT NULL,            -- canonical vote records joined by commas
+        digest BLOB NOT NULL              -- SHA-256(0x00 || records): of one record, the id of that vote
+    );
+    INSERT INTO waiting SELECT arrival, record, vote_id FROM old_waiting ORDER BY arrival;
+    DROP TABLE old_waiting;
+    """,
 )
 
 
@@ -106,6 +139,7 @@ class SqliteBlockStore:
             self._writer = opened.enter_context(contextlib.closing(open_database(self.path, MIGRATIONS)))
             self._mark = CommitMark(data_dir / MARK_NAME)
             opened.callback(self._mark.close)
+            self._waiting = WaitingVotes(self._writer)
             self._check_mark()
             self._claim(election)
             self._reader = open_database(self.path, MIGRATIONS, read_only=True)
@@ -146,13 +180,27 @@ class SqliteBlockStore:
     # -- writing -------------------------------------------------------------------------------
 
     def apply(self, changes: Sequence[Change]) -> None:
-        with transaction(self._writer) as conn:
-            for change in changes:
-                _WRITERS[type(change)](conn, change)
-            [(commits,)] = conn.execute(
-                "UPDATE meta SET value = value + 1 WHERE name = 'commits' RETURNING value"
-            )
+        try:
+            with transaction(self._writer) as conn:
+                for change in changes:
+                    self._write(conn, change)
+                [(commits,)] = conn.execute(
+                    "UPDATE meta SET value = value + 1 WHERE name = 'commits' RETURNING value"
+                )
+        except BaseException:
+            self._waiting.forget()
+            raise
         self._mark.write(commits)
+
+    def _write(self, conn: sqlite3.Connection, change: Change) -> None:
+        if isinstance(change, SaveVotes):
+            self._waiting.add(change.votes)
+        elif isinstance(change, DropVotes):
+            self._waiting.drop(change.ids)
+        elif isinstance(change, SaveBlock):
+            _write_block(conn, change)
+        else:
+            _write_best(conn, change)
 
     def remember_peers(self, peers: Sequence[CachedPeer]) -> None:
         with transaction(self._writer) as conn:
@@ -168,7 +216,7 @@ class SqliteBlockStore:
 
     def load(self) -> StoredChain:
         with reading():
-            return load_chain(self._writer, self.path, self._genesis)
+            return load_chain(self._writer, self._waiting, self.path, self._genesis)
 
     def votes_of(self, block_hash: bytes) -> Sequence[SealedVote]:
         row = self._block(block_hash)
@@ -179,10 +227,16 @@ class SqliteBlockStore:
     def _block(self, block_hash: bytes) -> tuple[bytes, bytes] | None:
         """(header, records) as stored."""
         with reading():
-            found: tuple[bytes, bytes] | None = self._reader.execute(
-                "SELECT header, records FROM blocks WHERE hash = ?", (block_hash,)
+            found = self._reader.execute(
+                "SELECT number, header FROM blocks WHERE hash = ?", (block_hash,)
             ).fetchone()
-        return found
+            return None if found is None else (found[1], self._records(self._reader, found[0]))
+
+    def _records(self, conn: sqlite3.Connection, number: int) -> bytes:
+        try:
+            return read_body(conn, number)
+        except TypeError as error:
+            raise damaged(self.path, error) from error
 
     def _votes_in(self, header: bytes, records: bytes) -> list[SealedVote]:
         try:
@@ -190,12 +244,18 @@ class SqliteBlockStore:
         except (ValueError, TypeError, Rejected) as error:
             raise damaged(self.path, error) from error
 
-    def find_vote(self, voter_id: str) -> VotePlace | None:
+    def vote_at(self, block_hash: bytes, position: int, voter_id: str) -> SealedVote:
         with reading():
-            row = self._reader.execute(
-                "SELECT vote_id, height, position, time FROM voters WHERE voter_id = ?", (voter_id,)
-            ).fetchone()
-        return None if row is None else VotePlace(*row)
+            row = self._reader.execute("SELECT number FROM blocks WHERE hash = ?", (block_hash,)).fetchone()
+            if row is None:
+                raise StorageError(f"block {block_hash.hex()} is not stored")
+            try:
+                found = read_vote(self._reader, row[0], position)
+            except (ValueError, TypeError) as error:
+                raise damaged(self.path, error) from error
+        if found is None or found.voter_id != voter_id:
+            raise damaged(self.path, f"the vote of {voter_id!r} is not where it was saved")
+        return found
 
     def block_line(self, block_hash: bytes) -> bytes | None:
         row = self._block(block_hash)
@@ -210,10 +270,10 @@ class SqliteBlockStore:
         try:
             with reading():
                 rows = reader.execute(
-                    "SELECT height, header, records FROM blocks WHERE best = 1 ORDER BY height"
+                    "SELECT height, header, number FROM blocks WHERE best = 1 ORDER BY height"
                 )
-                for height, header, records in rows:
-                    for sealed in self._votes_in(header, records):
+                for height, header, number in rows:
+                    for sealed in self._votes_in(header, self._records(reader, number)):
                         yield height, sealed
         finally:
             reader.close()
@@ -233,51 +293,22 @@ class SqliteBlockStore:
             return [Ban(*row) for row in rows]
 
 
-def _write_votes(conn: sqlite3.Connection, change: Change) -> None:
-    assert isinstance(change, SaveVotes)
-    conn.executemany(
-        "INSERT OR IGNORE INTO waiting (vote_id, record) VALUES (?, ?)",
-        [(sealed.id, sealed.record) for sealed in change.votes],
-    )
-
-
-def _drop_votes(conn: sqlite3.Connection, change: Change) -> None:
-    assert isinstance(change, DropVotes)
-    conn.executemany("DELETE FROM waiting WHERE vote_id = ?", [(vote_id,) for vote_id in change.ids])
-
-
-def _write_block(conn: sqlite3.Connection, change: Change) -> None:
-    assert isinstance(change, SaveBlock)
+def _write_block(conn: sqlite3.Connection, change: SaveBlock) -> None:
     entry = change.entry
-    records = b",".join(sealed.record for sealed in change.votes)
-    conn.execute(
-        "INSERT OR IGNORE INTO blocks (hash, height, best, header, records) VALUES (?, ?, 0, ?, ?)",
-        (entry.hash, entry.height, entry.header.pack(), records),
+    saved = conn.execute(
+        "INSERT OR IGNORE INTO blocks (hash, height, best, header) VALUES (?, ?, 0, ?)",
+        (entry.hash, entry.height, entry.header.pack()),
     )
+    if saved.rowcount:
+        assert saved.lastrowid is not None
+        write_body(conn, saved.lastrowid, change.votes)
 
 
-def _write_best(conn: sqlite3.Connection, change: Change) -> None:
-    assert isinstance(change, SetBest)
+def _write_best(conn: sqlite3.Connection, change: SetBest) -> None:
     conn.execute("UPDATE blocks SET best = 0 WHERE height > ? AND best = 1", (change.fork_height,))
-    conn.execute("DELETE FROM voters WHERE height > ?", (change.fork_height,))
-    for entry, votes in change.blocks:
+    for entry, _ in change.blocks:
         if conn.execute("UPDATE blocks SET best = 1 WHERE hash = ?", (entry.hash,)).rowcount != 1:
             raise StorageError(f"block {entry.hash.hex()} is on the best branch but not stored")
-        conn.executemany(
-            "INSERT INTO voters (voter_id, vote_id, height, position, time, choices)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    sealed.voter_id,
-                    sealed.id,
-                    entry.height,
-                    position,
-                    sealed.vote.time,
-                    choices_json(sealed.vote.choices),
-                )
-                for position, sealed in enumerate(votes)
-            ],
-        )
     _write_tip(conn)
 
 
@@ -285,11 +316,3 @@ def _write_tip(conn: sqlite3.Connection) -> None:
     conn.execute("DELETE FROM meta WHERE name = 'tip'")
     tip = "SELECT 'tip', hash FROM blocks WHERE best = 1 ORDER BY height DESC LIMIT 1"
     conn.execute(f"INSERT INTO meta {tip}")
-
-
-_WRITERS: Final = {
-    SaveVotes: _write_votes,
-    DropVotes: _drop_votes,
-    SaveBlock: _write_block,
-    SetBest: _write_best,
-}

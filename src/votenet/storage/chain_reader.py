@@ -13,6 +13,7 @@ from pathlib import Path
 from votenet.core.election import Election
 from votenet.errors import ConfigError
 from votenet.storage.block_store import DATABASE_NAME, MIGRATIONS
+from votenet.storage.bodies import read_body
 from votenet.storage.database import open_database, reading
 
 
@@ -45,6 +46,9 @@ def read_chain(data_dir: Path, election: Election) -> Iterator[tuple[bytes, byte
                     code="network-mismatch",
                     next_step="Give the genesis file of that election with --genesis.",
                 )
-            yield from conn.execute("SELECT header, records FROM blocks WHERE best = 1 ORDER BY height")
+            for header, number in conn.execute(
+                "SELECT header, number FROM blocks WHERE best = 1 ORDER BY height"
+            ):
+                yield header, read_body(conn, number)
     finally:
         conn.close()

@@ -23,7 +23,7 @@ class StoredChain:
     """What a store gives a starting node: enough to go on without reading a vote twice.
 
     `headers` are all blocks by height, with whether each is on the best branch; `voters` maps a
-    voter id to the height of its vote; `waiting` is the pool in order of arrival.
+    voter id to the place of its vote (`core/chain.py`); `waiting` is the pool in order of arrival.
     """
 
     headers: list[tuple[Header, bool]] = field(default_factory=list)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from votenet.core.chain import Entry
+from votenet.core.chain import Entry, place_at
 from votenet.core.tally import Tally
 from votenet.core.vote import SealedVote
 from votenet.errors import StorageError
 from votenet.protocol.address_book import CachedPeer
 from votenet.protocol.blame import Ban
-from votenet.protocol.events import Change, DropVotes, SaveBlock, SaveVotes, SetBest, VotePlace
+from votenet.protocol.events import Change, DropVotes, SaveBlock, SaveVotes, SetBest
 from votenet.storage.interface import StoredChain
 
 
@@ -23,7 +23,6 @@ class MemoryStore:
     def __init__(self) -> None:
         self._blocks: dict[bytes, tuple[Entry, tuple[SealedVote, ...]]] = {}
         self._best: list[bytes] = []
-        self._places: dict[str, VotePlace] = {}
         self._waiting: dict[bytes, SealedVote] = {}
         self._peers: list[CachedPeer] = []
         self._bans: list[Ban] = []
@@ -31,21 +30,23 @@ class MemoryStore:
     def load(self) -> StoredChain:
         blocks = sorted(self._blocks.values(), key=lambda pair: pair[0].height)
         best = set(self._best)
-        tally = Tally()
-        tally.add(sealed.vote.choices for h in self._best for sealed in self._blocks[h][1])
+        tally, voters = Tally(), dict[str, int]()
+        for entry, votes in (self._blocks[block_hash] for block_hash in self._best):
+            tally.add(sealed.vote.choices for sealed in votes)
+            voters.update((vote.voter_id, place_at(entry.height, at)) for at, vote in enumerate(votes))
         return StoredChain(
             headers=[(entry.header, entry.hash in best) for entry, _ in blocks],
-            voters={voter: place.height for voter, place in self._places.items()},
+            voters=voters,
             tally=tally,
             waiting=list(self._waiting.values()),
         )
 
     def apply(self, changes: Sequence[Change]) -> None:
-        before = dict(self._blocks), list(self._best), dict(self._places), dict(self._waiting)
+        before = dict(self._blocks), list(self._best), dict(self._waiting)
         try:
             self._apply(changes)
         except BaseException:
-            self._blocks, self._best, self._places, self._waiting = before
+            self._blocks, self._best, self._waiting = before
             raise
 
     def _apply(self, changes: Sequence[Change]) -> None:
@@ -62,16 +63,10 @@ class MemoryStore:
 
     def _set_best(self, change: SetBest) -> None:
         del self._best[change.fork_height :]
-        self._places = {v: p for v, p in self._places.items() if p.height <= change.fork_height}
-        for entry, votes in change.blocks:
+        for entry, _ in change.blocks:
             if entry.hash not in self._blocks:
                 raise StorageError(f"block {entry.hash.hex()} is on the best branch but not stored")
             self._best.append(entry.hash)
-            for position, sealed in enumerate(votes):
-                if sealed.voter_id in self._places:
-                    raise StorageError(f"{sealed.voter_id!r} has two votes on the best branch")
-                place = VotePlace(sealed.id, entry.height, position, sealed.vote.time)
-                self._places[sealed.voter_id] = place
 
     def votes_of(self, block_hash: bytes) -> Sequence[SealedVote]:
         found = self._blocks.get(block_hash)
@@ -79,8 +74,11 @@ class MemoryStore:
             raise StorageError(f"block {block_hash.hex()} is not stored")
         return found[1]
 
-    def find_vote(self, voter_id: str) -> VotePlace | None:
-        return self._places.get(voter_id)
+    def vote_at(self, block_hash: bytes, position: int, voter_id: str) -> SealedVote:
+        votes = self.votes_of(block_hash)
+        if position >= len(votes) or votes[position].voter_id != voter_id:
+            raise StorageError(f"the vote of {voter_id!r} is not in block {block_hash.hex()}")
+        return votes[position]
 
     def block_line(self, block_hash: bytes) -> bytes | None:
         found = self._blocks.get(block_hash)
