@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from support import CREATED, TRIVIAL_BITS, key_of, make_election, make_vote, mine_block, mine_header
-from votenet.core.archive import archive_lines
+from votenet.core.archive import MAX_LINE, archive_lines
 from votenet.core.block import Block, order_votes
 from votenet.core.chain import Chain
 from votenet.core.election import Election
@@ -378,7 +378,7 @@ def _record_faults() -> Corpus:
         ),
         "nested-too-deeply": ("not-json", good.replace(block3, b'{"header":' + b"[" * 200_000 + b"\n")),
         "byte-order-mark": ("not-json", b"\xef\xbb\xbf" + good),
-        "line-too-long": ("line-too-long", lines[0] + b" " * (9 * 1024 * 1024)),
+        "line-too-long": ("line-too-long", lines[0] + b" " * (MAX_LINE + 1)),
         "list-for-a-record": ("bad-record", good.replace(block3, b"[" + block3[:-1] + b"]\n")),
     }
 

@@ -26,9 +26,9 @@ from itertools import pairwise
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
-MAX_LINE = 8 * 1024 * 1024
+MAX_LINE = 16 * 1024 * 1024
 MAX_VOTE_BYTES = 16 * 1024
-MAX_BLOCK_BYTES = 4 * 1024 * 1024
+MAX_BLOCK_BYTES = 8 * 1024 * 1024
 MAX_AHEAD = 2 * 60 * 60
 MAX_INTEGER = 2**53 - 1
 BREAKING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -129,7 +129,7 @@ def shape_of_definition(value):
     members(value["chain"], ["bits", "block_seconds", "max_block_votes"])
     integer(value["chain"]["bits"], 1, 2**32 - 1, "bits")
     integer(value["chain"]["block_seconds"], 1, 3600, "block_seconds")
-    integer(value["chain"]["max_block_votes"], 1, 5000, "max_block_votes")
+    integer(value["chain"]["max_block_votes"], 1, 20000, "max_block_votes")
     for name in ("opens", "closes"):
         if value[name] is not None:
             integer(value[name], 0, MAX_INTEGER, name)

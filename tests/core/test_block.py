@@ -26,7 +26,7 @@ from votenet.core.block import (
 )
 from votenet.core.election import MAX_BLOCK_BYTES, Election
 from votenet.core.merkle import EMPTY_ROOT, merkle_path, merkle_root, root_from_path
-from votenet.core.vote import SealedVote
+from votenet.core.vote import MAX_VOTE_BYTES, SealedVote
 from votenet.errors import Rejected
 
 BITCOIN = json.loads((Path(__file__).parent.parent / "vectors" / "bitcoin_headers.json").read_text())
@@ -155,8 +155,9 @@ def test_s9_a_body_that_breaks_a_rule_is_refused(code: str, block: Block, electi
 
 def test_limits_are_reached_before_they_are_passed() -> None:
     assert code_of(with_root(order_votes(make_votes(SMALL, 6))), SMALL) is None
-    many = [sealed._replace(record=bytes(MAX_BLOCK_BYTES // 256)) for sealed in make_votes(ELECTION, 257)]
-    assert code_of(with_root(order_votes(many[:256]))) is None
+    full = MAX_BLOCK_BYTES // MAX_VOTE_BYTES
+    many = [sealed._replace(record=bytes(MAX_VOTE_BYTES)) for sealed in make_votes(ELECTION, full + 1)]
+    assert code_of(with_root(order_votes(many[:full]))) is None
     assert code_of(with_root(order_votes(many))) == "block-too-large"
     assert code_of(with_root([make_vote(HOURS)], time=CREATED + 10), HOURS) is None
     assert code_of(with_root([make_vote(HOURS)], time=CREATED + 19), HOURS) is None

@@ -31,7 +31,9 @@ GOLDEN_NETWORK_ID = "90adb36d0961d6f92e80a3461c8aad7c038e65cb2e27993445986dfb70d
 def golden() -> Election:
     return Election(
         ElectionDefinition(
-            chain=ChainParameters(bits=bits_for_zero_bits(24)), created=CREATED, title="Golden election"
+            chain=ChainParameters(bits=bits_for_zero_bits(24), max_block_votes=5000),
+            created=CREATED,
+            title="Golden election",
         )
     )
 
@@ -156,7 +158,7 @@ VALID = msgspec.json.decode(make_election().to_file())
         {"chain": {"bits": 0}},
         {"chain": {"bits": 2**32}},
         {"chain": {"bits": 0x1D00FFFF, "max_block_votes": 0}},
-        {"chain": {"bits": 0x1D00FFFF, "max_block_votes": 5001}},
+        {"chain": {"bits": 0x1D00FFFF, "max_block_votes": 20_001}},
         {"chain": {"bits": 0x1D00FFFF, "surprise": 1}},
         {"chain": {}},
     ],

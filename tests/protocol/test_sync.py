@@ -18,9 +18,9 @@ from votenet.protocol.messages import (
     Headers,
     NoBlock,
 )
-from votenet.protocol.sync import ANSWER_SECONDS, MAX_WAITING_BODIES
+from votenet.protocol.sync import ANSWER_SECONDS, MAX_WAITING_BODIES, MAX_WAITING_VOTES
 
-ELECTION = make_election(bits=TRIVIAL_BITS)
+ELECTION = make_election(bits=TRIVIAL_BITS, max_block_votes=MAX_WAITING_VOTES // MAX_WAITING_BODIES)
 LONG = MAX_HEADERS + 100
 
 
@@ -103,6 +103,22 @@ def test_blocks_are_asked_of_all_peers_that_have_the_branch(chain: list[Block]) 
     us.meet(3)
     more = us.receive(3, headers_of(*chain[:200]))
     assert len(asked_blocks(more, 3)) == MAX_WAITING_BODIES - 60
+
+
+def test_t05_big_blocks_are_asked_for_a_few_at_a_time() -> None:
+    """Nobody can know how many votes a block has before it comes: the next are taken for such as came."""
+    election = make_election(bits=TRIVIAL_BITS, max_block_votes=MAX_WAITING_VOTES // 4)
+    blocks, parent = list[Block](), genesis_header(election)
+    for _ in range(40):
+        blocks.append(mine_block(election, parent, time=parent.time + 1))
+        parent = blocks[-1].header
+    us = HandNode(election, mining=False)
+    us.meet(1, work=1)
+    assert asked_blocks(us.receive(1, headers_of(*blocks)), 1) == hashes(blocks[:4])
+    assert asked_blocks(us.give(1, blocks[0]), 1) == hashes(blocks[4:9])  # 8 on their way
+    assert len(asked_blocks(us.give(1, blocks[1]), 1)) == 9
+    us.state.sync.put_body(us.chain.entries[blocks[30].header.hash], make_votes(election, 1) * 64_000)
+    assert asked_blocks(us.give(1, blocks[2]), 1) == []
 
 
 def test_blocks_may_arrive_in_any_order(chain: list[Block]) -> None:

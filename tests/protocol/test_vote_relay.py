@@ -383,12 +383,13 @@ def test_lines_of_long_votes_stay_within_the_limit_of_a_line() -> None:
     names = [f"{n:02d}" + "\U0001f5f3" * 60 for n in range(60)]
     node = HandNode(make_election(candidates=names, max_choices=60, method="approval"))
     node.meet(1)
-    votes = [make_vote(node.election, f"v{n}", *names) for n in range(600)]
+    votes = [make_vote(node.election, f"v{n}", *names) for n in range(1200)]
     assert sum(len(vote.record) for vote in votes) > MAX_PEER_LINE
     node.state.source.apply([SaveVotes(votes)])
     for vote in votes:
         node.state.pool.add(vote)
-    lines = sent(node.receive(1, GetVotes(ids=short_ids(*votes, seed=SEED))), 1)
+    asked = (votes[:MAX_VOTES_IN_LINE], votes[MAX_VOTES_IN_LINE:])
+    lines = sent(node.receive(1, *(GetVotes(ids=short_ids(*some, seed=SEED)) for some in asked)), 1)
     assert max(len(encode_message(line)) for line in lines) <= MAX_PEER_LINE
     assert [vote for line in lines if isinstance(line, Votes) for vote in line.votes] == [
         v.vote for v in votes

@@ -49,9 +49,7 @@ def test_one_vote_is_read_without_the_others(conn: sqlite3.Connection) -> None:
 def test_a_whole_block_in_one_row_is_read_too(conn: sqlite3.Connection) -> None:
     """So the upgrade from an older format leaves them."""
     votes = make_votes(ELECTION, 3 * VOTES_IN_ROW)
-    conn.execute(
-        "INSERT INTO bodies VALUES (?, ?)", (7 << 20, b",".join(sealed.record for sealed in votes))
-    )
+    conn.execute("INSERT INTO bodies VALUES (?, ?)", (7 << 20, b",".join(sealed.record for sealed in votes)))
     assert split_records(read_body(conn, 7)) == votes
     assert read_vote(conn, 7, 70) == votes[70]
 

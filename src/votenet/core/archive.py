@@ -31,8 +31,8 @@ from votenet.pow import header_hash
 
 FORMAT: Final = "votenet-archive"
 VERSION: Final = 1
-MAX_LINE: Final = 8 * 1024 * 1024
-"""The largest block (4 MiB of records) with its envelope, twice over."""
+MAX_LINE: Final = 16 * 1024 * 1024
+"""The largest block (8 MiB of records) with its envelope, twice over."""
 BATCH_VOTES: Final = 500
 """Votes whose signatures are checked in one go: about 40 ms of one core."""
 MAX_BATCHES: Final = 16

@@ -37,7 +37,7 @@ from votenet.protocol.messages import (
     encode_message,
 )
 
-BLOCKS_AHEAD: Final = 8
+BLOCKS_AHEAD: Final = 4
 """Blocks asked for before the first of them is handed out: 32 MiB at most, and no waiting in between."""
 
 

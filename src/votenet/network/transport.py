@@ -41,7 +41,7 @@ class LinkLimits:
     """Time for the rest of a line once it has begun: stops senders of one byte a minute."""
     idle: float = 600.0
     """Time without any line: peers ping more often than this."""
-    max_unsent: int = 32 * 1024 * 1024
+    max_unsent: int = 64 * 1024 * 1024
     """Answers waiting for a slow reader; four of the largest peer lines."""
     unread: int | None = None
     """Answers waiting for a reader before no more of its requests are read; None where two sides that

@@ -13,8 +13,8 @@ MAX_CHAPTER_LINE: Final = 4 * 1024
 """Bootstrap requests: an address has at most 262 characters, a signed record about 500 bytes."""
 MAX_CLIENT_LINE: Final = 1024 * 1024
 """Requests to a node without hello: 1,000 votes of one choice come to about 450 KB."""
-MAX_PEER_LINE: Final = 8 * 1024 * 1024
-"""Between peers after hello: the largest block (4 MiB of records) with its envelope, twice over."""
+MAX_PEER_LINE: Final = 16 * 1024 * 1024
+"""Between peers after hello: the largest block (8 MiB of records) with its envelope, twice over."""
 
 
 class LineReader:

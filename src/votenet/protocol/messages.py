@@ -17,6 +17,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from votenet.core.election import MAX_BLOCK_VOTES
 from votenet.core.encoding import Hex32, Hex64, Unsigned
 from votenet.core.mempool import SHORT_ID
 from votenet.core.outcome import Outcome
@@ -30,8 +31,8 @@ MAX_BLOCKS_ASKED: Final = 16
 """Blocks asked for in one message: at most 16 lines of bounded length follow."""
 MAX_VOTES_IN_LINE: Final = 1000
 """Votes in one submission or relay: about 450 KB, checked in about 60 ms of one core."""
-MAX_IDS_IN_LINE: Final = 20_000
-"""Announced votes in one line, votes of a compact block: more than a block may hold."""
+MAX_IDS_IN_LINE: Final = MAX_BLOCK_VOTES
+"""Announced votes in one line, votes of a compact block."""
 ANNOUNCED: Final = 2 * SHORT_ID
 """Bytes of one announced vote."""
 MAX_PEERS_IN_LINE: Final = 1000

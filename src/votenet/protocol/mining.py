@@ -33,6 +33,8 @@ from votenet.protocol.sync import ANSWER_SECONDS
 TEMPLATE_SECONDS: Final = 0.25
 """While a nonce is searched, votes that arrive join the block at this interval; a search has no
 memory, so a fresh template loses nothing but the time to build it."""
+TEMPLATE_SECONDS_PER_VOTE: Final = 50e-6
+"""By how much a vote makes the interval longer: building costs about a hundredth of this."""
 MAX_RANK: Final = 4
 """Turns that a node waits at most. Whoever makes keys and says that it mines could else stop all others."""
 TIE_PAUSE: Final = 0.1
@@ -73,7 +75,8 @@ class Mining:
             return
         if current is not None and current.header.previous == state.chain.tip.hash:
             grown = len(current.votes) < min(len(state.pool), self._limit)
-            if not grown or now - self._template_time < TEMPLATE_SECONDS:
+            age = now - self._template_time
+            if not grown or age < TEMPLATE_SECONDS + len(current.votes) * TEMPLATE_SECONDS_PER_VOTE:
                 return
         self._build(now)
 

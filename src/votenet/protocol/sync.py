@@ -29,7 +29,9 @@ ANSWER_SECONDS: Final = 20.0
 """A peer that has not sent asked headers or blocks by then is passed over for another. Time in which we
 check blocks does not count: while we are behind we do not read what it has sent."""
 MAX_WAITING_BODIES: Final = 4 * MAX_BLOCKS_ASKED
-"""Blocks asked for or waiting for their parent at one time: bounds memory to a few hundred MB."""
+"""Blocks asked for or waiting for their parent at one time, if they are small."""
+MAX_WAITING_VOTES: Final = 64_000
+"""Votes in all of these, as far as that can be foretold: about 100 MB of memory."""
 MAX_SIDE_HEADERS: Final = 100_000
 """Headers with less work than our tip that are kept: about 70 MB, and as many as a partition may have that
 still heals under an attack. Each cost its sender a proof of work of genesis difficulty at least."""
@@ -61,6 +63,8 @@ class Sync:
         self._busy_since, self._busy_before = 0.0, 0.0
         """Since when blocks are being checked without a pause, and for how long they were until then."""
         self._waiting: dict[bytes, Sequence[SealedVote]] = {}
+        self._usual_votes = chain.election.definition.chain.max_block_votes
+        """How many votes the next blocks may have: as many as they may, until some have come."""
         self._side_headers = 0
         self._goal: Entry | None = None
         self._way: list[Entry] = []
@@ -205,7 +209,8 @@ class Sync:
         self._forget_waiting_but(path)
         if target is None:
             return
-        room = MAX_WAITING_BODIES - len(self._asked) - len(self._waiting) - len(self._checking)
+        most = min(MAX_WAITING_BODIES, max(MAX_WAITING_VOTES // max(self._usual_votes, 1), 1))
+        room = most - len(self._asked) - len(self._waiting) - len(self._checking)
         missing = [e for e in path if self.wanted(e) and e.hash not in self._asked][: max(room, 0)]
         holders = [p for p in self.peers.values() if p.best is not None and p.best.work >= target.work]
         holders = self._prompt(holders) or holders
@@ -275,6 +280,7 @@ class Sync:
         if entry.invalid:  # a block before it was found invalid meanwhile
             return ready
         self._waiting[entry.hash] = votes
+        self._usual_votes = max(len(votes), self._usual_votes // 2)
         if not self.chain.parent(entry).available:
             return ready
         queue = [entry]
