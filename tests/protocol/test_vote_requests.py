@@ -74,7 +74,7 @@ def test_what_came_is_not_asked_for_again() -> None:
     asking = Asking()
     asking.announce(1, 7), asking.announce(2, 7)
     asking.sent()
-    asking.requests.came(short(7)), asking.requests.came(short(7)), asking.requests.came(short(8))
+    asking.requests.came([short(7)]), asking.requests.came([short(7), short(8), short(99)])
     asking.tick(ASK_SECONDS)
     assert asking.sent() == []
     assert not asking.requests._owed

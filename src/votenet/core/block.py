@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from itertools import pairwise
+from operator import ge
 from typing import Final, NamedTuple
 
 from votenet.core.election import MAX_BLOCK_BYTES, Election
@@ -102,8 +102,10 @@ def votes_root(votes: Sequence[SealedVote]) -> bytes:
     return merkle_root([sealed.id for sealed in votes])
 
 
-def check_body(block: Block, election: Election) -> None:
+def check_body(block: Block, election: Election, unchecked: Sequence[SealedVote] | None = None) -> None:
     """Every rule about a block's votes that needs neither the chain nor signatures.
+
+    `unchecked` are those of its votes that have not passed `check_vote` here before; by default all.
 
     Raises:
         Rejected: bad-merkle-root, if these are not the votes that the header names; else, about the
@@ -118,13 +120,14 @@ def check_body(block: Block, election: Election) -> None:
     limit = election.definition.chain.max_block_votes
     if len(votes) > limit:
         raise Rejected("block-too-large", f"a block holds at most {limit} votes, not {len(votes)}")
-    if sum(len(sealed.record) for sealed in votes) > MAX_BLOCK_BYTES:
+    if sum([len(sealed.record) for sealed in votes]) > MAX_BLOCK_BYTES:
         raise Rejected("block-too-large", f"the votes of a block have at most {MAX_BLOCK_BYTES} bytes")
-    if any(left.id >= right.id for left, right in pairwise(votes)):
+    ids = [sealed.id for sealed in votes]
+    if any(map(ge, ids, ids[1:])):
         raise Rejected("bad-order", "the votes are not in ascending order of their ids")
-    if len({sealed.voter_id for sealed in votes}) != len(votes):
+    if len({sealed.vote.voter_id for sealed in votes}) != len(votes):
         raise Rejected("voter-twice", "a voter has two votes in this block")
     if votes:
         check_hours(block.header.time, election)
-    for sealed in votes:
+    for sealed in votes if unchecked is None else unchecked:
         check_vote(sealed, election)

@@ -7,7 +7,7 @@ other. What must not: the disk (`storage/block_store.py` keeps the same votes th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from itertools import islice
 from typing import Final
 
@@ -29,6 +29,11 @@ def short_id(vote_id: bytes, seed: int) -> bytes:
     Each node draws its seed anew at every start: two votes that collide at one node do at no other.
     """
     return xxhash.xxh3_64_digest(vote_id, seed)
+
+
+def short_ids(votes: Iterable[SealedVote], seed: int) -> list[bytes]:
+    """`short_id` of each vote."""
+    return [short_id(sealed.id, seed) for sealed in votes]
 
 
 class Mempool:
@@ -60,6 +65,20 @@ class Mempool:
         vote_id = self._short.get(short_id)
         return None if vote_id is None else self._votes[vote_id]
 
+    def by_short_ids(self, short_ids: Iterable[bytes]) -> list[SealedVote | None]:
+        """`by_short_id` of each."""
+        votes, find = self._votes, self._short.get
+        return [None if (vote_id := find(short)) is None else votes[vote_id] for short in short_ids]
+
+    @property
+    def shorts(self) -> Set[bytes]:
+        """The short ids of all waiting votes."""
+        return self._short.keys()
+
+    def takes(self, voter_id: str) -> bool:
+        """Whether `check` would let a vote of this voter in."""
+        return voter_id not in self._voters and len(self._votes) < self._limit
+
     def of_voter(self, voter_id: str) -> SealedVote | None:
         """The waiting vote of a voter, if there is one."""
         vote_id = self._voters.get(voter_id)
@@ -84,26 +103,24 @@ class Mempool:
         if len(self._votes) >= self._limit:
             raise Rejected("pool-full", f"{self._limit} votes are waiting already")
 
-    def add(self, sealed: SealedVote) -> None:
-        """Take a vote that `check` allows."""
+    def add(self, sealed: SealedVote, short: bytes | None = None) -> None:
+        """Take a vote that `check` allows. `short`: its short id with our seed, if the caller knows it."""
         self._votes[sealed.id] = sealed
-        self._voters[sealed.voter_id] = sealed.id
-        self._short[short_id(sealed.id, self.seed)] = sealed.id
+        self._voters[sealed.vote.voter_id] = sealed.id
+        self._short[short_id(sealed.id, self.seed) if short is None else short] = sealed.id
 
     def remove_voters(self, voter_ids: Iterable[str]) -> list[bytes]:
         """Drop the waiting votes of voters whose vote is now in a block; returns their vote ids.
 
         A waiting vote that differs from the one in the block goes too: it can never be counted.
         """
-        removed = []
-        for voter_id in voter_ids:
-            vote_id = self._voters.pop(voter_id, None)
-            if vote_id is not None:
-                del self._votes[vote_id]
-                short = short_id(vote_id, self.seed)
-                if self._short.get(short) == vote_id:
-                    del self._short[short]
-                removed.append(vote_id)
+        forget = self._voters.pop
+        removed = [vote_id for voter_id in voter_ids if (vote_id := forget(voter_id, None)) is not None]
+        for vote_id in removed:
+            del self._votes[vote_id]
+            short = short_id(vote_id, self.seed)
+            if self._short.get(short) == vote_id:
+                del self._short[short]
         return removed
 
     def first(self, count: int, max_bytes: int) -> list[SealedVote]:

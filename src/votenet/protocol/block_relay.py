@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from votenet.core.block import Block, Header, check_body, header_from_hex
 from votenet.core.chain import Entry, Move
-from votenet.core.mempool import SHORT_ID, short_id
+from votenet.core.mempool import SHORT_ID, short_ids
 from votenet.core.vote import SealedVote, Vote, seal_all
 from votenet.errors import Rejected, RemoteProtocolError
 from votenet.protocol.events import DropVotes, SaveBlock, SetBest
@@ -71,7 +71,7 @@ class BlockRelay:
         entry = self.state.sync.take_new_header(link, header, now)
         if entry is None or not self.state.sync.wanted(entry):
             return
-        found = [self.state.pool.by_short_id(short) for short in split_ids(message.ids, SHORT_ID)]
+        found = self.state.pool.by_short_ids(split_ids(message.ids, SHORT_ID))
         missing = tuple(position for position, sealed in enumerate(found) if sealed is None)
         partial = _Partial(entry, found, missing)
         if not self.state.chain.parent(entry).available or 0 < len(missing) == len(found):
@@ -185,7 +185,7 @@ class BlockRelay:
         state.unsaved.update((entry.hash, votes) for entry, votes in blocks)
         state.ready.save.append(SetBest(move.connected[0].height - 1, blocks))
         for _, votes in blocks:
-            dropped = state.pool.remove_voters(sealed.voter_id for sealed in votes)
+            dropped = state.pool.remove_voters([sealed.vote.voter_id for sealed in votes])
             if dropped:
                 state.ready.save.append(DropVotes(dropped))
         returned = []
@@ -221,7 +221,7 @@ class BlockRelay:
         header = self.state.chain.tip.header.pack().hex()
         for link in links:
             seed = self.state.sync.peers[link].greeted.seed
-            ids = b"".join([short_id(sealed.id, seed) for sealed in self._tip_votes[1]])
+            ids = b"".join(short_ids(self._tip_votes[1], seed))
             self.state.send(link, CompactBlock(header=header, ids=ids))
 
     def drop_peer(self, link: int) -> None:
@@ -266,14 +266,14 @@ class BlockRelay:
 def _check_block_votes(build: Callable[[], Block], state: NodeState) -> tuple[SealedVote, ...] | Rejected:
     """The votes of a block, all checked, or why not. Runs in a thread.
 
-    A vote that waits in the pool was checked when it came: its signature is not checked twice.
+    A vote that waits in the pool was checked when it came, and is not checked twice.
     """
     try:
         block = build()
-        check_body(block, state.election)
+        new = [sealed for sealed in block.votes if sealed.id not in state.pool]
+        check_body(block, state.election, new)
     except Rejected as error:
         return error
-    new = [sealed for sealed in block.votes if sealed.id not in state.pool]
     for sealed, holds in zip(new, state.signatures.check(new), strict=True):
         if not holds:
             return Rejected("bad-signature", f"the vote of {sealed.voter_id!r} is not signed by its key")

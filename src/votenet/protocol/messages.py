@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import struct
 from enum import Enum
 from typing import Annotated, Final
 
@@ -35,6 +36,7 @@ MAX_IDS_IN_LINE: Final = MAX_BLOCK_VOTES
 """Announced votes in one line, votes of a compact block."""
 ANNOUNCED: Final = 2 * SHORT_ID
 """Bytes of one announced vote."""
+_ANNOUNCED: Final = struct.Struct(f"{SHORT_ID}s{SHORT_ID}s")
 MAX_PEERS_IN_LINE: Final = 1000
 MAX_BOOTSTRAPS_IN_LINE: Final = 8
 
@@ -508,6 +510,17 @@ def split_ids(ids: bytes, size: int) -> list[bytes]:
     if len(ids) % size:
         raise RemoteProtocolError("bad-message", f"short ids come in {size} bytes each")
     return [ids[start : start + size] for start in range(0, len(ids), size)]
+
+
+def split_announced(ids: bytes) -> list[tuple[bytes, bytes]]:
+    """(short id with the reader's seed, with the sender's) of each vote in `have_votes`.
+
+    Raises:
+        RemoteProtocolError: bad-message, when the last one is cut.
+    """
+    if len(ids) % ANNOUNCED:
+        raise RemoteProtocolError("bad-message", f"announced votes come in {ANNOUNCED} bytes each")
+    return list(_ANNOUNCED.iter_unpack(ids))
 
 
 def work_to_hex(work: int) -> str:

@@ -9,13 +9,13 @@ it from a peer announces it by short id, after a while, to those that have not s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
-from typing import Final
+from typing import Final, NamedTuple
 
 from votenet.core.election import MAX_BLOCK_BYTES, Election
-from votenet.core.mempool import SHORT_ID, short_id
+from votenet.core.mempool import SHORT_ID, short_id, short_ids
 from votenet.core.vote import (
     MAX_CLOCK_AHEAD,
     SealedVote,
@@ -25,8 +25,8 @@ from votenet.core.vote import (
     seal_all,
 )
 from votenet.errors import Rejected
+from votenet.protocol.holders import Holders
 from votenet.protocol.messages import (
-    ANNOUNCED,
     MAX_IDS_IN_LINE,
     MAX_VOTES_IN_LINE,
     GetVotes,
@@ -36,6 +36,7 @@ from votenet.protocol.messages import (
     VoteOutcome,
     Votes,
     VotesTaken,
+    split_announced,
     split_ids,
 )
 from votenet.protocol.state import NodeState
@@ -48,6 +49,10 @@ MAX_LINE_BYTES: Final = MAX_BLOCK_BYTES
 """Records in one line of votes: as in a block, half of what a line between peers may have."""
 
 
+Named = tuple[bytes, SealedVote]
+"""A vote behind its short id with our own seed, which is computed once."""
+
+
 @dataclass(slots=True)
 class _Submission:
     """Votes of one client request, on their way through the checks."""
@@ -55,16 +60,15 @@ class _Submission:
     link: int
     request_id: int | None
     outcomes: list[VoteOutcome | None]
-    doubtful: list[tuple[int, SealedVote]]
+    doubtful: list[int]
+    """Positions of the votes that are being checked."""
 
 
-@dataclass(slots=True)
-class _Heard:
-    """A vote from a peer that the others are not told of yet. `holders`: links that have it."""
+class _Heard(NamedTuple):
+    """Votes from a peer that the others are not told of yet."""
 
-    vote: SealedVote
     due: float
-    holders: set[int]
+    votes: list[Named]
 
 
 class VoteRelay:
@@ -72,13 +76,15 @@ class VoteRelay:
 
     def __init__(self, state: NodeState) -> None:
         self.state = state
-        self._pushed: list[tuple[SealedVote, set[int]]] = []
-        """Votes accepted here that peers are not sent yet, and the links that have them."""
-        self._heard: dict[bytes, _Heard] = {}
-        """By vote id, in the order in which they are due."""
-        self._checking: dict[bytes, set[int]] = {}
-        """Ids of votes whose signatures are being checked, and the links that have them."""
-        self._checking_short: dict[bytes, bytes] = {}
+        self._pushed: list[Named] = []
+        """Votes accepted here that peers are not sent yet."""
+        self._heard: deque[_Heard] = deque()
+        """In the order in which they are due."""
+        self._checking: set[bytes] = set()
+        self._checking_shorts: set[bytes] = set()
+        """Ids and short ids of votes whose signatures are being checked."""
+        self._holders = Holders()
+        """Who has which of all these."""
         self._requests = VoteRequests(state)
         self._ungreeted: set[int] = set()
 
@@ -88,55 +94,110 @@ class VoteRelay:
         assert isinstance(message, SubmitVotes)
         sealed = seal_all(message.votes)
         work = _Submission(link, message.id, [None] * len(sealed), [])
-        for index, vote in enumerate(sealed):
-            try:
-                self._check_new(vote, now)
-            except Rejected as error:
-                work.outcomes[index] = VoteOutcome(vote_id=vote.id.hex(), error=error.as_dict())
+        for index, (vote, refusal) in enumerate(zip(sealed, self._refusals(sealed, now), strict=True)):
+            if refusal is None:
+                work.doubtful.append(index)
             else:
-                work.doubtful.append((index, vote))
-        if not work.doubtful:
-            self._answer_submission(work)
-            return
-        votes = [vote for _, vote in work.doubtful]
-        for vote in votes:
-            self._begin_check(vote)
-        self.state.start_job(
-            link,
-            lambda: _check_votes(votes, self.state),
-            lambda result, later: self._finish_submission(work, result, later),
-        )
-
-    def _finish_submission(self, work: _Submission, result: object, now: float) -> None:
-        assert isinstance(result, list)
-        for (index, vote), refusal in zip(work.doubtful, result, strict=True):
-            holders = self._end_check(vote)
-            error = refusal
-            if error is None:
-                error = self._admit(vote, now)
-                if error is None:
-                    self._pushed.append((vote, holders))
-            work.outcomes[index] = VoteOutcome(
-                vote_id=vote.id.hex(), error=None if error is None else error.as_dict()
+                work.outcomes[index] = VoteOutcome(vote_id=vote.id.hex(), error=refusal.as_dict())
+        if work.doubtful:
+            votes = self._named([sealed[index] for index in work.doubtful])
+            self._check(
+                link, votes, lambda result, later: self._finish_submission(work, votes, result, later)
             )
+        else:
+            self._answer_submission(work)
+
+    def _finish_submission(
+        self, work: _Submission, votes: list[Named], result: list[Rejected | None], now: float
+    ) -> None:
+        admitted, refusals = self._admit(votes, result, now)
+        self._pushed += admitted
+        for index, (_, vote), refusal in zip(work.doubtful, votes, refusals, strict=True):
+            error = None if refusal is None else refusal.as_dict()
+            work.outcomes[index] = VoteOutcome(vote_id=vote.id.hex(), error=error)
         self._answer_submission(work)
 
     def _answer_submission(self, work: _Submission) -> None:
         outcomes = tuple(outcome for outcome in work.outcomes if outcome is not None)
         self.state.send(work.link, VotesTaken(outcomes=outcomes, id=work.request_id))
 
-    def _admit(self, vote: SealedVote, now: float) -> Rejected | None:
-        """A checked vote into the pool, unless its voter came in meanwhile by another way."""
+    # -- the way into the pool -----------------------------------------------------------------
+
+    def _named(self, votes: Sequence[SealedVote]) -> list[Named]:
+        return list(zip(short_ids(votes, self.state.pool.seed), votes, strict=True))
+
+    def _check(
+        self, link: int, votes: list[Named], done: Callable[[list[Rejected | None], float], None]
+    ) -> None:
+        """Have votes checked; meanwhile they are neither asked for nor checked again."""
+        shorts, sealed = [short for short, _ in votes], [vote for _, vote in votes]
+        ids = [vote.id for vote in sealed]
+        self._checking.update(ids)
+        self._checking_shorts.update(shorts)
+        self._holders.follow(shorts)
+
+        def finish(result: object, now: float) -> None:
+            assert isinstance(result, list)
+            self._checking.difference_update(ids)
+            self._checking_shorts.difference_update(shorts)
+            done(result, now)
+
+        self.state.start_job(link, lambda: _check_votes(sealed, self.state), finish)
+
+    def _admit(
+        self, votes: list[Named], checked: Sequence[Rejected | None], now: float
+    ) -> tuple[list[Named], list[Rejected | None]]:
+        """Votes that were found good into the pool, unless their voters came in meanwhile by another way.
+
+        Returns those that are in, and for every vote None or why it is not.
+        """
+        pool, sound = (
+            self.state.pool,
+            [vote for (_, vote), wrong in zip(votes, checked, strict=True) if not wrong],
+        )
+        late = iter(self._refusals(sound, now))
+        admitted: list[Named] = []
+        refusals: list[Rejected | None] = []
+        for (short, vote), wrong in zip(votes, checked, strict=True):
+            refusal = wrong or next(late)
+            if refusal is None and not pool.takes(vote.vote.voter_id):
+                refusal = self._refusal(vote, now)  # one that came in with these
+            if refusal is None:
+                pool.add(vote, short)
+                admitted.append((short, vote))
+            refusals.append(refusal)
+        if admitted:
+            self.state.save_votes([vote for _, vote in admitted])
+        if len(admitted) < len(votes):
+            self._holders.forget({short for short, _ in votes}.difference(short for short, _ in admitted))
+        return admitted, refusals
+
+    def _refusals(self, votes: Sequence[SealedVote], now: float) -> list[Rejected | None]:
+        """The cheap checks of each vote, before the signature costs anything."""
+        voters, takes = self.state.chain.voters, self.state.pool.takes
+        latest = now + MAX_CLOCK_AHEAD if self._is_open(now) else -1.0  # -1: every vote gets its refusal
+        return [
+            None
+            if (vote := sealed.vote).time <= latest and vote.voter_id not in voters and takes(vote.voter_id)
+            else self._refusal(sealed, now)
+            for sealed in votes
+        ]
+
+    def _is_open(self, now: float) -> bool:
         try:
-            self._check_new(vote, now)
+            check_hours(int(now), self.state.election)
+        except Rejected:
+            return False
+        return True
+
+    def _refusal(self, sealed: SealedVote, now: float) -> Rejected | None:
+        try:
+            self._check_new(sealed, now)
         except Rejected as error:
             return error
-        self.state.pool.add(vote)
-        self.state.save_votes([vote])
         return None
 
     def _check_new(self, vote: SealedVote, now: float) -> None:
-        """The cheap checks, before the signature costs anything. Raises Rejected."""
         if vote.voter_id in self.state.chain.voters:
             self._refuse_second(vote)
         self.state.pool.check(vote)
@@ -167,54 +228,32 @@ class VoteRelay:
     def drop_peer(self, link: int, now: float) -> None:
         """What was asked of it is asked of others."""
         self._ungreeted.discard(link)
+        self._holders.drop_link(link)
         self._requests.drop_peer(link, now)
 
     def on_votes(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, Votes)
-        new = []
-        for sealed in seal_all(message.votes):
-            self._requests.came(short_id(sealed.id, self.state.pool.seed))
-            if not self._note_holder(sealed.id, link) and self._is_news(sealed):
-                self._begin_check(sealed, link)
-                new.append(sealed)
+        votes = self._named(seal_all(message.votes))
+        shorts = [short for short, _ in votes]
+        self._requests.came(shorts)
+        self._holders.note(link, shorts)
+        checking, voters, of_voter = self._checking, self.state.chain.voters, self.state.pool.of_voter
+        new = [
+            named
+            for named in votes
+            if named[1].id not in checking
+            and (voter := named[1].vote.voter_id) not in voters
+            and of_voter(voter) is None
+        ]
         if new:
-            self.state.start_job(
-                link,
-                lambda: _check_votes(new, self.state),
-                lambda result, later: self._finish_relay(link, new, result, later),
-            )
+            self._check(link, new, lambda result, later: self._finish_relay(link, new, result, later))
+            self._holders.note(link, [short for short, _ in new])
 
-    def _is_news(self, sealed: SealedVote) -> bool:
-        return (
-            sealed.voter_id not in self.state.chain.voters
-            and self.state.pool.of_voter(sealed.voter_id) is None
-        )
-
-    def _note_holder(self, vote_id: bytes, link: int) -> bool:
-        """A peer has a vote: it need not be told of it. Returns whether the vote is here or in checking."""
-        if vote_id in self._checking:
-            self._checking[vote_id].add(link)
-            return True
-        if vote_id in self._heard:
-            self._heard[vote_id].holders.add(link)
-        return vote_id in self.state.pool
-
-    def _begin_check(self, sealed: SealedVote, *links: int) -> None:
-        self._checking.setdefault(sealed.id, set()).update(links)
-        self._checking_short[short_id(sealed.id, self.state.pool.seed)] = sealed.id
-
-    def _end_check(self, sealed: SealedVote) -> set[int]:
-        """Links that have shown meanwhile that they have the vote."""
-        self._checking_short.pop(short_id(sealed.id, self.state.pool.seed), None)
-        return self._checking.pop(sealed.id, set())
-
-    def _finish_relay(self, link: int, votes: list[SealedVote], result: object, now: float) -> None:
-        assert isinstance(result, list)
-        for sealed, refusal in zip(votes, result, strict=True):
-            holders = self._end_check(sealed)
-            # The good ones count, whoever sent them: others did not get through while these were checked.
-            if refusal is None and self._admit(sealed, now) is None:
-                self._heard[sealed.id] = _Heard(sealed, now + ANNOUNCE_SECONDS, holders)
+    def _finish_relay(self, link: int, votes: list[Named], result: list[Rejected | None], now: float) -> None:
+        # The good ones count, whoever sent them: others did not get through while these were checked.
+        admitted, _ = self._admit(votes, result, now)
+        if admitted:
+            self._heard.append(_Heard(now + ANNOUNCE_SECONDS, admitted))
         wrong = next((refusal for refusal in result if refusal is not None), None)
         if wrong is not None:  # an honest node relays only what it has checked
             self.state.refuse(link, wrong)
@@ -222,13 +261,12 @@ class VoteRelay:
     def on_have_votes(self, link: int, message: Message, now: float) -> None:
         """Ask for what is neither here, nor being checked, nor asked of somebody else."""
         assert isinstance(message, HaveVotes)
-        pairs = [(entry[:SHORT_ID], entry[SHORT_ID:]) for entry in split_ids(message.ids, ANNOUNCED)]
-        self._requests.ask(link, (pair for pair in pairs if not self._is_here(pair[0], link)), now)
-
-    def _is_here(self, short: bytes, link: int) -> bool:
-        sealed = self.state.pool.by_short_id(short)
-        vote_id = self._checking_short.get(short) if sealed is None else sealed.id
-        return vote_id is not None and self._note_holder(vote_id, link)
+        pairs = split_announced(message.ids)
+        self._holders.note(link, [short for short, _ in pairs])
+        here, checking = self.state.pool.shorts, self._checking_shorts
+        lacking = [pair for pair in pairs if pair[0] not in here and pair[0] not in checking]
+        if lacking:
+            self._requests.ask(link, lacking, now)
 
     def on_get_votes(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, GetVotes)
@@ -239,37 +277,45 @@ class VoteRelay:
     def tick(self, now: float) -> None:
         """Announce what was heard some time ago and still waits; ask again for what did not come."""
         self._requests.tick(now)
-        due = list(takewhile(lambda heard: heard.due <= now, self._heard.values()))
-        for heard in due:
-            del self._heard[heard.vote.id]
-        waiting = [heard for heard in due if heard.vote.id in self.state.pool]
+        due: list[Named] = []
+        while self._heard and self._heard[0].due <= now:
+            due += self._heard.popleft().votes
+        waiting = [(short, vote.id) for short, vote in due if vote.id in self.state.pool]
         for link in self.state.sync.peers:
-            self._announce(link, (heard.vote for heard in waiting if link not in heard.holders))
+            known = self._holders.of(link)
+            self._announce(link, [named for named in waiting if named[0] not in known])
+        self._holders.forget(short for short, _ in due)
 
     def flush(self) -> None:
         """Votes accepted here go out in full, to those that have not sent them; greetings are said."""
         pushed, self._pushed = self._pushed, []
-        lines = list(_lines([sealed for sealed, _ in pushed]))
-        held = {link for _, holders in pushed for link in holders}
-        for link in self.state.sync.peers:
-            news = [s for s, holders in pushed if link not in holders] if link in held else None
-            for line in lines if news is None else _lines(news):
+        shorts = [short for short, _ in pushed]
+        lines = list(_lines([vote for _, vote in pushed]))
+        for link in self.state.sync.peers if pushed else ():
+            known = self._holders.of(link)
+            news = (
+                pushed if known.isdisjoint(shorts) else [named for named in pushed if named[0] not in known]
+            )
+            for line in lines if news is pushed else _lines([vote for _, vote in news]):
                 self.state.send(link, line)
         if self._ungreeted and self.state.sync.caught_up:
-            self._say_greetings({sealed.id for sealed, _ in pushed})
+            self._say_greetings(set(shorts))
+        if shorts:
+            self._holders.forget(shorts)
 
     def _say_greetings(self, just_sent: set[bytes]) -> None:
         links, self._ungreeted = self._ungreeted, set()
-        waiting = [sealed for sealed in self.state.pool if sealed.id not in just_sent]
+        waiting = [(short, vote.id) for short, vote in self._named(list(self.state.pool))]
+        waiting = [named for named in waiting if named[0] not in just_sent]
         for link in sorted(links & self.state.sync.peers.keys()):
-            told = [s for s in waiting if s.id not in self._heard or link not in self._heard[s.id].holders]
-            self._announce(link, told)
-            for heard in self._heard.values():
-                heard.holders.add(link)
+            known = self._holders.of(link)
+            self._announce(link, [named for named in waiting if named[0] not in known])
+            self._holders.note(link, [short for short, _ in waiting])
 
-    def _announce(self, link: int, votes: Iterable[SealedVote]) -> None:
-        ours, theirs = self.state.pool.seed, self.state.sync.peers[link].greeted.seed
-        ids = [short_id(sealed.id, theirs) + short_id(sealed.id, ours) for sealed in votes]
+    def _announce(self, link: int, votes: Sequence[tuple[bytes, bytes]]) -> None:
+        """Tell a peer of votes: (short id with our seed, id) of each."""
+        theirs = self.state.sync.peers[link].greeted.seed
+        ids = [short_id(vote_id, theirs) + ours for ours, vote_id in votes]
         for start in range(0, len(ids), MAX_IDS_IN_LINE):
             self.state.send(link, HaveVotes(ids=b"".join(ids[start : start + MAX_IDS_IN_LINE])))
 

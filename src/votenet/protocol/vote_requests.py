@@ -53,10 +53,10 @@ class VoteRequests:
                 asked.others[link] = handle
         self._send(wanted, now)
 
-    def came(self, short: bytes) -> None:
-        """The vote is here, from whomever."""
-        asked = self._asked.pop(short, None)
-        if asked is not None:
+    def came(self, shorts: Iterable[bytes]) -> None:
+        """These votes are here, from whomever."""
+        for short in self._asked.keys() & shorts if self._asked else ():
+            asked = self._asked.pop(short)
             self._owed[asked.link] -= 1
             if not self._owed[asked.link]:
                 del self._owed[asked.link]
@@ -73,7 +73,7 @@ class VoteRequests:
     def _ask_others(self, failed: list[tuple[bytes, _Asked]], now: float) -> None:
         wanted = []
         for short, asked in failed:
-            self.came(short)
+            self.came([short])
             holder = next((link for link in asked.others if link in self._state.sync.peers), None)
             if holder is not None:
                 wanted.append((short, _Asked(holder, asked.others.pop(holder), asked.others)))
