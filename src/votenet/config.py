@@ -24,6 +24,9 @@ DEFAULT_BOOTSTRAP_PORT: Final = 4000
 """The chapter's port; `BOOTSTRAP_PORT` changes it (S3)."""
 DEFAULT_NODE_PORT: Final = 3000
 """First port of the nodes of one network; node-1 takes it, node-2 the next."""
+DEFAULT_MINER_THREADS: Final = min(os.cpu_count() or 1, 2)
+"""Two: after the last vote its block is all that anybody waits for, and the cores have nothing else to do.
+At low priority they take little from whoever checks votes."""
 DEFAULT_INSTANCE: Final = "default"
 CONFIG_VARIABLE: Final = "VOTENET_CONFIG"
 """Names a configuration file, as `--config` does."""
@@ -60,7 +63,7 @@ class NodeConfig:
     name: str = "node"
     mine: bool = True
     kernel: str = "auto"
-    threads: int = 1
+    threads: int = DEFAULT_MINER_THREADS
     roll: Path | None = None
     discovery: tuple[str, ...] = ("broadcast", "poll", "announce", "gossip")
 

@@ -24,6 +24,7 @@ from votenet.core.vote import MAX_CLOCK_AHEAD, SealedVote, seal
 from votenet.protocol.events import Checked, Ready, Received, SaveVotes, Tick
 from votenet.protocol.framing import MAX_PEER_LINE
 from votenet.protocol.messages import (
+    ANNOUNCED,
     MAX_VOTES_IN_LINE,
     GetVotes,
     HaveVotes,
@@ -32,7 +33,7 @@ from votenet.protocol.messages import (
     VotesTaken,
     encode_message,
 )
-from votenet.protocol.vote_relay import ANNOUNCE_SECONDS
+from votenet.protocol.vote_relay import ANNOUNCE_SECONDS, MAX_ANNOUNCE_SECONDS
 from votenet.protocol.vote_requests import ASK_SECONDS
 
 
@@ -423,3 +424,31 @@ def test_a_vote_that_a_block_brought_meanwhile_is_not_taken_again() -> None:
     assert answer.outcomes[0].error is not None
     assert answer.outcomes[0].error["code"] == "duplicate-vote"
     assert len(node.state.pool) == 0
+
+
+def test_t12_with_many_votes_waiting_they_are_announced_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block will have brought most of them to everybody by then."""
+    monkeypatch.setattr("votenet.protocol.vote_relay.BUSY_POOL", 4)
+    node = HandNode(mining=False)
+    node.meet(1), node.meet(2)
+    votes = make_votes(node.election, 12)
+    node.receive(1, Votes(votes=tuple(vote.vote for vote in votes)))
+    for seconds, told in ((ANNOUNCE_SECONDS, 0), (ANNOUNCE_SECONDS, 0), (ANNOUNCE_SECONDS, 12)):
+        node.now += seconds
+        ready = node.take(Tick())
+        assert sum(len(m.ids) for _, m in sends(ready, HaveVotes)) == told * ANNOUNCED
+
+
+def test_a_clock_that_is_set_back_does_not_hold_up_announcements() -> None:
+    node = HandNode(mining=False)
+    node.meet(1), node.meet(2)
+    one, two = make_votes(node.election, 2)
+    node.now += 86_400
+    node.receive(1, Votes(votes=(one.vote,)))
+    node.now -= 86_400
+    node.receive(1, Votes(votes=(two.vote,)))
+    told = 0
+    for _ in range(2):
+        told += sum(len(m.ids) for _, m in sends(node.take(Tick()), HaveVotes))
+        node.now += MAX_ANNOUNCE_SECONDS
+    assert told == 2 * ANNOUNCED

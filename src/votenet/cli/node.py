@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from votenet.cli.logging_setup import LEVELS, start_logging
-from votenet.config import DEFAULT_BOOTSTRAP_PORT, DEFAULT_NODE_PORT, NodeConfig
+from votenet.config import DEFAULT_BOOTSTRAP_PORT, DEFAULT_MINER_THREADS, DEFAULT_NODE_PORT, NodeConfig
 from votenet.errors import ConfigError, PowError, Rejected, VotenetError, votenet_error_in
 from votenet.protocol.address import Address, parse_address
 from votenet.protocol.finder import KINDS
@@ -77,8 +77,8 @@ The first start makes the node's key in its data folder. One process at a time m
 @click.option(
     "--threads",
     type=click.IntRange(1, 256),
-    default=1,
-    show_default=True,
+    default=DEFAULT_MINER_THREADS,
+    show_default="2, or 1 on one core",
     help="Threads that search for blocks.",
 )
 @click.option(
@@ -190,10 +190,12 @@ async def _serve(service: NodeService, data_dir: Path, metrics: Address | None) 
     import signal
 
     from votenet.cli.node_control import NodeControl, control_socket
+    from votenet.network.collector import collect_seldom
     from votenet.network.metrics import serve_metrics
     from votenet.network.node_metrics import node_metrics
     from votenet.processes.control_server import ControlServer
 
+    collect_seldom()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -31,9 +31,9 @@ def short_id(vote_id: bytes, seed: int) -> bytes:
     return xxhash.xxh3_64_digest(vote_id, seed)
 
 
-def short_ids(votes: Iterable[SealedVote], seed: int) -> list[bytes]:
-    """`short_id` of each vote."""
-    return [short_id(sealed.id, seed) for sealed in votes]
+def short_ids(vote_ids: Iterable[bytes], seed: int) -> list[bytes]:
+    """`short_id` of each."""
+    return [short_id(vote_id, seed) for vote_id in vote_ids]
 
 
 class Mempool:

@@ -219,10 +219,10 @@ class BlockRelay:
     def _send_tip(self, links: Iterable[int]) -> None:
         """The block that is our tip, its votes by short id: peers have most of them."""
         header = self.state.chain.tip.header.pack().hex()
+        ids = [sealed.id for sealed in self._tip_votes[1]]
         for link in links:
             seed = self.state.sync.peers[link].greeted.seed
-            ids = b"".join(short_ids(self._tip_votes[1], seed))
-            self.state.send(link, CompactBlock(header=header, ids=ids))
+            self.state.send(link, CompactBlock(header=header, ids=b"".join(short_ids(ids, seed))))
 
     def drop_peer(self, link: int) -> None:
         self._partial.pop(link, None)

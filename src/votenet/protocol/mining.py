@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from votenet.core.block import BLOCK_VERSION, Block, Header, order_votes, votes_root
@@ -94,12 +95,9 @@ class Mining:
     def _rank(self, tip: bytes) -> int:
         """How many of the miners we are linked to go before us on this tip, MAX_RANK at most."""
 
-        def place(node_key: str) -> bytes:
-            return hashlib.sha256(tip + bytes.fromhex(node_key)).digest()
-
-        ours = place(self.state.info.node_key)
+        ours = _place(tip, self.state.info.node_key)
         others = (peer.greeted for peer in self.state.sync.peers.values())
-        ahead = sum(1 for other in others if other.mines and place(other.node_key) < ours)
+        ahead = sum(1 for other in others if other.mines and _place(tip, other.node_key) < ours)
         return min(ahead, MAX_RANK)
 
     def _may_mine(self, now: float) -> bool:
@@ -181,3 +179,8 @@ class Mining:
     def _stop(self) -> None:
         self._template = None
         self.state.ready.mining_changed, self.state.ready.template = True, None
+
+
+@lru_cache(maxsize=1024)
+def _place(tip: bytes, node_key: str) -> bytes:
+    return hashlib.sha256(tip + bytes.fromhex(node_key)).digest()

@@ -45,6 +45,10 @@ from votenet.protocol.vote_requests import VoteRequests
 ANNOUNCE_SECONDS: Final = 1.0
 """Votes heard from a peer are announced after this long, if they still wait: their first node sends them
 to all its peers, and a block often brings them to the others sooner."""
+MAX_ANNOUNCE_SECONDS: Final = 10.0
+BUSY_POOL: Final = 2000
+"""With more votes waiting it takes longer in proportion, up to MAX_ANNOUNCE_SECONDS: every node has enough
+for the next block, and what that block holds need not be announced."""
 MAX_LINE_BYTES: Final = MAX_BLOCK_BYTES
 """Records in one line of votes: as in a block, half of what a line between peers may have."""
 
@@ -124,7 +128,8 @@ class VoteRelay:
     # -- the way into the pool -----------------------------------------------------------------
 
     def _named(self, votes: Sequence[SealedVote]) -> list[Named]:
-        return list(zip(short_ids(votes, self.state.pool.seed), votes, strict=True))
+        shorts = short_ids([sealed.id for sealed in votes], self.state.pool.seed)
+        return list(zip(shorts, votes, strict=True))
 
     def _check(
         self, link: int, votes: list[Named], done: Callable[[list[Rejected | None], float], None]
@@ -253,10 +258,16 @@ class VoteRelay:
         # The good ones count, whoever sent them: others did not get through while these were checked.
         admitted, _ = self._admit(votes, result, now)
         if admitted:
-            self._heard.append(_Heard(now + ANNOUNCE_SECONDS, admitted))
+            self._heard.append(_Heard(self._announce_at(now), admitted))
         wrong = next((refusal for refusal in result if refusal is not None), None)
         if wrong is not None:  # an honest node relays only what it has checked
             self.state.refuse(link, wrong)
+
+    def _announce_at(self, now: float) -> float:
+        """When what was just heard is due: not before what was heard earlier, however the clock is set."""
+        delay = ANNOUNCE_SECONDS * max(1.0, len(self.state.pool) / BUSY_POOL)
+        earlier = self._heard[-1].due if self._heard else 0.0
+        return min(max(now + delay, earlier), now + MAX_ANNOUNCE_SECONDS)
 
     def on_have_votes(self, link: int, message: Message, now: float) -> None:
         """Ask for what is neither here, nor being checked, nor asked of somebody else."""
@@ -278,7 +289,8 @@ class VoteRelay:
         """Announce what was heard some time ago and still waits; ask again for what did not come."""
         self._requests.tick(now)
         due: list[Named] = []
-        while self._heard and self._heard[0].due <= now:
+        # Due, or (when the clock was set back) of another time altogether.
+        while self._heard and not now < self._heard[0].due <= now + MAX_ANNOUNCE_SECONDS:
             due += self._heard.popleft().votes
         waiting = [(short, vote.id) for short, vote in due if vote.id in self.state.pool]
         for link in self.state.sync.peers:
