@@ -14,13 +14,15 @@ from votenet.core.vote import SealedVote
 from votenet.network.node_service import load_core
 from votenet.pow import bits_to_target, search
 from votenet.protocol.connection import Greeted
-from votenet.protocol.events import Checked, Event, LinkDown, Mined, PeerUp, Ready, Received, Template
+from votenet.protocol.events import Checked, Event, LinkDown, Mined, PeerUp, Ready, Received, Template, Tick
 from votenet.protocol.messages import (
+    SHORT_KEY,
     BlockMessage,
     CompactBlock,
     HaveVotes,
     Headers,
     Message,
+    Neighbours,
     SubmitVotes,
     VoteOutcome,
     VotesTaken,
@@ -93,10 +95,15 @@ class HandNode:
         mines: bool = False,
         seed: int = PEER_SEED,
     ) -> Ready:
-        """A peer finishes its handshake on this link. It does not mine, so that we need not wait our turn."""
+        """A peer finishes its handshake on this link. It does not mine, so that we need not wait our turn.
+
+        What all peers are told of their neighbours at the next tick is not in what is returned, nor later.
+        """
         public = key_of(key or f"peer {link}").public_hex
         greeted = Greeted(public, listen or f"peer:{link}", 0, work, mines, seed)
-        return self.run(PeerUp(link, greeted, outbound))
+        ready = self.run(PeerUp(link, greeted, outbound))
+        self.take(Tick())
+        return ready
 
     def lose(self, link: int) -> Ready:
         return self.run(LinkDown(link))
@@ -129,7 +136,12 @@ def block_message(block: Block) -> BlockMessage:
 
 def compact_block(block: Block, seed: int = SEED) -> CompactBlock:
     """As it is sent to a node with this seed."""
-    return CompactBlock(header=header_hex(block.header), ids=short_ids(*block.votes, seed=seed))
+    return CompactBlock(header=block.header.pack(), ids=short_ids(*block.votes, seed=seed))
+
+
+def neighbours(*keys: str) -> Neighbours:
+    """What a peer says that is joined to the nodes with these keys (as given to `HandNode.meet`)."""
+    return Neighbours(keys=b"".join(key_of(key).public[:SHORT_KEY] for key in keys))
 
 
 def short_ids(*votes: SealedVote, seed: int) -> bytes:

@@ -15,8 +15,8 @@ from node_support import (
     HandNode,
     block_message,
     compact_block,
-    header_hex,
     headers_of,
+    neighbours,
     refused,
     sends,
     sent,
@@ -53,11 +53,13 @@ from votenet.protocol.messages import (
     GetHeaders,
     GetVoteStatus,
     Headers,
+    Neighbours,
     NoBlock,
     SubmitVotes,
     VotesTaken,
     VoteStatus,
 )
+from votenet.protocol.state import COVERED_SECONDS
 from votenet.protocol.sync import ANSWER_SECONDS
 
 ELECTION = make_election()
@@ -85,30 +87,77 @@ def test_s09_a_good_block_is_saved_counted_and_announced_to_the_others() -> None
     assert [type(change) for change in ready.save] == [SaveBlock, SetBest]
     assert node.chain.tip.hash == GOOD.header.hash
     assert node.chain.tally.votes == 3
-    assert ready.send == []
-    ready = node.run(Tick())
-    assert sent(ready, 2) == [compact_block(GOOD, PEER_SEED)]
-    assert sent(ready, 1) == []
+    assert ready.send == [(2, compact_block(GOOD, PEER_SEED))]
     assert node.give(2, GOOD).send == []  # S9: no storm
-    assert node.run(Tick()).send == []
+    assert sends(node.run(Tick()), CompactBlock) == []
 
 
 def test_s09_a_block_is_not_passed_on_to_peers_that_have_it() -> None:
     node = node_with_peers()
     node.meet(3)
-    node.give(1, GOOD)
-    node.receive(2, compact_block(GOOD))
+    node.receive(2, headers_of(GOOD))
+    node.receive(3, headers_of(GOOD, mine_block(ELECTION, GOOD.header)))
+    assert sends(node.give(1, GOOD), CompactBlock) == []
+
+
+def meshed() -> HandNode:
+    """A node with peers 1, 2, 3; 1 and 2 say that they are joined to each other, 3 claims it of all."""
+    node = HandNode(ELECTION, mining=False)
+    for link in (1, 2, 3):
+        node.meet(link, key=f"peer {link}")
+    node.receive(1, neighbours("us", "peer 2"))
+    node.receive(2, neighbours("peer 1", "us"))
+    node.receive(3, neighbours("us", "peer 1", "peer 2"))
+    node.take(Tick())
+    return node
+
+
+def test_t12_a_block_is_not_passed_on_to_those_who_get_it_from_their_own_neighbours() -> None:
+    node = meshed()
+    assert sends(node.give(1, GOOD), CompactBlock) == [(3, compact_block(GOOD, PEER_SEED))]
     later = mine_block(ELECTION, GOOD.header)
-    node.receive(3, headers_of(GOOD, later))
-    assert sends(node.run(Tick()), CompactBlock) == []
+    to_all = [(1, compact_block(later, PEER_SEED)), (2, compact_block(later, PEER_SEED))]
+    assert sends(node.give(3, later), CompactBlock) == to_all, "what one side alone says covers nobody"
 
 
-def test_a_tip_that_was_passed_by_another_is_not_told() -> None:
+@pytest.mark.parametrize("ending", ["silence", "shown", "clock set back"])
+def test_a_neighbour_that_withholds_a_block_does_so_for_a_while(ending: str) -> None:
+    node = meshed()
+    node.give(1, GOOD)
+    if ending == "shown":
+        node.receive(2, headers_of(GOOD)), node.receive(3, headers_of(GOOD))
+    node.now += COVERED_SECONDS - 1.0 if ending != "clock set back" else -1000.0
+    told = sends(node.take(Tick()), Headers)
+    node.now += 1.0
+    told += sends(node.take(Tick()), Headers)
+    assert told == ([] if ending == "shown" else [(2, headers_of(GOOD)), (3, headers_of(GOOD))])
+    node.now += COVERED_SECONDS
+    assert sends(node.take(Tick()), Headers) == []
+
+
+def test_a_block_that_is_not_the_tip_any_more_is_told_by_the_next_one() -> None:
+    node = meshed()
+    later = mine_block(ELECTION, GOOD.header)
+    node.give(1, GOOD)
+    node.now += COVERED_SECONDS / 2
+    node.give(1, later)
+    node.now += COVERED_SECONDS / 2
+    assert sends(node.take(Tick()), Headers) == []
+    node.now += COVERED_SECONDS / 2
+    assert sends(node.take(Tick()), Headers) == [(2, headers_of(later)), (3, headers_of(later))]
+
+
+def test_what_a_peer_says_of_its_neighbours_is_bounded_and_whole() -> None:
     node = node_with_peers()
-    node.give(1, GOOD)
-    later = mine_block(ELECTION, GOOD.header)
-    node.give(2, later)
-    assert sends(node.run(Tick()), CompactBlock) == [(1, compact_block(later, PEER_SEED))]
+    assert refused(node.receive(1, Neighbours(keys=b"7 bytes"))) == [(1, "bad-message")]
+    assert node.state.covered(1) == set()
+
+
+def test_neighbours_are_told_when_they_change() -> None:
+    node = node_with_peers()
+    assert sends(node.take(Tick()), Neighbours) == []
+    node.lose(1)
+    assert sends(node.take(Tick()), Neighbours) == [(2, neighbours("peer 2"))]
 
 
 def test_a_block_takes_its_voters_out_of_the_pool_whatever_they_had_waiting() -> None:
@@ -172,7 +221,7 @@ def test_a_compact_block_of_which_every_vote_is_missing_is_asked_for_in_full() -
 def test_a_compact_block_without_votes_is_whole() -> None:
     node = node_with_peers()
     empty = mine_block(ELECTION)
-    assert node.receive(1, compact_block(empty)).send == []
+    assert node.receive(1, compact_block(empty)).send == [(2, compact_block(empty, PEER_SEED))]
     assert node.chain.tip.hash == empty.header.hash
 
 
@@ -240,7 +289,7 @@ def test_one_block_a_link_waits_for_its_votes() -> None:
 
 def test_short_ids_that_are_cut_are_blamed() -> None:
     node = node_with_peers()
-    ready = node.receive(1, CompactBlock(header=header_hex(GOOD.header), ids=b"7 bytes"))
+    ready = node.receive(1, CompactBlock(header=GOOD.header.pack(), ids=b"7 bytes"))
     assert refused(ready) == [(1, "bad-message")]
 
 
@@ -280,7 +329,7 @@ def test_a_colliding_short_id_costs_one_more_round_and_nothing_else(monkeypatch:
     node = node_with_peers()
     node.submit(*VOTES, twin)
     ids = b"".join(colliding(vote.id, SEED) for vote in GOOD.votes)
-    ready = node.receive(1, CompactBlock(header=header_hex(GOOD.header), ids=ids))
+    ready = node.receive(1, CompactBlock(header=GOOD.header.pack(), ids=ids))
     assert refused(ready) == []
     assert sent(ready, 1) == [GetBlocks(hashes=(GOOD_HASH,))]
     node.give(1, GOOD)
@@ -292,7 +341,7 @@ def test_a_compact_block_whose_ids_mislead_is_asked_for_in_full_and_nobody_is_bl
     """A short id may name another vote here: only the whole block can be judged."""
     node = node_with_peers()
     node.submit(*VOTES, make_vote(ELECTION, "another"))
-    wrong = CompactBlock(header=header_hex(GOOD.header), ids=short_ids(VOTES[0], seed=SEED))
+    wrong = CompactBlock(header=GOOD.header.pack(), ids=short_ids(VOTES[0], seed=SEED))
     ready = node.receive(1, wrong)
     assert refused(ready) == []
     assert sent(ready, 1) == [GetBlocks(hashes=(GOOD.header.hash.hex(),))]
@@ -303,7 +352,7 @@ def test_a_compact_block_whose_ids_mislead_is_asked_for_in_full_and_nobody_is_bl
 def test_a_compact_block_that_cannot_be_asked_for_any_more_is_asked_of_others() -> None:
     node = node_with_peers()
     node.submit(*VOTES)
-    jobs = node.take(Received(1, CompactBlock(header=header_hex(GOOD.header), ids=b""))).check
+    jobs = node.take(Received(1, CompactBlock(header=GOOD.header.pack(), ids=b""))).check
     node.receive(2, headers_of(GOOD))
     node.lose(1)
     ready = node.run(*(Checked(job.id, job.run()) for job in jobs))

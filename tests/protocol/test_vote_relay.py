@@ -13,6 +13,7 @@ from node_support import (
     HandNode,
     announcement,
     headers_of,
+    neighbours,
     refused,
     sends,
     sent,
@@ -33,7 +34,8 @@ from votenet.protocol.messages import (
     VotesTaken,
     encode_message,
 )
-from votenet.protocol.vote_relay import ANNOUNCE_SECONDS, MAX_ANNOUNCE_SECONDS
+from votenet.protocol.state import COVERED_SECONDS
+from votenet.protocol.vote_relay import ANNOUNCE_SECONDS
 from votenet.protocol.vote_requests import ASK_SECONDS
 
 
@@ -426,17 +428,40 @@ def test_a_vote_that_a_block_brought_meanwhile_is_not_taken_again() -> None:
     assert len(node.state.pool) == 0
 
 
-def test_t12_with_many_votes_waiting_they_are_announced_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A block will have brought most of them to everybody by then."""
-    monkeypatch.setattr("votenet.protocol.vote_relay.BUSY_POOL", 4)
+def told_of(node: HandNode) -> dict[int, int]:
+    """Links, and how many votes a tick announces there."""
+    return {link: len(m.ids) // ANNOUNCED for link, m in sends(node.take(Tick()), HaveVotes)}
+
+
+def test_t12_votes_are_not_announced_to_those_who_get_them_from_their_own_neighbours() -> None:
     node = HandNode(mining=False)
-    node.meet(1), node.meet(2)
-    votes = make_votes(node.election, 12)
-    node.receive(1, Votes(votes=tuple(vote.vote for vote in votes)))
-    for seconds, told in ((ANNOUNCE_SECONDS, 0), (ANNOUNCE_SECONDS, 0), (ANNOUNCE_SECONDS, 12)):
-        node.now += seconds
-        ready = node.take(Tick())
-        assert sum(len(m.ids) for _, m in sends(ready, HaveVotes)) == told * ANNOUNCED
+    for link in (1, 2, 3):
+        node.meet(link, key=f"peer {link}")
+    node.receive(1, neighbours("us", "peer 2"))
+    node.receive(2, neighbours("peer 1", "us"))
+    first, second, third = make_votes(node.election, 3)
+    relay(node, 1, first, second)
+    node.receive(1, Votes(votes=(third.vote,), id=5))  # an answer: it was sent to nobody else
+    node.now += ANNOUNCE_SECONDS
+    assert told_of(node) == {2: 1, 3: 3}
+    node.receive(2, heard(first))
+    node.now += COVERED_SECONDS - 1
+    assert told_of(node) == {}
+    node.now += 1
+    assert told_of(node) == {2: 1}, "the other one has been withheld"
+    assert len(node.core.votes._holders) == 0
+
+
+def test_a_neighbour_that_is_gone_covers_nobody() -> None:
+    node = HandNode(mining=False)
+    for link in (1, 2):
+        node.meet(link, key=f"peer {link}")
+    node.receive(1, neighbours("us", "peer 2"))
+    node.receive(2, neighbours("peer 1", "us"))
+    relay(node, 1, make_vote(node.election))
+    node.lose(1)
+    node.now += ANNOUNCE_SECONDS
+    assert told_of(node) == {2: 1}
 
 
 def test_a_clock_that_is_set_back_does_not_hold_up_announcements() -> None:
@@ -450,5 +475,5 @@ def test_a_clock_that_is_set_back_does_not_hold_up_announcements() -> None:
     told = 0
     for _ in range(2):
         told += sum(len(m.ids) for _, m in sends(node.take(Tick()), HaveVotes))
-        node.now += MAX_ANNOUNCE_SECONDS
+        node.now += ANNOUNCE_SECONDS
     assert told == 2 * ANNOUNCED

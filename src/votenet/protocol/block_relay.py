@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from votenet.core.block import Block, Header, check_body, header_from_hex
+from votenet.core.block import Block, Header, check_body, header_from_hex, unpack_header
 from votenet.core.chain import Entry, Move
 from votenet.core.mempool import SHORT_ID, short_ids
 from votenet.core.vote import SealedVote, Vote, seal_all
@@ -29,7 +29,7 @@ from votenet.protocol.messages import (
     NoBlock,
     split_ids,
 )
-from votenet.protocol.state import NodeState
+from votenet.protocol.state import COVERED_SECONDS, NodeState
 
 OURSELVES: Final = 0
 """Stands for a link where a block came from no link: we mined it."""
@@ -58,8 +58,8 @@ class BlockRelay:
         """The latest compact block of each link whose missing votes were asked for there."""
         self._tip_votes: tuple[bytes, Sequence[SealedVote]] = (b"", ())
         """Hash and votes of the block that became the tip last: what peers ask the missing votes of."""
-        self._untold: int | None = None
-        """The link that brought our tip, while the others are not told of it."""
+        self._unsure: tuple[Entry, float] | None = None
+        """Our tip, and when those are told of it who should have it from others."""
 
     def on_headers(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, Headers)
@@ -67,7 +67,7 @@ class BlockRelay:
 
     def on_compact_block(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, CompactBlock)
-        header = header_from_hex(message.header)
+        header = unpack_header(message.header)
         entry = self.state.sync.take_new_header(link, header, now)
         if entry is None or not self.state.sync.wanted(entry):
             return
@@ -132,7 +132,7 @@ class BlockRelay:
         else:
             assert isinstance(result, tuple)
             if self.count_in(link, entry, result):
-                self._untold = link
+                self._pass_on(link, now)
         self.state.sync.ask_bodies(now)
 
     def take_mined(self, block: Block, now: float, judged: Callable[[Rejected | None], None]) -> None:
@@ -202,25 +202,31 @@ class BlockRelay:
                 f"{len(move.connected)} on, {len(returned)} votes wait again"
             )
 
-    def tick(self) -> None:
-        """Pass on a tip that came from a peer, to those that have not told us of it meanwhile.
+    def _pass_on(self, source: int, now: float) -> None:
+        """Send our new tip, which came from a peer, to those that have not shown it and are not sent it."""
+        covered = self.state.covered(source)
+        self._send_tip(self._untold().difference(covered, [source]))
+        self._unsure = (self.state.chain.tip, now + COVERED_SECONDS) if covered else None
 
-        Its miner has sent it to all that are linked to it: at once, most of this would be for nothing.
-        """
-        source, self._untold = self._untold, None
-        if source is not None:
-            work = self.state.chain.tip.work
-            peers = self.state.sync.peers.items()
-            self._send_tip(
-                link for link, peer in peers
-                if link != source and (peer.best is None or peer.best.work < work)
-            )  # fmt: skip
+    def _untold(self) -> set[int]:
+        """Links to peers that have not shown a block with as much work as our tip."""
+        work, peers = self.state.chain.tip.work, self.state.sync.peers.items()
+        return {link for link, peer in peers if peer.best is None or peer.best.work < work}
+
+    def tick(self, now: float) -> None:
+        """Announce a tip that has stood for a while to those that should have it, but have not shown it."""
+        if self._unsure is None or now < self._unsure[1] <= now + COVERED_SECONDS:
+            return
+        (entry, _), self._unsure = self._unsure, None
+        if entry is self.state.chain.tip:
+            for link in sorted(self._untold()):
+                self.state.send(link, Headers(headers=(entry.header.pack().hex(),)))
 
     def _send_tip(self, links: Iterable[int]) -> None:
         """The block that is our tip, its votes by short id: peers have most of them."""
-        header = self.state.chain.tip.header.pack().hex()
+        header = self.state.chain.tip.header.pack()
         ids = [sealed.id for sealed in self._tip_votes[1]]
-        for link in links:
+        for link in sorted(links):
             seed = self.state.sync.peers[link].greeted.seed
             self.state.send(link, CompactBlock(header=header, ids=b"".join(short_ids(ids, seed))))
 

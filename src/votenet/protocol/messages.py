@@ -18,6 +18,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from votenet.core.block import HEADER_BYTES
 from votenet.core.election import MAX_BLOCK_VOTES
 from votenet.core.encoding import Hex32, Hex64, Unsigned
 from votenet.core.mempool import SHORT_ID
@@ -37,6 +38,9 @@ MAX_IDS_IN_LINE: Final = MAX_BLOCK_VOTES
 ANNOUNCED: Final = 2 * SHORT_ID
 """Bytes of one announced vote."""
 _ANNOUNCED: Final = struct.Struct(f"{SHORT_ID}s{SHORT_ID}s")
+SHORT_KEY: Final = 8
+"""Bytes of a node key in `neighbours`: whoever makes another key with the same ones gains nothing by it."""
+MAX_NEIGHBOURS: Final = 1000
 MAX_PEERS_IN_LINE: Final = 1000
 MAX_BOOTSTRAPS_IN_LINE: Final = 8
 
@@ -132,8 +136,14 @@ class GetVotes(_Message, frozen=True, tag="get_votes"):
 class CompactBlock(_Message, frozen=True, tag="compact_block"):
     """A new block: header and the short ids of its votes, with the reader's seed, in block order."""
 
-    header: HexHeader
+    header: Annotated[bytes, msgspec.Meta(min_length=HEADER_BYTES, max_length=HEADER_BYTES)]
     ids: Annotated[bytes, msgspec.Meta(max_length=SHORT_ID * MAX_IDS_IN_LINE)]
+
+
+class Neighbours(_Message, frozen=True, tag="neighbours"):
+    """Whom the sender is joined to: the first SHORT_KEY bytes of each node key. Sent when that changes."""
+
+    keys: Annotated[bytes, msgspec.Meta(max_length=SHORT_KEY * MAX_NEIGHBOURS)]
 
 
 class GetBlockVotes(_Message, frozen=True, tag="get_block_votes"):
@@ -358,6 +368,7 @@ Message = (
     | HaveVotes
     | GetVotes
     | CompactBlock
+    | Neighbours
     | GetBlockVotes
     | BlockVotes
     | GetHeaders
@@ -412,6 +423,7 @@ SENDERS: Final[dict[type[_Message], frozenset[Role]]] = {
     HaveVotes: _PEER,
     GetVotes: _PEER,
     CompactBlock: _PEER,
+    Neighbours: _PEER,
     GetBlockVotes: _PEER,
     BlockVotes: _PEER,
     GetHeaders: _ANYBODY,
@@ -510,6 +522,17 @@ def split_ids(ids: bytes, size: int) -> list[bytes]:
     if len(ids) % size:
         raise RemoteProtocolError("bad-message", f"short ids come in {size} bytes each")
     return [ids[start : start + size] for start in range(0, len(ids), size)]
+
+
+def split_keys(keys: bytes) -> frozenset[bytes]:
+    """The short keys in `neighbours`.
+
+    Raises:
+        RemoteProtocolError: bad-message, when the last one is cut.
+    """
+    if len(keys) % SHORT_KEY:
+        raise RemoteProtocolError("bad-message", f"keys of neighbours come in {SHORT_KEY} bytes each")
+    return frozenset(keys[start : start + SHORT_KEY] for start in range(0, len(keys), SHORT_KEY))
 
 
 def split_announced(ids: bytes) -> list[tuple[bytes, bytes]]:

@@ -32,7 +32,9 @@ from votenet.protocol.events import (
 )
 from votenet.protocol.finder import BROADCAST, GOSSIP
 from votenet.protocol.messages import (
+    MAX_NEIGHBOURS,
     SENDERS,
+    SHORT_KEY,
     BlockchainUpdate,
     BlockMessage,
     BlockVotes,
@@ -50,6 +52,7 @@ from votenet.protocol.messages import (
     HaveVotes,
     Headers,
     Message,
+    Neighbours,
     NewPeerJoined,
     NoBlock,
     NodeStatus,
@@ -64,6 +67,7 @@ from votenet.protocol.messages import (
     Votes,
     VoteStatus,
     decode_data,
+    split_keys,
 )
 from votenet.protocol.mining import Mining
 from votenet.protocol.state import NodeInfo, NodeState
@@ -84,6 +88,8 @@ class NodeCore:
         self.blocks = BlockRelay(self.state)
         self.mining = Mining(self.state, self.blocks)
         self.answers = Answers(self.state)
+        self._neighbours = b""
+        """As our peers were last told of them."""
         self.handlers: dict[type, Handler] = {
             RequestBlockchain: self._on_request_blockchain,
             BlockchainUpdate: self._on_blockchain_update,
@@ -93,6 +99,7 @@ class NodeCore:
             HaveVotes: self.votes.on_have_votes,
             GetVotes: self.votes.on_get_votes,
             CompactBlock: self.blocks.on_compact_block,
+            Neighbours: self._on_neighbours,
             GetBlockVotes: self.blocks.on_get_block_votes,
             BlockVotes: self.blocks.on_block_votes,
             GetHeaders: self.blocks.on_get_headers,
@@ -137,7 +144,8 @@ class NodeCore:
         else:
             self.state.sync.overdue(now)
             self.votes.tick(now)
-            self.blocks.tick()
+            self.blocks.tick(now)
+            self._tell_neighbours()
 
     def ready(self, now: float) -> Ready:
         """What to do for all steps since the last call; the shell carries out all of it."""
@@ -178,7 +186,9 @@ class NodeCore:
                 if worse == event.link:
                     return
                 self.state.sync.drop_peer(other.link, now)
-        self.state.sync.add_peer(Peer(event.link, event.greeted, event.outbound), now)
+        short_key = bytes.fromhex(event.greeted.node_key)[:SHORT_KEY]
+        peer = Peer(event.link, event.greeted, event.outbound, short_key=short_key)
+        self.state.sync.add_peer(peer, now)
         self.votes.greet(event.link)
 
     def _worse_of(self, old: Peer, new: PeerUp) -> int:
@@ -187,6 +197,18 @@ class NodeCore:
             return new.link
         ours_is_smaller = self.state.info.node_key < old.greeted.node_key
         return old.link if old.outbound != ours_is_smaller else new.link
+
+    def _on_neighbours(self, link: int, message: Message, now: float) -> None:
+        assert isinstance(message, Neighbours)
+        self.state.sync.peers[link].neighbours = split_keys(message.keys)
+
+    def _tell_neighbours(self) -> None:
+        keys = b"".join(sorted(peer.short_key for peer in self.state.sync.peers.values()))
+        if keys == self._neighbours:
+            return
+        self._neighbours = keys
+        for link in self.state.sync.peers:
+            self.state.send(link, Neighbours(keys=keys[: SHORT_KEY * MAX_NEIGHBOURS]))
 
     def _on_hint(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, NewPeerJoined | ShutdownPeer)

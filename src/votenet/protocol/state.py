@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from votenet.core.chain import Chain, split_place
 from votenet.core.mempool import Mempool
@@ -17,6 +18,9 @@ from votenet.errors import Rejected, RemoteProtocolError
 from votenet.protocol.events import BlockSource, CheckJob, Ready, SaveVotes, VotePlace
 from votenet.protocol.messages import Message
 from votenet.protocol.sync import Sync
+
+COVERED_SECONDS: Final = 10.0
+"""What others should have from their neighbours they are told of after this long, if it still matters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,22 @@ class NodeState:
         if isinstance(error, Rejected):
             error = RemoteProtocolError(error.code, error.message)
         self.ready.refuse.append((link, error))
+
+    def covered(self, link: int) -> set[int]:
+        """Links to nodes that the one at `link` is joined to, as both of them say.
+
+        What it has sent unasked it has sent to all of those, or knows them to be covered by the node it has
+        it from: so all of them are being sent it, and we need not. It is a hint. One that lies, or is
+        killed in the middle of sending, withholds something for COVERED_SECONDS, or until it is gone.
+        """
+        source = self.sync.peers.get(link)
+        if source is None:
+            return set()
+        return {
+            other
+            for other, peer in self.sync.peers.items()
+            if peer.short_key in source.neighbours and source.short_key in peer.neighbours
+        }
 
     def save_votes(self, votes: list[SealedVote]) -> None:
         """Votes that wait now; one change for all of a batch of events."""

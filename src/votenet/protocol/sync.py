@@ -45,6 +45,10 @@ class Peer:
     greeted: Greeted
     outbound: bool
     best: Entry | None = None
+    neighbours: frozenset[bytes] = frozenset()
+    """Short keys of the nodes that it says it is joined to."""
+    short_key: bytes = b""
+    """Its own."""
     headers_due: float | None = None
     """When the answer to our last `get_headers` is overdue; None when none is owed."""
     late: bool = False

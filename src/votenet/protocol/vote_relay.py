@@ -10,7 +10,7 @@ it from a peer announces it by short id, after a while, to those that have not s
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -39,16 +39,12 @@ from votenet.protocol.messages import (
     split_announced,
     split_ids,
 )
-from votenet.protocol.state import NodeState
+from votenet.protocol.state import COVERED_SECONDS, NodeState
 from votenet.protocol.vote_requests import VoteRequests
 
 ANNOUNCE_SECONDS: Final = 1.0
 """Votes heard from a peer are announced after this long, if they still wait: their first node sends them
 to all its peers, and a block often brings them to the others sooner."""
-MAX_ANNOUNCE_SECONDS: Final = 10.0
-BUSY_POOL: Final = 2000
-"""With more votes waiting it takes longer in proportion, up to MAX_ANNOUNCE_SECONDS: every node has enough
-for the next block, and what that block holds need not be announced."""
 MAX_LINE_BYTES: Final = MAX_BLOCK_BYTES
 """Records in one line of votes: as in a block, half of what a line between peers may have."""
 
@@ -69,10 +65,11 @@ class _Submission:
 
 
 class _Heard(NamedTuple):
-    """Votes from a peer that the others are not told of yet."""
+    """Votes from a peer that others are not told of yet. `source`: its link, if it sent them unasked."""
 
     due: float
     votes: list[Named]
+    source: int | None = None
 
 
 class VoteRelay:
@@ -83,7 +80,8 @@ class VoteRelay:
         self._pushed: list[Named] = []
         """Votes accepted here that peers are not sent yet."""
         self._heard: deque[_Heard] = deque()
-        """In the order in which they are due."""
+        self._unsure: deque[_Heard] = deque()
+        """What those are told of who should have it from others. Both in the order in which they are due."""
         self._checking: set[bytes] = set()
         self._checking_shorts: set[bytes] = set()
         """Ids and short ids of votes whose signatures are being checked."""
@@ -251,23 +249,20 @@ class VoteRelay:
             and of_voter(voter) is None
         ]
         if new:
-            self._check(link, new, lambda result, later: self._finish_relay(link, new, result, later))
+            pushed = message.id is None
+            self._check(link, new, lambda result, later: self._finish_relay(link, new, result, later, pushed))
             self._holders.note(link, [short for short, _ in new])
 
-    def _finish_relay(self, link: int, votes: list[Named], result: list[Rejected | None], now: float) -> None:
+    def _finish_relay(
+        self, link: int, votes: list[Named], result: list[Rejected | None], now: float, pushed: bool
+    ) -> None:
         # The good ones count, whoever sent them: others did not get through while these were checked.
         admitted, _ = self._admit(votes, result, now)
         if admitted:
-            self._heard.append(_Heard(self._announce_at(now), admitted))
+            self._heard.append(_Heard(now + ANNOUNCE_SECONDS, admitted, link if pushed else None))
         wrong = next((refusal for refusal in result if refusal is not None), None)
         if wrong is not None:  # an honest node relays only what it has checked
             self.state.refuse(link, wrong)
-
-    def _announce_at(self, now: float) -> float:
-        """When what was just heard is due: not before what was heard earlier, however the clock is set."""
-        delay = ANNOUNCE_SECONDS * max(1.0, len(self.state.pool) / BUSY_POOL)
-        earlier = self._heard[-1].due if self._heard else 0.0
-        return min(max(now + delay, earlier), now + MAX_ANNOUNCE_SECONDS)
 
     def on_have_votes(self, link: int, message: Message, now: float) -> None:
         """Ask for what is neither here, nor being checked, nor asked of somebody else."""
@@ -288,15 +283,31 @@ class VoteRelay:
     def tick(self, now: float) -> None:
         """Announce what was heard some time ago and still waits; ask again for what did not come."""
         self._requests.tick(now)
-        due: list[Named] = []
-        # Due, or (when the clock was set back) of another time altogether.
-        while self._heard and not now < self._heard[0].due <= now + MAX_ANNOUNCE_SECONDS:
-            due += self._heard.popleft().votes
-        waiting = [(short, vote.id) for short, vote in due if vote.id in self.state.pool]
-        for link in self.state.sync.peers:
+        news: dict[int, list[tuple[bytes, bytes]]] = {link: [] for link in self.state.sync.peers}
+        for heard in _due(self._unsure, now, COVERED_SECONDS):
+            self._collect(news, heard.votes, news.keys())
+            self._holders.forget(short for short, _ in heard.votes)
+        for heard in _due(self._heard, now, ANNOUNCE_SECONDS):
+            covered = set() if heard.source is None else self.state.covered(heard.source)
+            self._collect(news, heard.votes, news.keys() - covered - {heard.source})
+            if covered:
+                self._unsure.append(heard._replace(due=now + COVERED_SECONDS))
+            else:
+                self._holders.forget(short for short, _ in heard.votes)
+        for link, votes in news.items():
+            self._announce(link, votes)
+
+    def _collect(
+        self, news: dict[int, list[tuple[bytes, bytes]]], votes: list[Named], links: Collection[int]
+    ) -> None:
+        """Votes that still wait, for those of these links that have not shown that they have them."""
+        if not links:
+            return
+        waiting = [(short, vote.id) for short, vote in votes if vote.id in self.state.pool]
+        for link in links:
             known = self._holders.of(link)
-            self._announce(link, [named for named in waiting if named[0] not in known])
-        self._holders.forget(short for short, _ in due)
+            news[link] += [named for named in waiting if named[0] not in known]
+            self._holders.note(link, [short for short, _ in waiting])
 
     def flush(self) -> None:
         """Votes accepted here go out in full, to those that have not sent them; greetings are said."""
@@ -330,6 +341,12 @@ class VoteRelay:
         ids = [short_id(vote_id, theirs) + ours for ours, vote_id in votes]
         for start in range(0, len(ids), MAX_IDS_IN_LINE):
             self.state.send(link, HaveVotes(ids=b"".join(ids[start : start + MAX_IDS_IN_LINE])))
+
+
+def _due(queue: deque[_Heard], now: float, delay: float) -> Iterator[_Heard]:
+    """Take what is due, or (when the clock was set back) of another time altogether."""
+    while queue and not now < queue[0].due <= now + delay:
+        yield queue.popleft()
 
 
 def _lines(votes: Iterable[SealedVote], request: int | None = None) -> Iterator[Votes]:
