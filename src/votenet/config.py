@@ -118,13 +118,31 @@ def instance_dirs(instance: str = DEFAULT_INSTANCE) -> InstanceDirs:
             f"instance name {instance!r} is not usable",
             next_step=f"Use letters, digits, dot, dash and underscore, at most 32; not {_KEYS!r}.",
         )
-    home = os.environ.get("VOTENET_HOME")
-    if home:
-        base = Path(home).expanduser().absolute()
+    base = home_dir()
+    if base is not None:
         return InstanceDirs(instance, base / instance, short_run_dir(base / instance / "run"), base / _KEYS)
     state = Path(platformdirs.user_state_path("votenet")) / instance
     keys = Path(platformdirs.user_data_path("votenet")) / _KEYS
     return InstanceDirs(instance, state, short_run_dir(_runtime_base() / instance), keys)
+
+
+def home_dir() -> Path | None:
+    """The folder that `VOTENET_HOME` names, absolute; None where it is not set.
+
+    Raises:
+        ConfigError: it is relative, and the working folder is gone.
+    """
+    home = os.environ.get("VOTENET_HOME")
+    if not home:
+        return None
+    try:
+        return Path(home).expanduser().absolute()
+    except (OSError, RuntimeError) as error:  # no working folder; `~` of nobody
+        raise ConfigError(
+            f"VOTENET_HOME is {home!r}, which leads nowhere from here: {error}",
+            code="bad-directory",
+            next_step="Give it as an absolute path, or go to another folder: cd",
+        ) from error
 
 
 def private_dir(path: Path) -> Path:

@@ -23,7 +23,7 @@ def test_argument_lists() -> None:
         node_args=("--no-mine",),
     )
     bootstrap, first, second = expand(network, DIRS)
-    python = f"{sys.executable} -m votenet"
+    python = f"{sys.executable} -P -m votenet"
     assert " ".join(bootstrap.argv) == (
         f"{python} bootstrap --host 127.0.0.1 --port 4000 --data-dir /s/t/bootstrap --name bootstrap"
     )

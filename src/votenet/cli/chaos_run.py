@@ -11,7 +11,6 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from votenet.config import InstanceDirs
 from votenet.errors import VotenetError
 from votenet.processes.control import ask
 from votenet.processes.instance import load_network
-from votenet.processes.spec import ProgramSpec, expand
+from votenet.processes.spec import ProgramSpec, expand, votenet_program
 from votenet.protocol.address import Address, parse_address
 from votenet.protocol.messages import GetResults, Results
 
@@ -283,7 +282,7 @@ class Chaos:
     def _command(self, *command: str, check: bool = True) -> None:
         """A command as a user types it. Raises VotenetError with what it said."""
         done = subprocess.run(
-            [sys.executable, "-m", "votenet", *command],
+            [*votenet_program(), *command],
             env=self._env, cwd=self._home, capture_output=True, text=True, check=False,
             timeout=COMMAND_SECONDS,
         )  # fmt: skip

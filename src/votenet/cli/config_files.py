@@ -10,6 +10,7 @@ A file named by `--config` or `VOTENET_CONFIG` is read instead of both.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from typing import Any, Final
 
 import click
 
-from votenet.config import load_toml
+from votenet.config import home_dir, load_toml
 from votenet.errors import ConfigError
 
 FILE_NAME: Final = "votenet.toml"
@@ -36,14 +37,15 @@ class ConfigFile:
 
 def places() -> tuple[Path, Path]:
     """Where files are looked for: the user's, then the project's, which wins."""
-    home = os.environ.get("VOTENET_HOME")
-    if home:
-        user = Path(home).expanduser().absolute()
-    else:
+    user = home_dir()
+    if user is None:
         import platformdirs
 
         user = platformdirs.user_config_path("votenet")
-    return user / FILE_NAME, Path(FILE_NAME).absolute()
+    project = Path(FILE_NAME)
+    with contextlib.suppress(OSError):  # the working folder is gone: then nothing is in it
+        project = project.absolute()
+    return user / FILE_NAME, project
 
 
 def read_files(named: Path | None) -> list[ConfigFile]:

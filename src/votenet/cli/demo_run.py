@@ -16,7 +16,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from votenet.errors import VotenetError
+from votenet.processes.spec import votenet_program
 
 RECORD: Final = "minneapolis-2013"
 RECORD_FILE: Final = "minneapolis_2013_mayor_cvr.csv.xz"
@@ -224,7 +224,7 @@ class Demo:
     # -- tools ---------------------------------------------------------------------------------
 
     def _argv(self, *command: str) -> list[str]:
-        return [sys.executable, "-m", "votenet", *command]
+        return [*votenet_program(), *command]
 
     def _command(self, *command: str, check: bool = True) -> Any:
         """Run a command as a user would; its JSON if it prints any. Raises VotenetError."""

@@ -57,8 +57,13 @@ class Child:
         self._loop.add_reader(pidfd, self._on_readable)
 
     @classmethod
-    def start(cls, argv: Sequence[str], env: Mapping[str, str], log: Path) -> Child:
+    def start(
+        cls, argv: Sequence[str], env: Mapping[str, str], log: Path, folder: Path | None = None
+    ) -> Child:
         """Start a process in its own session, its output appended to `log`.
+
+        Args:
+            folder: where it works; None: where we do.
 
         Raises:
             OSError: the program cannot be executed, or the machine has no room for it.
@@ -71,6 +76,7 @@ class Child:
                 stdout=output,
                 stderr=output,
                 env=dict(env),
+                cwd=folder,
                 close_fds=True,
                 start_new_session=True,
             )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from votenet.config import InstanceDirs
+from votenet.config import InstanceDirs, home_dir
 from votenet.errors import NotRunning, Unreachable, VotenetError, WaitTimedOut
 from votenet.processes import logs
 from votenet.processes.control import ask
@@ -52,6 +52,8 @@ def start_supervisor(dirs: InstanceDirs, claim: Claim) -> subprocess.Popen[bytes
             stderr=output,
             start_new_session=True,
             pass_fds=claim.descriptors,
+            env=environment(),
+            cwd=dirs.state,  # whoever stays holds nobody's folder or disk
         )
         _detached.append(process)
         return process
@@ -59,6 +61,12 @@ def start_supervisor(dirs: InstanceDirs, claim: Claim) -> subprocess.Popen[bytes
         raise VotenetError(f"the supervisor could not be started: {error}") from error
     finally:
         os.close(output)
+
+
+def environment() -> dict[str, str]:
+    """Ours, without paths that mean something else in another working folder."""
+    home = home_dir()
+    return {**os.environ, **({"VOTENET_HOME": str(home)} if home else {})}
 
 
 def watch_start(

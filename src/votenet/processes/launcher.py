@@ -47,7 +47,7 @@ class Launcher:
         slot.sight, slot.vitals = Sight(log=log), Vitals()
         try:
             write_identity(self._dirs, slot.identity(self._dirs, "starting"))
-            child = Child.start(spec.argv, self.environment(spec), log)
+            child = Child.start(spec.argv, self.environment(spec), log, self._dirs.state)
         except (OSError, VotenetError) as error:
             logs.note(log, f"not started: {error}")
             supervisor.dispatch(slot, NotStarted(incarnation, str(error)))

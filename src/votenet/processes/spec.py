@@ -25,8 +25,11 @@ class Role(Enum):
 
 
 def votenet_program() -> tuple[str, ...]:
-    """How this very votenet is started: the same interpreter, the same package."""
-    return (sys.executable, "-m", "votenet")
+    """How this very votenet is started: the same interpreter, the same package.
+
+    `-P`: else a `sqlite3.py` in the folder where somebody typed `votenet up` would run in every node.
+    """
+    return (sys.executable, "-P", "-m", "votenet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
