@@ -192,3 +192,15 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "missing.toml", tmp_path):
         with pytest.raises(ConfigError, match="cannot read"):
             load_toml(path)
+
+
+def test_a_relative_home_in_a_folder_that_is_gone_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("VOTENET_HOME", "home")
+    assert config.home_dir() == tmp_path / "here" / "home"
+    (tmp_path / "here").rmdir()
+    with pytest.raises(ConfigError, match="leads nowhere"):
+        instance_dirs()

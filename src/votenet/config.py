@@ -2,7 +2,8 @@
 
 What lives here: frozen dataclasses, default ports, the XDG folders of an instance, the reading of a
 TOML file. What must not: the options themselves (click, in `cli/`, joins flag > environment
-`VOTENET_*` > configuration file > default), and anything that opens a socket or a database.
+`VOTENET_*` > configuration file > default), and anything that opens a socket or a database. Every
+command starts with this module: what few of its functions need is imported there.
 """
 
 from __future__ import annotations
@@ -10,13 +11,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tempfile
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-
-import platformdirs
 
 from votenet.errors import ConfigError
 
@@ -121,13 +118,17 @@ def instance_dirs(instance: str = DEFAULT_INSTANCE) -> InstanceDirs:
     base = home_dir()
     if base is not None:
         return InstanceDirs(instance, base / instance, short_run_dir(base / instance / "run"), base / _KEYS)
+    import platformdirs
+
     state = Path(platformdirs.user_state_path("votenet")) / instance
     keys = Path(platformdirs.user_data_path("votenet")) / _KEYS
     return InstanceDirs(instance, state, short_run_dir(_runtime_base() / instance), keys)
 
 
 def home_dir() -> Path | None:
-    """The folder that `VOTENET_HOME` names, absolute; None where it is not set.
+    """The folder that `VOTENET_HOME` names; None where it is not set.
+
+    Its real path, however it is spelled: programs are known by it, and sockets found.
 
     Raises:
         ConfigError: it is relative, and the working folder is gone.
@@ -136,7 +137,7 @@ def home_dir() -> Path | None:
     if not home:
         return None
     try:
-        return Path(home).expanduser().absolute()
+        return Path(home).expanduser().resolve()
     except (OSError, RuntimeError) as error:  # no working folder; `~` of nobody
         raise ConfigError(
             f"VOTENET_HOME is {home!r}, which leads nowhere from here: {error}",
@@ -181,6 +182,8 @@ def load_toml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: it cannot be read or is not TOML.
     """
+    import tomllib
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -198,6 +201,13 @@ def _runtime_base() -> Path:
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and os.path.isdir(runtime) and os.access(runtime, os.W_OK):
         return Path(runtime) / "votenet"
+    return user_temp_dir()
+
+
+def user_temp_dir() -> Path:
+    """Where this user's sockets and port locks go where no better place is; callers check whose it is."""
+    import tempfile
+
     return Path(tempfile.gettempdir()) / f"votenet-{os.geteuid()}"
 
 
@@ -208,4 +218,4 @@ def short_run_dir(wanted: Path) -> Path:
     import hashlib
 
     digest = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"votenet-{os.geteuid()}" / digest
+    return user_temp_dir() / digest

@@ -132,3 +132,12 @@ def test_where_each_setting_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["max_wait"] == (4, "/user")
     assert found["detach"] == ("1", "VOTENET_UP_DETACH")
     assert found["mine"] == (True, "default")
+
+
+def test_a_working_folder_that_is_gone_holds_no_file(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, project = folders
+    user.write_text("[up]\nnodes = 3\n")
+    project.parent.rmdir()
+    assert [file.path for file in read_files(None)] == [user]

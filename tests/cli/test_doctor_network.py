@@ -34,7 +34,7 @@ def test_a_network_that_runs_and_one_node_that_does_not(shell: Shell) -> None:
     states = {what: finding.state for what, finding in found().items() if what != "other instance"}
     assert states == {"bootstrap": "ok", "node-1": "ok", "node-2": "problem"}
     assert "bad configuration" in found()["node-2"].found
-    assert "votenet logs node-2" in found()["node-2"].next_step
+    assert "votenet logs -i t node-2" in found()["node-2"].next_step
 
 
 def test_what_a_killed_supervisor_left_is_explained(shell: Shell) -> None:
@@ -61,7 +61,7 @@ def test_a_broken_network_file(shell: Shell) -> None:
     network_file(shell.dirs).write_text("{")
     seen = found()["network file"]
     assert seen.state == "problem"
-    assert "votenet up writes it anew" in seen.next_step
+    assert "votenet up -i t writes it anew" in seen.next_step
 
 
 def test_a_socket_that_hangs(shell: Shell) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +27,7 @@ from votenet.processes.control import ask
 from votenet.processes.files import FileLock
 from votenet.processes.identity import leftovers
 from votenet.processes.instance import claim, load_network
+from votenet.processes.spec import votenet_program
 
 
 @pytest.fixture
@@ -112,6 +116,9 @@ def test_scenario_03_up_after_a_killed_supervisor_adopts_what_goes_on(shell: She
     shell.up()
     programs = shell.pids()[1:]
     shell.kill_supervisor()
+    alone = shell.run("ps", code=3).stderr
+    assert "still run: bootstrap, node-1, node-2" in alone
+    assert "votenet up -i t --detach" in alone
     shell.up()
     status = shell.status()
     assert shell.pids()[1:] == programs
@@ -218,3 +225,27 @@ def test_a_lock_that_somebody_holds_in_silence_is_waited_for_within_limits(shell
     ours = network_up._status_or_lock(shell.dirs, 10.0)
     assert isinstance(ours, FileLock), "the other one has died: we start"
     ours.release()
+
+
+def test_whose_folder_it_was_typed_in_does_not_matter(shell: Shell, tmp_path: Path) -> None:
+    """A file called as a module of Python's is not run; a folder that is gone, or is wanted back, is free."""
+    folder = tmp_path / "of-somebody"
+    folder.mkdir()
+    (folder / "sqlite3.py").write_text("raise SystemExit('the wrong one')")
+    shell.env.pop("VOTENET_PROGRAM")  # real programs
+    shell.env["VOTENET_HOME"] = os.path.relpath(shell.home, folder)
+    typed = [*votenet_program(), "up", "-d", "--nodes", "1", "--difficulty", "8", *shell.ports]
+    done = subprocess.run(typed, env=shell.env, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    shell.env["VOTENET_HOME"] = str(shell.home)
+    status = shell.status()
+    for pid in (status["supervisor"]["pid"], *(program["pid"] for program in status["programs"])):
+        assert os.readlink(f"/proc/{pid}/cwd") == str(shell.dirs.state)
+    shutil.rmtree(folder)
+    asked = [*votenet_program(), "ps"]
+    code = f"import os, sys; os.mkdir({str(folder)!r}); os.chdir({str(folder)!r}); os.rmdir({str(folder)!r})"
+    gone = subprocess.run(
+        [sys.executable, "-c", f"{code}; os.execv(sys.executable, {asked!r})"],
+        env=shell.env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (gone.returncode, "node-1" in gone.stdout) == (0, True), gone.stderr

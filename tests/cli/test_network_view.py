@@ -73,3 +73,33 @@ def test_a_log_line_as_json() -> None:
     found = json.loads(network_view.log_as_json("node-1", "2026-01-01T00:00:00.500Z INFO ü"))
     assert found == {"program": "node-1", "time": 1767225600.5, "line": "2026-01-01T00:00:00.500Z INFO ü"}
     assert json.loads(network_view.log_as_json("node-1", "no time"))["time"] is None
+
+
+def _program(**fields: object) -> dict[str, object]:
+    program = {
+        "name": "node-1", "state": "ready", "address": "127.0.0.1:3000", "pid": 4000000, "uptime": 700,
+        "height": 12345, "peers": 4, "waiting": 12345, "cpu": 100.0, "memory": 50 * 2**20, "restarts": 12,
+        "cause": None, "problem": "", "alert": "", "next_try_in": None, "links": None,
+    }  # fmt: skip
+    return {**program, **fields}
+
+
+@pytest.mark.parametrize("width", [80, 100, 140, 200])
+def test_nothing_is_cut_off_on_a_terminal_of_any_usual_width(width: int) -> None:
+    from rich.console import Console
+
+    cause = "exit 1 (a failure); next try in 4m59s"
+    programs = [_program(), _program(name="bootstrap", state="stopping", cause="exit 1 (a failure)")]
+    status = {
+        "programs": [*programs, _program(name="node-64", state="removed", next_try_in=299, cause=cause)]
+    }
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(network_view.status_table(status, width))
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= width
+    for word in ("bootstrap", "stopping", "3000", "4000000", "11m40s", "12345", "100%", "50M", "RESTARTS"):
+        assert word in text
+    assert "exit 1" in text
+    assert ("127.0.0.1:3000" in text) == (width >= 140)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -70,3 +72,14 @@ def test_an_hour_as_typed() -> None:
     refused = run.invoke(command, ["--at", "noon"])
     assert refused.exit_code == 2
     assert "neither like +2h" in refused.output
+
+
+def test_no_color_is_as_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    @json_option
+    def command(as_json: bool) -> None:
+        click.echo(os.environ.get("NO_COLOR", "coloured"))
+
+    monkeypatch.setenv("NO_COLOR", "")
+    assert CliRunner().invoke(command, []).output == "\n"
+    assert CliRunner().invoke(command, ["--no-color"]).output == "1\n"

@@ -93,3 +93,12 @@ def test_an_inherited_lock_goes_on_without_a_gap(tmp_path: Path) -> None:
 def test_a_foreign_descriptor_is_not_adopted(tmp_path: Path) -> None:
     with FileLock.acquire(tmp_path / "a") as other, pytest.raises(ConfigError, match="is not the lock"):
         FileLock.adopt(tmp_path / "b", other.fd)
+
+
+def test_a_disk_that_takes_only_a_part_is_written_to_until_it_says_no(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, path = os.write, tmp_path / "record.json"
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:3]))
+    write_atomically(path, b"0123456789")
+    assert path.read_bytes() == b"0123456789"

@@ -11,7 +11,6 @@ A file named by `--config` or `VOTENET_CONFIG` is read instead of both.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -159,6 +158,8 @@ def _checked_value(
 
 
 def _refused(file: ConfigFile, message: str, word: str, known: Sequence[str]) -> ConfigError:
+    import difflib  # only where somebody mistyped: every command starts with this module
+
     near = difflib.get_close_matches(word, known, n=1) if word else []
     hint = f"Did you mean {near[0]!r}? " if near else ""
     return ConfigError(f"{file.path}: {message}", next_step=hint + "See: votenet config show --origin")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from votenet.cli.hints import for_instance
 from votenet.config import InstanceDirs, instance_dirs
 from votenet.errors import NotRunning, VotenetError
 
@@ -25,9 +26,13 @@ class Finding(NamedTuple):
 
 def examine(instance: str) -> Iterator[Finding]:
     """The network of an instance, running or not, then what belongs to no supervisor."""
+    for finding in _examine(instance_dirs(instance)):
+        yield finding._replace(next_step=for_instance(finding.next_step, instance))
+
+
+def _examine(dirs: InstanceDirs) -> Iterator[Finding]:
     from votenet.processes.control import ask
 
-    dirs = instance_dirs(instance)
     try:
         status = ask(dirs, {"command": "status"})
     except VotenetError as error:

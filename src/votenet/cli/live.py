@@ -95,7 +95,7 @@ class LiveView(View):
 
     def _refresh(self, status: Mapping[str, Any]) -> None:
         super()._refresh(status)
-        self._live.update(status_table(status), refresh=True)
+        self._live.update(status_table(status, self._live.console.width), refresh=True)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

@@ -90,6 +90,17 @@ class LazyGroup(click.Group):
             hint = f" Did you mean '{near[0]}'?" if near else " See 'votenet --help'."
             raise click.UsageError(error.format_message() + hint, ctx) from None
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (VotenetError, BaseExceptionGroup) as failure:
+            known, instance = votenet_error_in(failure), ctx.meta.get("votenet.instance")
+            if known is not None and instance is not None:
+                from votenet.cli.hints import for_instance
+
+                known.next_step = for_instance(known.next_step, instance)
+            raise
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, text) for name, (_, text) in COMMANDS.items() if name not in HIDDEN]
         with formatter.section("Commands"):

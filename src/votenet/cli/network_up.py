@@ -12,13 +12,14 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from votenet import __version__
+from votenet.cli.hints import for_instance
 from votenet.cli.network_prepare import change, prepare
 from votenet.cli.network_view import how_to_vote, say, show, troubles
 from votenet.config import InstanceDirs
 from votenet.errors import Locked, NotRunning, SomeFailed, Unreachable, VotenetError, WaitTimedOut
 from votenet.processes import instance
 from votenet.processes.control import ask, converse
-from votenet.processes.detach import start_supervisor, watch_start
+from votenet.processes.detach import UNSEEN, start_supervisor, watch_start
 from votenet.processes.files import FileLock
 
 PLAN_SECONDS: Final = 6 * 3600.0
@@ -56,7 +57,7 @@ def up(
     if request := change(dirs, status, options, given):
         follow(dirs, {"command": "change", **request})
     if detach or request:
-        status = _wait_ready(dirs, timeout, lambda: None if _status_or_none(dirs) else 1)
+        status = _wait_ready(dirs, timeout, lambda: None if _status_or_none(dirs) else UNSEEN)
     show(status, as_json)
 
 
@@ -71,7 +72,7 @@ def follow(dirs: InstanceDirs, request: Mapping[str, Any]) -> dict[str, Any]:
             if answer.get("event") == "state":
                 say(f"{answer['name']}: {answer['state']}")
     except KeyboardInterrupt:
-        say("It goes on in the background. Look with: votenet ps")
+        say(for_instance("It goes on in the background. Look with: votenet ps", dirs.instance))
         raise
     if answer["problems"]:
         raise VotenetError("; ".join(answer["problems"]), code="not-clean")
@@ -158,7 +159,8 @@ def _wait_ready(dirs: InstanceDirs, timeout: float, alive: Callable[[], int | No
             say(line)
         raise
     except KeyboardInterrupt:
-        say("The network goes on in the background. Stop it with: votenet down")
+        text = "The network goes on in the background. Stop it with: votenet down"
+        say(for_instance(text, dirs.instance))
         raise
     return status
 

@@ -11,13 +11,14 @@ import json
 import os
 import sys
 import time
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.table import Table
 
 STATE_COLOURS: Final = {
@@ -33,6 +34,14 @@ STATE_COLOURS: Final = {
 }
 _CALM: Final = ("ready", "starting", "stopping", "stopped")
 """States that a table need not explain."""
+_TITLES: Final = (
+    "NAME", "STATE", "ADDRESS", "PID", "UP", "HEIGHT", "PEERS", "WAITING", "CPU", "MEMORY", "RESTARTS",
+)  # fmt: skip
+_SHORT_TITLES: Final = (
+    "NAME", "STATE", "PORT", "PID", "UP", "HEIGHT", "PEERS", "WAIT", "CPU", "MEM", "RESTARTS",
+)  # fmt: skip
+CAUSE_WIDTH: Final = 24
+"""Of the last column at least: enough for `killed by SIGKILL`; with less, causes go below the table."""
 _PREFIX_COLOURS: Final = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
 
 
@@ -69,37 +78,63 @@ def print_table(status: Mapping[str, Any]) -> None:
 
     width = None if sys.stdout.isatty() else 200
     plain = not wants_colour(sys.stdout)
-    Console(width=width, no_color=plain, highlight=False, force_terminal=False if plain else None).print(
-        status_table(status)
-    )
+    console = Console(width=width, no_color=plain, highlight=False, force_terminal=False if plain else None)
+    console.print(status_table(status, console.width))
 
 
-def status_table(status: Mapping[str, Any]) -> Table:
-    """The programs of a network, one row each."""
+def status_table(status: Mapping[str, Any], width: int) -> RenderableType:
+    """The programs of a network, one row each.
+
+    On a narrow terminal ports stand for addresses, titles are short, and last causes go below.
+    """
+    from rich.console import Group
+    from rich.text import Text
+
+    programs = status["programs"]
+    rows = [_row(program) for program in programs]
+    if _width(_TITLES, rows) + CAUSE_WIDTH <= width:
+        return _table(
+            (*_TITLES, "LAST CAUSE"), [(*row, _cause(p)) for row, p in zip(rows, programs, strict=True)]
+        )
+    short = [(name, state, address.rpartition(":")[2], *rest) for name, state, address, *rest in rows]
+    causes = ((program["name"], _cause(program)) for program in programs)
+    lines = (Text(f"{name}: {cause}") for name, cause in causes if cause != "-")
+    return Group(_table(_SHORT_TITLES, short, gap=1), *lines)
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], gap: int = 2) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("NAME", "STATE", "ADDRESS"):
-        table.add_column(title, no_wrap=True)
-    for title in ("PID", "UP", "HEIGHT", "PEERS", "WAITING", "CPU", "MEMORY", "RESTARTS"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("LAST CAUSE", overflow="fold")
-    for program in status["programs"]:
-        state = program["state"]
-        table.add_row(
-            program["name"],
-            Text(state, style=STATE_COLOURS.get(state, "")),
-            program["address"],
-            _cell(program["pid"]),
-            duration(program["uptime"]),
-            *(_cell(program[key]) for key in ("height", "peers", "waiting")),
-            "-" if program["cpu"] is None else f"{program['cpu']:.0f}%",
-            size(program["memory"]),
-            _cell(program["restarts"]),
-            _cause(program),
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
+    for index, title in enumerate(titles):
+        words = index < 3 or title == "LAST CAUSE"
+        table.add_column(
+            title, justify="left" if words else "right", no_wrap=title != "LAST CAUSE", overflow="fold"
         )
+    for name, state, *rest in rows:
+        table.add_row(name, Text(state, style=STATE_COLOURS.get(state, "")), *rest)
     return table
+
+
+def _width(titles: Sequence[str], rows: Sequence[Sequence[str]], gap: int = 2) -> int:
+    """Characters that a table takes when nothing is folded."""
+    return sum(max(map(len, column)) + gap for column in zip(titles, *rows, strict=True))
+
+
+def _row(program: Mapping[str, Any]) -> tuple[str, ...]:
+    """What `_TITLES` names."""
+    return (
+        program["name"],
+        program["state"],
+        program["address"],
+        _cell(program["pid"]),
+        duration(program["uptime"]),
+        *(_cell(program[key]) for key in ("height", "peers", "waiting")),
+        "-" if program["cpu"] is None else f"{program['cpu']:.0f}%",
+        size(program["memory"]),
+        _cell(program["restarts"]),
+    )
 
 
 def troubles(status: Mapping[str, Any], calm: Container[str] = ("ready",)) -> Iterator[str]:

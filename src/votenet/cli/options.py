@@ -5,6 +5,7 @@ What lives here: click decorators and types. What must not: work.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable
@@ -16,23 +17,40 @@ import click
 from votenet.config import DEFAULT_INSTANCE
 
 F = TypeVar("F", bound=Callable[..., Any])
+INSTANCE_META: Final = "votenet.instance"
+"""Key of click's `ctx.meta`: the instance that a command was called for."""
 
 
 def instance_option(command: F) -> F:
-    """`-i/--instance NAME`: which network on this machine."""
+    """`-i/--instance NAME`: which network on this machine. Errors learn of it: see `INSTANCE_META`."""
+
+    def remember(ctx: click.Context, param: click.Parameter, value: str) -> str:
+        ctx.meta[INSTANCE_META] = value
+        return value
+
     return click.option(
         "-i",
         "--instance",
         default=DEFAULT_INSTANCE,
         show_default=True,
         envvar="VOTENET_INSTANCE",
+        callback=remember,
         help="Name of the network on this machine; several can run side by side.",
     )(command)
 
 
 def json_option(command: F) -> F:
-    """`--json`: stable output for programs, on stdout."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")(command)
+    """`--json`: stable output for programs, on stdout; and `--no-color` for people."""
+    with_colour = click.option(
+        "--no-color", is_flag=True, expose_value=False, callback=no_color, help="As with NO_COLOR=1."
+    )(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")(with_colour)
+
+
+def no_color(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    """Callback of `--no-color`: whatever draws looks at NO_COLOR."""
+    if value:
+        os.environ["NO_COLOR"] = "1"
 
 
 def node_option(command: F) -> F:

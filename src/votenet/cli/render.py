@@ -43,7 +43,7 @@ def _plain(value: object) -> object:
 
 
 def wants_colour() -> bool:
-    return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def table(title: str, columns: Sequence[tuple[str, str]]) -> Table:

@@ -133,10 +133,24 @@ def _no_answer(dirs: InstanceDirs, error: OSError) -> VotenetError:
             next_step="Try again in a moment.",
         )
     name = "" if dirs.instance == "default" else f" -i {dirs.instance}"
+    if orphans := _orphans(dirs):
+        return NotRunning(
+            f"the supervisor of {dirs.instance!r} is gone, but these still run: {', '.join(orphans)}",
+            next_step=f"Go on with it: votenet up{name} --detach; or stop it: votenet down{name}",
+        )
     return NotRunning(
         f"no network is running (instance {dirs.instance!r})",
         next_step=f"Start one with: votenet up{name} --nodes 5 --detach",
     )
+
+
+def _orphans(dirs: InstanceDirs) -> list[str]:
+    """Programs that outlived their supervisor. Asked only where nobody answers."""
+    if not dirs.state.exists():
+        return []
+    from votenet.processes.identity import leftovers
+
+    return sorted({left.name for left in leftovers(dirs)})
 
 
 def _lines(link: socket.socket, dirs: InstanceDirs, deadline: float) -> Iterator[bytes]:

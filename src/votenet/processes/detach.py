@@ -16,6 +16,7 @@ from typing import Any, Final
 from votenet.config import InstanceDirs, home_dir
 from votenet.errors import NotRunning, Unreachable, VotenetError, WaitTimedOut
 from votenet.processes import logs
+from votenet.processes.cause import signal_name
 from votenet.processes.control import ask
 from votenet.processes.instance import Claim
 from votenet.processes.spec import votenet_program
@@ -26,6 +27,8 @@ _KEEP_LOG_BYTES: Final = 1024 * 1024
 _detached: list[subprocess.Popen[bytes]] = []
 """Supervisors we started and shall not wait for: kept, or Python would complain about them."""
 _SETTLED: Final = ("ready", "failed", "removed")
+UNSEEN: Final = 1000
+"""Instead of an exit code: it was not our child."""
 
 
 def supervisor_log(dirs: InstanceDirs) -> Path:
@@ -75,7 +78,7 @@ def watch_start(
     """Statuses of a starting network, until every program is ready or known to be out.
 
     Args:
-        alive: the exit code of the supervisor if it has ended, else None.
+        alive: how the supervisor has ended (its exit code, negative for a signal, `UNSEEN`), else None.
 
     Raises:
         VotenetError: the supervisor ended; its last log lines are in the message.
@@ -106,8 +109,11 @@ def _ended(dirs: InstanceDirs, code: int) -> VotenetError:
         return VotenetError("the network was stopped while it was starting", code="stopped")
     lines = logs.tail(supervisor_log(dirs), 10)
     text = "\n".join(f"  | {line}" for line in lines)
+    how = f"was killed by {signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
     return VotenetError(
-        f"the supervisor ended with exit code {code} while starting. Its last words:\n{text}",
+        f"the supervisor {'is gone' if code == UNSEEN else how}; not everything was ready yet. "
+        f"Its last words:\n{text}",
         code="supervisor-died",
-        next_step=f"The whole log is {supervisor_log(dirs)}",
+        next_step=f"What runs goes on: votenet up --detach adopts it, votenet down stops it. "
+        f"The whole log is {supervisor_log(dirs)}",
     )

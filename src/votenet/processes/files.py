@@ -24,7 +24,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            os.write(fd, data)
+            _write_all(fd, data)
             os.fsync(fd)
         finally:
             os.close(fd)
@@ -41,6 +41,12 @@ def write_atomically(path: Path, data: bytes) -> None:
             f"cannot write {path}: {error.strerror or error}",
             next_step="Check free space and the owner of that folder.",
         ) from error
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    """A disk that is nearly full takes a part without an error: the next write then names the cause."""
+    while data:
+        data = data[os.write(fd, data) :]
 
 
 class FileLock:

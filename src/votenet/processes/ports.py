@@ -11,15 +11,13 @@ shared by all supervisors of this user, keeps two that start together apart.
 from __future__ import annotations
 
 import errno
-import os
 import socket
-import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from votenet.config import DEFAULT_BOOTSTRAP_PORT, DEFAULT_NODE_PORT, private_dir
+from votenet.config import DEFAULT_BOOTSTRAP_PORT, DEFAULT_NODE_PORT, private_dir, user_temp_dir
 from votenet.errors import ConfigError, Locked
 from votenet.network.transport import port_holder
 from votenet.processes.files import FileLock
@@ -57,7 +55,7 @@ class Lease:
 
 def port_locks_dir() -> Path:
     """One folder per user, whatever VOTENET_HOME says: ports belong to the machine."""
-    return private_dir(private_dir(Path(tempfile.gettempdir()) / f"votenet-{os.geteuid()}") / "ports")
+    return private_dir(private_dir(user_temp_dir()) / "ports")
 
 
 def blocks(nodes: int) -> Iterator[Block]:
