@@ -249,3 +249,21 @@ def test_whose_folder_it_was_typed_in_does_not_matter(shell: Shell, tmp_path: Pa
         env=shell.env, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (gone.returncode, "node-1" in gone.stdout) == (0, True), gone.stderr
+
+
+def test_up_starts_again_what_was_stopped_and_waits_for_nothing_else(shell: Shell) -> None:
+    shell.up()
+    before = shell.pids()
+    shell.run("stop", "node-1")
+    assert shell.status()["phase"] == "running", "as somebody wants it"
+    again = shell.run("up", "--detach", "--timeout", "20")
+    assert "starting again what was out: node-1" in again.stderr
+    after = shell.pids()
+    assert after[2] != before[2]
+    assert [*after[:2], after[3]] == [*before[:2], before[3]]
+    shell.plan({"node-1": {"exit_always": 78}})
+    shell.run("restart", "node-1", code=6)
+    assert "not every program came up" in shell.run("up", "--detach", code=6).stderr
+    shell.plan({})
+    shell.run("up", "--detach")
+    assert {program["state"] for program in shell.status()["programs"]} == {"ready"}

@@ -78,3 +78,12 @@ def test_scenario_02_two_of_five_then_four_are_killed(votenet: Votenet) -> None:
     assert votenet.json("results")["counts"] == {"Alice": 2, "Bob": 1, "Charlie": 0}
     restarts = {name: program["restarts"] for name, program in votenet.programs().items()}
     assert restarts == {"bootstrap": 0, "node-1": 2, "node-2": 2, "node-3": 1, "node-4": 1, "node-5": 0}
+
+
+def test_up_returns_when_the_nodes_have_found_each_other(votenet: Votenet) -> None:
+    """One of them is ready before there is any peer: its first must be told of before `up` returns."""
+    for _ in range(2):  # the second time they remember peers that do not listen yet
+        votenet("up", "--nodes", "3", "--detach", "--difficulty", "8")
+        nodes = [program for program in votenet.programs().values() if program["role"] == "node"]
+        assert all(node["peers"] for node in nodes), [node["peers"] for node in nodes]
+        votenet("down")

@@ -27,8 +27,9 @@ def answers(monkeypatch: pytest.MonkeyPatch, *given: Mapping[str, Any] | Votenet
     monkeypatch.setattr(detach, "ask", ask)
 
 
-def states(*names: str) -> dict[str, Any]:
-    return {"programs": [{"name": str(number), "state": name} for number, name in enumerate(names)]}
+def states(*names: str, phase: str = "starting") -> dict[str, Any]:
+    programs = [{"name": str(number), "state": name} for number, name in enumerate(names)]
+    return {"phase": phase, "programs": programs}
 
 
 def watch(dirs: InstanceDirs, timeout: float = 10.0, code: int | None = None) -> Iterator[dict[str, Any]]:
@@ -36,7 +37,7 @@ def watch(dirs: InstanceDirs, timeout: float = 10.0, code: int | None = None) ->
 
 
 def test_it_ends_when_everything_is_settled(dirs: InstanceDirs, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, done = states("ready", "backoff"), states("ready", "removed")
+    begun, done = states("ready", "ready"), states("ready", "removed", phase="running")
     answers(monkeypatch, NotRunning("not yet"), begun, done)
     assert list(watch(dirs)) == [begun, done]
 

@@ -6,11 +6,12 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from votenet.config import InstanceDirs
 from votenet.processes.child import Child
-from votenet.processes.machine import Hung, PauseChanged, Phase, Program
-from votenet.processes.slot import Slot
+from votenet.processes.machine import Hung, PauseChanged, Phase, Program, Verdict
+from votenet.processes.slot import JOIN_SECONDS, Slot
 from votenet.processes.spec import ProgramSpec, Role
 from votenet.protocol.address import Address
 
@@ -64,3 +65,26 @@ def test_its_record() -> None:
     record = Slot(SPEC, ALIVE).identity(DIRS, "stopped")
     assert (record.instance, record.name, record.incarnation, record.intent) == ("t", "node-1", 3, "stopped")
     assert (record.address, record.pid, record.supervisor) == ("127.0.0.1:3000", 0, os.getpid())
+
+
+def test_what_nobody_needs_to_wait_for() -> None:
+    def settled(**fields: Any) -> bool:
+        return Slot(SPEC, Program(**fields)).settled
+
+    assert settled(phase=Phase.ALIVE, ready=True, wanted=True, epoch=1)
+    assert not settled(phase=Phase.ALIVE, wanted=True, epoch=1)
+    assert settled(verdict=Verdict.REMOVED, wanted=True, epoch=1)
+    assert not settled(), "nobody has come to it yet"
+    assert not settled(phase=Phase.STOPPING, epoch=2)
+    assert settled(epoch=2), "stopped, as asked"
+
+
+def test_a_node_that_was_ready_first_is_alone_for_a_moment() -> None:
+    slot = Slot(SPEC, ALIVE)
+    slot.sight.ready_at = 10.0
+    assert not slot.alone(10.5), "it tells nothing of peers"
+    slot.vitals.hear({"X_PEERS": "0"}, 10.5)
+    assert slot.alone(10.5)
+    assert not slot.alone(10.0 + JOIN_SECONDS), "cut off: nobody waits for it"
+    slot.vitals.hear({"X_PEERS": "1"}, 10.6)
+    assert not slot.alone(10.6)

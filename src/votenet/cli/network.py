@@ -132,8 +132,9 @@ def up(
     usual block (4000, 3000, 3001, …) is taken, the whole block moves and this is said.
 
     If the network runs already, it is made as the options and the configuration say: another number
-    of nodes, other settings, one program restarted after the other. With --detach, programs that a
-    supervisor left when it died go on; in the foreground they are stopped and started anew.
+    of nodes, other settings, one program restarted after the other; what was stopped, removed or has
+    failed is started. With --detach, programs that a supervisor left when it died go on; in the
+    foreground they are stopped and started anew.
     """
     from votenet.cli import network_plan, network_up
 

@@ -15,6 +15,7 @@ from votenet import __version__
 from votenet.cli.hints import for_instance
 from votenet.cli.network_prepare import change, prepare
 from votenet.cli.network_view import how_to_vote, say, show, troubles
+from votenet.cli.render import reported
 from votenet.config import InstanceDirs
 from votenet.errors import Locked, NotRunning, SomeFailed, Unreachable, VotenetError, WaitTimedOut
 from votenet.processes import instance
@@ -56,9 +57,15 @@ def up(
         say(f"Its supervisor is votenet {status['version']}, this is {__version__}.")
     if request := change(dirs, status, options, given):
         follow(dirs, {"command": "change", **request})
+        status = ask(dirs, {"command": "status"})
+    if idle := [program["name"] for program in status["programs"] if _lies_idle(program)]:
+        say(f"starting again what was out: {', '.join(idle)}")
+        ask(dirs, {"command": "start", "names": idle, "wait": 0})
     if detach or request:
         status = _wait_ready(dirs, timeout, lambda: None if _status_or_none(dirs) else UNSEEN)
     show(status, as_json)
+    if detach:
+        _all_ready(status)
 
 
 def follow(dirs: InstanceDirs, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,8 +111,7 @@ def _start(
         held.hand_over()
     status = _wait_ready(dirs, timeout, process.poll)
     show(status, as_json)
-    if _troubled(status):
-        raise SomeFailed("not every program came up", next_step="Look with: votenet ps, votenet logs")
+    _all_ready(status)
     for line in how_to_vote(status):
         say(line)
 
@@ -165,5 +171,15 @@ def _wait_ready(dirs: InstanceDirs, timeout: float, alive: Callable[[], int | No
     return status
 
 
-def _troubled(status: Mapping[str, Any]) -> bool:
-    return any(program["state"] != "ready" for program in status["programs"])
+def _lies_idle(program: Mapping[str, Any]) -> bool:
+    """Whether `up` has to start it: not what a network that is just starting has not come to yet."""
+    ended = program["state"] == "stopped" and program["cause"] is not None
+    return ended or program["state"] in ("removed", "failed")
+
+
+def _all_ready(status: Mapping[str, Any]) -> None:
+    """Raises SomeFailed."""
+    if any(program["state"] != "ready" for program in status["programs"]):
+        raise reported(
+            SomeFailed("not every program came up", next_step="Look with: votenet ps, votenet logs")
+        )

@@ -54,6 +54,8 @@ STEP_SECONDS: Final = 0.005
 TICK_SECONDS: Final = 0.25
 HEARTBEAT_SECONDS: Final = 1.0
 READY_POLL: Final = 0.02
+ALONE_SECONDS: Final = 3.0
+"""How long a node that was ready without peers looks out for the first one as often as READY_POLL."""
 BANS_SECONDS: Final = 1.0
 PEERS_SECONDS: Final = 2.0
 """Between two looks whether the cache of peers has changed: what a kill -9 may cost it."""
@@ -218,19 +220,31 @@ class NodeService:
 
         While it catches up, before that or later, say how far it is.
         """
-        said, progress = False, Progress()
+        said_at: float | None = None
+        progress = Progress()
         while True:
             behind = progress.look(self._core.state, time.monotonic())
             if behind is not None:
                 log.info("%s", behind)
                 notify(STATUS=behind, **self._vitals())
-            if said:
+            if said_at is not None:
                 notify(WATCHDOG=1, STATUS=self._status_text(), **self._vitals())
             elif self._is_ready():
-                said = True
+                said_at = time.monotonic()
                 log.info("ready: %s", self._status_text())
                 notify(READY=1, STATUS=self._status_text(), **self._vitals())
-            await asyncio.sleep(HEARTBEAT_SECONDS if said else READY_POLL)
+            await asyncio.sleep(READY_POLL)
+            if said_at is not None:
+                await self._rest_of_a_beat(said_at)
+
+    async def _rest_of_a_beat(self, said_at: float) -> None:
+        """Until the next heartbeat. One that was ready alone tells of its first peer at once: others wait."""
+        peers, until = self._core.state.sync.peers, time.monotonic() + HEARTBEAT_SECONDS - READY_POLL
+        alone = not peers and until < said_at + ALONE_SECONDS
+        while (left := until - time.monotonic()) > 0:
+            await asyncio.sleep(READY_POLL if alone else left)
+            if alone and peers:
+                return
 
     def _is_ready(self) -> bool:
         joined = self._core.state.sync.peers or not self._others_listen()

@@ -26,7 +26,6 @@ _KEEP_LOG_BYTES: Final = 1024 * 1024
 """A supervisor writes a line per event: a megabyte is years of calm, or one bad day."""
 _detached: list[subprocess.Popen[bytes]] = []
 """Supervisors we started and shall not wait for: kept, or Python would complain about them."""
-_SETTLED: Final = ("ready", "failed", "removed")
 UNSEEN: Final = 1000
 """Instead of an exit code: it was not our child."""
 
@@ -75,7 +74,7 @@ def environment() -> dict[str, str]:
 def watch_start(
     dirs: InstanceDirs, timeout: float, alive: Callable[[], int | None]
 ) -> Iterator[dict[str, Any]]:
-    """Statuses of a starting network, until every program is ready or known to be out.
+    """Statuses of a starting network, until every program is ready or known to be out, and has its peers.
 
     Args:
         alive: how the supervisor has ended (its exit code, negative for a signal, `UNSEEN`), else None.
@@ -94,7 +93,7 @@ def watch_start(
                 raise _ended(dirs, code) from None
         else:
             yield status
-            if all(program["state"] in _SETTLED for program in status["programs"]):
+            if status["phase"] == "running":
                 return
         if time.monotonic() > deadline:
             raise WaitTimedOut(

@@ -9,18 +9,21 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import dataclass, field
+from typing import Final
 
 from votenet.config import InstanceDirs
 from votenet.processes import procfs
 from votenet.processes.child import Child
 from votenet.processes.identity import Identity
 from votenet.processes.machine import Event, Hung, PauseChanged, Phase, Program, State, Timer
-from votenet.processes.spec import ProgramSpec
+from votenet.processes.spec import ProgramSpec, Role
 from votenet.processes.status import Sight, Vitals
 from votenet.processes.watchdog import Verdict, judge
 
 OUT = (State.FAILED, State.REMOVED)
 """Known to be out: nothing to wait for."""
+JOIN_SECONDS: Final = 2.0
+"""For nodes that start together to find each other; one that is cut off keeps nobody waiting."""
 
 
 @dataclass(slots=True)
@@ -38,8 +41,21 @@ class Slot:
 
     @property
     def settled(self) -> bool:
-        """Ready, or out and known to be out."""
-        return self.program.state is State.READY or self.program.state in OUT
+        """Ready, or out and known to be out, or stopped as somebody asked."""
+        program = self.program
+        stopped = program.state is State.STOPPED and program.epoch > 0 and not program.wanted
+        return program.state is State.READY or program.state in OUT or stopped
+
+    def alone(self, now: float) -> bool:
+        """A node that was ready before there was any peer, and has not told of one since."""
+        ready_at = self.sight.ready_at
+        return (
+            self.spec.role is Role.NODE
+            and self.program.state is State.READY
+            and self.vitals.peers == 0
+            and ready_at is not None
+            and now - ready_at < JOIN_SECONDS
+        )
 
     def look(self, now: float, hang_seconds: float, *, excuse: bool = False) -> list[Event]:
         """What the kernel says about the process now, as events; also measures it.

@@ -186,6 +186,7 @@ class Supervisor:
                 self._alert(slot)
                 if slot.sight.log is not None:
                     logs.trim(slot.sight.log)
+            self._tell_if_settled()
 
     def look(self, slot: Slot, *, excuse: bool = False) -> None:
         """Ask the kernel about a program now."""
@@ -211,6 +212,7 @@ class Supervisor:
         self._report(slot, before)
         for action in actions:
             self._act(slot, action)
+        self._tell_if_settled()
         self.wake()
 
     def _act(self, slot: Slot, action: Action) -> None:
@@ -255,6 +257,7 @@ class Supervisor:
                 ready = "1"  # heartbeats begin with readiness, which was told to an earlier supervisor
             if ready in ("0", "1"):
                 self.dispatch(slot, ReadyChanged(slot.program.incarnation, ready == "1"))
+        self._tell_if_settled()
         self.wake()
 
     # -- telling -------------------------------------------------------------------------------
@@ -284,8 +287,10 @@ class Supervisor:
 
     @property
     def all_settled(self) -> bool:
-        """Every program is ready, or out and known to be out."""
-        return all(slot.settled for slot in self.slots.values())
+        """Every program is ready, or out and known to be out; nodes have found each other."""
+        slots, now = self.slots.values(), time.monotonic()
+        ready = sum(slot.spec.role is Role.NODE and slot.program.state is State.READY for slot in slots)
+        return all(slot.settled and not (ready > 1 and slot.alone(now)) for slot in slots)
 
     def program_status(self, slot: Slot) -> dict[str, Any]:
         """One program as plain data."""
@@ -306,6 +311,8 @@ class Supervisor:
             self.tell(f"{slot.spec.name}: {new.value}{self._detail(slot, new, now)}")
             for line in slot.sight.last_lines if new in (State.FAILED, State.REMOVED) else ():
                 self.tell(f"  | {line}")
+
+    def _tell_if_settled(self) -> None:
         if self._settled is not None and not self.stopping and self.all_settled:
             settled, self._settled = self._settled, None
             with contextlib.suppress(OSError, ValueError):
