@@ -129,11 +129,9 @@ class Discovery:
             for action in self.finder.actions(time.monotonic()):
                 self._start(action, tasks)
             self._wake.clear()
-            try:
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass  # something may be due again
+            look = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._wake.set)
+            await self._wake.wait()  # or something may be due again; a timeout here costs an idle node more
+            look.cancel()
 
     def _start(self, action: Action, tasks: asyncio.TaskGroup) -> None:
         if isinstance(action, Dial):

@@ -233,13 +233,11 @@ class NodeService:
                 said_at = time.monotonic()
                 log.info("ready: %s", self._status_text())
                 notify(READY=1, STATUS=self._status_text(), **self._vitals())
-            await asyncio.sleep(READY_POLL)
-            if said_at is not None:
-                await self._rest_of_a_beat(said_at)
+            await (asyncio.sleep(READY_POLL) if said_at is None else self._until_next_beat(said_at))
 
-    async def _rest_of_a_beat(self, said_at: float) -> None:
-        """Until the next heartbeat. One that was ready alone tells of its first peer at once: others wait."""
-        peers, until = self._core.state.sync.peers, time.monotonic() + HEARTBEAT_SECONDS - READY_POLL
+    async def _until_next_beat(self, said_at: float) -> None:
+        """A second. One that was ready alone tells of its first peer at once: others wait."""
+        peers, until = self._core.state.sync.peers, time.monotonic() + HEARTBEAT_SECONDS
         alone = not peers and until < said_at + ALONE_SECONDS
         while (left := until - time.monotonic()) > 0:
             await asyncio.sleep(READY_POLL if alone else left)
