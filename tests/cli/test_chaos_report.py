@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 
 from votenet.cli.chaos_checks import ALL_AGREE, Broken
 from votenet.cli.chaos_plan import Kind, Step
-from votenet.cli.chaos_report import LEFT, ROW, WIDTH, as_html, as_svg
+from votenet.cli.chaos_report import LEFT, RIGHT, ROW, WIDTH, as_html, as_svg
 from votenet.cli.chaos_run import Done, Outcome
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -39,7 +40,7 @@ def bars() -> dict[tuple[str, float], tuple[float, str]]:
 
 
 def test_each_fault_is_a_bar_in_the_rows_of_those_it_met() -> None:
-    found, scale = bars(), (WIDTH - LEFT) / 10.0
+    found, scale = bars(), (WIDTH - LEFT - RIGHT) / 10.0
     assert {row for row, _ in found} == {"supervisor", "node-1", "node-2", "node-3", "node-6"}
     width, words = found["node-6", LEFT]
     assert (round(width, 1), words) == (
@@ -75,3 +76,12 @@ def test_a_run_without_a_step() -> None:
     root = ElementTree.fromstring(as_svg(Outcome(1, 3)))
     assert int(root.attrib["height"]) == ROW * 6
     assert "0 faults" in page
+
+
+def test_every_colour_is_explained() -> None:
+    page = as_html(outcome())
+    drawn = set(re.findall(r'<rect [^>]*fill="(#[0-9a-f]+)"', page))
+    explained = dict(re.findall(r'<i style="background:(#[0-9a-f]+)"></i>([^<]+)<', page))
+    assert len(drawn) == 5
+    assert drawn <= set(explained)
+    assert "kill" in explained.values()

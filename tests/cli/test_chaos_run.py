@@ -12,7 +12,7 @@ import pytest
 from votenet.cli import chaos_checks, chaos_run
 from votenet.cli.chaos_checks import Broken
 from votenet.cli.chaos_plan import Kind, Step
-from votenet.cli.chaos_run import Chaos, Outcome
+from votenet.cli.chaos_run import Chaos, Done, Outcome
 from votenet.config import instance_dirs
 from votenet.processes.control import ask
 from votenet.processes.identity import leftovers
@@ -122,3 +122,20 @@ def test_a_network_that_does_not_come_up_is_no_success(
     outcome = play([Step(Kind.ROLLING)])
     assert outcome.broken is not None
     assert "votenet up, exit 2" in outcome.broken.message
+
+
+def test_a_slow_machine_gets_more_time_for_its_faults_but_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    chaos = Chaos(tmp_path, instance_dirs("c"), 1, 120.0, 3, lambda text: None)
+    chaos._began = 1000.0
+
+    def enough(passed: float, faults: int) -> bool:
+        monkeypatch.setattr(chaos_run.time, "monotonic", lambda: 1000.0 + passed)
+        chaos._outcome.steps[:] = [Done(0.0, Step(Kind.KILL, ("node-1",)), 0.1, 0.1)] * faults
+        return chaos._enough()
+
+    assert not enough(119.0, 50)
+    assert not enough(121.0, 19)
+    assert enough(121.0, 20)
+    assert enough(361.0, 1)

@@ -42,7 +42,7 @@ Exit codes: 0 every invariant held, 1 one is broken (named; the folder with the 
 @click.option("--seed", type=click.IntRange(min=0), help="What to do, and in which order.  [random]")
 @click.option(
     "--duration", type=click.FloatRange(0, 86400), default=120.0, show_default=True,
-    help="Seconds during which faults are made.",
+    help="Seconds during which faults are made; longer where a slow machine makes less than one in 6 s.",
 )  # fmt: skip
 @click.option(
     "--nodes", type=click.IntRange(3, MOST_NODES), default=5, show_default=True, help="Nodes at the start."

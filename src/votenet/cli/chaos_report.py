@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 ROW: Final = 26
 LEFT: Final = 110
 WIDTH: Final = 1100
+RIGHT: Final = 30
+"""Room for half of the last label."""
 SHORTEST: Final = 3.0
 """Pixels: what took milliseconds can be seen, too."""
 SUPERVISOR: Final = "supervisor"
@@ -38,6 +40,8 @@ table { border-collapse: collapse; } td, th { padding: 2px 12px 2px 0; text-alig
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 .broken { background: #fadbd8; padding: 1em; } .held { background: #d5f5e3; padding: 1em; }
 svg text { font: 12px system-ui, sans-serif; }
+.key { white-space: nowrap; margin-right: 1.2em; } .key i { display: inline-block; width: 1em; height: 1em;
+margin-right: 0.4em; vertical-align: -0.15em; }
 """
 
 
@@ -55,6 +59,7 @@ def as_html(outcome: Outcome) -> str:
 {outcome.nodes} nodes at the start.{stop}
 Again: <code>votenet chaos --seed {outcome.seed} --nodes {outcome.nodes}</code></p>
 {as_svg(outcome)}
+<p>{"".join(_legend())}</p>
 <p>Coloured: from the fault until all programs were ready again; a fault that lasts, until it was ended.
 Grey: from there until all nodes agreed, with every acknowledged vote.</p>
 <table><tr><th class="n">at, s</th><th>what</th>
@@ -64,11 +69,20 @@ Grey: from there until all nodes agreed, with every acknowledged vote.</p>
 """
 
 
+def _legend() -> Iterator[str]:
+    """Which colour is which fault: one entry where several kinds share a colour."""
+    words: dict[str, str] = {}
+    for kind, colour in _COLOURS.items():
+        words.setdefault(colour, kind.value)
+    for colour, word in {**words, _AGREEING: "until all agreed"}.items():
+        yield f'<span class="key"><i style="background:{colour}"></i>{word}</span> '
+
+
 def as_svg(outcome: Outcome) -> str:
     """The timeline: a row for each program, time from left to right."""
     rows = _rows(outcome)
     end = max([outcome.seconds, *(done.at + done.ready + (done.agreed or 0.0) for done in outcome.steps)])
-    scale = (WIDTH - LEFT) / max(end, 1.0)
+    scale = (WIDTH - LEFT - RIGHT) / max(end, 1.0)
     height = ROW * (len(rows) + 1)
     return "".join(
         [

@@ -35,6 +35,9 @@ RECOVERY_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 25.0
 """For `down`: nodes, then the bootstrap server, each within its grace of 10 s."""
 COMMAND_SECONDS: Final = 120.0
+FAULT_SECONDS: Final = 6.0
+LONGEST: Final = 3.0
+"""Times the duration that was asked for, on a machine too slow for a fault in every FAULT_SECONDS."""
 POLL_SECONDS: Final = 0.02
 DIFFICULTY: Final = "8"
 APART: Final = (Kind.PAUSE, Kind.PARTITION)
@@ -113,12 +116,18 @@ class Chaos:
     def _faults(self, load: Load) -> None:
         self._agree(load)
         load.resume()
-        while time.monotonic() - self._began < self._seconds:
+        while not self._enough():
             began = time.monotonic()
             self._take(self._planner.next(), load)
             time.sleep(max(began + STEP_SECONDS - time.monotonic(), 0.0))
         for step in self._planner.closing():
             self._take(step, load)
+
+    def _enough(self) -> bool:
+        """The time is up, with one fault made in every FAULT_SECONDS of it: a slow machine gets more time."""
+        passed = time.monotonic() - self._began
+        few = self._outcome.faults < int(self._seconds / FAULT_SECONDS) and passed < LONGEST * self._seconds
+        return passed >= self._seconds and not few
 
     def _take(self, step: Step, load: Load) -> None:
         """One step, the recovery from it, and the invariants."""
