@@ -204,3 +204,11 @@ def test_a_relative_home_in_a_folder_that_is_gone_is_told(
     (tmp_path / "here").rmdir()
     with pytest.raises(ConfigError, match="leads nowhere"):
         instance_dirs()
+
+
+def test_others_do_not_write_into_a_private_folder(tmp_path: Path) -> None:
+    open_to_all = tmp_path / "open"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    private_dir(open_to_all)
+    assert stat.S_IMODE(open_to_all.stat().st_mode) == 0o755

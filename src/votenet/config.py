@@ -149,6 +149,8 @@ def home_dir() -> Path | None:
 def private_dir(path: Path) -> Path:
     """Make a folder that only this user can enter; refuse one that somebody else prepared.
 
+    One that is there may be read by others, as its owner wishes, but is no longer written by them.
+
     Raises:
         ConfigError: it cannot be made or written, is a symbolic link, or belongs to another user.
     """
@@ -173,6 +175,10 @@ def private_dir(path: Path) -> Path:
             code="bad-directory",
             next_step="Make it writable, or choose another with VOTENET_HOME.",
         )
+    if others := found.st_mode & (
+        stat.S_IWGRP | stat.S_IWOTH
+    ):  # who writes here could swap a socket or a lock
+        path.chmod(stat.S_IMODE(found.st_mode) & ~others)
     return path
 
 

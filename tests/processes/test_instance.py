@@ -76,3 +76,15 @@ def test_a_claim_can_be_inherited_only_as_it_is(
     again = instance.claim_again(dirs, network, lambda: cleared.append("yes") or ())
     assert cleared == ["yes"]
     again.release()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a folder of another user is made")
+@pytest.mark.parametrize("folder", ["state", "run", "logs"])
+def test_scenario_19_a_folder_of_another_user_is_refused(dirs: InstanceDirs, folder: str) -> None:
+    path: Path = getattr(dirs, folder)
+    path.mkdir(parents=True, exist_ok=True)
+    os.chown(path, 65534, 65534)
+    with pytest.raises(ConfigError, match="another user") as caught:
+        instance.claim(dirs)
+    assert caught.value.exit_code == 78
+    assert not dirs.supervisor_lock.exists()

@@ -103,6 +103,17 @@ def test_what_does_not_stop_is_killed_once() -> None:
     assert history.play(TimerFired(Timer.KILL, 2)) == []
 
 
+def test_a_less_patient_stop_brings_the_kill_forward_and_never_back() -> None:
+    history = History().up()
+    assert history.play(StopRequested(60.0))[1] == SetTimer(Timer.KILL, 60.0, 2)
+    history.now += 1.0
+    assert history.play(StopRequested(2.0)) == [SetTimer(Timer.KILL, 2.0, 3)]
+    assert history.play(StopRequested(2.0)) == []
+    assert history.play(StopRequested(30.0)) == []
+    assert history.play(TimerFired(Timer.KILL, 2)) == [], "the old one does not count any more"
+    assert history.fire(Timer.KILL) == [Kill(1)]
+
+
 def test_a_crash_restarts_at_once_and_the_next_one_waits() -> None:
     history = History().up()
     assert history.die() == [Launch(2)]

@@ -13,9 +13,11 @@ import pytest
 from votenet.errors import Locked, SomeFailed, VotenetError
 from votenet.processes.control import ask, converse
 from votenet.processes.files import is_locked
+from votenet.processes.identity import leftovers
 from votenet.processes.instance import load_network, save_network
-from votenet.processes.machine import State, StopRequested
+from votenet.processes.machine import KillRequested, RestartRequested, State, StopRequested
 from votenet.processes.ports import is_free
+from votenet.processes.restart import RestartPolicy
 
 Network = Callable[..., Any]
 
@@ -243,5 +245,38 @@ def test_one_that_never_became_ready_can_be_restarted_too(network: Network) -> N
         net.plan()
         assert (await call(net, "rolling", names=["node-1"]))["restarted"] == ["node-1"]
         assert net.state("node-1") is State.READY
+
+    assert net.play(scenario) == []
+
+
+def test_scenario_12_a_node_may_be_taken_out_and_come_back_whatever_it_does(
+    network: Network, is_alive: Callable[[int], bool]
+) -> None:
+    slow = RestartPolicy(first_delay=30.0, max_delay=30.0, reset_after=60.0, limit=3, window=100.0)
+    plans = {"node-2": {"exits": [1, 1]}, "node-3": {"slow": 30}, "node-4": {"ignore_term": True},
+             "node-5": {"stop_self": True}, "node-6": {"exit_always": 78}}  # fmt: skip
+    net = network(nodes=6, plans=plans, policy=slow, grace=0.5)
+
+    async def scenario(net: Any) -> None:
+        await net.reaches("node-4", State.READY)
+        net.supervisor.dispatch(net.slot("node-4"), RestartRequested(30.0))
+        await net.reaches("node-2", State.BACKOFF)
+        await net.until(lambda: net.slot("node-2").program.incarnation == 2)
+        await net.reaches("node-5", State.PAUSED)
+        await net.reaches("node-6", State.FAILED)
+        states = {name: net.state(name) for name in ("node-3", "node-4")}
+        assert states == {"node-3": State.STARTING, "node-4": State.STOPPING}
+        running = [slot.child.pid for slot in net.supervisor.slots.values() if slot.child]
+        net.supervisor.dispatch(net.slot("node-4"), KillRequested())  # it would take its 30 seconds
+        answer = await call(net, "change", nodes=1)
+        assert answer["changed"] == ["node-2", "node-3", "node-4", "node-5", "node-6"]
+        assert list(net.supervisor.slots) == ["bootstrap", "node-1"]
+        assert [pid for pid in running if is_alive(pid)] == [net.pid("bootstrap"), net.pid("node-1")]
+        assert {left.name for left in leftovers(net.dirs)} == {"bootstrap", "node-1"}
+        assert all(is_free("127.0.0.1", port) for port in net.spec.node_ports[1:])
+        net.plan()
+        await call(net, "change", nodes=6)
+        numbers = [slot.program.incarnation for slot in net.supervisor.slots.values()]
+        assert numbers == [1, 1, 3, 2, 2, 2, 2], "one more each: nothing was started in between"
 
     assert net.play(scenario) == []

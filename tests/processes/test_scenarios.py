@@ -132,6 +132,61 @@ def test_scenario_11_the_last_word_wins_whatever_is_under_way(network: Network) 
     assert net.play(scenario) == []
 
 
+EVERY_STATE: dict[str, dict[str, Any]] = {
+    "node-1": {},
+    "node-2": {"slow": 30},
+    "node-3": {"exits": [1]},
+    "node-4": {"stop_self": True},
+    "node-5": {"exit_always": 78},
+    "node-6": {"ignore_term": True},
+    "node-7": {"hang": True},
+    "node-8": {"grandchild": True},
+}
+
+
+@pytest.mark.parametrize(
+    "numbers", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP], [signal.SIGINT, signal.SIGINT]]
+)
+def test_scenario_14_a_signal_meets_every_state(
+    network: Network, is_alive: Callable[[int], bool], numbers: list[signal.Signals]
+) -> None:
+    """One signal: each in its own way, within the grace. A second interrupt: all of them now."""
+    waits = RestartPolicy(first_delay=30.0, max_delay=30.0, reset_after=60.0, limit=3, window=100.0)
+    grace = 1.0 if len(numbers) == 1 else 60.0
+    net = network(nodes=8, plans={**EVERY_STATE, "bootstrap": {"ready": False}}, policy=waits, grace=grace)
+    pids: list[int] = []
+    took: list[float] = []
+
+    async def scenario(net: Any) -> None:
+        wanted = {"node-1": State.READY, "node-2": State.STARTING, "node-4": State.PAUSED,
+                  "node-5": State.FAILED, "node-7": State.READY, "node-8": State.READY}  # fmt: skip
+        await net.reaches("node-6", State.READY)
+        net.supervisor.dispatch(net.slot("node-6"), StopRequested(60.0))
+        await net.until(lambda: net.slot("node-3").program.incarnation == 2)
+        await net.reaches("node-3", State.READY)
+        net.slot("node-3").child.send(signal.SIGKILL)
+        await net.reaches("node-3", State.BACKOFF)
+        for name, state in wanted.items():
+            await net.reaches(name, state)
+        net.plan(**EVERY_STATE)
+        await net.until(lambda: net.slot("node-3").program.at_rest)
+        assert (net.state("node-3"), net.state("node-6")) == (State.BACKOFF, State.STOPPING)
+        pids.extend(left.pid for left in leftovers(net.dirs))
+        assert len(pids) == 8, "seven programs and a grandchild"
+        began = time.monotonic()
+        for number in numbers:
+            os.kill(os.getpid(), number)
+            await net.reaches("node-1", State.STOPPING)
+        await net.until(lambda: net.supervisor.stopped)
+        took.append(time.monotonic() - began)
+
+    assert net.play(scenario) == []
+    assert took[0] < 8.0
+    assert not any(map(is_alive, pids))
+    assert {slot.program.state for slot in net.supervisor.slots.values()} == {State.STOPPED}
+    assert [slot.program.incarnation for slot in net.supervisor.slots.values()] == [1, 1, 1, 2, 1, 1, 1, 1, 1]
+
+
 @pytest.fixture
 def small_group() -> Iterator[Path]:
     """A control group with little memory; skips where none can be made."""

@@ -231,6 +231,8 @@ class Program:
     problem: str = ""
     history: History = field(default_factory=History)
     retry_at: float | None = None
+    kill_at: float = 0.0
+    """When the stop that is under way ends in KILL."""
     sequence: int = 0
     timers: tuple[tuple[Timer, int], ...] = ()
 
@@ -275,11 +277,11 @@ def step(program: Program, event: Event, now: float, policy: RestartPolicy, rng:
         case StartRequested():
             return _start(program)
         case StopRequested(grace=grace):
-            return _stop(program, grace)
+            return _stop(program, grace, now)
         case RestartRequested(grace=grace):
-            return _restart(program, grace)
+            return _restart(program, grace, now)
         case KillRequested():
-            return _kill(program)
+            return _kill(program, now)
         case Adopted(incarnation=incarnation):
             return _adopted(program, incarnation)
         case TimerFired(timer=timer, sequence=sequence):
@@ -302,7 +304,7 @@ def _observe(
     phase = program.phase
     match event:
         case Started() if phase is Phase.LAUNCHING:
-            return _started(program)
+            return _started(program, now)
         case NotStarted(reason=reason) if phase is Phase.LAUNCHING:
             cause = Cause(Kind.NOT_STARTED, detail=reason)
             ended = replace(program, phase=Phase.ENDED, cause=cause)
@@ -340,24 +342,26 @@ def _start(program: Program) -> Step:
     return program, ()
 
 
-def _stop(program: Program, grace: float) -> Step:
+def _stop(program: Program, grace: float, now: float) -> Step:
     program = replace(program, wanted=False, again=False, epoch=program.epoch + 1)
     if program.phase is Phase.ABSENT:
         return replace(_disarm(program, *Timer), verdict=Verdict.NONE, retry_at=None), ()
     if program.phase is Phase.ALIVE:
-        return _terminate(program, grace)
+        return _terminate(program, grace, now)
+    if program.phase is Phase.STOPPING and now + grace < program.kill_at:  # less patient than who came before
+        return _arm(replace(program, kill_at=now + grace), Timer.KILL, grace)
     return program, ()
 
 
-def _restart(program: Program, grace: float) -> Step:
+def _restart(program: Program, grace: float, now: float) -> Step:
     if program.phase is not Phase.ALIVE:
         return _start(program)
     program = replace(program, wanted=True, again=True, epoch=program.epoch + 1, history=History())
-    return _terminate(program, grace)
+    return _terminate(program, grace, now)
 
 
-def _kill(program: Program) -> Step:
-    program, actions = _stop(program, 0.0)
+def _kill(program: Program, now: float) -> Step:
+    program, actions = _stop(program, 0.0, now)
     if program.phase is not Phase.STOPPING:
         return program, actions
     program = _disarm(replace(program, phase=Phase.KILLING), Timer.KILL)
@@ -401,13 +405,14 @@ def _hung(program: Program) -> Step:
     return program, (Dump(program.incarnation), *armed)
 
 
-def _started(program: Program) -> Step:
+def _started(program: Program, now: float) -> Step:
     program = replace(program, phase=Phase.ALIVE, problem="")
-    return (program, ()) if program.wanted else _terminate(program, DEFAULT_GRACE)
+    return (program, ()) if program.wanted else _terminate(program, DEFAULT_GRACE, now)
 
 
-def _terminate(program: Program, grace: float) -> Step:
-    program = _disarm(replace(program, phase=Phase.STOPPING, ready=False), Timer.STABLE)
+def _terminate(program: Program, grace: float, now: float) -> Step:
+    program = replace(program, phase=Phase.STOPPING, ready=False, kill_at=now + grace)
+    program = _disarm(program, Timer.STABLE)
     program, armed = _arm(program, Timer.KILL, grace)
     return program, (Terminate(program.incarnation), *armed)
 
