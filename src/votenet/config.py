@@ -120,9 +120,19 @@ def instance_dirs(instance: str = DEFAULT_INSTANCE) -> InstanceDirs:
         return InstanceDirs(instance, base / instance, short_run_dir(base / instance / "run"), base / _KEYS)
     import platformdirs
 
-    state = Path(platformdirs.user_state_path("votenet")) / instance
-    keys = Path(platformdirs.user_data_path("votenet")) / _KEYS
+    state = platformdirs.user_state_path("votenet") / instance
+    keys = platformdirs.user_data_path("votenet") / _KEYS
     return InstanceDirs(instance, state, short_run_dir(_runtime_base() / instance), keys)
+
+
+def instance_names() -> list[str]:
+    """The instances that this user has had a network in."""
+    base = home_dir()
+    if base is None:
+        import platformdirs
+
+        base = platformdirs.user_state_path("votenet")
+    return sorted(path.parent.name for path in base.glob("*/network.json"))
 
 
 def home_dir() -> Path | None:

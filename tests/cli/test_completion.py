@@ -42,6 +42,11 @@ def test_commands_options_and_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert complete("votenet re", tmp_path) == ["restart", "resume", "receipt", "results", "replay"]
     assert complete("votenet up --det", tmp_path) == ["--detach"]
     assert complete("votenet restart node", tmp_path) == ["node-1", "node-2"]
+    assert complete("votenet logs -f node", tmp_path) == ["node-1", "node-2"]
+    for name in ("board", "union"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "network.json").touch()
+    assert complete("votenet ps -i b", tmp_path) == ["board"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -24,6 +24,7 @@ def logged(dirs: InstanceDirs) -> InstanceDirs:
 def test_selection(logged: InstanceDirs) -> None:
     assert log_reader.select(logged, ()) == ["node-1", "node-2"]
     assert log_reader.select(logged, ("node-2", "node-2")) == ["node-2"]
+    assert log_reader.select(logged, ("node-2", "node-*")) == ["node-2", "node-1"]
     with pytest.raises(NoSuchNode, match=r"'node-9'.*node-1, node-2") as caught:
         log_reader.select(logged, ("node-9",))
     assert caught.value.exit_code == 4

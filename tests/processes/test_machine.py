@@ -221,6 +221,13 @@ def test_a_start_after_a_stop_in_flight_wins() -> None:
     assert history.die(TERM) == [Launch(2)]
 
 
+def test_a_restart_that_was_asked_for_is_never_shown_as_a_failure() -> None:
+    history = History().up()
+    history.play(RestartRequested(3.0), Ended(1, Cause(Kind.EXITED, 0)))
+    assert history.state is State.STOPPING
+    assert history.play(Gone(1)) == [Launch(2)]
+
+
 def test_a_start_between_death_and_proof_is_not_held_off() -> None:
     history = History().up()
     history.play(Ended(1, Cause(Kind.EXITED, 78)), StartRequested())

@@ -24,7 +24,7 @@ from votenet.processes.reconcile import end_leftovers
 from votenet.processes.restart import RestartPolicy
 
 Network = Callable[..., Any]
-MEMORY_GROUPS = Path("/sys/fs/cgroup/memory")
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
 
 KILLED_BETWEEN_START_AND_RECORD = """
 import asyncio, msgspec, os, signal, sys
@@ -187,17 +187,30 @@ def test_scenario_14_a_signal_meets_every_state(
     assert [slot.program.incarnation for slot in net.supervisor.slots.values()] == [1, 1, 1, 2, 1, 1, 1, 1, 1]
 
 
+def _limit_memory(folder: Path, size: int) -> None:
+    """Make a control group with so much memory and no swap, of version 1 or 2. Raises OSError."""
+    if folder.parent == CONTROL_GROUPS:
+        (CONTROL_GROUPS / "cgroup.subtree_control").write_text("+memory")
+    folder.mkdir()
+    limits = {"memory.limit_in_bytes": size, "memory.max": size, "memory.swap.max": 0}
+    found = [(folder / name, limit) for name, limit in limits.items() if (folder / name).exists()]
+    if not found:
+        raise OSError(0, "no memory controller")
+    for path, limit in found:
+        path.write_text(str(limit))
+
+
 @pytest.fixture
 def small_group() -> Iterator[Path]:
     """A control group with little memory; skips where none can be made."""
-    folder = MEMORY_GROUPS / f"votenet-test-{os.getpid()}"
+    first = CONTROL_GROUPS / "memory"
+    folder = (first if first.is_dir() else CONTROL_GROUPS) / f"votenet-test-{os.getpid()}"
     try:
-        folder.mkdir()
-        (folder / "memory.limit_in_bytes").write_text(str(64 * 2**20))
+        _limit_memory(folder, 64 * 2**20)
     except OSError as error:
         with contextlib.suppress(OSError):
             folder.rmdir()
-        pytest.skip(f"needs root and control groups (version 1) with memory: {error.strerror}")
+        pytest.skip(f"needs root and control groups with memory: {error.strerror}")
     yield folder
     deadline = time.monotonic() + 10
     while (folder / "cgroup.procs").read_text() and time.monotonic() < deadline:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from votenet.cli.network_control import nodes_argument
 from votenet.cli.options import hour, instance_option, json_option
 from votenet.config import MAX_NODES, instance_dirs
 
@@ -245,14 +246,14 @@ def ps(instance: str, as_json: bool) -> None:
     epilog="""\b
 Examples:
   votenet logs                    the last 20 lines of every program
-  votenet logs -f node-1 node-2   follow two nodes
+  votenet logs -f node-1 node-2   follow two nodes; also 'node-*'
   votenet logs --since 10m        what was said in the last ten minutes
   votenet logs -n 100 supervisor  what the supervisor of a detached network did
 
 \b
 Exit codes: 0 ok, 3 no logs yet, 4 no such node."""
 )
-@click.argument("names", nargs=-1, metavar="[NODE]...")
+@nodes_argument(required=False)
 @click.option("-f", "--follow", is_flag=True, help="Go on with new lines until Ctrl-C.")
 @click.option(
     "-n",

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from votenet.config import DEFAULT_INSTANCE
+from votenet.config import DEFAULT_INSTANCE, instance_names
 
 F = TypeVar("F", bound=Callable[..., Any])
 INSTANCE_META: Final = "votenet.instance"
@@ -35,6 +35,9 @@ def instance_option(command: F) -> F:
         show_default=True,
         envvar="VOTENET_INSTANCE",
         callback=remember,
+        shell_complete=lambda ctx, param, incomplete: [
+            name for name in instance_names() if name.startswith(incomplete)
+        ],
         help="Name of the network on this machine; several can run side by side.",
     )(command)
 

@@ -6,6 +6,7 @@ not: colours and prefixes.
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Iterator, Sequence
 
 from votenet.config import InstanceDirs
@@ -15,7 +16,7 @@ from votenet.processes.logs import Follower, LogFile
 
 
 def select(dirs: InstanceDirs, names: Sequence[str]) -> list[str]:
-    """The programs whose logs are wanted; all but the supervisor by default.
+    """The programs whose logs are wanted, by name or pattern; all but the supervisor by default.
 
     Raises:
         NotRunning: there are no logs.
@@ -24,10 +25,14 @@ def select(dirs: InstanceDirs, names: Sequence[str]) -> list[str]:
     known = list(dict.fromkeys(log.name for log in logs.list_logs(dirs.logs)))
     if not known and not _files(dirs, logs.SUPERVISOR):
         raise NotRunning(f"instance {dirs.instance!r} has no logs")
+    chosen: list[str] = []
     for name in names:
-        if name not in known and not (name == logs.SUPERVISOR and _files(dirs, name)):
+        is_supervisor = name == logs.SUPERVISOR and _files(dirs, name)
+        matching = [name] if name in known or is_supervisor else fnmatch.filter(known, name)
+        if not matching:
             raise NoSuchNode(f"no logs of {name!r}: there are {', '.join(known)}")
-    return list(dict.fromkeys(names)) or known
+        chosen += matching
+    return list(dict.fromkeys(chosen)) or known
 
 
 class Reader:

@@ -250,7 +250,7 @@ class Program:
         if self.phase in (Phase.STOPPING, Phase.KILLING):
             return State.STOPPING
         if self.phase is Phase.ENDED:
-            return State.BACKOFF if self.wanted else State.STOPPING
+            return State.BACKOFF if self.wanted and not self.again else State.STOPPING
         return _AT_REST[self.verdict]
 
     @property
