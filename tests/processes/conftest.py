@@ -109,6 +109,12 @@ class Net:
         async with asyncio.timeout(seconds):
             await self.supervisor.until(condition)
 
+    async def hears(self, words: str) -> None:
+        """Wait until the supervisor has said this: no event tells of it."""
+        async with asyncio.timeout(PATIENCE):
+            while not any(words in line for line in self.said):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
     async def reaches(self, name: str, state: State) -> None:
         try:
             await self.until(lambda: self.state(name) is state)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import time
@@ -18,6 +20,7 @@ import pytest
 from votenet.config import InstanceDirs
 from votenet.processes import logs
 from votenet.processes.child import NO_MEMORY
+from votenet.processes.control import ask
 from votenet.processes.identity import leftovers, read_identities
 from votenet.processes.machine import RestartRequested, StartRequested, State, StopRequested
 from votenet.processes.reconcile import end_leftovers
@@ -313,5 +316,46 @@ def test_scenario_17_on_a_machine_that_sleeps_silence_is_no_hang(
         monkeypatch.setattr(time, "clock_gettime", real)
         await net.until(lambda: net.slot("node-1").program.incarnation == 2)
         assert "its main loop hung" in str(net.slot("node-1").program.cause)
+
+    assert net.play(scenario) == []
+
+
+def test_scenario_19_a_cleaner_of_temporary_folders_takes_nothing_from_us(network: Network) -> None:
+    """Without its sockets a supervisor hears no heartbeat, and nobody can ask it to stop."""
+    net = network(plans={"node-1": {"slow": 0.5}}, hang_seconds=1.5)
+
+    async def scenario(net: Any) -> None:
+        await net.reaches("bootstrap", State.READY)
+        shutil.rmtree(net.dirs.run)
+        await net.reaches("node-1", State.READY)
+        heard = {name: slot.vitals.heard_at for name, slot in net.supervisor.slots.items()}
+        await net.until(
+            lambda: all(
+                (slot.vitals.heard_at or 0) > heard[name] + 2 for name, slot in net.supervisor.slots.items()
+            )
+        )
+        assert [slot.program.incarnation for slot in net.supervisor.slots.values()] == [1, 1]
+        answer = await asyncio.to_thread(ask, net.dirs, {"command": "ping"})
+        assert answer["pid"] == os.getpid()
+        assert sum("removed our socket" in line for line in net.said) == 1
+
+    assert net.play(scenario) == []
+
+
+def test_scenario_19_while_its_folder_cannot_be_made_nobody_is_taken_to_hang(
+    network: Network, tmp_path: Path
+) -> None:
+    net = network(hang_seconds=1.0)
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        shutil.rmtree(net.dirs.run)
+        net.dirs.run.symlink_to(tmp_path)  # somebody else's idea of a folder
+        await net.hears("cannot be made again")
+        await asyncio.sleep(3.0)  # three looks, three times the patience with a silent program
+        assert [slot.program.incarnation for slot in net.supervisor.slots.values()] == [1, 1]
+        net.dirs.run.unlink()
+        await net.hears("there again")
+        assert not list(tmp_path.iterdir())
 
     assert net.play(scenario) == []

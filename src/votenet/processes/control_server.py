@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from votenet.errors import VotenetError
 from votenet.processes.control import MAX_REQUEST, VERSION, peer_uid
+from votenet.processes.files import SocketFile
 
 REQUEST_SECONDS: Final = 5.0
 """For the whole request line, from a local program that has it ready."""
@@ -45,15 +46,25 @@ class ControlServer:
         self.path, self._handler, self._tasks = path, handler, tasks
         self._calls: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
-        path.unlink(missing_ok=True)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        self._socket.setblocking(False)
-        mask = os.umask(0o177)
-        try:
-            self._socket.bind(os.fspath(path))
-        finally:
-            os.umask(mask)
+        self._bind()
+
+    def _bind(self) -> None:
+        self._file = SocketFile(self.path, socket.SOCK_STREAM)
+        self._socket = self._file.socket
         self._socket.listen(128)
+
+    @property
+    def there(self) -> bool:
+        """Whether callers still find it."""
+        return self._file.there
+
+    def bind_again(self) -> None:
+        """After its file was removed. Calls under way go on. Raises OSError."""
+        old = self._file
+        self._bind()
+        self._loop.remove_reader(old.socket)
+        old.close()
+        self._listen_again()
 
     async def __aenter__(self) -> ControlServer:
         self._loop.add_reader(self._socket, self._accept)
@@ -64,8 +75,7 @@ class ControlServer:
     ) -> None:
         """Stop listening, let answers under way be read, then hang up."""
         self._loop.remove_reader(self._socket)
-        self.path.unlink(missing_ok=True)
-        self._socket.close()
+        self._file.close()
         if self._calls:
             await asyncio.wait(self._calls, timeout=GOODBYE_SECONDS)
         for call in list(self._calls):

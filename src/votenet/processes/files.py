@@ -1,6 +1,6 @@
-"""Small files that must survive a crash, and locks that must not.
+"""Small files that must survive a crash; locks and sockets, which must not.
 
-What lives here: atomic writing, `FileLock`. What must not: what the files mean.
+What lives here: atomic writing, `FileLock`, `SocketFile`. What must not: what the files mean.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import socket
 from pathlib import Path
 from types import TracebackType
 
@@ -47,6 +48,46 @@ def _write_all(fd: int, data: bytes) -> None:
     """A disk that is nearly full takes a part without an error: the next write then names the cause."""
     while data:
         data = data[os.write(fd, data) :]
+
+
+class SocketFile:
+    """The name in the filesystem by which others find a unix socket, bound by the constructor. Mode 0600.
+
+    The caller holds the lock of the instance, so what is already there is stale. Cleaners of temporary
+    folders remove what nobody has touched for days: the owner looks now and then whether it is `there`.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+
+    def __init__(self, path: Path, kind: socket.SocketKind) -> None:
+        self.path = path
+        path.unlink(missing_ok=True)
+        self.socket = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
+        mask = os.umask(0o177)
+        try:
+            self.socket.bind(os.fspath(path))
+            self._status = os.stat(path)
+        except OSError:
+            self.socket.close()
+            raise
+        finally:
+            os.umask(mask)
+        self.socket.setblocking(False)
+
+    @property
+    def there(self) -> bool:
+        """Whether the name still leads to this socket."""
+        try:
+            return os.path.samestat(self._status, os.stat(self.path))
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Nobody is served any more, and the name is gone."""
+        self.socket.close()
+        if self.there:
+            self.path.unlink(missing_ok=True)
 
 
 class FileLock:

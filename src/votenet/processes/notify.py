@@ -17,6 +17,8 @@ import struct
 from pathlib import Path
 from typing import Final
 
+from votenet.processes.files import SocketFile
+
 MAX_MESSAGE: Final = 4096
 """Longer datagrams are cut by the kernel and dropped here: eight short lines fit many times."""
 MAX_BATCH: Final = 256
@@ -28,15 +30,26 @@ class NotifySocket:
     """The supervisor's end: bound to a path that only this user reaches."""
 
     def __init__(self, path: Path) -> None:
-        """Bind. A stale file is replaced: the caller holds the lock of the instance."""
-        path.unlink(missing_ok=True)
+        """Bind. A stale file is replaced: the caller holds the lock of the instance. Raises OSError."""
         self.path = path
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-        self._socket.setblocking(False)
+        self._bind()
+
+    def _bind(self) -> None:
+        self._file = SocketFile(self.path, socket.SOCK_DGRAM)
+        self._socket = self._file.socket
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self._socket.bind(os.fspath(path))
-        path.chmod(0o600)
+
+    def bind_again(self) -> None:
+        """After its file was removed; it has another descriptor then. Raises OSError."""
+        old = self._file
+        self._bind()
+        old.close()
+
+    @property
+    def there(self) -> bool:
+        """Whether programs still find it."""
+        return self._file.there
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -57,8 +70,7 @@ class NotifySocket:
         return received
 
     def close(self) -> None:
-        self._socket.close()
-        self.path.unlink(missing_ok=True)
+        self._file.close()
 
 
 def parse(data: bytes) -> dict[str, str]:

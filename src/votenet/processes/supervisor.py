@@ -18,10 +18,11 @@ from typing import Any, Final
 
 from votenet import __version__
 from votenet.config import InstanceDirs
+from votenet.errors import VotenetError
 from votenet.processes import links, logs
 from votenet.processes.control_server import ControlServer
 from votenet.processes.identity import last_incarnations
-from votenet.processes.instance import Claim
+from votenet.processes.instance import Claim, make_dirs
 from votenet.processes.launcher import Launcher
 from votenet.processes.machine import (
     Action,
@@ -91,6 +92,7 @@ class Supervisor:
         self.plans, self._launcher = Plans(self), Launcher(self, lifeline=lifeline)
         self.stopping = self.stopped = False
         self._began = time.monotonic()
+        self._socket_trouble = ""
         self._waiters: list[asyncio.Future[None]] = []
 
     # -- life ----------------------------------------------------------------------------------
@@ -106,8 +108,8 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
                 self._loop.add_signal_handler(number, self._on_signal, number)
-        notify = NotifySocket(self.dirs.notify_socket)
-        self._loop.add_reader(notify.fileno(), self._on_notify, notify)
+        self._notify = NotifySocket(self.dirs.notify_socket)
+        self._loop.add_reader(self._notify.fileno(), self._on_notify)
         try:
             async with asyncio.TaskGroup() as self.tasks:
                 await self._serve()
@@ -115,8 +117,8 @@ class Supervisor:
             for slot in self.slots.values():
                 if slot.child is not None and self._lifeline:
                     slot.child.kill_and_reap()  # a detached network goes on: the next `up` adopts it
-            self._loop.remove_reader(notify.fileno())
-            notify.close()
+            self._loop.remove_reader(self._notify.fileno())
+            self._notify.close()
         return self.problems()
 
     async def _serve(self) -> None:
@@ -129,7 +131,7 @@ class Supervisor:
             self.tasks.create_task(self._tick(), name="tick"),
         ]
         requests = Requests(self)
-        async with ControlServer(self.dirs.control_socket, requests.handle, self.tasks):
+        async with ControlServer(self.dirs.control_socket, requests.handle, self.tasks) as self._control:
             await self.until(lambda: self.stopped)
         for task in self._services:
             task.cancel()
@@ -181,12 +183,34 @@ class Supervisor:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             late = pace.late(time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME))
+            deaf = not self._keep_sockets()
             for slot in list(self.slots.values()):
-                self.look(slot, excuse=late)
+                self.look(slot, excuse=late or deaf)
                 self._alert(slot)
                 if slot.sight.log is not None:
                     logs.trim(slot.sight.log)
             self._tell_if_settled()
+
+    def _keep_sockets(self) -> bool:
+        """Bind those again whose file somebody removed. Whether programs could reach us all the time."""
+        if self._notify.there and self._control.there:
+            self._socket_trouble = ""
+            return True
+        try:
+            make_dirs(self.dirs)
+            if not self._control.there:
+                self._control.bind_again()
+            if not self._notify.there:
+                self._loop.remove_reader(self._notify.fileno())
+                self._notify.bind_again()
+                self._loop.add_reader(self._notify.fileno(), self._on_notify)
+            found = "somebody removed our socket; it is there again"
+        except (OSError, VotenetError) as error:  # no room, or no such folder: we try at every look
+            found = f"somebody removed our socket, and it cannot be made again: {error}"
+        if found != self._socket_trouble:
+            self.tell(found)
+        self._socket_trouble = found
+        return False
 
     def look(self, slot: Slot, *, excuse: bool = False) -> None:
         """Ask the kernel about a program now."""
@@ -245,16 +269,16 @@ class Supervisor:
         self.stop_signal = self.stop_signal or number
         self.request_stop(now=again)
 
-    def _on_notify(self, notify: NotifySocket) -> None:
+    def _on_notify(self) -> None:
         slots = {slot.child.pid: slot for slot in self.slots.values() if slot.child is not None}
-        for pid, fields in notify.receive():
+        for pid, fields in self._notify.receive():
             slot = slots.get(pid)
             if slot is None or slot.child is None:
                 continue
             slot.vitals.hear(fields, time.monotonic())
             ready = fields.get("READY")
-            if ready is None and "WATCHDOG" in fields and slot.child.adopted and not slot.program.was_ready:
-                ready = "1"  # heartbeats begin with readiness, which was told to an earlier supervisor
+            if ready is None and "WATCHDOG" in fields and not slot.program.was_ready:
+                ready = "1"  # heartbeats begin with readiness: told to an earlier supervisor, or not heard
             if ready in ("0", "1"):
                 self.dispatch(slot, ReadyChanged(slot.program.incarnation, ready == "1"))
         self._tell_if_settled()
