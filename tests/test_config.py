@@ -64,26 +64,22 @@ def test_without_it_the_xdg_folders_hold_all(tmp_path: Path, monkeypatch: pytest
     monkeypatch.delenv("VOTENET_HOME", raising=False)
     for name in ("STATE_HOME", "DATA_HOME"):
         monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
-    # Below tmp_path it might be too deep for a socket: this one is short, and nothing is made in it.
-    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/7")
-    monkeypatch.setattr(config.os.path, "isdir", lambda path: True)
-    monkeypatch.setattr(config.os, "access", lambda path, mode: True)
     dirs = instance_dirs("x")
     assert dirs.state == Path(platformdirs.user_state_path("votenet")) / "x"
     assert dirs.state.is_relative_to(tmp_path / "STATE_HOME")
     assert dirs.keys.is_relative_to(tmp_path / "DATA_HOME")
-    assert dirs.run == Path("/run/user/7/votenet/x")
 
 
-@pytest.mark.parametrize("runtime", [None, "/nonexistent/runtime"])
-def test_without_a_runtime_folder_it_is_a_temporary_one_of_this_user(
-    runtime: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("depth", [1, 200])
+def test_every_shell_of_a_user_finds_the_same_sockets(depth: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One with a login session, cron without, another TMPDIR: a detached network is for all of them."""
     monkeypatch.delenv("VOTENET_HOME", raising=False)
-    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    if runtime is not None:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
-    assert f"votenet-{os.geteuid()}" in instance_dirs("x").run.parts
+    monkeypatch.setenv("XDG_STATE_HOME", "/" + "s" * depth)
+    found = set()
+    for name in ("XDG_RUNTIME_DIR", "TMPDIR", "LOGNAME"):
+        monkeypatch.setenv(name, "/dev")
+        found.add(instance_dirs("x").run)
+    assert len(found) == 1
 
 
 def test_a_relative_home_is_one_place_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,8 +69,9 @@ class NodeConfig:
 class InstanceDirs:
     """Folders of one instance (`-i NAME`), each made on demand with mode 0700.
 
-    `state` holds what must survive (chains, logs, genesis), `run` holds sockets and locks of a
-    running supervisor, `keys` the voters' keys (shared by all instances of this user).
+    `state` holds what must survive (chains, logs, genesis), `run` the sockets of a running supervisor,
+    `keys` the voters' keys (shared by all instances of this user). `run` is not below XDG_RUNTIME_DIR:
+    that folder goes away when its user logs out, which a detached network outlives, and cron has none.
     """
 
     instance: str
@@ -122,7 +123,7 @@ def instance_dirs(instance: str = DEFAULT_INSTANCE) -> InstanceDirs:
 
     state = platformdirs.user_state_path("votenet") / instance
     keys = platformdirs.user_data_path("votenet") / _KEYS
-    return InstanceDirs(instance, state, short_run_dir(_runtime_base() / instance), keys)
+    return InstanceDirs(instance, state, short_run_dir(state / "run"), keys)
 
 
 def instance_names() -> list[str]:
@@ -212,19 +213,12 @@ def load_toml(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _runtime_base() -> Path:
-    """`$XDG_RUNTIME_DIR/votenet`, or a folder per user under the temporary folder."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and os.path.isdir(runtime) and os.access(runtime, os.W_OK):
-        return Path(runtime) / "votenet"
-    return user_temp_dir()
-
-
 def user_temp_dir() -> Path:
-    """Where this user's sockets and port locks go where no better place is; callers check whose it is."""
-    import tempfile
+    """Where a user's port locks are, and sockets with short names; callers check whose it is.
 
-    return Path(tempfile.gettempdir()) / f"votenet-{os.geteuid()}"
+    Not where TMPDIR says: all shells of a user must find the same one.
+    """
+    return Path("/tmp") / f"votenet-{os.geteuid()}"
 
 
 def short_run_dir(wanted: Path) -> Path:
