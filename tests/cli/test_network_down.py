@@ -9,6 +9,8 @@ import pytest
 
 from network_shell import Shell, alive, open_shell
 from votenet.processes.identity import leftovers
+from votenet.processes.instance import load_network
+from votenet.processes.ports import port_locks_dir
 
 
 @pytest.fixture
@@ -29,6 +31,9 @@ def test_scenario_03_what_a_killed_supervisor_left_is_ended_by_down(shell: Shell
     done = shell.run("down", "--timeout", "0.3")
     assert "left from a supervisor that died" in done.stderr
     assert not any(map(alive, programs))
+    assert not shell.dirs.run.exists()
+    network = load_network(shell.dirs)
+    assert not [port for port in network.node_ports if (port_locks_dir() / f"{port}.lock").exists()]
 
 
 def test_purge_removes_the_data_but_not_the_keys(shell: Shell) -> None:

@@ -146,3 +146,13 @@ def test_more_ports_for_a_running_network_pass_over_strangers(lease_ports: Lease
             lock.release(remove=True)
     with pytest.raises(ConfigError, match="no 200 free ports"):
         ports.take_more(200, "127.0.0.1", used)
+
+
+def test_files_of_ports_that_nobody_keeps_are_removed(lease_ports: LeasePorts) -> None:
+    (kept,) = lease_ports(1).nodes
+    folder = ports.port_locks_dir()
+    left = folder / "1.lock"  # no network has this port
+    left.touch()  # as a supervisor that was killed leaves it: a file without a lock
+    ports.forget((kept, 1, 2))
+    assert (folder / f"{kept}.lock").exists()
+    assert not left.exists()

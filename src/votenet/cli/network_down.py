@@ -20,9 +20,10 @@ import click
 from votenet.cli.network_view import say
 from votenet.config import InstanceDirs
 from votenet.errors import ConfigError, Locked, NotRunning, Unreachable, VotenetError, WaitTimedOut
+from votenet.processes import ports
 from votenet.processes.control import ask, converse
 from votenet.processes.files import FileLock
-from votenet.processes.instance import claim, supervisor_pid
+from votenet.processes.instance import claim, load_network, supervisor_pid
 from votenet.processes.reconcile import end_leftovers
 
 EXIT_SECONDS: Final = 10.0
@@ -104,6 +105,9 @@ def _end_for_good(dirs: InstanceDirs, grace: float, purge: bool) -> int:
             raise VotenetError("; ".join(problems), code="not-clean")
         for socket_file in (dirs.control_socket, dirs.notify_socket):
             socket_file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            dirs.run.rmdir()
+        _forget_ports(dirs)
         if purge:
             _remove_data(dirs)
     return count
@@ -114,6 +118,13 @@ def _try_claim(dirs: InstanceDirs) -> FileLock | None:
         return claim(dirs)
     except Locked:
         return None
+
+
+def _forget_ports(dirs: InstanceDirs) -> None:
+    """Remove the files by which a supervisor that was killed had kept its ports."""
+    with contextlib.suppress(ConfigError):
+        network = load_network(dirs)
+        ports.forget((network.bootstrap_port, *network.node_ports))
 
 
 def _remove_data(dirs: InstanceDirs) -> None:

@@ -204,6 +204,7 @@ async def _serve(service: NodeService, data_dir: Path, metrics: Address | None) 
     async with asyncio.TaskGroup() as tasks, contextlib.AsyncExitStack() as opened:
         try:
             channel = ControlServer(control_socket(data_dir), control.handle, tasks)
+            opened.callback(_remove_empty, channel.path.parent)
             await opened.enter_async_context(channel)
         except OSError as error:  # a file system without sockets: everything else works
             log.warning("no channel for the operator in %s: %s", data_dir, error)
@@ -212,6 +213,14 @@ async def _serve(service: NodeService, data_dir: Path, metrics: Address | None) 
             shown = await opened.enter_async_context(serve_metrics(metrics, numbers))
             log.info("metrics at %s", shown)
         await service.run(stop)
+
+
+def _remove_empty(folder: Path) -> None:
+    """The folder that the socket has to itself where the path of the data is too long for one."""
+    import contextlib
+
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _choose_kernel(name: str, log: logging.Logger) -> None:

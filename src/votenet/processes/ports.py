@@ -10,9 +10,10 @@ shared by all supervisors of this user, keeps two that start together apart.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -171,6 +172,16 @@ def take_more(count: int, host: str, used: Sequence[int]) -> tuple[tuple[int, ..
             f"no {count} free ports after {after}", code="no-free-ports", next_step="Scale to fewer nodes."
         )
     return tuple(found), locks
+
+
+def forget(ports: Iterable[int]) -> None:
+    """Remove the lock files of ports that nobody keeps."""
+    folder = port_locks_dir()
+    for port in ports:
+        path = folder / f"{port}.lock"
+        with contextlib.suppress(Locked, ConfigError):
+            if path.exists():
+                FileLock.acquire(path).release(remove=True)
 
 
 def _with_wishes(usual: list[Block], bootstrap_port: int | None, node_port: int | None) -> Iterator[Block]:

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from votenet import __version__
 from votenet.config import InstanceDirs
-from votenet.errors import VotenetError
+from votenet.errors import ConfigError, VotenetError
 from votenet.processes import links, logs
 from votenet.processes.control_server import ControlServer
 from votenet.processes.identity import last_incarnations
@@ -108,7 +108,14 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
                 self._loop.add_signal_handler(number, self._on_signal, number)
-        self._notify = NotifySocket(self.dirs.notify_socket)
+        try:
+            self._notify = NotifySocket(self.dirs.notify_socket)
+        except OSError as error:
+            raise ConfigError(
+                f"no socket can be made in {self.dirs.run}: {error.strerror or error}",
+                code="bad-directory",
+                next_step="Choose a folder on a local disk with VOTENET_HOME.",
+            ) from error
         self._loop.add_reader(self._notify.fileno(), self._on_notify)
         try:
             async with asyncio.TaskGroup() as self.tasks:
@@ -119,6 +126,8 @@ class Supervisor:
                     slot.child.kill_and_reap()  # a detached network goes on: the next `up` adopts it
             self._loop.remove_reader(self._notify.fileno())
             self._notify.close()
+            with contextlib.suppress(OSError):  # sockets were all that was in it
+                self.dirs.run.rmdir()
         return self.problems()
 
     async def _serve(self) -> None:
