@@ -189,6 +189,8 @@ async def echo(request: dict[str, Any], progress: Progress) -> Mapping[str, Any]
     if request["command"] == "stream":
         for number in range(3):
             await progress({"event": "state", "number": number})
+    if request["command"] == "mistake":
+        raise ZeroDivisionError("of ours")
     if request["command"] == "hang":
         await asyncio.sleep(60)
     return {"heard": request["command"]}

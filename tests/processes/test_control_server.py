@@ -96,3 +96,14 @@ def test_another_user_gets_nothing(
 
 def test_a_good_line() -> None:
     assert parse_request(b'{"v":1,"command":"x","y":2}') == {"v": 1, "command": "x", "y": 2}
+
+
+def test_a_mistake_of_ours_costs_an_answer_and_not_the_network(
+    serving: Serving, dirs: InstanceDirs, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with serving(dirs):
+        answer = raw(dirs, b'{"v":1,"command":"mistake"}\n')
+        assert answer["error"]["code"] == "internal"
+        assert "ZeroDivisionError" in answer["error"]["message"]
+        assert ask(dirs, {"command": "ping"})["ok"]
+    assert "ZeroDivisionError" in capfd.readouterr().err

@@ -90,6 +90,7 @@ def test_scenario_11_a_later_command_ends_the_wait_for_an_earlier_one(network: N
         ("signal", {"names": ["node-1"], "signal": "KILL"}, "bad-message"),
         ("signal", {"names": ["node-1"], "signal": 0}, "bad-message"),
         ("signal", {"names": ["node-1"], "signal": 99}, "bad-message"),
+        ("signal", {"names": ["node-1"], "signal": float("inf")}, "bad-message"),
         ("pause", {"names": ["node-9"]}, "no-such-node"),
         ("rolling", {"names": ["node-9"]}, "no-such-node"),
         ("stop", {"names": ["node-1"], "grace": -1}, "bad-message"),

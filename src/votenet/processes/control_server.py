@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import socket
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -120,10 +121,28 @@ class ControlServer:
             request = await _request(link)
             answer: Mapping[str, Any] = {"ok": True, **await self._handler(request, progress)}
         except VotenetError as error:
-            answer = {"ok": False, "error": {**error.as_dict(), "exit_code": error.exit_code}}
+            answer = _refusal(error)
+        except OSError:
+            raise  # the caller is gone
+        except Exception as error:  # a mistake of ours costs an answer, never the network its supervisor
+            traceback.print_exc()
+            answer = _refusal(internal_error(error))
         await _send(link, answer)
         if not answer["ok"]:
             await _linger(link)
+
+
+def internal_error(error: Exception) -> VotenetError:
+    """What people are told of a mistake in votenet itself; its stack goes to the log."""
+    return VotenetError(
+        f"a mistake in votenet: {type(error).__name__}: {error}",
+        code="internal",
+        next_step="Nothing else is affected; please report it with the log: votenet logs supervisor",
+    )
+
+
+def _refusal(error: VotenetError) -> dict[str, Any]:
+    return {"ok": False, "error": {**error.as_dict(), "exit_code": error.exit_code}}
 
 
 async def _linger(link: socket.socket) -> None:
@@ -136,7 +155,7 @@ async def _linger(link: socket.socket) -> None:
 
 
 async def _send(link: socket.socket, answer: Mapping[str, Any]) -> None:
-    line = json.dumps({"v": VERSION, **answer}, ensure_ascii=False).encode() + b"\n"
+    line = json.dumps({"v": VERSION, **answer}).encode() + b"\n"
     async with asyncio.timeout(SEND_SECONDS):
         await asyncio.get_running_loop().sock_sendall(link, line)
 

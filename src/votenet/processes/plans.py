@@ -11,12 +11,14 @@ in between leaves a network that the next one completes.
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from votenet.errors import Locked, SomeFailed, VotenetError, WaitTimedOut
 from votenet.processes import instance, links, ports
+from votenet.processes.control_server import internal_error
 from votenet.processes.identity import last_incarnations
 from votenet.processes.machine import Program, RestartRequested, StartRequested, State, StopRequested
 from votenet.processes.slot import OUT, Slot
@@ -57,7 +59,10 @@ class Plans:
     ) -> None:
         try:
             outcome.set_result(await work)
-        except VotenetError as error:
+        except Exception as error:
+            if not isinstance(error, VotenetError):  # a mistake of ours ends the plan, not the supervisor
+                traceback.print_exc()
+                error = internal_error(error)
             self._supervisor.tell(f"{self.name}: {error.message}")
             outcome.set_exception(error)
             outcome.exception()  # looked at: nobody may be waiting for it any more

@@ -255,10 +255,10 @@ def _seconds(request: Mapping[str, Any], key: str, default: float) -> float:
 
 
 def _signal_number(request: Mapping[str, Any]) -> signal.Signals:
-    try:
-        return signal.Signals(int(request["signal"]))
-    except (KeyError, ValueError, TypeError):
-        raise VotenetError("`signal` must be the number of a signal", code="bad-message") from None
+    number = request.get("signal")
+    if type(number) is not int or number not in list(signal.Signals):  # JSON can also say Infinity
+        raise VotenetError("`signal` must be the number of a signal", code="bad-message")
+    return signal.Signals(number)
 
 
 class _Settings(msgspec.Struct, forbid_unknown_fields=True):
