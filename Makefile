@@ -109,6 +109,7 @@ test-arm:
 $(VENV)/.run: $(SOURCE)
 	.ci/setup $(VENV)
 	$(PY) -m pip install --quiet --editable .
+	$(PY) -m compileall -q src  # as for an installed package: else each start may compile, PYTHONDONTWRITEBYTECODE
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run

@@ -40,9 +40,11 @@ async def _linked(addresses: list[Address]) -> None:
 
 
 def _vote(voter: str, node: str, home: Path, stdout: int) -> subprocess.Popen[bytes]:
+    env = {**os.environ, "VOTENET_HOME": str(home)}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # no user compiles all modules at each start
     return subprocess.Popen(
         [sys.executable, "-m", "votenet", "vote", voter, "Alice", "--node", node],
-        env={**os.environ, "VOTENET_HOME": str(home)},
+        env=env,
         stdout=stdout,
         stderr=subprocess.DEVNULL,
     )
