@@ -103,10 +103,7 @@ def _end_for_good(dirs: InstanceDirs, grace: float, purge: bool) -> int:
         count, problems = end_leftovers(dirs, grace, say)
         if problems:
             raise VotenetError("; ".join(problems), code="not-clean")
-        for socket_file in (dirs.control_socket, dirs.notify_socket):
-            socket_file.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            dirs.run.rmdir()
+        _remove_sockets(dirs)
         _forget_ports(dirs)
         if purge:
             _remove_data(dirs)
@@ -118,6 +115,18 @@ def _try_claim(dirs: InstanceDirs) -> FileLock | None:
         return claim(dirs)
     except Locked:
         return None
+
+
+def _remove_sockets(dirs: InstanceDirs) -> None:
+    for path in (dirs.control_socket, dirs.notify_socket):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:  # no socket of ours: a folder, say
+            raise VotenetError(
+                f"cannot remove {path}: {error.strerror}", code="not-clean", next_step="Remove it by hand."
+            ) from error
+    with contextlib.suppress(OSError):  # not there; or somebody keeps something in it
+        dirs.run.rmdir()
 
 
 def _forget_ports(dirs: InstanceDirs) -> None:

@@ -36,21 +36,33 @@ def dry_run(
         return
     request = network_prepare.change(dirs, status, options, given)
     nodes = request.get("nodes", len(status["nodes"]))
-    scale(status, nodes, as_json, settings=request.get("settings", {}))
+    idle = network_prepare.lies_idle(status["programs"])
+    scale(status, nodes, as_json, settings=request.get("settings", {}), idle=idle)
 
 
 def scale(
-    status: Mapping[str, Any], nodes: int, as_json: bool, *, settings: Mapping[str, Any] | None = None
+    status: Mapping[str, Any],
+    nodes: int,
+    as_json: bool,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    idle: Collection[str] = (),
 ) -> None:
-    """Print what another number of nodes, or other settings, would do to a running network."""
+    """Print what another number of nodes, or other settings, would do to a running network.
+
+    Args:
+        idle: what is started again.
+    """
     has = len(status["nodes"])
     changed = {name: value for name, value in (settings or {}).items() if value != status["settings"][name]}
     restarts = [p["name"] for p in status["programs"] if p["role"] == "node"][:nodes]
+    stops = [f"node-{number}" for number in range(nodes + 1, has + 1)]
     plan = {
         "dry_run": True,
         "instance": status["instance"],
-        "stops": [f"node-{number}" for number in range(nodes + 1, has + 1)],
-        "starts": [f"node-{number}" for number in range(has + 1, nodes + 1)],
+        "stops": stops,
+        "starts": [name for name in idle if name not in stops]
+        + [f"node-{number}" for number in range(has + 1, nodes + 1)],
         "settings": changed,
         "restarts": restarts if "node_args" in changed else [],
     }

@@ -11,7 +11,7 @@ import dataclasses
 import shlex
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -151,6 +151,15 @@ def change(
     if settings:
         asked["settings"] = settings
     return asked
+
+
+def lies_idle(programs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What of a running network `up` starts again: not what one that is just starting has not come to yet."""
+    return [
+        one["name"]
+        for one in programs
+        if one["state"] in ("removed", "failed") or (one["state"] == "stopped" and one["cause"] is not None)
+    ]
 
 
 def _refuse_other_ports(

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from votenet import __version__
 from votenet.cli.hints import for_instance
-from votenet.cli.network_prepare import change, prepare
+from votenet.cli.network_prepare import change, lies_idle, prepare
 from votenet.cli.network_view import how_to_vote, say, show, troubles
 from votenet.cli.render import reported
 from votenet.config import InstanceDirs
@@ -58,7 +58,7 @@ def up(
     if request := change(dirs, status, options, given):
         follow(dirs, {"command": "change", **request})
         status = ask(dirs, {"command": "status"})
-    if idle := [program["name"] for program in status["programs"] if _lies_idle(program)]:
+    if idle := lies_idle(status["programs"]):
         say(f"starting again what was out: {', '.join(idle)}")
         ask(dirs, {"command": "start", "names": idle, "wait": 0})
     if detach or request:
@@ -169,12 +169,6 @@ def _wait_ready(dirs: InstanceDirs, timeout: float, alive: Callable[[], int | No
         say(for_instance(text, dirs.instance))
         raise
     return status
-
-
-def _lies_idle(program: Mapping[str, Any]) -> bool:
-    """Whether `up` has to start it: not what a network that is just starting has not come to yet."""
-    ended = program["state"] == "stopped" and program["cause"] is not None
-    return ended or program["state"] in ("removed", "failed")
 
 
 def _all_ready(status: Mapping[str, Any]) -> None:
