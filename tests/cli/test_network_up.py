@@ -25,7 +25,7 @@ from votenet.core.roll import Roll
 from votenet.errors import Locked
 from votenet.processes.control import ask
 from votenet.processes.files import FileLock
-from votenet.processes.identity import leftovers
+from votenet.processes.identity import leftovers, records_dir
 from votenet.processes.instance import claim, load_network
 from votenet.processes.spec import votenet_program
 
@@ -131,6 +131,24 @@ def test_scenario_03_up_after_a_killed_supervisor_adopts_what_goes_on(shell: She
     node = shell.status()["programs"][1]
     assert (node["incarnation"], node["restarts"]) == (2, 1)
     assert "an earlier supervisor had started it" in node["cause"]
+
+
+@pytest.mark.parametrize("record", ['{"v":1,"inst', None])
+def test_scenario_04_what_no_record_tells_of_does_not_keep_its_port_from_up(
+    shell: Shell, record: str | None
+) -> None:
+    """The supervisor died before it wrote who it had started; or the disk lost it."""
+    shell.up()
+    before = shell.pids()
+    shell.kill_supervisor()
+    path = records_dir(shell.dirs) / "node-1.json"
+    told = json.loads(path.read_text())
+    path.write_text(record or json.dumps({**told, "intent": "starting", "pid": 0, "start_ticks": 0}))
+    shell.up()
+    after = shell.pids()
+    assert not alive(before[2]), "ended, as nobody knows which one it was"
+    assert (after[1], after[3]) == (before[1], before[3]), "adopted"
+    assert [program["state"] for program in shell.status()["programs"]] == ["ready"] * 3
 
 
 def test_scenario_03_programs_whose_settings_changed_are_not_adopted(shell: Shell) -> None:

@@ -7,6 +7,7 @@ What lives here: options to a `NetworkSpec` and a `Claim`; the same without leav
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shlex
 import shutil
@@ -22,7 +23,7 @@ from votenet.config import DEFAULT_BOOTSTRAP_PORT, DEFAULT_NODE_PORT, InstanceDi
 from votenet.errors import ConfigError, VotenetError
 from votenet.processes import instance, ports
 from votenet.processes.files import FileLock
-from votenet.processes.identity import leftovers, living, read_identities
+from votenet.processes.identity import leftovers, read_identities
 from votenet.processes.instance import Claim
 from votenet.processes.reconcile import adoptable, end_leftovers
 from votenet.processes.restart import RestartPolicy
@@ -238,15 +239,26 @@ def _network(
 
 
 def _lease(dirs: InstanceDirs, options: Mapping[str, Any]) -> ports.Lease:
-    records = read_identities(dirs).items()
-    ours = [record.address for name, record in records if record and living(name, record)]
     return ports.choose(
         options["nodes"],
         bootstrap_port=options["bootstrap_port"],
         node_port=options["node_port"],
         preferred=_last_block(dirs, options["nodes"]),
-        ours={parse_address(address).port for address in ours},
+        ours=_ports_of_leftovers(dirs),
     )
+
+
+def _ports_of_leftovers(dirs: InstanceDirs) -> set[int]:
+    """Ports that programs of a dead supervisor have: they go on, or are ended before anything is started.
+
+    A record may not tell of a process yet (its supervisor died in between) or be damaged: the plan helps.
+    """
+    names = {left.name for left in leftovers(dirs)}
+    told = {name: record.address for name, record in read_identities(dirs).items() if record}
+    with contextlib.suppress(ConfigError):
+        network = instance.load_network(dirs)
+        told = {spec.name: str(spec.address) for spec in expand(network, dirs)} | told
+    return {parse_address(told[name]).port for name in names if name in told}
 
 
 def _last_block(dirs: InstanceDirs, nodes: int) -> ports.Block | None:
