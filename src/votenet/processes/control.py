@@ -167,12 +167,24 @@ def _lines(link: socket.socket, dirs: InstanceDirs, deadline: float) -> Iterator
         try:
             more = link.recv(65536)
         except TimeoutError as error:
-            raise WaitTimedOut(f"the supervisor of {dirs.instance!r} did not answer in time") from error
+            raise _mute(dirs) from error
         except OSError as error:
             raise Unreachable(f"the supervisor of {dirs.instance!r} hung up: {error}") from error
         if not more:
             raise Unreachable(f"the supervisor of {dirs.instance!r} ended before it answered")
         data += more
+
+
+def _mute(dirs: InstanceDirs) -> WaitTimedOut:
+    """It took the call and says nothing: it is paused, or hangs."""
+    from votenet.processes.instance import supervisor_pid
+
+    pid = supervisor_pid(dirs)
+    return WaitTimedOut(
+        f"the supervisor of {dirs.instance!r}" + (f" (pid {pid})" if pid else "") + " did not answer in time",
+        next_step="See what it does: votenet logs supervisor. If it hangs, end it with kill -9: "
+        "votenet up --detach then goes on with what runs, votenet down stops it.",
+    )
 
 
 def _decode(line: bytes) -> dict[str, Any]:
