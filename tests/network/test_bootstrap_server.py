@@ -18,14 +18,8 @@ import pytest
 
 from peer_support import PATIENCE, greeting, listening, run, until
 from votenet.core.keys import SigningKey
-from votenet.network.bootstrap_server import (
-    LIMITS,
-    MAX_BATCH,
-    BootstrapServer,
-    Policy,
-    RequestRate,
-    serve_bootstrap,
-)
+from votenet.network.bootstrap_policy import Policy, RequestRate
+from votenet.network.bootstrap_server import LIMITS, MAX_BATCH, BootstrapServer, serve_bootstrap
 from votenet.network.dialback import DialBack
 from votenet.network.names import Names
 from votenet.network.transport import Link
@@ -312,6 +306,30 @@ def test_more_requests_than_one_batch_are_all_answered(tmp_path: Path) -> None:
 
             counts = await asyncio.gather(*(many(start * MAX_BATCH) for start in range(3)))
             assert counts == [MAX_BATCH] * 3
+
+    run(test)
+
+
+def test_a_crowd_that_asks_for_long_pages_does_not_stop_the_loop(tmp_path: Path) -> None:
+    """Counted in requests, not in time: between two turns of the loop one page is made, at most a few."""
+
+    async def test() -> None:
+        async with serving(tmp_path) as server:
+            with server._store.saving():
+                for number in range(2000):
+                    server._store.put(PeerEntry(f"a{number}:1"))
+            links = [await asyncio.open_connection(*server.address) for _ in range(150)]
+            for _, writer in links:
+                writer.write(b'{"type":"GET_PEERS","payload":{"limit":2000}}\n')
+            made, most = 0, 0
+            while made < len(links):
+                await asyncio.sleep(0)
+                now = server._answers["GetPage"]
+                made, most = now, max(most, now - made)
+            assert most < 75, "in one turn of the loop"
+            for reader, writer in links:
+                assert (await reader.read()).count(b'"address"') == 2000
+                writer.close()
 
     run(test)
 

@@ -16,6 +16,8 @@ from votenet.core.keys import SigningKey
 from votenet.errors import Rejected, RemoteProtocolError
 from votenet.protocol.address import Address
 from votenet.protocol.bootstrap import (
+    LIST_CACHE_SECONDS,
+    LONG_LIST,
     MAX_TOLD_DIRECTLY,
     PLAIN_SAMPLE,
     Answer,
@@ -425,6 +427,22 @@ def test_a_remembered_list_is_never_out_of_date() -> None:
     world.store.remove("a:1")  # as a rollback does, behind the core's back
     world.core.rolled_back()
     assert world.line(GetPeers()) == b"[]"
+
+
+def test_a_long_list_is_made_anew_every_two_seconds_however_much_changes() -> None:
+    """Otherwise each question of a registry of 20,000, which changes all the time, would cost a list."""
+    world = filled(2 * LONG_LIST // len('{"address":"00000:3000"},'), 5)
+    before = world.line(GetPeers())
+    world.step(Register("new:1"))
+    assert world.line(GetPeers()) is before
+    assert b"new:1" in world.line(GetPeers(), now=NOW + LIST_CACHE_SECONDS)
+
+
+def test_a_change_in_a_short_list_shows_at_once() -> None:
+    world = filled(LONG_LIST // len('{"address":"00000:3000"},') - 10, 5)
+    assert b"new:1" not in world.line(GetPeers())
+    world.step(Register("new:1"))
+    assert b"new:1" in world.line(GetPeers())
 
 
 def test_a_join_in_a_large_network_is_told_to_a_sample() -> None:

@@ -24,7 +24,8 @@ from votenet.cli.peers import instance_bootstrap
 from votenet.config import DEFAULT_BOOTSTRAP_PORT, BootstrapConfig, instance_dirs
 from votenet.errors import NotRunning, Rejected, Unreachable, votenet_error_in
 from votenet.network.bootstrap_client import get_stats
-from votenet.network.bootstrap_server import BootstrapServer, Policy, serve_bootstrap
+from votenet.network.bootstrap_policy import Policy
+from votenet.network.bootstrap_server import BootstrapServer, serve_bootstrap
 from votenet.network.metrics import serve_metrics
 from votenet.network.notify import notify
 from votenet.protocol.address import Address, parse_address

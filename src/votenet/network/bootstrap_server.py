@@ -15,15 +15,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import random
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, TypeGuard
+from dataclasses import replace
+from typing import Final
 
 from votenet.errors import Rejected, RemoteProtocolError, StorageError, VotenetError
 from votenet.network.announcer import WORKERS, Announcer
+from votenet.network.bootstrap_policy import Policy, RateCheck
 from votenet.network.caretaker import Caretaker
 from votenet.network.checks import AliveCheck, OwnerCheck
 from votenet.network.dialback import DialBack
@@ -32,18 +33,15 @@ from votenet.network.metrics import Metrics
 from votenet.network.names import Names
 from votenet.network.quiet_log import QuietLog
 from votenet.network.transport import Link, LinkLimits, Listener, error_line
-from votenet.protocol.address import Address, network_group
+from votenet.network.turns import Item, Session, Turns, changes
+from votenet.protocol.address import Address
 from votenet.protocol.bootstrap import (
-    MAX_PER_GROUP,
-    MAX_PER_HOST,
     Answer,
     BootstrapCore,
     Call,
     NeedsOwner,
     NeedsProbe,
     Probed,
-    Trusts,
-    is_loopback,
 )
 from votenet.protocol.bootstrap_messages import (
     ALREADY_REGISTERED,
@@ -56,17 +54,19 @@ from votenet.protocol.bootstrap_messages import (
     encode_stats,
 )
 from votenet.protocol.framing import MAX_CHAPTER_LINE
-from votenet.protocol.registry import JOINED, MAX_PEERS, Notice, PeerEntry
-from votenet.protocol.token_bucket import Buckets
+from votenet.protocol.registry import JOINED, Notice, PeerEntry
 from votenet.storage.peer_store import PeerStore
 
 MAX_LINKS: Final = 1024
 """Connections at one time; each costs at most a few answers of memory."""
 MAX_LINKS_PER_HOST: Final = 512
 """So that one address cannot take all of them."""
-MAX_BATCH: Final = 4096
-"""Requests in one transaction: about 100 ms of work, after which other links get their turn."""
-MAX_WAITING: Final = 2 * MAX_BATCH
+MAX_BATCH: Final = 64
+"""Requests in one transaction: about 4 ms of work, after which other links get their turn. More would make
+registrations hardly cheaper: a commit costs as much as one or two of them."""
+MAX_LOOKING: Final = 0.004
+"""Seconds for the questions of a turn, and the last of them: a page takes up to 10 ms, and all may ask."""
+MAX_WAITING: Final = 8192
 """Requests decoded but not stepped; above it no link is read from."""
 MAX_UNREAD: Final = 256 * 1024
 """Answers a client may leave unread before its next request waits for it to read them."""
@@ -75,25 +75,6 @@ MAX_UNREAD_IN_ALL: Final = 128 * 1024 * 1024
 UNREAD_CHECK_SECONDS: Final = 0.02
 FINISH_SECONDS: Final = 4.0
 """Time for answers that wait for a name or a ping when the server is told to stop."""
-
-
-@dataclass(frozen=True, slots=True)
-class RequestRate:
-    """Requests a second, and at once. (S17 names 100 a minute; many nodes may share a router.)"""
-
-    host: tuple[float, float] = (5.0, 300.0)
-    group: tuple[float, float] = (20.0, 1200.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What strangers may do. `trusts` says which clients operate this machine, and have no limits."""
-
-    max_peers: int = MAX_PEERS
-    max_per_host: int = MAX_PER_HOST
-    max_per_group: int = MAX_PER_GROUP
-    rate: RequestRate = RequestRate()
-    trusts: Trusts = is_loopback
 
 
 LIMITS: Final = LinkLimits(
@@ -108,23 +89,14 @@ LIMITS: Final = LinkLimits(
 log = logging.getLogger("votenet.bootstrap")
 
 
-@dataclass(slots=True)
-class _Session:
-    """One connection: while `blocked`, its later requests wait in `waiting`, so answers keep their order."""
-
-    link: Link
-    blocked: bool = False
-    last_taken: bool = False  # the chapter's conversation: one line; what follows is never looked at
-    waiting: deque[_Item] = field(default_factory=deque)
+_Stepped = tuple[Session, Item, Result]
 
 
-_Item = Call | RemoteProtocolError
-"""What a line was: a request, or why it ends the link (the error is answered in its turn)."""
-_Stepped = tuple[_Session, _Item, Result]
+class _Sampler:
+    """Samples that nobody foresees: each from a seed of its own, a quarter of the price of SystemRandom."""
 
-
-def _changes(item: _Item) -> TypeGuard[Call]:
-    return isinstance(item, Call) and item.request.writes
+    def sample(self, population: range, k: int, /) -> list[int]:
+        return random.Random(os.urandom(32)).sample(population, k)
 
 
 class BootstrapServer:
@@ -144,7 +116,7 @@ class BootstrapServer:
         dialback = dialback or DialBack(names)
         self.core = BootstrapCore(
             store,
-            random.SystemRandom(),
+            _Sampler(),
             max_peers=policy.max_peers,
             max_per_host=policy.max_per_host,
             max_per_group=policy.max_per_group,
@@ -154,10 +126,10 @@ class BootstrapServer:
         self._store, self._tasks, self._clock, self._trusts = store, tasks, clock, policy.trusts
         self._commit = GroupCommit(store, self.core, self._storage_failed)
         self._owner, self._alive = OwnerCheck(names), AliveCheck(dialback)
-        self._hosts, self._groups = Buckets(*policy.rate.host), Buckets(*policy.rate.group)
-        self._sessions: dict[int, _Session] = {}
-        self._pending: deque[tuple[_Session, _Item]] = deque()
-        self._held_back: list[_Session] = []
+        self._rates = RateCheck(policy)
+        self._sessions: dict[int, Session] = {}
+        self._turns = Turns()
+        self._held_back: list[Session] = []
         self._blocked = self._count = 0
         self._stopped = False
         self._scheduled = False
@@ -189,12 +161,12 @@ class BootstrapServer:
         self._refusals = self.metrics.counter("refusals", "Requests refused, by code.", "code")
 
     def _waiting(self) -> int:
-        return len(self._pending) + self._blocked
+        return self._turns.waiting + self._blocked
 
     # -- links ---------------------------------------------------------------------------------
 
     def link_opened(self, link: Link) -> None:
-        self._sessions[link.id] = _Session(link)
+        self._sessions[link.id] = Session(link)
 
     def link_closed(self, link: Link, reason: VotenetError | None) -> None:
         self._sessions.pop(link.id, None)
@@ -203,29 +175,21 @@ class BootstrapServer:
 
     def line_received(self, link: Link, line: bytes) -> None:
         session = self._sessions[link.id]
-        item: _Item
+        item: Item
         try:
             item = Call(decode_request(line), link.host)
-            self._check_rate(link.host)
+            self._rates.spend(link.host, asyncio.get_running_loop().time())
         except RemoteProtocolError as error:
             item = error
         link.expect_answer()
         if isinstance(item, RemoteProtocolError) or not item.request.keep_open:
             session.last_taken = True
             link.pause()
-        elif len(self._pending) >= MAX_WAITING:
+        elif self._turns.waiting >= MAX_WAITING:
             link.pause()
             self._held_back.append(session)
-        self._pending.append((session, item))
+        self._turns.add(session, item)
         self._schedule()
-
-    def _check_rate(self, host: str) -> None:
-        """Raise RemoteProtocolError: rate-limited, when this address or its network asks too often."""
-        if self._trusts(host):
-            return
-        now = asyncio.get_running_loop().time()
-        if not self._hosts.of(host).take(now) or not self._groups.of(network_group(host)).take(now):
-            raise RemoteProtocolError("rate-limited", "too many requests from this address or network")
 
     # -- the batch -----------------------------------------------------------------------------
 
@@ -239,59 +203,36 @@ class BootstrapServer:
         if self._stopped:
             return
         notices = []
-        for session, item, result in self._save(self._take_batch(), int(self._clock())):
+        for session, item, result in self._save(self._turns.take(MAX_BATCH), int(self._clock())):
             notice = self._deliver(session, item, result)
             if notice is not None:
                 notices.append(notice)
         for notice in notices:
             self.announcer.announce(notice)
-        if self._pending:
+        if self._turns:
             self._schedule()
-        elif self._held_back:
+        if self._held_back and self._turns.waiting < MAX_WAITING // 2:
             sessions, self._held_back = self._held_back, []
             for session in sessions:
                 if not session.blocked and not session.last_taken:
                     session.link.resume()
 
-    def _take_batch(self) -> list[tuple[_Session, _Item]]:
-        """The next requests, without those whose link waits for something.
-
-        Of one link they are either changes or a single question: a question follows the changes before
-        it, and its answer may be so long that the link must read it before it goes on.
-        """
-        batch: list[tuple[_Session, _Item]] = []
-        later: list[tuple[_Session, _Item]] = []
-        changing: set[int] = set()
-        closed: set[int] = set()
-        while self._pending and len(batch) < MAX_BATCH:
-            session, item = self._pending.popleft()
-            link = session.link
-            if session.blocked:
-                session.waiting.append(item)
-            elif link.id in closed or (link.id in changing and not _changes(item)):
-                closed.add(link.id)
-                later.append((session, item))
-            elif _changes(item):
-                changing.add(link.id)
-                batch.append((session, item))
-            elif link.unsent > MAX_UNREAD and not link.closing:
-                self._block(session, item)
-                self._wait_for_reader(session)
-            else:
-                closed.add(link.id)
-                batch.append((session, item))
-        self._pending.extendleft(reversed(later))
-        return batch
-
-    def _save(self, batch: list[tuple[_Session, _Item]], now: int) -> list[_Stepped]:
+    def _save(self, batch: list[tuple[Session, Item]], now: int) -> list[_Stepped]:
         """Step all requests: the changes, which are on disk when this returns, then the questions."""
-        changes = [(session.link.id, item) for session, item in batch if _changes(item)]
-        changed = iter(self._commit.change(changes, now))
+        calls = [(session.link.id, item) for session, item in batch if changes(item)]
+        changed = iter(self._commit.change(calls, now))
         done: list[_Stepped] = []
+        early: dict[int, tuple[Session, list[Item]]] = {}
+        end = time.monotonic() + MAX_LOOKING
         for session, item in batch:
-            result = next(changed) if _changes(item) else self._look_up(item, now)
-            if result is None:  # behind one that waits
-                session.waiting.append(item)
+            if changes(item):
+                result = next(changed)
+            elif self._must_read(session):
+                result = None
+            else:
+                result = self._look_up(item, now) if time.monotonic() <= end else None
+            if result is None:  # it waits: for its reader, for one before it on its link, for a turn
+                early.setdefault(session.link.id, (session, []))[1].append(item)
                 continue
             done.append((session, item, result))
             if isinstance(result, NeedsOwner | NeedsProbe):
@@ -299,9 +240,19 @@ class BootstrapServer:
             elif isinstance(item, Call) and item.request.keep_open and not item.request.writes:
                 self._block(session)  # how long the answer is shows when it is sent
                 asyncio.get_running_loop().call_soon(self._wait_for_reader, session)
+        for session, items in reversed(early.values()):
+            self._turns.put_back(session, items)
         return done
 
-    def _look_up(self, item: _Item, now: int) -> Result:
+    def _must_read(self, session: Session) -> bool:
+        """Whether a link has to read its answers before its next question; it goes on by itself then."""
+        if session.link.unsent <= MAX_UNREAD or session.link.closing:
+            return False
+        self._block(session)
+        self._wait_for_reader(session)
+        return True
+
+    def _look_up(self, item: Item, now: int) -> Result:
         """The result of a request that changes nothing."""
         if isinstance(item, RemoteProtocolError):
             return item
@@ -309,7 +260,7 @@ class BootstrapServer:
             return Answer(encode_stats(self.stats()))
         return self._commit.look_up(item, now)
 
-    def _deliver(self, session: _Session, item: _Item, result: Result) -> Notice | None:
+    def _deliver(self, session: Session, item: Item, result: Result) -> Notice | None:
         notice = None
         if isinstance(result, NeedsOwner | NeedsProbe):
             assert isinstance(item, Call)
@@ -339,25 +290,22 @@ class BootstrapServer:
 
     # -- what takes longer than a turn ---------------------------------------------------------
 
-    def _block(self, session: _Session, *items: _Item) -> None:
+    def _block(self, session: Session) -> None:
         session.blocked = True
         self._blocked += 1
-        session.waiting.extend(items)
         session.link.pause()
 
-    def _unblock(self, session: _Session, *items: _Item) -> None:
-        """Put the link's requests back at the head of the queue, `items` first."""
+    def _unblock(self, session: Session, *items: Item) -> None:
+        """Give a link its turns again, with `items` first."""
         session.blocked = False
         self._blocked -= 1
-        session.waiting.extendleft(reversed(items))
-        self._pending.extendleft((session, item) for item in reversed(session.waiting))
-        session.waiting.clear()
-        if self._pending:
+        self._turns.put_back(session, items)
+        if self._turns:
             self._schedule()
         if not session.last_taken:
             session.link.resume()
 
-    async def _find_out(self, session: _Session, call: Call, need: NeedsOwner | NeedsProbe) -> None:
+    async def _find_out(self, session: Session, call: Call, need: NeedsOwner | NeedsProbe) -> None:
         try:
             if isinstance(need, NeedsOwner):
                 call = replace(call, owner=await self._owner.owns(call.client, need.host))
@@ -375,7 +323,7 @@ class BootstrapServer:
         else:
             self._unblock(session, call)
 
-    def _wait_for_reader(self, session: _Session) -> None:
+    def _wait_for_reader(self, session: Session) -> None:
         """Go on with a link when its answers have been read; its idle limit ends the wait."""
         if session.link.unsent > MAX_UNREAD and not session.link.closing:
             asyncio.get_running_loop().call_later(UNREAD_CHECK_SECONDS, self._wait_for_reader, session)
@@ -413,7 +361,7 @@ class BootstrapServer:
         """Answer what has been asked, for FINISH_SECONDS at most."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FINISH_SECONDS):
-                while self._pending or self._blocked:  # noqa: ASYNC110  (polled only while stopping)
+                while self._turns or self._blocked:  # noqa: ASYNC110  (polled only while stopping)
                     await asyncio.sleep(0.005)
 
     def stop(self) -> None:

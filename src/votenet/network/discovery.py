@@ -35,6 +35,8 @@ LOOK_SECONDS: Final = 0.25
 """Between two looks whether something is due."""
 GOODBYE_SECONDS: Final = 2.0
 """How long a stopping node tries to take its address out of the registry (S13)."""
+ASKED: Final = 256
+"""Peers asked for at each poll: all of a usual network; of a large one a fair sample, another each time."""
 COMPLAINTS: Final = 2
 """Hosts that must say that we cannot be reached before it is believed: one may be lying."""
 
@@ -197,7 +199,7 @@ class Discovery:
                 if ask.register:
                     answer = await bootstrap_client.register(server, self._record())
                     log.info("bootstrap %s: %s", server, answer)
-                found += [peer.address for peer in await bootstrap_client.get_peers(server)]
+                found += [peer.address for peer in await bootstrap_client.get_peers(server, sample=ASKED)]
                 answered = True
             except VotenetError as error:
                 failure = Unreachable(error.message)

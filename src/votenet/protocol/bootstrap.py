@@ -15,7 +15,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 
 from votenet.errors import Rejected
 from votenet.protocol.address import Address, network_group, parse_address, plain_ip
@@ -40,6 +40,7 @@ from votenet.protocol.bootstrap_messages import (
 )
 from votenet.protocol.peer_record import check_record, check_removal
 from votenet.protocol.registry import JOINED, MAX_PEERS, Book, Notice, PeerEntry, Registry
+from votenet.protocol.sample_deck import SampleDeck, Sampler
 from votenet.protocol.upkeep import CHECK_SECONDS, Upkeep
 
 PLAIN_SAMPLE: Final = 256
@@ -48,6 +49,9 @@ MAX_TOLD_DIRECTLY: Final = 256
 """Peers told of one join or leave by this server; in larger networks they pass it on."""
 LIST_CACHE_SECONDS: Final = 2
 """How long a plain answer is reused while nothing changes: a full list costs tens of milliseconds."""
+LONG_LIST: Final = 64 * 1024
+"""A longer plain answer, of some 2,000 peers, is reused for as long whatever changes: among so many somebody
+comes, goes or renews a record every second, and each question would cost a list of its own."""
 MAX_PER_HOST: Final = 128
 """Peers registered from one IP address: as many nodes as a class behind one router may run."""
 MAX_PER_GROUP: Final = 1024
@@ -60,12 +64,6 @@ def is_loopback(client: str) -> bool:
     """Whether a client is on this machine: it operates it, unless a proxy stands between."""
     plain = plain_ip(client)
     return plain is not None and ipaddress.ip_address(plain).is_loopback
-
-
-class Sampler(Protocol):
-    """`random.Random` and `random.SystemRandom` are ones."""
-
-    def sample(self, population: range, k: int, /) -> list[int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +128,10 @@ class BootstrapCore:
         max_per_group: int = MAX_PER_GROUP,
         trusts: Trusts = is_loopback,
     ) -> None:
-        self._registry, self._sampler, self._trusts = registry, sampler, trusts
+        self._registry, self._trusts = registry, trusts
+        self._deck = SampleDeck(registry, sampler)
         self._max_per_host, self._max_per_group = max_per_host, max_per_group
-        self._book = Book(registry, max_peers=max_peers)
+        self._book = Book(registry, max_peers=max_peers, changed=self._deck.forget)
         self.upkeep = Upkeep(self._book)
         self._plain: bytes | None = None  # the last plain answer, while it is true
         self._plain_until, self._plain_revision = 0, 0
@@ -163,9 +162,8 @@ class BootstrapCore:
         return Answer(self._plain_answer(now))
 
     def sample(self, count: int, now: int) -> list[PeerEntry]:
-        """Up to `count` live entries, every set of them equally likely; the cost is that of `count`."""
-        total = self._registry.count()
-        return self._registry.at(self._sampler.sample(range(total), min(count, total)), now)
+        """Up to `count` listed entries, every set of them equally likely; the cost is that of `count`."""
+        return self._deck.draw(count, now)
 
     def audience(self, notice: Notice, now: int) -> list[PeerEntry]:
         """The peers to tell directly: all others that are not silent, or a fair sample of many."""
@@ -317,7 +315,8 @@ class BootstrapCore:
     # -- the chapter's list --------------------------------------------------------------------
 
     def _plain_answer(self, now: int) -> bytes:
-        if self._plain is None or now >= self._plain_until or self._plain_revision != self._book.revision:
+        changed = self._plain_revision != self._book.revision and 0 < len(self._plain or b"") <= LONG_LIST
+        if self._plain is None or changed or now >= self._plain_until:
             self._plain = self._all_if_they_fit(now)
             self._plain_until, self._plain_revision = now + LIST_CACHE_SECONDS, self._book.revision
         if self._plain:

@@ -6,7 +6,7 @@ who may change what (`bootstrap.py`), when peers are looked after (`upkeep.py`),
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -112,10 +112,19 @@ class Notice:
 
 
 class Book:
-    """Changes to a registry. `revision` grows with each, so that answers made before can be told apart."""
+    """Changes to a registry. `revision` grows with each, so that answers made before can be told apart.
 
-    def __init__(self, registry: Registry, *, max_peers: int = MAX_PEERS) -> None:
-        self.registry, self._max_peers = registry, max_peers
+    `changed` is called with the address of each entry that is put or dropped.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        max_peers: int = MAX_PEERS,
+        changed: Callable[[str], None] = lambda address: None,
+    ) -> None:
+        self.registry, self._max_peers, self._changed = registry, max_peers, changed
         self.revision = 0
 
     def add(self, entry: PeerEntry) -> None:
@@ -127,11 +136,13 @@ class Book:
     def put(self, entry: PeerEntry) -> None:
         self.revision += 1
         self.registry.put(entry)
+        self._changed(entry.address)
 
     def drop(self, entry: PeerEntry, now: int) -> Notice | None:
         """Remove an entry; its records up to now are spent. The notice, if others know of it."""
         self.revision += 1
         self.registry.remove(entry.address)
+        self._changed(entry.address)
         self.spend(entry, now)
         return Notice(LEFT, entry.address) if entry.proved else None
 

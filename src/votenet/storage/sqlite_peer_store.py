@@ -10,6 +10,7 @@ up the largest and a fair sample is a look-up of random slots. Nothing is kept i
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -211,25 +212,39 @@ class SqlitePeerStore:
 
 
 def _entry(row: tuple[Any, ...]) -> PeerEntry:
-    address, key, network, sequence, expires, source, proved, misses, check_at = row[:9]
+    row = row[:9]
+    if tuple(map(type, row)) not in _SHAPES:
+        raise _damaged()
+    address, key, network, sequence, expires, source, proved, misses, check_at = row
     return PeerEntry(
-        _of(str, address),
-        None if key is None else _of(bytes, key).hex(),
-        None if network is None else _of(bytes, network).hex(),
-        _of(int, sequence),
-        None if expires is None else _of(int, expires),
-        _of(str, source),
-        bool(_of(int, proved)),
-        _of(int, misses),
-        None if check_at is None else _of(int, check_at),
+        address,
+        None if key is None else key.hex(),
+        None if network is None else network.hex(),
+        sequence,
+        expires,
+        source,
+        bool(proved),
+        misses,
+        check_at,
     )
+
+
+_BYTES, _INT = (bytes, type(None)), (int, type(None))
+_SHAPES: Final = frozenset(
+    itertools.product((str,), _BYTES, _BYTES, (int,), _INT, (str,), (int,), (int,), _INT)
+)
+"""The types that the columns of an entry may have: one look-up for all: a sample has hundreds of rows."""
 
 
 def _of(kind: type[T], value: object) -> T:
     """A stored value of the kind that was stored. SQLite itself would hold any. Raises StorageCorrupt."""
     if not isinstance(value, kind):
-        raise StorageCorrupt(
-            f"the registry is damaged: {type(value).__name__} stands where {kind.__name__} belongs",
-            next_step="Move the file away and start again: peers register anew.",
-        )
+        raise _damaged()
     return value
+
+
+def _damaged() -> StorageCorrupt:
+    return StorageCorrupt(
+        "the registry is damaged: a value of another kind stands where an entry was written",
+        next_step="Move the file away and start again: peers register anew.",
+    )

@@ -1,0 +1,44 @@
+"""Requests are counted by address and by network; the operator's are not."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from votenet.errors import RemoteProtocolError
+from votenet.network.bootstrap_policy import Policy, RateCheck, RequestRate
+
+
+def taken(check: RateCheck, host: str, tries: int, now: float = 0.0) -> int:
+    """How many of so many requests are let through."""
+    found = 0
+    for _ in range(tries):
+        with contextlib.suppress(RemoteProtocolError):
+            check.spend(host, now)
+            found += 1
+    return found
+
+
+def test_an_address_and_its_network_may_ask_so_often() -> None:
+    check = RateCheck(Policy(rate=RequestRate(host=(1.0, 5.0), group=(1.0, 8.0))))
+    assert taken(check, "203.0.113.1", 20) == 5
+    assert taken(check, "203.0.113.2", 20) == 3  # the network's are used up
+    assert taken(check, "203.0.114.1", 20) == 5
+    assert taken(check, "203.0.113.1", 20, now=2.0) == 2
+    with pytest.raises(RemoteProtocolError, match="address or network") as caught:
+        check.spend("203.0.113.1", 2.0)
+    assert caught.value.code == "rate-limited"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
+def test_the_operator_is_not_counted_unless_a_proxy_stands_there(host: str) -> None:
+    rate = RequestRate(host=(1.0, 5.0), group=(1.0, 8.0))
+    assert taken(RateCheck(Policy(rate=rate)), host, 20) == 20
+    assert taken(RateCheck(Policy(rate=rate, trusts=lambda client: False)), host, 20) == 5
+
+
+def test_the_addresses_of_one_ipv6_network_have_one_purse() -> None:
+    check = RateCheck(Policy())
+    hosts = [f"2001:db8:1::{n:x}" for n in range(3000)]
+    assert sum(taken(check, host, 1) for host in hosts) == 1200
