@@ -11,7 +11,10 @@ ROUNDS times, so that a busy neighbour meets all of them; a cost is the median o
     one each      registrations, a connection for each, as the chapter's client does; 64 at a time
     renew         renewals of signed records, pipelined: a signature each
     remove        removals of what was just registered, pipelined, so that the size stays
-    sample ms     GET_PEERS of 256 drawn at random, a connection for each: 99th percentile of all rounds
+    ask           GET_PEERS of 256 drawn at random, a connection for each
+    sample ms     the same: 99th percentile of all rounds, in milliseconds
+    busy ms       the same while another process registers and removes, 64 requests ahead of their answers, as
+                  fast as it is answered (no target: how long a question waits at a server in full use)
     start s       kill -9, then exec to ready
     RSS MB        of the server at the end (and of the Redis server, which holds the registry)
 
@@ -25,6 +28,7 @@ import contextlib
 import os
 import random
 import resource
+import select
 import shutil
 import signal
 import socket
@@ -40,6 +44,7 @@ from typing import Any
 
 import psutil
 import pytest
+from redis import Redis
 
 from lines import add_line
 from redis_support import RedisServer, redis_server
@@ -58,7 +63,8 @@ PIPELINED, ONE_EACH, RENEWED, SAMPLED = 2000, 300, 500, 150
 AHEAD = 500
 NETWORK = "ab" * 32
 MAX_RATIO, MAX_SAMPLE_MS, MAX_START_S, MAX_RSS_MB = 1.2, 5.0, 1.0, 200.0
-COSTS = ("pipelined", "one each", "renew", "remove")
+COSTS = ("pipelined", "one each", "renew", "remove", "ask")
+BUSY_AHEAD = 64
 
 
 def nowhere(number: int, port: int) -> str:
@@ -115,9 +121,9 @@ class Server:
             self.process.wait(30)
             self.process = None
 
-    def pipeline(self, requests: Sequence[bytes], answer: bytes) -> float:
-        """Seconds for all, AHEAD at a time; every answer must be this one."""
-        chunks = [b"".join(requests[at : at + AHEAD]) for at in range(0, len(requests), AHEAD)]
+    def pipeline(self, requests: Sequence[bytes], answer: bytes, ahead: int = AHEAD) -> float:
+        """Seconds for all, so many ahead; every answer must be this one."""
+        chunks = [b"".join(requests[at : at + ahead]) for at in range(0, len(requests), ahead)]
         with socket.create_connection(self.address, timeout=60) as conn, conn.makefile("rb") as answers:
             began = time.perf_counter()
             for chunk in chunks:
@@ -145,7 +151,23 @@ class Server:
         yield "one each", asyncio.run(_one_each(self.address, fresh[:ONE_EACH])) / ONE_EACH
         self.pipeline(removals[:ONE_EACH], REMOVED)
         yield "renew", self.pipeline(self.records(), ALREADY) / RENEWED
-        yield "sample ms", [self.sample() for _ in range(SAMPLED)]
+        times = [self.sample() for _ in range(SAMPLED)]
+        yield "ask", statistics.median(times) / 1000
+        yield "sample ms", times
+        with self.busy():
+            yield "busy ms", [self.sample() for _ in range(SAMPLED // 3)]
+
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[None]:
+        """Somebody else registers and removes meanwhile."""
+        command = [sys.executable, __file__, "load", str(self.address.port)]
+        paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        with subprocess.Popen(command, env=paths, stdout=subprocess.PIPE, stdin=subprocess.PIPE) as load:
+            assert load.stdout is not None
+            assert load.stdout.readline() == b"loading\n"
+            yield
+            load.communicate(b"enough\n", timeout=60)
+        assert load.returncode == 0
 
     def sample(self) -> float:
         """Milliseconds, the connection included."""
@@ -156,6 +178,17 @@ class Server:
         taken = 1000 * (time.perf_counter() - began)
         assert line.count(b'"address"') > 200, line[:200]
         return taken
+
+
+def load(port: int) -> None:
+    """Register and remove until a line comes; the registry is then as it was."""
+    server = Server(0, "", None)
+    server.address = Address("127.0.0.1", port)
+    fresh = [nowhere(number * 499, 4) for number in range(512)]
+    print("loading", flush=True)
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        server.pipeline([_line("REGISTER", a) for a in fresh], REGISTERED, BUSY_AHEAD)
+        server.pipeline([_line("REMOVE", a) for a in fresh], REMOVED, BUSY_AHEAD)
 
 
 REGISTERED, ALREADY = b"Peer registered successfully\n", b"Peer already registered\n"
@@ -196,12 +229,21 @@ def servers(kind: str, sizes: Sequence[int]) -> Iterator[list[Server]]:
             store = redis.url() if redis is not None else f"sqlite:{place}/peers.db"
             with opened(store) as filled:
                 fill(filled, peers)
+            if redis is not None:
+                settle(redis)
             server = Server(peers, store, redis)
             stack.callback(server.stop)
             server.start()
             server.pipeline(server.records(), REGISTERED)
             made.append(server)
         yield made
+
+
+def settle(redis: RedisServer) -> None:
+    """Wait until Redis has written its file anew, as it does when that has grown: filling made it."""
+    with contextlib.closing(Redis.from_url(redis.url())) as client:
+        while client.info("persistence")["aof_rewrite_in_progress"]:
+            time.sleep(0.1)
 
 
 def measure(kind: str, sizes: Sequence[int], say: Callable[[str], None]) -> dict[str, dict[int, float]]:
@@ -225,7 +267,8 @@ def measure(kind: str, sizes: Sequence[int], say: Callable[[str], None]) -> dict
                 server.stop()
                 found["start s"][server.peers].append(server.start())
     medians = {c: {p: statistics.median(v) for p, v in by.items()} for c, by in found.items()}
-    medians["sample ms"] = {p: statistics.quantiles(v, n=100)[98] for p, v in found["sample ms"].items()}
+    for column in ("sample ms", "busy ms"):
+        medians[column] = {p: statistics.quantiles(v, n=100)[98] for p, v in found[column].items()}
     table(kind, sizes, medians, say)
     return medians
 
@@ -242,8 +285,9 @@ def table(
         worst = max(found[column].values())
         values = "".join(f"{found[column][peers]:>12,.2f}" for peers in sizes)
         say(f"{column:<18}{values}{'':>8}  < {most:g} {verdict(worst < most)}")
-    if "Redis MB" in found:
-        say(f"{'Redis MB':<18}" + "".join(f"{found['Redis MB'][peers]:>12,.2f}" for peers in sizes))
+    for column in ("busy ms", "Redis MB"):
+        if column in found:
+            say(f"{column:<18}" + "".join(f"{found[column][peers]:>12,.2f}" for peers in sizes))
 
 
 def verdict(met: bool) -> str:
@@ -273,4 +317,7 @@ def test_t7_bootstrap(benchmark: Any, kind: str) -> None:
 
 if __name__ == "__main__":  # with PYTHONPATH=tests
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    if sys.argv[1] == "load":
+        load(int(sys.argv[2]))
+        sys.exit()
     measure(sys.argv[1], [int(size) for size in sys.argv[2:]] or SIZES, print)

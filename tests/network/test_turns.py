@@ -56,7 +56,8 @@ def test_of_one_link_there_are_changes_or_a_single_question() -> None:
         turns.add(link, item)
     batches = [[item for _, item in turns.take(64)] for _ in range(5)]
     assert batches == [[change(1), change(2)], [QUESTION], [QUESTION], [change(3)], [GARBAGE]]
-    assert not turns and turns.waiting == 0 and turns.take(64) == []
+    assert not turns
+    assert (turns.waiting, turns.take(64)) == (0, [])
 
 
 def test_a_blocked_link_waits_and_its_order_stays() -> None:
@@ -67,7 +68,8 @@ def test_a_blocked_link_waits_and_its_order_stays() -> None:
     link.blocked = True
     assert turns.take(64) == [(other, QUESTION)]
     turns.add(link, change(3))
-    assert not turns and turns.waiting == 4
+    assert not turns
+    assert turns.waiting == 4
     link.blocked = False
     turns.put_back(link, [GARBAGE])
     assert turns.take(1) == [(link, GARBAGE)]

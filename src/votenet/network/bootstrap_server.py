@@ -61,9 +61,9 @@ MAX_LINKS: Final = 1024
 """Connections at one time; each costs at most a few answers of memory."""
 MAX_LINKS_PER_HOST: Final = 512
 """So that one address cannot take all of them."""
-MAX_BATCH: Final = 64
-"""Requests in one transaction: about 4 ms of work, after which other links get their turn. More would make
-registrations hardly cheaper: a commit costs as much as one or two of them."""
+MAX_BATCH: Final = 32
+"""Requests in one transaction: about 2 ms of work, after which new links are read. A commit costs as much as
+one or two requests (as some ten on a slow disk), so many more would make each hardly cheaper."""
 MAX_LOOKING: Final = 0.004
 """Seconds for the questions of a turn, and the last of them: a page takes up to 10 ms, and all may ask."""
 MAX_WAITING: Final = 8192

@@ -22,7 +22,7 @@ WORKERS: Final = 32
 """Peers dialled at one time."""
 CHECKS_PER_SECOND: Final = 50.0
 """Dials in all: a registry of 100,000 unkeyed peers is looked through in about half an hour."""
-CHECK_BURST: Final = 100.0
+CHECK_BURST: Final = 16.0
 HOST_CHECKS_PER_SECOND: Final = 1.0
 """Dials to one address: whoever has us dial it gets less than he sends."""
 HOST_CHECK_BURST: Final = 20.0
@@ -30,8 +30,8 @@ POSTPONE_SECONDS: Final = 5
 TURN_SECONDS: Final = 0.5
 QUIET_SECONDS: Final = 0.02
 """Between turns however much is found: so that several findings share one transaction."""
-EXPIRE_BATCH: Final = 500
-"""Expired entries dropped in one transaction: some 10 ms."""
+EXPIRE_BATCH: Final = 100
+"""Expired entries dropped in one transaction: some 3 ms; 5,000 a second, more than ever join."""
 MAX_SUSPECTS: Final = 10_000
 
 

@@ -26,7 +26,7 @@ def changes(item: Item) -> TypeGuard[Call]:
     return isinstance(item, Call) and item.request.writes
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Session:
     """One connection. While `blocked` it gets no turn, so that answers keep their order."""
 
