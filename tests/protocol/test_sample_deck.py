@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from votenet.protocol.registry import PeerEntry
-from votenet.protocol.sample_deck import DECK, DECK_SECONDS, SampleDeck
+from votenet.protocol.sample_deck import DECK, DECK_SECONDS, SMALL, SampleDeck
 from votenet.storage.memory_peer_store import MemoryPeerStore
 
 NOW = 1000
@@ -39,6 +39,14 @@ def test_a_small_registry_is_always_asked() -> None:
     store.remove("a:1")
     assert len(samples.draw(100, NOW)) == 3
     assert SampleDeck(MemoryPeerStore(), random.Random(1)).draw(5, NOW) == []
+
+
+def test_a_sample_of_all_is_all_of_them() -> None:
+    store, samples = deck(SMALL + 100)
+    for _ in range(10):
+        samples.draw(256, NOW)
+    store.put(PeerEntry("new:1"))
+    assert {entry.address for entry in samples.draw(1000, NOW)} == {e.address for e in store._ids.values()}
 
 
 def test_a_flood_of_questions_costs_a_large_registry_one_deck() -> None:

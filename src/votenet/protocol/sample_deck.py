@@ -14,8 +14,10 @@ from typing import Final, Protocol
 
 from votenet.protocol.registry import PeerEntry, Registry
 
+SMALL: Final = 512
+"""Registries of so many entries are always asked: a sample may be all of them."""
 DECK: Final = 4096
-"""Entries kept, about 2 MB; of registries of this size and below none are."""
+"""Entries kept at most, about 2 MB."""
 DECK_SECONDS: Final = 2
 """How long: another server's changes are seen after this time. This one's own are seen at once."""
 
@@ -38,12 +40,12 @@ class SampleDeck:
         """Up to `count` listed entries, every set of them equally likely."""
         total = self._registry.count()
         count = min(count, total)
-        if total <= DECK:
+        if total <= SMALL:
             return self._look_up(total, count, now)
         if now >= self._until:
             self._entries.clear()
             self._drawn, self._until = 0, now + DECK_SECONDS
-        if self._drawn < DECK or len(self._entries) < count:
+        if self._drawn < min(DECK, total) or len(self._entries) < count:
             found = self._look_up(total, count, now)
             self._entries.update((entry.address.lower(), entry) for entry in found)
             self._drawn += count
