@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from votenet.errors import RemoteProtocolError
-from votenet.network.bootstrap_policy import Policy, RateCheck, RequestRate
+from votenet.network.bootstrap_policy import Policy, RateCheck, RequestRate, victim_of
+from votenet.network.transport import Link
+from votenet.network.turns import Session
+from votenet.protocol.bootstrap import is_loopback
 
 
 def taken(check: RateCheck, host: str, tries: int, now: float = 0.0) -> int:
@@ -42,3 +47,17 @@ def test_the_addresses_of_one_ipv6_network_have_one_purse() -> None:
     check = RateCheck(Policy())
     hosts = [f"2001:db8:1::{n:x}" for n in range(3000)]
     assert sum(taken(check, host, 1) for host in hosts) == 1200
+
+
+def sessions(*rows: tuple[str, float, bool]) -> list[Session]:
+    """(host, when it was heard, whether it is owed an answer)"""
+    return [Session(cast(Link, SimpleNamespace(host=host, owes=owes)), heard) for host, heard, owes in rows]
+
+
+def test_the_largest_network_makes_room_with_the_connection_that_was_silent_for_longest() -> None:
+    crowd = [("203.0.113.1", 9.0, False), ("203.0.113.2", 5.0, True), ("203.0.113.3", 7.0, False)]
+    found = sessions(("127.0.0.1", 0.0, False), ("198.51.100.1", 1.0, False), *crowd)
+    assert victim_of(found, is_loopback) is found[4].link
+    alone = sessions(("198.51.100.1", 1.0, True), ("198.51.101.1", 2.0, True))
+    assert victim_of(alone, is_loopback) is None, "each waits for its answer"
+    assert victim_of(sessions(("127.0.0.1", 0.0, False)), is_loopback) is None

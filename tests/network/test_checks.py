@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
@@ -46,13 +47,52 @@ def test_checks_are_limited_per_address_and_in_all() -> None:
         codes: list[str] = []
         for port in (1, 1, 2, 3, 4):
             try:
-                await check.alive(Address("127.0.0.1", port))
+                await check.alive(Address("127.0.0.1", port), client="203.0.113.9")
             except Rejected as error:
                 codes.append(error.code)
             else:
                 codes.append("dead")
         assert codes == ["dead", "busy", "dead", "dead", "busy"]
-        assert not await check.alive(Address("127.0.0.1", 1), trusted=True)
+        assert not await check.alive(Address("127.0.0.1", 1))
+
+    asyncio.run(test())
+
+
+def test_one_network_cannot_take_all_checks() -> None:
+    async def test() -> None:
+        check = AliveCheck(DialBack(Names()))
+        codes: list[str] = []
+        for port in range(1, 11):
+            try:
+                await check.alive(Address("127.0.0.1", port), client=f"203.0.113.{port}")
+            except Rejected as error:
+                codes.append(error.code)
+        assert codes == ["busy"] * 5
+        assert not await check.alive(Address("127.0.0.1", 99), client="198.51.100.1")
+
+    asyncio.run(test())
+
+
+def test_names_that_hang_hold_up_only_the_network_that_names_them() -> None:
+    async def test() -> None:
+        let_go = threading.Event()
+
+        def resolve(host: str) -> list[str]:
+            if host.startswith("slow"):
+                let_go.wait(10)
+            return ["198.51.100.1"]
+
+        owners = OwnerCheck(Names(resolve))
+        async with asyncio.TaskGroup() as tasks:
+            hanging = [tasks.create_task(owners.owns("203.0.113.1", f"slow{n}.example")) for n in (1, 2)]
+            await asyncio.sleep(0)
+            with pytest.raises(Rejected) as caught:
+                await owners.owns("203.0.113.2", "quick.example")
+            assert caught.value.code == "busy"
+            assert await owners.owns("198.51.100.1", "quick.example")
+            let_go.set()
+        assert [task.result() for task in hanging] == [False, False]
+        assert not await owners.owns("203.0.113.2", "quick.example"), "it may ask again"
 
     asyncio.run(test())
 

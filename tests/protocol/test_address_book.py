@@ -61,8 +61,15 @@ def test_a_new_address_is_due_at_once_unless_it_is_busy() -> None:
     found = book(PEER)
     assert due(found) == [PEER]
     assert due(found, 0.0, PEER) == []
-    assert found.untried(set())
-    assert not found.untried({PEER})
+    assert found.untried({PEER, "10.0.0.9:3000"})
+    assert not found.untried({"10.0.0.9:3000"})
+
+
+def test_what_was_met_or_named_by_the_operator_is_told_from_rumours() -> None:
+    found = book(PEER)
+    found.add("10.7.0.1:3000", "10.1.0.0/16"), found.add("10.8.0.1:3000", "10.1.0.0/16")
+    found.succeeded("10.8.0.1:3000", 0.0, NOW)
+    assert found.chosen() == {PEER, "10.8.0.1:3000"}
 
 
 def test_failures_make_the_next_try_wait_twice_as_long() -> None:
@@ -77,7 +84,7 @@ def test_failures_make_the_next_try_wait_twice_as_long() -> None:
         waits.append(now - before)
     assert waits[:3] == [FIRST_RETRY, 2 * FIRST_RETRY, 4 * FIRST_RETRY]
     assert waits[-1] == LONGEST_RETRY
-    assert not found.untried(set())
+    assert not found.untried({PEER})
 
 
 def test_those_with_fewer_failures_come_first() -> None:

@@ -20,6 +20,7 @@ from votenet.protocol.finder import (
     MAX_DIALS,
     MAX_LEARNT,
     POLL,
+    START_PATIENCE,
     AskBootstrap,
     Dial,
     Finder,
@@ -267,11 +268,11 @@ def test_what_comes_by_a_kind_that_is_off_is_passed_over(kind: str) -> None:
 
 def test_a_server_is_asked_once_at_a_time_renewed_in_time_and_tried_again_with_back_off() -> None:
     found = finder(servers=(BOOTSTRAP,))
-    assert not found.settled
+    assert not found.settled(0.0)
     assert found.actions(0.0) == [AskBootstrap(BOOTSTRAP, True)]
     assert found.actions(5.0) == []
     assert found.bootstrap_failed(BOOTSTRAP, 5.0)
-    assert found.settled
+    assert found.settled(5.0)
     assert AskBootstrap(BOOTSTRAP, True) in found.actions(5.2)
     assert not found.bootstrap_failed(BOOTSTRAP, 5.2)
     assert AskBootstrap(BOOTSTRAP, True) in found.actions(6.0)
@@ -279,3 +280,38 @@ def test_a_server_is_asked_once_at_a_time_renewed_in_time_and_tried_again_with_b
     assert parse_address("10.7.0.1:3000") in found.book.due(6.0, set())
     asked = [action for action in found.actions(60.0) if isinstance(action, AskBootstrap)]
     assert asked == [AskBootstrap(BOOTSTRAP, False)]
+
+
+# -- when a start is over ----------------------------------------------------------------------------
+
+
+def test_a_start_waits_for_whom_the_servers_and_the_cache_name() -> None:
+    found = finder(servers=(BOOTSTRAP,))
+    found.book.add("10.9.0.1:3000")
+    found.actions(0.0)
+    found.bootstrap_answered(BOOTSTRAP, True, ["10.7.0.1:3000"], 1.0)
+    assert not found.settled(1.0)
+    assert dials(found, 1.0) == ["10.7.0.1:3000"]
+    found.dial_failed("10.9.0.1:3000", 1.1)
+    found.opened("10.7.0.1:3000", 1.2)
+    assert found.settled(1.3)
+
+
+def test_hints_of_strangers_hold_up_no_start() -> None:
+    found = finder(servers=(BOOTSTRAP,))
+    found.actions(0.0)
+    found.bootstrap_answered(BOOTSTRAP, True, [], 1.0)
+    for number in range(1000):
+        found.heard(BROADCAST, f"10.{number % 250}.0.{number % 99}:3000", "junk", 1.0)
+        found.actions(1.0)  # some of them are being dialled all the time
+        assert found.settled(1.0)
+
+
+def test_a_registry_full_of_silent_peers_holds_up_a_start_for_some_seconds_only() -> None:
+    found = finder(servers=(BOOTSTRAP,))
+    found.actions(0.0)
+    dead = [f"10.{number}.0.1:3000" for number in range(200)]
+    found.bootstrap_answered(BOOTSTRAP, True, dead, 1.0)
+    found.actions(1.0)
+    assert not found.settled(1.0 + START_PATIENCE)
+    assert found.settled(1.1 + START_PATIENCE)

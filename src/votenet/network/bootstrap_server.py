@@ -18,13 +18,13 @@ import logging
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from votenet.errors import Rejected, RemoteProtocolError, StorageError, VotenetError
 from votenet.network.announcer import WORKERS, Announcer
-from votenet.network.bootstrap_policy import Policy, RateCheck
+from votenet.network.bootstrap_policy import Policy, RateCheck, victim_of
 from votenet.network.caretaker import Caretaker
 from votenet.network.checks import AliveCheck, OwnerCheck
 from votenet.network.dialback import DialBack
@@ -166,7 +166,7 @@ class BootstrapServer:
     # -- links ---------------------------------------------------------------------------------
 
     def link_opened(self, link: Link) -> None:
-        self._sessions[link.id] = Session(link)
+        self._sessions[link.id] = Session(link, asyncio.get_running_loop().time())
 
     def link_closed(self, link: Link, reason: VotenetError | None) -> None:
         self._sessions.pop(link.id, None)
@@ -175,10 +175,11 @@ class BootstrapServer:
 
     def line_received(self, link: Link, line: bytes) -> None:
         session = self._sessions[link.id]
+        session.heard = asyncio.get_running_loop().time()
         item: Item
         try:
             item = Call(decode_request(line), link.host)
-            self._rates.spend(link.host, asyncio.get_running_loop().time())
+            self._rates.spend(link.host, session.heard)
         except RemoteProtocolError as error:
             item = error
         link.expect_answer()
@@ -190,6 +191,11 @@ class BootstrapServer:
             self._held_back.append(session)
         self._turns.add(session, item)
         self._schedule()
+
+    def victim(self, links: Iterable[Link]) -> Link | None:
+        """Which of these connections makes room for a new one."""
+        sessions = (self._sessions.get(link.id) for link in links)
+        return victim_of((session for session in sessions if session is not None), self._trusts)
 
     # -- the batch -----------------------------------------------------------------------------
 
@@ -314,7 +320,7 @@ class BootstrapServer:
                     need.target,
                     node_key=need.node_key,
                     network_id=need.network_id,
-                    trusted=self._trusts(call.client),
+                    client=None if self._trusts(call.client) else call.client,
                 )
                 call = replace(call, probed=Probed(need.sequence, alive))
         except Rejected as error:
@@ -422,8 +428,9 @@ async def serve_bootstrap(
     async with asyncio.TaskGroup() as tasks:
         server = BootstrapServer(store, tasks, clock=clock, names=names, dialback=dialback, policy=policy)
         listener = Listener(
-            server, address, limits, max_links=max_links, max_links_per_host=max_links_per_host
-        )
+            server, address, limits,
+            max_links=max_links, max_links_per_host=max_links_per_host, victim=server.victim,
+        )  # fmt: skip
         async with listener:
             server.address = listener.address
             background = [tasks.create_task(server.announcer.work()) for _ in range(WORKERS)]

@@ -8,20 +8,25 @@ must not: what follows from a fact (`protocol/bootstrap.py`), how a peer is dial
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import Final
 
 from votenet.errors import Rejected
 from votenet.network.dialback import DialBack
 from votenet.network.names import Names
-from votenet.protocol.address import Address, plain_ip
-from votenet.protocol.token_bucket import TokenBucket
+from votenet.protocol.address import Address, network_group, plain_ip
+from votenet.protocol.token_bucket import Buckets, TokenBucket
 
+LOOK_UPS_OF_NETWORK: Final = 2
+"""Names looked up at one time for clients of one network: whoever names hosts whose DNS servers hang must not
+take all look-ups from the others."""
 MAX_PROBING: Final = 32
 """Peers dialled at one time."""
 PROBES_PER_SECOND: Final = 5.0
 """Probes on strangers' behalf in all, so that this server cannot be used to flood third parties."""
 PROBE_BURST: Final = 20.0
+PROBES_OF_NETWORK: Final = (0.5, 5.0)
+"""Of them for clients of one network, a second and at once."""
 PROBE_AGAIN_SECONDS: Final = 5.0
 """One address is not dialled again sooner: at most 0.2 connections a second for any peer."""
 
@@ -31,11 +36,24 @@ class OwnerCheck:
 
     def __init__(self, names: Names) -> None:
         self._names = names
+        self._running: Counter[str] = Counter()
 
     async def owns(self, client: str, host: str) -> bool:
-        """False also when `host` does not resolve in time. Raises Rejected: busy, as `Names.look_up`."""
-        found = await self._names.look_up(host)
-        return plain_ip(client) in map(plain_ip, found)
+        """False also when `host` does not resolve in time.
+
+        Raises:
+            Rejected: busy, as `Names.look_up`, or when the client's network has us look up others.
+        """
+        lane = network_group(client) or client
+        if self._running[lane] >= LOOK_UPS_OF_NETWORK:
+            raise Rejected("busy", "names for your network are being looked up: try again in a few seconds")
+        self._running[lane] += 1
+        try:
+            return plain_ip(client) in map(plain_ip, await self._names.look_up(host))
+        finally:
+            self._running[lane] -= 1
+            if not self._running[lane]:
+                del self._running[lane]
 
 
 class AliveCheck:
@@ -50,6 +68,7 @@ class AliveCheck:
     ) -> None:
         self._dialback, self._again = dialback, again_seconds
         self._bucket = bucket or TokenBucket(PROBES_PER_SECOND, PROBE_BURST)
+        self._networks = Buckets(*PROBES_OF_NETWORK)
         self._last: OrderedDict[str, float] = OrderedDict()
         self._running = 0
 
@@ -59,23 +78,26 @@ class AliveCheck:
         *,
         node_key: str | None = None,
         network_id: str | None = None,
-        trusted: bool = False,
+        client: str | None = None,
     ) -> bool:
         """Dial, ping, wait for a line of any kind; or, with a key and a network, see them proved.
 
         Args:
-            trusted: asked for by this machine's operator, whom only the number at one time holds back.
+            client: on whose behalf; None for this machine's operator, whom only the number at one time
+                holds back.
 
         Raises:
             Rejected: busy, when this address or too many others were dialled a moment ago.
         """
         now = asyncio.get_running_loop().time()
         name = str(target).lower()
-        if not trusted:
+        if client is not None:
             if now - self._last.get(name, -self._again) < self._again:
                 raise Rejected("busy", f"{target} was checked a moment ago: try again in a few seconds")
-            if not self._bucket.take(now):
+            lane = self._networks.of(network_group(client) or client)
+            if lane.wait(now) > 0.0 or not self._bucket.take(now):
                 raise Rejected("busy", "too many peers are being checked")
+            lane.take(now)
         if self._running >= MAX_PROBING:
             raise Rejected("busy", "too many peers are being checked")
         self._remember(name, now)

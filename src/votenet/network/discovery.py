@@ -68,8 +68,8 @@ class Discovery:
 
     @property
     def settled(self) -> bool:
-        """Every bootstrap server was tried once, and every address that is wanted was dialled once."""
-        return self.finder.settled
+        """The start is over: see `Finder.settled`."""
+        return self.finder.settled(time.monotonic())
 
     # -- what happens --------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from votenet.protocol.address import Address, plain_ip
 
 RESOLVE_SECONDS: Final = 3.0
 """Time for a name; a client waits 10 s for its answer."""
-MAX_RESOLVING: Final = 16
+MAX_RESOLVING: Final = 32
 """Names looked up at one time, each in a thread of its own (the system's resolver blocks)."""
 NAME_CACHE_SECONDS: Final = 30.0
 """How long a name's addresses are believed: spares the DNS server the renewals of one peer."""

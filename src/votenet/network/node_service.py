@@ -245,12 +245,7 @@ class NodeService:
                 return
 
     def _is_ready(self) -> bool:
-        joined = self._core.state.sync.peers or not self._others_listen()
-        return self._discovery.settled and bool(joined) and self._core.caught_up
-
-    def _others_listen(self) -> bool:
-        """Whether a link to some peer is being opened: one that answers is worth waiting for."""
-        return bool(self._discovery.finder.busy())
+        return self._discovery.settled and self._core.caught_up
 
     def _vitals(self) -> dict[str, object]:
         status = self._core.status(time.time())
@@ -335,6 +330,7 @@ class NodeService:
         log.info("joined peer %s at height %d", event.greeted.listen, event.greeted.height)
         self._faults.apply(self._links.peers())
         self._discovery.peer_up(event)
+        notify(**self._vitals())
 
     async def _carry_out(self, ready: Ready, miner: Miner) -> None:
         """Everything after the save, in the order of `Ready`."""

@@ -31,6 +31,7 @@ class Session:
     """One connection. While `blocked` it gets no turn, so that answers keep their order."""
 
     link: Link
+    heard: float = 0.0  # monotonic seconds: its last line
     blocked: bool = False
     last_taken: bool = False  # the chapter's conversation: one line; what follows is never looked at
     waiting: deque[Item] = field(default_factory=deque)

@@ -197,9 +197,14 @@ class AddressBook:
         ready = [k for name, k in self._known.items() if name not in busy and k.next_try <= now]
         return [k.address for k in sorted(ready, key=lambda known: (not known.anchor, known.failures))]
 
-    def untried(self, busy: set[str]) -> bool:
-        """Whether some address was neither joined nor ever dialled."""
-        return any(name not in busy and not k.failures and not k.next_try for name, k in self._known.items())
+    def untried(self, names: Iterable[str]) -> bool:
+        """Whether some of these was never dialled."""
+        found = (self._known.get(name) for name in names)
+        return any(known is not None and not known.failures and not known.next_try for known in found)
+
+    def chosen(self) -> set[str]:
+        """Addresses that no stranger could have put here: met before, or named by the operator."""
+        return {name for name, known in self._known.items() if known.met or not known.source}
 
     def is_met(self, text: str) -> bool:
         """Whether a handshake was ever done there."""

@@ -56,6 +56,9 @@ CHECK_SECONDS: Final = (1.0, 5.0, 30.0)
 MAX_CHECKS: Final = 256
 MAX_LEARNT: Final = 4
 """Bootstrap servers that peers have named, beside our own."""
+START_PATIENCE: Final = 15.0
+"""Seconds after the answers of the bootstrap servers in which a start waits for peers that do not answer: a
+registry may be full of dead ones. A handshake is given up after 10."""
 FORGET_LEARNT_AFTER: Final = 20
 """Failures in a row of such a server."""
 
@@ -118,7 +121,8 @@ class _Joined:
 class _Server:
     address: Address
     learnt: bool
-    asked: bool = False
+    asked_at: float | None = None
+    """When its first answer came, or its first failure."""
     asking: bool = False
     failures: int = 0
     next_ask: float = 0.0
@@ -175,6 +179,8 @@ class Finder:
         self._visits = TokenBucket(VISITS_PER_SECOND, VISITS_AT_ONCE)
         self._hosts = Buckets(DIALS_OF_HOST_PER_SECOND, DIALS_OF_HOST)
         self._claims: dict[str, _Claim] = {}
+        self._began: float | None = None
+        self._first: set[str] = set()
         self._gossip_at = 0.0
         self._to_ask: list[int] = []
         self._to_part: list[int] = []
@@ -273,17 +279,22 @@ class Finder:
             return
         if registered:
             found.renew_at = now + RENEW_SECONDS
-        found.asked, found.asking, found.failures = True, False, 0
+        first = found.asked_at is None and not found.learnt
+        found.asked_at = now if found.asked_at is None else found.asked_at
+        found.asking, found.failures = False, 0
         found.next_ask = min(now + POLL_SECONDS, found.renew_at) if POLL in self.kinds else found.renew_at
         for address in peers:
             self._note(address, group_of(server.host), now)
+            if first and address in self.book:
+                self._first.add(address)
 
     def bootstrap_failed(self, server: Address, now: float) -> bool:
         """It did not answer, or refused; whether that is news."""
         found = self._servers.get(str(server))
         if found is None:
             return False
-        found.asked, found.asking = True, False
+        found.asked_at = now if found.asked_at is None else found.asked_at
+        found.asking = False
         found.failures += 1
         found.renew_at = 0.0  # it may have been set up anew meanwhile
         found.next_ask = now + RETRY_SECONDS[min(found.failures, len(RETRY_SECONDS)) - 1]
@@ -296,18 +307,28 @@ class Finder:
     @property
     def servers(self) -> list[Address]:
         """Bootstrap servers that answered last time: worth telling others."""
-        return [server.address for server in self._servers.values() if server.asked and not server.failures]
+        return [
+            server.address for server in self._servers.values() if server.asked_at and not server.failures
+        ]
 
     @property
     def known_servers(self) -> list[Address]:
         return [server.address for server in self._servers.values()]
 
-    @property
-    def settled(self) -> bool:
-        """Our own servers were tried once; all places are taken, or every address was dialled."""
-        if not all(server.asked for server in self._servers.values() if not server.learnt):
+    def settled(self, now: float) -> bool:
+        """Our own servers were tried once, and a peer is joined, where there is one; a start is over then.
+
+        All that were known then are dialled first: what the cache, the operator and our servers name.
+        Hints from strangers hold nobody up, and silence does for START_PATIENCE only.
+        """
+        own = [server.asked_at for server in self._servers.values() if not server.learnt]
+        if self._began is None or None in own:
             return False
-        return self._outbound() >= self._slots or not self.book.untried(self.busy())
+        if now > max([self._began, *(at for at in own if at is not None)]) + START_PATIENCE:
+            return True
+        if not self._links and self._first & self.busy():
+            return False
+        return self._outbound() >= self._slots or not self.book.untried(self._first - self.busy())
 
     def busy(self) -> set[str]:
         return self._joined() | self._dialling.visits | self._dialling.others
@@ -324,6 +345,8 @@ class Finder:
 
     def actions(self, now: float) -> list[Action]:
         """Everything to do now; what is given out is under way from then on."""
+        if self._began is None:
+            self._began, self._first = now, self._first | self.book.chosen()
         found: list[Action] = [Ask(link) for link in self._to_ask if link in self._links]
         found += [Part(link) for link in self._to_part]
         found += self._to_tell
