@@ -48,8 +48,8 @@ def test_what_follows_a_call_that_waits_on_the_same_link_waits_too() -> None:
     results = commit.change(
         [
             (1, call(Register("a.example:1"), "10.0.0.1")),
-            (1, call(Register("b:2"))),
-            (2, call(Register("c:3"))),
+            (1, call(Register("127.0.0.2:2"))),
+            (2, call(Register("127.0.0.3:3"))),
             (2, call(Register("nonsense"))),
         ],
         NOW,
@@ -62,7 +62,7 @@ def test_what_follows_a_call_that_waits_on_the_same_link_waits_too() -> None:
 
 def test_a_conflict_is_stepped_again() -> None:
     commit, failed = commit_over(Failing(StoreConflict("x"), StoreConflict("x")))
-    (result,) = commit.change([(1, call(Register("a:1")))], NOW)
+    (result,) = commit.change([(1, call(Register("127.0.0.1:1")))], NOW)
     assert isinstance(result, Answer)
     assert failed == []
 
@@ -71,7 +71,7 @@ def test_without_end_it_is_a_failure_and_so_is_a_full_disk_at_once() -> None:
     for errors in ([StoreConflict("x")] * TRIES_AFTER_CONFLICT, [StorageError("full")]):
         store = Failing(*errors)
         commit, failed = commit_over(store)
-        results = commit.change([(1, call(Register("a:1"))), (2, call(Register("b:1")))], NOW)
+        results = commit.change([(1, call(Register("127.0.0.1:1"))), (2, call(Register("b:1")))], NOW)
         assert [getattr(result, "code", None) for result in results] == ["storage-failed"] * 2
         assert failed == [errors[-1]]
         assert store.errors == []

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from votenet.errors import Rejected
-from votenet.protocol.address import MAX_ADDRESS, Address, network_group, parse_address, plain_ip
+from votenet.protocol.address import (
+    MAX_ADDRESS,
+    Address,
+    network_group,
+    parse_address,
+    parse_peer_address,
+    plain_ip,
+)
 
 GOOD = {
     "localhost:3000": Address("localhost", 3000),
@@ -42,6 +49,22 @@ BAD = [
     "x" * 64 + ":3000",
     "a." * 130 + "a:3000",
     "\0:3000",
+    "127.1:3000",
+    "0x7f000001:3000",
+    "2130706433:3000",
+    "a.256.0.0.1:3000",
+    "10.0.0.1.:3000",
+]
+NOT_FOR_OTHERS = [
+    "0.0.0.0:3000",
+    "[::]:3000",
+    "[::ffff:0.0.0.0]:3000",
+    "224.0.0.1:1",
+    "[ff02::1]:1",
+    "240.0.0.1:1",
+    "255.255.255.255:1",
+    "[fe80::1%eth0]:3000",
+    *BAD,
 ]
 
 
@@ -57,6 +80,27 @@ def test_what_is_no_address_is_refused_with_a_code(text: str) -> None:
         parse_address(text)
     assert caught.value.code == "bad-address"
     assert caught.value.next_step
+
+
+@pytest.mark.parametrize("text", NOT_FOR_OTHERS)
+def test_what_nobody_else_could_dial_is_no_address_of_a_peer(text: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        parse_peer_address(text)
+    assert caught.value.code == "bad-address"
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("[0:0:0:0:0:0:0:1]:03000", "[::1]:3000"),
+        ("[::FFFF:10.0.0.1]:3000", "10.0.0.1:3000"),
+        ("[2001:DB8::0:7]:1", "[2001:db8::7]:1"),
+        ("10.0.0.1:1", "10.0.0.1:1"),
+        ("a1.example:1", "a1.example:1"),
+    ],
+)
+def test_an_ip_address_is_written_in_one_way(text: str, plain: str) -> None:
+    assert str(parse_address(text)) == str(parse_peer_address(text)) == plain
 
 
 @given(st.text(max_size=MAX_ADDRESS + 10))

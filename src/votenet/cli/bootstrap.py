@@ -29,6 +29,7 @@ from votenet.network.bootstrap_server import BootstrapServer, serve_bootstrap
 from votenet.network.metrics import serve_metrics
 from votenet.network.notify import notify
 from votenet.protocol.address import Address, parse_address
+from votenet.protocol.bootstrap import is_loopback
 from votenet.storage.peer_store import FILE_NAME, PeerStore, read_peers_file
 from votenet.storage.store_choice import opened
 
@@ -75,6 +76,12 @@ log = logging.getLogger("votenet.bootstrap")
     help="Whether clients on this machine may speak for any address: not behind a proxy on it.",
 )
 @click.option(
+    "--genesis",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Take only signed records of this election's network.  [default: of any]",
+)
+@click.option(
     "--metrics",
     metavar="HOST:PORT",
     help="Answer GET /metrics for Prometheus there, on loopback; port 0 takes any free one.",
@@ -99,6 +106,7 @@ def bootstrap(
     store: str | None,
     import_peers: Path | None,
     trust_loopback: bool,
+    genesis: Path | None,
     metrics: str | None,
     stats: bool,
     name: str,
@@ -134,7 +142,10 @@ def bootstrap(
         store=store,
         import_peers=import_peers,
         metrics=None if metrics is None else metrics_address(metrics),
-        policy=Policy() if trust_loopback else Policy(trusts=lambda client: False),
+        policy=Policy(
+            trusts=is_loopback if trust_loopback else lambda client: False,
+            network=None if genesis is None else network_of(genesis),
+        ),
     )
 
 
@@ -162,6 +173,13 @@ def run_bootstrap(
             if error is None:
                 raise
             raise error from None
+
+
+def network_of(genesis: Path) -> str:
+    """The network id of a genesis file. Raises ConfigError."""
+    from votenet.cli.actions import read_genesis  # a long import, for those who want it
+
+    return read_genesis(genesis).network_hex
 
 
 def metrics_address(text: str) -> Address:

@@ -14,7 +14,7 @@ import click
 from votenet.cli.logging_setup import LEVELS, start_logging
 from votenet.config import DEFAULT_BOOTSTRAP_PORT, DEFAULT_MINER_THREADS, DEFAULT_NODE_PORT, NodeConfig
 from votenet.errors import ConfigError, PowError, Rejected, VotenetError, votenet_error_in
-from votenet.protocol.address import Address, parse_address
+from votenet.protocol.address import Address, parse_address, parse_peer_address
 from votenet.protocol.finder import KINDS
 
 if TYPE_CHECKING:
@@ -122,11 +122,12 @@ def node(
     start_logging(log_level, as_json=as_json)
     try:
         host, port = (host, port) if listen is None else parse_address(listen)
-        own = str(parse_address(advertise or str(Address(host, port))))
+        own = str(parse_peer_address(advertise or str(Address(host, port))))
         servers = [str(parse_address(text)) for several in bootstrap for text in several.split(",")]
         others = [str(parse_address(text)) for text in peers]
     except Rejected as error:
-        raise ConfigError(error.message, code="bad-address", next_step=error.next_step) from error
+        step = error.next_step if advertise else f"{error.next_step} See --advertise HOST:PORT."
+        raise ConfigError(error.message, code="bad-address", next_step=step) from error
     run_node(
         NodeConfig(
             host=host,

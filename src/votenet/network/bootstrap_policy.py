@@ -29,13 +29,17 @@ class RequestRate:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What strangers may do. `trusts` says which clients operate this machine, and have no limits."""
+    """What strangers may do. `trusts` says which clients operate this machine, and have no limits.
+
+    `network` is the id of the only network whose records are taken, None for all.
+    """
 
     max_peers: int = MAX_PEERS
     max_per_host: int = MAX_PER_HOST
     max_per_group: int = MAX_PER_GROUP
     rate: RequestRate = RequestRate()
     trusts: Trusts = is_loopback
+    network: str | None = None
 
 
 class RateCheck:

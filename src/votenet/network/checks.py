@@ -55,6 +55,10 @@ class OwnerCheck:
             if not self._running[lane]:
                 del self._running[lane]
 
+    async def exists(self, host: str) -> bool:
+        """Whether a host resolves at all, for the operator. Raises Rejected: busy, as `Names.look_up`."""
+        return bool(await self._names.look_up(host))
+
 
 class AliveCheck:
     """Whether a peer answers, or a key does at its address; a bounded number of times."""

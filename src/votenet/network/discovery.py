@@ -199,7 +199,9 @@ class Discovery:
                 if ask.register:
                     answer = await bootstrap_client.register(server, self._record())
                     log.info("bootstrap %s: %s", server, answer)
-                found += [peer.address for peer in await bootstrap_client.get_peers(server, sample=ASKED)]
+                listed = await bootstrap_client.get_peers(server, sample=ASKED)
+                ours = (None, self._identity.network_hex)  # a server may serve several networks
+                found += [peer.address for peer in listed if peer.network_id in ours]
                 answered = True
             except VotenetError as error:
                 failure = Unreachable(error.message)

@@ -1,6 +1,7 @@
 """Peer addresses, `host:port`, as the wire writes them.
 
-What lives here: parsing and printing, IP addresses in one spelling and the networks they belong to.
+What lives here: parsing and printing, IP addresses in one spelling and the networks they belong to, which
+addresses others could dial.
 What must not: name resolution (it asks the network).
 """
 
@@ -17,6 +18,7 @@ MAX_ADDRESS: Final = 262
 """A DNS name has at most 253 characters (RFC 1035), brackets and a port add at most 9."""
 
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
+_NUMBER = re.compile(r"(.*\.)?(0[xX][0-9A-Fa-f]*|[0-9]+)\.?")
 _IPV6 = re.compile(r"[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9_.-]{1,16})?")
 
 
@@ -31,7 +33,7 @@ class Address(NamedTuple):
 
 
 def parse_address(text: str) -> Address:
-    """`host:port` or `[v6]:port` to an Address.
+    """`host:port` or `[v6]:port` to an Address; an IP address in its one spelling.
 
     Raises:
         Rejected: code bad-address, with what is wrong with it.
@@ -54,7 +56,30 @@ def parse_address(text: str) -> Address:
         raise Rejected("bad-address", f"{text!r}: write an IPv6 host in brackets, [::1]:3000")
     elif len(host) > 253 or not _NAME.fullmatch(host):
         raise Rejected("bad-address", f"{text!r}: not a host name or an IP address")
-    return Address(host, port)
+    literal = None if "%" in host else plain_ip(host)
+    if literal is None and ":" not in host and _NUMBER.fullmatch(host):  # resolvers read 127.1 and 0x7f000001
+        raise Rejected("bad-address", f"{text!r}: write an IPv4 address with all four numbers")
+    return Address(literal or host, port)
+
+
+def parse_peer_address(text: str) -> Address:
+    """As `parse_address`, and one that other hosts could dial.
+
+    Raises:
+        Rejected: code bad-address.
+    """
+    address = parse_address(text)
+    if "%" in address.host:
+        raise Rejected("bad-address", f"{text!r}: a zone means something to its own host only")
+    literal = plain_ip(address.host)
+    found = None if literal is None else ipaddress.ip_address(literal)
+    if found is None:
+        return address
+    if found.is_unspecified:
+        raise Rejected("bad-address", f"{text!r} is every address of a host: name one that others can dial")
+    if found.is_multicast or (found.version == 4 and found.is_reserved):
+        raise Rejected("bad-address", f"{text!r}: nobody can listen at this address")
+    return address
 
 
 @lru_cache(maxsize=4096)

@@ -23,7 +23,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from votenet.errors import Rejected
-from votenet.protocol.address import Address, parse_address, plain_ip
+from votenet.protocol.address import Address, parse_address, parse_peer_address, plain_ip
 
 BUCKET_SIZE: Final = 32
 RUMOUR_BUCKETS: Final = 64
@@ -122,7 +122,7 @@ class AddressBook:
         Malformed ones, and those whose bucket is full of better ones, are dropped.
         """
         try:
-            address = parse_address(text)
+            address = parse_peer_address(text)
         except Rejected:
             return False
         name = str(address)

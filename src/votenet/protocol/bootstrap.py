@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from votenet.errors import Rejected
-from votenet.protocol.address import Address, network_group, parse_address, plain_ip
+from votenet.protocol.address import Address, network_group, parse_address, parse_peer_address, plain_ip
 from votenet.protocol.bootstrap_messages import (
     ALREADY_REGISTERED,
     MAX_ANSWER_LINE,
@@ -76,7 +76,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class NeedsOwner:
-    """Find out whether `host` resolves to the client's address, then step with `owner` set."""
+    """Find out whether `host` resolves to the client's address, then step with `owner` set.
+
+    The operator, who may speak for any address, only has to name a host that resolves at all.
+    """
 
     host: str
 
@@ -116,7 +119,11 @@ Outcome = Answer | NeedsOwner | NeedsProbe
 
 
 class BootstrapCore:
-    """The rules over one registry. Not thread-safe: one owner steps it."""
+    """The rules over one registry. Not thread-safe: one owner steps it.
+
+    Args:
+        network: the id of the only network whose records are taken; None for all.
+    """
 
     def __init__(
         self,
@@ -127,8 +134,9 @@ class BootstrapCore:
         max_per_host: int = MAX_PER_HOST,
         max_per_group: int = MAX_PER_GROUP,
         trusts: Trusts = is_loopback,
+        network: str | None = None,
     ) -> None:
-        self._registry, self._trusts = registry, trusts
+        self._registry, self._trusts, self._network = registry, trusts, network
         self._deck = SampleDeck(registry, sampler)
         self._max_per_host, self._max_per_group = max_per_host, max_per_group
         self._book = Book(registry, max_peers=max_peers, changed=self._deck.forget)
@@ -140,13 +148,13 @@ class BootstrapCore:
         """Carry out one request at unix time `now`.
 
         Raises:
-            Rejected: bad-address, not-owner, still-alive, stale-record, expired-record, bad-record,
-                registry-full, too-many-peers; nothing was changed, except that an expired entry may be
-                gone.
+            Rejected: bad-address, network-mismatch, not-owner, still-alive, stale-record, expired-record,
+                bad-record, registry-full, too-many-peers; nothing was changed, except that an expired
+                entry may be gone.
         """
         body = call.request.body
         if isinstance(body, Register):
-            return self._register(str(parse_address(body.address)), call, now)
+            return self._register(str(parse_peer_address(body.address)), call, now)
         if isinstance(body, RegisterSigned):
             return self._register_signed(body, call, now)
         if isinstance(body, Remove):
@@ -182,7 +190,7 @@ class BootstrapCore:
         """
         added = 0
         for text in addresses:
-            address = str(parse_address(text))
+            address = str(parse_peer_address(text))
             if self._live(address, now) is None:
                 self._book.add(PeerEntry(address, check_at=now + CHECK_SECONDS))
                 added += 1
@@ -197,12 +205,14 @@ class BootstrapCore:
     def _register(self, address: str, call: Call, now: int) -> Outcome:
         if self._live(address, now) is not None:
             return Answer(ALREADY_REGISTERED)
-        needs = self._ownership(address, call)
+        needs = self._ownership(address, call) or self._existence(address, call)
         return needs if needs is not None else self._join(PeerEntry(address), call, now)
 
     def _register_signed(self, body: RegisterSigned, call: Call, now: int) -> Outcome:
         record = body.signed.record
         address = check_record(body.signed, now)
+        if self._network is not None and record.network_id != self._network:
+            raise Rejected("network-mismatch", "this bootstrap server serves another network")
         found = self._live(address, now)
         new = PeerEntry(address, record.node_key, record.network_id, record.sequence, record.expires)
         if found is not None and found.node_key == record.node_key:
@@ -213,7 +223,7 @@ class BootstrapCore:
         if needs is not None:
             return needs
         if found is None:
-            return self._join(new, call, now)
+            return self._existence(address, call) or self._join(new, call, now)
         return self._take_over(found, new, call, now)
 
     def _join(self, new: PeerEntry, call: Call, now: int) -> Answer:
@@ -303,6 +313,17 @@ class BootstrapCore:
             return NeedsOwner(host)
         if not owner:
             raise Rejected("not-owner", f"{address} is not an address of {call.client}")
+        return None
+
+    def _existence(self, address: str, call: Call) -> NeedsOwner | None:
+        """None when the operator names a host that there is. (A stranger's was compared with his own.)"""
+        host = parse_address(address).host
+        if not self._trusts(call.client) or plain_ip(host) is not None or host.lower() == "localhost":
+            return None
+        if call.owner is None:
+            return NeedsOwner(host)
+        if not call.owner:
+            raise Rejected("bad-address", f"{host!r} does not resolve to an address")
         return None
 
     def _live(self, address: str, now: int) -> PeerEntry | None:

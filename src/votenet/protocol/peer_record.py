@@ -17,7 +17,7 @@ import msgspec
 from votenet.core.encoding import DOMAIN_PEER_RECORD, DOMAIN_PEER_REMOVAL, Hex32, Hex64, Unsigned, canonical
 from votenet.core.keys import SigningKey, verify
 from votenet.errors import Rejected
-from votenet.protocol.address import parse_address
+from votenet.protocol.address import parse_address, parse_peer_address
 
 DEFAULT_LIFETIME: Final = 2 * 3600
 """Seconds a record lives unless renewed: a dead peer is forgotten in two hours at the latest."""
@@ -78,7 +78,7 @@ def check_record(signed: SignedRecord, now: int) -> str:
         Rejected: bad-address, expired-record, bad-record.
     """
     record = signed.record
-    address = str(parse_address(record.address))
+    address = str(parse_peer_address(record.address))
     if address != record.address:
         raise Rejected("bad-address", f"write the address as {address}")
     if record.expires <= now:
