@@ -14,13 +14,18 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from redis_support import redis_server
 from support import make_election
+from votenet.core.keys import SigningKey
+from votenet.protocol.bootstrap_messages import encode_request
+from votenet.protocol.peer_record import sign_record
 from votenet.storage.sqlite_peer_store import SqlitePeerStore
 
 COMMAND = [sys.executable, "-m", "votenet", "bootstrap"]
@@ -369,7 +374,80 @@ def test_a_sqlite_file_may_be_anywhere(tmp_path: Path) -> None:
     assert path.is_file()
 
 
+def test_a_server_of_one_election_takes_no_records_of_another(tmp_path: Path) -> None:
+    genesis = tmp_path / "genesis.json"
+    genesis.write_bytes(make_election().to_file())
+    key, expires = SigningKey(bytes(32)), int(time.time()) + 60
+    with running(tmp_path, "--port", "0", "--genesis", str(genesis)) as server:
+        for network, answer in (
+            ("ab" * 32, "network-mismatch"),
+            (make_election().network_hex, "successfully"),
+        ):
+            record = sign_record(key, "127.0.0.1:1", network, sequence=1, expires=expires)
+            assert answer in server.ask(encode_request("REGISTER", record).decode())
+    assert "bad-genesis" in failing(tmp_path, "--genesis", str(tmp_path / "none.json")).stderr
+
+
 # -- nobody is trusted -------------------------------------------------------------------------
+
+
+def test_floods_from_some_hosts_leave_others_their_answers_and_the_registry_its_size(tmp_path: Path) -> None:
+    """Registrations, endless lines, silent links, removals: each from a host of its own, all at once."""
+    honest, over = "127.66.0.1", threading.Event()
+
+    def from_(host: str, port: int) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", port), timeout=20, source_address=(host, 0))
+
+    def flood(host: str, port: int, write: Callable[[socket.socket], object]) -> None:
+        held: deque[socket.socket] = deque()
+        while not over.is_set():
+            with contextlib.suppress(OSError):
+                held.append(from_(host, port))
+                write(held[-1])
+            if len(held) > 600:
+                held.popleft().close()
+        for link in held:
+            link.close()
+
+    def register(link: socket.socket) -> None:
+        host = link.getsockname()[0]
+        lines = (encode_request("REGISTER", f"{host}:{n}", keep_open=True) for n in range(1, 501))
+        link.sendall(b"\n".join(lines) + b"\n")
+
+    with running(tmp_path, "--port", "0", "--no-trust-loopback", "--log-level", "error") as server:
+        process = psutil.Process(server.process.pid)
+        with socket.create_server((honest, 0)) as peer:
+            ours = f"{honest}:{peer.getsockname()[1]}"
+            with from_(honest, server.port) as link:
+                link.sendall(encode_request("REGISTER", ours) + b"\n")
+                assert link.makefile().readline() == "Peer registered successfully\n"
+            writers: dict[str, Callable[[socket.socket], object]] = {
+                "127.61.0.1": register,
+                "127.62.0.1": lambda link: [link.sendall(b"x" * 65536) for _ in range(160)],
+                "127.63.0.1": lambda link: link.sendall(b"{"),
+                "127.64.0.1": lambda link: link.sendall(encode_request("REMOVE", ours) + b"\n"),
+            }
+            floods = [threading.Thread(target=flood, args=(h, server.port, w)) for h, w in writers.items()]
+            for thread in floods:
+                thread.start()
+            try:
+                for _ in range(60):
+                    with from_(honest, server.port) as link:
+                        link.sendall(b'{"type":"GET_PEERS"}\n')
+                        listed = link.makefile().readline()
+                    assert listed in ("[]\n", f'[{{"address":"{ours}"}}]\n')
+                    assert process.memory_info().rss < 100e6
+                    time.sleep(0.03)
+            finally:
+                over.set()
+                for thread in floods:
+                    thread.join()
+            with from_(honest, server.port) as link:
+                link.sendall(b'{"type":"GET_STATS"}\n')
+                stats = json.loads(link.makefile().readline())["stats"]
+    assert 2 <= stats["peers"] <= 129
+    assert {"rate-limited", "not-owner"} <= set(stats["counts"]["refusals"])
+    assert listed == f'[{{"address":"{ours}"}}]\n'
 
 
 def test_s06_a_real_node_is_dialled_back_before_it_is_listed(tmp_path: Path) -> None:

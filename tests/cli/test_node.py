@@ -24,6 +24,7 @@ def test_help_teaches(cli: Callable[..., Outcome]) -> None:
         (("--listen", "127.0.0.1"), "bad-address"),
         (("--metrics", "0.0.0.0:9400"), "metrics-not-loopback"),
         (("--kernel", "abacus"), "no-such-kernel"),
+        (("--host", "0.0.0.0"), "bad-address"),
     ],
 )
 def test_wrong_options_exit_78(
@@ -33,6 +34,13 @@ def test_wrong_options_exit_78(
     done = cli("node", *where, *options)
     assert done.code == 78
     assert f"[{code}]" in done.err
+
+
+def test_who_listens_everywhere_is_told_to_say_where(
+    cli: Callable[..., Outcome], node: RunningNode, tmp_path: Path
+) -> None:
+    done = cli("node", "--data-dir", str(tmp_path / "d"), "--genesis", str(node.genesis), "--host", "0.0.0.0")
+    assert "--advertise HOST:PORT" in done.err
 
 
 def test_a_folder_of_another_election_is_refused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import socket
@@ -72,11 +73,34 @@ def test_s14_a_killed_bootstrap_server_stays_dead_and_late_nodes_join_by_cache_o
         wait_for(lambda: votes(early) == {1}, lambda: str(votes(early)))
 
         made.node("n6", sixth, "--no-mine")  # nothing but its cache
-        made.node("n7", seventh, "--no-mine", "--bootstrap", str(boot), "--peer", str(early[2]))
+        made.node("n7", seventh, "--no-mine", "--peer", str(early[2]))  # nothing but one address
         late = [sixth, seventh]
         wait_for(lambda: votes(late) == {1}, lambda: made.log("n6") + made.log("n7"))
         cast(sixth, made.election, "two"), cast(seventh, made.election, "three")
         wait_for(lambda: votes([*early, *late]) == {3}, lambda: str(votes([*early, *late])))
+        for address in early:  # and those that were there before find the late ones, nobody introducing them
+            wait_for(lambda a=address: named(a) >= {str(sixth), str(seventh)}, lambda: made.log("n1"))  # type: ignore[misc]
+
+
+def test_a_node_that_lost_its_key_is_in_the_registry_again_at_once(tmp_path: Path) -> None:
+    with programs(tmp_path) as made:
+        boot, one = free_addresses(2)
+        made.bootstrap(boot)
+        made.node("n1", one, "--bootstrap", str(boot), "--no-mine")
+        wait_for(lambda: registered_key(boot), lambda: made.log("n1"))
+        before = registered_key(boot)
+        made.kill("n1")
+        (tmp_path / "n1" / "node.key").unlink()
+        made.node("n1", one, "--bootstrap", str(boot), "--no-mine")
+        wait_for(lambda: registered_key(boot) not in ("", before), lambda: made.log("n1"))
+
+
+def registered_key(boot: Address) -> str:
+    """Of the only peer; empty for none, and while the server does not answer."""
+    with contextlib.suppress(OSError):
+        peers = json.loads(say(boot, {"type": "GET_PEERS", "payload": {}}))["peers"]
+        return str(peers[0]["node_key"]) if peers else ""
+    return ""
 
 
 def cached(folder: Path) -> list[str]:
