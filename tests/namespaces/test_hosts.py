@@ -1,7 +1,7 @@
 """Three hosts: network namespaces with addresses, delay and loss of their own; a cut, and its end.
 
-Needs root, `ip netns` and `tc` with netem, and says so where they are missing. Nothing of this machine's own
-network is touched: the switch between the hosts is a namespace too, and goes with the rest.
+Needs root, `ip netns` and, for delay and loss, `/dev/net/tun`, and says so where they are missing. Nothing
+of this machine's own network is touched: the switch between the hosts is a namespace, too, or this process.
 """
 
 from __future__ import annotations
@@ -9,21 +9,23 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
+from lossy_wires import DELAY, TUN, LossyWires, open_tap
 from process_support import Programs, cast, named, programs, status, wait_for
 from votenet.protocol.address import Address
 
 pytestmark = pytest.mark.e2e
 
 HOSTS = (1, 2, 3)
-DELAY, LOSS = "20ms", "2%"
 CLONE_NEWNET = 0x40000000
 
 T = TypeVar("T")
@@ -35,26 +37,28 @@ class Hosts:
     def __init__(self) -> None:
         self._name = f"vt{os.getpid()}"
         self._made: list[str] = []
+        self.wires, self.spoiled = LossyWires(), False
 
-    def build(self) -> None:
+    def build(self, *, spoiled: bool) -> None:
         """Raises CalledProcessError, OSError: this machine does not permit it."""
-        switch = self._add("sw")
-        _ip("-n", switch, "link", "add", "br0", "type", "bridge")
-        _ip("-n", switch, "link", "set", "br0", "up")
+        if not spoiled:
+            switch = self._add("sw")
+            _ip("-n", switch, "link", "add", "br0", "type", "bridge")
+            _ip("-n", switch, "link", "set", "br0", "up")
         for number in HOSTS:
             host = self._add(str(number))
-            there = ("peer", "name", "eth0", "netns", host)
-            _ip("-n", switch, "link", "add", f"port{number}", "type", "veth", *there)
-            _ip("-n", switch, "link", "set", f"port{number}", "master", "br0", "up")
+            if spoiled:
+                self.wires.add(number, self.on(number, lambda: open_tap("eth0")))
+            else:
+                there = ("peer", "name", "eth0", "netns", host)
+                _ip("-n", switch, "link", "add", f"port{number}", "type", "veth", *there)
+                _ip("-n", switch, "link", "set", f"port{number}", "master", "br0", "up")
             _ip("-n", host, "address", "add", f"{ip_of(number)}/12", "dev", "eth0")
             for device in ("lo", "eth0"):
                 _ip("-n", host, "link", "set", device, "up")
-
-    def spoil(self) -> None:
-        """Delay every packet, and lose some. Raises CalledProcessError: the kernel has no netem."""
-        for number in HOSTS:
-            netem = ("root", "netem", "delay", DELAY, "loss", LOSS)
-            _run("tc", "-n", f"{self._name}-{number}", "qdisc", "add", "dev", "eth0", *netem)
+        self.spoiled = spoiled
+        if spoiled:
+            self.wires.start()
 
     def _add(self, suffix: str) -> str:
         name = f"{self._name}-{suffix}"
@@ -63,6 +67,7 @@ class Hosts:
         return name
 
     def remove(self) -> None:
+        self.wires.stop()
         for name in self._made:
             _ip("netns", "delete", name)
 
@@ -72,7 +77,10 @@ class Hosts:
 
     def plug(self, number: int, state: str) -> None:
         """Pull a host's cable out of the switch (`down`), or put it back (`up`)."""
-        _ip("-n", f"{self._name}-sw", "link", "set", f"port{number}", state)
+        if self.spoiled:
+            self.wires.plug(number, state)
+        else:
+            _ip("-n", f"{self._name}-sw", "link", "set", f"port{number}", state)
 
     def on(self, number: int, work: Callable[[], T]) -> T:
         """Run something of this process on a host: in a thread, whose network it is then."""
@@ -110,20 +118,18 @@ def _ip(*arguments: str) -> None:
 
 @pytest.fixture(params=["clean wires", "delay and loss"])
 def hosts(request: pytest.FixtureRequest) -> Iterator[Hosts]:
-    if os.geteuid() != 0 or not shutil.which("ip") or not shutil.which("tc"):
-        pytest.skip("no hosts to be made here: that needs root, `ip` and `tc` (package iproute2)")
+    if os.geteuid() != 0 or not shutil.which("ip"):
+        pytest.skip("no hosts to be made here: that needs root, and `ip` (package iproute2)")
+    spoiled = request.param == "delay and loss"
+    if spoiled and not Path(TUN).exists():
+        pytest.skip(f"no delay and loss to be had here: that needs {TUN}")
     made = Hosts()
     try:
         try:
-            made.build()
+            made.build(spoiled=spoiled)
         except (subprocess.SubprocessError, OSError) as error:
             said = getattr(error, "stderr", b"") or str(error).encode()
             pytest.skip(f"this machine permits no network namespaces: {said.decode().strip()}")
-        if request.param == "delay and loss":
-            try:
-                made.spoil()
-            except subprocess.CalledProcessError as error:
-                pytest.skip(f"this kernel cannot delay and lose packets: {error.stderr.decode().strip()}")
         yield made
     finally:
         made.remove()
@@ -155,6 +161,15 @@ def test_three_hosts_find_each_other_are_cut_apart_and_agree_again(hosts: Hosts,
         wait_for(lambda: counts(hosts) == [2, 2, 2], lambda: f"{counts(hosts)}\n{logs(made)}")
         hosts.plug(3, "up")
         wait_for(lambda: counts(hosts) == [3, 3, 3], lambda: f"{counts(hosts)}\n{logs(made)}", 100.0)
+        if hosts.spoiled:
+            assert hosts.on(1, lambda: seconds_to_connect(nodes[1])) >= 2 * DELAY
+            assert hosts.wires.lost > 0
+
+
+def seconds_to_connect(address: Address) -> float:
+    began = time.monotonic()
+    with socket.create_connection(address, timeout=20):
+        return time.monotonic() - began
 
 
 def all_met(hosts: Hosts, nodes: list[Address]) -> bool:
