@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, cast
 
@@ -160,6 +161,16 @@ def test_s06_a_node_registers_signed_and_adds_all_peers_but_itself() -> None:
         assert get_peers["type"] == "GET_PEERS"
         assert len(found.book) == 1
         assert not found.settled, "its link to the peer is open, but the handshake is not done"
+
+    run(main)
+
+
+def test_a_clock_that_is_set_back_does_not_make_records_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        found = make(FakeLinks())
+        first = found._record().record.sequence
+        monkeypatch.setattr(time, "time_ns", lambda: 1_000_000)
+        assert first < found._record().record.sequence < found._record().record.sequence
 
     run(main)
 

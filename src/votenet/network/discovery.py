@@ -65,6 +65,7 @@ class Discovery:
         self._back = DialBack(self._names)
         self._wake = asyncio.Event()
         self._complaints: dict[str, str] = {}
+        self._sequence = 0
 
     @property
     def settled(self) -> bool:
@@ -214,7 +215,7 @@ class Discovery:
 
     async def say_goodbye(self) -> None:
         """Take our address out of every registry, as far as that is quickly done (S13)."""
-        removal = sign_removal(self._identity.key, self._identity.listen, sequence=_sequence())
+        removal = sign_removal(self._identity.key, self._identity.listen, sequence=self._next_sequence())
         for bootstrap in self.finder.known_servers:
             try:
                 await bootstrap_client.remove(bootstrap, removal, timeout=GOODBYE_SECONDS)
@@ -226,11 +227,14 @@ class Discovery:
             self._identity.key,
             self._identity.listen,
             self._identity.network_hex,
-            sequence=_sequence(),
+            sequence=self._next_sequence(),
             expires=int(time.time()) + DEFAULT_LIFETIME,
         )
 
+    def _next_sequence(self) -> int:
+        """Grows from record to record: milliseconds since 1970, so across restarts too.
 
-def _sequence() -> int:
-    """Grows from record to record, across restarts too: milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
+        A clock that is set back while the node runs does not stop its renewals.
+        """
+        self._sequence = max(time.time_ns() // 1_000_000, self._sequence + 1)
+        return self._sequence

@@ -16,8 +16,8 @@ from votenet.protocol.registry import PeerEntry, Registry
 
 SMALL: Final = 512
 """Registries of so many entries are always asked: a sample may be all of them."""
-DECK: Final = 4096
-"""Entries kept at most, about 2 MB."""
+DECK: Final = 1024
+"""Entries drawn for a deck: four samples' worth, which is all that two seconds of questions cost."""
 DECK_SECONDS: Final = 2
 """How long: another server's changes are seen after this time. This one's own are seen at once."""
 
