@@ -36,7 +36,7 @@ FAREWELL_SECONDS: Final = 2.0
 """Time a peer has to take the lines and close, before the connection is cut."""
 DIALS_PER_SECOND: Final = 200.0
 """Keeps a flood of joins from taking the processor away from the registrations themselves."""
-DIAL_BURST: Final = 8.0
+DIAL_BURST: Final = 2.0
 """Each dial takes some 0.3 ms of the loop: answers must not wait behind many of them."""
 RETRY_SECONDS: Final = (1.0, 4.0)
 """Waits between tries. The chapter's peer registers before it listens: the first may come too early."""

@@ -22,7 +22,7 @@ WORKERS: Final = 32
 """Peers dialled at one time."""
 CHECKS_PER_SECOND: Final = 50.0
 """Dials in all: a registry of 100,000 unkeyed peers is looked through in about half an hour."""
-CHECK_BURST: Final = 16.0
+CHECK_BURST: Final = 4.0
 HOST_CHECKS_PER_SECOND: Final = 1.0
 """Dials to one address: whoever has us dial it gets less than he sends."""
 HOST_CHECK_BURST: Final = 20.0
