@@ -15,6 +15,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from votenet.errors import Rejected
@@ -60,6 +61,7 @@ MAX_PER_GROUP: Final = 1024
 Trusts = Callable[[str], bool]
 
 
+@lru_cache(maxsize=4096)
 def is_loopback(client: str) -> bool:
     """Whether a client is on this machine: it operates it, unless a proxy stands between."""
     plain = plain_ip(client)
