@@ -21,7 +21,7 @@ from votenet.config import InstanceDirs
 from votenet.processes import logs
 from votenet.processes.child import NO_MEMORY
 from votenet.processes.control import ask
-from votenet.processes.identity import leftovers, read_identities
+from votenet.processes.identity import TAG_VARIABLE, leftovers, read_identities, tag
 from votenet.processes.machine import RestartRequested, StartRequested, State, StopRequested
 from votenet.processes.reconcile import end_leftovers
 from votenet.processes.restart import RestartPolicy
@@ -60,7 +60,9 @@ def test_scenario_04_a_supervisor_killed_between_start_and_record_leaves_nothing
     record = read_identities(dirs)["node-1"]
     assert record is not None
     assert (record.intent, record.pid) == ("starting", 0), "nothing on disk tells of the child"
-    found = {left.name: left.pid for left in leftovers(dirs)}
+    deadline = time.monotonic() + 10
+    while len(found := {left.name: left.pid for left in leftovers(dirs)}) < 2:
+        assert time.monotonic() < deadline, "an exec that is under way has no environment, but not for long"
     assert set(found) == {"bootstrap", "node-1"}
     count, problems = end_leftovers(dirs, 5.0, lambda text: None)
     assert (count, problems) == (2, [])
@@ -72,6 +74,26 @@ def test_scenario_04_a_supervisor_killed_between_start_and_record_leaves_nothing
         assert net.slot("node-1").program.incarnation == 2, "the lost one is counted"
 
     assert net.play(scenario) == []
+
+
+def test_scenario_04_one_that_the_first_look_missed_is_ended_when_it_holds_the_data(network: Network) -> None:
+    net = network(plans={"node-1": {"exits": [75]}})
+    sleep = [net.spec.program[0], "-c", "import time; time.sleep(600)"]
+    names = ("node-1", "node-2")  # the second is not in the way of node-1
+    ours = ({**os.environ, TAG_VARIABLE: tag(net.dirs, name)} for name in names)
+    strays = [subprocess.Popen(sleep, env=env) for env in ours]
+
+    async def scenario(net: Any) -> None:
+        await net.reaches("node-1", State.READY)
+
+    try:
+        assert net.play(scenario) == []
+        assert strays[0].wait(20) == -signal.SIGTERM
+        assert strays[1].poll() is None
+    finally:
+        for stray in strays:
+            stray.kill()
+            stray.wait()
 
 
 def test_scenario_09_a_crash_loop_costs_little_and_its_logs_are_bounded(network: Network) -> None:

@@ -9,17 +9,20 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import signal
 import time
 from typing import TYPE_CHECKING
 
 from votenet.config import CONFIG_VARIABLE
-from votenet.errors import VotenetError
+from votenet.errors import Locked, VotenetError
 from votenet.processes import logs, procfs
+from votenet.processes.cause import Kind
 from votenet.processes.child import Child
-from votenet.processes.identity import TAG_VARIABLE, Identity, tag, write_identity
+from votenet.processes.identity import TAG_VARIABLE, Identity, leftovers, tag, write_identity
 from votenet.processes.lifeline import PARENT_VARIABLE
 from votenet.processes.machine import Adopted, Ended, Gone, NotStarted, Started
 from votenet.processes.proof import wait_until_free
+from votenet.processes.signals import signal_exactly
 from votenet.processes.slot import Slot
 from votenet.processes.spec import ProgramSpec
 from votenet.processes.status import LAST_LINES, Sight, Vitals
@@ -87,9 +90,23 @@ class Launcher:
         logs.note(child.log, f"{slot.spec.name}, incarnation {incarnation}, pid {child.pid}: {cause}")
         await asyncio.sleep(0)  # those who follow events hear of the death before what comes after it is done
         problems = [await child.finish(), await wait_until_free(slot.spec)]
+        if cause is not None and (cause.kind, cause.code) == (Kind.EXITED, Locked.exit_code):
+            self._end_strays(slot)
         slot.ended(logs.tail(child.log, LAST_LINES))
         self._record(slot, "stopped")
         self._supervisor.dispatch(slot, Gone(incarnation, "; ".join(filter(None, problems))))
+
+    def _end_strays(self, slot: Slot) -> None:
+        """Stop what holds the data of a program if it is one of ours that nobody knew of.
+
+        A supervisor that was killed in the middle of a start leaves no record, and a process whose exec is
+        under way has no environment yet: the first look of the next supervisor may miss it.
+        """
+        for left in leftovers(self._dirs):
+            if left.name == slot.spec.name:
+                self._supervisor.tell(f"{left.name}: pid {left.pid}, of a dead supervisor, holds its data")
+                for number in (signal.SIGTERM, signal.SIGCONT):
+                    signal_exactly(left.pid, left.start_ticks, number)
 
     def _record(self, slot: Slot, intent: str) -> None:
         """Write the identity; a full disk must not cost a healthy process its life."""
