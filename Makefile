@@ -16,6 +16,7 @@
 #   make sanitize    ASan, UBSan, two minutes of fuzzing the C core (needs gcc and clang)
 #   make sim SEEDS=1000   five nodes in virtual time, with faults: one history for each seed
 #   make fuzz MINUTES=5   inputs nobody wrote, for all that reads what others wrote (docs/testing.md)
+#   make propagation   100 and 1,000 nodes in virtual time: how votes and blocks spread (docs/performance.md)
 #   make crash       kill, cut, fill and damage the storage at its every operation (docs/storage.md)
 #   make adversary   every adversary against real nodes, and how long honest clients wait meanwhile
 #   make discovery each kind of discovery alone, dead bootstrap servers, hosts in namespaces (docs/peers.md)
@@ -32,7 +33,8 @@ MINUTES ?= 5
 SEED   ?= $(shell date +%s)
 
 .PHONY: demo test lint bench bench-pow bench-loop bench-chain bench-bootstrap bench-compare bench-election \
-	bench-vote bench-growth bench-overload bench-suite bench-supervisor soak pictures sanitize sim adversary discovery fuzz crash test-arm clean
+	bench-vote bench-growth bench-overload bench-suite bench-supervisor soak pictures propagation sanitize sim \
+	adversary discovery fuzz crash test-arm clean
 
 demo: $(VENV)/.run
 	$(BIN)/votenet demo
@@ -77,6 +79,9 @@ pictures: $(VENV)/.dev
 
 sim: $(VENV)/.dev
 	SIM_SEEDS=$(SEEDS) $(BIN)/pytest -q -n $(JOBS) -p no:benchmark tests/sim
+
+propagation: $(VENV)/.dev
+	PYTHONPATH=tests $(PY) bench/propagation.py --jobs $(JOBS)
 
 fuzz: $(VENV)/.dev
 	PYTHONPATH=tests $(PY) -m fuzz --minutes $(MINUTES) --seed $(SEED) --jobs $(JOBS)

@@ -32,13 +32,14 @@ def make_election(
     title: str = "Test election",
     created: int = CREATED,
     max_block_votes: int = 5000,
+    block_seconds: int = 1,
     **fields: Any,
 ) -> Election:
     """An election that is the same (same network id) for the same arguments."""
     return Election(
         ElectionDefinition(
             candidates=tuple(candidates),
-            chain=ChainParameters(bits=bits, max_block_votes=max_block_votes),
+            chain=ChainParameters(bits=bits, max_block_votes=max_block_votes, block_seconds=block_seconds),
             created=created,
             title=title,
             **fields,

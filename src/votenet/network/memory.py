@@ -85,7 +85,7 @@ class MemoryLink:
         if not self.closing:
             self.bytes_sent += len(line) + 1
             for _ in range(self._network.copies_of(line)):
-                self._after_all_lines(lambda: self.other.arrive(line))
+                self._after_all_lines(lambda: self.other.arrive(line), line)
 
     def answer(self, line: bytes) -> None:
         self.send_line(line)
@@ -161,9 +161,9 @@ class MemoryLink:
         if not self.closing:
             self.handler.line_received(cast(Link, self), line)
 
-    def _after_all_lines(self, act: Callable[[], None]) -> None:
+    def _after_all_lines(self, act: Callable[[], None], line: bytes = b"") -> None:
         """Lines keep their order, whatever the delay of each."""
-        arrival = self._network.now + self._network.line_delay()
+        arrival = self._network.now + self._network.delay_on(self, line)
         self._last_arrival = max(arrival, self._last_arrival)
         self._network.at(self._last_arrival, lambda: None if self.silent else act())
 
@@ -280,8 +280,7 @@ class MemoryNode:
     def _mine(self, template: Template | None) -> None:
         self.template = template
         if template is not None:
-            wait = self._network.random.expovariate(1.0 / self._network.mine_seconds)
-            self._later(wait, lambda: self._find(template))
+            self._later(self._network.search_seconds(template), lambda: self._find(template))
 
     def _find(self, template: Template) -> None:
         if self.template is template:
@@ -395,6 +394,14 @@ class MemoryNetwork:
             delay += self.random.uniform(*LOSS_SECONDS)
         return delay
 
+    def delay_on(self, link: MemoryLink, line: bytes) -> float:
+        """Seconds that a line takes from this end of a wire; a network with a geography says it otherwise."""
+        return self.line_delay()
+
+    def search_seconds(self, template: Template) -> float:
+        """Seconds until a node finds the nonce of a template, if it is let; however hard that is."""
+        return self.random.expovariate(1.0 / self.mine_seconds)
+
     def copies_of(self, line: bytes) -> int:
         """How often a line arrives. A node that starts again may well say twice what it said before."""
         twice = self.repeated and line.startswith(_REPEATABLE) and self.random.random() < self.repeated
@@ -402,10 +409,12 @@ class MemoryNetwork:
 
     # -- nodes ---------------------------------------------------------------------------------
 
-    def add(self, name: str, *, mining: bool = True, skew: float = 0.0) -> MemoryNode:
-        """A new node with an empty store and a clock `skew` seconds ahead; its key follows from its name."""
+    def add(
+        self, name: str, *, mining: bool = True, skew: float = 0.0, store: MemoryStore | None = None
+    ) -> MemoryNode:
+        """A new node with a clock `skew` seconds ahead, its store empty; its key follows from its name."""
         key = SigningKey(name.encode().ljust(32, b"\0")[:32])
-        return self._start(MemoryNode(self, name, key, MemoryStore(), mining=mining, skew=skew))
+        return self._start(MemoryNode(self, name, key, store or MemoryStore(), mining=mining, skew=skew))
 
     def _start(self, node: MemoryNode) -> MemoryNode:
         self.nodes[node.name] = node
@@ -495,9 +504,10 @@ class MemoryNetwork:
     def _redial(self, node: MemoryNode) -> None:
         if not node.alive:
             return
-        busy = {frozenset((wire.owner, wire.other.owner)) for wire in self._open_wires()}
-        for pair in sorted(self._wanted - busy, key=sorted):
-            if node.name in pair:
-                (other,) = pair - {node.name}
-                self.join(node.name, other)
+        if self._wanted:
+            busy = {frozenset((wire.owner, wire.other.owner)) for wire in self._open_wires()}
+            for pair in sorted(self._wanted - busy, key=sorted):
+                if node.name in pair:
+                    (other,) = pair - {node.name}
+                    self.join(node.name, other)
         self.later(self.random.uniform(*REDIAL_SECONDS), lambda: self._redial(node))
