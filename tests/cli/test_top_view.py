@@ -10,7 +10,7 @@ from rich.console import Console
 from tests.cli.conftest import RunningNode
 
 from votenet.cli import actions
-from votenet.cli.top_view import LEADERS, NodeLine, Picture, Watch, drawn
+from votenet.cli.top_view import LEADERS, RATE_SECONDS, NodeLine, Picture, Watch, drawn
 from votenet.protocol.messages import GetStatus, NodeStatus, Results
 
 
@@ -26,8 +26,8 @@ def _program(name: str, address: str, state: str = "ready") -> dict[str, Any]:
     }
 
 
-def _text(picture: Picture) -> str:
-    console = Console(width=160, no_color=True, markup=False)
+def _text(picture: Picture, width: int = 160) -> str:
+    console = Console(width=width, no_color=True, markup=False)
     with console.capture() as shown:
         console.print(drawn(picture))
     return shown.get()
@@ -69,10 +69,33 @@ def test_a_node_that_was_started_anew_has_no_rate(node: RunningNode) -> None:
     fields = {field: getattr(status, field) for field in status.__struct_fields__}
     before = NodeStatus(**fields | {"peer_bytes_sent": 1000, "votes": 10})
     watch = Watch("default")
-    watch._before = {"n": (1.0, before)}
+    assert watch._rates("n", before, 1.0) == (None, None)
     assert watch._rates("n", NodeStatus(**fields), 2.0) == (None, None)
     grown = NodeStatus(**fields | {"peer_bytes_sent": 3000, "votes": 50})
-    assert watch._rates("n", grown, 3.0) == (20.0, 1000.0)
+    assert watch._rates("n", grown, 4.0) == (25.0, 1500.0)
+
+
+def test_rates_are_those_of_some_seconds_since_votes_come_by_the_block(node: RunningNode) -> None:
+    _, status = actions.run(actions.ask_one([node.address], GetStatus(), NodeStatus))
+    fields = {field: getattr(status, field) for field in status.__struct_fields__}
+    watch = Watch("default")
+    found = [
+        watch._rates("n", NodeStatus(**fields | {"votes": 600 * (second // 2)}), float(second))[0]
+        for second in range(2 * int(RATE_SECONDS) + 1)
+    ]
+    assert found[1] == 0.0
+    assert found[-1] == 300.0
+    assert max(abs(rate - 300.0) for rate in found[10:] if rate is not None) <= 60.0
+
+
+def test_a_narrow_terminal_has_fewer_columns_and_no_broken_lines() -> None:
+    line = NodeLine("node-1", "ready", "a:1", 1234, "ab" * 32, 80101, 1234.0, 12345, 4, 1e6, 99.0, 2**26, 3)
+    picture = Picture("default", (line, line), _results(2), None, True)
+    wide, usual, narrow = (_text(picture, width) for width in (110, 80, 70))
+    assert "TO PEERS" in wide
+    assert "TO PEERS" not in usual
+    assert "80,101" in narrow
+    assert len({text.count("\n") for text in (wide, usual, narrow)}) == 1
 
 
 def test_the_picture_names_leaders_and_adds_up_the_rest() -> None:

@@ -34,7 +34,7 @@ Examples:
     type=click.FloatRange(0.1, 3600),
     default=1.0,
     show_default=True,
-    help="Seconds between two pictures; rates are those of this time.",
+    help="Seconds between two pictures; rates are those of up to ten seconds.",
 )
 @instance_option
 @json_option

@@ -7,7 +7,8 @@ looks. What must not: options, terminals.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,11 +18,16 @@ from votenet.protocol.address import parse_address
 from votenet.protocol.messages import GetResults, GetStatus, NodeStatus, Results
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType
     from rich.table import Table
+    from rich.text import Text
 
 LEADERS: Final = 10
 """Candidates shown; the rest are added up."""
+RATE_SECONDS: Final = 10.0
+"""Rates are those of this time. Votes come by the block: from one second to the next they would jump."""
+DISPENSABLE: Final = ("TO PEERS", "RESTARTS", "TIP", "MEMORY", "PEERS", "CPU", "VOTES/S")
+"""Columns that a narrow terminal goes without, the first of these first."""
 _ALIVE: Final = ("ready", "starting", "unready")
 
 
@@ -79,7 +85,8 @@ class Watch:
 
     def __init__(self, instance: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._instance, self._clock = instance, clock
-        self._before: dict[str, tuple[float, NodeStatus]] = {}
+        self._before: dict[str, deque[tuple[float, NodeStatus]]] = defaultdict(deque)
+        """What each node said, the oldest first, RATE_SECONDS back."""
 
     def look(self) -> Picture:
         """What is so now.
@@ -98,7 +105,8 @@ class Watch:
         }
         now = self._clock()
         nodes = tuple(self._line(program, found.get(program["name"]), now) for program in programs)
-        self._before = {name: (now, status) for name, status in found.items()}
+        for name in self._before.keys() - found.keys():
+            del self._before[name]
         rates = [node.votes_per_second for node in nodes if node.votes_per_second is not None]
         return Picture(
             instance=self._instance,
@@ -132,11 +140,17 @@ class Watch:
         )
 
     def _rates(self, name: str, status: NodeStatus, now: float) -> tuple[float | None, float | None]:
-        """Since the last look; None where there is none, or the node was started anew in between."""
-        then, before = self._before.get(name, (now, status))
-        sent = _bytes(status) - _bytes(before)
-        if now <= then or sent < 0:
+        """Since the oldest look; None where there is none, or the node was started anew in between."""
+        looks = self._before[name]
+        if looks and _bytes(status) < _bytes(looks[-1][1]):
+            looks.clear()
+        while len(looks) > 1 and looks[0][0] < now - RATE_SECONDS:
+            looks.popleft()
+        looks.append((now, status))
+        then, before = looks[0]
+        if now <= then:
             return None, None
+        sent = _bytes(status) - _bytes(before)
         return (status.votes - before.votes) / (now - then), sent / (now - then)
 
 
@@ -149,7 +163,7 @@ def drawn(picture: Picture) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    parts: list[RenderableType] = [Text(_headline(picture), style="bold"), _nodes(picture)]
+    parts: list[RenderableType] = [Text(_headline(picture), style="bold"), _Nodes(picture)]
     if picture.results is not None and picture.results.votes:
         parts += [Text(), _tally(picture.results)]
     return Group(*parts)
@@ -167,30 +181,51 @@ def _headline(picture: Picture) -> str:
     )
 
 
-def _nodes(picture: Picture) -> Table:
+class _Nodes:
+    """The table of nodes, in as many columns as there is room for."""
+
+    def __init__(self, picture: Picture) -> None:
+        self._picture = picture
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
+        yield _nodes(self._picture, options.max_width)
+
+
+def _nodes(picture: Picture, width: int) -> Table:
+    from votenet.cli.render import table
+
+    rows = [_cells(node) for node in picture.nodes]
+    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in (rows[0] if rows else ())}
+    for name in DISPENSABLE:
+        if sum(widths.values()) + 2 * (len(widths) - 1) > width:
+            widths.pop(name, None)
+    left = ("NAME", "STATE", "TIP")
+    made = table("", [(name, "left" if name in left else "right") for name in widths])
+    for row in rows:
+        made.add_row(*(row[name] for name in widths))
+    return made
+
+
+def _cells(node: NodeLine) -> dict[str, Text]:
+    """By heading."""
     from rich.text import Text
 
     from votenet.cli.network_view import STATE_COLOURS, size
-    from votenet.cli.render import table
 
-    right = ("HEIGHT", "VOTES", "VOTES/S", "WAITING", "PEERS", "TO PEERS", "CPU", "MEMORY", "RESTARTS")
-    made = table("", [("NAME", "left"), ("STATE", "left"), ("TIP", "left"), *((t, "right") for t in right)])
-    for node in picture.nodes:
-        made.add_row(
-            node.name,
-            Text(node.state, style=STATE_COLOURS.get(node.state, "")),
-            (node.tip or "-")[:12],
-            _number(node.height),
-            _number(node.votes),
-            _number(node.votes_per_second),
-            _number(node.waiting),
-            _number(node.peers),
-            "-" if node.bytes_per_second is None else f"{node.bytes_per_second / 1000:,.0f} kB/s",
-            "-" if node.cpu is None else f"{node.cpu:.0f}%",
-            size(node.memory),
-            str(node.restarts),
-        )
-    return made
+    plain = {
+        "TIP": (node.tip or "-")[:12],
+        "HEIGHT": _number(node.height),
+        "VOTES": _number(node.votes),
+        "VOTES/S": _number(node.votes_per_second),
+        "WAITING": _number(node.waiting),
+        "PEERS": _number(node.peers),
+        "TO PEERS": "-" if node.bytes_per_second is None else f"{node.bytes_per_second / 1000:,.0f} kB/s",
+        "CPU": "-" if node.cpu is None else f"{node.cpu:.0f}%",
+        "MEMORY": size(node.memory),
+        "RESTARTS": str(node.restarts),
+    }
+    state = Text(node.state, style=STATE_COLOURS.get(node.state, ""))
+    return {"NAME": Text(node.name), "STATE": state, **{name: Text(text) for name, text in plain.items()}}
 
 
 def _tally(results: Results) -> Table:
