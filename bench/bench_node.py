@@ -1,0 +1,179 @@
+"""What a vote costs one node that shares its cores with nobody: the base of the model in docs/performance.md.
+
+One real node, which does not mine, and this process as its only peer: a real handshake, votes encoded
+beforehand, and whenever 4,000 have arrived the block that holds them, compact. Sending costs nearly nothing,
+so the node has both cores, as with one node on each machine. The clock runs from the first vote until the
+last block is counted. Every signature is checked.
+
+The line belongs to T3, which has five nodes on two cores. The yardstick is what the cores could verify.
+
+    make bench-node       pytest bench/bench_node.py --benchmark-only -s
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import psutil
+import pytest
+
+from lines import add_line
+from record_chain import RecordChain, Yardstick, node
+from support import key_of
+from votenet.core.mempool import short_id
+from votenet.core.vote import Vote, seal_all
+from votenet.network.client import NodeClient
+from votenet.pow import sha256d
+from votenet.protocol.address import Address
+from votenet.protocol.connection import Connection, Greeted, Identity
+from votenet.protocol.framing import MAX_PEER_LINE
+from votenet.protocol.messages import (
+    BlockVotes,
+    CompactBlock,
+    GetBlockVotes,
+    GetStatus,
+    NodeStatus,
+    Votes,
+    decode_message,
+    encode_message,
+)
+from votenet.storage.chain_reader import read_chain
+
+BLOCKS: Final = 10
+IN_LINE: Final = 200
+"""Votes in a line, as a node passes on what a client sent at once."""
+ROUNDS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Votes as lines, and the block that they end in."""
+
+    lines: Sequence[bytes]
+    header: bytes
+    votes: Sequence[Vote]
+    """In block order, as `ids`."""
+    ids: Sequence[bytes]
+
+
+def portions(chain: RecordChain) -> list[Portion]:
+    decoder, made = msgspec.json.Decoder(tuple[Vote, ...]), []
+    for header, records in islice(read_chain(chain.data_dir, chain.election), BLOCKS):
+        votes = decoder.decode(b"[" + records + b"]")
+        lines = [
+            encode_message(Votes(votes=votes[start : start + IN_LINE])) + b"\n"
+            for start in range(0, len(votes), IN_LINE)
+        ]
+        made.append(Portion(lines, header, votes, [sealed.id for sealed in seal_all(votes)]))
+    return made
+
+
+async def _greet(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: Connection
+) -> Greeted:
+    writer.write(encode_message(connection.hello(0, 0)) + b"\n")
+    while connection.greeted is None:
+        _, answers = connection.receive((await reader.readline()).rstrip(b"\n"), 0, 0)
+        for answer in answers:
+            writer.write(encode_message(answer) + b"\n")
+    return connection.greeted
+
+
+async def _feed(chain: RecordChain, port: int, work: Sequence[Portion]) -> float:
+    """Seconds in which the node takes all of it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=MAX_PEER_LINE)
+    identity = Identity(key_of("bench peer"), chain.election.network_hex, "", mines=False)
+    greeted = await _greet(reader, writer, Connection(identity, outbound=True, challenge=os.urandom(32)))
+    async with asyncio.TaskGroup() as tasks, NodeClient(Address("127.0.0.1", port)) as client:
+        listening = tasks.create_task(_answer(reader, writer, work))
+        began, known = time.perf_counter(), 0
+        tasks.create_task(_send(writer, [line for portion in work for line in portion.lines]))
+        for portion in work:
+            known += len(portion.ids)
+            await _until(client, lambda status, known=known: status.votes + status.waiting >= known)
+            ids = b"".join(short_id(vote_id, greeted.seed) for vote_id in portion.ids)
+            writer.write(encode_message(CompactBlock(header=portion.header.hex(), ids=ids)) + b"\n")
+            await _until(client, lambda status, known=known: status.votes == known)
+        seconds = time.perf_counter() - began
+        listening.cancel()
+    writer.close()
+    await writer.wait_closed()
+    return seconds
+
+
+async def _send(writer: asyncio.StreamWriter, lines: Sequence[bytes]) -> None:
+    for line in lines:
+        writer.write(line)
+        await writer.drain()
+
+
+async def _answer(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, work: Sequence[Portion]
+) -> None:
+    """Votes that were still being checked when their block came are asked for once more."""
+    by_hash = {sha256d(portion.header).hex(): portion for portion in work}
+    while line := await reader.readline():
+        message = decode_message(line)
+        if isinstance(message, GetBlockVotes):
+            votes = by_hash[message.hash].votes
+            missing = tuple(votes[position] for position in message.positions)
+            writer.write(encode_message(BlockVotes(hash=message.hash, votes=missing)) + b"\n")
+
+
+async def _send(writer: asyncio.StreamWriter, lines: Sequence[bytes]) -> None:
+    for line in lines:
+        writer.write(line)
+        await writer.drain()
+
+
+async def _listen(reader: asyncio.StreamReader) -> None:
+    """What the node says is read, so that it is not held up."""
+    while await reader.readline():
+        pass
+
+
+async def _until(client: NodeClient, true: Callable[[NodeStatus], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not true(await client.ask(GetStatus(), NodeStatus)):  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+def _busy(pid: int) -> tuple[float, float]:
+    """Processor seconds of the loop's thread, and of all others."""
+    threads = {thread.id: thread.user_time + thread.system_time for thread in psutil.Process(pid).threads()}
+    loop = threads.pop(pid)
+    return loop, sum(threads.values())
+
+
+@pytest.mark.timeout(600)
+def test_t3_one_node_alone(benchmark: Any, chain: RecordChain, tmp_path: Path) -> None:
+    work, yardstick = portions(chain), Yardstick()
+    votes = sum(len(portion.ids) for portion in work)
+    spent, taken = list[tuple[float, ...]](), list[float]()
+
+    def fed_alone() -> float:
+        yardstick.measure()
+        with node(chain, tmp_path / f"node-{len(spent)}") as (pid, port):
+            before = _busy(pid)
+            seconds = asyncio.run(_feed(chain, port, work))
+            spent.append(tuple(now - was for was, now in zip(before, _busy(pid), strict=True)))
+        return seconds
+
+    benchmark.pedantic(lambda: taken.append(fed_alone()), rounds=ROUNDS)
+    seconds = statistics.median(taken)  # the benchmark's own clock runs from the start of the node
+    rate, bound = votes / seconds, (os.cpu_count() or 1) * yardstick.rate
+    loop, others = (1e6 * statistics.median(part) / votes for part in zip(*spent, strict=True))
+    add_line(benchmark, "T3", "one node alone, fed by a peer", rate, "votes/s", ratio=rate / bound)
+    share = 1e6 / yardstick.rate_by_cpu / (loop + others)
+    print(f"    processor time of a vote: {loop:.0f} us in the loop's thread, {others:.0f} us in others;")
+    print(f"    {share:.0%} of both the signature; bound {bound:,.0f}/s")
+    benchmark.extra_info.update(loop_us=loop, others_us=others, bound=bound)
