@@ -28,6 +28,7 @@ from votenet.cli.presigned import write_presigned
 from votenet.cli.replay_senders import ReplayPlan, cast
 from votenet.cli.replay_summary import Summary
 from votenet.cli.replayer import Pace
+from votenet.core.election import MAX_BLOCK_VOTES
 from votenet.pow import bits_for_zero_bits
 
 VOTES = int(os.environ.get("BENCH_ELECTION_VOTES", "20000"))
@@ -53,6 +54,7 @@ def _busy(nodes: list[RunningNode]) -> float:
 @pytest.mark.timeout(900)
 def test_t3_election(benchmark: Any, tmp_path: Path) -> None:
     election = make_election(
+        max_block_votes=MAX_BLOCK_VOTES,
         bits=bits_for_zero_bits(DEFAULT_DIFFICULTY),
         candidates=distinct_choices(RECORD, "rank1"),
         created=int(time.time()),

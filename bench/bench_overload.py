@@ -31,7 +31,7 @@ from votenet.cli.ballots import Ballot
 from votenet.cli.presigned import SignedBallot, sign_ballot
 from votenet.cli.replay_summary import Summary
 from votenet.cli.replayer import Pace, Replayer
-from votenet.core.election import Election
+from votenet.core.election import MAX_BLOCK_VOTES, Election
 from votenet.pow import bits_for_zero_bits
 from votenet.protocol.address import Address
 
@@ -113,7 +113,9 @@ async def _agreed(nodes: Sequence[Address], votes: int) -> None:
 
 @pytest.mark.timeout(900)
 def test_overload(benchmark: Any, tmp_path: Path) -> None:
-    election = make_election(bits=bits_for_zero_bits(DEFAULT_DIFFICULTY), created=int(time.time()))
+    election = make_election(
+        max_block_votes=MAX_BLOCK_VOTES, bits=bits_for_zero_bits(DEFAULT_DIFFICULTY), created=int(time.time())
+    )
     found: dict[str, tuple[Summary, Summary, float]] = {}
 
     def run() -> None:

@@ -28,6 +28,7 @@ from real_network import NODES, clients, network, statuses, until_counted
 from record_chain import RECORD, sign
 from support import make_election
 from votenet.cli.ballots import Ballot, BallotColumns, BallotFile, distinct_choices
+from votenet.core.election import MAX_BLOCK_VOTES
 from votenet.core.vote import SealedVote
 from votenet.network.client import NodeClient
 from votenet.pow import bits_for_zero_bits
@@ -96,6 +97,7 @@ def _bytes(status: NodeStatus) -> int:
 @pytest.mark.timeout(900)
 def test_t12_bytes_for_a_vote(benchmark: Any, tmp_path: Path) -> None:
     election = make_election(
+        max_block_votes=MAX_BLOCK_VOTES,
         bits=bits_for_zero_bits(DEFAULT_DIFFICULTY),
         candidates=distinct_choices(RECORD, "rank1"),
         created=int(time.time()),

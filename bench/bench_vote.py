@@ -26,6 +26,7 @@ import pytest
 from lines import add_line
 from real_network import clients, network, until_counted
 from support import make_election
+from votenet.core.election import MAX_BLOCK_VOTES
 from votenet.pow import bits_for_zero_bits
 from votenet.protocol.address import Address
 
@@ -71,7 +72,9 @@ def _bare_seconds() -> float:
 
 @pytest.mark.timeout(600)
 def test_t4_vote(benchmark: Any, tmp_path: Path) -> None:
-    election = make_election(bits=bits_for_zero_bits(DEFAULT_DIFFICULTY), created=int(time.time()))
+    election = make_election(
+        max_block_votes=MAX_BLOCK_VOTES, bits=bits_for_zero_bits(DEFAULT_DIFFICULTY), created=int(time.time())
+    )
     home = tmp_path / "home"
     starts, bare = [], []
     for number in range(STARTS):
