@@ -1,11 +1,11 @@
 """How a vote and a block spread over 100 and 1,000 nodes, in virtual time: a table.
 
-    make propagation      PYTHONPATH=tests python bench/propagation.py [--nodes 100] [--votes 200]
+    make propagation      PYTHONPATH=tests python bench/propagation.py [--nodes 100] [--votes 100]
 
 Real cores, links, handshakes and stores on the in-memory network (`tests/wide_network.py` has its model);
 the wires are simulated. The same seed gives the same table on any machine. Votes are cast one by one,
-RATE a second, each at a node of its own luck; the run ends when all nodes have all of them in the same
-chain, and fails if that takes longer than PATIENCE.
+RATE in the time between two blocks, each at a node of its own luck; the run ends when all nodes have all
+of them in the same chain, and fails if that takes longer than PATIENCE.
 
 What lives here: the cases and the table. What must not: the model, goals. Columns:
 
@@ -97,8 +97,9 @@ def run(case: Case, votes: int, seed: int) -> Found:
     net.run(BEGIN)
     before, start = net.traffic(), net.now
     net.sent.clear()
-    cast = net.cast(votes, RATE)
-    net.run(votes / RATE)
+    rate = RATE / case.interval
+    cast = net.cast(votes, rate)
+    net.run(votes / rate)
     while not net.settled(votes):
         if net.now - start > PATIENCE:
             raise TimeoutError(f"{case.name}, {case.nodes} nodes: no agreement after {PATIENCE:g} s")
@@ -137,7 +138,7 @@ def show(found: Found) -> str:
 def main() -> int:
     options = argparse.ArgumentParser(description="How votes and blocks spread over many nodes.")
     options.add_argument("--nodes", type=int, action="append", help="100 and 1,000 without")
-    options.add_argument("--votes", type=int, default=200)
+    options.add_argument("--votes", type=int, default=100)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--jobs", type=int, default=2)
     options.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
@@ -156,7 +157,7 @@ def main() -> int:
         for one in running:
             found.append(one.result())
             print(show(found[-1]), flush=True)
-    print(f"\n{given.votes} votes a case, {RATE:g} a second, seed {given.seed}; ", end="")
+    print(f"\n{given.votes} votes a case, {RATE:g} a block, seed {given.seed}; ", end="")
     print(f"{sum(one.virtual for one in found):,.0f} s in {sum(one.real for one in found):,.0f} s")
     if given.json is not None:
         given.json.write_text(json.dumps([asdict(one) for one in found], indent=1))
