@@ -33,7 +33,7 @@ MINUTES ?= 5
 SEED   ?= $(shell date +%s)
 
 .PHONY: demo test lint bench bench-pow bench-loop bench-chain bench-bootstrap bench-compare bench-election \
-	bench-vote bench-growth bench-overload bench-suite bench-supervisor soak pictures propagation sanitize sim \
+	bench-vote bench-node bench-growth bench-overload bench-suite bench-supervisor soak pictures propagation sanitize sim \
 	adversary discovery fuzz crash test-arm clean
 
 demo: $(VENV)/.run
@@ -52,13 +52,14 @@ RESULT ?= build/bench.json
 bench: $(VENV)/.dev
 	.ci/packages redis-server
 	mkdir -p $(dir $(RESULT))
-	$(BIN)/pytest bench --benchmark-only -q -s --benchmark-json=$(RESULT).raw; failed=$$?; \
+	BENCH_ELECTION_VOTES=$${BENCH_ELECTION_VOTES:-80101} \
+		$(BIN)/pytest bench --benchmark-only -q -s --durations=0 --benchmark-json=$(RESULT).raw; failed=$$?; \
 		$(PY) bench/table.py $(RESULT).raw --merge $(RESULT) && exit $$failed
 
 bench-compare: $(VENV)/.dev
 	$(PY) bench/compare.py $(OLD) $(NEW)
 
-bench-election bench-vote bench-growth bench-overload bench-suite bench-supervisor: bench-%: $(VENV)/.dev
+bench-election bench-node bench-vote bench-growth bench-overload bench-suite bench-supervisor: bench-%: $(VENV)/.dev
 	$(BIN)/pytest bench/bench_$*.py --benchmark-only -s
 
 bench-pow: $(VENV)/.dev

@@ -33,7 +33,7 @@ def changes(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[tuple[
             found.append((name, "not measured any more", -1.0))
         else:
             was, now = _value(before[key]), _value(after[key])
-            better = _gain(was, now) if after[key]["at_least"] else _gain(now, was)
+            better = _grown(was, now) if after[key]["at_least"] else -_grown(was, now)
             found.append((name, f"{number(was)} -> {number(now)}", better))
     return found
 
@@ -42,8 +42,8 @@ def _value(line: dict[str, Any]) -> float:
     return float(line["figure"] if line["ratio"] is None else line["ratio"])
 
 
-def _gain(low: float, high: float) -> float:
-    return high / low - 1 if low else float(high != low)
+def _grown(was: float, now: float) -> float:
+    return now / was - 1 if was else float(now != was)
 
 
 def main() -> int:

@@ -1,143 +1,162 @@
-"""The pictures in docs/: what five nodes do under more and more load, and `votenet top` in a run.
+"""The pictures in docs/: what more load, nodes, clients, other blocks and longer chains do to a network.
 
-    make pictures        python bench/pictures.py [--seconds 8] [--top INSTANCE]   (PYTHONPATH=tests)
+    make pictures   PYTHONPATH=tests python bench/pictures.py [--only load] [--json FILE] [--top INSTANCE]
 
-What lives here: the sweep over offered load (open loop), and drawing it as SVG by hand. What must not: goals.
-Every point is a network of its own, so that none inherits the waiting votes of the one before.
+What lives here: the sweeps and which picture shows what. What must not: one measurement (`one_load.py`,
+`bench_growth.py`), how a chart is drawn (`chart.py`), goals.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import io
+import json
 import re
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, Final
 
 from rich.console import Console
 
-from real_network import clients, network, until_counted
-from support import make_election
-from votenet.cli.ballots import Ballot
-from votenet.cli.presigned import write_presigned
-from votenet.cli.replay_senders import ReplayPlan, cast
-from votenet.cli.replay_summary import Summary
-from votenet.cli.replayer import Pace
-from votenet.cli.top_view import Watch, drawn
-from votenet.core.election import Election
-from votenet.pow import bits_for_zero_bits
-from votenet.protocol.address import Address
+from bench_growth import measure as measure_growth
+from chart import Points, chart
+from one_load import Load, Seen, measure
+from votenet.cli.top_view import RATE_SECONDS, Watch, drawn
 
-DOCS = Path(__file__).parent.parent / "docs"
-RATES = (250, 500, 1000, 1500, 2000, 2500, 3000, 4000)
-SECRET = bytes(range(32))
-WIDTH, HEIGHT, LEFT, BOTTOM = 640, 300, 64, 40
-COLOURS = {"p50": "#2a78b5", "p99": "#c44e1d"}
+DOCS: Final = Path(__file__).parent.parent / "docs"
+RATES: Final = (500, 1000, 1500, 2000, 3000, 4000, 5000)
+NODES: Final = (1, 3, 5, 9)
+CLIENTS: Final = (1, 4, 16, 64)
+INTERVALS: Final = (1, 2, 5)
+BLOCK_VOTES: Final = (500, 2000, 5000, 20_000)
+SIZES: Final = (10_000, 80_000, 160_000, 320_000)
+CLOSED_VOTES: Final = 20_000
+"""Some seconds of work for five nodes."""
+SINGLE_VOTES: Final = 4000
+"""The same, one vote in a request."""
+STEADY: Final = 1000
+"""Votes a second that are below the knee."""
 
-Points = Sequence[tuple[float, float]]
-
-
-def _election() -> Election:
-    return make_election(bits=bits_for_zero_bits(24), title="Board 2027", created=int(time.time()))
+Rows = list[tuple[float, Seen]]
 
 
-def _sign(path: Path, election: Election, votes: int) -> None:
-    names = election.definition.candidates
-    write_presigned(
-        path, election, (Ballot(n, n, f"v{n}", (names[n * n % len(names)],)) for n in range(votes)), SECRET
-    )
-
-
-async def _settled(addresses: Sequence[Address], votes: int) -> None:
-    async with clients(addresses) as links:
-        await until_counted(links, votes)
-
-
-def point(rate: int, seconds: float) -> tuple[Summary, float]:
-    """One offered load for so long: what the sender saw, and votes a second into the chain of all nodes."""
-    with tempfile.TemporaryDirectory(prefix="votenet-pictures-") as name:
-        folder, election, votes = Path(name), _election(), int(rate * seconds)
-        _sign(folder / "signed", election, votes)
-        with network(folder, election) as nodes:
-            addresses = tuple(node.address for node in nodes)
-            asyncio.run(_settled(addresses, 0))
-            pace = Pace(batch=50, clients=4, rate=rate, confirmations=1)
-            began = time.monotonic()
-            summary = cast(
-                ReplayPlan(folder / "signed", None, votes), addresses, SECRET, pace, 1, lambda _: None
-            )
-            asyncio.run(_settled(addresses, votes))
-            return summary, votes / (time.monotonic() - began)
-
-
-def chart(title: str, x_name: str, y_name: str, series: dict[str, Points]) -> str:
-    """Lines with points on linear axes from zero, as SVG."""
-    right = max(x for points in series.values() for x, _ in points)
-    top = max(y for points in series.values() for _, y in points) * 1.08
-    wide, high = WIDTH - LEFT - 90, HEIGHT - BOTTOM - 40
-
-    def at(x: float, y: float) -> tuple[float, float]:
-        return round(LEFT + x / right * wide, 1), round(HEIGHT - BOTTOM - y / top * high, 1)
-
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
-        'font-size="12"><rect width="100%" height="100%" fill="white"/>',
-        f'<text x="{LEFT}" y="20" font-size="14">{title}</text>',
-        f'<text x="{LEFT + wide / 2}" y="{HEIGHT - 6}" text-anchor="middle">{x_name}</text>',
-        f'<text x="14" y="{HEIGHT / 2}" text-anchor="middle" transform="rotate(-90 14 {HEIGHT / 2})">'
-        f"{y_name}</text>",
-    ]
-    for step in range(5):
-        (x, base), (_, y) = at(right * step / 4, 0), at(0, top * step / 4)
-        parts.append(f'<line x1="{LEFT}" x2="{LEFT + wide}" y1="{y}" y2="{y}" stroke="#ddd"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{top * step / 4:,.0f}</text>')
-        parts.append(f'<text x="{x}" y="{base + 16}" text-anchor="middle">{right * step / 4:,.0f}</text>')
-    for name, points in series.items():
-        colour, places = COLOURS.get(name, "#3b8a3e"), [at(x, y) for x, y in points]
-        line = " ".join(f"{x},{y}" for x, y in places)
-        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts += [f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>' for x, y in places]
-        x, y = places[-1]
-        parts.append(f'<text x="{x + 6}" y="{y + 4}" fill="{colour}">{name}</text>')
-    return "\n".join([*parts, "</svg>"]) + "\n"
-
-
-def draw_load(seconds: float) -> None:
-    throughput, accepted, in_block = [], {"p50": [], "p99": []}, {"p50": [], "p99": []}
-    for rate in RATES:
-        summary, counted = point(rate, seconds)
-        throughput.append((float(rate), counted))
-        for name, percent in (("p50", 50), ("p99", 99)):
-            accepted[name].append((float(rate), 1000 * summary.latency["accepted"].percentile(percent)))
-            in_block[name].append((float(rate), summary.latency["in_block"].percentile(percent)))
+def sweep(name: str, loads: Iterable[tuple[float, Load]]) -> Rows:
+    rows = []
+    for x, load in loads:
+        seen = measure(load)
+        rows.append((x, seen))
         print(
-            f"{rate:,} votes/s offered for {seconds:g} s: {counted:,.0f} votes/s counted; accepted p50 "
-            f"{accepted['p50'][-1][1]:,.0f} p99 {accepted['p99'][-1][1]:,.0f} ms; in a block p50 "
-            f"{in_block['p50'][-1][1]:.1f} p99 {in_block['p99'][-1][1]:.1f} s",
+            f"{name} {x:>7,g}: accepted {seen.accepted:>6,.0f} votes/s (p50 {1000 * seen.accepted_p50:,.0f} "
+            f"ms, p99 {1000 * seen.accepted_p99:,.0f} ms), counted {seen.counted:>6,.0f} votes/s, in a block "
+            f"p50 {seen.in_block_p50:.1f} s, p99 {seen.in_block_p99:.1f} s; {seen.cpu_us:.0f} us and "
+            f"{seen.bytes_to_peers:.0f} bytes a vote and node, {seen.memory:.0f} MB, {seen.blocks} blocks",
             flush=True,
         )
+    return rows
+
+
+def column(rows: Rows, what: str, factor: float = 1.0) -> Points:
+    return [(x, factor * getattr(seen, what)) for x, seen in rows]
+
+
+def save(name: str, drawing: str) -> None:
+    (DOCS / f"{name}.svg").write_text(drawing)
+
+
+# -- the sweeps ------------------------------------------------------------------------------------
+
+
+def by_load(seconds: float) -> dict[str, Rows]:
+    """More and more votes offered by the clock, whatever becomes of them."""
+    loads = [(rate, Load(int(rate * seconds), clients=20, batch=50, rate=rate)) for rate in RATES]
+    rows = sweep("offered", loads)
     offered = "votes offered a second"
-    for name, title, unit, series in (
-        (
-            "throughput",
-            f"Counted at all five nodes, load of {seconds:g} s",
-            "votes/s",
-            {"counted": throughput},
-        ),
-        ("accepted", "From sending to accepted", "ms", accepted),
-        ("in_block", "From sending to a block", "s", in_block),
+    rates = {"accepted": column(rows, "accepted"), "counted": column(rows, "counted")}
+    save("load_throughput", chart(f"Five nodes, load of {seconds:g} s", offered, "votes/s", rates))
+    for what, title, unit, factor in (
+        ("accepted", "From sending to accepted", "ms", 1000.0),
+        ("in_block", "From sending to a block", "s", 1.0),
     ):
-        (DOCS / f"load_{name}.svg").write_text(chart(title, offered, unit, series))
+        lines = {name: column(rows, f"{what}_{name}", factor) for name in ("p50", "p99")}
+        save(f"load_{what}", chart(title, offered, unit, lines))
+    return {"load": rows}
+
+
+def by_nodes(seconds: float) -> dict[str, Rows]:
+    """The same votes, as fast as they are taken, over more nodes on the same two cores."""
+    rows = sweep("nodes", [(n, Load(CLOSED_VOTES, nodes=n, clients=2 * n)) for n in NODES])
+    rates = {"accepted": column(rows, "accepted"), "counted": column(rows, "counted")}
+    save("nodes_throughput", chart("All nodes on the same two cores", "nodes", "votes/s", rates))
+    cost = {"time, µs": column(rows, "cpu_us"), "bytes / 10": column(rows, "bytes_to_peers", 0.1)}
+    save("nodes_cost", chart("One vote at one node", "nodes", "µs; bytes / 10", cost))
+    return {"nodes": rows}
+
+
+def by_clients(seconds: float) -> dict[str, Rows]:
+    """Connections in all, each with one request open: 200 votes in it (a replay), or one (a voter)."""
+    many = sweep("clients", [(n, Load(CLOSED_VOTES, clients=n, follow=False)) for n in CLIENTS])
+    one = sweep("voters", [(n, Load(SINGLE_VOTES, clients=n, batch=1, follow=False)) for n in CLIENTS])
+    series = {"200 a request": column(many, "accepted"), "1 a request": column(one, "accepted")}
+    save("clients_throughput", chart("Accepted, five nodes", "connections", "votes/s", series, by_place=True))
+    times = {
+        "200, p50": column(many, "accepted_p50", 1000),
+        "200, p99": column(many, "accepted_p99", 1000),
+        "1, p50": column(one, "accepted_p50", 1000),
+        "1, p99": column(one, "accepted_p99", 1000),
+    }
+    save("clients_latency", chart("From sending to accepted", "connections", "ms", times, by_place=True))
+    return {"clients": many, "voters": one}
+
+
+def by_blocks(seconds: float) -> dict[str, Rows]:
+    """How far apart blocks are, under a load below the knee; how large they may be, in a closed loop."""
+    steady = int(STEADY * max(seconds, 10.0))
+    apart = [(s, Load(steady, clients=20, batch=50, rate=STEADY, interval=s)) for s in INTERVALS]
+    intervals = sweep("interval", apart)
+    sizes = sweep("block votes", [(n, Load(CLOSED_VOTES, block_votes=n)) for n in BLOCK_VOTES])
+    times = {name: column(intervals, f"in_block_{name}") for name in ("p50", "p99")}
+    title = f"From sending to a block, {STEADY:,} votes/s"
+    save("blocks_interval", chart(title, "seconds between blocks", "s", times, by_place=True))
+    rates = {"accepted": column(sizes, "accepted"), "counted": column(sizes, "counted")}
+    save("blocks_size", chart("As fast as they are taken", "votes in a block at most", "votes/s", rates))
+    return {"intervals": intervals, "sizes": sizes}
+
+
+def by_growth(seconds: float) -> dict[str, Any]:
+    """T11 with more sizes."""
+    with tempfile.TemporaryDirectory(prefix="votenet-growth-") as name:
+        found = measure_growth(Path(name), SIZES, rounds=2)
+    for size, row in found.items():
+        print(f"on chain {size:>7,}: " + ", ".join(f"{what} {value:,.1f}" for what, value in row.items()))
+    thousands = {size: size / 1000 for size in found}
+
+    def line(what: str) -> Points:
+        return [(thousands[size], row[what]) for size, row in found.items()]
+
+    on_chain = "thousand votes on the chain"
+    save("growth_rate", chart("Five nodes, 5,000 more votes", on_chain, "votes/s", {"known": line("rate")}))
+    cost = {"µs a vote": line("cpu_us"), "memory, MB": line("memory")}
+    save("growth_cost", chart("Of one node", on_chain, "µs; MB", cost))
+    return {"growth": found}
+
+
+SWEEPS: Final[dict[str, Callable[[float], dict[str, Any]]]] = {
+    "load": by_load,
+    "nodes": by_nodes,
+    "clients": by_clients,
+    "blocks": by_blocks,
+    "growth": by_growth,
+}
 
 
 def draw_top(instance: str) -> None:
     """`votenet top` of a running network, as a terminal shows it."""
     watch = Watch(instance)
     watch.look()
-    time.sleep(1.0)
+    time.sleep(RATE_SECONDS)
     console = Console(
         record=True, width=104, file=io.StringIO(), markup=False, emoji=False, force_terminal=True
     )
@@ -151,13 +170,19 @@ def draw_top(instance: str) -> None:
 
 def main() -> None:
     options = argparse.ArgumentParser(description="Draw the pictures in docs/.")
-    options.add_argument("--seconds", type=float, default=8.0, help="how long each load lasts")
+    options.add_argument("--only", choices=SWEEPS, action="append", help="this sweep; may be repeated")
+    options.add_argument("--seconds", type=float, default=8.0, help="how long each offered load lasts")
+    options.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
     options.add_argument("--top", metavar="INSTANCE", help="draw only `votenet top` of this running network")
     given = options.parse_args()
     if given.top:
         draw_top(given.top)
-    else:
-        draw_load(given.seconds)
+        return
+    found: dict[str, Any] = {}
+    for name in given.only or SWEEPS:
+        found |= SWEEPS[name](given.seconds)
+    if given.json is not None:
+        given.json.write_text(json.dumps(found, indent=1, default=asdict))
 
 
 if __name__ == "__main__":
