@@ -183,7 +183,6 @@ def test_t3_one_node_alone(benchmark: Any, chain: RecordChain, tmp_path: Path) -
     add_line(benchmark, "T3", "one node alone, fed by its peers", rate, "votes/s", ratio=rate / bound)
     share = 1e6 / yardstick.rate_by_cpu / (loop + others)
     print(f"    processor time of a vote: {loop:.0f} us in the loop's thread, {others:.0f} us in others;")
-    print(
-        f"    {share:.0%} of both the signature; {rate * (loop + others) / 1e6:.2f} cores busy; bound {bound:,.0f}/s"
-    )
+    busy = rate * (loop + others) / 1e6
+    print(f"    {share:.0%} of both the signature; {busy:.2f} cores busy; bound {bound:,.0f}/s")
     benchmark.extra_info.update(loop_us=loop, others_us=others, bound=bound)
