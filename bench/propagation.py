@@ -12,7 +12,7 @@ What lives here: the cases and the table. What must not: the model, goals. Colum
     vote, block      seconds from the first node that has it until 50, 90, 99, 100 % have it: median
     records          bytes that a node sends and receives for one vote, in sizes of the record
     busiest          the same of the node with most of them
-    blocks, stale    of the best branch; found beside it in vain
+    blocks, stale    of the best branch; beside it, as far as node-0 has heard of them
     deepest          most blocks that a node gave up for another branch
 """
 

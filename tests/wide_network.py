@@ -185,7 +185,7 @@ class WideNetwork(MemoryNetwork):
         return len(tips) == 1 and all((s.chain.tally.votes, len(s.pool)) == (votes, 0) for s in states)
 
     def blocks(self) -> tuple[list[bytes], int]:
-        """(every block that was found, height of the best branch)."""
+        """(every block that node-0 has heard of, height of the best branch)."""
         chain = self.nodes["node-0"].core.state.chain
         found = [record for record in self.had if record in chain.entries]
         return found, chain.tip.height
