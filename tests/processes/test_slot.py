@@ -22,9 +22,13 @@ DIRS = InstanceDirs("t", Path("/s/t"), Path("/r/t"), Path("/k"))
 
 def test_a_look_measures_and_tells_pauses_and_hangs(tmp_path: Path) -> None:
     async def play() -> None:
-        child = Child.start([sys.executable, "-c", "import time; time.sleep(60)"], os.environ, tmp_path / "l")
+        program = "import time; print('up', flush=True); time.sleep(60)"
+        child = Child.start([sys.executable, "-c", program], os.environ, tmp_path / "l")
         slot = Slot(SPEC, ALIVE, child)
         try:
+            async with asyncio.timeout(10):
+                while not (tmp_path / "l").read_bytes():  # noqa: ASYNC110 - in the middle of an exec it has no memory
+                    await asyncio.sleep(0.01)
             assert slot.look(100.0, 10.0) == []
             assert (slot.sight.cpu, slot.vitals.beat_at) == (None, None), "not watched: it sends no heartbeat"
             slot.vitals.hear({"WATCHDOG": "1"}, 100.0)
