@@ -52,7 +52,7 @@ def parse_address(text: str) -> Address:
         raise Rejected("bad-address", f"{text!r}: the port must be between 1 and 65535")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
-        if ":" not in host or not _IPV6.fullmatch(host):
+        if ":" not in host or not _IPV6.fullmatch(host) or plain_ip(host) is None:
             raise Rejected("bad-address", f"{text!r}: not an IPv6 address in the brackets")
     elif ":" in host:
         raise Rejected("bad-address", f"{text!r}: write an IPv6 host in brackets, [::1]:3000")
