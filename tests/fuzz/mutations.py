@@ -9,6 +9,7 @@ one `random.Random`: the same generator in the same state gives the same bytes.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Sequence
 from random import Random
@@ -158,13 +159,13 @@ def _change_value(dice: Random, root: Any, others: Sequence[bytes]) -> Any:
     """Change one place in a parsed value."""
     places = _places(root)
     if not places or dice.random() < 0.02:
-        return dice.choice(VALUES)
+        return copy.deepcopy(dice.choice(VALUES))
     inner, key = dice.choice(places)
     kind = dice.random()
     if kind < 0.35:
         inner[key] = _other_value(dice, inner[key])
     elif kind < 0.5:
-        inner[key] = dice.choice(VALUES)
+        inner[key] = copy.deepcopy(dice.choice(VALUES))
     elif kind < 0.65:  # a value of another place: right in its type perhaps, wrong in its meaning
         theirs = _parse(dice.choice(dice.choice(others).splitlines() or [b""])) if kind < 0.57 else None
         source = _places(theirs[1] if theirs else root) or places
@@ -208,7 +209,7 @@ def _other_value(dice: Random, value: Any) -> Any:
         return dice.choice(
             (value[:at] + new + value[at + 1 :], value[:at] + new + value[at:], new + value, value + new)
         )
-    return dice.choice(VALUES)
+    return copy.deepcopy(dice.choice(VALUES))
 
 
 def _places(root: Any) -> list[tuple[Any, Any]]:

@@ -24,6 +24,8 @@ from votenet.storage.database import open_database, reading, transaction
 
 T = TypeVar("T")
 
+MAX_SLOTS: Final = 2**40
+"""More entries than any registry has: a slot above is damage, and no list of so many is ever made."""
 CACHE_KIB: Final = 64 * 1024
 """Page cache: the indexes of a million peers, which are asked for all over, stay in it."""
 CHECKPOINT_PAGES: Final = 8000
@@ -126,7 +128,11 @@ class SqlitePeerStore:
 
     def count(self) -> int:
         (highest,) = self._one("SELECT max(slot) FROM peers") or (None,)
-        return 0 if highest is None else _of(int, highest) + 1
+        if highest is None:
+            return 0
+        if not 0 <= _of(int, highest) < MAX_SLOTS:
+            raise _damaged()
+        return int(highest) + 1
 
     def held(self, name: str) -> int:
         row = self._one("SELECT entries FROM held WHERE name = ?", name)
