@@ -78,3 +78,14 @@ def test_half_a_line_at_the_end_is_incomplete() -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         reader.finish()
     assert caught.value.code == "incomplete-line"
+
+
+def test_what_was_cleared_is_gone() -> None:
+    reader = LineReader(100)
+    reader.feed(b"one\ntwo")
+    reader.clear()
+    assert reader.pending == 0
+    assert reader.next_line() is None
+    reader.finish()
+    reader.feed(b"three\n")
+    assert reader.next_line() == b"three"

@@ -160,6 +160,7 @@ class Link(asyncio.Protocol):
         """Close at once; what is unsent is lost."""
         self._closing = True
         self._cancel_timer()
+        self._reader.clear()  # at once, not when somebody collects this link: it may be a long line
         if self._opened:
             self._transport.abort()
 
@@ -269,6 +270,7 @@ class Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
         self._cancel_timer()
+        self._reader.clear()
         if self._released is not None:
             self._released(self)
         if self._reason is None and exc is not None:

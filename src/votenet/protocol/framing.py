@@ -53,6 +53,11 @@ class LineReader:
         self._searched = 0
         return line[:-1] if line.endswith(b"\r") else line
 
+    def clear(self) -> None:
+        """Forget what came: nobody will read it."""
+        self._buffer = bytearray()
+        self._searched = 0
+
     def finish(self) -> None:
         """The other side has closed its half.
 
