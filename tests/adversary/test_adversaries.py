@@ -21,8 +21,8 @@ from votenet.protocol.framing import MAX_CLIENT_LINE
 SECONDS = float(os.environ.get("ADVERSARY_SECONDS", "0"))
 QUICK_SECONDS = 0.5
 SLACK = MAX_MEMORY // 8 + 96 * 2**20
-"""What a node may use beside the bytes that it counts: the eighth that a growing buffer has in reserve; votes,
-headers and the interpreter's own."""
+"""What a node may use beside the bytes that it counts: the eighth that a growing buffer has in reserve,
+votes, headers and the interpreter's own."""
 
 MAY_BE_TOLD = {
     "too-many-connections",
