@@ -28,8 +28,10 @@ MAX_SLOTS: Final = 2**40
 """More entries than any registry has: a slot above is damage, and no list of so many is ever made."""
 CACHE_KIB: Final = 64 * 1024
 """Page cache: the indexes of a million peers, which are asked for all over, stay in it."""
-CHECKPOINT_PAGES: Final = 8000
-"""32 MB of log before it is copied into the file: at a million peers each change is on a page of its own."""
+CHECKPOINT_PAGES: Final = 32_000
+"""128 MB of log before it is copied into the file. At a million peers each change is on a page of its own, and a
+request waits while pages are copied: a log this long holds most of them several times, to be copied once. It is
+read at the start: 30 ms."""
 
 MAX_VARIABLES: Final = 500
 """Slots asked for in one query; SQLite takes 999 variables at least."""
