@@ -30,7 +30,8 @@ CACHE_KIB: Final = 64 * 1024
 """Page cache: the indexes of a million peers, which are asked for all over, stay in it."""
 CHECKPOINT_PAGES: Final = 32_000
 """128 MB of log before it is copied into the file, while requests wait. At a million peers each change is on
-a page of its own: so long a log holds most of them several times, to be copied once. A start takes 30 ms more."""
+a page of its own: so long a log holds most of them several times, to be copied once. A start takes 30 ms
+more."""
 
 MAX_VARIABLES: Final = 500
 """Slots asked for in one query; SQLite takes 999 variables at least."""
