@@ -6,6 +6,7 @@ drifts moves both. One thread is timed by its own processor time, so that other 
 Beside the median stands the ratio of the two at their best: on a rented machine a neighbour on the same
 core slows the kernels, which fill its pipes, by a third, and hashlib, which waits for its own results,
 hardly at all; short rounds find the moments without one.
+The goal of 1.0 on chips with SHA instructions is for the kernel that a node chooses there.
 What must not live here: tests; nothing here asserts a time.
 
     pytest bench/bench_pow.py
@@ -28,6 +29,7 @@ from votenet.pow import (
     bits_to_target,
     measure_rate,
     search,
+    select_fastest,
     selected_kernel,
     sha256d,
     verify_headers,
@@ -38,7 +40,9 @@ BUFFER = bytes(1 << 20)
 COMPRESSIONS = len(BUFFER) // 64
 ROUNDS = 60
 SLICE_SECONDS = 0.012
-GOALS = {"sha-ni": 1.0, "avx2": 0.45, "generic": 0.10}
+CHOSEN = select_fastest(thread_time)
+"""What a node on this machine searches with."""
+GOALS = {"avx2": 0.45, "generic": 0.10} | ({CHOSEN: 1.0} if "sha-ni-sse" in available_kernels() else {})
 
 
 def yardstick() -> float:
@@ -73,6 +77,7 @@ def test_nonces(benchmark: Any, capsys: pytest.CaptureFixture[str], kernel: str)
     rate, yard = statistics.median(rates), statistics.median(yards)
     best = max(rates) / max(yards)
     goal = f", goal {GOALS[kernel]:.2f}" if kernel in GOALS else ""
+    goal += ", chosen by a node" if kernel == CHOSEN else ""
     report(
         benchmark,
         capsys,

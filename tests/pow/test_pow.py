@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from votenet.pow import (
     kernel_states,
     measure_rate,
     search,
+    select_fastest,
     select_kernel,
     selected_kernel,
     sha256d,
@@ -279,6 +281,22 @@ def test_the_best_is_selected_and_python_is_always_there() -> None:
     assert selected_kernel() == available_kernels()[0]
     assert available_kernels()[-1] == "python"
     assert [name for name, state in kernel_states().items() if state == "ready"] == list(available_kernels())
+
+
+def test_the_fastest_is_selected_by_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rate decides; among those as good as equal the order of the table; a name undoes the choice."""
+    kernels = available_kernels()[:-1]
+    monkeypatch.setattr(room, "measure_rate", lambda _timer, _seconds, name: 100.0 + kernels.index(name))
+    assert select_fastest(time.thread_time) == selected_kernel() == (*kernels, "python")[0]
+    for fastest in kernels:
+        monkeypatch.setattr(room, "measure_rate", lambda _t, _s, name, best=fastest: 1.0 + (name == best))
+        assert select_fastest(time.thread_time) == selected_kernel() == fastest
+        assert search(bytes(80), ALL_ONES) == 0
+    assert select_kernel(None) == available_kernels()[0]
+
+
+def test_the_fastest_is_one_of_this_machine() -> None:
+    assert select_fastest(time.thread_time) in available_kernels()
 
 
 @pytest.mark.parametrize("call", [select_kernel, lambda name: search(bytes(80), 1, 0, 1, name)])

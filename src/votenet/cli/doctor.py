@@ -64,7 +64,7 @@ def _kernels() -> Iterator[Finding]:
     """Every nonce search kernel of this build with its measured rate on one thread."""
     import time
 
-    from votenet.pow import PYTHON, available_kernels, kernel_states, measure_rate, selected_kernel
+    from votenet.pow import PYTHON, available_kernels, kernel_states, measure_rate, select_fastest
 
     if available_kernels() == (PYTHON,):
         yield Finding(
@@ -73,7 +73,7 @@ def _kernels() -> Iterator[Finding]:
             "not built: votenet mines with Python's hashlib, about forty times slower",
             "Install a C compiler and Python's headers (python3-dev), then install votenet again.",
         )
-    chosen = selected_kernel()
+    chosen = select_fastest(time.thread_time)
     for name, state in kernel_states().items():
         if state != "ready":
             yield Finding(f"kernel {name}", "note", state)

@@ -225,11 +225,13 @@ def _remove_empty(folder: Path) -> None:
 
 
 def _choose_kernel(name: str, log: logging.Logger) -> None:
-    from votenet.pow import PYTHON, select_kernel, selected_kernel
+    import time
+
+    from votenet.pow import PYTHON, select_fastest, select_kernel
 
     try:
-        select_kernel(None if name == "auto" else name)
+        chosen = select_fastest(time.thread_time) if name == "auto" else select_kernel(name)
     except PowError as error:
         raise ConfigError(error.message, code="no-such-kernel") from error
-    if selected_kernel() == PYTHON and name == "auto":
+    if chosen == PYTHON and name == "auto":
         log.warning("the C core is not built: mining with Python's hashlib, about forty times slower")

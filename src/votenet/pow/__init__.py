@@ -1,14 +1,16 @@
 """Proof of work: hashing a header, searching a nonce, targets. Import names from here, not the package.
 
 What lives here: the public names of this room, and the choice among its kernels: the C core's that
-pass their self-test on this machine, best first, and last "python", the reference. What must not: I/O,
-clocks, threads, the environment. A search is one bounded call; whoever calls decides how much to ask
-for at a time, on which thread, and when to stop.
+pass their self-test on this machine, best first, and last "python", the reference. Which one searches
+fastest is a property of the chip (Zen 4: SHA instructions, Zen 5: AVX-512), so a node measures it. What
+must not: I/O, clocks, threads, the environment. A search is one bounded call; whoever calls decides how
+much to ask for at a time, on which thread, and when to stop.
 
     search(header, target, start, count)   the first good nonce, or None
     header_hash(header)                    what is compared with the target
     verify_headers(headers, first_prev)    links, targets and work of many headers at once
-    available_kernels(), kernel_states(), selected_kernel(), select_kernel(name), measure_rate(timer)
+    available_kernels(), kernel_states(), selected_kernel(), select_kernel(name)
+    measure_rate(timer), select_fastest(timer)
     bits_to_target, target_to_bits, bits_for_zero_bits, work_of, hash_to_int, meets
 """
 
@@ -48,6 +50,7 @@ __all__ = [
     "measure_rate",
     "meets",
     "search",
+    "select_fastest",
     "select_kernel",
     "selected_kernel",
     "sha256d",
@@ -66,7 +69,11 @@ class _Kernel(NamedTuple):
     verify: Callable[[BytesLike, bytes | None], HeaderCheck]
 
 
+CLEARLY_FASTER: Final = 1.05
+"""A kernel must be so much faster than one listed before it to be preferred: less is noise."""
+
 _forced: str | None = None
+_fastest: str | None = None
 
 
 def search(
@@ -106,7 +113,8 @@ def verify_headers(
     Raises PowError if `headers` is no multiple of 80 bytes, `first_prev` not 32, or there is no such
     kernel here.
     """
-    return _usable()[_choose(kernel)].verify(headers, first_prev)
+    # Not the one that searches fastest: one header after the other is work for SHA instructions.
+    return _usable()[_choose(kernel or _forced or available_kernels()[0])].verify(headers, first_prev)
 
 
 def kernel_states() -> dict[str, str]:
@@ -120,18 +128,34 @@ def available_kernels() -> tuple[str, ...]:
 
 
 def selected_kernel() -> str:
-    """The kernel that `search` uses when it is not told: the best, or the one last selected."""
-    return _forced or available_kernels()[0]
+    """The kernel that `search` uses when it is not told: the one selected, the fastest, or the first."""
+    return _forced or _fastest or available_kernels()[0]
 
 
 def select_kernel(name: str | None) -> str:
-    """Make `search` use this kernel from now on in this process; None: the best. Returns its name.
+    """Make this process use this kernel from now on; None: the first. Returns its name.
 
     Raises PowError, naming those to choose from, if there is no such kernel here.
     """
-    global _forced
-    _forced = None if name is None else _choose(name)
+    global _forced, _fastest
+    _forced, _fastest = None if name is None else _choose(name), None
     return selected_kernel()
+
+
+def select_fastest(timer: Callable[[], float], seconds: float = 0.002) -> str:
+    """Make `search` use the kernel that is fastest on this chip, each tried for `seconds`. Returns its name.
+
+    Give it time.thread_time as the timer: other programs do not count then.
+    """
+    global _fastest
+    select_kernel(None)
+    best, best_rate = PYTHON, 0.0
+    for name in available_kernels()[:-1]:
+        rate = measure_rate(timer, seconds, name)
+        if rate > best_rate * CLEARLY_FASTER:
+            best, best_rate = name, rate
+    _fastest = best
+    return best
 
 
 def measure_rate(timer: Callable[[], float], seconds: float = 0.05, kernel: str | None = None) -> float:
