@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -130,7 +131,7 @@ def test_the_merkle_root_starts_at_the_vote_ids() -> None:
 
 TWICE = order_votes([make_vote(ELECTION, "voter-1", "Alice"), make_vote(ELECTION, "voter-1", "Bob")])
 ALIEN = make_vote(make_election(title="Another"))
-HUGE = VOTES[0]._replace(record=bytes(MAX_BLOCK_BYTES + 1))
+HUGE = msgspec.structs.replace(VOTES[0], record=bytes(MAX_BLOCK_BYTES + 1))
 SMALL = make_election(max_block_votes=6)
 HOURS = make_election(opens=CREATED + 10, closes=CREATED + 20)
 REFUSED = [
@@ -156,7 +157,10 @@ def test_s9_a_body_that_breaks_a_rule_is_refused(code: str, block: Block, electi
 def test_limits_are_reached_before_they_are_passed() -> None:
     assert code_of(with_root(order_votes(make_votes(SMALL, 6))), SMALL) is None
     full = MAX_BLOCK_BYTES // MAX_VOTE_BYTES
-    many = [sealed._replace(record=bytes(MAX_VOTE_BYTES)) for sealed in make_votes(ELECTION, full + 1)]
+    many = [
+        msgspec.structs.replace(sealed, record=bytes(MAX_VOTE_BYTES))
+        for sealed in make_votes(ELECTION, full + 1)
+    ]
     assert code_of(with_root(order_votes(many[:full]))) is None
     assert code_of(with_root(order_votes(many))) == "block-too-large"
     assert code_of(with_root([make_vote(HOURS)], time=CREATED + 10), HOURS) is None
