@@ -14,8 +14,8 @@ from typing import Final
 
 from votenet.core.vote import SealedVote, signatures_hold
 
-MAX_REMEMBERED: Final = 65_536
-"""Vote ids in one cache: what a node checks in ten to twenty seconds under load; about 10 MB at most."""
+MAX_REMEMBERED: Final = 131_072
+"""Vote ids in one cache, 15 MB at most: three full blocks at least, as rival branches have them in common."""
 
 
 class SignatureCache:
