@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import queue
+import threading
+import time
 
 import pytest
 
@@ -154,3 +156,29 @@ def test_several_threads_report_a_find_once() -> None:
 def test_an_impossible_number_of_threads_is_refused(threads: int) -> None:
     with pytest.raises(ValueError, match="threads"):
         Miner(Found(), threads=threads)
+
+
+def test_what_was_found_when_the_template_had_changed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search that was under way goes on to its end, and the new one with it."""
+    started, go_on = threading.Event(), threading.Event()
+
+    def slow(header: bytes, target: int, start: int, count: int, kernel: str | None) -> int | None:
+        if target != bits_to_target(EASY_BITS):
+            time.sleep(0.001)
+            return None
+        started.set()
+        assert go_on.wait(10)
+        return start
+
+    monkeypatch.setattr(miner_module, "search", slow)
+    found = Found()
+    with Miner(found, threads=2) as miner:
+        miner.mine(template(1, EASY_BITS))
+        assert started.wait(10)
+        miner.mine(template(2, IMPOSSIBLE))
+        go_on.set()
+        number, nonce = found.next()
+        assert (number, nonce is None) == (1, False)
+        monkeypatch.setattr(miner_module, "search", lambda *_args, **_more: 7)
+        assert found.next() == (2, 7)
+    assert found.results.empty()

@@ -9,13 +9,14 @@ import pytest
 from node_support import NOW, PEER_SEED, SEED, HandNode, compact_block, headers_of, sent, short_ids
 from support import CREATED, key_of, make_election, make_vote, make_votes, mine_block
 from votenet.core.block import Block, check_body, order_votes, votes_root
+from votenet.pow import bits_to_target, search
 from votenet.protocol.events import Mined, Ready, SaveBlock, SetBest, Template, Tick
 from votenet.protocol.messages import CompactBlock
-from votenet.protocol.mining import MAX_RANK, TEMPLATE_SECONDS, TIE_PATIENCE, TIE_PAUSE
+from votenet.protocol.mining import MAX_RANK, TEMPLATE_SECONDS, TIE_PATIENCE, TIE_PAUSE, TURN_SECONDS_PER_VOTE
 from votenet.protocol.sync import ANSWER_SECONDS
 
-TURN = 1
-"""Seconds: the interval between blocks of these elections."""
+TURN = 1 + TURN_SECONDS_PER_VOTE
+"""Seconds, while one vote waits: the interval between blocks of these elections is one."""
 
 
 def template_after(ready: Ready) -> Template:
@@ -274,12 +275,12 @@ def test_a_tie_that_is_decided_needs_no_block() -> None:
     assert node.core.mining._template is None
 
 
-def _first_turn(keys: list[str]) -> tuple[HandNode, int]:
-    """A node with mining peers and a waiting vote, and how many of them go before it on genesis."""
+def _first_turn(keys: list[str], votes: int = 1) -> tuple[HandNode, int]:
+    """A node with mining peers and waiting votes, and how many of them go before it on genesis."""
     node = HandNode()
     for link, key in enumerate(keys, start=1):
         node.meet(link, key=key, mines=True)
-    node.submit(make_vote(node.election))
+    node.submit(*make_votes(node.election, votes))
     tip = node.chain.tip.hash
 
     def place(public: str) -> bytes:
@@ -306,8 +307,35 @@ def test_miners_take_turns_by_a_hash_of_the_tip_and_their_keys() -> None:
 def test_a_crowd_that_only_says_it_mines_delays_a_block_by_few_turns() -> None:
     node, rank = _first_turn([f"crowd {peer}" for peer in range(60)])
     assert rank > 2 * MAX_RANK
-    node.now += MAX_RANK * TURN
+    node.now += MAX_RANK * TURN + 0.01
     assert template_after(node.run(Tick())).votes
+
+
+def test_a_turn_is_longer_when_many_votes_wait() -> None:
+    """Their block takes time to check and to pass on: no other one should be found meanwhile."""
+    node, rank = _first_turn([f"patient {peer}" for peer in range(4)], votes=400)
+    assert rank > 0
+    node.now += rank * (1 + 399 * TURN_SECONDS_PER_VOTE)
+    assert not node.run(Tick()).mining_changed
+    node.now += rank * 2 * TURN_SECONDS_PER_VOTE
+    assert len(template_after(node.run(Tick())).votes) == 400
+
+
+def test_the_nonce_of_the_template_before_is_as_good() -> None:
+    """A search goes on for a moment when votes join the block; what it finds is a block, on this tip."""
+    node = HandNode()
+    node.submit(make_vote(node.election))
+    first = node.core.mining._template
+    node.now += 1
+    node.submit(make_vote(node.election, "second"))
+    assert first is not None
+    assert node.core.mining._template not in (None, first)
+    nonce = search(first.header.pack(), bits_to_target(first.header.bits))
+    saved = node.run(Mined(first.id, nonce)).save
+    assert [len(change.votes) for change in saved if isinstance(change, SaveBlock)] == [1]
+    assert node.chain.tip.height == 1
+    node.run(Mined(first.id, nonce))
+    assert node.chain.tip.height == 1
 
 
 def test_the_turn_is_over_when_another_block_comes() -> None:

@@ -16,8 +16,9 @@ from typing import Final
 from votenet.pow import bits_to_target, search
 from votenet.protocol.events import Template
 
-SLICE_SECONDS: Final = 0.004
-"""Length of one search: a new template waits this long at most; the call itself costs 1 microsecond."""
+SLICE_SECONDS: Final = 0.02
+"""Processor time of one search. A new template waits this long, or longer on a busy machine; after each
+search the thread may wait 5 ms for Python's lock, so that shorter ones would be mostly waiting."""
 FIRST_SLICE: Final = 2_000
 """Nonces of the first slice: 4 ms of the slowest kernel (hashlib)."""
 NONCES: Final = 2**32
@@ -40,6 +41,7 @@ class _Hunt:
     left: int
     searching: int = 0
     """Slices that threads are working on."""
+    told: bool = False
 
     def cut(self, count: int) -> tuple[int, int] | None:
         """The next slice (start, size), None when the whole range has been given out."""
@@ -117,20 +119,26 @@ class Miner:
             if piece is None:
                 return count
             start, size = piece
-            began = time.perf_counter()
+            # Not by the clock: waiting for a core, or for Python's lock, says nothing about the search.
+            began = time.thread_time()
             nonce = search(hunt.header, hunt.target, start, size, kernel=self._kernel)
-            elapsed = time.perf_counter() - began
+            elapsed = time.thread_time() - began
             self._searched(hunt, nonce)
             if size == count and nonce is None and elapsed > 0:
-                # At most doubled: a slice that was preempted says little about the next.
+                # At most doubled: the clock of a short search is coarse.
                 count = max(256, min(2 * count, int(count * SLICE_SECONDS / elapsed)))
 
     def _searched(self, hunt: _Hunt, nonce: int | None) -> None:
-        """One slice is done. The first good nonce ends the hunt, and so does the last slice without one."""
+        """One slice is done. The first good nonce ends the hunt, and so does the last slice without one.
+
+        A nonce of an earlier template is told, too: where votes come all the time, templates change often.
+        """
         with self._changed:
             hunt.searching -= 1
             over = nonce is not None or (not hunt.left and not hunt.searching)
-            if not over or self._hunt is not hunt:
+            if not over or hunt.told or (self._hunt is not hunt and nonce is None):
                 return
-            self._hunt = None
+            hunt.told = True
+            if self._hunt is hunt:
+                self._hunt = None
         self._found(hunt.template.id, nonce)

@@ -8,7 +8,7 @@ do, nobody would mine and the nodes would disagree about the tip until the next 
 tip has the smaller hash mines one block, empty if need be.
 
 Nodes take turns. For every tip they are ranked by a hash of the tip and their keys; the first searches
-at once, each next one an interval of blocks later, if the block is still not found. Where all nodes run
+at once, each next one a turn later, if the block is still not found. Where all nodes run
 on one machine they would otherwise share its cores for nothing, and the fewer search at one time, the
 fewer blocks are found twice. Nobody depends on it: a node that jumps the queue breaks no rule.
 
@@ -36,6 +36,9 @@ TEMPLATE_SECONDS: Final = 0.25
 memory, so a fresh template loses nothing but the time to build it."""
 TEMPLATE_SECONDS_PER_VOTE: Final = 50e-6
 """By how much a vote makes the interval longer: building costs about a hundredth of this."""
+TURN_SECONDS_PER_VOTE: Final = 250e-6
+"""By how much a waiting vote, as many as a block takes, makes a turn longer: nodes of one busy machine need
+a second to check and pass on a block of 20,000, and two found at once cost all of them that twice."""
 MAX_RANK: Final = 4
 """Turns that a node waits at most. Whoever makes keys and says that it mines could else stop all others."""
 TIE_PAUSE: Final = 0.1
@@ -50,6 +53,8 @@ class Mining:
     def __init__(self, state: NodeState, blocks: BlockRelay) -> None:
         self.state, self._blocks = state, blocks
         self._template: Template | None = None
+        self._earlier: Template | None = None
+        """The one before, whose search may still be under way: its nonce is as good."""
         self._template_time = 0.0
         self._tie: tuple[bytes, float] | None = None
         """The tip that is tied, and since when."""
@@ -89,7 +94,8 @@ class Mining:
         tip = self.state.chain.tip.hash
         if self._waiting_since is None or self._waiting_since[0] != tip:
             self._waiting_since = (tip, now)
-        turn = self.state.election.definition.chain.block_seconds
+        votes = min(len(self.state.pool), self._limit)
+        turn = self.state.election.definition.chain.block_seconds + votes * TURN_SECONDS_PER_VOTE
         return now - self._waiting_since[1] >= self._rank(tip) * turn
 
     def _rank(self, tip: bytes) -> int:
@@ -120,12 +126,14 @@ class Mining:
 
     def on_mined(self, event: Mined, now: float) -> None:
         """A nonce, or the news that none of 2**32 fits."""
-        template = self._template
-        if template is None or template.id != event.template:
+        current = self._template
+        template = next((t for t in (current, self._earlier) if t and t.id == event.template), None)
+        if current is None or template is None or template.header.previous != self.state.chain.tip.hash:
             return  # a block came in meanwhile
         if event.nonce is None:
             self._spent.add(template.header)
-            self._build(now)
+            if template is current:
+                self._build(now)
             return
         header = template.header._replace(nonce=event.nonce)
         self._stop()
@@ -159,7 +167,8 @@ class Mining:
         if header is None:
             self._stop()  # two hours of headers without a nonce: wait for another second
             return
-        self._template, self._template_time = Template(state.next_id(), header, votes), now
+        self._earlier, self._template = self._template, Template(state.next_id(), header, votes)
+        self._template_time = now
         state.ready.mining_changed, state.ready.template = True, self._template
 
     def _block_times(self, now: float) -> Iterator[int]:
@@ -177,7 +186,7 @@ class Mining:
         yield from range(best - 1, earliest - 1, -1)
 
     def _stop(self) -> None:
-        self._template = None
+        self._template = self._earlier = None
         self.state.ready.mining_changed, self.state.ready.template = True, None
 
 
