@@ -158,7 +158,7 @@ VALID = msgspec.json.decode(make_election().to_file())
         {"chain": {"bits": 0}},
         {"chain": {"bits": 2**32}},
         {"chain": {"bits": 0x1D00FFFF, "max_block_votes": 0}},
-        {"chain": {"bits": 0x1D00FFFF, "max_block_votes": 20_001}},
+        {"chain": {"bits": 0x1D00FFFF, "max_block_votes": 20_481}},
         {"chain": {"bits": 0x1D00FFFF, "surprise": 1}},
         {"chain": {}},
     ],

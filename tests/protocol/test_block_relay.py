@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+import xxhash
 
 from node_support import (
     CLIENT,
@@ -33,7 +34,6 @@ from support import (
     mine_header,
 )
 from votenet.core.block import Block, genesis_header, votes_root
-from votenet.core.mempool import short_id
 from votenet.core.vote import MAX_CLOCK_AHEAD, SealedVote, seal
 from votenet.pow import bits_for_zero_bits, bits_to_target, hash_to_int
 from votenet.protocol.events import (
@@ -320,12 +320,12 @@ def test_of_an_older_block_the_whole_is_sent_and_of_an_unknown_one_its_absence()
 def test_a_colliding_short_id_costs_one_more_round_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two waiting votes with one short id at this node; the block has the one that the index forgot."""
     twin = make_vote(ELECTION, "twin")
-    same = {GOOD.votes[0].id, twin.id}
+    same, digest = {GOOD.votes[0].id, twin.id}, xxhash.xxh3_64_digest
 
     def colliding(vote_id: bytes, seed: int) -> bytes:
-        return b"collides" if vote_id in same else short_id(vote_id, seed)
+        return b"collides" if vote_id in same else digest(vote_id, seed)
 
-    monkeypatch.setattr("votenet.core.mempool.short_id", colliding)
+    monkeypatch.setattr(xxhash, "xxh3_64_digest", colliding)
     node = node_with_peers()
     node.submit(*VOTES, twin)
     ids = b"".join(colliding(vote.id, SEED) for vote in GOOD.votes)

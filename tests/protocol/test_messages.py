@@ -18,6 +18,7 @@ from votenet.protocol import messages
 from votenet.protocol.messages import (
     MAX_BLOCKS_ASKED,
     MAX_HEADERS,
+    MAX_IDS_IN_LINE,
     REPLIES,
     SENDERS,
     BlockchainUpdate,
@@ -103,6 +104,11 @@ def refusal(line: bytes) -> str:
     with pytest.raises(RemoteProtocolError) as caught:
         decode_message(line)
     return caught.value.code
+
+
+def over(size: int) -> bytes:
+    """Base64 of a little more than so many bytes."""
+    return b"A" * (4 * (size // 3 + 2))
 
 
 def listed(text: bytes, times: int) -> bytes:
@@ -200,12 +206,14 @@ def test_what_is_not_json_is_bad_json(line: bytes) -> None:
         b'{"type":"get_blocks","hashes":[' + listed(b"ab" * 32, MAX_BLOCKS_ASKED + 1) + b"]}",
         b'{"type":"headers","headers":[' + listed(b"ab" * 80, MAX_HEADERS + 1) + b"]}",
         b'{"type":"headers","headers":["00"]}', b'{"type":"have_votes","ids":["00"]}',
-        b'{"type":"have_votes","ids":"?"}', b'{"type":"have_votes","ids":"' + b"A" * 426_668 + b'"}',
+        b'{"type":"have_votes","ids":"?"}',
+        b'{"type":"have_votes","ids":"' + over(16 * MAX_IDS_IN_LINE) + b'"}',
         b'{"type":"get_votes","ids":"' + b"A" * 10_668 + b'"}', b'{"type":"compact_block","ids":""}',
-        b'{"type":"compact_block","header":"' + b"0" * 160 + b'","ids":"' + b"A" * 213_336 + b'"}',
+        b'{"type":"compact_block","header":"' + b"0" * 160 + b'","ids":"' + over(8 * MAX_IDS_IN_LINE) + b'"}',
         b'{"type":"get_block_votes","hash":"' + b"ab" * 32 + b'","positions":[]}',
         b'{"type":"get_block_votes","hash":"' + b"ab" * 32 + b'","positions":[-1]}',
-        b'{"type":"get_block_votes","hash":"' + b"ab" * 32 + b'","positions":[' + b"1," * 20_000 + b"1]}",
+        b'{"type":"get_block_votes","hash":"' + b"ab" * 32 + b'","positions":[' + b"1," * MAX_IDS_IN_LINE
+        + b"1]}",
         b'{"type":"get_block_votes","hash":"x","positions":[1]}', b'{"type":"block_votes","votes":[]}',
         b'{"type":"peers","addresses":[""]}', b'{"type":"request_blockchain","data":5}',
         b'{"type":"hello_proof","proof":"' + b"0" * 127 + b'"}',

@@ -28,7 +28,7 @@ MAX_CANDIDATES: Final = 1000
 """Enough for an open list; keeps the definition and every results line small."""
 MAX_CHOICES: Final = 64
 """Ranks on one ballot; the longest real ranked ballots have about 40."""
-MAX_BLOCK_VOTES: Final = 20_000
+MAX_BLOCK_VOTES: Final = 20_480
 """What a network on two busy cores accepts in some seconds: there the search for a nonce, which goes
 behind the checking of votes, takes as long, and each block costs another search."""
 MAX_BLOCK_SECONDS: Final = 3600

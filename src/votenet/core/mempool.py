@@ -7,7 +7,7 @@ other. What must not: the disk (`storage/block_store.py` keeps the same votes th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from itertools import islice
 from typing import Final
 
@@ -33,7 +33,12 @@ def short_id(vote_id: bytes, seed: int) -> bytes:
 
 def short_ids(vote_ids: Iterable[bytes], seed: int) -> list[bytes]:
     """`short_id` of each."""
-    return [short_id(vote_id, seed) for vote_id in vote_ids]
+    digest = xxhash.xxh3_64_digest
+    return [digest(vote_id, seed) for vote_id in vote_ids]
+
+
+Named = tuple[bytes, SealedVote]
+"""A vote behind its short id with our own seed, which is computed once."""
 
 
 class Mempool:
@@ -45,8 +50,8 @@ class Mempool:
     def __init__(self, seed: int, limit: int = MAX_WAITING) -> None:
         self.seed, self._limit = seed, limit
         self._votes: dict[bytes, SealedVote] = {}
-        self._voters: dict[str, bytes] = {}
-        self._short: dict[bytes, bytes] = {}
+        self._voters: dict[str, Named] = {}
+        self._short: dict[bytes, SealedVote] = {}
 
     def __len__(self) -> int:
         return len(self._votes)
@@ -62,27 +67,31 @@ class Mempool:
 
     def by_short_id(self, short_id: bytes) -> SealedVote | None:
         """The waiting vote with this short id by our own seed (the latest, if two have it)."""
-        vote_id = self._short.get(short_id)
-        return None if vote_id is None else self._votes[vote_id]
+        return self._short.get(short_id)
 
     def by_short_ids(self, short_ids: Iterable[bytes]) -> list[SealedVote | None]:
         """`by_short_id` of each."""
-        votes, find = self._votes, self._short.get
-        return [None if (vote_id := find(short)) is None else votes[vote_id] for short in short_ids]
+        return list(map(self._short.get, short_ids))
 
     @property
     def shorts(self) -> Set[bytes]:
         """The short ids of all waiting votes."""
         return self._short.keys()
 
-    def takes(self, voter_id: str) -> bool:
-        """Whether `check` would let a vote of this voter in."""
-        return voter_id not in self._voters and len(self._votes) < self._limit
+    @property
+    def voters(self) -> Set[str]:
+        """The voters whose votes wait."""
+        return self._voters.keys()
+
+    @property
+    def room(self) -> int:
+        """How many more votes may wait."""
+        return self._limit - len(self._votes)
 
     def of_voter(self, voter_id: str) -> SealedVote | None:
         """The waiting vote of a voter, if there is one."""
-        vote_id = self._voters.get(voter_id)
-        return None if vote_id is None else self._votes[vote_id]
+        named = self._voters.get(voter_id)
+        return None if named is None else named[1]
 
     def check(self, sealed: SealedVote) -> None:
         """Whether `add` would take it.
@@ -100,28 +109,31 @@ class Mempool:
                 vote_id=earlier.id.hex(),
                 time=earlier.vote.time,
             )
-        if len(self._votes) >= self._limit:
+        if self.room <= 0:
             raise Rejected("pool-full", f"{self._limit} votes are waiting already")
 
-    def add(self, sealed: SealedVote, short: bytes | None = None) -> None:
-        """Take a vote that `check` allows. `short`: its short id with our seed, if the caller knows it."""
-        self._votes[sealed.id] = sealed
-        self._voters[sealed.vote.voter_id] = sealed.id
-        self._short[short_id(sealed.id, self.seed) if short is None else short] = sealed.id
+    def add(self, sealed: SealedVote) -> None:
+        """Take a vote that `check` allows."""
+        self.add_all([(short_id(sealed.id, self.seed), sealed)])
+
+    def add_all(self, votes: Sequence[Named]) -> None:
+        """Take votes of different voters that `check` allows, each behind its short id with our seed."""
+        self._votes.update([(sealed.id, sealed) for _, sealed in votes])
+        self._voters.update([(named[1].vote.voter_id, named) for named in votes])
+        self._short.update(votes)
 
     def remove_voters(self, voter_ids: Iterable[str]) -> list[bytes]:
         """Drop the waiting votes of voters whose vote is now in a block; returns their vote ids.
 
         A waiting vote that differs from the one in the block goes too: it can never be counted.
         """
-        forget = self._voters.pop
-        removed = [vote_id for voter_id in voter_ids if (vote_id := forget(voter_id, None)) is not None]
-        for vote_id in removed:
-            del self._votes[vote_id]
-            short = short_id(vote_id, self.seed)
-            if self._short.get(short) == vote_id:
-                del self._short[short]
-        return removed
+        forget, votes, shorts = self._voters.pop, self._votes, self._short
+        removed = [named for voter_id in voter_ids if (named := forget(voter_id, None)) is not None]
+        for short, sealed in removed:
+            del votes[sealed.id]
+            if shorts.get(short) is sealed:
+                del shorts[short]
+        return [sealed.id for _, sealed in removed]
 
     def first(self, count: int, max_bytes: int) -> list[SealedVote]:
         """The oldest votes, as many as fit into one block."""

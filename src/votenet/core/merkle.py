@@ -22,6 +22,12 @@ def leaf_hash(record: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + record).digest()
 
 
+def leaf_hashes(records: Sequence[bytes]) -> list[bytes]:
+    """`leaf_hash` of each."""
+    sha256 = hashlib.sha256
+    return [sha256(b"\x00" + record).digest() for record in records]
+
+
 def _node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 

@@ -18,7 +18,7 @@ import msgspec
 from votenet.core.election import MAX_CHOICES, MAX_NAME, Election, has_control_character
 from votenet.core.encoding import DOMAIN_VOTE, Unsigned, canonical
 from votenet.core.keys import Claim, SigningKey, verify_all
-from votenet.core.merkle import leaf_hash
+from votenet.core.merkle import leaf_hash, leaf_hashes
 from votenet.errors import Rejected
 
 MAX_VOTER_ID: Final = 128
@@ -81,7 +81,9 @@ def seal(vote: Vote) -> SealedVote:
 
 
 def seal_all(votes: Sequence[Vote]) -> list[SealedVote]:
-    return [seal(vote) for vote in votes]
+    """`seal` of each."""
+    records = list(map(canonical, votes))
+    return list(map(SealedVote, votes, records, leaf_hashes(records)))
 
 
 _decoder = msgspec.json.Decoder(Vote)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from votenet.core.election import MAX_BLOCK_BYTES, Election
-from votenet.core.mempool import SHORT_ID, short_id, short_ids
+from votenet.core.mempool import SHORT_ID, Named, short_id, short_ids
 from votenet.core.vote import (
     MAX_CLOCK_AHEAD,
     SealedVote,
@@ -47,10 +47,6 @@ ANNOUNCE_SECONDS: Final = 1.0
 to all its peers, and a block often brings them to the others sooner."""
 MAX_LINE_BYTES: Final = MAX_BLOCK_BYTES
 """Records in one line of votes: as in a block, half of what a line between peers may have."""
-
-
-Named = tuple[bytes, SealedVote]
-"""A vote behind its short id with our own seed, which is computed once."""
 
 
 @dataclass(slots=True)
@@ -154,34 +150,36 @@ class VoteRelay:
 
         Returns those that are in, and for every vote None or why it is not.
         """
-        pool, sound = (
-            self.state.pool,
-            [vote for (_, vote), wrong in zip(votes, checked, strict=True) if not wrong],
-        )
-        late = iter(self._refusals(sound, now))
-        admitted: list[Named] = []
-        refusals: list[Rejected | None] = []
-        for (short, vote), wrong in zip(votes, checked, strict=True):
-            refusal = wrong or next(late)
-            if refusal is None and not pool.takes(vote.vote.voter_id):
-                refusal = self._refusal(vote, now)  # one that came in with these
+        pool = self.state.pool
+        sound = [named for named, wrong in zip(votes, checked, strict=True) if wrong is None]
+        late = self._refusals([vote for _, vote in sound], now)
+        first: dict[str, Named] = {}
+        for named, refusal in zip(sound, late, strict=True):
             if refusal is None:
-                pool.add(vote, short)
-                admitted.append((short, vote))
-            refusals.append(refusal)
+                first.setdefault(named[1].vote.voter_id, named)
+        admitted = list(first.values())[: max(pool.room, 0)]
+        pool.add_all(admitted)
         if admitted:
             self.state.save_votes([vote for _, vote in admitted])
-        if len(admitted) < len(votes):
-            self._holders.forget({short for short, _ in votes}.difference(short for short, _ in admitted))
-        return admitted, refusals
+        if len(admitted) == len(votes):
+            return admitted, [None] * len(votes)
+        entered = set(map(id, admitted))
+        self._holders.forget({short for short, _ in votes}.difference(short for short, _ in admitted))
+        return admitted, [
+            None if id(named) in entered else wrong or self._refusal(named[1], now)
+            for named, wrong in zip(votes, checked, strict=True)
+        ]
 
     def _refusals(self, votes: Sequence[SealedVote], now: float) -> list[Rejected | None]:
         """The cheap checks of each vote, before the signature costs anything."""
-        voters, takes = self.state.chain.voters, self.state.pool.takes
-        latest = now + MAX_CLOCK_AHEAD if self._is_open(now) else -1.0  # -1: every vote gets its refusal
+        counted, waiting = self.state.chain.voters, self.state.pool.voters
+        fits = self.state.pool.room > 0 and self._is_open(now)
+        latest = now + MAX_CLOCK_AHEAD if fits else -1.0  # -1: every vote gets its refusal
         return [
             None
-            if (vote := sealed.vote).time <= latest and vote.voter_id not in voters and takes(vote.voter_id)
+            if (vote := sealed.vote).time <= latest
+            and (voter := vote.voter_id) not in counted
+            and voter not in waiting
             else self._refusal(sealed, now)
             for sealed in votes
         ]
@@ -240,13 +238,13 @@ class VoteRelay:
         shorts = [short for short, _ in votes]
         self._requests.came(shorts)
         self._holders.note(link, shorts)
-        checking, voters, of_voter = self._checking, self.state.chain.voters, self.state.pool.of_voter
+        checking, counted, waiting = self._checking, self.state.chain.voters, self.state.pool.voters
         new = [
             named
             for named in votes
             if named[1].id not in checking
-            and (voter := named[1].vote.voter_id) not in voters
-            and of_voter(voter) is None
+            and (voter := named[1].vote.voter_id) not in counted
+            and voter not in waiting
         ]
         if new:
             pushed = message.id is None

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from votenet.core.chain import POSITION_BITS
-from votenet.core.merkle import leaf_hash
+from votenet.core.merkle import leaf_hashes
 from votenet.core.vote import SealedVote, Vote
 
 VOTES_IN_ROW: Final = 32
@@ -80,4 +80,4 @@ def split_records(records: bytes) -> list[SealedVote]:
     """
     joined = b"[" + records + b"]"
     raw = list(map(bytes, _raw_list.decode(joined)))
-    return list(map(SealedVote, _vote_list.decode(joined), raw, map(leaf_hash, raw)))
+    return list(map(SealedVote, _vote_list.decode(joined), raw, leaf_hashes(raw)))
