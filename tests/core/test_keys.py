@@ -124,7 +124,7 @@ class TestBatch:
 
     @pytest.fixture(params=["in one call", "one by one"], autouse=True)
     def _way(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-        keys._verifier.cache_clear()
+        keys.native_batches.cache_clear()
         if request.param == "one by one":
             monkeypatch.setitem(sys.modules, "votenet.core.native", None)
         else:
@@ -132,7 +132,7 @@ class TestBatch:
         monkeypatch.delattr("votenet.core.native", raising=False)
         assert (keys._verifier() is keys._one_by_one) is (request.param == "one by one")
         yield
-        keys._verifier.cache_clear()
+        keys.native_batches.cache_clear()
 
     def test_it_says_what_verify_says(self) -> None:
         claims = _claims()

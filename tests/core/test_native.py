@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import threading
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from votenet.core.keys import SigningKey
+from support import make_election, make_votes
+from votenet.core.encoding import DOMAIN_VOTE
+from votenet.core.keys import SigningKey, verify_all
+from votenet.core.vote import _claim, seal, signatures_hold
 
 native = pytest.importorskip("votenet.core.native", reason="the C core is not built")
 
@@ -43,6 +49,42 @@ def test_c_refuses_what_python_would_not_send() -> None:
     assert bytes(good) == b"\x01\x01"
     for place in (0, 1, 2, 3, 5, 6):
         assert verify(*right[:place], ffi.NULL, *right[place + 1 :]) == -1
+
+
+ELECTION = make_election()
+VOTES = make_votes(ELECTION, 40)
+
+
+def test_records_hold_where_the_reference_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a third the signature is another's, of another third it is no hexadecimal, or in capitals."""
+    votes = list(VOTES)
+    for n in range(0, 40, 3):
+        votes[n] = seal(msgspec.structs.replace(votes[n].vote, signature=votes[n - 1].vote.signature))
+    for n in range(1, 40, 3):
+        odd = ("zz" * 64, "é" * 128, " " * 128, votes[n].vote.signature.upper())[n // 3 % 4]
+        votes[n] = seal(msgspec.structs.replace(votes[n].vote, signature=odd))
+    answers = signatures_hold(votes)
+    assert 13 <= answers.count(True) <= 20
+    assert answers == verify_all([_claim(sealed) for sealed in votes])
+
+
+@given(st.data())
+def test_damaged_records_do_not_hold(data: st.DataObject) -> None:
+    """The signature is checked last: whatever is changed, cut out or put in is noticed before or there."""
+    record = data.draw(st.sampled_from(VOTES)).record
+    begin = data.draw(st.integers(0, len(record)))
+    end = data.draw(st.integers(begin, min(len(record), begin + 3)))
+    damaged = record[:begin] + data.draw(st.binary(max_size=3)) + record[end:]
+    same = damaged.lower() == record.lower() and damaged != record  # digits in capitals: `check_vote` refuses
+    good = [True, damaged == record or same, True]
+    found = native.verify_records(DOMAIN_VOTE, [record, damaged, record])
+    assert found == good or (same and found == [True, False, True])
+    assert native.verify_records(b"", [record]) == [False]
+
+
+def test_records_of_nothing() -> None:
+    assert native.verify_records(DOMAIN_VOTE, []) == []
+    assert native.verify_records(DOMAIN_VOTE, [b"", b"{}", VOTES[0].record]) == [False, False, True]
 
 
 def test_other_threads_run_meanwhile() -> None:

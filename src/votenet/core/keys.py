@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from types import ModuleType
 from typing import Final
 
 from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypair
@@ -71,16 +72,25 @@ def verify_all(claims: Sequence[Claim]) -> list[bool]:
 
 
 @cache
-def _verifier() -> Callable[[Sequence[Claim]], list[bool]]:
+def native_batches() -> ModuleType | None:
+    """The module that checks many signatures in one call, None where the C core is not built."""
     try:
         from votenet.core import native
     except ImportError:
+        return None
+    return native
+
+
+def _verifier() -> Callable[[Sequence[Claim]], list[bool]]:
+    native = native_batches()
+    if native is None:
         return _one_by_one
 
     def in_one_call(claims: Sequence[Claim]) -> list[bool]:
-        return native.verify_batch(
+        found: list[bool] = native.verify_batch(
             [public for public, _, _ in claims], [signature + message for _, message, signature in claims]
         )
+        return found
 
     return in_one_call
 

@@ -33,7 +33,9 @@ def _node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def _level_above(level: Sequence[bytes]) -> list[bytes]:
-    above = [_node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
+    sha256 = hashlib.sha256
+    pairs = zip(level[::2], level[1::2], strict=False)  # an odd last one has no neighbour
+    above = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
     if len(level) % 2:
         above.append(level[-1])
     return above

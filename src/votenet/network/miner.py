@@ -22,7 +22,7 @@ search the thread may wait 5 ms for Python's lock, so that shorter ones would be
 FIRST_SLICE: Final = 2_000
 """Nonces of the first slice: 4 ms of the slowest kernel (hashlib)."""
 NONCES: Final = 2**32
-NICENESS: Final = 10
+NICENESS: Final = 5
 """Validation and I/O go before the search, but blocks are still found while votes pour in: at 19 the
 search gets almost nothing beside busy programs."""
 MAX_THREADS: Final = 256
