@@ -36,10 +36,10 @@ TEMPLATE_SECONDS: Final = 0.25
 memory, so a fresh template loses nothing but the time to build it."""
 TEMPLATE_SECONDS_PER_VOTE: Final = 50e-6
 """By how much a vote makes the interval longer: building costs about a hundredth of this."""
-TURN_SECONDS_PER_VOTE: Final = 250e-6
+TURN_SECONDS_PER_VOTE: Final = 500e-6
 """By how much a waiting vote, as many as a block takes, makes a turn longer: nodes of one busy machine need
 a second to check and pass on a block of 20,000, and two found at once cost all of them that twice."""
-MAX_RANK: Final = 4
+MAX_RANK: Final = 3
 """Turns that a node waits at most. Whoever makes keys and says that it mines could else stop all others."""
 TIE_PAUSE: Final = 0.1
 """Seconds a tie must last before it is broken: a deciding block may be on its way."""
