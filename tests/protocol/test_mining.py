@@ -316,7 +316,7 @@ def test_a_turn_is_longer_when_many_votes_wait() -> None:
     node, rank = next(
         found
         for number in range(100)
-        if 0 < (found := _first_turn([f"patient {number} {peer}" for peer in range(3)], votes=400))[1]
+        if (found := _first_turn([f"patient {number} {peer}" for peer in range(3)], votes=400))[1] > 0
     )
     node.now += rank * (1 + 399 * TURN_SECONDS_PER_VOTE)
     assert not node.run(Tick()).mining_changed
