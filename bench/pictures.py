@@ -27,7 +27,7 @@ from one_load import Load, Seen, measure
 from votenet.cli.top_view import RATE_SECONDS, Watch, drawn
 
 DOCS: Final = Path(__file__).parent.parent / "docs"
-RATES: Final = (500, 1000, 1500, 2000, 3000, 4000, 5000)
+RATES: Final = (500, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000)
 NODES: Final = (1, 3, 5, 9)
 CLIENTS: Final = (1, 4, 16, 64)
 INTERVALS: Final = (1, 2, 5)
