@@ -111,8 +111,11 @@ def _plan(name: str) -> dict[str, Any]:
 
 
 def _count(path: Path) -> int:
+    """How often this has been asked. Tests kill this program at any moment, so the file changes at once."""
     number = int(path.read_text()) + 1 if path.exists() else 1
-    path.write_text(str(number))
+    fresh = path.with_suffix(".new")
+    fresh.write_text(str(number))
+    fresh.replace(path)
     return number
 
 
