@@ -50,7 +50,8 @@ from votenet.protocol.messages import (
 
 CROWD = 530
 """More connections than a node takes from one address."""
-OVERTIME_SECONDS = 10.0
+OVERTIME_SECONDS = 40.0
+"""Until a player that must be refused has been: on a busy machine the flood of connections takes twenty."""
 
 
 class Wire:

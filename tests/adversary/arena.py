@@ -40,7 +40,7 @@ from votenet.protocol.messages import (
 )
 
 HERE = Path(__file__).parent
-PATIENCE = 30.0
+PATIENCE = 60.0
 PAUSE_SECONDS = 0.005
 """Between two votes of the honest client: a voter now and then, not a flood."""
 
