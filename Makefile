@@ -103,7 +103,7 @@ bench-bootstrap: $(VENV)/.dev
 	$(BIN)/pytest bench/bench_bootstrap.py --benchmark-only -s
 
 sanitize:
-	.ci/packages gcc clang
+	.ci/packages gcc clang libclang-rt-dev
 	tests/pow/native_checks.sh sanitize
 	tests/pow/native_checks.sh fuzz 120
 
