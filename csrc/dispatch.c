@@ -1,4 +1,4 @@
-/* The table of kernels, fastest first, and the test each must pass before it is used.
+/* The table of kernels, in order of preference, and the test each must pass before it is used.
  *
  * What must not live here: searching (pow_search.c) or instruction sets. Nothing here reads the
  * environment: whoever wants to force a kernel passes its number.

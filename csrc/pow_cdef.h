@@ -4,7 +4,8 @@
  * parser knows no preprocessor, so this file holds no directive. What must not live here: anything
  * internal to the kernels.
  *
- * A kernel is named by its place in one ordered table, 0 being the fastest.
+ * A kernel is named by its place in one ordered table; the first that works checks headers the fastest.
+ * Which of them searches the fastest depends on the chip and is measured by the caller.
  */
 
 /* How many kernels this build holds, whether or not this processor can run them. */

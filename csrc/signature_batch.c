@@ -2,7 +2,7 @@
  *
  * Called one by one from Python, a verifier gives the interpreter's lock back and takes it again for every
  * signature, and a thread that does so waits for the others half of its time. Here are the loops, and how a
- * vote's record is taken apart: in Python that costs more than anything else about a vote but the signature.
+ * vote's record is taken apart, which costs a microsecond or two in Python.
  * What must not live here: cryptography. libsodium decides, through the function that the caller hands in.
  */
 #include <string.h>

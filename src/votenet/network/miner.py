@@ -42,6 +42,7 @@ class _Hunt:
     searching: int = 0
     """Slices that threads are working on."""
     told: bool = False
+    """Its end has been reported: a second find, by another thread, is not."""
 
     def cut(self, count: int) -> tuple[int, int] | None:
         """The next slice (start, size), None when the whole range has been given out."""

@@ -2,7 +2,7 @@
 
 What lives here: the public names of this room, and the choice among its kernels: the C core's that
 pass their self-test on this machine, best first, and last "python", the reference. Which one searches
-fastest is a property of the chip (Zen 4: SHA instructions, Zen 5: AVX-512), so a node measures it. What
+fastest is a property of the chip (measured: Zen 3 SHA instructions, Zen 5 AVX-512): a node tries them. What
 must not: I/O, clocks, threads, the environment. A search is one bounded call; whoever calls decides how
 much to ask for at a time, on which thread, and when to stop.
 
