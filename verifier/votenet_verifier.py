@@ -31,6 +31,7 @@ MAX_VOTE_BYTES = 16 * 1024
 MAX_BLOCK_BYTES = 8 * 1024 * 1024
 MAX_AHEAD = 2 * 60 * 60
 MAX_INTEGER = 2**53 - 1
+MAX_BLOCK_VOTES = 20_480
 BREAKING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 DEFINITION = (
     *("authority_key", "candidates", "chain", "closes", "created", "max_choices", "method", "node_keys"),
@@ -129,7 +130,7 @@ def shape_of_definition(value):
     members(value["chain"], ["bits", "block_seconds", "max_block_votes"])
     integer(value["chain"]["bits"], 1, 2**32 - 1, "bits")
     integer(value["chain"]["block_seconds"], 1, 3600, "block_seconds")
-    integer(value["chain"]["max_block_votes"], 1, 20000, "max_block_votes")
+    integer(value["chain"]["max_block_votes"], 1, MAX_BLOCK_VOTES, "max_block_votes")
     for name in ("opens", "closes"):
         if value[name] is not None:
             integer(value[name], 0, MAX_INTEGER, name)

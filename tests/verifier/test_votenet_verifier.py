@@ -14,7 +14,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -35,6 +35,7 @@ from archive_support import (
 from support import make_election
 from votenet.core.archive import ArchiveCheck
 from votenet.core.difficulty import next_bits
+from votenet.core.election import ChainParameters, Election, ElectionDefinition, Method
 from votenet.core.encoding import canonical
 from votenet.core.outcome import decide
 from votenet.core.tally import Tally
@@ -115,6 +116,18 @@ def test_both_ask_for_the_same_difficulty(floor: int, gaps: list[int], interval:
         ours, before = next_bits(ours, floor, interval, gap, before), gap
         theirs.bits = theirs.next_bits()
         assert theirs.bits == ours
+
+
+@pytest.mark.parametrize("method", get_args(Method))
+def test_it_takes_the_definition_of_an_election_with_default_settings(method: Method) -> None:
+    made = Election(
+        ElectionDefinition(
+            title="Election", method=method, created=NOW, chain=ChainParameters(bits=bits_for_zero_bits(24))
+        )
+    )
+    definition = json.loads(canonical(made.definition))
+    verifier.shape_of_definition(definition)
+    assert verifier.network_of(definition) == made.network_id
 
 
 def test_an_election_without_votes(tmp_path: Path) -> None:
