@@ -1,7 +1,8 @@
 # Two commands do everything on a fresh machine with Python 3.11+ and a C compiler:
 #   make demo    a whole election: five nodes, real ballots, a kill -9, every count compared
-#   make test    lint, types, every test
+#   make test    lint, types, every test; one that needs a tool which is not here is skipped, with a sentence
 # The rest:
+#   make check       whatever takes longer: seeds, crashes, adversaries, fuzzing, sanitizers, packages (.ci/run has the tools)
 #   make lint        ruff and mypy
 #   make bench       every target of the project in one table, within half an hour (docs/performance.md)
 #   make bench-compare OLD=a.json NEW=b.json   what changed by more than ten percent
@@ -32,7 +33,7 @@ SEEDS  ?= 200
 MINUTES ?= 5
 SEED   ?= $(shell date +%s)
 
-.PHONY: demo test lint bench bench-pow bench-loop bench-chain bench-bootstrap bench-compare bench-election \
+.PHONY: demo test check packages lint bench bench-pow bench-loop bench-chain bench-bootstrap bench-compare bench-election \
 	bench-vote bench-node bench-growth bench-overload bench-suite bench-supervisor soak pictures propagation sanitize sim \
 	adversary discovery fuzz crash test-arm clean
 
@@ -41,6 +42,20 @@ demo: $(VENV)/.run
 
 test: $(VENV)/.dev lint
 	$(BIN)/pytest -n $(JOBS) -p no:benchmark
+
+check: $(VENV)/.dev
+	$(MAKE) sim SEEDS=200
+	$(MAKE) crash
+	$(MAKE) adversary
+	$(MAKE) discovery
+	$(MAKE) fuzz MINUTES=5
+	$(MAKE) sanitize
+	$(MAKE) test-arm
+	$(MAKE) packages
+
+# The wheel runs elsewhere; without a C compiler the sdist installs and an election holds on the Python reference.
+packages: $(VENV)/.dev
+	.ci/try-packages $(PY)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -95,7 +110,7 @@ adversary: $(VENV)/.dev
 
 discovery: $(VENV)/.dev
 	PYTHONPATH=tests $(PY) -m discovery_table
-	DISCOVERY=1 $(BIN)/pytest -v -p no:benchmark tests/protocol/test_finder.py tests/e2e/test_discovery.py \
+	$(BIN)/pytest -v -p no:benchmark tests/protocol/test_finder.py tests/e2e/test_discovery.py \
 		tests/namespaces
 
 bench-bootstrap: $(VENV)/.dev

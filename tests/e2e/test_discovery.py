@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import os
 import socket
 import sqlite3
 from pathlib import Path
@@ -42,7 +41,6 @@ def test_s12_five_real_nodes_each_kind_alone(kind: str, tmp_path: Path) -> None:
         wait_for(all_known, lambda: str([(str(a), known(a)) for a in addresses]), 90.0)
 
 
-@pytest.mark.skipif("DISCOVERY" not in os.environ, reason="takes a poll, 30 s: make discovery runs it")
 def test_s12_five_real_nodes_by_polling_alone(tmp_path: Path) -> None:
     """The list is fetched every 30 s: the first must learn of the last by then."""
     with programs(tmp_path) as made:
