@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.cli.conftest import Outcome, RunningNode, node_of
 
+from lying_node import lying_node, results_info
 from support import make_election
 from votenet.cli.results import verdict
 from votenet.core.outcome import Outcome as Winners
@@ -84,3 +85,13 @@ def test_the_verdict_names_ties_turnout_and_hours() -> None:
 
 def test_help_teaches(cli: Callable[..., Outcome]) -> None:
     assert "--all-nodes" in cli("results", "--help").out
+
+
+def test_one_node_is_believed(cli: Callable[..., Outcome]) -> None:
+    """The page docs/security.md says so: what one node answers is printed, with its address."""
+    election = make_election(created=int(time.time()))
+    lies = {"get_results": lambda _: results_info(election, Bob=5000)}
+    with lying_node(election, lies) as address:
+        done = cli("results", "--node", str(address))
+    assert "5,000" in done.out
+    assert f"from {address}" in done.out
