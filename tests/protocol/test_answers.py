@@ -12,6 +12,7 @@ from votenet.core.merkle import root_from_path
 from votenet.core.outcome import Outcome
 from votenet.core.vote import seal
 from votenet.protocol.messages import (
+    CUT_OFF,
     MAX_HEADERS,
     MAX_PEERS_IN_LINE,
     ElectionInfo,
@@ -25,6 +26,7 @@ from votenet.protocol.messages import (
     Headers,
     Message,
     NodeStatus,
+    NodeWarning,
     Peers,
     Proof,
     Results,
@@ -191,3 +193,14 @@ def test_a_proof_carries_a_bounded_number_of_headers_and_a_client_may_ask_for_th
     rest = ask(node, GetHeaders(locator=(last,), id=8))
     assert isinstance(rest, Headers)
     assert (rest.id, len(rest.headers), rest.headers[-1]) == (8, 3, proof.header)
+
+
+def test_a_node_that_is_cut_off_says_why_and_is_not_synced() -> None:
+    node = HandNode()
+    assert node.core.status(node.now).synced
+    warning = NodeWarning(code=CUT_OFF, message="joined to none of 4 known nodes")
+    node.core.answers.warnings = lambda: (warning,)
+    status = node.core.status(node.now)
+    assert not status.synced
+    assert status.cut_off == "joined to none of 4 known nodes"
+    assert decode_message(encode_message(status)) == status

@@ -13,6 +13,7 @@ from votenet.core.encoding import canonical
 from votenet.core.merkle import merkle_path
 from votenet.core.outcome import Outcome, decide
 from votenet.protocol.messages import (
+    CUT_OFF,
     MAX_BOOTSTRAPS_IN_LINE,
     MAX_HEADERS,
     MAX_PEERS_IN_LINE,
@@ -25,6 +26,7 @@ from votenet.protocol.messages import (
     GetVoteStatus,
     Message,
     NodeStatus,
+    NodeWarning,
     Peers,
     Ping,
     Pong,
@@ -49,6 +51,8 @@ class Answers:
         """Whether the shell has met a node at an address: only then it is passed on."""
         self.bootstraps: Callable[[], list[str]] = list
         """Bootstrap servers that answer the shell."""
+        self.warnings: Callable[[], tuple[NodeWarning, ...]] = tuple
+        """What the shell knows to be wrong."""
         self.mining = False
         self._decided: tuple[bytes, Outcome] | None = None
 
@@ -176,6 +180,8 @@ class Answers:
         """The node in one record."""
         tip = self.state.chain.tip
         sent, received = self.traffic()
+        warnings = self.warnings()
+        cut_off = any(warning.code == CUT_OFF for warning in warnings)
         return NodeStatus(
             name=self.state.info.name,
             version=self.state.info.version,
@@ -190,7 +196,7 @@ class Answers:
             waiting=len(self.state.pool),
             peers=len(self.state.sync.peers),
             known_peers=self.known_peers,
-            synced=self.state.sync.caught_up,
+            synced=self.state.sync.caught_up and not cut_off,
             mining=self.mining,
             kernel=self.state.info.kernel,
             uptime=int(now - self.state.info.started),
@@ -198,5 +204,6 @@ class Answers:
             peer_bytes_received=received,
             opens=self.state.election.definition.opens,
             closes=self.state.election.definition.closes,
+            warnings=warnings,
             id=request_id,
         )

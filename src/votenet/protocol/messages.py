@@ -330,8 +330,31 @@ class GetStatus(_Message, frozen=True, tag="get_status"):
     id: RequestId = None
 
 
+class NodeWarning(msgspec.Struct, frozen=True):
+    """What is wrong at a node: `code` for programs (`WARNINGS`), `message` a sentence for people."""
+
+    code: str
+    message: str
+
+
+CUT_OFF: Final = "cut-off"
+WARNINGS: Final[dict[str, str]] = {
+    # Codes of NodeWarning, and what each says.
+    CUT_OFF: "the network has other nodes, and this one is joined to none",
+    "clock-off": "this node's clock differs from those of its peers",
+    "peer-clock-off": "the clock of one peer differs from this node's",
+    "key-twice": "another process runs with the key of this node",
+    "bootstrap-failed": "a bootstrap server does not answer, or refused to register this node",
+    "not-reached": "peers cannot dial the address that this node names",
+    "unproven-address": "a peer does not know the address at which this node dials it as its own",
+}
+
+
 class NodeStatus(_Message, frozen=True, tag="node_status"):
-    """`peer_bytes_…`: all that went over links to peers since the start. `uptime` in seconds."""
+    """`peer_bytes_…`: all that went over links to peers since the start. `uptime` in seconds.
+
+    `synced` is false while the node is behind a peer, or cut off. `warnings`: what its operator should know.
+    """
 
     name: str
     version: str
@@ -354,7 +377,13 @@ class NodeStatus(_Message, frozen=True, tag="node_status"):
     peer_bytes_received: int = 0
     opens: int | None = None
     closes: int | None = None
+    warnings: tuple[NodeWarning, ...] = ()
     id: RequestId = None
+
+    @property
+    def cut_off(self) -> str:
+        """Why this node is joined to no other though the network has others; empty if it is, or has none."""
+        return next((warning.message for warning in self.warnings if warning.code == CUT_OFF), "")
 
 
 Message = (
