@@ -42,10 +42,10 @@ class Shell:
             **os.environ,
             "VOTENET_HOME": str(home),
             "VOTENET_INSTANCE": dirs.instance,
-            "VOTENET_PROGRAM": f"{sys.executable} {BAD_CHILD}",
             "BAD_CHILD": str(home / "plan.json"),
             "NO_COLOR": "1",
         }
+        self.program = ("--program", f"{sys.executable} {BAD_CHILD}")
         self.plan({})
 
     def _free_ports(self) -> int:
@@ -93,7 +93,7 @@ class Shell:
         return subprocess.CompletedProcess(args, code, out.getvalue(), err.getvalue())
 
     def up_args(self, *args: str, nodes: int = 2) -> tuple[str, ...]:
-        return ("up", "--nodes", str(nodes), "--difficulty", "8", *self.ports, *args)
+        return ("up", "--nodes", str(nodes), "--difficulty", "8", *self.program, *self.ports, *args)
 
     def up(self, *args: str, nodes: int = 2, code: int = 0) -> subprocess.CompletedProcess[str]:
         return self.run(*self.up_args("--detach", *args, nodes=nodes), code=code)

@@ -1,9 +1,9 @@
 """Settings of the programs, and the folders they live in.
 
-What lives here: frozen dataclasses, default ports, the XDG folders of an instance, the reading of a
-TOML file. What must not: the options themselves (click, in `cli/`, joins flag > environment
-`VOTENET_*` > configuration file > default), and anything that opens a socket or a database. Every
-command starts with this module: what few of its functions need is imported there.
+What lives here: frozen dataclasses, default ports, the XDG folders of an instance, TOML to dicts. What
+must not: the options themselves (click, in `cli/`, joins flag > environment `VOTENET_*` > configuration
+file > default), and anything that opens a socket or a database. Every command starts with this module:
+what few of its functions need is imported there.
 """
 
 from __future__ import annotations
@@ -193,20 +193,16 @@ def private_dir(path: Path) -> Path:
     return path
 
 
-def load_toml(path: Path) -> dict[str, Any]:
-    """A configuration file as nested dicts, one table per command.
+def parse_toml(data: bytes, path: Path) -> dict[str, Any]:
+    """The content of a configuration file as nested dicts, one table per command.
 
     Raises:
-        ConfigError: it cannot be read or is not TOML.
+        ConfigError: it is not TOML.
     """
     import tomllib
 
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read {path}: {error.strerror or error}", next_step="Check its name, owner and mode."
-        ) from error
+        return tomllib.loads(data.decode("utf-8-sig").replace("\r\n", "\n"))
     except (ValueError, RecursionError) as error:
         raise ConfigError(
             f"{path} is not a TOML file: {error}", next_step="Write it like: [up], below it nodes = 5."

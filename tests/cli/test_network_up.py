@@ -84,8 +84,8 @@ def test_scenario_18_two_ups_at_once_make_one_supervisor(shell: Shell) -> None:
 
 
 def test_scenario_18_two_instances_side_by_side(shell: Shell) -> None:
-    shell.run("up", "--nodes", "1", "--difficulty", "8", "--detach")
-    other = ("up", "-i", "other", "--nodes", "1", "--difficulty", "8", "--detach")
+    shell.run("up", "--nodes", "1", "--difficulty", "8", "--detach", *shell.program)
+    other = ("up", "-i", "other", "--nodes", "1", "--difficulty", "8", "--detach", *shell.program)
     try:
         shell.run(*other)
         second = ask(instance_dirs("other"), {"command": "status"})
@@ -251,7 +251,6 @@ def test_whose_folder_it_was_typed_in_does_not_matter(shell: Shell, tmp_path: Pa
     folder = tmp_path / "of-somebody"
     folder.mkdir()
     (folder / "sqlite3.py").write_text("raise SystemExit('the wrong one')")
-    shell.env.pop("VOTENET_PROGRAM")  # real programs
     shell.env["VOTENET_HOME"] = os.path.relpath(shell.home, folder)
     typed = [*votenet_program(), "up", "-d", "--nodes", "1", "--difficulty", "8", *shell.ports]
     done = subprocess.run(typed, env=shell.env, cwd=folder, capture_output=True, text=True, check=False)

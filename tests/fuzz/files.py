@@ -22,7 +22,7 @@ import msgspec
 from fuzz.engine import Target
 from support import TRIVIAL_BITS, Ledger, key_of, make_election, make_vote, make_votes
 from votenet.cli.ballots import BallotColumns, BallotFile
-from votenet.cli.config_files import check_tables, defaults_for, read_files
+from votenet.cli.config_files import check_tables, defaults_for, read_files, say_left_out
 from votenet.cli.main import COMMANDS, main
 from votenet.cli.options import parse_hour
 from votenet.cli.roll import _voters
@@ -129,7 +129,7 @@ def configuration(data: bytes) -> None:
     with folder() as place:
         path = place / "votenet.toml"
         path.write_bytes(data)
-        files = read_files(path)
+        files = read_files(path, say_left_out)
     check_tables(files[0], list(COMMANDS))
     for name in COMMANDS:
         command = main.get_command(click.Context(main), name)

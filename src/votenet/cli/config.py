@@ -6,11 +6,17 @@ What lives here: options and output. What must not: reading files and their rule
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Container, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from votenet.cli.options import json_option
+
+if TYPE_CHECKING:
+    from votenet.cli.config_files import ConfigFile
+    from votenet.cli.config_trust import Untrusted
 
 
 @click.group()
@@ -18,7 +24,7 @@ def config() -> None:
     """Show settings and where they come from.
 
     \b
-    Every option of a command can be set in a TOML file, in the table of that command:
+    An option of a command can be set in a TOML file, in the table of that command:
       [up]
       nodes = 7
       candidate = ["Ann", "Bo"]
@@ -26,6 +32,9 @@ def config() -> None:
     \b
     Strongest first: flag; environment (VOTENET_UP_NODES=7); votenet.toml in the working folder;
     votenet.toml of the user; default. --config FILE is read instead of both files.
+
+    A file counts only if it, and every folder and link on the way to it, belongs to you or to root and
+    cannot be written by others. No file sets down --purge or --yes.
 
     \b
     Examples:
@@ -58,7 +67,8 @@ def show(ctx: click.Context, /, command: str, origin: bool, as_json: bool) -> No
     found = group.get_command(root, command)
     if found is None or isinstance(found, click.Group):
         raise click.BadParameter(f"no command {command!r} with settings of its own", ctx)
-    files = config_files.read_files(root.params["config"])
+    left_out: dict[Path, Untrusted] = {}
+    files = config_files.read_files(root.params["config"], left_out.__setitem__)
     for file in files:
         config_files.check_tables(file, group.list_commands(root))
         for name, table in file.tables.items():
@@ -69,14 +79,24 @@ def show(ctx: click.Context, /, command: str, origin: bool, as_json: bool) -> No
     settings = list(config_files.origins(found, its_context, command, files))
     if as_json:
         listed = [{"name": name, "value": value, "origin": where} for name, value, where in settings]
-        click.echo(json.dumps({"files": [str(file.path) for file in files], "settings": listed}, default=str))
+        ignored = [{"path": str(path), **error.as_dict()} for path, error in left_out.items()]
+        found_files = {"files": [str(file.path) for file in files], "not_read": ignored}
+        click.echo(json.dumps({**found_files, "settings": listed}, default=str))
         return
+    for path, error in left_out.items():
+        config_files.say_left_out(path, error)
     if origin:
         for path in config_files.places() if root.params["config"] is None else (root.params["config"],):
-            click.echo(f"# {path}: {'read' if any(path == file.path for file in files) else 'not there'}")
+            click.echo(f"# {path}: {_fate(path, files, left_out)}")
     click.echo(f"[{command}]")
     for name, value, where in settings:
         click.echo(_line(name, value, where if origin else ""))
+
+
+def _fate(path: Path, files: Sequence[ConfigFile], left_out: Container[Path]) -> str:
+    if path in left_out:
+        return "not read: others can have written it"
+    return "read" if any(path == file.path for file in files) else "not there"
 
 
 def _line(name: str, value: Any, where: str) -> str:

@@ -1,29 +1,34 @@
 """Configuration files: which are read, what they may say, which of them wins.
 
-What lives here: finding, checking and joining TOML files, and where each setting comes from. What must
-not: settings themselves; every option of a command can be set in the table named after the command.
+What lives here: finding, checking and joining TOML files, where each setting comes from, and saying so. What
+must not: settings themselves (an option of a command can be set in the table named after the command),
+whom to trust (`config_trust.py`).
 
 Order, strongest first: flag, environment (`VOTENET_UP_NODES`), project file (`votenet.toml` in the
 working folder), user file (`votenet.toml` below `$XDG_CONFIG_HOME/votenet` or `VOTENET_HOME`), default.
-A file named by `--config` or `VOTENET_CONFIG` is read instead of both.
+A file named by `--config` or `VOTENET_CONFIG` is read instead of both. What others can have written is not
+read: a file that was named is refused, one that just lies there is left out, and both are told.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from votenet.config import home_dir, load_toml
+from votenet.cli.config_trust import Untrusted, read_found, read_named
+from votenet.cli.options import FlagOnly
+from votenet.config import home_dir, parse_toml
 from votenet.errors import ConfigError
 
 FILE_NAME: Final = "votenet.toml"
-MAX_BYTES: Final = 1024 * 1024
+FILES_META: Final = "votenet.files"
+"""Key of click's `ctx.meta`: the files that were read, the weakest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +52,81 @@ def places() -> tuple[Path, Path]:
     return user / FILE_NAME, project
 
 
-def read_files(named: Path | None) -> list[ConfigFile]:
+def read_files(named: Path | None, left_out: Callable[[Path, Untrusted], None]) -> list[ConfigFile]:
     """The files that count, the weakest first.
 
+    Args:
+        left_out: told of a file that lies there and is not read, because others can have written it.
+
     Raises:
-        ConfigError: one cannot be read, is too big or is not TOML.
+        ConfigError: one cannot be read, is too big or is not TOML; the one that was named is not trusted.
     """
-    wanted = [named] if named is not None else [path for path in places() if path.is_file()]
-    return [ConfigFile(path, _underscored(_load(path))) for path in wanted]
+    if named is not None:
+        return [_parsed(named, read_named(named))]
+    found = []
+    for path in places():
+        if not path.is_file():
+            continue
+        try:
+            found.append(_parsed(path, read_found(path)))
+        except Untrusted as error:
+            left_out(path, error)
+    return found
+
+
+def say_left_out(path: Path, error: Untrusted) -> None:
+    """On stderr: a file is not read, why, and what to do about it."""
+    click.echo(f"Not read: {path}, because {error.message}.", err=True)
+    click.echo(f"  {error.next_step}", err=True)
+
+
+class SettingsContext(click.Context):
+    """The context of a command that says, once it is understood, which of its settings are from files."""
+
+    def invoke(self, *args: Any, **kwargs: Any) -> Any:
+        if self.command.callback is not None and args[:1] == (self.command.callback,):
+            for line in taken_lines(self):
+                click.echo(line, err=True)
+        return super().invoke(*args, **kwargs)
+
+
+def told(command: click.Command) -> None:
+    """Let a command, or those of a group, say which settings it takes from files."""
+    command.context_class = SettingsContext
+    if isinstance(command, click.Group):
+        for other in command.commands.values():
+            told(other)
+
+
+def taken_lines(ctx: click.Context) -> Iterator[str]:
+    """`Settings from ./votenet.toml: nodes = 3`: one line for each file that this command follows."""
+    found: dict[Path, list[str]] = {}
+    for option in options_of(ctx.command):
+        if ctx.get_parameter_source(str(option.name)) is not click.core.ParameterSource.DEFAULT_MAP:
+            continue
+        for file in reversed(ctx.meta[FILES_META]):
+            table = _table(file, ctx.command_path.split()[1:])
+            if key := next((one for one in aliases(option) if one in table), None):
+                found.setdefault(file.path, []).append(f"{key} = {_shown(table[key])}")
+                break
+    for path, settings in found.items():
+        yield f"Settings from {path}: {', '.join(settings)}"
+
+
+def _table(file: ConfigFile, names: Sequence[str]) -> Mapping[str, Any]:
+    table: Any = file.tables
+    for name in names:
+        table = table.get(name, {})
+    found: Mapping[str, Any] = table
+    return found
+
+
+def _shown(value: Any) -> str:
+    """As JSON, with nothing in it that a terminal would obey."""
+    import json
+
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
 
 
 def defaults_for(files: Sequence[ConfigFile], name: str, command: click.Command) -> dict[str, Any]:
@@ -89,14 +161,18 @@ def checked(file: ConfigFile, where: str, table: Any, command: click.Command) ->
     found: dict[str, Any] = {}
     for key, value in table.items():
         if key not in names:
-            raise _refused(file, f"{where} has no setting {key!r}", key, list(names))
+            raise _no_setting(file, where, key, command, list(names))
         found[str(names[key].name)] = _checked_value(file, f"{where} {key}", value, names[key], command)
     return found
 
 
 def options_of(command: click.Command) -> list[click.Option]:
     """What of a command can be set in a file."""
-    return [one for one in command.params if isinstance(one, click.Option) and not one.is_eager]
+    return [one for one in command.params if isinstance(one, click.Option) and _is_setting(one)]
+
+
+def _is_setting(option: click.Option) -> bool:
+    return not (option.is_eager or option.hidden or isinstance(option, FlagOnly))
 
 
 def aliases(option: click.Option) -> set[str]:
@@ -112,8 +188,6 @@ def origins(
     """Each setting of a command: name, value, and where it comes from (flags left aside)."""
     tables = [(file, checked(file, f"[{name}]", file.tables.get(name, {}), command)) for file in files]
     for option in options_of(command):
-        if option.hidden:
-            continue
         key = min(aliases(option) or {str(option.name)}, key=len)
         if (value := option.value_from_envvar(ctx)) is not None:
             yield key, value, _variable(option, ctx)
@@ -157,6 +231,18 @@ def _checked_value(
     return value if isinstance(value, str | int | float) else text
 
 
+def _no_setting(
+    file: ConfigFile, where: str, key: str, command: click.Command, known: Sequence[str]
+) -> ConfigError:
+    options = [one for one in command.params if isinstance(one, click.Option) and key in aliases(one)]
+    if options:
+        return ConfigError(
+            f"{file.path}: {where} {key}: no file may set this",
+            next_step=f"Take it out of the file, and give --{key.replace('_', '-')} on the command line.",
+        )
+    return _refused(file, f"{where} has no setting {key!r}", key, known)
+
+
 def _refused(file: ConfigFile, message: str, word: str, known: Sequence[str]) -> ConfigError:
     import difflib  # only where somebody mistyped: every command starts with this module
 
@@ -165,19 +251,8 @@ def _refused(file: ConfigFile, message: str, word: str, known: Sequence[str]) ->
     return ConfigError(f"{file.path}: {message}", next_step=hint + "See: votenet config show --origin")
 
 
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        big = path.stat().st_size > MAX_BYTES
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read {path}: {error.strerror or error}", next_step="Check its name, owner and mode."
-        ) from error
-    if big:
-        raise ConfigError(
-            f"{path} is longer than a configuration file can be ({MAX_BYTES} bytes)",
-            next_step="Name another file, or write one: votenet config show > votenet.toml",
-        )
-    return load_toml(path)
+def _parsed(path: Path, data: bytes) -> ConfigFile:
+    return ConfigFile(path, _underscored(parse_toml(data, path)))
 
 
 def _underscored(value: Any) -> Any:

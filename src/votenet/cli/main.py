@@ -130,12 +130,14 @@ def main(ctx: click.Context, config: Path | None) -> None:
         return
     from votenet.cli import config_files
 
-    files = config_files.read_files(config)
+    files = config_files.read_files(config, config_files.say_left_out)
     if not files or (command := main.get_command(ctx, name)) is None:
         return
     for file in files:
         config_files.check_tables(file, list(COMMANDS))
     ctx.default_map = {name: config_files.defaults_for(files, name, command)}
+    ctx.meta[config_files.FILES_META] = files
+    config_files.told(command)
 
 
 def run() -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from votenet.cli.network_control import nodes_argument
-from votenet.cli.options import hour, instance_option, json_option
+from votenet.cli.options import FlagOnly, hour, instance_option, json_option
 from votenet.config import MAX_NODES, instance_dirs
 
 if TYPE_CHECKING:
@@ -113,9 +113,7 @@ Data, logs and locks live in the state folder of this user, or below VOTENET_HOM
     help="Seconds without a heartbeat after which a program is taken to hang, and restarted.",
 )
 @click.option("--dry-run", is_flag=True, help="Show ports, folders and commands; start nothing.")
-@click.option(
-    "--program", envvar="VOTENET_PROGRAM", hidden=True, help="Command to run instead of votenet itself."
-)
+@click.option("--program", cls=FlagOnly, hidden=True, help="Command to run instead of votenet itself.")
 @instance_option
 @json_option
 def up(
@@ -153,7 +151,14 @@ def up(
 
 
 @click.command(hidden=True)
-@click.option("--inherit", type=int, multiple=True, metavar="FD", help="Lock inherited from `up --detach`.")
+@click.option(
+    "--inherit",
+    cls=FlagOnly,
+    type=int,
+    multiple=True,
+    metavar="FD",
+    help="Lock inherited from `up --detach`.",
+)
 @instance_option
 def supervise(instance: str, inherit: tuple[int, ...]) -> None:
     """Run the supervisor of a detached network: what `up --detach` starts.
@@ -179,9 +184,12 @@ Examples:
 Exit codes: 0 nothing runs any more (or nothing ran), 1 something is left, 5 timed out."""
 )
 @click.option(
-    "--purge", is_flag=True, help="Also remove its data: chains, logs, election. Voters' keys stay."
+    "--purge",
+    cls=FlagOnly,
+    is_flag=True,
+    help="Also remove its data: chains, logs, election. Voters' keys stay.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask before --purge.")
+@click.option("--yes", cls=FlagOnly, is_flag=True, help="Do not ask before --purge.")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0),

@@ -21,6 +21,17 @@ INSTANCE_META: Final = "votenet.instance"
 """Key of click's `ctx.meta`: the instance that a command was called for."""
 
 
+class FlagOnly(click.Option):
+    """An option that neither a file nor the environment can set: it names a program, or destroys something.
+
+    Hidden options are of this class, all of them.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.allow_from_autoenv = False
+
+
 def instance_option(command: F) -> F:
     """`-i/--instance NAME`: which network on this machine. Errors learn of it: see `INSTANCE_META`."""
 
