@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plain_runoff import PlainRunoff
 from support import make_election
 from votenet.cli.ballots import Ballot as FileBallot
 from votenet.cli.ballots import BallotColumns, BallotFile, distinct_choices
@@ -73,6 +78,60 @@ def test_rounds_give_what_a_plain_count_gives(cast: list[Ballot]) -> None:
     last = outcome.rounds[-1].counts
     assert last[0] == (winner, last[0][1])
     assert 2 * last[0][1] > sum(votes for _, votes in last)
+
+
+@given(st.lists(st.tuples(ballots, st.integers(1, 3)), min_size=1, max_size=14))
+@settings(max_examples=500, deadline=None)
+def test_rounds_ties_and_what_broke_them_are_those_of_the_plain_algorithm(
+    cast: list[tuple[Ballot, int]],
+) -> None:
+    tally = Tally(dict(cast))
+    assert decide(tally, RUNOFF) == PlainRunoff(tally, RUNOFF).outcome()
+
+
+def lines_run(call: Callable[[], object]) -> int:
+    """Lines of `core/outcome.py` that a call runs, each turn of a loop anew."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, arg: Any) -> Any:
+        nonlocal count
+        if not frame.f_code.co_filename.endswith("outcome.py"):
+            return None
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize(
+    ("shape", "most"),
+    [
+        # One vote each, nothing to hand on: every round is a tie of all, decided by lot.
+        (lambda names: {(name,): 1 for name in names}, 30),
+        # Every ballot ranks all candidates, each beginning with another: all ballots move in every round.
+        (lambda names: {tuple(names[at:] + names[:at]): 1 for at in range(len(names))}, 30),
+        # The next round differs for two candidates at a time: histories are long and alike.
+        (lambda names: {tuple(names[at : at + 2]): 1 + at // 2 for at in range(len(names))}, 30),
+    ],
+    ids=["tied", "ring", "chain"],
+)
+def test_s17_the_work_of_a_runoff_is_that_of_its_ballots_and_rounds_whatever_is_tied(
+    shape: Callable[[list[str]], dict[Ballot, int]], most: int
+) -> None:
+    """The plain algorithm took 17 s for 1,000 tied candidates, at every block."""
+    names = [f"c{number}" for number in range(150)]
+    election = make_election(candidates=tuple(names), method="instant-runoff", max_choices=150)
+    tally = Tally(shape(names))
+    work = lines_run(lambda: decide(tally, election))
+    choices = sum(map(len, tally.ballots))
+    assert work < most * (choices + len(names)) + 10 * len(names) ** 2, work
+    assert decide(tally, election) == PlainRunoff(tally, election).outcome()
 
 
 @given(st.permutations(range(8)), st.lists(ballots, min_size=8, max_size=8))

@@ -11,6 +11,7 @@ from votenet.core.election import election_from_file
 from votenet.core.merkle import root_from_path
 from votenet.core.outcome import Outcome
 from votenet.core.vote import seal
+from votenet.protocol.events import Checked, Received
 from votenet.protocol.messages import (
     CUT_OFF,
     MAX_HEADERS,
@@ -71,9 +72,35 @@ def test_results_say_who_won_and_count_once_for_each_tip() -> None:
     assert results.outcome is not None
     assert results.outcome.winners == ("Alice",)
     assert [one.counts for one in results.outcome.rounds][1:] == [(("Alice", 3), ("Bob", 2))]
-    decided = node.core.answers._decided
+    counted = node.core.answers._counted
     ask(node, GetResults())
-    assert node.core.answers._decided is decided
+    assert node.core.answers._counted is counted
+
+
+def test_s17_a_long_count_is_one_job_and_the_core_goes_on_meanwhile() -> None:
+    names = tuple(f"c{number}" for number in range(40))
+    node = HandNode(make_election(candidates=names, method="instant-runoff"))
+    node.submit(*(make_vote(node.election, f"v{n}", name) for n, name in enumerate(names)))
+    node.mine()
+    asked = node.take(Received(CLIENT, GetResults(id=1)), Received(CLIENT + 1, GetResults(id=2)))
+    assert sent(asked, CLIENT) == sent(asked, CLIENT + 1) == []
+    (job,) = asked.check
+    # While it runs: another question for another count, and a block that changes what is counted.
+    node.submit(make_vote(node.election, "late", "c7"), link=CLIENT + 2)
+    node.mine()
+    late = node.take(Received(CLIENT + 3, GetResults(id=3)))
+    assert late.check == sent(late, CLIENT + 3) == []
+    first = node.take(Checked(job.id, job.run()))
+    found = [
+        (answer.id, answer.height, answer.votes) for _, answer in first.send if isinstance(answer, Results)
+    ]
+    assert found == [(1, 1, 40), (2, 1, 40)]
+    (again,) = first.check
+    second = node.take(Checked(again.id, again.run()))
+    (three,) = sent(second, CLIENT + 3)
+    assert (three.id, three.height, three.votes) == (3, 2, 41)
+    assert isinstance(ask(node, GetResults(id=4)), Results)
+    assert not node.take(Received(CLIENT, GetResults(id=5))).check, "counted once for each tip"
 
 
 def test_s11_the_election_comes_as_the_bytes_that_are_hashed() -> None:

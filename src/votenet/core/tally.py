@@ -52,6 +52,12 @@ class Tally:
                 self.ballots[ballot] = count - 1
             self.votes -= 1
 
+    def copy(self) -> Tally:
+        """The same count, that later blocks do not change."""
+        made = Tally()
+        made.ballots, made.votes = self.ballots.copy(), self.votes
+        return made
+
     def count(self, election: Election) -> list[CandidateCount]:
         """Votes of every candidate, most first; equal ones in the order of the definition.
 

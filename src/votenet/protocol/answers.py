@@ -6,12 +6,16 @@ What lives here: building those records from the state. What must not: anything 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import msgspec
 
+from votenet.core.chain import Entry
+from votenet.core.election import Election
 from votenet.core.encoding import canonical
 from votenet.core.merkle import merkle_path
-from votenet.core.outcome import Outcome, decide
+from votenet.core.outcome import Outcome, decide, work
+from votenet.core.tally import Tally
 from votenet.protocol.messages import (
     CUT_OFF,
     MAX_BOOTSTRAPS_IN_LINE,
@@ -37,6 +41,20 @@ from votenet.protocol.messages import (
 )
 from votenet.protocol.state import NodeState
 
+MAX_COUNTED_HERE: Final = 500
+"""Steps of a count (`outcome.work`) in the core's own thread: half a millisecond."""
+NO_LINK: Final = 0
+"""Stands for a link where many links wait for one job."""
+
+
+class _Counted(NamedTuple):
+    """The votes up to a tip."""
+
+    tip: Entry
+    votes: int
+    counts: tuple[tuple[str, int], ...]
+    outcome: Outcome
+
 
 class Answers:
     """The read-only messages of one node."""
@@ -54,7 +72,12 @@ class Answers:
         self.warnings: Callable[[], tuple[NodeWarning, ...]] = tuple
         """What the shell knows to be wrong."""
         self.mining = False
-        self._decided: tuple[bytes, Outcome] | None = None
+        self._counted: _Counted | None = None
+        """The latest count."""
+        self._running: tuple[Entry, list[tuple[int, int | None]]] | None = None
+        """The tip that is being counted, and who has asked for it."""
+        self._asking: list[tuple[int, int | None]] = []
+        """Links and request ids that wait for the next count."""
 
     def on_ping(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, Ping)
@@ -142,35 +165,59 @@ class Answers:
         self.state.start_job(link, build, done)
 
     def on_get_results(self, link: int, message: Message, now: float) -> None:
+        """From the count at this tip; where that takes long it is a job, and one count runs at a time."""
         assert isinstance(message, GetResults)
-        definition = self.state.election.definition
-        registered = self.state.election.registered
-        counts = self.state.chain.tally.count(self.state.election)
-        self.state.send(
-            link,
-            Results(
-                title=definition.title,
-                method=definition.method,
-                counts=tuple((line.candidate, line.votes) for line in counts),
-                votes=self.state.chain.tally.votes,
-                waiting=len(self.state.pool),
-                height=self.state.chain.tip.height,
-                tip=self.state.chain.tip.hash.hex(),
-                network_id=self.state.election.network_hex,
-                outcome=self._outcome(),
-                opens=definition.opens,
-                closes=definition.closes,
-                registered=None if registered is None else len(registered),
-                id=message.id,
-            ),
-        )
+        if self._counted is not None and self._counted.tip is self.state.chain.tip:
+            self.state.send(link, self._results(self._counted, message.id))
+            return
+        if self._running is not None and self._running[0] is self.state.chain.tip:
+            self._running[1].append((link, message.id))
+            return
+        self._asking.append((link, message.id))
+        if self._running is None:
+            self._count()
 
-    def _outcome(self) -> Outcome:
-        """Counted once for each tip: rounds over many different ballots take a while."""
-        tip = self.state.chain.tip.hash
-        if self._decided is None or self._decided[0] != tip:
-            self._decided = tip, decide(self.state.chain.tally, self.state.election)
-        return self._decided[1]
+    def _count(self) -> None:
+        """Count the votes at the tip for all who wait: they know of no later one."""
+        tip, tally, election = self.state.chain.tip, self.state.chain.tally, self.state.election
+        asked, self._asking = self._asking, []
+        if work(tally, election) <= MAX_COUNTED_HERE:
+            self._answer(asked, _count(tip, tally, election))
+            return
+        self._running = tip, asked
+        frozen = tally.copy()
+
+        def done(result: object, later: float) -> None:
+            assert isinstance(result, _Counted)
+            self._running = None
+            self._answer(asked, result)
+            if self._asking:
+                self._count()
+
+        self.state.start_job(NO_LINK, lambda: _count(tip, frozen, election), done)
+
+    def _answer(self, asked: list[tuple[int, int | None]], counted: _Counted) -> None:
+        self._counted = counted
+        for link, request_id in asked:
+            self.state.send(link, self._results(counted, request_id))
+
+    def _results(self, counted: _Counted, request_id: int | None) -> Results:
+        definition, registered = self.state.election.definition, self.state.election.registered
+        return Results(
+            title=definition.title,
+            method=definition.method,
+            counts=counted.counts,
+            votes=counted.votes,
+            waiting=len(self.state.pool),
+            height=counted.tip.height,
+            tip=counted.tip.hash.hex(),
+            network_id=self.state.election.network_hex,
+            outcome=counted.outcome,
+            opens=definition.opens,
+            closes=definition.closes,
+            registered=None if registered is None else len(registered),
+            id=request_id,
+        )
 
     def on_get_status(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, GetStatus)
@@ -207,3 +254,8 @@ class Answers:
             warnings=warnings,
             id=request_id,
         )
+
+
+def _count(tip: Entry, tally: Tally, election: Election) -> _Counted:
+    counts = tuple((line.candidate, line.votes) for line in tally.count(election))
+    return _Counted(tip, tally.votes, counts, decide(tally, election))
