@@ -15,6 +15,8 @@ import pytest
 NOTHING_MAY_BE_SKIPPED = "VOTENET_NO_SKIPS"
 """Set where every tool is installed (.ci/run): a skipped test is a failure there."""
 
+os.environ.pop("PYTHONUNBUFFERED", None)  # people do not set it, and it hides what a buffer does at the end
+
 with contextlib.suppress(ValueError):  # not the main thread
     # A shell that starts the tests in the background has it ignored; every child would inherit that, and
     # tests that interrupt a command would wait for ever.

@@ -10,8 +10,8 @@ import pytest
 import votenet
 
 ROOT = Path(votenet.__file__).parent
-LAYERS = ["errors", "config", "pow", "core", "protocol", "storage", "network", "processes", "cli"]
-PURE = {"errors", "pow", "core", "protocol"}
+LAYERS = ["errors", "text", "config", "pow", "core", "protocol", "storage", "network", "processes", "cli"]
+PURE = {"errors", "text", "pow", "core", "protocol"}
 IMPURE = {
     *("asyncio", "multiprocessing", "os", "random", "secrets", "select", "selectors", "shutil"),
     *("signal", "socket", "sqlite3", "subprocess", "tempfile", "threading", "time"),

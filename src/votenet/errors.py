@@ -12,6 +12,7 @@ What lives here: exception classes and the table of refusal codes. What must not
     +-- Unreachable              exit 1: a peer or server could not be reached or stopped talking
     +-- StorageError             exit 74: the disk or the database refused
     |   +-- StorageCorrupt       exit 78: what is stored contradicts itself; never restarted blindly
+    +-- OutputError              exit 74: standard output does not take the result
     +-- NotProven                exit 1: a receipt or an archive does not hold; the code names the fault
     +-- PowError                 also ValueError: a nonce search was asked for something impossible
     +-- Rejected                 a vote, block, header or registration was refused; has a Kind
@@ -172,6 +173,12 @@ class StorageError(VotenetError):
 class StorageCorrupt(StorageError):
     code = "storage-corrupt"
     exit_code = 78
+
+
+class OutputError(VotenetError):
+    code = "output-failed"
+    exit_code = 74
+    default_next_step = "Free the disk that the output goes to, or send it elsewhere."
 
 
 class NotProven(VotenetError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 
 import pytest
 
@@ -70,9 +69,15 @@ def test_what_to_do_next_depends_on_instance_and_mode() -> None:
 
 
 def test_a_log_line_as_json() -> None:
-    found = json.loads(network_view.log_as_json("node-1", "2026-01-01T00:00:00.500Z INFO ü"))
-    assert found == {"program": "node-1", "time": 1767225600.5, "line": "2026-01-01T00:00:00.500Z INFO ü"}
-    assert json.loads(network_view.log_as_json("node-1", "no time"))["time"] is None
+    found = network_view.log_fields("node-1", "2026-01-01T00:00:00.500Z INFO ü", 7.5)
+    assert found == {
+        "program": "node-1",
+        "time": 7.5,
+        "own_time": 1767225600.5,
+        "line": "2026-01-01T00:00:00.500Z INFO ü",
+    }
+    past = network_view.log_fields("node-1", "no time", None)
+    assert (past["time"], past["own_time"]) == (None, None)
 
 
 def _program(**fields: object) -> dict[str, object]:

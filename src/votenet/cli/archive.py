@@ -5,7 +5,6 @@ What lives here: options and reports. What must not: the work (`archive_files.py
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from votenet.cli.options import instance_option, json_option
+from votenet.cli.output import echo, echo_bytes
 
 if TYPE_CHECKING:
     from votenet.core.archive import ArchiveReport
@@ -86,10 +86,10 @@ def export(
         lines = remote_lines(parse_address(node), genesis)
     if output is None:
         for line in lines:
-            sys.stdout.buffer.write(line)
+            echo_bytes(line)
         return
     write_lines(output, lines)
-    click.echo(f"Wrote {output}. Check it with: votenet audit {output}")
+    echo(f"Wrote {output}. Check it with: votenet audit {output}")
 
 
 def _local_lines(data_dir: Path | None, genesis: Path | None, instance: str) -> Iterator[bytes]:
@@ -159,8 +159,8 @@ def _show(heading: str, report: ArchiveReport, as_json: bool) -> None:
             ("votes", f"{report.votes:,}"),
         ],
     )
-    click.echo("Checked: links, work, difficulty, times, Merkle roots, order, one vote a voter,")
-    click.echo("every signature, candidates and choices, opening hours, totals.")
+    echo("Checked: links, work, difficulty, times, Merkle roots, order, one vote a voter,")
+    echo("every signature, candidates and choices, opening hours, totals.")
     made = render.table(
         f"Counted again ({report.method})", [("candidate", "left"), ("votes", "right"), ("", "left")]
     )
@@ -168,4 +168,4 @@ def _show(heading: str, report: ArchiveReport, as_json: bool) -> None:
         made.add_row(name, f"{votes:,}", render.bar(votes / report.votes if report.votes else 0.0))
     render.print_table(made)
     if report.winners:
-        click.echo(("Won by " if len(report.winners) == 1 else "A tie of ") + ", ".join(report.winners))
+        echo(("Won by " if len(report.winners) == 1 else "A tie of ") + ", ".join(report.winners))

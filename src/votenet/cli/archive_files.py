@@ -33,6 +33,7 @@ from votenet.core.evidence import fault
 from votenet.core.roll import Roll
 from votenet.core.vote import SealedVote
 from votenet.errors import ConfigError, NotRunning, StorageError
+from votenet.text import visible
 
 BLOCKS_IN_TRANSACTION: Final = 100
 """Blocks that an import saves at once: bounds memory, and the number of syncs."""
@@ -48,7 +49,7 @@ class Progress:
     """How far a file has been read, on stderr: a bar for a terminal, a line every tenth elsewhere."""
 
     def __init__(self, name: str, size: int, out: IO[str]) -> None:
-        self._name, self._size, self._out = name, max(size, 1), out
+        self._name, self._size, self._out = visible(name), max(size, 1), out
         self._live = out.isatty()
         self._shown = 0
         self._steps = 100 if self._live else 10

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, Final, TypeVar, cast
 import click
 
 from votenet.cli.options import instance_option, json_option, parse_hour
+from votenet.cli.output import echo, echo_json
 from votenet.config import instance_dirs
 from votenet.errors import NoSuchNode
 
@@ -100,10 +100,10 @@ def unban(ctx: click.Context, folders: NodeFolders, instance: str, subject: str,
     request = {"command": "unban", "subject": subject}
     lifted = {name: answer["lifted"] for name, answer in folders.ask(instance, request)}
     if as_json:
-        click.echo(json.dumps(lifted))
+        echo_json(lifted)
     else:
         for name, number in lifted.items():
-            click.echo(f"{name}  {'unbanned' if number else 'was not banned'}")
+            echo(f"{name}  {'unbanned' if number else 'was not banned'}")
     if not any(lifted.values()):
         ctx.exit(EXIT_NOT_BANNED)
 
@@ -117,10 +117,10 @@ def _seconds(span: str) -> int:
 
 def say_bans(found: dict[str, list[dict[str, Any]]], as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(found))
+        echo_json(found)
         return
     for name, bans in found.items():
         for one in bans:
             until = datetime.fromtimestamp(one["until"], UTC).isoformat(timespec="seconds")
-            click.echo(f"{name}  {one['subject']}  until {until}  {one['code']}")
-    click.echo(f"{sum(map(len, found.values()))} bans at {len(found)} nodes", err=True)
+            echo(f"{name}  {one['subject']}  until {until}  {one['code']}")
+    echo(f"{sum(map(len, found.values()))} bans at {len(found)} nodes", err=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import resource
 import signal
@@ -20,6 +19,7 @@ from click.core import ParameterSource
 
 from votenet.cli.logging_setup import LEVELS, start_logging
 from votenet.cli.options import instance_option
+from votenet.cli.output import echo, echo_json
 from votenet.cli.peers import instance_bootstrap
 from votenet.config import DEFAULT_BOOTSTRAP_PORT, BootstrapConfig, instance_dirs
 from votenet.errors import NotRunning, Rejected, Unreachable, votenet_error_in
@@ -240,16 +240,16 @@ def show_stats(address: Address, *, as_json: bool) -> None:
     except Unreachable as error:
         raise NotRunning(f"no bootstrap server answers at {address}") from error
     if as_json:
-        click.echo(json.dumps(stats))
+        echo_json(stats)
         return
     for name in ("peers", "connections", "waiting", "uptime_seconds"):
-        click.echo(f"{name.removesuffix('_seconds'):<24} {stats.get(name, 0):>12,.0f}")
-    click.echo(f"{'':<24} {'in all':>12} {'a second':>12}")
+        echo(f"{name.removesuffix('_seconds'):<24} {stats.get(name, 0):>12,.0f}")
+    echo(f"{'':<24} {'in all':>12} {'a second':>12}")
     rates = stats.get("rates", {})
     for kind, counts in stats.get("counts", {}).items():
         for label, count in sorted(counts.items()):
             rate = rates.get(kind, {}).get(label, 0.0)
-            click.echo(f"{f'{kind} {label}':<24} {count:>12,} {rate:>12,.2f}")
+            echo(f"{f'{kind} {label}':<24} {count:>12,} {rate:>12,.2f}")
 
 
 async def _heartbeat(server: BootstrapServer) -> None:

@@ -6,10 +6,8 @@ What lives here: options, the folder of the run, what is printed. What must not:
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from votenet.cli.options import json_option
+from votenet.cli.output import echo, echo_json
 from votenet.config import instance_dirs
 
 if TYPE_CHECKING:
@@ -63,19 +62,17 @@ def chaos(seed: int | None, duration: float, nodes: int, report: Path | None, as
     from votenet.cli.chaos_run import Chaos
 
     chosen = int.from_bytes(os.urandom(4), "big") if seed is None else seed
-    click.echo(f"seed {chosen}, {nodes} nodes, {duration:g} s of faults", err=True)
+    echo(f"seed {chosen}, {nodes} nodes, {duration:g} s of faults", err=True)
     home, before = Path(tempfile.mkdtemp(prefix="votenet-chaos-")), os.environ.get("VOTENET_HOME")
     os.environ["VOTENET_HOME"] = str(home)  # of this process and all that it starts
     broken = True
     try:
-        run = Chaos(
-            home, instance_dirs(INSTANCE), chosen, duration, nodes, lambda text: click.echo(text, err=True)
-        )
+        run = Chaos(home, instance_dirs(INSTANCE), chosen, duration, nodes, lambda text: echo(text, err=True))
         outcome = run.run()
         broken = outcome.broken is not None
     finally:
         if broken:
-            click.echo(f"Its chains and logs are in {home}", err=True)
+            echo(f"Its chains and logs are in {home}", err=True)
         else:
             shutil.rmtree(home, ignore_errors=True)
         os.environ.pop("VOTENET_HOME")
@@ -103,15 +100,15 @@ def _tell(outcome: Outcome, as_json: bool) -> None:
                 for d in outcome.steps
             ],
         }
-        click.echo(json.dumps(found))
+        echo_json(found)
         return
     if outcome.broken is None:
-        click.echo(
+        echo(
             f"{outcome.faults} faults in {outcome.seconds:.0f} s, {outcome.votes:,} votes counted; "
             f"every invariant held. Again: votenet chaos --seed {outcome.seed} --nodes {outcome.nodes}"
         )
     else:
-        click.echo(
+        echo(
             f"broken after {outcome.faults} faults; again: votenet chaos --seed {outcome.seed}",
-            file=sys.stderr,
+            err=True,
         )

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import click
 
+from votenet.cli.output import echo
+
 
 @click.command(
     epilog="""\b
@@ -26,4 +28,6 @@ def completion(ctx: click.Context, /, shell: str) -> None:
 
     kind = get_completion_class(shell)
     assert kind is not None
-    click.echo(kind(ctx.find_root().command, {}, "votenet", "_VOTENET_COMPLETE").source())
+    script = kind(ctx.find_root().command, {}, "votenet", "_VOTENET_COMPLETE").source()
+    for line in script.splitlines():
+        echo(prefix=line)

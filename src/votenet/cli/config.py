@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from votenet.cli.options import json_option
+from votenet.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
     from votenet.cli.config_files import ConfigFile
@@ -81,16 +82,16 @@ def show(ctx: click.Context, /, command: str, origin: bool, as_json: bool) -> No
         listed = [{"name": name, "value": value, "origin": where} for name, value, where in settings]
         ignored = [{"path": str(path), **error.as_dict()} for path, error in left_out.items()]
         found_files = {"files": [str(file.path) for file in files], "not_read": ignored}
-        click.echo(json.dumps({**found_files, "settings": listed}, default=str))
+        echo_json({**found_files, "settings": listed})
         return
     for path, error in left_out.items():
         config_files.say_left_out(path, error)
     if origin:
         for path in config_files.places() if root.params["config"] is None else (root.params["config"],):
-            click.echo(f"# {path}: {_fate(path, files, left_out)}")
-    click.echo(f"[{command}]")
+            echo(f"# {path}: {_fate(path, files, left_out)}")
+    echo(f"[{command}]")
     for name, value, where in settings:
-        click.echo(_line(name, value, where if origin else ""))
+        echo(_line(name, value, where if origin else ""))
 
 
 def _fate(path: Path, files: Sequence[ConfigFile], left_out: Container[Path]) -> str:
@@ -102,5 +103,5 @@ def _fate(path: Path, files: Sequence[ConfigFile], left_out: Container[Path]) ->
 def _line(name: str, value: Any, where: str) -> str:
     """As a line of the file; settings that are not set stand in a comment."""
     unset = value is None or value == ()
-    text = f"# {name} =" if unset else f"{name} = {json.dumps(value, ensure_ascii=False, default=str)}"
+    text = f"# {name} =" if unset else f"{name} = {json.dumps(value, ensure_ascii=False)}"
     return f"{text:<40} # {where}" if where else text

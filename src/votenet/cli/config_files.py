@@ -23,6 +23,7 @@ import click
 
 from votenet.cli.config_trust import Untrusted, read_found, read_named
 from votenet.cli.options import FlagOnly
+from votenet.cli.output import echo
 from votenet.config import home_dir, parse_toml
 from votenet.errors import ConfigError
 
@@ -76,8 +77,8 @@ def read_files(named: Path | None, left_out: Callable[[Path, Untrusted], None]) 
 
 def say_left_out(path: Path, error: Untrusted) -> None:
     """On stderr: a file is not read, why, and what to do about it."""
-    click.echo(f"Not read: {path}, because {error.message}.", err=True)
-    click.echo(f"  {error.next_step}", err=True)
+    echo(f"Not read: {path}, because {error.message}.", err=True)
+    echo(f"  {error.next_step}", err=True)
 
 
 class SettingsContext(click.Context):
@@ -86,7 +87,7 @@ class SettingsContext(click.Context):
     def invoke(self, *args: Any, **kwargs: Any) -> Any:
         if self.command.callback is not None and args[:1] == (self.command.callback,):
             for line in taken_lines(self):
-                click.echo(line, err=True)
+                echo(line, err=True)
         return super().invoke(*args, **kwargs)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from votenet.cli.options import json_option
+from votenet.cli.output import echo
 
 
 @click.command()
@@ -35,7 +36,7 @@ def demo(ballots: int, nodes: int, keep: bool, as_json: bool) -> None:
     from votenet.errors import VotenetError
 
     began = time.monotonic()
-    run = Demo(ballots, nodes, say=lambda text: click.echo(f"... {text}", err=True))
+    run = Demo(ballots, nodes, say=lambda text: echo(f"... {text}", err=True))
     checks, counts = run.run(keep=keep)
     seconds = time.monotonic() - began
     failed = [check for check in checks if not check.passed]
@@ -53,12 +54,13 @@ def demo(ballots: int, nodes: int, keep: bool, as_json: bool) -> None:
         for name, ours, theirs in counts:
             made.add_row(name, f"{ours:,}", f"{theirs:,}")
         render.print_table(made)
-        click.echo()
+        echo()
         made = render.table("What was checked", [("", "left"), ("", "left"), ("found", "left")])
         for check in checks:
             made.add_row("ok" if check.passed else "FAILED", check.what, check.found)
         render.print_table(made)
-        click.echo(f"\n{len(checks) - len(failed)} of {len(checks)} checks passed in {seconds:.1f} s.")
+        echo()
+        echo(f"{len(checks) - len(failed)} of {len(checks)} checks passed in {seconds:.1f} s.")
     if failed:
         wrong = VotenetError(
             f"{len(failed)} checks failed",

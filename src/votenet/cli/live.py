@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import re
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from votenet.cli.network_view import log_prefix, say, stamped, status_table, wants_colour
+from votenet.cli import output
+from votenet.cli.network_view import log_prefix, say, stamped, status_table
 from votenet.config import InstanceDirs
 from votenet.processes.log_reader import Reader
 
@@ -79,19 +79,17 @@ class LiveView(View):
     is_live = True
 
     def __init__(self, dirs: InstanceDirs) -> None:
-        from rich.console import Console
         from rich.live import Live
 
         super().__init__(dirs)
-        console = Console(file=sys.stdout, no_color=not wants_colour(sys.stdout), highlight=False)
-        self._live: Live = Live(console=console, auto_refresh=False, transient=True)
+        self._live: Live = Live(console=output.console(), auto_refresh=False, transient=True)
         self._live.start()
 
     def say(self, text: str) -> None:
         self.talk(f"{time.strftime('%H:%M:%S')} {text}")
 
     def talk(self, text: str) -> None:
-        self._live.console.print(text, markup=False, emoji=False, soft_wrap=True)
+        self._live.console.print(text, soft_wrap=True)
 
     def _refresh(self, status: Mapping[str, Any]) -> None:
         super()._refresh(status)

@@ -9,10 +9,25 @@ import json
 import logging
 import sys
 import time
-from typing import Final
+from typing import Any, Final
+
+from votenet.text import visible
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 _TIME: Final = "%Y-%m-%dT%H:%M:%S"
+
+
+class _LineFormatter(logging.Formatter):
+    """One line an event, and a trace below it whose lines are set in: neither can pose as another event."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return visible(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:
+        return "\n".join(f"  {visible(line)}" for line in super().formatException(ei).splitlines())
+
+    def formatStack(self, stack_info: str) -> str:
+        return "\n".join(f"  {visible(line)}" for line in stack_info.splitlines())
 
 
 class _JsonFormatter(logging.Formatter):
@@ -28,7 +43,7 @@ class _JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             fields["trace"] = self.formatException(record.exc_info)
-        return json.dumps(fields, ensure_ascii=False)
+        return visible(json.dumps(fields, ensure_ascii=False))
 
 
 def start_logging(level: str, *, as_json: bool = False) -> None:
@@ -38,7 +53,7 @@ def start_logging(level: str, *, as_json: bool = False) -> None:
     if as_json:
         formatter = _JsonFormatter()
     else:
-        formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", _TIME)
+        formatter = _LineFormatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", _TIME)
         formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -7,9 +7,8 @@ What must not: work, and imports of the command modules (each is loaded when it 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-import json
-import os
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +16,8 @@ from typing import Any, Final
 import click
 
 from votenet import __version__
-from votenet.errors import VotenetError, votenet_error_in
+from votenet.cli import output
+from votenet.errors import OutputError, Unreachable, VotenetError, votenet_error_in
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     # name: (module, one line of help)
@@ -100,6 +100,10 @@ class LazyGroup(click.Group):
 
                 known.next_step = for_instance(known.next_step, instance)
             raise
+        except BrokenPipeError as failure:  # click would end with 1, without a word
+            if isinstance(failure, output.ReaderGone):
+                raise
+            raise Unreachable("the other side closed the connection") from failure
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, text) for name, (_, text) in COMMANDS.items() if name not in HIDDEN]
@@ -142,43 +146,62 @@ def main(ctx: click.Context, config: Path | None) -> None:
 
 def run() -> None:
     """Entry point: every error ends here as a sentence, a next step and an exit code."""
+    output.start()
+    try:
+        code = _outcome()
+    except output.ReaderGone:  # `votenet logs | head`: the reader has what it wanted
+        output.give_up()
+        code = 0
+    except SystemExit as stop:  # commands that end with a signal's code
+        code = stop.code if isinstance(stop.code, int) else 0
+    sys.exit(output.finish(code))
+
+
+def _outcome() -> int:
+    """Run the command; its exit code."""
     try:
         code: Any = main.main(prog_name="votenet", standalone_mode=False)
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.ClickException as error:
-        error.show()
+        _show_usage(error)
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
+        output.echo("Interrupted.", err=True)
         code = 130
-    except BrokenPipeError:  # `votenet logs | head`: the reader has what it wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    except (VotenetError, BaseExceptionGroup) as failure:
+    except output.ReaderGone:
+        raise
+    except (Exception, BaseExceptionGroup) as failure:
         known = votenet_error_in(failure)
         if known is None:
-            raise
+            output.show_defect(failure)
+            return output.DEFECT
         _show(known)
         code = known.exit_code
-    finally:  # commands that end with a signal's code leave by SystemExit
-        _flush()
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _flush() -> None:
-    """What is left for a terminal that was closed is dropped: Python would else exit with 120."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return code if isinstance(code, int) else 0
 
 
 def _show(error: VotenetError) -> None:
     """For people on stderr; with --json also as JSON on stdout, where programs look."""
-    if "--json" in sys.argv[1:] and not error.reported:
-        click.echo(json.dumps({"error": error.as_dict()}, ensure_ascii=False))
-    click.echo(f"Error: {error.message} [{error.code}]", err=True)
-    if error.next_step:
-        click.echo(f"  {error.next_step}", err=True)
+    output.show_error(error)
+    if not error.reported:
+        _show_json(error.as_dict())
+
+
+def _show_usage(error: click.ClickException) -> None:
+    """As click shows it, but through the door: arguments are text of others, too."""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        for line in error.ctx.get_usage().splitlines():
+            output.echo(line, err=True)
+        output.echo(f"Try '{error.ctx.command_path} --help' for help.", err=True)
+        output.echo(err=True)
+    for line in f"Error: {error.format_message()}".splitlines():
+        output.echo(line, err=True)
+    _show_json({"code": "usage", "message": error.format_message()})
+
+
+def _show_json(error: dict[str, object]) -> None:
+    """That stdout is gone or full changes nothing about the error."""
+    if "--json" in sys.argv[1:]:
+        with contextlib.suppress(OSError, OutputError):
+            output.echo_json({"error": error})

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from votenet.cli import output
 from votenet.cli.network_control import nodes_argument
 from votenet.cli.options import FlagOnly, hour, instance_option, json_option
+from votenet.cli.output import echo, echo_json
 from votenet.config import MAX_NODES, instance_dirs
 
 if TYPE_CHECKING:
@@ -303,12 +305,25 @@ def logs(
     if lines is None and start is None:
         lines = 20
     reader = log_reader.Reader(dirs, programs)
-    for found in (reader.past(lines, start), _forever(reader) if follow else reader.rests()):
+    for news, found in ((False, reader.past(lines, start)), (True, _forever(reader) if follow else ())):
         for name, line in found:
-            click.echo(network_view.log_as_json(name, line) if as_json else prefixes[name] + line)
+            _show_line(name, line, None if as_json else prefixes[name], news)
+    for name, line in reader.rests():
+        _show_line(name, line, None if as_json else prefixes[name], False)
+
+
+def _show_line(name: str, line: str, prefix: str | None, news: bool) -> None:
+    """As text with a prefix, or as JSON."""
+    from votenet.cli import network_view
+
+    if prefix is None:
+        echo_json(network_view.log_fields(name, line, time.time() if news else None))
+    else:
+        echo(line, prefix=prefix)
 
 
 def _forever(reader: Any) -> Iterator[tuple[str, str]]:
     while True:
         yield from reader.news()
+        output.stop_if_unread()
         time.sleep(0.1)

@@ -6,7 +6,6 @@ supervisor does the work (`votenet.processes.requests`).
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
@@ -14,6 +13,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from votenet.cli.options import instance_option, json_option
+from votenet.cli.output import echo_json
 from votenet.config import MAX_NODES, InstanceDirs, instance_dirs
 from votenet.errors import SomeFailed, WaitTimedOut
 
@@ -120,7 +120,7 @@ def restart(names: tuple[str, ...], rolling: bool, timeout: float, instance: str
         return
     answer = follow(dirs, {"command": "rolling", "names": list(names)})
     if as_json:
-        click.echo(json.dumps({"restarted": answer["restarted"]}))
+        echo_json({"restarted": answer["restarted"]})
 
 
 # -- faults -----------------------------------------------------------------------------------------

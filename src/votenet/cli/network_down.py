@@ -7,7 +7,6 @@ What lives here: the order of these steps and what is said about them. What must
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import shutil
@@ -15,9 +14,8 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-import click
-
 from votenet.cli.network_view import say
+from votenet.cli.output import echo_json
 from votenet.config import InstanceDirs
 from votenet.errors import ConfigError, Locked, NotRunning, Unreachable, VotenetError, WaitTimedOut
 from votenet.processes import ports
@@ -44,7 +42,7 @@ def down(dirs: InstanceDirs, *, grace: float, purge: bool, as_json: bool) -> Non
         _wait_for_exit(supervisor)
     if as_json:
         answer = {"instance": dirs.instance, "was_running": ran, "leftovers": left}
-        click.echo(json.dumps({**answer, "removed": str(dirs.state) if purge and known else None}))
+        echo_json({**answer, "removed": str(dirs.state) if purge and known else None})
     if not ran and not left:
         say(f"{dirs.instance!r} is not running; nothing to stop.")
     else:

@@ -5,14 +5,15 @@ What lives here: options, lines, conditions. What must not: watching processes (
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import click
 
+from votenet.cli import output
 from votenet.cli.options import instance_option, json_option
+from votenet.cli.output import echo, echo_json
 from votenet.config import instance_dirs
 from votenet.errors import WaitTimedOut
 
@@ -37,15 +38,16 @@ def events(instance: str, as_json: bool) -> None:
     """Print every change of a program's state, as it happens; first how things are."""
     from votenet.processes.control import converse
 
-    for event in converse(instance_dirs(instance), {"command": "events"}, timeout=FOREVER):
+    asked = {"command": "events"}
+    for event in converse(instance_dirs(instance), asked, timeout=FOREVER, idle=output.stop_if_unread):
         if event.get("event") != "state":
             continue
         if as_json:
-            click.echo(json.dumps({key: value for key, value in event.items() if key not in ("v", "event")}))
+            echo_json({key: value for key, value in event.items() if key not in ("v", "event")})
             continue
         clock = time.strftime("%H:%M:%S", time.localtime(event["time"]))
         why = f"  ({event['cause']})" if event["cause"] else ""
-        click.echo(f"{clock} {event['name']:<10} {event['state']}{why}")
+        echo(f"{clock} {event['name']:<10} {event['state']}{why}")
 
 
 def condition(ctx: click.Context, param: click.Parameter, value: str) -> Condition:

@@ -6,13 +6,11 @@ What lives here: the plan as text and JSON. What must not: decisions (`network_p
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-import click
-
+from votenet.cli.output import echo, echo_json
 from votenet.config import InstanceDirs
 from votenet.errors import NotRunning
 from votenet.processes.control import ask
@@ -71,10 +69,10 @@ def scale(
 
 def _print(plan: Mapping[str, Any], lines: Iterator[str], as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(plan, ensure_ascii=False))
+        echo_json(plan)
         return
     for line in lines:
-        click.echo(line)
+        echo(line)
 
 
 def _start_lines(plan: Mapping[str, Any]) -> Iterator[str]:

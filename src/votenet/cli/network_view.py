@@ -6,16 +6,13 @@ rich is imported only where a table is drawn: `votenet ps --json` does without.
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import sys
 import time
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-import click
+from votenet.cli import output
+from votenet.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -47,13 +44,12 @@ _PREFIX_COLOURS: Final = ("36", "33", "32", "35", "34", "96", "93", "92", "95", 
 
 def wants_colour(stream: TextIO) -> bool:
     """Only for a terminal that can and a person who did not say no."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return output.wants_colour(stream)
 
 
 def say(text: str) -> None:
     """Talk goes to stderr; stdout is for data. That the terminal is gone stops nobody."""
-    with contextlib.suppress(OSError):
-        click.echo(text, err=True)
+    echo(text, err=True)
 
 
 def stamped(text: str) -> None:
@@ -64,7 +60,7 @@ def stamped(text: str) -> None:
 def show(status: Mapping[str, Any], as_json: bool) -> None:
     """A status on stdout, as a table or as JSON; what is wrong on stderr."""
     if as_json:
-        click.echo(json.dumps(status, ensure_ascii=False))
+        echo_json(status)
         return
     print_table(status)
     if status["phase"] != "stopping":
@@ -74,11 +70,7 @@ def show(status: Mapping[str, Any], as_json: bool) -> None:
 
 def print_table(status: Mapping[str, Any]) -> None:
     """The programs of a network as a table on stdout."""
-    from rich.console import Console
-
-    width = None if sys.stdout.isatty() else 200
-    plain = not wants_colour(sys.stdout)
-    console = Console(width=width, no_color=plain, highlight=False, force_terminal=False if plain else None)
+    console = output.console(width=200)
     console.print(status_table(status, console.width))
 
 
@@ -103,10 +95,9 @@ def status_table(status: Mapping[str, Any], width: int) -> RenderableType:
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], gap: int = 2) -> Table:
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
+    table = output.table("", (), padding=(0, gap, 0, 0))
     for index, title in enumerate(titles):
         words = index < 3 or title == "LAST CAUSE"
         table.add_column(
@@ -199,11 +190,15 @@ def log_prefix(name: str, names: Iterable[str], colour: bool) -> str:
     return f"\x1b[{_PREFIX_COLOURS[ordered.index(name) % len(_PREFIX_COLOURS)]}m{text}\x1b[0m"
 
 
-def log_as_json(name: str, line: str) -> str:
-    """One log line as a JSON object on one line; `time` in Unix seconds, null where the line has none."""
+def log_fields(name: str, line: str, read_at: float | None) -> dict[str, Any]:
+    """One log line for a program.
+
+    `time` is our own clock's when the line was read as it came, null for one that was there before;
+    `own_time` is what the line says of itself, which is as true as whoever wrote it. Both in Unix seconds.
+    """
     from votenet.processes.logs import line_time
 
-    return json.dumps({"program": name, "time": line_time(line), "line": line}, ensure_ascii=False)
+    return {"program": name, "time": read_at, "own_time": line_time(line), "line": line}
 
 
 def _cell(value: object) -> str:

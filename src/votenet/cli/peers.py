@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib
-import json
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
@@ -18,6 +17,7 @@ import click
 
 from votenet.cli.bans import NodeFolders, ban, node_folder_options, say_bans, unban
 from votenet.cli.options import instance_option, json_option
+from votenet.cli.output import echo, echo_json
 from votenet.cli.render import reported
 from votenet.config import DEFAULT_BOOTSTRAP_PORT
 from votenet.errors import NotRunning, SomeFailed, StorageError, Unreachable, VotenetError
@@ -158,12 +158,12 @@ def list_peers(target: Target, folders: NodeFolders, banned: bool, sample: int |
         found = target.run(_everyone(target.address))
     if as_json:
         rows = [{"address": p.address, "node_key": p.node_key, "network_id": p.network_id} for p in found]
-        click.echo(json.dumps(rows))
+        echo_json(rows)
         return
     width = max((len(peer.address) for peer in found), default=0)
     for peer in found:
-        click.echo(f"{peer.address:<{width}}  {peer.node_key[:16] if peer.node_key else '-'}")
-    click.echo(f"{len(found)} peers at {target.address}", err=True)
+        echo(f"{peer.address:<{width}}  {peer.node_key[:16] if peer.node_key else '-'}")
+    echo(f"{len(found)} peers at {target.address}", err=True)
 
 
 @peers.command()
@@ -188,10 +188,10 @@ def ping(target: Target, addresses: tuple[str, ...], timeout: float, as_json: bo
     found = asyncio.run(_ping_all(named, timeout))
     if as_json:
         rows = [{"address": str(a), "seconds": s, "error": e and e.message} for a, s, e in found]
-        click.echo(json.dumps(rows))
+        echo_json(rows)
     else:
         for address, seconds, error in found:
-            click.echo(f"{address}  " + (f"{1000 * seconds:.1f} ms" if seconds else f"{error}"))
+            echo(f"{address}  " + (f"{1000 * seconds:.1f} ms" if seconds else f"{error}"))
     silent = [address for address, _, error in found if error is not None]
     if silent:
         raise reported(
@@ -236,9 +236,9 @@ def import_peers(target: Target, file: Path, as_json: bool) -> None:
     new = sum(answer == "Peer registered successfully" for answer in answers)
     if as_json:
         failures = [{"address": a, "code": e.code, "message": e.message} for a, e in refused]
-        click.echo(json.dumps({"read": len(addresses), "registered": new, "refused": failures}))
+        echo_json({"read": len(addresses), "registered": new, "refused": failures})
     else:
-        click.echo(f"{len(addresses)} read, {new} registered, {len(refused)} refused")
+        echo(f"{len(addresses)} read, {new} registered, {len(refused)} refused")
     if refused:
         address, error = refused[0]
         raise SomeFailed(
@@ -261,15 +261,15 @@ def export(target: Target, file: Path | None, as_json: bool) -> None:
     """
     addresses = [peer.address for peer in target.run(_everyone(target.address))]
     if file is None:
-        click.echo(peers_json(addresses))
+        echo(peers_json(addresses).decode())
         return
     if file.is_dir():
         raise StorageError(f"{file} is a folder", next_step="Name a file.")
     write_peers_file(file, addresses)
     if as_json:
-        click.echo(json.dumps({"written": len(addresses), "file": str(file)}))
+        echo_json({"written": len(addresses), "file": str(file)})
     else:
-        click.echo(f"{len(addresses)} peers written to {file}", err=True)
+        echo(f"{len(addresses)} peers written to {file}", err=True)
 
 
 async def _everyone(address: Address) -> list[client.KnownPeer]:
@@ -277,7 +277,10 @@ async def _everyone(address: Address) -> list[client.KnownPeer]:
 
 
 def _say(answer: str, as_json: bool) -> None:
-    click.echo(json.dumps({"answer": answer}) if as_json else answer)
+    if as_json:
+        echo_json({"answer": answer})
+    else:
+        echo(answer)
 
 
 peers.add_command(ban)

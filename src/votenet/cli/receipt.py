@@ -6,7 +6,6 @@ itself (`core/receipt.py`).
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from votenet.cli.options import instance_option, json_option, node_option
+from votenet.cli.output import echo, echo_bytes
 
 if TYPE_CHECKING:
     from votenet.core.receipt import Receipt, ReceiptReport
@@ -68,10 +68,10 @@ def receipt(voter_id: str, output: Path | None, node: str | None, instance: str)
     made = actions.run(fetch_receipt(actions.node_addresses(instance, node), voter_id))
     data = encode_receipt(made)
     if output is None:
-        sys.stdout.buffer.write(data)
+        echo_bytes(data)
         return
     write_lines(output, [data])
-    click.echo(f"Wrote {output}. Check it anywhere with: votenet verify {output}")
+    echo(f"Wrote {output}. Check it anywhere with: votenet verify {output}")
 
 
 @click.command(epilog=VERIFY_EPILOG)

@@ -7,16 +7,14 @@ table is drawn, so that `--json` and errors stay fast.
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-import click
 import msgspec
 
+from votenet.cli import output
+from votenet.cli.output import echo, echo_json
 from votenet.errors import VotenetError
 
 if TYPE_CHECKING:
@@ -27,7 +25,7 @@ BAR_WIDTH: Final = 30
 
 def print_json(value: object) -> None:
     """One JSON document on stdout."""
-    click.echo(json.dumps(_plain(value), ensure_ascii=False, indent=2))
+    echo_json(_plain(value), indent=2)
 
 
 def reported(error: VotenetError) -> VotenetError:
@@ -43,25 +41,16 @@ def _plain(value: object) -> object:
 
 
 def wants_colour() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return output.wants_colour()
 
 
 def table(title: str, columns: Sequence[tuple[str, str]]) -> Table:
     """An empty table; columns are (heading, "left" or "right")."""
-    from rich.table import Table
-
-    made = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for heading, justify in columns:
-        made.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    return made
+    return output.table(title, columns)
 
 
 def print_table(made: Table) -> None:
-    from rich.console import Console
-
-    colour = wants_colour()
-    width = None if sys.stdout.isatty() else 160
-    Console(no_color=not colour, highlight=False, width=width, emoji=False, markup=False).print(made)
+    output.console(width=160).print(made)
 
 
 def when(seconds: int) -> str:
@@ -71,10 +60,10 @@ def when(seconds: int) -> str:
 
 def print_fields(heading: str, fields: Sequence[tuple[str, Any]]) -> None:
     """A heading and aligned name-value lines."""
-    click.echo(heading)
+    echo(heading)
     width = max(len(name) for name, _ in fields)
     for name, value in fields:
-        click.echo(f"  {name:<{width}}  {value}")
+        echo(f"  {name:<{width}}  {value}")
 
 
 def bar(share: float) -> str:

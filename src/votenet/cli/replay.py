@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from votenet.cli import output
 from votenet.cli.options import instance_option, json_option
+from votenet.cli.output import echo
 
 if TYPE_CHECKING:
     from votenet.cli.replay_senders import ReplayPlan
@@ -203,7 +205,7 @@ def _presign(plan: ReplayPlan, out: Path, replayer: Replayer, secret: bytes, as_
         )
         return
     note = f"; {passed_over:,} broken lines passed over" if passed_over else ""
-    click.echo(f"{votes:,} ballots signed for {election.definition.title!r} in {out}{note}.")
+    echo(f"{votes:,} ballots signed for {election.definition.title!r} in {out}{note}.")
 
 
 def _wait(replayer: Replayer, summary: Summary, wait: float, as_json: bool) -> bool:
@@ -256,7 +258,6 @@ def _print(summary: Summary, counted: bool, as_json: bool) -> None:
 def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """A bar on a terminal; a line at every tenth elsewhere. All of it on stderr."""
     if sys.stderr.isatty():
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (
@@ -266,7 +267,7 @@ def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
             TextColumn("{task.fields[rate]:>12}"),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=Console(stderr=True)) as progress:
+        with Progress(*columns, console=output.console(err=True)) as progress:
             task = progress.add_task(what, total=total, rate="")
 
             def show(done: int) -> None:
@@ -283,6 +284,6 @@ def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
         tenth = done * 10 // total if total else 10
         if tenth > shown:
             shown = tenth
-            click.echo(f"{what}: {done:,} of {total:,}", err=True)
+            echo(f"{what}: {done:,} of {total:,}", err=True)
 
     yield tell

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from votenet.cli import output
 from votenet.cli.options import instance_option, json_option, node_option
+from votenet.cli.output import echo
 
 if TYPE_CHECKING:
     from votenet.core.outcome import Outcome
@@ -53,6 +55,7 @@ def results(all_nodes: bool, follow: bool, node: str | None, instance: str, as_j
             _show(str(address), found, as_json)
         if not follow:
             return
+        output.stop_if_unread()
         time.sleep(0.5)
 
 
@@ -72,8 +75,8 @@ def _show(address: str, found: Results, as_json: bool) -> None:
     if found.outcome is not None and found.outcome.rounds:
         _show_rounds(found.outcome)
     for line in verdict(found, int(time.time())):
-        click.echo(line)
-    click.echo(
+        echo(line)
+    echo(
         f"{found.votes:,} votes in {found.height} blocks, {found.waiting:,} waiting; "
         f"{found.method}; from {address}"
     )
@@ -168,7 +171,7 @@ def _compare(addresses: object, as_json: bool) -> None:
     else:
         _show(f"{len(found)} nodes" if same else found[0][0], found[0][1], False)
         for address, error in lost:
-            click.echo(f"{address} did not answer: {error.message}", err=True)
+            echo(f"{address} did not answer: {error.message}", err=True)
     if not same:
         differ = VotenetError(
             "the nodes do not agree (yet)",

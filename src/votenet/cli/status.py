@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from votenet.cli.options import instance_option, json_option, node_option
+from votenet.cli.output import echo
 
 if TYPE_CHECKING:
     from votenet.protocol.messages import NodeStatus
@@ -66,7 +67,7 @@ def status(voter: str | None, node: str | None, instance: str, as_json: bool) ->
             )  # fmt: skip
         render.print_table(made)
         for line in _hours([s for _, s in answers if not isinstance(s, VotenetError)]):
-            click.echo(line)
+            echo(line)
     errors = [s for _, s in answers if isinstance(s, VotenetError)]
     if len(errors) == len(answers):
         raise render.reported(errors[0])
@@ -106,7 +107,7 @@ def _show_voter(addresses: object, voter: str, as_json: bool) -> None:
         render.print_json({"node": str(address), **_fields(found)})
         return
     if found.state == "unknown":
-        click.echo(f"No vote of {voter!r} is known at {address}.")
+        echo(f"No vote of {voter!r} is known at {address}.")
         return
     fields = [("vote id", found.vote_id), ("time", render.when(found.time))]
     if found.state == "in_block":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from votenet.cli import output
 from votenet.cli.options import instance_option, json_option
 
 if TYPE_CHECKING:
@@ -52,39 +53,37 @@ def top(once: bool, interval: float, instance: str, as_json: bool) -> None:
         _print(watch.look(), as_json)
     elif as_json or not sys.stdout.isatty():
         while True:
-            time.sleep(interval)
+            _sleep(interval)
             _print(watch.look(), as_json)
     else:
         _live(watch, interval)
 
 
 def _live(watch: object, interval: float) -> None:
-    from rich.console import Console
     from rich.live import Live
 
-    from votenet.cli.network_view import wants_colour
     from votenet.cli.top_view import Watch, drawn
 
     assert isinstance(watch, Watch)
-    console = Console(no_color=not wants_colour(sys.stdout), highlight=False, markup=False, emoji=False)
+    console = output.console()
     with Live(drawn(watch.look()), console=console, auto_refresh=False, screen=console.is_terminal) as live:
         while True:
             time.sleep(interval)
             live.update(drawn(watch.look()), refresh=True)
 
 
+def _sleep(seconds: float) -> None:
+    """Until the next picture, or the end of whoever reads them."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        output.stop_if_unread()
+        time.sleep(min(left, 0.2))
+
+
 def _print(picture: Picture, as_json: bool) -> None:
     if as_json:
-        import json
-
-        click.echo(json.dumps(picture.as_dict(), ensure_ascii=False))
+        output.echo_json(picture.as_dict())
         return
-    from rich.console import Console
-
-    from votenet.cli.network_view import wants_colour
     from votenet.cli.top_view import drawn
 
-    width = None if sys.stdout.isatty() else 160
-    Console(
-        width=width, no_color=not wants_colour(sys.stdout), highlight=False, markup=False, emoji=False
-    ).print(drawn(picture))
+    output.console(width=160).print(drawn(picture))

@@ -10,6 +10,7 @@ import shlex
 import click
 
 from votenet.cli.options import instance_option, json_option, node_option
+from votenet.cli.output import echo
 
 EPILOG = """
 Examples:
@@ -92,7 +93,7 @@ def vote(
         ]
     render.print_fields("Vote counted." if in_block else "Vote accepted, waiting for its block.", fields)
     if in_block:
-        click.echo(f"Proof to keep:  votenet receipt {shlex.quote(voter_id)} -o receipt.json", err=True)
+        echo(f"Proof to keep:  votenet receipt {shlex.quote(voter_id)} -o receipt.json", err=True)
 
 
 _HOURS = {

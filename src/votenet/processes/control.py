@@ -17,7 +17,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from votenet.config import InstanceDirs
@@ -37,6 +37,8 @@ MAX_REQUEST: Final = 64 * 1024
 """A command and some node names."""
 MAX_ANSWER: Final = 4 * 1024 * 1024
 """A status of 64 nodes with 20 log lines each stays far below."""
+IDLE_SECONDS: Final = 0.2
+"""Between two looks whether a follower of events is still read."""
 _CREDENTIALS: Final = struct.Struct("3i")
 _ERRORS: Final[tuple[type[VotenetError], ...]] = (
     ConfigError,
@@ -65,9 +67,17 @@ def ask(dirs: InstanceDirs, request: Mapping[str, Any], *, timeout: float = 5.0)
 
 
 def converse(
-    dirs: InstanceDirs, request: Mapping[str, Any], *, timeout: float = 5.0
+    dirs: InstanceDirs,
+    request: Mapping[str, Any],
+    *,
+    timeout: float = 5.0,
+    idle: Callable[[], None] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Send one request and yield every answer, the final one included. Raises as `ask` does."""
+    """Send one request and yield every answer, the final one included. Raises as `ask` does.
+
+    Args:
+        idle: called now and then while there is no answer; ends the wait by raising.
+    """
     deadline = time.monotonic() + timeout
     with _connect(dirs) as link:
         link.settimeout(timeout)
@@ -75,7 +85,7 @@ def converse(
             link.sendall(json.dumps({"v": VERSION, **request}).encode() + b"\n")
         except OSError as error:
             raise Unreachable(f"the supervisor of {dirs.instance!r} hung up: {error}") from error
-        for line in _lines(link, dirs, deadline):
+        for line in _lines(link, dirs, deadline, idle):
             answer = _decode(line)
             if "ok" not in answer:
                 yield answer
@@ -153,7 +163,9 @@ def _orphans(dirs: InstanceDirs) -> list[str]:
     return sorted({left.name for left in leftovers(dirs)})
 
 
-def _lines(link: socket.socket, dirs: InstanceDirs, deadline: float) -> Iterator[bytes]:
+def _lines(
+    link: socket.socket, dirs: InstanceDirs, deadline: float, idle: Callable[[], None] | None
+) -> Iterator[bytes]:
     data = b""
     while True:
         line, newline, rest = data.partition(b"\n")
@@ -163,10 +175,14 @@ def _lines(link: socket.socket, dirs: InstanceDirs, deadline: float) -> Iterator
             continue
         if len(data) > MAX_ANSWER:
             raise Unreachable("the supervisor's answer is too long", code="line-too-long")
-        link.settimeout(max(deadline - time.monotonic(), 0.001))
+        left = max(deadline - time.monotonic(), 0.001)
+        link.settimeout(left if idle is None else min(left, IDLE_SECONDS))
         try:
             more = link.recv(65536)
         except TimeoutError as error:
+            if idle is not None and time.monotonic() < deadline:
+                idle()
+                continue
             raise _mute(dirs) from error
         except OSError as error:
             raise Unreachable(f"the supervisor of {dirs.instance!r} hung up: {error}") from error

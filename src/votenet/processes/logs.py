@@ -21,6 +21,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from votenet.text import visible
+
 KEEP_INCARNATIONS: Final = 6
 """Enough to see a crash loop from its first crash to its removal."""
 MAX_BYTES: Final = 16 * 1024 * 1024
@@ -68,7 +70,7 @@ def note(path: Path, text: str) -> None:
     with contextlib.suppress(OSError):
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            os.write(fd, f"{stamp} supervisor: {text}\n".encode())
+            os.write(fd, f"{stamp} supervisor: {visible(text)}\n".encode())
         finally:
             os.close(fd)
 

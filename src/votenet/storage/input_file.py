@@ -1,0 +1,183 @@
+"""Every file that a command reads: opened once, plain or compressed, a file or a pipe.
+
+What lives here: opening, uncompressing, reading again from the start. What must not: what is in the file.
+
+A pipe gives each byte once: a second opening would lose what the first one read. What comes through a pipe
+and is wanted twice is kept in a temporary file without a name. `-` is standard input.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import lzma
+import os
+import stat
+import sys
+import tempfile
+import zlib
+from pathlib import Path
+from typing import IO, Final, cast
+
+from votenet.errors import ConfigError
+
+STDIN: Final = Path("-")
+READ_ERRORS: Final = (EOFError, OSError, lzma.LZMAError, zlib.error)
+"""What reading a stream may raise: a damaged disk, a damaged or cut compressed file."""
+_BUFFER: Final = 128 * 1024
+_XZ, _GZIP = b"\xfd7zXZ\x00", b"\x1f\x8b"
+_UNKNOWN_KINDS: Final = {b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"PK\x03\x04": "zip"}
+
+_standard_input_taken = False
+
+
+class InputFile:
+    """One input of a command. `stream` gives it from its start, uncompressed, as often as it is called."""
+
+    def __init__(
+        self, path: Path, *, again: bool = True, code: str = "bad-file", next_step: str = ""
+    ) -> None:
+        """Open it.
+
+        Args:
+            again: it will be read more than once.
+            code, next_step: of the errors raised.
+
+        Raises:
+            ConfigError: it cannot be opened.
+        """
+        self.path, self._code, self._next_step = path, code, next_step
+        self.name = "standard input" if path == STDIN else str(path)
+        try:
+            self._fd = _take_standard_input() if path == STDIN else _open(path)
+            status = os.fstat(self._fd)
+        except OSError as error:
+            raise self.unusable(f"cannot read {self.name}: {error.strerror or error}") from error
+        self.size: int | None = status.st_size if stat.S_ISREG(status.st_mode) else None
+        """Bytes as stored; None of a pipe or a device."""
+        self._first = os.lseek(self._fd, 0, os.SEEK_CUR) if self.size is not None else 0
+        self._copy = tempfile.TemporaryFile() if self.size is None and again else None  # noqa: SIM115
+        self._copied = self._taken = 0
+
+    def stream(self) -> IO[bytes]:
+        """The uncompressed content from its start; reading it may raise READ_ERRORS.
+
+        Raises:
+            ConfigError: it cannot be read, or is packed in a way that nobody here unpacks.
+        """
+        raw = io.BufferedReader(_Part(self), _BUFFER)
+        try:
+            head = raw.peek(8)
+        except OSError as error:
+            raise self.unusable(f"cannot read {self.name}: {error.strerror or error}") from error
+        for magic, kind in _UNKNOWN_KINDS.items():
+            if head.startswith(magic):
+                raise self.unusable(f"{self.name} is packed with {kind}: unpack it first, or use xz or gzip")
+        if head.startswith(_XZ) or self.path.suffix == ".xz":
+            return lzma.LZMAFile(raw)
+        if head.startswith(_GZIP) or self.path.suffix == ".gz":
+            return cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
+        return raw
+
+    def read(self, limit: int) -> bytes:
+        """All of it.
+
+        Raises:
+            ConfigError: it cannot be read, or is longer than `limit` bytes.
+        """
+        try:
+            data = self.stream().read(limit + 1)
+        except READ_ERRORS as error:
+            why = getattr(error, "strerror", None) or error
+            raise self.unusable(f"cannot read {self.name}: {why}") from error
+        if len(data) > limit:
+            raise self.unusable(f"{self.name} is longer than {limit:,} bytes")
+        return data
+
+    @property
+    def position(self) -> int:
+        """Bytes taken from the file or the pipe by the stream that is furthest."""
+        return self._taken
+
+    @property
+    def elsewhere(self) -> Path:
+        """A path by which a child of this process, while it runs, reads the same content."""
+        if self.size is not None and self.path != STDIN:
+            return self.path
+        fd = self._fd if self._copy is None else self._copy.fileno()
+        return Path(f"/proc/{os.getpid()}/fd/{fd}")
+
+    def unusable(self, message: str) -> ConfigError:
+        """The error to raise about this input."""
+        return ConfigError(message, code=self._code, next_step=self._next_step)
+
+    def close(self) -> None:
+        if self._copy is not None:
+            self._copy.close()
+        os.close(self._fd)
+
+    def take(self, count: int, position: int) -> bytes:
+        """Up to `count` bytes from `position` on; for the streams of this input."""
+        if self.size is not None:
+            data = os.pread(self._fd, count, self._first + position)
+        elif self._copy is not None and position < self._copied:
+            data = os.pread(self._copy.fileno(), min(count, self._copied - position), position)
+        else:
+            data = os.read(self._fd, count)
+            if self._copy is not None:
+                self._keep(data)
+        self._taken = max(self._taken, position + len(data))
+        return data
+
+    def _keep(self, data: bytes) -> None:
+        assert self._copy is not None
+        while data:
+            done = os.pwrite(self._copy.fileno(), data, self._copied)
+            self._copied += done
+            data = data[done:]
+
+
+class _Part(io.RawIOBase):
+    """A stream over an InputFile, with a position of its own."""
+
+    def __init__(self, source: InputFile) -> None:
+        self._source, self._position = source, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = self._source.take(len(buffer), self._position)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+
+def read_input(path: Path, limit: int, *, code: str, next_step: str = "") -> bytes:
+    """A small file, a pipe or standard input (`-`), whole.
+
+    Raises:
+        ConfigError: it cannot be read, or is longer than `limit` bytes.
+    """
+    source = InputFile(path, again=False, code=code, next_step=next_step)
+    try:
+        return source.read(limit)
+    finally:
+        source.close()
+
+
+def _open(path: Path) -> int:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
+    if stat.S_ISDIR(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise IsADirectoryError(0, "it is a folder")
+    return fd
+
+
+def _take_standard_input() -> int:
+    global _standard_input_taken
+    if _standard_input_taken:
+        raise OSError(0, "another file of this command was read from there")
+    fd = os.dup(sys.stdin.fileno())
+    _standard_input_taken = True
+    return fd
