@@ -43,6 +43,7 @@ def test_votes_wait_in_order_of_arrival() -> None:
     assert make_vote(ELECTION, "stranger").id not in pool
     assert pool.get(bytes(32)) is None
     assert pool.of_voter("stranger") is None
+    assert pool.of_voters(["voter-3", "stranger", "voter-1"]) == [VOTES[2], VOTES[0]]
 
 
 def test_s10_the_same_vote_again_is_a_duplicate() -> None:

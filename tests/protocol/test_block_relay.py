@@ -34,6 +34,7 @@ from support import (
     mine_header,
 )
 from votenet.core.block import Block, genesis_header, votes_root
+from votenet.core.signature_cache import SignatureCache
 from votenet.core.vote import MAX_CLOCK_AHEAD, SealedVote, seal
 from votenet.pow import bits_for_zero_bits, bits_to_target, hash_to_int
 from votenet.protocol.events import (
@@ -198,6 +199,53 @@ def asked_votes(*positions: int) -> GetBlockVotes:
 
 def block_votes(*votes: SealedVote) -> BlockVotes:
     return BlockVotes(hash=GOOD_HASH, votes=tuple(vote.vote for vote in votes))
+
+
+class Untouchable:
+    """Stands for what only the core's own thread may read."""
+
+    def __getattr__(self, name: str) -> object:
+        raise AssertionError(f"a check read {name} of what the core changes meanwhile")
+
+
+@pytest.mark.parametrize("form", ["whole", "compact", "votes"])
+def test_a_check_reads_nothing_that_the_core_may_change_while_it_runs(form: str) -> None:
+    node = node_with_peers()
+    node.submit(*VOTES[:2])
+    if form == "whole":
+        (job,) = node.take(Received(1, block_message(GOOD))).check
+    elif form == "compact":
+        node.submit(VOTES[2])
+        (job,) = node.take(Received(1, compact_block(GOOD))).check
+    else:
+        (job,) = node.take(Received(CLIENT, SubmitVotes(votes=(VOTES[2].vote,)))).check
+    state = node.core.state
+    kept = state.pool, state.chain
+    state.pool = state.chain = Untouchable()
+    result = job.run()
+    state.pool, state.chain = kept
+    node.run(Checked(job.id, result))
+    if form == "votes":
+        assert VOTES[2].id in state.pool
+    else:
+        assert node.chain.tip.hash == GOOD.header.hash
+
+
+def test_a_whole_block_does_not_have_the_signatures_of_waiting_votes_checked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node = node_with_peers()
+    node.submit(*VOTES[:2])
+    node.core.state.signatures = SignatureCache()  # long forgotten there
+    checked: list[bytes] = []
+    monkeypatch.setattr(
+        SignatureCache,
+        "check",
+        lambda self, votes: checked.extend(sealed.id for sealed in votes) or [True] * len(votes),
+    )
+    node.give(1, GOOD)
+    assert checked == [VOTES[2].id]
+    assert node.chain.tip.hash == GOOD.header.hash
 
 
 @pytest.mark.parametrize("missing", [(0,), (1,), (2,), (0, 2), (1, 2)])

@@ -93,6 +93,10 @@ class Mempool:
         named = self._voters.get(voter_id)
         return None if named is None else named[1]
 
+    def of_voters(self, voter_ids: Iterable[str]) -> list[SealedVote]:
+        """The waiting votes of these voters, as far as they have one."""
+        return [named[1] for named in map(self._voters.get, voter_ids) if named is not None]
+
     def check(self, sealed: SealedVote) -> None:
         """Whether `add` would take it.
 

@@ -6,13 +6,15 @@ best branch. What must not: what to ask of whom (`sync.py`), building blocks (`m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from itertools import pairwise
 from typing import Final, NamedTuple
 
 from votenet.core.block import Block, Header, check_body, header_from_hex, unpack_header
 from votenet.core.chain import Entry, Move
+from votenet.core.election import Election
 from votenet.core.mempool import SHORT_ID, short_ids
+from votenet.core.signature_cache import SignatureCache
 from votenet.core.vote import SealedVote, Vote, seal_all
 from votenet.errors import Rejected, RemoteProtocolError
 from votenet.protocol.events import DropVotes, SaveBlock, SetBest
@@ -41,6 +43,8 @@ class _Partial(NamedTuple):
     entry: Entry
     found: list[SealedVote | None]
     missing: tuple[int, ...]
+    waited: frozenset[bytes]
+    """Ids of what was found in the pool."""
 
     def block(self, votes: Sequence[Vote]) -> Block:
         """The block, with what was missing."""
@@ -73,11 +77,12 @@ class BlockRelay:
             return
         found = self.state.pool.by_short_ids(split_ids(message.ids, SHORT_ID))
         missing = tuple(position for position, sealed in enumerate(found) if sealed is None)
-        partial = _Partial(entry, found, missing)
+        waited = frozenset(sealed.id for sealed in found if sealed is not None)
+        partial = _Partial(entry, found, missing, waited)
         if not self.state.chain.parent(entry).available or 0 < len(missing) == len(found):
             self.state.sync.ask_for(link, entry, now)
         elif not missing:
-            self._check_block(link, entry, lambda: partial.block(()), now, whole=False)
+            self._check_block(link, entry, lambda: partial.block(()), partial.waited, now, whole=False)
         elif self.state.sync.ask_for(link, entry, now, missing):
             self._partial[link] = partial
 
@@ -92,15 +97,17 @@ class BlockRelay:
             raise RemoteProtocolError(
                 "bad-message", f"{len(partial.missing)} votes of the block were asked for"
             )
-        self._check_block(link, partial.entry, lambda: partial.block(votes), now, whole=False)
+        self._check_block(link, partial.entry, lambda: partial.block(votes), partial.waited, now, whole=False)
 
     def on_block(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, BlockMessage)
         header = header_from_hex(message.header)
         entry = self.state.sync.take_new_header(link, header, now)
         if entry is not None:
-            votes = message.votes
-            self._check_block(link, entry, lambda: _seal_block(header, votes), now, whole=True)
+            votes, pool = message.votes, self.state.pool
+            waiting = pool.of_voters(vote.voter_id for vote in votes) if len(pool) else ()
+            waited = frozenset(sealed.id for sealed in waiting)
+            self._check_block(link, entry, lambda: _seal_block(header, votes), waited, now, whole=True)
 
     def on_no_block(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, NoBlock)
@@ -108,14 +115,27 @@ class BlockRelay:
         self.state.sync.ask_bodies(now)
 
     def _check_block(
-        self, link: int, entry: Entry, build: Callable[[], Block], now: float, *, whole: bool
+        self,
+        link: int,
+        entry: Entry,
+        build: Callable[[], Block],
+        waited: Set[bytes],
+        now: float,
+        *,
+        whole: bool,
     ) -> None:
-        """Start the long checks of a block's votes in a job. `whole`: the peer sent every vote."""
+        """Start the long checks of a block's votes in a job.
+
+        Args:
+            waited: ids of votes that wait in the pool: these were checked when they came.
+            whole: the peer sent every vote.
+        """
         if not self.state.sync.begin_check(entry, link, now):
             return
+        election, signatures = self.state.election, self.state.signatures
         self.state.start_job(
             link,
-            lambda: _check_block_votes(build, self.state),
+            lambda: _check_block_votes(build, waited, election, signatures),
             lambda result, later: self._finish_block(link, entry, result, later, whole=whole),
         )
 
@@ -154,7 +174,11 @@ class BlockRelay:
             elif self.count_in(OURSELVES, entry, block.votes):
                 self._send_tip(self.state.sync.peers)
 
-        self.state.start_job(OURSELVES, lambda: _check_block_votes(lambda: block, self.state), done)
+        election, signatures = self.state.election, self.state.signatures
+        waited = frozenset(sealed.id for sealed in block.votes)  # a template is made of the pool
+        self.state.start_job(
+            OURSELVES, lambda: _check_block_votes(lambda: block, waited, election, signatures), done
+        )
 
     def count_in(self, link: int, entry: Entry, votes: Sequence[SealedVote]) -> bool:
         """A checked block, and those that waited for it, into the chain, the disk and the pool.
@@ -269,18 +293,17 @@ class BlockRelay:
             self.state.ready.send_blocks.append((link, entry.hash))
 
 
-def _check_block_votes(build: Callable[[], Block], state: NodeState) -> tuple[SealedVote, ...] | Rejected:
-    """The votes of a block, all checked, or why not. Runs in a thread.
-
-    A vote that waits in the pool was checked when it came, and is not checked twice.
-    """
+def _check_block_votes(
+    build: Callable[[], Block], waited: Set[bytes], election: Election, signatures: SignatureCache
+) -> tuple[SealedVote, ...] | Rejected:
+    """The votes of a block, all checked but those whose ids are in `waited`, or why not. Runs in a thread."""
     try:
         block = build()
-        new = [sealed for sealed in block.votes if sealed.id not in state.pool]
-        check_body(block, state.election, new)
+        new = [sealed for sealed in block.votes if sealed.id not in waited]
+        check_body(block, election, new)
     except Rejected as error:
         return error
-    for sealed, holds in zip(new, state.signatures.check(new), strict=True):
+    for sealed, holds in zip(new, signatures.check(new), strict=True):
         if not holds:
             return Rejected("bad-signature", f"the vote of {sealed.voter_id!r} is not signed by its key")
     return block.votes

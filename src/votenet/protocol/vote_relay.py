@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 from votenet.core.election import MAX_BLOCK_BYTES, Election
 from votenet.core.mempool import SHORT_ID, Named, short_id, short_ids
+from votenet.core.signature_cache import SignatureCache
 from votenet.core.vote import (
     MAX_CLOCK_AHEAD,
     SealedVote,
@@ -141,7 +142,8 @@ class VoteRelay:
             self._checking_shorts.difference_update(shorts)
             done(result, now)
 
-        self.state.start_job(link, lambda: _check_votes(sealed, self.state), finish)
+        election, signatures = self.state.election, self.state.signatures
+        self.state.start_job(link, lambda: _check_votes(sealed, election, signatures), finish)
 
     def _admit(
         self, votes: list[Named], checked: Sequence[Rejected | None], now: float
@@ -361,11 +363,13 @@ def _lines(votes: Iterable[SealedVote], request: int | None = None) -> Iterator[
         yield Votes(votes=tuple(batch), id=request)
 
 
-def _check_votes(votes: Sequence[SealedVote], state: NodeState) -> list[Rejected | None]:
+def _check_votes(
+    votes: Sequence[SealedVote], election: Election, signatures: SignatureCache
+) -> list[Rejected | None]:
     """The checks that cost time, for each vote: None, or why it is refused. Runs in a thread."""
-    refusals = [_refusal(sealed, state.election) for sealed in votes]
+    refusals = [_refusal(sealed, election) for sealed in votes]
     sound = [index for index, refusal in enumerate(refusals) if refusal is None]
-    for index, holds in zip(sound, state.signatures.check([votes[index] for index in sound]), strict=True):
+    for index, holds in zip(sound, signatures.check([votes[index] for index in sound]), strict=True):
         if not holds:
             refusals[index] = Rejected("bad-signature", "the signature does not match the vote and its key")
     return refusals
