@@ -202,3 +202,25 @@ def test_a_folder_that_cannot_be_synced_is_named(tmp_path: Path, monkeypatch: py
     with pytest.raises(StorageError, match="cannot sync the folder") as caught:
         open_database(tmp_path / "a.db", TABLE)
     assert caught.value.next_step
+
+
+BIG = ("CREATE TABLE big (bytes BLOB);",)
+
+
+def test_the_log_shrinks_after_a_long_read_while_the_program_runs(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    log = tmp_path / "a.db-wal"
+    writer = open_database(path, BIG)
+    reader = open_database(path, BIG, read_only=True)
+    with contextlib.closing(writer), contextlib.closing(reader):
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM big").fetchone()
+        for _ in range(8):
+            with transaction(writer) as conn:
+                conn.execute("INSERT INTO big VALUES (zeroblob(4000000))")
+        assert log.stat().st_size > 30_000_000
+        reader.execute("COMMIT")
+        for _ in range(3):
+            with transaction(writer) as conn:
+                conn.execute("INSERT INTO big VALUES (zeroblob(1))")
+        assert log.stat().st_size <= database.LOG_BYTES

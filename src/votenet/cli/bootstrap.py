@@ -21,6 +21,7 @@ from votenet.cli.logging_setup import LEVELS, start_logging
 from votenet.cli.options import instance_option
 from votenet.cli.output import echo, echo_json
 from votenet.cli.peers import instance_bootstrap
+from votenet.cli.stop_signals import stop_signals
 from votenet.config import DEFAULT_BOOTSTRAP_PORT, BootstrapConfig, instance_dirs
 from votenet.errors import NotRunning, Rejected, Unreachable, votenet_error_in
 from votenet.network.bootstrap_client import get_stats
@@ -123,7 +124,7 @@ def bootstrap(
       printf '{"type":"REGISTER","payload":"localhost:3999"}\\n' | nc 127.0.0.1 4000
       votenet bootstrap --stats
 
-    Every registration it has acknowledged is on disk. Stop it with Ctrl-C or SIGTERM.
+    Every registration it has acknowledged is on disk. Stop it with Ctrl-C, TERM or (not under nohup) HUP.
     """
     if stats:
         named = any(
@@ -157,7 +158,7 @@ def run_bootstrap(
     metrics: Address | None = None,
     policy: Policy | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until one of `stop_signals`.
 
     Raises:
         Locked: another server uses the data folder, or the port is taken.
@@ -203,11 +204,12 @@ async def _serve(
 
     def on_signal(number: signal.Signals) -> None:
         log.info("event=stopping signal=%s", number.name)
-        for each in (signal.SIGTERM, signal.SIGINT):  # the second one ends the program at once
+        for each in signals:  # the second one ends the program at once
             loop.remove_signal_handler(each)
         stop.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    signals = stop_signals()
+    for number in signals:
         loop.add_signal_handler(number, on_signal, number)
     async with contextlib.AsyncExitStack() as stack:
         where = Address(config.host, config.port)

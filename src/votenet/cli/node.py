@@ -115,7 +115,7 @@ def node(
     log_level: str,
     as_json: bool,
 ) -> None:
-    """Run one node in the foreground until SIGTERM or Ctrl-C."""
+    """Run one node in the foreground until Ctrl-C, TERM or (not under nohup) HUP."""
     from votenet.processes import lifeline
 
     lifeline.arm()
@@ -188,9 +188,9 @@ def run_node(config: NodeConfig, metrics: Address | None = None) -> None:
 async def _serve(service: NodeService, data_dir: Path, metrics: Address | None) -> None:
     import asyncio
     import contextlib
-    import signal
 
     from votenet.cli.node_control import NodeControl, control_socket
+    from votenet.cli.stop_signals import stop_signals
     from votenet.network.collector import collect_seldom
     from votenet.network.metrics import serve_metrics
     from votenet.network.node_metrics import node_metrics
@@ -199,7 +199,7 @@ async def _serve(service: NodeService, data_dir: Path, metrics: Address | None) 
     collect_seldom()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in stop_signals():
         loop.add_signal_handler(number, stop.set)
     control, log = NodeControl(service), logging.getLogger("votenet")
     async with asyncio.TaskGroup() as tasks, contextlib.AsyncExitStack() as opened:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from votenet.network.threads import no_threads
 from votenet.pow import bits_to_target, search
 from votenet.protocol.events import Template
 
@@ -75,17 +76,26 @@ class Miner:
         ]
 
     def __enter__(self) -> Miner:
+        """Start every thread. Raises VotenetError: no-threads, when the system refuses one."""
         self._running = True
-        for thread in self._threads:
-            thread.start()
+        try:
+            for thread in self._threads:
+                thread.start()
+        except RuntimeError as error:
+            self._end()
+            raise no_threads(error) from error
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
         with self._changed:
             self._running = False
             self._changed.notify_all()
         for thread in self._threads:
-            thread.join()
+            if thread.ident is not None:
+                thread.join()
 
     def mine(self, template: Template | None) -> None:
         """Search this template from now on, or nothing. Returns at once."""

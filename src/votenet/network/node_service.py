@@ -35,6 +35,7 @@ from votenet.network.link_table import CLIENT_LIMITS, LinkTable
 from votenet.network.miner import Miner
 from votenet.network.notify import notify
 from votenet.network.progress import Progress
+from votenet.network.threads import start_threads
 from votenet.network.transport import Listener
 from votenet.pow import selected_kernel
 from votenet.protocol.address import Address, parse_address
@@ -167,6 +168,7 @@ class NodeService:
         Raises:
             Locked: the port is taken.
             StorageError: the store failed and could not be read again.
+            VotenetError: no-threads; all are started here, so that none is missing later.
         """
         loop = asyncio.get_running_loop()
         miner = Miner(
@@ -176,6 +178,8 @@ class NodeService:
         )
         address = Address(self._config.host, self._config.port)
         self._faults.look()
+        start_threads(self._storage, 1)
+        start_threads(self._checker, CHECKERS)
         with self._storage, self._checker, miner:
             async with Listener(
                 self._links, address, CLIENT_LIMITS,

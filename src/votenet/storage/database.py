@@ -25,6 +25,9 @@ BUSY_MILLISECONDS: Final = 5000
 """How long a writer waits for another process (an export, a backup) before it gives up."""
 CACHE_KIB: Final = 16 * 1024
 """Page cache of one connection; the operating system caches the rest of the file."""
+LOG_BYTES: Final = 16 * 1024 * 1024
+"""What the write-ahead log keeps of the disk when it begins anew: SQLite writes it back at a quarter of this.
+It grows further only while a long read of another program lasts, and shrinks after it."""
 
 SQLITE_FAILURES: Final = (sqlite3.Error, UnicodeDecodeError)
 """What sqlite3 raises: the second where SQLite names part of a damaged file that is not text."""
@@ -224,6 +227,7 @@ def _prepare(conn: sqlite3.Connection, path: Path) -> None:
     conn.execute("PRAGMA synchronous = FULL")
     conn.execute("PRAGMA foreign_keys = ON")
     conn.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    conn.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
 
 
 def _check_readable(conn: sqlite3.Connection, migrations: Sequence[str], path: Path) -> None:

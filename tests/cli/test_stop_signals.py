@@ -1,0 +1,81 @@
+"""HUP: a node and a bootstrap server end with their terminal, unless they were started under nohup."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support import make_election
+
+PROGRAMS = ("node", "bootstrap")
+
+
+def command(program: str, folder: Path) -> list[str]:
+    options = ["--data-dir", str(folder / "data"), "--port", free_port()]
+    if program == "node":
+        (folder / "genesis.json").write_bytes(make_election().to_file())
+        options += ["--genesis", str(folder / "genesis.json"), "--no-mine", "--kernel", "python"]
+    return [sys.executable, "-m", "votenet", program, *options]
+
+
+def free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return str(found.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(program: str, folder: Path, *, nohup: bool) -> Iterator[subprocess.Popen[str]]:
+    """As the shell starts it; ready."""
+    number = signal.SIG_IGN if nohup else signal.SIG_DFL
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        told.bind(f"\0votenet-test-{os.getpid()}-{os.urandom(6).hex()}")
+        told.settimeout(30)
+        name = "@" + told.getsockname()[1:].decode()
+        process = subprocess.Popen(
+            command(program, folder),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "VOTENET_HOME": str(folder), "NOTIFY_SOCKET": name},
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, number),
+        )  # fmt: skip
+        try:
+            while "READY=1" not in told.recv(4096).decode().splitlines():
+                pass
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def ignores_hup(process: subprocess.Popen[str]) -> bool:
+    for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+        if line.startswith("SigIgn:"):
+            return bool(int(line.split()[1], 16) & 1)
+    raise LookupError("SigIgn")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_hup_ends_a_program_as_term_does(program: str, tmp_path: Path) -> None:
+    with running(program, tmp_path, nohup=False) as process:
+        process.send_signal(signal.SIGHUP)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "stopped" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_under_nohup_hup_is_nothing_and_term_still_ends_it(program: str, tmp_path: Path) -> None:
+    with running(program, tmp_path, nohup=True) as process:
+        assert ignores_hup(process)
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        assert process.returncode == 0
