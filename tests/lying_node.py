@@ -22,7 +22,10 @@ Answer = Callable[[dict[str, Any]], dict[str, Any]]
 @contextmanager
 def lying_node(election: Election, answers: Mapping[str, Answer]) -> Iterator[Address]:
     """It shows `election`, and answers each kind of request with what its function makes of the request."""
-    told: dict[str, Answer] = {"get_election": lambda _: election_info(election)} | dict(answers)
+    told: dict[str, Answer] = {
+        "get_election": lambda _: election_info(election),
+        "get_status": lambda _: status_info(election),
+    } | dict(answers)
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
@@ -45,6 +48,17 @@ def lying_node(election: Election, answers: Mapping[str, Answer]) -> Iterator[Ad
 def election_info(election: Election) -> dict[str, Any]:
     definition = json.loads(canonical(election.definition))
     return {"type": "election", "network_id": election.network_hex, "definition": definition}
+
+
+def status_info(election: Election, *warnings: tuple[str, str]) -> dict[str, Any]:
+    """A node's word about itself, with these warnings (code, sentence)."""
+    return {
+        "type": "node_status", "name": "liar", "version": "0", "node_key": "00" * 32, "listen": "",
+        "network_id": election.network_hex, "height": 1, "tip": "00" * 32, "work": "1", "bits": election.bits,
+        "votes": 0, "waiting": 0, "peers": 0, "known_peers": 0, "synced": True, "mining": True,
+        "kernel": "none", "uptime": 1,
+        "warnings": [{"code": code, "message": message} for code, message in warnings],
+    }  # fmt: skip
 
 
 def results_info(election: Election, **counts: int) -> dict[str, Any]:

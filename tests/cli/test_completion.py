@@ -39,7 +39,7 @@ def test_commands_options_and_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         write_identity(
             dirs, Identity(instance="default", name=name, incarnation=1, intent="stopped", address="h:1")
         )
-    assert complete("votenet re", tmp_path) == ["restart", "resume", "receipt", "results", "replay"]
+    assert complete("votenet re", tmp_path) == ["results", "receipt", "restart", "replay", "resume"]
     assert complete("votenet up --det", tmp_path) == ["--detach"]
     assert complete("votenet restart node", tmp_path) == ["node-1", "node-2"]
     assert complete("votenet logs -f node", tmp_path) == ["node-1", "node-2"]

@@ -16,7 +16,7 @@ import click
 import pytest
 from tests.cli.conftest import Outcome
 
-from votenet.cli.main import COMMANDS, HIDDEN
+from votenet.cli.main import COMMANDS, GROUPS, HIDDEN
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -30,8 +30,12 @@ def test_every_command_exists_and_its_help_teaches(cli: Callable[..., Outcome], 
 
 def test_help_lists_the_commands_in_order_and_how_to_start(cli: Callable[..., Outcome]) -> None:
     shown = cli("--help").out
-    listed = re.findall(r"^  ([a-z]+) ", shown.partition("Commands:")[2], re.MULTILINE)
+    listed = re.findall(
+        r"^  ([a-z]+)  ", shown.partition("Vote:")[2].partition("Start here")[0], re.MULTILINE
+    )
     assert listed == [name for name in COMMANDS if name not in HIDDEN]
+    places = [shown.index(f"\n{heading}:\n") for heading in GROUPS]
+    assert places == sorted(places)
     assert "votenet up --nodes 5 --detach" in shown
 
 

@@ -8,12 +8,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.conftest import Outcome, RunningNode
 
 from archive_support import good_receipt, roll_archive, tampered_receipts
+from lying_node import lying_node
 from support import key_of, make_election, make_vote, mine_block
+from votenet.core.election import Election
 from votenet.core.receipt import encode_receipt, make_receipt
 
 Cli = Callable[..., Outcome]
@@ -26,14 +29,69 @@ def test_a_receipt_of_a_counted_vote_holds_offline(cli: Cli, node: RunningNode, 
     path = tmp_path / "receipt.json"
     done = cli("receipt", *where, "p1", "-o", str(path))
     assert (done.code, done.err) == (0, "")
-    assert f"votenet verify {path}" in done.out
+    assert f"votenet verify {path} --network {node.election.network_hex}" in done.out
     report = json.loads(cli("verify", str(path), "--network", voted["network_id"], "--json").out)
     for name in ("voter_id", "choices", "vote_id", "network_id", "time", "block", "height", "position"):
         assert report[name] == voted[name]
     shown = cli("verify", str(path)).out
-    assert shown.startswith("The receipt holds.")
-    assert "Alice > Bob" in shown
+    assert shown.startswith("The receipt agrees with itself; it was compared with nothing else.")
+    assert "Alice, Bob" in shown, "no rank in a plurality"
     assert cli("receipt", *where, "p1").out == path.read_text(encoding="utf-8")
+
+
+def test_what_a_receipt_was_compared_with_is_said(cli: Cli, node: RunningNode, tmp_path: Path) -> None:
+    where = ("--node", str(node.address))
+    path = tmp_path / "receipt.json"
+    cli("vote", *where, "p2", "Alice")
+    cli("receipt", *where, "p2", "-o", str(path))
+    alone = cli("verify", str(path)).out
+    assert "nothing: give --network, --roll or --node" in alone
+    assert "The receipt holds" not in alone
+    named = cli("verify", str(path), "--network", node.election.network_hex).out
+    assert named.startswith("The receipt holds.\n  compared with  the network id given\n")
+    assert "No node was asked" in named
+    asked = cli("verify", str(path), *where).out
+    assert f"the node {node.address}" in asked
+    assert "No node was asked" not in asked
+    assert json.loads(cli("verify", str(path), "--json").out)["compared_with"] == {}
+    found = json.loads(cli("verify", str(path), *where, "--json").out)
+    assert found["compared_with"] == {"node": str(node.address)}
+
+
+@pytest.mark.parametrize(("method", "shown"), [("approval", "Bob, Alice"), ("instant-runoff", "Bob > Alice")])
+def test_only_a_ranked_ballot_is_shown_with_ranks(cli: Cli, tmp_path: Path, method: str, shown: str) -> None:
+    election = make_election(method=method, max_choices=2)
+    vote = make_vote(election, "ann", "Bob", "Alice")
+    header = mine_block(election, votes=[vote]).header.pack().hex()
+    path = tmp_path / "receipt.json"
+    path.write_bytes(encode_receipt(make_receipt(election, vote.vote, [header], path=[], position=0, size=1)))
+    assert f" {shown}\n" in cli("verify", str(path)).out
+
+
+def _proof(election: Election, voter: str, key: str) -> dict[str, Any]:
+    """A good proof of a vote of this voter, alone in the first block."""
+    vote = make_vote(election, voter, key=key_of(key))
+    header = mine_block(election, votes=[vote]).header.pack().hex()
+    return {
+        "type": "proof", "vote": json.loads(vote.record), "header": header, "height": 1, "position": 0,
+        "size": 1, "path": [], "headers": [header],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("voter", "key", "code"), [("mallory", "mallory", "wrong-answer"), ("alice", "mallory", "other-key")]
+)
+def test_the_receipt_of_another_voter_or_key_is_not_written(
+    cli: Cli, tmp_path: Path, voter: str, key: str, code: str
+) -> None:
+    """The node's proof is good, but not of the vote that was asked for."""
+    election = make_election()
+    cli("keys", "make", "alice")
+    path = tmp_path / "receipt.json"
+    with lying_node(election, {"get_proof": lambda _: _proof(election, voter, key)}) as liar:
+        done = cli("receipt", "alice", "--node", str(liar), "-o", str(path))
+    assert (done.code, f"[{code}]" in done.err) == (1, True)
+    assert not path.exists()
 
 
 def test_a_vote_that_is_nowhere_has_no_receipt(cli: Cli, node: RunningNode) -> None:

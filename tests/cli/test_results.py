@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from tests.cli.conftest import Outcome, RunningNode, node_of
 
-from lying_node import lying_node, results_info
+from lying_node import Answer, lying_node, results_info, status_info
 from support import make_election
+from votenet.cli.render import when
 from votenet.cli.results import verdict
 from votenet.core.outcome import Outcome as Winners
 from votenet.core.outcome import Round
@@ -61,26 +63,77 @@ def test_rounds_in_json_and_for_people(cli: Callable[..., Outcome], tmp_path: Pa
         assert outcome["rounds"][0]["eliminated"] == ["Cy"]
         assert outcome["rounds"][1]["counts"] == [["Bo", 3], ["Ann", 2]]
         shown = cli("results", *where).out
-        assert "Winner: Bo" in shown
+        assert "Leading so far: Bo" in shown
+        assert "this election has no closing time" in shown
+        assert "Winner" not in shown
         assert "Bo 3, Ann 2" in shown
 
 
+HOURS = {"opens": 100, "closes": 200}
+FINAL_TIE = Winners(
+    state="won",
+    winners=("Ann",),
+    rounds=(
+        Round(
+            number=1, counts=(("Ann", 1), ("Bo", 1)), eliminated=("Bo",), tied=("Ann", "Bo"), tie_break="lot"
+        ),
+        Round(number=2, counts=(("Ann", 1),)),
+    ),
+)
+
+
 def test_the_verdict_names_ties_turnout_and_hours() -> None:
-    lines = "\n".join(verdict(results_of(Winners(state="tied", winners=("Bo", "Ann"))), 0))
-    assert "Tied: Bo, Ann" in lines
+    tied = Winners(state="tied", winners=("Bo", "Ann"))
+    assert "Tied: Bo, Ann (in the order of their lots" in "\n".join(verdict(results_of(tied, **HOURS), 200))
+    assert "Tied so far: Bo, Ann\n" in "\n".join(verdict(results_of(tied, **HOURS), 150))
     broken = Round(number=2, counts=(), eliminated=("Bo",), tied=("Ann", "Bo"), tie_break="lot")
     won = Winners(state="won", winners=("Ann",), rounds=(broken,))
-    fields = {"registered": 10, "opens": 100, "closes": 200}
-    early = "\n".join(verdict(results_of(won, **fields), 150))
-    assert "Ahead: Ann" in early
+    early = "\n".join(verdict(results_of(won, registered=10, **HOURS), 150))
     assert "Tie in round 2 between Ann, Bo: Bo left, by lot" in early
     assert "Turnout: 5 of 10 registered (50.0%)" in early
-    assert "Opened: 1970-01-01 00:01:40 UTC" in early
-    assert "Closes: 1970-01-01 00:03:20 UTC" in early
-    late = "\n".join(verdict(results_of(won, **fields), 200))
-    assert "Winner: Ann" in late
-    assert "Closed: " in late
-    assert list(verdict(results_of(None), 0)) == ["Undecided: no votes yet."]
+    assert f"Opened: {when(100)}" in early
+    assert f"Closes: {when(200)}" in early
+    assert f"Closed: {when(200)}" in "\n".join(verdict(results_of(won, **HOURS), 200))
+    assert next(verdict(results_of(None), 0)) == "Undecided: no votes yet."
+
+
+@pytest.mark.parametrize(
+    ("fields", "now", "why"),
+    [
+        ({}, 10**9, "this election has no closing time"),
+        (HOURS, 99, "voting has not begun"),
+        (HOURS, 199, "voting goes on"),
+        (HOURS | {"waiting": 1}, 200, "voting has ended, but votes still wait for their block"),
+        (HOURS, 200, ""),
+    ],
+)
+def test_a_winner_is_named_only_when_no_vote_can_come_any_more(
+    fields: dict[str, int], now: int, why: str
+) -> None:
+    first, *rest = verdict(results_of(Winners(state="won", winners=("Ann",)), **fields), now)
+    assert first == ("Leading so far: Ann" if why else "Winner: Ann")
+    assert (rest[0] == f"Nothing is decided: {why}.") is bool(why)
+    assert any(line.startswith("Not final: ") for line in rest) is not bool(why)
+
+
+def test_a_winner_by_lot_is_called_so() -> None:
+    assert next(verdict(results_of(FINAL_TIE, **HOURS), 200)) == "Won by lot: Ann"
+
+
+def test_a_count_without_the_others_says_so(cli: Callable[..., Outcome]) -> None:
+    election = make_election(created=int(time.time()))
+    alone = status_info(election, ("cut-off", "joined to none of the others"))
+    behind = status_info(election) | {"synced": False}
+    for status, said in ((alone, "joined to none of the others"), (behind, "it is catching up")):
+        lies: dict[str, Answer] = {
+            "get_results": lambda _: results_info(election, Bob=1),
+            "get_status": lambda _, status=status: status,  # type: ignore[misc]
+        }
+        with lying_node(election, lies) as address:
+            done = cli("results", "--node", str(address))
+            assert f"Warning: {address}: {said}" in done.err
+            found = json.loads(cli("results", "--node", str(address), "--json").out)
+        assert said in found["warnings"][0]
 
 
 def test_help_teaches(cli: Callable[..., Outcome]) -> None:
@@ -94,4 +147,4 @@ def test_one_node_is_believed(cli: Callable[..., Outcome]) -> None:
     with lying_node(election, lies) as address:
         done = cli("results", "--node", str(address))
     assert "5,000" in done.out
-    assert f"from {address}" in done.out
+    assert f"asked {address} alone" in done.out

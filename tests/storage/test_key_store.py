@@ -40,6 +40,44 @@ def test_looking_makes_nothing(keys: KeyStore) -> None:
     assert not keys.folder.exists()
 
 
+def test_a_pending_key_is_nobodys_until_it_is_kept(keys: KeyStore) -> None:
+    pending = keys.pending("voter123")
+    assert keys.find("voter123") is None
+    (hidden,) = keys.folder.iterdir()
+    assert json.loads(hidden.read_text(encoding="utf-8"))["public_key"] == pending.key.public_hex, "saved"
+    assert stat.S_IMODE(hidden.stat().st_mode) == 0o600
+    pending.keep()
+    found = keys.find("voter123")
+    assert found is not None
+    assert found.key.seed == pending.key.seed
+    assert [path.name for path in keys.folder.iterdir()] == [found.path.name]
+
+
+def test_a_dropped_key_leaves_nothing(keys: KeyStore) -> None:
+    keys.pending("voter123").drop()
+    assert list(keys.folder.iterdir()) == []
+
+
+def test_a_key_that_is_there_is_neither_replaced_nor_dropped(keys: KeyStore) -> None:
+    made = keys.get_or_make("voter123")
+    for end in ("keep", "drop"):
+        pending = keys.pending("voter123")
+        assert pending.key.seed == made.key.seed
+        getattr(pending, end)()
+        assert [(one.owner, one.key.seed) for one in keys.all()] == [("voter123", made.key.seed)]
+
+
+def test_of_two_first_uses_at_once_the_second_loses_neither_key(keys: KeyStore) -> None:
+    one, other = keys.pending("voter123"), keys.pending("voter123")
+    one.keep()
+    other.keep()
+    found = keys.find("voter123")
+    assert found is not None
+    assert found.key.seed == one.key.seed
+    kept = "".join(path.read_text(encoding="utf-8") for path in keys.folder.iterdir())
+    assert other.key.seed.hex() in kept
+
+
 def test_nobody_else_can_read_a_key(keys: KeyStore, tmp_path: Path) -> None:
     before = os.umask(0)
     try:

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
+from votenet.cli.hints import command_line
 from votenet.config import instance_dirs
 from votenet.core.election import Election, ElectionDefinition, election_from_file
-from votenet.core.vote import SealedVote, sign_vote
+from votenet.core.keys import SigningKey
+from votenet.core.vote import SealedVote, check_vote, sign_vote
 from votenet.errors import (
     REFUSALS,
     ConfigError,
     Kind,
+    NotProven,
     NotRunning,
     Rejected,
     Unreachable,
@@ -115,36 +118,105 @@ async def ask_one(addresses: Sequence[Address], request: Any, expected: type[M])
     raise error
 
 
-async def ask_all(
-    addresses: Sequence[Address], request: Any, expected: type[M]
+async def ask_each(
+    addresses: Sequence[Address], ask: Callable[[Address], Awaitable[M]]
 ) -> list[tuple[Address, M | VotenetError]]:
-    """What each node answers, or why it did not."""
+    """What `ask` makes of each node at once, or why it did not."""
 
     async def one(address: Address) -> M | VotenetError:
         try:
-            return (await ask_one([address], request, expected))[1]
+            return await ask(address)
         except VotenetError as error:
             return error
 
     return list(zip(addresses, await asyncio.gather(*(one(a) for a in addresses)), strict=True))
 
 
-async def fetch_results(addresses: Sequence[Address]) -> tuple[Address, Results]:
-    return await ask_one(addresses, GetResults(), Results)
+async def ask_all(
+    addresses: Sequence[Address], request: Any, expected: type[M]
+) -> list[tuple[Address, M | VotenetError]]:
+    """What each node answers to one request, or why it did not."""
+
+    async def one(address: Address) -> M:
+        return (await ask_one([address], request, expected))[1]
+
+    return await ask_each(addresses, one)
+
+
+async def fetch_results(
+    addresses: Sequence[Address], network_hex: str | None = None
+) -> tuple[Address, Results, NodeStatus]:
+    """The count at the first node that answers, and what that node says about itself.
+
+    Args:
+        network_hex: the network that it must be of, where that is known.
+
+    Raises:
+        NotProven: wrong-answer; the results are not of the election that the node shows.
+        Rejected: network-mismatch.
+    """
+    error: VotenetError = NotRunning("no node to ask")
+    for address in addresses:
+        try:
+            async with NodeClient(address, dial_timeout=DIAL_SECONDS) as client:
+                election = await fetch_election(client, network_hex)
+                found = await client.ask(GetResults(), Results)
+                status = await client.ask(GetStatus(), NodeStatus)
+        except Unreachable as failure:
+            error = failure
+            continue
+        check_results(address, found, election)
+        return address, found, status
+    raise error
+
+
+def check_results(address: Address, found: Results, election: Election) -> None:
+    """Whether results are of this election at all. Raises NotProven, code wrong-answer."""
+    definition = election.definition
+    shown = (found.network_id, found.title, found.method, found.opens, found.closes)
+    wanted = (
+        election.network_hex, definition.title, definition.method, definition.opens, definition.closes
+    )  # fmt: skip
+    if shown != wanted or {name for name, _ in found.counts} != election.candidates:
+        raise wrong_answer(address, "results that are not those of the election it shows")
+
+
+def wrong_answer(address: Address, what: str) -> NotProven:
+    """An answer that cannot be one to the question: a fault of that node, or a lie."""
+    return NotProven(
+        f"{address} answered with {what}",
+        code="wrong-answer",
+        next_step="Do not believe that node. Ask another one with --node HOST:PORT.",
+    )
 
 
 async def fetch_status(addresses: Sequence[Address]) -> list[tuple[Address, NodeStatus | VotenetError]]:
     return await ask_all(addresses, GetStatus(), NodeStatus)
 
 
-async def fetch_election(client: NodeClient) -> Election:
-    """The election of the node at the other end, checked against the id it claims."""
+def network_here(instance: str, node: str | None = None) -> str | None:
+    """The network id of the instance on this machine: what its nodes must be of.
+
+    None for a node that was named, and where the instance has no election.
+    """
+    path = instance_dirs(instance).genesis
+    return read_genesis(path).network_hex if node is None and path.exists() else None
+
+
+async def fetch_election(client: NodeClient, network_hex: str | None = None) -> Election:
+    """The election of the node at the other end, checked against the id it claims, and the one it must have.
+
+    Raises:
+        Rejected: network-mismatch.
+    """
     import msgspec
 
     info = await client.ask(GetElection(), ElectionInfo)
     election = Election(msgspec.json.decode(info.definition, type=ElectionDefinition))
     if election.network_hex != info.network_id:
         raise Rejected("network-mismatch", f"{client.address} shows an election that is not its own")
+    if network_hex not in (None, election.network_hex):
+        raise Rejected("network-mismatch", f"{client.address} is a node of another network")
     return election
 
 
@@ -153,7 +225,11 @@ async def fetch_election(client: NodeClient) -> Election:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a voter gets. `state` is "accepted" (on a node's disk) or "in_block"."""
+    """What a voter gets. `state` is "accepted" (on a node's disk) or "in_block".
+
+    `node` is the one that was asked last, and the only one that says so; `warnings` is what it says is wrong
+    with itself.
+    """
 
     voter_id: str
     choices: tuple[str, ...]
@@ -166,51 +242,97 @@ class Receipt:
     height: int | None = None
     position: int | None = None
     confirmations: int = 0
+    method: str = "plurality"
+    warnings: tuple[str, ...] = ()
+
+
+class VoterKey(Protocol):
+    """A key to sign with, which is kept once a vote may have been taken, or else dropped."""
+
+    @property
+    def key(self) -> SigningKey: ...
+
+    def keep(self) -> None: ...
+
+    def drop(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """The vote, the election it is for, the key it is signed with."""
+
+    sealed: SealedVote
+    election: Election
+    key: VoterKey
 
 
 async def cast_vote(
     addresses: Sequence[Address],
     voter_id: str,
     choices: Sequence[str],
-    key_of: Callable[[], Any],
+    key_for: Callable[[Election], VoterKey],
     *,
     wait: float,
     confirmations: int = 1,
+    network_hex: str | None = None,
 ) -> Receipt:
     """Sign a vote, hand it to the first node that takes it, and wait for its block.
 
-    The key is made only once the election is known and the choices fit. A node that fails in between
-    is passed over; the same signed vote goes to the next, so it cannot be counted twice.
+    The key is made only once the election is known and the choices fit, and is dropped when every node has
+    refused the vote. A node that fails in between is passed over; the same signed vote goes to the next, so
+    it cannot be counted twice.
 
     Raises:
         Rejected: the vote was refused for good.
+        NotProven: wrong-answer; a node answered about another vote.
         WaitTimedOut: accepted, but not in a block within `wait` seconds; it stays valid.
         Unreachable: no node took it.
     """
-    sealed: SealedVote | None = None
-    error: VotenetError = NotRunning("no node to ask")
-    for address in addresses:
-        try:
-            async with NodeClient(address, dial_timeout=DIAL_SECONDS) as client:
-                if sealed is None:
-                    election = await fetch_election(client)
-                    check_choices(election, choices)
-                    sealed = sign_vote(
-                        key_of(),
-                        network_hex=election.network_hex,
-                        voter_id=voter_id,
-                        choices=choices,
-                        time=int(time.time()),
-                    )
-                await submit(client, sealed)
-        except (Unreachable, Rejected) as failure:
-            if isinstance(failure, Rejected) and failure.kind is not Kind.TEMPORARY:
-                raise
-            error = failure
-            continue
-        order = [address, *(other for other in addresses if other != address)]
-        return await _await_block(order, sealed, wait, confirmations)
-    raise error
+    signed: _Signed | None = None
+    maybe_taken = False
+    refusal: VotenetError | None = NotRunning("no node to ask")
+    try:
+        for address in addresses:
+            try:
+                async with NodeClient(address, dial_timeout=DIAL_SECONDS) as client:
+                    if signed is None:
+                        signed = _sign(await fetch_election(client, network_hex), voter_id, choices, key_for)
+                    before, maybe_taken = maybe_taken, True
+                    refusal = await submit(client, signed.sealed)
+            except (Unreachable, Rejected) as failure:
+                refusal, before = failure, maybe_taken
+            if refusal is None and signed is not None:
+                signed.key.keep()
+                order = [address, *(other for other in addresses if other != address)]
+                return await _await_block(order, signed, wait, confirmations)
+            maybe_taken = before
+            if isinstance(refusal, Rejected) and refusal.kind is not Kind.TEMPORARY:
+                break
+    finally:
+        if signed is not None:
+            signed.key.keep() if maybe_taken else signed.key.drop()
+    assert refusal is not None
+    raise refusal
+
+
+def _sign(
+    election: Election, voter_id: str, choices: Sequence[str], key_for: Callable[[Election], VoterKey]
+) -> _Signed:
+    check_choices(election, choices)
+    key = key_for(election)
+    sealed = sign_vote(
+        key.key,
+        network_hex=election.network_hex,
+        voter_id=voter_id,
+        choices=choices,
+        time=int(time.time()),
+    )
+    try:
+        check_vote(sealed, election)
+    except Rejected:
+        key.drop()
+        raise
+    return _Signed(sealed, election, key)
 
 
 def check_choices(election: Election, choices: Sequence[str]) -> None:
@@ -228,12 +350,18 @@ def check_choices(election: Election, choices: Sequence[str]) -> None:
         raise Rejected("bad-choices", f"this election allows {election.max_choices} choices on a ballot")
 
 
-async def submit(client: NodeClient, sealed: SealedVote) -> None:
-    """One vote to one node. Raises Rejected; a vote that is there already is not an error."""
+async def submit(client: NodeClient, sealed: SealedVote) -> Rejected | None:
+    """Hand one vote to one node; why the node refused it. A vote that is there already is no refusal.
+
+    Raises:
+        NotProven: wrong-answer.
+        Unreachable: it may have been taken, or not. Rejected: the link was refused; the same holds.
+    """
     taken = await client.ask(SubmitVotes(votes=(sealed.vote,)), VotesTaken)
+    if [outcome.vote_id for outcome in taken.outcomes] != [sealed.id.hex()]:
+        raise wrong_answer(client.address, "what became of another vote")
     refusal = taken.outcomes[0].error
-    if refusal is not None and refusal["code"] != "duplicate-vote":
-        raise rejected_from(refusal)
+    return None if refusal is None or refusal["code"] == "duplicate-vote" else rejected_from(refusal)
 
 
 def rejected_from(fields: dict[str, object]) -> Rejected:
@@ -244,42 +372,68 @@ def rejected_from(fields: dict[str, object]) -> Rejected:
 
 
 async def _await_block(
-    addresses: Sequence[Address], sealed: SealedVote, wait: float, confirmations: int
+    addresses: Sequence[Address], signed: _Signed, wait: float, confirmations: int
 ) -> Receipt:
     deadline = time.monotonic() + wait
-    receipt = _receipt(addresses[0], sealed, None)
+    receipt = _receipt(addresses[0], signed, None)
     index = 0
     while True:
         address = addresses[index % len(addresses)]
         try:
             async with NodeClient(address, dial_timeout=DIAL_SECONDS) as client:
                 while True:
-                    status = await client.ask(GetVoteStatus(voter_id=sealed.voter_id), VoteStatus)
-                    if status.vote_id == sealed.id.hex():
-                        receipt = _receipt(address, sealed, status)
-                        if status.confirmations >= confirmations or wait <= 0:
-                            return receipt
-                    elif status.vote_id is not None:
-                        raise Rejected("already-voted", f"another vote of {sealed.voter_id!r} was counted")
+                    receipt = await _look(client, signed, receipt)
+                    if receipt.confirmations >= confirmations or wait <= 0:
+                        return await _with_warnings(client, receipt)
                     if time.monotonic() > deadline:
-                        raise _not_in_time(receipt, wait)
+                        raise _not_in_time(receipt, wait, confirmations)
                     await asyncio.sleep(POLL_SECONDS)
         except Unreachable:
             if time.monotonic() > deadline:
-                raise _not_in_time(receipt, wait) from None
+                raise _not_in_time(receipt, wait, confirmations) from None
             index += 1
             await asyncio.sleep(POLL_SECONDS)
 
 
-def _not_in_time(receipt: Receipt, wait: float) -> WaitTimedOut:
+async def _look(client: NodeClient, signed: _Signed, before: Receipt) -> Receipt:
+    """How the vote stands at this node now; as before, where it does not have it yet."""
+    voter_id = signed.sealed.voter_id
+    status = await client.ask(GetVoteStatus(voter_id=voter_id), VoteStatus)
+    if status.voter_id != voter_id:
+        raise wrong_answer(client.address, f"the vote of {status.voter_id!r}, not of {voter_id!r}")
+    if status.vote_id is None:
+        return before
+    if status.vote_id != signed.sealed.id.hex():
+        raise Rejected("already-voted", f"another vote of {voter_id!r} was counted")
+    if status.state == "in_block" and None in (status.block, status.height, status.position):
+        raise wrong_answer(client.address, "a block without its number")
+    return _receipt(client.address, signed, status)
+
+
+async def _with_warnings(client: NodeClient, receipt: Receipt) -> Receipt:
+    """What the node that says so knows to be wrong with itself."""
+    status = await client.ask(GetStatus(), NodeStatus)
+    return replace(receipt, warnings=tuple(warning.message for warning in status.warnings))
+
+
+def _not_in_time(receipt: Receipt, wait: float, confirmations: int) -> WaitTimedOut:
+    look = command_line("status", options=("--voter", receipt.voter_id))
+    if receipt.height is not None:
+        return WaitTimedOut(
+            f"the vote {receipt.vote_id} is in block {receipt.height}, with {receipt.confirmations} of"
+            f" {confirmations} confirmations after {wait:g} s",
+            code="not-confirmed-yet",
+            next_step=f"Blocks are mined only while votes wait: the next votes confirm it. Look with: {look}",
+        )
     return WaitTimedOut(
         f"the vote {receipt.vote_id} is accepted and saved, but not in a block after {wait:g} s",
         code="not-in-block-yet",
-        next_step="It will be counted with the next block; look with: votenet status",
+        next_step=f"It will be counted with the next block; look with: {look}",
     )
 
 
-def _receipt(address: Address, sealed: SealedVote, status: VoteStatus | None) -> Receipt:
+def _receipt(address: Address, signed: _Signed, status: VoteStatus | None) -> Receipt:
+    sealed = signed.sealed
     return Receipt(
         voter_id=sealed.voter_id,
         choices=sealed.vote.choices,
@@ -292,4 +446,5 @@ def _receipt(address: Address, sealed: SealedVote, status: VoteStatus | None) ->
         height=None if status is None else status.height,
         position=None if status is None else status.position,
         confirmations=0 if status is None else status.confirmations,
+        method=signed.election.definition.method,
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from votenet.cli.options import instance_option, json_option
+from votenet.cli.options import instance_option, json_option, remember_node
 from votenet.cli.output import echo, echo_bytes
 
 if TYPE_CHECKING:
@@ -67,7 +67,9 @@ Example:
 @click.option(
     "--genesis", type=click.Path(path_type=Path), help="Genesis file.  [default: that of the network here]"
 )
-@click.option("--node", metavar="HOST:PORT", help="Fetch the chain from this node instead.")
+@click.option(
+    "--node", metavar="HOST:PORT", callback=remember_node, help="Fetch the chain from this node instead."
+)
 @instance_option
 def export(
     output: Path | None, data_dir: Path | None, genesis: Path | None, node: str | None, instance: str

@@ -19,47 +19,65 @@ from votenet import __version__
 from votenet.cli import output
 from votenet.errors import OutputError, Unreachable, VotenetError, votenet_error_in
 
-COMMANDS: Final[dict[str, tuple[str, str]]] = {
-    # name: (module, one line of help)
-    "up": ("votenet.cli.network", "Start a network: a bootstrap server and its nodes."),
-    "down": ("votenet.cli.network", "Stop the network, cleanly and with proof."),
-    "start": ("votenet.cli.network_control", "Start nodes that are stopped, removed or failed."),
-    "stop": ("votenet.cli.network_control", "Stop nodes, with proof."),
-    "restart": ("votenet.cli.network_control", "Restart nodes; --rolling: all, one after the other."),
-    "scale": ("votenet.cli.network_control", "Change the number of nodes of the running network."),
-    "kill": ("votenet.cli.network_control", "Send a signal to nodes: they come back."),
-    "pause": ("votenet.cli.network_control", "Stop nodes where they stand (SIGSTOP)."),
-    "resume": ("votenet.cli.network_control", "Let paused nodes go on (SIGCONT)."),
-    "partition": ("votenet.cli.network_links", "Cut the links between groups of nodes."),
-    "heal": ("votenet.cli.network_links", "End a partition."),
-    "slow": ("votenet.cli.network_links", "Delay every line between nodes and their peers."),
-    "ps": ("votenet.cli.network", "Show the programs of the network and their state."),
-    "events": ("votenet.cli.network_events", "Print every change of a program's state."),
-    "top": ("votenet.cli.top", "Watch nodes, rates, heights, waiting votes and the count, live."),
-    "wait": ("votenet.cli.network_events", "Wait until the network is ready, high enough, has counted."),
-    "logs": ("votenet.cli.network", "Show or follow the logs of the nodes."),
-    "vote": ("votenet.cli.vote", "Cast a signed vote and print its receipt."),
-    "receipt": ("votenet.cli.receipt", "Write the proof that a vote is on the chain."),
-    "verify": ("votenet.cli.receipt", "Check a receipt, offline."),
-    "results": ("votenet.cli.results", "Count the votes on the chain."),
-    "status": ("votenet.cli.status", "Show height, tip and peers of every node."),
-    "peers": ("votenet.cli.peers", "Register, list, remove, import and export peers."),
-    "roll": ("votenet.cli.roll", "Make and check the list of those who may vote."),
-    "keys": ("votenet.cli.keys", "Make, list and show voters' keys."),
-    "replay": ("votenet.cli.replay", "Cast a CSV file of ballots."),
-    "export": ("votenet.cli.archive", "Write the whole election into one archive."),
-    "audit": ("votenet.cli.archive", "Check an archive and count it again."),
-    "import": ("votenet.cli.archive", "Make a node's data folder out of an archive."),
-    "doctor": ("votenet.cli.doctor", "Look at this machine and the network, and explain what is wrong."),
-    "config": ("votenet.cli.config", "Show settings and where they come from."),
-    "completion": ("votenet.cli.completion", "Print the completion script of a shell."),
-    "chaos": ("votenet.cli.chaos", "Break a network at random and check every promise."),
-    "demo": ("votenet.cli.demo", "Run an election end to end and check it."),
-    "node": ("votenet.cli.node", "Run one node (what the supervisor, systemd or a container starts)."),
-    "bootstrap": ("votenet.cli.bootstrap", "Run the bootstrap server."),
-    "supervise": ("votenet.cli.network", "Run the supervisor of a detached network."),
+GROUPS: Final[dict[str, dict[str, tuple[str, str]]]] = {
+    # heading: {name: (module, one line of help)}
+    "Vote": {
+        "vote": ("votenet.cli.vote", "Cast a signed vote and say where it stands."),
+        "results": ("votenet.cli.results", "Count the votes on the chain."),
+        "receipt": ("votenet.cli.receipt", "Write the proof that a vote is on the chain."),
+        "keys": ("votenet.cli.keys", "Make, list and show voters' keys."),
+    },
+    "Run a network": {
+        "up": ("votenet.cli.network", "Start a network: a bootstrap server and its nodes."),
+        "down": ("votenet.cli.network", "Stop the network, cleanly and with proof."),
+        "ls": ("votenet.cli.ls", "List the networks on this machine and where their files are."),
+        "ps": ("votenet.cli.network", "Show the programs of the network and their state."),
+        "status": ("votenet.cli.status", "Show height, tip and peers of every node."),
+        "top": ("votenet.cli.top", "Watch nodes, rates, heights, waiting votes and the count, live."),
+        "logs": ("votenet.cli.network", "Show or follow the logs of the nodes."),
+        "events": ("votenet.cli.network_events", "Print every change of a program's state."),
+        "wait": ("votenet.cli.network_events", "Wait until the network is ready, high enough, has counted."),
+        "start": ("votenet.cli.network_control", "Start nodes that are stopped, removed or failed."),
+        "stop": ("votenet.cli.network_control", "Stop nodes, with proof."),
+        "restart": ("votenet.cli.network_control", "Restart nodes; --rolling: all, one after the other."),
+        "scale": ("votenet.cli.network_control", "Change the number of nodes of the running network."),
+        "roll": ("votenet.cli.roll", "Make and check the list of those who may vote."),
+    },
+    "Check": {
+        "verify": ("votenet.cli.receipt", "Check a receipt, offline."),
+        "export": ("votenet.cli.archive", "Write the whole election into one archive."),
+        "audit": ("votenet.cli.archive", "Check an archive and count it again."),
+        "import": ("votenet.cli.archive", "Make a node's data folder out of an archive."),
+        "doctor": ("votenet.cli.doctor", "Look at this machine and the network, and explain what is wrong."),
+    },
+    "Single programs, several machines": {
+        "node": ("votenet.cli.node", "Run one node (what the supervisor, systemd or a container starts)."),
+        "bootstrap": ("votenet.cli.bootstrap", "Run the bootstrap server."),
+        "peers": ("votenet.cli.peers", "Register, list, remove, import and export peers."),
+    },
+    "Instruments: load, faults, trials": {
+        "demo": ("votenet.cli.demo", "Run an election end to end and check it."),
+        "replay": ("votenet.cli.replay", "Cast a CSV file of ballots."),
+        "chaos": ("votenet.cli.chaos", "Break a network at random and check every promise."),
+        "kill": ("votenet.cli.network_control", "Send a signal to nodes: they come back."),
+        "pause": ("votenet.cli.network_control", "Stop nodes where they stand (SIGSTOP)."),
+        "resume": ("votenet.cli.network_control", "Let paused nodes go on (SIGCONT)."),
+        "partition": ("votenet.cli.network_links", "Cut the links between groups of nodes."),
+        "heal": ("votenet.cli.network_links", "End a partition."),
+        "slow": ("votenet.cli.network_links", "Delay every line between nodes and their peers."),
+    },
+    "Help and settings": {
+        "help": ("votenet.cli.help", "Show the help of votenet, or of one command."),
+        "version": ("votenet.cli.help", "Print the version."),
+        "config": ("votenet.cli.config", "Show settings and where they come from."),
+        "completion": ("votenet.cli.completion", "Print the completion script of a shell."),
+    },
 }
-HIDDEN: Final = {"supervise"}
+"""The commands as `votenet --help` shows them."""
+HIDDEN: Final = {"supervise": ("votenet.cli.network", "Run the supervisor of a detached network.")}
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    name: found for group in (*GROUPS.values(), HIDDEN) for name, found in group.items()
+}
 PROGRAMS: Final = {"node", "bootstrap", "supervise"}
 """Started by others with complete argument lists: they read no file but one that they are named."""
 
@@ -98,7 +116,7 @@ class LazyGroup(click.Group):
             if known is not None and instance is not None:
                 from votenet.cli.hints import for_instance
 
-                known.next_step = for_instance(known.next_step, instance)
+                known.next_step = for_instance(known.next_step, instance, ctx.meta.get("votenet.node"))
             raise
         except BrokenPipeError as failure:  # click would end with 1, without a word
             if isinstance(failure, output.ReaderGone):
@@ -106,15 +124,27 @@ class LazyGroup(click.Group):
             raise Unreachable("the other side closed the connection") from failure
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = [(name, text) for name, (_, text) in COMMANDS.items() if name not in HIDDEN]
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+        width = max(map(len, COMMANDS))
+        for heading, group in GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(f"{name:<{width}}", text) for name, (_, text) in group.items()])
 
 
 @click.command(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "VOTENET"},
-    epilog="Start here:  votenet up --nodes 5 --detach   then   votenet vote voter123 Alice",
+    epilog="""\b
+Start here:
+  votenet up --nodes 5 --detach          five nodes on this machine
+  votenet vote voter123 Alice            a vote for one of the three default candidates
+  votenet results
+  votenet receipt voter123 -o receipt.json
+  votenet verify receipt.json
+  votenet down
+
+\b
+Votes are public by name, and no result is final: votenet help vote, docs/security.md.
+Every command has examples: votenet help COMMAND""",
 )
 @click.version_option(__version__, prog_name="votenet")
 @click.option(
@@ -130,7 +160,7 @@ def main(ctx: click.Context, config: Path | None) -> None:
     introduces them to each other; a supervisor keeps them running.
     """
     name = ctx.invoked_subcommand
-    if name is None or name == "config" or (name in PROGRAMS and config is None):
+    if name in (None, "config", "help", "version") or (name in PROGRAMS and config is None):
         return
     from votenet.cli import config_files
 

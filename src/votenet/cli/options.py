@@ -17,8 +17,11 @@ import click
 from votenet.config import DEFAULT_INSTANCE, instance_names
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 INSTANCE_META: Final = "votenet.instance"
 """Key of click's `ctx.meta`: the instance that a command was called for."""
+NODE_META: Final = "votenet.node"
+"""The same for the node that it was told to ask."""
 
 
 class FlagOnly(click.Option):
@@ -73,8 +76,17 @@ def node_option(command: F) -> F:
         "--node",
         metavar="HOST:PORT",
         envvar="VOTENET_NODE",
+        callback=remember_node,
         help="Ask this node instead of one of the network running here.",
     )(command)
+
+
+def remember_node(ctx: click.Context, param: click.Parameter, value: T) -> T:
+    """Callback of `--node`: what is said to type next names the same node (the first, of several)."""
+    found = value[0] if isinstance(value, tuple) and value else value
+    if isinstance(found, str):
+        ctx.meta[NODE_META] = found
+    return value
 
 
 _RELATIVE: Final = re.compile(r"\+(?=\d)(?:(\d{1,5})d)?(?:(\d{1,5})h)?(?:(\d{1,5})m)?(?:(\d{1,7})s)?")

@@ -40,8 +40,9 @@ Examples:
   votenet verify receipt.json --network 5e1f… --json
   votenet verify receipt.json --node 127.0.0.1:3000
 
-Needs no network. Compare the network id with the one that the organisers published, or give it.
-A receipt cannot know whether its block was replaced later: with --node that node is asked.
+Needs no network. A receipt alone shows only that it agrees with itself: anybody can make one. Give the
+network id that the organisers published (--network), their roll (--roll), and a node that you trust (--node),
+which is asked whether the block is still on its chain. What was compared is printed.
 """
 
 
@@ -63,15 +64,27 @@ def receipt(voter_id: str, output: Path | None, node: str | None, instance: str)
     """
     from votenet.cli import actions
     from votenet.cli.archive_files import write_lines
+    from votenet.cli.hints import command_line
     from votenet.core.receipt import encode_receipt
 
-    made = actions.run(fetch_receipt(actions.node_addresses(instance, node), voter_id))
+    addresses, network_hex = actions.node_addresses(instance, node), actions.network_here(instance, node)
+    made = actions.run(fetch_receipt(addresses, voter_id, _key_here(voter_id, instance), network_hex))
     data = encode_receipt(made)
     if output is None:
         echo_bytes(data)
         return
     write_lines(output, [data])
-    echo(f"Wrote {output}. Check it anywhere with: votenet verify {output}")
+    check = command_line("verify", str(output), options=("--network", made.vote.network_id))
+    echo(f"Wrote {output}. Check it anywhere with: {check}")
+
+
+def _key_here(voter_id: str, instance: str) -> str | None:
+    """The public key that this user has for the voter, if any."""
+    from votenet.config import instance_dirs
+    from votenet.storage.key_store import KeyStore
+
+    found = KeyStore(instance_dirs(instance).keys).find(voter_id)
+    return None if found is None else found.key.public_hex
 
 
 @click.command(epilog=VERIFY_EPILOG)
@@ -94,24 +107,30 @@ def verify(
     from votenet.protocol.address import parse_address
 
     voters = None if roll is None else read_roll(roll)
-    report = check_receipt(decode_receipt(_read(receipt_file)), int(time.time()), network_hex, voters)
+    found = decode_receipt(_read(receipt_file))
+    report = check_receipt(found, int(time.time()), network_hex, voters)
     confirmations = None if node is None else actions.run(confirmations_of(report, parse_address(node)))
+    anchors = render.anchors(network_id=network_hex, roll=roll, node=node)
     if as_json:
-        render.print_json(
-            asdict(report) | ({} if confirmations is None else {"confirmations": confirmations})
-        )
+        asked = {} if confirmations is None else {"confirmations": confirmations}
+        render.print_json(asdict(report) | asked | {"compared_with": anchors})
         return
     standing = (
-        [] if confirmations is None else [("on the chain", f"at {node}, {confirmations} confirmations")]
+        []
+        if confirmations is None
+        else [("on the chain", f"at {node}, {render.count_of(confirmations, 'confirmation')}")]
     )
     render.print_fields(
-        "The receipt holds.",
+        "The receipt holds."
+        if anchors
+        else "The receipt agrees with itself; it was compared with nothing else.",
         [
+            ("compared with", render.compared_with(anchors)),
             *standing,
             ("election", report.title),
             ("network id", report.network_id),
             ("voter", report.voter_id),
-            ("choice", " > ".join(report.choices)),
+            ("choice", render.preferences(report.choices, found.definition.method)),
             ("vote id", report.vote_id),
             ("time", render.when(report.time)),
             ("block", report.block),
@@ -121,6 +140,8 @@ def verify(
             ("work", f"{report.work:,} hashes expected"),
         ],
     )
+    if node is None:
+        echo("No node was asked: whoever searches a block alone can make such a file (docs/audit.md).")
 
 
 def _read(path: Path) -> bytes:
@@ -169,12 +190,18 @@ async def confirmations_of(report: ReceiptReport, address: Address) -> int:
     raise fault("abandoned", f"the block is not on the chain of {address}; {now}")
 
 
-async def fetch_receipt(addresses: Sequence[Address], voter_id: str) -> Receipt:
+async def fetch_receipt(
+    addresses: Sequence[Address], voter_id: str, key: str | None = None, network_hex: str | None = None
+) -> Receipt:
     """The receipt of a voter, checked, from the first node that answers.
 
+    Args:
+        key: the voter's public key, where it is known here: no other may have signed the vote.
+        network_hex: the network that it must be of, where that is known.
+
     Raises:
-        Rejected: not-found; the vote is in no block.
-        NotProven: the node's answers do not hold.
+        Rejected: not-found; the vote is in no block. network-mismatch.
+        NotProven: the node's answers do not hold (wrong-answer: they are about another voter), or other-key.
         Unreachable: no node answered.
     """
     from votenet.cli.actions import DIAL_SECONDS
@@ -186,23 +213,40 @@ async def fetch_receipt(addresses: Sequence[Address], voter_id: str) -> Receipt:
     for address in addresses:
         try:
             async with NodeClient(address, dial_timeout=DIAL_SECONDS) as client:
-                made = await _ask(client, voter_id)
+                made = await _ask(client, voter_id, network_hex)
         except Unreachable as failure:
             error = failure
             continue
         check_receipt(made, int(time.time()))
+        _check_owner(made, voter_id, key, address)
         return made
     raise error
 
 
-async def _ask(client: NodeClient, voter_id: str) -> Receipt:
+def _check_owner(made: Receipt, voter_id: str, key: str | None, address: Address) -> None:
+    """Whether this is the vote that was asked for. Raises NotProven."""
+    from votenet.cli.actions import wrong_answer
+    from votenet.errors import NotProven
+
+    if made.vote.voter_id != voter_id:
+        raise wrong_answer(address, f"the vote of {made.vote.voter_id!r}, not of {voter_id!r}")
+    if key not in (None, made.vote.voter_key):
+        raise NotProven(
+            f"the vote of {voter_id!r} at {address} is signed by the key {made.vote.voter_key[:16]}…, not by"
+            f" yours, {(key or '')[:16]}…: somebody else voted under this id",
+            code="other-key",
+            next_step="Ask another node with --node HOST:PORT; if it says the same, tell the organisers.",
+        )
+
+
+async def _ask(client: NodeClient, voter_id: str, network_hex: str | None) -> Receipt:
     from votenet.cli.actions import fetch_election
     from votenet.core.block import header_from_hex
     from votenet.core.receipt import make_receipt
     from votenet.errors import Rejected, Unreachable
     from votenet.protocol.messages import GetHeaders, GetProof, Headers, Proof
 
-    election = await fetch_election(client)
+    election = await fetch_election(client, network_hex)
     proof = await client.ask(GetProof(voter_id=voter_id), Proof)
     if proof.vote is None:
         raise Rejected("not-found", f"no vote of {voter_id!r} is in a block at {client.address}")

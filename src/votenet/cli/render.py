@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -54,8 +54,44 @@ def print_table(made: Table) -> None:
 
 
 def when(seconds: int) -> str:
-    """A Unix time as people read it, in UTC."""
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+    """A Unix time in the zone of this machine, with the zone's name and offset.
+
+    A number that is no point in time here (a file or a node may say any) is shown as it is.
+    """
+    try:
+        local = time.localtime(seconds)
+    except (OverflowError, OSError, ValueError):
+        return f"{seconds} seconds after 1970"
+    offset = time.strftime("%z", local)
+    zone = f"UTC{offset[:3]}:{offset[3:5]}"
+    name = time.strftime("%Z", local)
+    if name == "UTC":
+        zone = name
+    elif name.isalpha():
+        zone = f"{name} ({zone})"
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S', local)} {zone}"
+
+
+def preferences(choices: Sequence[str], method: str) -> str:
+    """The choices of a ballot: in order of preference where the method looks at it, else side by side."""
+    return (" > " if method == "instant-runoff" else ", ").join(choices)
+
+
+def anchors(**given: object) -> dict[str, str]:
+    """What a file was compared with that does not come out of the file itself, of what could be given."""
+    return {name: str(value) for name, value in given.items() if value is not None}
+
+
+def compared_with(found: Mapping[str, str]) -> str:
+    """Anchors in words; and in plain words that there were none."""
+    words = {"network_id": "the network id given", "roll": "the roll {}", "node": "the node {}"}
+    said = [words[name].format(value) for name, value in found.items()]
+    return ", ".join(said) or "nothing: give --network, --roll or --node"
+
+
+def count_of(number: int, one: str) -> str:
+    """`1 confirmation`, `2 confirmations`."""
+    return f"{number:,} {one}" + ("" if number == 1 else "s")
 
 
 def print_fields(heading: str, fields: Sequence[tuple[str, Any]]) -> None:

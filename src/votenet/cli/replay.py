@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from votenet.cli import output
-from votenet.cli.options import instance_option, json_option
+from votenet.cli.options import instance_option, json_option, remember_node
 from votenet.cli.output import echo
 
 if TYPE_CHECKING:
@@ -99,7 +99,12 @@ the election: replaying the same file again adds nothing and says so.
     help="Follow one vote of each request until it has K blocks, and say how long that took.",
 )
 @click.option(
-    "--node", "nodes", multiple=True, metavar="HOST:PORT", help="Send to this node; may be repeated."
+    "--node",
+    "nodes",
+    multiple=True,
+    metavar="HOST:PORT",
+    callback=remember_node,
+    help="Send to this node; may be repeated.",
 )
 @instance_option
 @json_option

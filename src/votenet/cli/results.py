@@ -7,7 +7,7 @@ What lives here: options and the tables. What must not: counting (`core/tally.py
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -18,7 +18,8 @@ from votenet.cli.output import echo
 
 if TYPE_CHECKING:
     from votenet.core.outcome import Outcome
-    from votenet.protocol.messages import Results
+    from votenet.protocol.address import Address
+    from votenet.protocol.messages import NodeStatus, Results
 
 LEADERS: Final = 3
 """Candidates named in a line of the table of rounds."""
@@ -40,30 +41,39 @@ Examples:
 @instance_option
 @json_option
 def results(all_nodes: bool, follow: bool, node: str | None, instance: str, as_json: bool) -> None:
-    """Count the votes on the chain, as any node sees it."""
+    """Count the votes on the chain, as one node sees it; --all-nodes compares."""
     from votenet.cli import actions
 
     addresses = actions.node_addresses(instance, node)
+    network_hex = actions.network_here(instance, node)
     if all_nodes:
-        _compare(addresses, as_json)
+        _compare(addresses, network_hex, as_json)
         return
     shown = ""
     while True:
-        address, found = actions.run(actions.fetch_results(addresses))
+        address, found, status = actions.run(actions.fetch_results(addresses, network_hex))
         if found.tip != shown:
             shown = found.tip
-            _show(str(address), found, as_json)
+            _show(found, str(address), f"asked {address} alone", warnings_of(status), as_json)
         if not follow:
             return
         output.stop_if_unread()
         time.sleep(0.5)
 
 
-def _show(address: str, found: Results, as_json: bool) -> None:
+def warnings_of(status: NodeStatus) -> list[str]:
+    """Why the count of this node may lack votes, a sentence each."""
+    found = [warning.message for warning in status.warnings]
+    if not status.synced and not status.cut_off:
+        found.append("it is catching up: votes that others have may be missing in its count")
+    return found
+
+
+def _show(found: Results, node: str, asked: str, warnings: list[str], as_json: bool) -> None:
     from votenet.cli import render
 
     if as_json:
-        render.print_json(_as_json(address, found))
+        render.print_json(_as_json(node, found) | {"warnings": warnings})
         return
     made = render.table(
         found.title, [("candidate", "left"), ("votes", "right"), ("share", "right"), ("", "left")]
@@ -76,24 +86,32 @@ def _show(address: str, found: Results, as_json: bool) -> None:
         _show_rounds(found.outcome)
     for line in verdict(found, int(time.time())):
         echo(line)
-    echo(
-        f"{found.votes:,} votes in {found.height} blocks, {found.waiting:,} waiting; "
-        f"{found.method}; from {address}"
-    )
+    total, blocks = render.count_of(found.votes, "vote"), render.count_of(found.height, "block")
+    echo(f"{total} in {blocks}, {found.waiting:,} waiting; {found.method}; {asked}")
+    for warning in warnings:
+        echo(f"Warning: {node}: {warning}", err=True)
 
 
 def verdict(found: Results, now: int) -> Iterator[str]:
-    """Who won, turnout and hours, each in a line."""
+    """Who leads or won, turnout and hours, each in a line."""
     from votenet.cli.render import when
 
     outcome = found.outcome
-    final = found.closes is not None and now >= found.closes and not found.waiting
+    open_because = still_open(found, now)
     if outcome is None or outcome.state == "undecided":
-        yield "Undecided: no votes" + ("." if final else " yet.")
+        yield "Undecided: no votes" + (" yet." if open_because else ".")
     elif outcome.state == "tied":
-        yield f"Tied: {', '.join(outcome.winners)} (in the order of their lots; see docs/elections.md)"
+        names = ", ".join(outcome.winners)
+        yield (
+            f"Tied so far: {names}"
+            if open_because
+            else (f"Tied: {names} (in the order of their lots; see docs/elections.md)")
+        )
     else:
-        yield f"{'Winner' if final or found.closes is None else 'Ahead'}: {outcome.winners[0]}"
+        won = "Won by lot" if by_lot(outcome) else "Winner"
+        yield f"{'Leading so far' if open_because else won}: {outcome.winners[0]}"
+    if open_because:
+        yield f"Nothing is decided: {open_because}."
     for one in outcome.rounds if outcome is not None else ():
         if one.tie_break:
             how = "lot" if one.tie_break == "lot" else f"the fewest votes in {one.tie_break}"
@@ -107,6 +125,27 @@ def verdict(found: Results, now: int) -> Iterator[str]:
         yield f"{'Opened' if now >= found.opens else 'Opens'}: {when(found.opens)}"
     if found.closes is not None:
         yield f"{'Closed' if now >= found.closes else 'Closes'}: {when(found.closes)}"
+    if not open_because:
+        yield "Not final: a chain with more work can still replace this one (docs/security.md)."
+
+
+def still_open(found: Results, now: int) -> str:
+    """Why the count can still grow by the rules; empty once it cannot."""
+    if found.closes is None:
+        return "this election has no closing time"
+    if found.opens is not None and now < found.opens:
+        return "voting has not begun"
+    if now < found.closes:
+        return "voting goes on"
+    if found.waiting:
+        return "voting has ended, but votes still wait for their block"
+    return ""
+
+
+def by_lot(outcome: Outcome) -> bool:
+    """Whether the winner stayed in only because a lot sent the last rival away."""
+    before = outcome.rounds[-2:-1]
+    return any(one.tie_break == "lot" and len(one.counts) == len(one.tied) == 2 for one in before)
 
 
 def _show_rounds(outcome: Outcome) -> None:
@@ -149,33 +188,38 @@ def _as_json(address: str, found: Results) -> dict[str, object]:
     }
 
 
-def _compare(addresses: object, as_json: bool) -> None:
+def _compare(addresses: Sequence[Address], network_hex: str | None, as_json: bool) -> None:
     from votenet.cli import actions, render
     from votenet.errors import VotenetError
-    from votenet.protocol.messages import GetResults, Results
 
-    answers = actions.run(actions.ask_all(addresses, GetResults(), Results))  # type: ignore[arg-type]
-    found = [(str(a), r) for a, r in answers if isinstance(r, Results)]
+    answers = actions.run(actions.ask_each(addresses, lambda one: actions.fetch_results([one], network_hex)))
+    found = [(str(a), r[1], warnings_of(r[2])) for a, r in answers if not isinstance(r, VotenetError)]
     lost = [(str(a), r) for a, r in answers if isinstance(r, VotenetError)]
     if not found:
         raise lost[0][1]
-    same = len({(r.tip, r.counts) for _, r in found}) == 1
+    same = len({(r.network_id, r.tip, r.counts) for _, r, _ in found}) == 1
     if as_json:
         render.print_json(
             {
                 "agree": same,
-                "nodes": [_as_json(a, r) for a, r in found],
+                "nodes": [_as_json(a, r) | {"warnings": warnings} for a, r, warnings in found],
                 "unreachable": [{"node": a, "error": e.as_dict()} for a, e in lost],
             }
         )
     else:
-        _show(f"{len(found)} nodes" if same else found[0][0], found[0][1], False)
+        first, count, warnings = found[0]
+        asked = f"asked {render.count_of(len(found), 'node')}, "
+        asked += "which agree" if same else f"which differ: this is the count of {first}"
+        _show(count, first, asked, warnings, False)
+        for address, _, more in found[1:]:
+            for warning in more:
+                echo(f"Warning: {address}: {warning}", err=True)
         for address, error in lost:
             echo(f"{address} did not answer: {error.message}", err=True)
     if not same:
         differ = VotenetError(
             "the nodes do not agree (yet)",
             code="nodes-disagree",
-            next_step="Look at their tips with: votenet status. A block may be on its way; ask again.",
+            next_step="A block may be on its way: ask again. Look at their tips with: votenet status",
         )
         raise render.reported(differ)

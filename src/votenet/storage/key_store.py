@@ -34,6 +34,38 @@ class StoredKey:
     created: bool
 
 
+@dataclass(frozen=True, slots=True)
+class PendingKey:
+    """A new key, saved under a hidden name until its owner has used it: `keep` or `drop` it then.
+
+    A refused vote thus leaves no key behind, and a vote that may have been taken never loses its key.
+    """
+
+    owner: str
+    key: SigningKey
+    _hidden: Path | None
+    """None: the owner's key is in its place already."""
+    _path: Path
+
+    def keep(self) -> None:
+        """Into its place, once. Another process that was first there keeps the place; ours stays hidden."""
+        if self._hidden is None or not self._hidden.exists():
+            return
+        try:
+            os.link(self._hidden, self._path)
+            sync_folder(self._path.parent)
+        except FileExistsError:
+            return
+        except OSError as error:
+            raise _unwritable(self._path, error) from error
+        self._hidden.unlink()
+
+    def drop(self) -> None:
+        """Nothing was signed with it that anybody took."""
+        if self._hidden is not None:
+            self._hidden.unlink(missing_ok=True)
+
+
 class KeyStore:
     """Keys of many owners in one folder, one file each."""
 
@@ -66,6 +98,21 @@ class KeyStore:
             created = _write_new(path, owner, secrets.token_bytes(SEED_BYTES))
             return StoredKey(owner, read_key(path, owner), path, created)
         return StoredKey(owner, read_key(path, owner), path, False)
+
+    def pending(self, owner: str) -> PendingKey:
+        """The owner's key, or a new one that is not in its place yet.
+
+        Raises:
+            ConfigError: the folder or the file cannot be used.
+        """
+        private_dir(self.folder)
+        path = self.path_of(owner)
+        if path.exists():
+            return PendingKey(owner, read_key(path, owner), None, path)
+        seed = secrets.token_bytes(SEED_BYTES)
+        hidden = _write_hidden(path, owner, seed)
+        sync_folder(self.folder)
+        return PendingKey(owner, SigningKey(seed), hidden, path)
 
     def find(self, owner: str) -> StoredKey | None:
         """The owner's key, if there is one. Raises ConfigError when its file cannot be used."""
@@ -131,6 +178,22 @@ def _read(path: Path) -> tuple[str, SigningKey]:
 
 def _write_new(path: Path, owner: str, seed: bytes) -> bool:
     """Whole or not at all, never over another: two first uses at once agree on one key."""
+    part = _write_hidden(path, owner, seed)
+    try:
+        os.link(part, path)
+        sync_folder(path.parent)  # a vote signed with it may be acknowledged within the second
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):  # what is left over is no key, and nobody reads it
+            part.unlink()
+    return True
+
+
+def _write_hidden(path: Path, owner: str, seed: bytes) -> Path:
+    """The key file of `path` under a hidden name of its own, on the disk. Raises ConfigError."""
     record = {
         "kind": _KIND,
         "owner": owner,
@@ -145,17 +208,16 @@ def _write_new(path: Path, owner: str, seed: bytes) -> bool:
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
-        os.link(part, path)
-        sync_folder(path.parent)  # a vote signed with it may be acknowledged within the second
-    except FileExistsError:
-        return False
     except OSError as error:
-        raise ConfigError(
-            f"cannot write the key {path}: {error.strerror or error}",
-            code="bad-key",
-            next_step="Check the owner, the mode and the free space of the folder.",
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):  # what is left over is no key, and nobody reads it
+        with contextlib.suppress(OSError):
             part.unlink()
-    return True
+        raise _unwritable(path, error) from error
+    return part
+
+
+def _unwritable(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"cannot write the key {path}: {error.strerror or error}",
+        code="bad-key",
+        next_step="Check the owner, the mode and the free space of the folder.",
+    )

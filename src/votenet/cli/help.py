@@ -1,0 +1,41 @@
+"""`votenet help` and `votenet version`: what people type before they know the options.
+
+What lives here: these two commands. What must not: the table of commands (`main.py`).
+"""
+
+from __future__ import annotations
+
+import click
+
+from votenet import __version__
+from votenet.cli.output import echo
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  votenet help
+  votenet help vote
+  votenet help peers ban"""
+)
+@click.argument("command", nargs=-1)
+@click.pass_context
+def help(ctx: click.Context, command: tuple[str, ...]) -> None:
+    """Show the help of votenet, or of one COMMAND."""
+    assert ctx.parent is not None
+    shown = ctx.parent
+    for name in command:
+        group = shown.command
+        found = group.get_command(shown, name) if isinstance(group, click.Group) else None
+        if found is None:
+            known = ", ".join(group.list_commands(shown)) if isinstance(group, click.Group) else "none"
+            raise click.UsageError(f"{shown.command_path} has no command {name!r}. It has: {known}", ctx)
+        shown = click.Context(found, info_name=name, parent=shown)
+    for line in shown.get_help().splitlines():
+        echo(line)
+
+
+@click.command()
+def version() -> None:
+    """Print the version, as votenet --version does."""
+    echo(f"votenet, version {__version__}")
