@@ -10,11 +10,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from network_shell import Shell, alive, open_shell
+from network_shell import Shell, alive, open_shell, wait_until
+from votenet.errors import VotenetError
+
+FREEZERS = (Path("/sys/fs/cgroup/freezer"), Path("/sys/fs/cgroup"))
 
 
 @pytest.fixture
@@ -85,3 +89,65 @@ def test_scenario_14_a_closed_terminal_stops_the_network(shell: Shell) -> None:
     finally:
         terminal.process.kill()
         terminal.process.wait()
+
+
+def _by_ctrl_z(shell: Shell, pids: list[int]) -> Callable[[], None]:
+    """The supervisor alone: its programs are in sessions of their own. (TSTP stops no orphaned group.)"""
+    os.kill(pids[0], signal.SIGSTOP)
+    return lambda: os.kill(pids[0], signal.SIGCONT)
+
+
+def _by_freezer(shell: Shell, pids: list[int]) -> Callable[[], None]:
+    """As a container is paused; skips where no control group can be made."""
+    base = next((base for base in FREEZERS if base.is_dir()), FREEZERS[0])
+    folder = base / f"votenet-test-{os.getpid()}"
+    try:
+        folder.mkdir()
+        switch = next(
+            folder / name for name in ("freezer.state", "cgroup.freeze") if (folder / name).exists()
+        )
+    except (OSError, StopIteration):
+        pytest.skip("needs root and control groups with a freezer")
+    frozen, thawed = ("FROZEN", "THAWED") if switch.name == "freezer.state" else ("1", "0")
+    for pid in pids:
+        (folder / "cgroup.procs").write_text(str(pid))
+    switch.write_text(frozen)
+
+    def thaw() -> None:
+        switch.write_text(thawed)
+        for pid in pids:
+            (base / "cgroup.procs").write_text(str(pid))
+        folder.rmdir()
+
+    return thaw
+
+
+@pytest.mark.parametrize("freeze", [_by_ctrl_z, _by_freezer])
+def test_scenario_17_a_network_that_was_away_kills_nobody(
+    shell: Shell, freeze: Callable[[Shell, list[int]], Callable[[], None]]
+) -> None:
+    """Ctrl-Z and fg, a paused container: the supervisor missed the heartbeats, the programs no beat."""
+    process = shell.start(*shell.up_args("--hang-timeout", "2"))
+    try:
+        wait_until(lambda: _phase(shell) == "running")
+        pids = shell.pids()
+        thaw = freeze(shell, pids)
+        time.sleep(4.0)  # twice the patience
+        thaw()
+        time.sleep(3.0)  # some more looks
+        assert shell.pids() == pids
+        assert [program["incarnation"] for program in shell.status()["programs"]] == [1, 1, 1]
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=30)
+        assert "hangs" not in said
+        assert process.returncode == 143
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _phase(shell: Shell) -> str:
+    try:
+        return str(shell.status()["phase"])
+    except VotenetError:
+        return ""

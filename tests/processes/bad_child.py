@@ -74,6 +74,7 @@ def _live(name: str, plan: dict[str, Any], data_dir: Path) -> int:
             return 1
         time.sleep(0.02)
     notify(STOPPING=1)
+    time.sleep(plan.get("slow_stop", 0))
     print(f"{name} stops", flush=True)
     return 0
 

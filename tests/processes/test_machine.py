@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
+from operator import attrgetter
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from votenet.processes import machine
 from votenet.processes.cause import Cause, Kind
 from votenet.processes.machine import (
     HUNG_GRACE,
@@ -23,6 +26,7 @@ from votenet.processes.machine import (
     Kill,
     KillRequested,
     Launch,
+    Lost,
     NotStarted,
     PauseChanged,
     Phase,
@@ -45,6 +49,22 @@ from votenet.processes.restart import RestartPolicy
 POLICY = RestartPolicy()
 CRASH = Cause(Kind.EXITED, 1)
 TERM = Cause(Kind.SIGNALLED, 15)
+
+
+def test_the_promises_are_made_in_names_that_exist() -> None:
+    names = re.findall(r"`([A-Za-z_.]+)`", machine.__doc__ or "")
+    fields = set(Program.__dataclass_fields__)
+    missing = [name for name in names if name not in fields and not name.endswith(".py") and not _has(name)]
+    assert "wanted" in names
+    assert missing == []
+
+
+def _has(name: str) -> bool:
+    try:
+        attrgetter(name)(machine)
+    except AttributeError:
+        return False
+    return True
 
 
 class History:
@@ -453,3 +473,21 @@ class World(RuleBasedStateMachine):
 
 World.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
 TestWorld = World.TestCase
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.ABSENT])
+def test_a_mistake_of_ours_leaves_a_program_at_rest_that_a_person_may_start(
+    phase: Phase, wanted: bool
+) -> None:
+    program = Program(
+        incarnation=3, epoch=1, wanted=wanted, phase=phase, ready=True, again=True, timers=((Timer.KILL, 4),)
+    )
+    program, actions = step(program, Lost(3, "a mistake"), 0.0, POLICY, lambda: 0.0)
+    assert actions == ()
+    assert program.at_rest
+    assert program.state is (State.FAILED if wanted else State.STOPPED)
+    assert program.timers == ()
+    assert "a mistake" in str(program.cause)
+    program, actions = step(program, StartRequested(), 0.0, POLICY, lambda: 0.0)
+    assert actions == (Launch(4),)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -29,20 +31,24 @@ def test_a_look_measures_and_tells_pauses_and_hangs(tmp_path: Path) -> None:
             async with asyncio.timeout(10):
                 while not (tmp_path / "l").read_bytes():  # noqa: ASYNC110 - in the middle of an exec it has no memory
                     await asyncio.sleep(0.01)
-            assert slot.look(100.0, 10.0) == []
+            assert slot.look(100.0) == []
+            assert slot.judge_silence(100.0, 10.0, 0.0) == []
             assert (slot.sight.cpu, slot.vitals.beat_at) == (None, None), "not watched: it sends no heartbeat"
             slot.vitals.hear({"WATCHDOG": "1"}, 100.0)
-            assert slot.look(109.0, 10.0) == []
+            assert slot.look(109.0) == []
             assert slot.sight.cpu is not None
             assert slot.sight.memory
-            assert slot.look(110.0, 10.0, excuse=True) == [], "we were late ourselves"
-            assert slot.look(119.0, 10.0) == []
-            assert slot.look(120.0, 10.0) == [Hung(3)]
-            child.send(19)
+            assert slot.look(1000.0) == [], "whoever only looks judges nobody"
+            assert slot.judge_silence(110.0, 10.0, math.inf) == [], "we were late ourselves"
+            assert slot.judge_silence(119.0, 10.0, 0.0) == []
+            assert slot.judge_silence(120.5, 10.0, 0.75) == [], "a little late: that much longer"
+            assert slot.judge_silence(121.0, 10.0, 0.0) == [Hung(3)]
+            child.send(signal.SIGSTOP)
             async with asyncio.timeout(10):
                 while not child.paused:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
-            assert slot.look(130.0, 10.0) == [PauseChanged(3, True)], "paused, not hung"
+            assert slot.look(130.0) == [PauseChanged(3, True)]
+            assert slot.judge_silence(132.0, 10.0, 0.0) == [], "paused, not hung"
         finally:
             child.kill_and_reap()
 
@@ -62,7 +68,7 @@ def test_what_has_ended_leaves_its_height_and_its_last_words() -> None:
     )
     assert (slot.sight.pid, slot.sight.memory, slot.sight.log) == (None, None, Path("/l"))
     assert slot.sight.last_lines == ("bye",)
-    assert slot.look(1.0, 10.0) == []
+    assert slot.look(1.0) == []
 
 
 def test_its_record() -> None:

@@ -70,7 +70,7 @@ def test_values_of_the_wrong_form_are_left_out(value: str) -> None:
 def test_use_of_the_processor_is_measured_over_a_second() -> None:
     def stat(ticks: int) -> ProcessStat:
         return ProcessStat(
-            pid=1, state="S", group=1, session=1, start_ticks=1, cpu_ticks=ticks, rss_pages=256
+            pid=1, state="S", parent=0, group=1, session=1, start_ticks=1, cpu_ticks=ticks, rss_pages=256
         )
 
     sight = Sight()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import pkgutil
 import signal
 import socket
 import subprocess
@@ -15,12 +17,16 @@ import msgspec
 import pytest
 
 from votenet.config import InstanceDirs
-from votenet.errors import Unreachable
-from votenet.processes import logs
+from votenet.errors import Unreachable, VotenetError
+from votenet.processes import logs, procfs
+from votenet.processes import supervisor as supervisor_module
+from votenet.processes.child import Child
+from votenet.processes.control import ask
 from votenet.processes.identity import read_identities
 from votenet.processes.machine import RestartRequested, StartRequested, State, StopRequested
 from votenet.processes.ports import is_free
 from votenet.processes.restart import RestartPolicy
+from votenet.processes.supervisor import Supervisor
 
 FOREGROUND = """
 import asyncio, msgspec, sys
@@ -466,3 +472,218 @@ def test_a_stop_that_ended_in_a_kill_is_told_to_the_bootstrap(network: Network) 
 
     assert net.play(scenario) == []
     assert net.removed == ["node-1"]
+
+
+def test_an_event_that_comes_up_in_the_middle_waits_until_the_actions_of_the_first_are_done(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that cannot be started is told while `Launch` is still being carried out."""
+    net = network()
+    order: list[str] = []
+    depth = 0
+    act = Supervisor._act
+
+    def watched(supervisor: Supervisor, slot: Any, action: Any) -> None:
+        nonlocal depth
+        depth += 1
+        order.append(f"{'>' * depth} {type(action).__name__}")
+        act(supervisor, slot, action)
+        depth -= 1
+
+    def refused(*args: object) -> None:
+        raise OSError("no such program")
+
+    monkeypatch.setattr(Supervisor, "_act", watched)
+    monkeypatch.setattr(Child, "start", refused)
+
+    async def scenario(net: Any) -> None:
+        await net.reaches("node-1", State.REMOVED)
+
+    net.play(scenario)
+    assert order.count("> Launch") >= 2
+    assert not [line for line in order if line.startswith(">>")], order
+
+
+@pytest.mark.parametrize(
+    "place", ["votenet.processes.launcher.logs.tail", "votenet.processes.child.Child.died"]
+)
+def test_a_mistake_in_following_one_program_costs_that_program_a_restart_and_no_other(
+    network: Network, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    net = network(nodes=2)
+    real = pkgutil.resolve_name(place)
+    failed = 0
+
+    def once(*args: Any) -> Any:
+        nonlocal failed
+        failed += 1
+        if failed == 1:
+            raise ZeroDivisionError("of ours")
+        return real(*args)
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        other = net.pid("node-2")
+        monkeypatch.setattr(place, once)
+        if place.endswith("died"):
+            net.supervisor.dispatch(net.slot("node-1"), RestartRequested())
+        else:
+            os.kill(net.pid("node-1"), signal.SIGKILL)
+        await net.until(lambda: net.slot("node-1").program.incarnation >= 2)
+        await net.until(lambda: failed > 0 or not place.endswith("died"))
+        if place.endswith("died"):
+            os.kill(net.pid("node-1"), signal.SIGKILL)
+            await net.until(lambda: net.slot("node-1").program.incarnation >= 3)
+        await net.reaches("node-1", State.READY)
+        assert net.pid("node-2") == other
+        assert any("a mistake in votenet: ZeroDivisionError: of ours" in line for line in net.said)
+
+    assert net.play(scenario) == []
+
+
+def test_a_mistake_while_one_is_looked_at_is_told_and_the_supervisor_looks_on(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = network()
+    looks = 0
+
+    def broken(path: object) -> None:
+        nonlocal looks
+        looks += 1
+        raise ZeroDivisionError("of ours")
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        monkeypatch.setattr(logs, "trim", broken)
+        async with asyncio.timeout(20):
+            await eventually(lambda: looks >= 4)
+        assert [slot.program.incarnation for slot in net.supervisor.slots.values()] == [1, 1]
+
+    assert net.play(scenario) == []
+
+
+def test_a_mistake_in_a_decision_fails_one_program_and_a_stop_still_ends(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = network(nodes=2)
+    real = supervisor_module.step
+
+    def broken(program: Any, event: Any, *rest: Any) -> Any:
+        if isinstance(event, StartRequested) and program.incarnation == 0 and not net.said_once:
+            net.said_once = True
+            raise ZeroDivisionError("of ours")
+        return real(program, event, *rest)
+
+    net.said_once = False
+    monkeypatch.setattr(supervisor_module, "step", broken)
+
+    async def scenario(net: Any) -> None:
+        await net.reaches("node-1", State.READY)
+        await net.reaches("node-2", State.READY)
+        assert net.state("bootstrap") is State.STOPPED
+        net.supervisor.dispatch(net.slot("bootstrap"), StartRequested())
+        await net.reaches("bootstrap", State.READY)
+
+    assert net.play(scenario) == []
+
+
+def test_an_ignored_sigchld_is_not_inherited(network: Network, dirs: InstanceDirs, is_alive: PIDS) -> None:
+    """With it the kernel reaps children itself, and nobody learns how they ended."""
+    net = network(nodes=2)
+    net.claim.release()
+    spec = msgspec.json.encode(net.spec).decode()
+    process = subprocess.Popen(
+        [net.spec.program[0], "-c", FOREGROUND, spec],
+        preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        status = _wait_running(dirs)
+        os.kill(status["programs"][1]["pid"], signal.SIGKILL)
+        status = _wait_running(dirs, lambda status: status["programs"][1]["restarts"] == 1)
+        assert status["programs"][1]["cause"] == "killed by SIGKILL"
+        pids = [program["pid"] for program in status["programs"]]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0, process.stdout.read() if process.stdout else ""
+        assert not any(map(is_alive, pids))
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _wait_running(
+    dirs: InstanceDirs, condition: Callable[[dict[str, Any]], bool] = lambda status: True
+) -> dict[str, Any]:
+    deadline = time.monotonic() + 20
+    while True:
+        with contextlib.suppress(VotenetError):
+            status = ask(dirs, {"command": "status"})
+            if status["phase"] == "running" and condition(status):
+                return status
+        assert time.monotonic() < deadline, "it did not come to run"
+        time.sleep(0.05)
+
+
+def test_a_stop_that_was_frozen_in_the_middle_does_not_end_in_a_kill_at_once(
+    network: Network, dirs: InstanceDirs
+) -> None:
+    """The programs were frozen as well: they had no time to stop."""
+    net = network(plans={"*": {"slow_stop": 1.0}}, grace=3.0)
+    net.claim.release()
+    spec = msgspec.json.encode(net.spec).decode()
+    process = subprocess.Popen(
+        [net.spec.program[0], "-c", FOREGROUND, spec], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        pids = [program["pid"] for program in _wait_running(dirs)["programs"]]
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout is not None
+        while "node-1: stopping" not in process.stdout.readline():
+            pass
+        for pid in (*pids, process.pid):
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(6.0)
+        for pid in (process.pid, *pids):
+            os.kill(pid, signal.SIGCONT)
+        said, _ = process.communicate(timeout=30)
+        assert process.returncode == 0
+        assert "killing" not in said, said
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_ready_watchdog_and_stopping_are_told_to_who_started_the_supervisor(
+    network: Network, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    net = network(nodes=2)
+    path = tmp_path_factory.mktemp("n") / "s"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        manager.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(path))
+        monkeypatch.setenv("WATCHDOG_USEC", "5000000")
+        told: list[str] = []
+
+        def hears(line: str) -> bool:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    told.extend(manager.recv(4096).decode().split("\n"))
+            return line in told
+
+        async def scenario(net: Any) -> None:
+            await net.all_ready()
+            await eventually(lambda: hears("READY=1"))
+            before = told.count("WATCHDOG=1")
+            await eventually(lambda: hears("READY=1") and told.count("WATCHDOG=1") >= before + 2)
+            child = procfs.environment(net.pid("node-1"))
+            assert child["NOTIFY_SOCKET"] == str(net.dirs.notify_socket)
+            assert "WATCHDOG_USEC" not in child, "that was meant for us"
+
+        assert net.play(scenario) == []
+        assert hears("STOPPING=1")
+    assert told.count("READY=1") == 1
+    assert "STATUS=3 of 3 programs are ready" in told
+    assert told.index("READY=1") < told.index("STOPPING=1")

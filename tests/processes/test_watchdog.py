@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from votenet.processes.procfs import ProcessStat
@@ -9,7 +11,9 @@ from votenet.processes.watchdog import Pace, Verdict, judge
 
 
 def stat(state: str) -> ProcessStat:
-    return ProcessStat(pid=5, state=state, group=5, session=5, start_ticks=1, cpu_ticks=0, rss_pages=0)
+    return ProcessStat(
+        pid=5, state=state, parent=1, group=5, session=5, start_ticks=1, cpu_ticks=0, rss_pages=0
+    )
 
 
 @pytest.mark.parametrize(
@@ -36,9 +40,9 @@ def test_one_that_is_gone_does_not_hang() -> None:
 
 def test_scenario_17_own_lag_and_a_sleeping_machine_are_noticed_once() -> None:
     pace = Pace(1.0, now=100.0, since_boot=100.0)
-    assert not pace.late(101.0, 101.0)
-    assert not pace.late(102.9, 102.9)
-    assert pace.late(105.0, 105.0), "we got no processor"
-    assert not pace.late(106.0, 106.0)
-    assert pace.late(107.0, 707.0), "the machine slept for ten minutes"
-    assert not pace.late(108.0, 708.0)
+    assert pace.lost(101.0, 101.0) == 0.0
+    assert pace.lost(102.75, 102.75) == 0.75, "a little late: what was silent gets that much longer"
+    assert pace.lost(105.0, 105.0) == math.inf, "we got no processor"
+    assert pace.lost(106.0, 106.0) == 0.0
+    assert pace.lost(107.0, 707.0) == math.inf, "the machine slept for ten minutes"
+    assert pace.lost(108.0, 708.0) == 0.0

@@ -30,7 +30,7 @@ class Kind(Enum):
     SIGNALLED = "signalled"
     NOT_STARTED = "not-started"
     UNKNOWN = "unknown"
-    """It was adopted: only a parent is told how its child ended."""
+    """Nobody was told: it was adopted (only a parent hears how its child ended), or `detail` says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,8 @@ class Cause:
         elif self.kind is Kind.SIGNALLED:
             text = f"killed by {signal_name(self.code)}" + (", core dumped" if self.core else "")
         elif self.kind is Kind.UNKNOWN:
-            text = "ended; how is not known, because an earlier supervisor had started it"
+            text = "ended; how is not known"
+            text += "" if self.detail else ", because an earlier supervisor had started it"
         else:
             meaning = "" if self.requested else EXIT_MEANINGS.get(self.code, "")
             text = f"exit {self.code}" + (f" ({meaning})" if meaning else "")

@@ -54,7 +54,11 @@ class Child:
         self._oom_kills, self._killed = procfs.oom_kills(), False
         self._loop = asyncio.get_running_loop()
         self._died: asyncio.Future[None] = self._loop.create_future()
-        self._loop.add_reader(pidfd, self._on_readable)
+        try:
+            self._loop.add_reader(pidfd, self._on_readable)
+        except BaseException:
+            os.close(pidfd)
+            raise
 
     @classmethod
     def start(
@@ -83,12 +87,11 @@ class Child:
         finally:
             os.close(output)
         try:
-            pidfd = os.pidfd_open(process.pid)
-        except OSError:  # no descriptor left: a child we could not watch must not live
+            return cls(process, process.pid, os.pidfd_open(process.pid), log)
+        except BaseException:  # no descriptor left: a child that we cannot watch must not live
             process.kill()
             process.wait()
             raise
-        return cls(process, process.pid, pidfd, log)
 
     @classmethod
     def adopt(cls, pid: int, start_ticks: int, log: Path, is_ours: Callable[[int], bool]) -> Child:
@@ -113,13 +116,20 @@ class Child:
 
     async def died(self) -> Cause:
         """Wait for the process to end and read why. It stays unreaped until `finish`."""
-        await asyncio.shield(self._died)
+        await self.gone()
         return self._cause()
+
+    async def gone(self) -> None:
+        """Wait for the process to end, and no more."""
+        await asyncio.shield(self._died)
 
     def _cause(self) -> Cause:
         if self.adopted:
             return Cause(Kind.UNKNOWN)
-        found = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOWAIT)
+        try:
+            found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        except ChildProcessError:
+            return Cause(Kind.UNKNOWN, detail="somebody else took its exit code")
         assert found is not None
         if found.si_code == os.CLD_EXITED:
             return Cause(Kind.EXITED, found.si_status)
@@ -140,6 +150,8 @@ class Child:
             for found in stragglers:
                 signal_exactly(found.pid, found.start_ticks, signal.SIGKILL)
             await asyncio.sleep(_POLL_SECONDS)
+        if not self.adopted:  # also those that we had no descriptor left to look for
+            self.signal_group(signal.SIGKILL)
         self.reap()
         pids = ", ".join(str(found.pid) for found in stragglers)
         return f"processes {pids} of its group do not end" if pids else ""

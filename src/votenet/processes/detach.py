@@ -16,6 +16,7 @@ from typing import Any, Final
 from votenet.config import InstanceDirs, home_dir
 from votenet.errors import NotRunning, Unreachable, VotenetError, WaitTimedOut
 from votenet.processes import logs
+from votenet.processes.announce import ANNOUNCE_VARIABLES
 from votenet.processes.cause import signal_name
 from votenet.processes.control import ask
 from votenet.processes.instance import Claim
@@ -66,9 +67,13 @@ def start_supervisor(dirs: InstanceDirs, claim: Claim) -> subprocess.Popen[bytes
 
 
 def environment() -> dict[str, str]:
-    """Ours, without paths that mean something else in another working folder."""
+    """Ours, without paths that mean something else in another working folder.
+
+    And without the socket of who started us (systemd): it waits for this command, not for what outlives it.
+    """
     home = home_dir()
-    return {**os.environ, **({"VOTENET_HOME": str(home)} if home else {})}
+    ours = {key: value for key, value in os.environ.items() if key not in ANNOUNCE_VARIABLES}
+    return {**ours, **({"VOTENET_HOME": str(home)} if home else {})}
 
 
 def watch_start(

@@ -11,12 +11,14 @@ import os
 import shlex
 import signal
 import time
-from typing import TYPE_CHECKING
+import traceback
+from typing import TYPE_CHECKING, Final
 
 from votenet.config import CONFIG_VARIABLE
 from votenet.errors import Locked, VotenetError
 from votenet.processes import logs, procfs
-from votenet.processes.cause import Kind
+from votenet.processes.announce import WATCHDOG_VARIABLES
+from votenet.processes.cause import Cause, Kind
 from votenet.processes.child import Child
 from votenet.processes.identity import TAG_VARIABLE, Identity, leftovers, tag, write_identity
 from votenet.processes.lifeline import PARENT_VARIABLE
@@ -29,6 +31,8 @@ from votenet.processes.status import LAST_LINES, Sight, Vitals
 
 if TYPE_CHECKING:
     from votenet.processes.supervisor import Supervisor
+
+MISTAKE: Final = "a mistake in votenet, whose stack is in the supervisor's log"
 
 
 class Launcher:
@@ -51,7 +55,9 @@ class Launcher:
         try:
             write_identity(self._dirs, slot.identity(self._dirs, "starting"))
             child = Child.start(spec.argv, self.environment(spec), log, self._dirs.state)
-        except (OSError, VotenetError) as error:
+        except Exception as error:  # what was not foreseen costs this start, not the supervisor
+            if not isinstance(error, OSError | VotenetError):
+                traceback.print_exc()
             logs.note(log, f"not started: {error}")
             supervisor.dispatch(slot, NotStarted(incarnation, str(error)))
             return
@@ -85,6 +91,19 @@ class Launcher:
         supervisor.tasks.create_task(self._watch(slot, child, number), name=f"{name}.{number}")
 
     async def _watch(self, slot: Slot, child: Child, incarnation: int) -> None:
+        """Follow a process to its end. A mistake of ours counts as a failure of this program alone."""
+        try:
+            await self._follow(slot, child, incarnation)
+        except Exception as error:
+            self._supervisor.mistake(slot.spec.name, error)
+            child.kill()
+            await child.gone()
+            child.reap()
+            slot.ended([])
+            self._supervisor.dispatch(slot, Ended(incarnation, Cause(Kind.UNKNOWN, detail=MISTAKE)))
+            self._supervisor.dispatch(slot, Gone(incarnation))
+
+    async def _follow(self, slot: Slot, child: Child, incarnation: int) -> None:
         self._supervisor.dispatch(slot, Ended(incarnation, await child.died()))
         cause = slot.program.cause  # now it says, too, whether this end was asked for
         logs.note(child.log, f"{slot.spec.name}, incarnation {incarnation}, pid {child.pid}: {cause}")
@@ -124,7 +143,7 @@ class Launcher:
             "PYTHONFAULTHANDLER": "1",
             TAG_VARIABLE: tag(self._dirs, spec.name),
         }
-        for name in (PARENT_VARIABLE, CONFIG_VARIABLE):
+        for name in (PARENT_VARIABLE, CONFIG_VARIABLE, *WATCHDOG_VARIABLES):
             env.pop(name, None)
         if self._lifeline:
             env[PARENT_VARIABLE] = str(os.getpid())

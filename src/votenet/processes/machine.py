@@ -8,8 +8,9 @@ Three promises, which tests/processes/test_machine.py plays against random histo
 
 - One live incarnation: `Launch` is asked for only while nothing of an earlier one is left.
 - Late events are dropped: each carries the incarnation, each timer its sequence number.
-- A stop beats a restart in flight: only `Start` and `Restart` ever set `desired` to running, and a
-  `Stop` that comes later clears both the wish and every timer that could bring it back.
+- A stop beats a restart in flight: only `StartRequested`, `RestartRequested` and `Adopted` ever set `wanted`,
+  and a later `StopRequested` or `KillRequested` clears it, together with `again` and `Timer.RETRY`. `Launch`
+  is asked for only while `wanted` is set.
 """
 
 from __future__ import annotations
@@ -141,6 +142,13 @@ class Gone(Struct, frozen=True):
     problem: str = ""
 
 
+class Lost(Struct, frozen=True):
+    """A mistake in votenet itself left no process and no way on: `reason` is for people."""
+
+    incarnation: int
+    reason: str
+
+
 class TimerFired(Struct, frozen=True):
     timer: Timer
     sequence: int
@@ -159,6 +167,7 @@ Event = (
     | Hung
     | Ended
     | Gone
+    | Lost
     | TimerFired
 )
 
@@ -296,7 +305,7 @@ def step(program: Program, event: Event, now: float, policy: RestartPolicy, rng:
 
 def _observe(
     program: Program,
-    event: Started | NotStarted | ReadyChanged | PauseChanged | Hung | Ended | Gone,
+    event: Started | NotStarted | ReadyChanged | PauseChanged | Hung | Ended | Gone | Lost,
     now: float,
     policy: RestartPolicy,
     rng: Callable[[], float],
@@ -326,6 +335,8 @@ def _observe(
             return replace(program, phase=Phase.ENDED, cause=cause, ready=False, paused=False), ()
         case Gone(problem=problem) if phase is Phase.ENDED:
             return _gone(replace(program, problem=problem), now, policy, rng)
+        case Lost(reason=reason) if phase is not Phase.ABSENT:
+            return _lost(program, reason), ()
         case _:
             return program, ()
 
@@ -453,6 +464,17 @@ def _gone(program: Program, now: float, policy: RestartPolicy, rng: Callable[[],
         case _:
             assert isinstance(decision, Fail)
             return replace(program, verdict=Verdict.FAILED), (Unregister(),)
+
+
+def _lost(program: Program, reason: str) -> Program:
+    """At rest as failed, whatever it was doing; a person may start it again."""
+    program = replace(
+        _disarm(program, *Timer),
+        phase=Phase.ABSENT,
+        verdict=Verdict.FAILED if program.wanted else Verdict.NONE,
+        cause=Cause(Kind.NOT_STARTED, detail=reason),
+    )
+    return replace(program, again=False, ready=False, paused=False, hung=False, retry_at=None)
 
 
 def _wait(program: Program, verdict: Verdict, delay: float, now: float) -> Step:

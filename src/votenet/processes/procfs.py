@@ -27,6 +27,7 @@ class ProcessStat:
 
     pid: int
     state: str
+    parent: int
     group: int
     session: int
     start_ticks: int
@@ -61,9 +62,9 @@ def read_stat(pid: int) -> ProcessStat | None:
         return None
     # The command name stands in parentheses and may itself hold spaces and parentheses.
     fields = text[text.rindex(")") + 2 :].split()
-    numbers = [int(fields[index]) for index in (2, 3, 19, 11, 12, 21)]
-    group, session, start_ticks, user, system, rss = numbers
-    return ProcessStat(pid, fields[0], group, session, start_ticks, user + system, rss)
+    numbers = [int(fields[index]) for index in (1, 2, 3, 19, 11, 12, 21)]
+    parent, group, session, start_ticks, user, system, rss = numbers
+    return ProcessStat(pid, fields[0], parent, group, session, start_ticks, user + system, rss)
 
 
 def all_processes() -> list[ProcessStat]:

@@ -57,29 +57,37 @@ class Slot:
             and now - ready_at < JOIN_SECONDS
         )
 
-    def look(self, now: float, hang_seconds: float, *, excuse: bool = False) -> list[Event]:
+    def look(self, now: float) -> list[Event]:
         """What the kernel says about the process now, as events; also measures it.
+
+        Anybody may look at any time. Silence is judged elsewhere: it proves nothing to one who was away.
+
+        Args:
+            now: monotonic seconds.
+        """
+        stat = procfs.read_stat(self.child.pid) if self.child is not None else None
+        if stat is None:
+            return []
+        self.sight.measure(stat, now)
+        if stat.paused == self.program.paused:
+            return []
+        return [PauseChanged(self.program.incarnation, stat.paused)]
+
+    def judge_silence(self, now: float, hang_seconds: float, lost: float) -> list[Event]:
+        """Whether its main loop hangs. Only for the one caller that knows whether it was late itself.
 
         Args:
             now: monotonic seconds.
             hang_seconds: silence that is a hang.
-            excuse: this supervisor itself was late: silence proves nothing.
+            lost: seconds of the silence in which this supervisor could hear nobody.
         """
-        stat = procfs.read_stat(self.child.pid) if self.child is not None else None
-        if stat is None or self.child is None:
+        if self.child is None or self.vitals.beat_at is None or self.program.phase is not Phase.ALIVE:
             return []
-        number = self.program.incarnation
-        events: list[Event] = []
-        self.sight.measure(stat, now)
-        if self.child.paused != self.program.paused:
-            events.append(PauseChanged(number, self.child.paused))
-        if self.vitals.beat_at is not None and self.program.phase is Phase.ALIVE:
-            verdict = judge(now - self.vitals.beat_at, hang_seconds, stat)
-            if excuse or verdict is Verdict.EXCUSED:
-                self.vitals.beat_at = now
-            elif verdict is Verdict.HUNG:
-                events.append(Hung(number))
-        return events
+        self.vitals.beat_at = min(self.vitals.beat_at + lost, now)
+        verdict = judge(now - self.vitals.beat_at, hang_seconds, procfs.read_stat(self.child.pid))
+        if verdict is Verdict.EXCUSED:
+            self.vitals.beat_at = now
+        return [Hung(self.program.incarnation)] if verdict is Verdict.HUNG else []
 
     def ended(self, last_lines: list[str]) -> None:
         """Forget the process; its chain is still there."""

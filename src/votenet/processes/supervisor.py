@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import random
 import signal
 import time
+import traceback
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from votenet import __version__
 from votenet.config import InstanceDirs
 from votenet.errors import ConfigError, VotenetError
-from votenet.processes import links, logs
+from votenet.processes import links, logs, orphans
+from votenet.processes.announce import Announcer
 from votenet.processes.control_server import ControlServer
 from votenet.processes.identity import last_incarnations
 from votenet.processes.instance import Claim, make_dirs
@@ -31,6 +35,7 @@ from votenet.processes.machine import (
     Kill,
     KillRequested,
     Launch,
+    Lost,
     Program,
     ReadyChanged,
     SetTimer,
@@ -38,6 +43,7 @@ from votenet.processes.machine import (
     State,
     StopRequested,
     Terminate,
+    Timer,
     TimerFired,
     Unregister,
     step,
@@ -46,6 +52,7 @@ from votenet.processes.notify import NotifySocket
 from votenet.processes.plans import Plans
 from votenet.processes.reconcile import adoptable
 from votenet.processes.requests import Requests
+from votenet.processes.signals import reset_inherited
 from votenet.processes.slot import Slot
 from votenet.processes.spec import NetworkSpec, Role, expand
 from votenet.processes.status import network_status, program_status
@@ -55,6 +62,8 @@ from votenet.processes.watchdog import Pace
 BOOTSTRAP_HEAD_START: Final = 1.0
 """Nodes wait this long for a bootstrap server that is slow: it helps them but they do not need it."""
 TICK_SECONDS: Final = 1.0
+LATE_SECONDS: Final = 2.0
+"""A KILL timer that fires this late was overtaken by a pause, ours or that of everything: it starts anew."""
 
 
 class Supervisor:
@@ -91,6 +100,9 @@ class Supervisor:
         }
         self.plans, self._launcher = Plans(self), Launcher(self, lifeline=lifeline)
         self.stopping = self.stopped = False
+        self._events: deque[tuple[Slot, Event]] = deque()
+        self._dispatching = False
+        self._announcer = Announcer()
         self._began = time.monotonic()
         self._socket_trouble = ""
         self._waiters: list[asyncio.Future[None]] = []
@@ -104,10 +116,10 @@ class Supervisor:
             one sentence for each program that left something behind.
         """
         self._loop = asyncio.get_running_loop()
-        signal.pthread_sigmask(signal.SIG_SETMASK, [])
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
                 self._loop.add_signal_handler(number, self._on_signal, number)
+        reset_inherited()  # after the handlers: a signal that was blocked until now is heard, not lost
         try:
             self._notify = NotifySocket(self.dirs.notify_socket)
         except OSError as error:
@@ -148,7 +160,14 @@ class Supervisor:
     def in_background(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run something beside everything else, until it ends or the supervisor does."""
         under_way = [task for task in self._services if not task.done()]
-        self._services = [*under_way, self.tasks.create_task(work, name=name)]
+        self._services = [*under_way, self.tasks.create_task(self._contained(work, name), name=name)]
+
+    async def _contained(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """A mistake of ours in work beside everything else ends that work alone."""
+        try:
+            await work
+        except Exception as error:
+            self.mistake(name, error)
 
     def _adopt_all(self) -> None:
         """Go on with what a dead supervisor left. The caller has ended what may not go on."""
@@ -171,10 +190,11 @@ class Supervisor:
         """Stop everything: nodes first, then the bootstrap server. `now` kills. Never taken back."""
         if not self.stopping:
             self.stopping = True
+            self._announcer.stopping()
             grace = self.network.grace if grace is None else grace
             self.tasks.create_task(self._stop_all(grace), name="stop")
         if now:
-            for slot in self.slots.values():
+            for slot in list(self.slots.values()):
                 self.dispatch(slot, KillRequested())
 
     async def _stop_all(self, grace: float) -> None:
@@ -191,14 +211,30 @@ class Supervisor:
         pace = Pace(TICK_SECONDS, time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME))
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            late = pace.late(time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME))
-            deaf = not self._keep_sockets()
+            lost = pace.lost(time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME))
+            if not self._keep_sockets():
+                lost = math.inf
+            self._on_notify()  # what came while we were away counts first
             for slot in list(self.slots.values()):
-                self.look(slot, excuse=late or deaf)
-                self._alert(slot)
-                if slot.sight.log is not None:
-                    logs.trim(slot.sight.log)
+                try:
+                    self._inspect(slot, lost)
+                except Exception as error:
+                    self.mistake(slot.spec.name, error)
+            self._announce()
+            orphans.reap(slot.child.pid for slot in self.slots.values() if slot.child is not None)
             self._tell_if_settled()
+
+    def _inspect(self, slot: Slot, lost: float) -> None:
+        self.look(slot)
+        for event in slot.judge_silence(time.monotonic(), self.network.hang_seconds, lost):
+            self.dispatch(slot, event)
+        self._alert(slot)
+        if slot.sight.log is not None:
+            logs.trim(slot.sight.log)
+
+    def _announce(self) -> None:
+        states = {name: slot.program.state.value for name, slot in self.slots.items()}
+        self._announcer.look(states, settled=self.all_settled)
 
     def _keep_sockets(self) -> bool:
         """Bind those again whose file somebody removed. Whether programs could reach us all the time."""
@@ -221,9 +257,9 @@ class Supervisor:
         self._socket_trouble = found
         return False
 
-    def look(self, slot: Slot, *, excuse: bool = False) -> None:
+    def look(self, slot: Slot) -> None:
         """Ask the kernel about a program now."""
-        for event in slot.look(time.monotonic(), self.network.hang_seconds, excuse=excuse):
+        for event in slot.look(time.monotonic()):
             self.dispatch(slot, event)
 
     def _alert(self, slot: Slot) -> None:
@@ -235,7 +271,43 @@ class Supervisor:
     # -- events in, actions out ----------------------------------------------------------------
 
     def dispatch(self, slot: Slot, event: Event) -> None:
-        """Give one event to a program's state machine and do what it asks for."""
+        """Give one event to a program's state machine and do what it asks for.
+
+        An event that comes up meanwhile waits for its turn, so that the actions of one are done before the
+        next is looked at. A mistake of ours fails this program; the others go on.
+        """
+        self._events.append((slot, event))
+        if self._dispatching:
+            return
+        self._dispatching = True
+        try:
+            while self._events:
+                slot, event = self._events.popleft()
+                try:
+                    self._handle(slot, event)
+                except Exception as error:
+                    self._fail(slot, error)
+        finally:
+            self._dispatching = False
+        self._tell_if_settled()
+        self.wake()
+
+    def _fail(self, slot: Slot, error: Exception) -> None:
+        """After a mistake of ours: a process that runs is ended, and its end told like any other."""
+        self.mistake(slot.spec.name, error)
+        if slot.child is not None:
+            slot.child.kill()
+        else:
+            lost = Lost(slot.program.incarnation, f"a mistake in votenet: {type(error).__name__}: {error}")
+            slot.program, _ = step(slot.program, lost, time.monotonic(), self.network.policy, self._rng)
+
+    def mistake(self, name: str, error: Exception) -> None:
+        """Tell of one of our own; its stack goes to the log."""
+        with contextlib.suppress(Exception):
+            traceback.print_exception(error)
+        self.tell(f"{name}: a mistake in votenet: {type(error).__name__}: {error}; please report it")
+
+    def _handle(self, slot: Slot, event: Event) -> None:
         before = slot.program
         slot.program, actions = step(before, event, time.monotonic(), self.network.policy, self._rng)
         for timer, (sequence, handle) in list(slot.timers.items()):
@@ -245,8 +317,6 @@ class Supervisor:
         self._report(slot, before)
         for action in actions:
             self._act(slot, action)
-        self._tell_if_settled()
-        self.wake()
 
     def _act(self, slot: Slot, action: Action) -> None:
         match action:
@@ -261,11 +331,21 @@ class Supervisor:
                 self.tell(f"{slot.spec.name}: killing it (SIGKILL)")
                 slot.child.kill()
             case SetTimer(timer=timer, delay=delay, sequence=sequence):
-                fired = TimerFired(timer, sequence)
-                slot.timers[timer] = sequence, self._loop.call_later(delay, self.dispatch, slot, fired)
+                self._arm(slot, timer, delay, sequence)
             case Unregister() if slot.spec.role is Role.NODE and not self.stopping:
                 work = unregister(slot, self.network, self._remover, self.tell)
                 self.in_background(work, f"unregister {slot.spec.name}")
+
+    def _arm(self, slot: Slot, timer: Timer, delay: float, sequence: int) -> None:
+        due = self._loop.time() + delay
+
+        def fire() -> None:
+            if timer is Timer.KILL and self._loop.time() - due > LATE_SECONDS:
+                self._arm(slot, timer, delay, sequence)
+            else:
+                self.dispatch(slot, TimerFired(timer, sequence))
+
+        slot.timers[timer] = sequence, self._loop.call_at(due, fire)
 
     # -- what comes from outside ---------------------------------------------------------------
 
@@ -296,13 +376,13 @@ class Supervisor:
     # -- telling -------------------------------------------------------------------------------
 
     def tell(self, text: str) -> None:
-        """A line for people. That the terminal is gone must not stop the supervisor."""
-        with contextlib.suppress(OSError, ValueError):
+        """A line for people. Whatever goes wrong with it must not stop the supervisor."""
+        with contextlib.suppress(Exception):
             self._say(text)
 
     def status(self) -> dict[str, Any]:
         """The whole network as plain data; never waits."""
-        for slot in self.slots.values():
+        for slot in list(self.slots.values()):
             self.look(slot)
         return {
             "instance": self.dirs.instance,
@@ -348,7 +428,8 @@ class Supervisor:
     def _tell_if_settled(self) -> None:
         if self._settled is not None and not self.stopping and self.all_settled:
             settled, self._settled = self._settled, None
-            with contextlib.suppress(OSError, ValueError):
+            self._announce()
+            with contextlib.suppress(Exception):
                 settled(self.status())
 
     def _detail(self, slot: Slot, state: State, now: float) -> str:

@@ -10,6 +10,7 @@ machine slept. Only what is left is a hang.
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 from typing import Final
 
@@ -49,20 +50,24 @@ class Pace:
     """Notices that this process was late itself, so that silence of others proves nothing.
 
     Args:
-        period: seconds between two calls of `late`, as planned.
+        period: seconds between two calls of `lost`, as planned.
     """
 
     def __init__(self, period: float, now: float, since_boot: float) -> None:
         self._period, self._now, self._asleep = period, now, since_boot - now
 
-    def late(self, now: float, since_boot: float) -> bool:
-        """Whether we were kept from running, or the machine slept, since the last call.
+    def lost(self, now: float, since_boot: float) -> float:
+        """Seconds since the last call in which nobody could be heard, because we did not run.
+
+        Infinite when we were kept from running for more than a period, or the machine slept: then whatever
+        was silent gets its whole patience again.
 
         Args:
             now: CLOCK_MONOTONIC, which stands still while the machine sleeps.
             since_boot: CLOCK_BOOTTIME, which does not.
         """
         asleep = since_boot - now
-        late = now - self._now > 2 * self._period or asleep - self._asleep > self._period
+        surplus = max(now - self._now - self._period, 0.0)
+        slept = asleep - self._asleep > self._period
         self._now, self._asleep = now, asleep
-        return late
+        return math.inf if slept or surplus > self._period else surplus
