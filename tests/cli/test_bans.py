@@ -27,7 +27,7 @@ def test_s15_a_ban_is_made_listed_and_lifted(cli: Callable[..., Outcome], node: 
     assert cli("peers", "unban", "203.0.113.7", *where).code == 0
     assert cli("peers", "unban", f"key:{KEY}", *where).out == "data  unbanned\n"
     again = cli("peers", "unban", KEY, *where)
-    assert (again.code, again.out) == (4, "data  was not banned\n")
+    assert (again.code, again.out) == (4, "data  had no such ban\n")
     assert json.loads(cli("peers", "list", "--banned", "--json", *where).out) == {"data": []}
 
 

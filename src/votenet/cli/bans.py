@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -17,12 +17,28 @@ import click
 
 from votenet.cli.options import instance_option, json_option, parse_hour
 from votenet.cli.output import echo, echo_json
+from votenet.cli.render import count_of, reported, when
 from votenet.config import instance_dirs
-from votenet.errors import NoSuchNode
+from votenet.errors import NoSuchNode, NotRunning, SomeFailed, VotenetError
 
 EXIT_NOT_BANNED: Final = 4
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What nodes said to one request, and why others did not do it; by name."""
+
+    said: dict[str, dict[str, Any]]
+    refused: dict[str, VotenetError]
+
+    def raise_refused(self) -> None:
+        """Raises SomeFailed when a node did not do it for another reason than that it knows no such peer."""
+        broken = {name: error for name, error in self.refused.items() if error.code != "bad-address"}
+        if broken:
+            name, error = next(iter(broken.items()))
+            raise reported(SomeFailed(f"{len(broken)} nodes did not do it; {name}: {error.message}"))
 
 
 class NodeFolders:
@@ -31,20 +47,37 @@ class NodeFolders:
     def __init__(self, data_dir: Path | None, node: str | None) -> None:
         self._data_dir, self._node = data_dir, node
 
-    def ask(self, instance: str, request: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-        """(name, answer) of each. Raises VotenetError: NotRunning, NoSuchNode, what a node refused."""
+    def ask(self, instance: str, request: dict[str, Any]) -> Answers:
+        """What each of them answers. Raises NotRunning, NoSuchNode; what every one of them refused."""
         from votenet.cli.node_control import ask_node
 
+        found = Answers({}, {})
+        for name, folder in self._folders(instance).items():
+            try:
+                found.said[name] = ask_node(folder, request)
+            except VotenetError as error:
+                found.refused[name] = error
+        if not found.said:
+            raise next(iter(found.refused.values()))
+        return found
+
+    def _folders(self, instance: str) -> dict[str, Path]:
         if self._data_dir is not None:
-            yield self._data_dir.name, ask_node(self._data_dir, request)
-            return
+            return {self._data_dir.name: self._data_dir}
         actions = importlib.import_module("votenet.cli.actions")
-        programs = actions.network_status(instance)["programs"]
-        running = [p["name"] for p in programs if p["role"] == "node" and p["pid"]]
-        if self._node is not None and self._node not in running:
-            raise NoSuchNode(f"no node {self._node!r} is running")
-        for name in running if self._node is None else [self._node]:
-            yield name, ask_node(instance_dirs(instance).data_dir(name), request)
+        nodes = [p for p in actions.network_status(instance)["programs"] if p["role"] == "node"]
+        wanted = [p for p in nodes if self._node in (None, p["name"])]
+        if not wanted:
+            raise NoSuchNode(f"no node {self._node!r} in {instance!r}")
+        away = [p for p in wanted if not p["pid"] or p["state"] == "paused"]
+        if len(away) == len(wanted):
+            raise NotRunning(
+                "no node to ask: " + ", ".join(f"{p['name']} is {p['state']}" for p in away),
+                next_step=f"votenet {'resume' if away[0]['pid'] else 'start'} {away[0]['name']}",
+            )
+        for program in away:
+            echo(f"{program['name']} is {program['state']} and was not asked.", err=True)
+        return {p["name"]: instance_dirs(instance).data_dir(p["name"]) for p in wanted if p not in away}
 
 
 def node_folder_options(command: F) -> F:
@@ -77,8 +110,11 @@ def ban(folders: NodeFolders, instance: str, subject: str, span: str, as_json: b
       votenet peers ban 127.0.0.1:3002 --node node-1
       votenet peers ban 10.0.0.9:3000 --data-dir /var/lib/votenet/n1
     """
-    request = {"command": "ban", "subject": subject, "seconds": _seconds(span)}
-    say_bans({name: answer["bans"] for name, answer in folders.ask(instance, request)}, as_json)
+    answers = folders.ask(instance, {"command": "ban", "subject": subject, "seconds": _seconds(span)})
+    say_bans({name: answer["bans"] for name, answer in answers.said.items()}, as_json)
+    for name, error in answers.refused.items():
+        echo(f"{name} has banned nobody: {error.message}", err=True)
+    answers.raise_refused()
 
 
 @click.command()
@@ -90,21 +126,26 @@ def ban(folders: NodeFolders, instance: str, subject: str, span: str, as_json: b
 def unban(ctx: click.Context, folders: NodeFolders, instance: str, subject: str, as_json: bool) -> None:
     """Lift a ban: what was given to `ban`, or a subject as `list --banned` shows it.
 
-    Exit code 4 when there was none.
+    Exit code 4 when no node had such a ban, 6 when some could not be asked.
 
     \b
     Examples:
       votenet peers unban 203.0.113.7
+      votenet peers unban 127.0.0.1:3002
       votenet peers unban key:5b9447a3c11043bb5f37d1b174dbd0f551f58b32ca95bb7d3e9f01b29ac37247
     """
-    request = {"command": "unban", "subject": subject}
-    lifted = {name: answer["lifted"] for name, answer in folders.ask(instance, request)}
+    answers = folders.ask(instance, {"command": "unban", "subject": subject})
+    lifted = {name: answer["lifted"] for name, answer in answers.said.items()}
     if as_json:
         echo_json(lifted)
     else:
         for name, number in lifted.items():
-            echo(f"{name}  {'unbanned' if number else 'was not banned'}")
+            echo(f"{name}  {'unbanned' if number else 'had no such ban'}")
+    for name, error in answers.refused.items():
+        echo(f"{name}: {error.message}", err=True)
+    answers.raise_refused()
     if not any(lifted.values()):
+        echo("No node has such a ban. Those there are: votenet peers list --banned", err=True)
         ctx.exit(EXIT_NOT_BANNED)
 
 
@@ -121,6 +162,6 @@ def say_bans(found: dict[str, list[dict[str, Any]]], as_json: bool) -> None:
         return
     for name, bans in found.items():
         for one in bans:
-            until = datetime.fromtimestamp(one["until"], UTC).isoformat(timespec="seconds")
-            echo(f"{name}  {one['subject']}  until {until}  {one['code']}")
-    echo(f"{sum(map(len, found.values()))} bans at {len(found)} nodes", err=True)
+            echo(f"{name}  {one['subject']}  until {when(one['until'])}  {one['code']}")
+    count = sum(map(len, found.values()))
+    echo(f"{count_of(count, 'ban')} at {count_of(len(found), 'node')}", err=True)

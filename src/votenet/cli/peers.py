@@ -149,8 +149,9 @@ def list_peers(target: Target, folders: NodeFolders, banned: bool, sample: int |
       votenet peers list --banned
     """
     if banned:
-        asked = folders.ask(target.instance, {"command": "banned"})
-        say_bans({name: answer["bans"] for name, answer in asked}, as_json)
+        answers = folders.ask(target.instance, {"command": "banned"})
+        say_bans({name: answer["bans"] for name, answer in answers.said.items()}, as_json)
+        answers.raise_refused()
         return
     if sample is not None:
         found = target.run(client.get_peers(target.address, sample=sample))

@@ -25,7 +25,7 @@ from votenet.protocol.limits import (
 from votenet.protocol.token_bucket import Buckets
 
 BY_HAND: Final = "by-hand"
-"""Code of a ban that the operator has made."""
+"""Code of a ban that the operator has made; `by-hand:HOST:PORT` where a peer was named by its address."""
 
 log = logging.getLogger("votenet.guard")
 
@@ -84,9 +84,19 @@ class Guard:
                 )
         return None
 
-    def ban(self, subject: str, seconds: int) -> Ban:
-        """The operator bans a subject (`of_key`, `of_address`), whatever it did."""
-        return self.blamed.ban(subject, BY_HAND, self._wall(), seconds)
+    def ban(self, subject: str, seconds: int, address: str | None = None) -> Ban:
+        """The operator bans a subject (`of_key`, `of_address`), whatever it did.
+
+        Args:
+            address: by which the operator named it, where that is no subject: kept with the ban, because
+                nobody knows whose key that was once the link is closed.
+        """
+        code = BY_HAND if address is None else f"{BY_HAND}:{address}"
+        return self.blamed.ban(subject, code, self._wall(), seconds)
+
+    def banned_as(self, address: str) -> list[str]:
+        """The subjects that the operator has banned by this address."""
+        return [ban.subject for ban in self.bans() if ban.code == f"{BY_HAND}:{address}"]
 
     def bans(self) -> list[Ban]:
         """Those that hold now."""

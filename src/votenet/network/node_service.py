@@ -65,7 +65,7 @@ CHECKERS: Final = min(os.cpu_count() or 1, 4)
 CHECKS_AT_ONCE: Final = CHECKERS + 1
 """Given to the checking threads: those that run and one that follows. The others wait in their lanes."""
 
-_KEY: Final = re.compile(r"[0-9a-f]{64}")
+_KEY: Final = re.compile(r"(?:key:)?([0-9a-f]{64})")
 
 log = logging.getLogger("votenet.node")
 
@@ -132,32 +132,44 @@ class NodeService:
         Raises:
             Rejected: bad-address.
         """
-        made = [self._guard.ban(subject, seconds) for subject in self._subjects(text)]
+        address = _address(text)
+        made = [
+            self._guard.ban(subject, seconds, address if subject.startswith(of_key("")) else None)
+            for subject in self._subjects(text)
+        ]
         self._links.turn_out_banned()
         await self._remember_bans()
         return made
 
     async def unban(self, text: str) -> int:
-        """Lift the bans of a subject, written as in `ban` or in `bans`; how many there were."""
-        held = {ban.subject for ban in self.bans()}
-        subjects = [text] if text in held else self._subjects(text)
+        """Lift the bans of a subject, written as in `ban` or in `bans`; how many there were.
+
+        Raises:
+            Rejected: bad-address, when it is nothing that could be banned.
+        """
+        address = _address(text)
+        subjects = [] if address is None else self._guard.banned_as(address)
+        if not subjects:
+            try:
+                subjects = self._subjects(text)
+            except Rejected:
+                if address is None:
+                    raise
         lifted = [subject for subject in subjects if self._guard.blamed.lift(subject)]
         await self._remember_bans()
         return len(lifted)
 
     def _subjects(self, text: str) -> list[str]:
-        if _KEY.fullmatch(text):
-            return [of_key(text)]
-        subject = of_address(text)
-        if subject is not None:
+        """What a text means: a key, an IP address, a subject as `bans` has it, or a peer at `host:port`."""
+        if key := _KEY.fullmatch(text):
+            return [of_key(key[1])]
+        if subject := of_address(text.removeprefix("address:").removesuffix("/64")):
             return [subject]
-        key = self._links.key_at(text)
-        if key is not None:
-            return [of_key(key)]
-        with contextlib.suppress(Rejected):
-            subject = of_address(parse_address(text).host)
-        if subject is not None:
-            return [subject]
+        if (address := _address(text)) is not None:
+            if (joined := self._links.key_at(address)) is not None:
+                return [of_key(joined)]
+            if subject := of_address(parse_address(address).host):
+                return [subject]
         raise Rejected("bad-address", f"{text!r} is no key, no IP address of another machine, no joined peer")
 
     # -- life ----------------------------------------------------------------------------------
@@ -527,6 +539,15 @@ class _Defect(Exception):
 
 class _Stopped(Exception):
     """Ends the task group of a node that was asked to stop."""
+
+
+def _address(text: str) -> str | None:
+    """`host:port` in its one spelling, None if it is something else. This machine's name is its address."""
+    try:
+        host, port = parse_address(text)
+    except Rejected:
+        return None
+    return str(Address("127.0.0.1" if host == "localhost" else host, port))
 
 
 def _from_thread(loop: asyncio.AbstractEventLoop, post: Callable[[Event], None], event: Event) -> None:
