@@ -62,18 +62,22 @@ def test_the_longest_delay_is_the_nodes_own() -> None:
 def test_a_partition_is_shown_and_healed_and_mistakes_are_told(shell: Shell) -> None:
     shell.call("heal", code=3)
     shell.up(nodes=3)
-    assert "cut off from" not in shell.call("ps").stdout
+    assert "cut off" not in shell.call("ps").stdout
     shell.call("partition", "node-1", "/", "node-2,node-3")
     shell.call("slow", "node-3", "200ms")
     rows = {line.split()[0]: line for line in shell.call("ps").stdout.splitlines()}
     ports = [program["address"] for program in shell.status()["programs"]]
-    assert f"cut off from {ports[2]}, {ports[3]}" in rows["node-1"]
-    assert f"cut off from {ports[1]}; slowed by 200 ms" in rows["node-3"]
+    assert "votenet partition keeps it from node-2, node-3" in rows["node-1"]
+    assert "votenet partition keeps it from node-1; slowed by 200 ms" in rows["node-3"]
+    assert all(rows[name].split()[1:3] == ["cut", "off"] for name in ("node-1", "node-2", "node-3"))
+    told = shell.call("ps").stderr.splitlines()
+    why = "node-1 is cut off: votenet partition keeps it from node-2, node-3."
+    assert f"{why} Next: votenet heal -i t" in told
     programs = {
         p["name"]: p for p in json.loads(shell.call("slow", "node-3", "0ms", "--json").stdout)["programs"]
     }
     assert programs["node-3"]["links"] == {"cut": [ports[1]], "delay": 0.0}
-    assert "cut off from" not in shell.call("heal").stdout
+    assert "cut off" not in shell.call("heal").stdout
     assert "more than one group" in shell.call("partition", "node-1 / node-*", code=1).stderr
     assert "no node 'x'" in shell.call("partition", "node-1 / x", code=4).stderr
     assert "two groups" in shell.call("partition", "node-1,node-2", code=2).stderr

@@ -49,9 +49,10 @@ def test_troubles_name_cause_problem_and_last_lines() -> None:
         "problem": "port 3000 is still held",
         "last_lines": ["boom"],
         "log": "/l",
+        "cut_off": None,
     }
     ready = {**program, "state": "ready"}
-    assert list(network_view.troubles({"programs": [ready, program]})) == [
+    assert list(network_view.troubles({"instance": "default", "programs": [ready, program]})) == [
         "node-1 is removed: exit 1",
         "  port 3000 is still held",
         "  | boom",
@@ -84,7 +85,7 @@ def _program(**fields: object) -> dict[str, object]:
     program = {
         "name": "node-1", "state": "ready", "address": "127.0.0.1:3000", "pid": 4000000, "uptime": 700,
         "height": 12345, "peers": 4, "waiting": 12345, "cpu": 100.0, "memory": 50 * 2**20, "restarts": 12,
-        "cause": None, "problem": "", "alert": "", "next_try_in": None, "links": None,
+        "cause": None, "problem": "", "alert": "", "next_try_in": None, "links": None, "cut_off": None,
     }  # fmt: skip
     return {**program, **fields}
 

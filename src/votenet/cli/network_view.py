@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from votenet.cli import output
+from votenet.cli.hints import for_instance
 from votenet.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ STATE_COLOURS: Final = {
     "unready": "yellow",
     "backoff": "yellow",
     "paused": "yellow",
+    "cut off": "yellow",
     "failed": "red",
     "removed": "red",
     "stopped": "dim",
@@ -117,7 +119,7 @@ def _row(program: Mapping[str, Any]) -> tuple[str, ...]:
     """What `_TITLES` names."""
     return (
         program["name"],
-        program["state"],
+        state_word(program),
         program["address"],
         _cell(program["pid"]),
         duration(program["uptime"]),
@@ -128,8 +130,22 @@ def _row(program: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
+def state_word(program: Mapping[str, Any]) -> str:
+    """The state as people read it: a node that is cut off from the others is not simply ready."""
+    return "cut off" if program["cut_off"] and program["state"] in ("ready", "unready") else program["state"]
+
+
+def cut_off_lines(status: Mapping[str, Any]) -> Iterator[str]:
+    """One sentence about every node that is cut off, with what to type next."""
+    for program in status["programs"]:
+        if fault := program["cut_off"]:
+            step = for_instance(fault["next_step"], status["instance"])
+            yield f"{program['name']} is cut off: {fault['message']}. Next: {step}"
+
+
 def troubles(status: Mapping[str, Any], calm: Container[str] = ("ready",)) -> Iterator[str]:
-    """Lines about every program in none of the `calm` states: state, cause, last log lines."""
+    """Who is cut off; then state, cause and last log lines of every program in none of the `calm` states."""
+    yield from cut_off_lines(status)
     for program in status["programs"]:
         if program["state"] in calm:
             continue
@@ -207,8 +223,9 @@ def _cell(value: object) -> str:
 
 def _cause(program: Mapping[str, Any]) -> str:
     parts = [program["cause"] or "", program["problem"] or "", program["alert"] or ""]
-    if faults := program.get("links"):
-        parts += [f"cut off from {', '.join(faults['cut'])}"] if faults["cut"] else []
+    if program["cut_off"]:
+        parts.append(program["cut_off"]["message"])
+    if faults := program["links"]:
         parts += [f"slowed by {faults['delay'] * 1000:g} ms"] if faults["delay"] else []
     if program["next_try_in"] is not None:
         parts.append(f"next try in {duration(program['next_try_in'])}")

@@ -104,6 +104,7 @@ class Links:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FOLLOW_SECONDS):
                 await supervisor.until(lambda: all(follows(slot) for slot in slots.values()))
+        supervisor.look_apart()
         return {
             "programs": [supervisor.program_status(slot) for slot in slots.values()],
             "late": [name for name, slot in slots.items() if not follows(slot)],

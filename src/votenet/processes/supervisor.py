@@ -24,6 +24,7 @@ from votenet.config import InstanceDirs
 from votenet.errors import ConfigError, VotenetError
 from votenet.processes import links, logs, orphans
 from votenet.processes.announce import Announcer
+from votenet.processes.apart import Apart, reports
 from votenet.processes.control_server import ControlServer
 from votenet.processes.identity import last_incarnations
 from votenet.processes.instance import Claim, make_dirs
@@ -103,6 +104,7 @@ class Supervisor:
         self._events: deque[tuple[Slot, Event]] = deque()
         self._dispatching = False
         self._announcer = Announcer()
+        self.apart = Apart()
         self._began = time.monotonic()
         self._socket_trouble = ""
         self._waiters: list[asyncio.Future[None]] = []
@@ -222,6 +224,7 @@ class Supervisor:
                     self.mistake(slot.spec.name, error)
             self._announce()
             orphans.reap(slot.child.pid for slot in self.slots.values() if slot.child is not None)
+            self.look_apart()
             self._tell_if_settled()
 
     def _inspect(self, slot: Slot, lost: float) -> None:
@@ -384,6 +387,7 @@ class Supervisor:
         """The whole network as plain data; never waits."""
         for slot in list(self.slots.values()):
             self.look(slot)
+        self.look_apart()
         return {
             "instance": self.dirs.instance,
             "phase": "stopping" if self.stopping else "running" if self.all_settled else "starting",
@@ -407,7 +411,17 @@ class Supervisor:
 
     def program_status(self, slot: Slot) -> dict[str, Any]:
         """One program as plain data."""
-        return program_status(slot.spec, slot.program, slot.sight, slot.vitals, time.monotonic())
+        known = program_status(slot.spec, slot.program, slot.sight, slot.vitals, time.monotonic())
+        cut_off = self.apart.found.get(slot.spec.name)
+        return {**known, "cut_off": None if cut_off is None else cut_off._asdict()}
+
+    def look_apart(self) -> None:
+        """Compare what all nodes report; say who is cut off now and was not before."""
+        before = self.apart.found
+        self.apart.look(reports(self.slots.values()), time.monotonic())
+        for name, fault in self.apart.found.items():
+            if name not in before and fault.code != "partition":  # of that whoever asked for it was told
+                self.tell(f"{name} is cut off: {fault.message}")
 
     def problems(self) -> list[str]:
         """One sentence for each program that left something behind."""
