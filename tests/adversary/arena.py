@@ -41,6 +41,8 @@ from votenet.protocol.messages import (
 
 HERE = Path(__file__).parent
 PATIENCE = 60.0
+PYTHON = os.environ.get("ADVERSARY_PYTHON", sys.executable)
+"""Whose votenet the nodes are: that of another commit, where two are compared."""
 PAUSE_SECONDS = 0.005
 """Between two votes of the honest client: a voter now and then, not a flood."""
 
@@ -50,13 +52,13 @@ class Node:
 
     def __init__(self, folder: Path, genesis: Path, *options: str) -> None:
         self.folder = folder
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         with socket.create_server(("127.0.0.1", 0)) as found:
             self.address = Address("127.0.0.1", int(found.getsockname()[1]))
         self._log = (folder / "log").open("wb")
         where = ["--data-dir", str(folder), "--genesis", str(genesis), "--port", str(self.address.port)]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "votenet", "node", *where, *options],
+            [PYTHON, "-m", "votenet", "node", *where, *options],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
@@ -185,29 +187,18 @@ class Arena:
         """Honest clients alone."""
         return await self._with_honest(asyncio.sleep(seconds))
 
-    async def play(self, name: str, seconds: float) -> tuple[Honest, dict[str, Any]]:
+    async def play(
+        self, name: str, seconds: float, script: str = "adversaries.py"
+    ) -> tuple[Honest, dict[str, Any]]:
         """Honest clients while an adversary plays from an address of its own; what it was told."""
         source = f"127.0.0.{next(self._hosts)}"
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, str(HERE / "adversaries.py"), name, str(self.victim.address.port), source,
-            str(seconds), str(self.genesis),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(HERE.parent)},
-        )  # fmt: skip
-        told: list[bytes] = []
+        told: list[dict[str, Any]] = []
 
         async def wait() -> None:
-            try:
-                async with asyncio.timeout(seconds + PATIENCE):
-                    told.extend(await process.communicate())
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
+            told.append(await player(script, name, self.victim.address, source, seconds, self.genesis))
 
         honest = await self._with_honest(wait())
-        assert process.returncode == 0, told[1].decode()
-        return honest, json.loads(told[0])
+        return honest, told[0]
 
     async def _with_honest(self, meanwhile: Any) -> Honest:
         stop = asyncio.Event()
@@ -232,6 +223,27 @@ class Arena:
         async with asyncio.timeout(PATIENCE):
             while self.victim.descriptors() > count:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
+
+
+async def player(
+    script: str, name: str, victim: Address, source: str, seconds: float, genesis: Path
+) -> dict[str, Any]:
+    """Have an adversary of `adversaries.py` or `prices.py` play in a process of its own; what it was told."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(HERE / script), name, str(victim.port), source, str(seconds), str(genesis),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(HERE.parent)},
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(seconds + PATIENCE):
+            out, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, errors.decode()
+    found: dict[str, Any] = json.loads(out)
+    return found
 
 
 @contextlib.contextmanager
