@@ -14,7 +14,15 @@ from typing import Any
 import pytest
 
 from votenet.errors import ConfigError, Locked, Rejected, RemoteProtocolError, Unreachable, VotenetError
-from votenet.network.transport import Link, LinkLimits, Listener, connect, error_line
+from votenet.network.transport import (
+    LINGER_SECONDS,
+    PIECE,
+    Link,
+    LinkLimits,
+    Listener,
+    connect,
+    error_line,
+)
 from votenet.protocol.address import Address
 
 LIMITS = LinkLimits(max_line=1000)
@@ -262,6 +270,69 @@ def test_whoever_never_reads_is_cut_off() -> None:
             assert reason is not None
             assert reason.code == "slow-reader"
             writer.close()
+
+    run(test)
+
+
+def test_a_long_line_is_not_copied_for_a_link_that_does_not_read_it() -> None:
+    long = b"x" * (40 * PIECE)
+
+    async def test() -> None:
+        drained: list[int] = []
+
+        def answer(link: Link, line: bytes) -> None:
+            link.drained = lambda: drained.append(link.unsent)
+            link.send_line(long)
+            link.send_line(b"short")
+
+        server = Recorder(answer)
+        async with listening(server) as address:
+            wires = [await asyncio.open_connection(*address) for _ in range(3)]
+            for _, writer in wires:
+                writer.write(b"question\n")
+            for _ in wires:
+                await server.lines.get()
+            await asyncio.sleep(0.05)
+            for link in server.links:
+                assert link.sending
+                assert link.unsent > PIECE
+                assert link._transport.get_write_buffer_size() <= 2 * PIECE
+                assert all(piece.obj in (long, b"\n", b"short") for piece in link._queued)
+            for reader, writer in wires:
+                assert await reader.readexactly(len(long) + 1) == long + b"\n"
+                assert await reader.readline() == b"short\n", "lines keep their order"
+                writer.close()
+            assert len(drained) == 3
+            assert max(drained) <= 2 * PIECE
+
+    run(test)
+
+
+def test_a_link_that_closes_behind_a_long_line_sends_all_of_it() -> None:
+    long = b"x" * (40 * PIECE)
+
+    async def test() -> None:
+        async with listening(Recorder(lambda link, line: link.close(long))) as address:
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(b"question\n")
+            await asyncio.sleep(LINGER_SECONDS + 0.2)  # longer than a farewell: the line is not all sent yet
+            assert await reader.read() == long + b"\n"
+            writer.close()
+
+    run(test)
+
+
+def test_nothing_of_a_long_line_is_kept_for_a_link_that_is_gone() -> None:
+    async def test() -> None:
+        server = Recorder(lambda link, line: link.send_line(b"x" * (40 * PIECE)))
+        async with listening(server) as address:
+            _, writer = await asyncio.open_connection(*address)
+            writer.write(b"question\n")
+            await server.lines.get()
+            writer.transport.abort()
+            await server.ends.get()
+            assert not server.links[0].sending
+            assert server.links[0]._queued_bytes == 0
 
     run(test)
 

@@ -14,7 +14,7 @@ import contextlib
 import errno
 import itertools
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
@@ -28,6 +28,9 @@ LINGER_SECONDS: Final = 1.0
 """How long a closed link still reads (and drops) input, so that the last answer is not cut by a reset."""
 LINGER_BYTES: Final = 1024 * 1024
 """How much it reads meanwhile; a flood is cut off."""
+PIECE: Final = 256 * 1024
+"""Bytes of a line that are handed to the socket at a time: asyncio copies what the socket does not take. The
+rest of a long line stays as it is, once for all links that it is sent to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,13 @@ class Link(asyncio.Protocol):
         self._lines = 0
         self._owed = 0
         self._lingered = 0
+        self._queued: deque[memoryview] = deque()
+        """What is to be sent and was not handed to the socket, because that has enough."""
+        self._queued_bytes = 0
+        self._socket_full = False
+        self._unread = limits.unread
+        self.drained: Callable[[], None] | None = None
+        """Called when all of a line that had to wait is handed to the socket."""
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport
         self._loop: asyncio.AbstractEventLoop
@@ -105,12 +115,19 @@ class Link(asyncio.Protocol):
         """Send one line (without its newline). Silently dropped once the link is closing."""
         if self._closing or not self._opened:
             return
-        self._transport.write(line + b"\n")
         self.bytes_sent += len(line) + 1
-        if self._transport.get_write_buffer_size() > self.limits.max_unsent:
+        if not self._queued and len(line) < PIECE:
+            self._transport.write(line + b"\n")
+        else:
+            self._queued += (memoryview(line), memoryview(b"\n"))
+            self._queued_bytes += len(line) + 1
+            self._pump()
+        if self.unsent > self.limits.max_unsent:
             self._reason = RemoteProtocolError("slow-reader", "answers are not being read")
             self.abort()
-        elif self._moved is not None:
+            return
+        self._look_at_reader()
+        if self._moved is not None:
             self._moved(len(line))
 
     def expect_answer(self) -> None:
@@ -133,6 +150,14 @@ class Link(asyncio.Protocol):
         if self._closing:  # the final line was one too many for a slow reader
             return
         self._closing = True
+        self._cancel_timer()
+        if self._queued:  # a long line: its reader has as long as others have to read theirs
+            self._timer = self._loop.call_later(self.limits.unread_seconds, self.abort)
+        else:
+            self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
+        """Everything is handed to the socket: end our half."""
         self._cancel_timer()
         self._timer = self._loop.call_later(LINGER_SECONDS, self.abort)
         if self._ended:
@@ -160,7 +185,7 @@ class Link(asyncio.Protocol):
         """Close at once; what is unsent is lost."""
         self._closing = True
         self._cancel_timer()
-        self._reader.clear()  # at once, not when somebody collects this link: it may be a long line
+        self._forget()  # at once, not when somebody collects this link: it may be a long line
         if self._opened:
             self._transport.abort()
 
@@ -179,8 +204,8 @@ class Link(asyncio.Protocol):
     def allow_lines_of(self, max_line: int) -> None:
         """Raise the line limit, once the other side has shown who it is: a peer, that both asks and tells."""
         self._reader.max_line = max_line
-        self._transport.set_write_buffer_limits(high=self.limits.max_unsent)
-        self.resume_writing()
+        self._unread = None
+        self._look_at_reader()
 
     def lay(self, wire: Callable[[asyncio.Transport, Link], W]) -> W:
         """Put something between this link and its socket (`link_faults.py`)."""
@@ -194,8 +219,13 @@ class Link(asyncio.Protocol):
 
     @property
     def unsent(self) -> int:
-        """Bytes written but not yet taken by the kernel."""
-        return self._transport.get_write_buffer_size() if self._opened else 0
+        """Bytes of lines that were sent, but not yet taken by the kernel."""
+        return self._queued_bytes + self._transport.get_write_buffer_size() if self._opened else 0
+
+    @property
+    def sending(self) -> bool:
+        """Whether part of a line was not handed to the socket yet."""
+        return bool(self._queued)
 
     @property
     def held(self) -> int:
@@ -223,8 +253,8 @@ class Link(asyncio.Protocol):
             self.handler = _Nobody()
             self.refuse(refusal)
             return
-        if self.limits.unread is not None:
-            transport.set_write_buffer_limits(high=self.limits.unread, low=self.limits.unread // 2)
+        enough = PIECE if self._unread is None else min(PIECE, self._unread)
+        transport.set_write_buffer_limits(high=enough, low=enough // 2)
         self._watch()
         self.handler.link_opened(self)
 
@@ -243,20 +273,52 @@ class Link(asyncio.Protocol):
             self._moved(len(data))
 
     def pause_writing(self) -> None:
-        """The other side reads more slowly than it asks: what it asks now waits until it has read."""
-        if self.limits.unread is None:
-            return
-        self._unread_since = self._loop.time()
-        if not self._closing:
-            self._transport.pause_reading()
-            self._watch()
+        self._socket_full = True
 
     def resume_writing(self) -> None:
-        if self._unread_since is not None:
+        self._socket_full = False
+        # Not from inside asyncio's writing: what is handed out may be answered at once.
+        self._loop.call_soon(self._write_on)
+
+    def _write_on(self) -> None:
+        self._pump()
+        self._look_at_reader()
+
+    def _pump(self) -> None:
+        """Hand to the socket what waits, until it has enough."""
+        if not self._queued:
+            return
+        while self._queued and not self._socket_full:
+            line = self._queued.popleft()
+            if len(line) > PIECE:
+                self._queued.appendleft(line[PIECE:])
+                line = line[:PIECE]
+            self._queued_bytes -= len(line)
+            self._transport.write(line)
+        if not self._queued:
+            if self._closing:
+                self._say_goodbye()
+            elif self.drained is not None:
+                self._loop.call_soon(self.drained)
+
+    def _look_at_reader(self) -> None:
+        """While the other side reads more slowly than it asks, what it asks waits until it has read."""
+        slow = self._unread_since is not None
+        if self._unread is not None and self.unsent > (self._unread // 2 if slow else self._unread):
+            if not slow:
+                self._unread_since = self._loop.time()
+                if not self._closing:
+                    self._transport.pause_reading()
+                    self._watch()
+        elif slow:
             self._unread_since = None
             if not self._paused and not self._closing:
-                # Not from inside asyncio's writing: what is handed out may be answered at once.
                 self._loop.call_soon(self._go_on)
+
+    def _forget(self) -> None:
+        self._reader.clear()
+        self._queued.clear()
+        self._queued_bytes = 0
 
     def eof_received(self) -> bool:
         """Keep our half open: a client that has sent its last request still wants the answer."""
@@ -270,7 +332,7 @@ class Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
         self._cancel_timer()
-        self._reader.clear()
+        self._forget()
         if self._released is not None:
             self._released(self)
         if self._reason is None and exc is not None:
