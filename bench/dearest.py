@@ -55,7 +55,7 @@ class Case:
 
 
 class Bench:
-    """The node, mining, and its honest client. `played` counts sources: each adversary has its own address."""
+    """The node, mining, and its honest client. Each adversary has an address of its own."""
 
     def __init__(self, folder: Path, election: Election) -> None:
         genesis = folder / "genesis.json"
@@ -95,7 +95,10 @@ class Bench:
     async def _honest(self, meanwhile: object) -> tuple[Times, Times]:
         votes, states, stop = Times(), Times(), asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
-            serving = [tasks.create_task(self._votes(votes, stop)), tasks.create_task(self._asks(states, stop))]
+            serving = [
+                tasks.create_task(self._votes(votes, stop)),
+                tasks.create_task(self._asks(states, stop)),
+            ]
             try:
                 await meanwhile  # type: ignore[misc]
             finally:

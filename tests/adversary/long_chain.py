@@ -49,5 +49,3 @@ def _blocks(election: Election, votes: int, block_votes: int) -> Iterator[tuple[
         entry = chain.add_header(block.header, block.header.time)
         chain.add_body(entry, lambda _, votes=block.votes: votes)
         yield SaveBlock(entry, block.votes), SetBest(tip.height, [(entry, block.votes)])
-
-

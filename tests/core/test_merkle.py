@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from votenet.core.merkle import EMPTY_ROOT, leaf_hash, merkle_path, merkle_root, root_from_path
+from votenet.core.merkle import (
+    EMPTY_ROOT,
+    GROUP,
+    MerkleLevels,
+    leaf_hash,
+    merkle_path,
+    merkle_root,
+    root_from_path,
+)
 
 # Inputs, roots of the first n, and some paths: the test vectors of the CT reference implementation
 # (google/certificate-transparency, merkle tree tests).
@@ -150,3 +158,41 @@ def test_the_root_covers_every_leaf_and_their_order(size: int, data: st.DataObje
     without = [*leaves[:one], *leaves[one + 1 :]]
     twice = [*leaves, leaves[-1]]  # the tree of bitcoin would not notice: CVE-2012-2459
     assert root not in (merkle_root(swapped), merkle_root(without), merkle_root(twice))
+
+
+# -- levels that are kept ----------------------------------------------------------------------------
+
+
+def groups_of(leaves: list[bytes]) -> list[list[bytes]]:
+    return [leaves[start : start + GROUP] for start in range(0, len(leaves), GROUP)]
+
+
+@settings(deadline=None, max_examples=40)
+@given(size=st.integers(1, 700))
+def test_paths_from_kept_levels_are_those_of_the_whole_tree(size: int) -> None:
+    leaves = [leaf_hash(n.to_bytes(4, "big")) for n in range(size)]
+    groups = groups_of(leaves)
+    levels = MerkleLevels(groups)
+    assert (levels.size, levels.root) == (size, merkle_root(leaves))
+    for index in {0, size // 3, size // 2, size - 1}:
+        assert levels.path(index, groups[index // GROUP]) == merkle_path(leaves, index)
+
+
+def test_kept_levels_are_small_and_find_out_other_leaves() -> None:
+    leaves = [leaf_hash(n.to_bytes(4, "big")) for n in range(20_000)]
+    groups = groups_of(leaves)
+    levels = MerkleLevels(groups)
+    assert levels.bytes_kept <= 2.1 * len(leaves)
+    changed = [leaf_hash(b"other"), *groups[3][1:]]
+    for wrong in (changed, groups[4], groups[3][:-1], []):
+        with pytest.raises(ValueError, match="not those of the tree"):
+            levels.path(3 * GROUP, wrong)
+    for index in (-1, 20_000):
+        with pytest.raises(IndexError):
+            levels.path(index, groups[0])
+
+
+def test_kept_levels_of_nothing_and_of_a_short_group_in_the_middle() -> None:
+    assert (MerkleLevels([]).root, MerkleLevels([]).size) == (EMPTY_ROOT, 0)
+    with pytest.raises(ValueError, match="last group"):
+        MerkleLevels([LEAVES[:3], LEAVES])

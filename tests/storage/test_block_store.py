@@ -19,9 +19,11 @@ from first_format import write_changes
 from support import CREATED, TRIVIAL_BITS, Ledger, make_election, make_vote, make_votes
 from votenet.core.chain import place_at, split_place
 from votenet.core.merkle import leaf_hash
+from votenet.core.vote import SealedVote
 from votenet.errors import ConfigError, StorageCorrupt, StorageError
 from votenet.protocol.address_book import CachedPeer
 from votenet.protocol.events import Change, DropVotes, SaveBlock, SaveVotes, SetBest
+from votenet.storage import block_store
 from votenet.storage.block_store import DATABASE_NAME, MARK_NAME, MIGRATIONS, SqliteBlockStore
 from votenet.storage.database import open_database, transaction
 
@@ -33,12 +35,17 @@ def fill(folder: Path, blocks: int = 3) -> Ledger:
     ledger = Ledger(ELECTION)
     store = SqliteBlockStore(folder, ELECTION)
     for n in range(blocks):
-        block = ledger.grow(*make_votes(ELECTION, 2, first=1 + 2 * n))
-        entry = ledger.chain.tip
-        store.apply([SaveBlock(entry, block.votes), SetBest(entry.height - 1, [(entry, block.votes)])])
+        save(ledger, store, make_votes(ELECTION, 2, first=1 + 2 * n))
     store.apply([SaveVotes(make_votes(ELECTION, 3, first=100))])
     store.close()
     return ledger
+
+
+def save(ledger: Ledger, store: SqliteBlockStore, votes: list[SealedVote]) -> bytes:
+    """Grow the chain by a block; its hash."""
+    block, entry = ledger.grow(*votes), ledger.chain.tip
+    store.apply([SaveBlock(entry, block.votes), SetBest(entry.height - 1, [(entry, block.votes)])])
+    return entry.hash
 
 
 def alter(folder: Path, sql: str, *values: object) -> None:
@@ -196,6 +203,33 @@ def test_damage_that_comes_while_the_node_runs_is_found_when_it_is_read(name: st
             with pytest.raises(StorageCorrupt):
                 read()
         assert list(store.votes_of(good)) == list(ledger.votes_of(good))
+    finally:
+        store.close()
+
+
+def test_a_block_that_was_checked_is_served_as_it_lies_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checked when it was saved, or when the node started: for a peer that asks nothing is taken apart."""
+    taken_apart: list[bytes] = []
+    ledger, store = Ledger(ELECTION), SqliteBlockStore(tmp_path, ELECTION)
+    saved = save(ledger, store, make_votes(ELECTION, 40))
+    expected = store.block_line(saved)
+    assert expected is not None
+    store.close()
+    store = SqliteBlockStore(tmp_path, ELECTION)
+    try:
+        real = block_store.votes_under
+        monkeypatch.setattr(block_store, "votes_under", lambda h, r: taken_apart.append(r) or real(h, r))
+        assert [store.block_line(saved), store.block_line(saved)] == [expected, expected]
+        assert len(taken_apart) == 1, "not known yet: the node has not read its chain"
+        store._digests.clear()
+        store.load()
+        fresh = save(ledger, store, make_votes(ELECTION, 40, first=100))
+        taken_apart.clear()
+        assert store.block_line(saved) == expected
+        assert store.block_line(fresh) is not None
+        assert taken_apart == []
     finally:
         store.close()
 

@@ -9,7 +9,16 @@ import pytest
 
 from support import make_election, make_vote, make_votes
 from votenet.storage.block_store import MIGRATIONS
-from votenet.storage.bodies import VOTES_IN_ROW, read_body, read_vote, split_records, write_body
+from votenet.storage.bodies import (
+    VOTES_IN_ROW,
+    digest_of,
+    read_body,
+    read_records,
+    read_rows,
+    read_vote,
+    split_records,
+    write_body,
+)
 from votenet.storage.migrations import migrate
 
 ELECTION = make_election()
@@ -44,6 +53,32 @@ def test_one_vote_is_read_without_the_others(conn: sqlite3.Connection) -> None:
     assert read_vote(conn, 1, VOTES_IN_ROW - 1) == votes[VOTES_IN_ROW - 1]
     with pytest.raises(ValueError, match="JSON"):
         read_vote(conn, 1, VOTES_IN_ROW)
+
+
+@pytest.mark.parametrize("rows_of", [VOTES_IN_ROW, 1000])
+def test_records_are_read_from_any_position_on_and_end_with_the_block(
+    conn: sqlite3.Connection, rows_of: int
+) -> None:
+    votes = make_votes(ELECTION, 3 * VOTES_IN_ROW + 5)
+    records = [sealed.record for sealed in votes]
+    for start in range(0, len(records), rows_of):
+        joined = b",".join(records[start : start + rows_of])
+        conn.execute("INSERT INTO bodies VALUES (?, ?)", ((7 << 20) + start, joined))
+    write_body(conn, 6, votes[:3]), write_body(conn, 8, votes[:3])
+    for start in (0, 1, 31, 32, 64, 95, 96, 100, 101, 500):
+        for count in (1, 2, 32, 64, 1000):
+            assert read_records(conn, 7, start, count) == records[start : start + count]
+    assert read_records(conn, 99, 0, 10) == []
+
+
+def test_a_digest_tells_one_changed_bit_and_moved_rows(conn: sqlite3.Connection) -> None:
+    digest = write_body(conn, 1, make_votes(ELECTION, 2 * VOTES_IN_ROW))
+    rows = read_rows(conn, 1)
+    assert len(rows) == 2
+    assert digest == digest_of(rows)
+    changed = bytes([rows[0][0] ^ 1]) + rows[0][1:]
+    for other in ([changed, rows[1]], rows[::-1], rows[:1], [rows[0] + rows[1][:1], rows[1][1:]]):
+        assert digest_of(other) != digest
 
 
 def test_a_whole_block_in_one_row_is_read_too(conn: sqlite3.Connection) -> None:

@@ -46,7 +46,7 @@ def test_every_flipped_bit_of_a_block_is_noticed() -> None:
 def test_an_empty_store_is_a_chain_of_genesis_alone() -> None:
     conn = sqlite3.connect(":memory:", isolation_level=None)
     migrate(conn, MIGRATIONS, "x")
-    stored = load_chain(conn, WaitingVotes(conn), Path("x"), genesis_header(ELECTION).hash)
+    stored = load_chain(conn, WaitingVotes(conn), Path("x"), genesis_header(ELECTION).hash, {})
     assert (stored.headers, stored.voters, stored.waiting, stored.tally.votes) == ([], {}, [], 0)
     conn.close()
 

@@ -97,10 +97,16 @@ def assert_keeps(store: BlockStore, ledger: Ledger, waiting: Sequence[SealedVote
 
     on_best = [(e.height, sealed) for e in chain.best[1:] for sealed in ledger.votes_of(e.hash)]
     assert list(store.votes_in_order()) == on_best
+    in_order = [(header, list(votes)) for header, votes in store.blocks_in_order()]
+    assert in_order == [(e.header, list(ledger.votes_of(e.hash))) for e in chain.best[1:]]
+    places = [(chain.best[height].hash, sealed) for height, sealed in on_best]
+    asked = [(block, ledger.votes_of(block).index(sealed), sealed.voter_id) for block, sealed in places]
+    assert store.votes_at(asked) == [sealed for _, sealed in places]
     for entry in chain.best[1:]:
         for position, sealed in enumerate(ledger.votes_of(entry.hash)):
             assert chain.voters[sealed.voter_id] == place_at(entry.height, position)
             assert store.vote_at(entry.hash, position, sealed.voter_id) == sealed
+            assert store.records_of(entry.hash, position, 1) == [sealed.record]
     for block_hash in kept.keys() - {chain.genesis.hash}:
         assert list(store.votes_of(block_hash)) == list(ledger.votes_of(block_hash))
 
@@ -202,6 +208,10 @@ class TestBlockStore:
                 store.vote_at(block_hash, position, voter_id)
 
     def test_votes_of_a_block_that_is_not_there(self, store: BlockStore) -> None:
+        with pytest.raises(StorageError):
+            store.records_of(bytes(32), 0, 1)
+        with pytest.raises(StorageError):
+            store.votes_at([(bytes(32), 0, "voter-1")])
         with pytest.raises(StorageError, match="0000"):
             store.votes_of(bytes(32))
 

@@ -10,7 +10,7 @@ level and carrying an odd last node up unchanged builds the same tree without re
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
@@ -68,6 +68,58 @@ def merkle_path(leaves: Sequence[bytes], index: int) -> list[bytes]:
         level = _level_above(level)
         index //= 2
     return path
+
+
+GROUP: Final = 32
+"""Leaves of a group in `MerkleLevels`: a power of two, so that each group is a subtree."""
+
+
+class MerkleLevels:
+    """The upper part of a tree: all levels from the roots of groups of GROUP leaves up.
+
+    64 bytes for 32 leaves are kept. With them and the leaves of one group a path costs GROUP hashes, and
+    other leaves than those that the tree was made of are found out.
+
+    Args:
+        groups: the leaf hashes, GROUP at a time; fewer in the last.
+    """
+
+    def __init__(self, groups: Iterable[Sequence[bytes]]) -> None:
+        self.size = 0
+        level = []
+        for leaves in groups:
+            if self.size % GROUP:
+                raise ValueError("only the last group may be short")
+            self.size += len(leaves)
+            level.append(merkle_root(leaves))
+        self._levels = [b"".join(level)]
+        while len(level) > 1:
+            level = _level_above(level)
+            self._levels.append(b"".join(level))
+        self.root = level[0] if level else EMPTY_ROOT
+
+    @property
+    def bytes_kept(self) -> int:
+        return sum(map(len, self._levels))
+
+    def path(self, index: int, leaves: Sequence[bytes]) -> list[bytes]:
+        """The audit path of leaf `index`; `leaves` are those of its group.
+
+        Raises:
+            IndexError: there is no such leaf.
+            ValueError: the leaves are not those of the tree.
+        """
+        if not 0 <= index < self.size:
+            raise IndexError(f"no leaf {index} in a tree of {self.size}")
+        place, own = divmod(index, GROUP)
+        if merkle_root(leaves) != self._levels[0][32 * place : 32 * place + 32] or own >= len(leaves):
+            raise ValueError("these leaves are not those of the tree")
+        path = merkle_path(leaves, own)
+        for level in self._levels:
+            sibling = level[32 * (place ^ 1) : 32 * (place ^ 1) + 32]
+            path += [sibling] if sibling else []
+            place //= 2
+        return path
 
 
 def root_from_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:

@@ -124,7 +124,7 @@ class VotePlace(NamedTuple):
 
 
 class BlockSource(Protocol):
-    """What is on disk already, for reading. Calls are short and may come from the event loop."""
+    """What is on disk already, for reading."""
 
     def votes_of(self, block_hash: bytes) -> Sequence[SealedVote]:
         """Votes of a saved block in block order. Raises StorageError if it is not there."""
@@ -132,6 +132,18 @@ class BlockSource(Protocol):
 
     def vote_at(self, block_hash: bytes, position: int, voter_id: str) -> SealedVote:
         """One vote of a saved block. Raises StorageError if that voter's vote is not there."""
+        ...
+
+    def votes_at(self, places: Sequence[tuple[bytes, int, str]]) -> list[SealedVote]:
+        """`vote_at` of each (block hash, position, voter id). From any thread."""
+        ...
+
+    def records_of(self, block_hash: bytes, start: int, count: int) -> list[bytes]:
+        """Records of a saved block from a position on, fewer where it ends before. From any thread.
+
+        They are not compared with what was saved: `core/merkle.py` can do that. Raises StorageError if the
+        block is not there.
+        """
         ...
 
 

@@ -4,28 +4,29 @@ What lives here: the schema and every SQL statement of a running node. What must
 arrives here has been checked), the reading of everything at the start (`chain_loader.py`), the tables of
 votes (`bodies.py`, `waiting.py`).
 
-One writer applies changes in one transaction (`apply` returns when they are synced); one reader on
-its own connection serves the event loop. Blocks keep their votes as the records they were hashed
-from, and whoever reads them is sure that they are still those: they must give the Merkle root of
-their header. What is saved when, and what each fault does: docs/storage.md.
+One writer applies changes in one transaction (`apply` returns when they are synced); one reader on its own
+connection serves the event loop, another one threads. Blocks keep their votes as the records they were hashed
+from, and whoever reads them is sure that they are still those: they must give the Merkle root of their header,
+or the digest that they had when they did. What is saved when, and what each fault does: docs/storage.md.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Final, cast
 
-from votenet.core.block import genesis_header, unpack_header
+from votenet.core.block import Header, genesis_header, unpack_header
 from votenet.core.election import Election
 from votenet.core.vote import SealedVote
-from votenet.errors import ConfigError, Rejected, StorageError
+from votenet.errors import ConfigError, Rejected, StorageCorrupt, StorageError
 from votenet.protocol.address_book import CachedPeer
 from votenet.protocol.blame import Ban
 from votenet.protocol.events import Change, DropVotes, SaveBlock, SaveVotes, SetBest
-from votenet.storage.bodies import read_body, read_vote, write_body
+from votenet.storage.bodies import digest_of, read_records, read_rows, read_vote, write_body
 from votenet.storage.chain_loader import damaged, load_chain, votes_under
 from votenet.storage.commit_mark import CommitMark
 from votenet.storage.database import open_database, reading, transaction
@@ -135,6 +136,10 @@ class SqliteBlockStore:
         """
         self.path = data_dir / DATABASE_NAME
         self._genesis = genesis_header(election).hash
+        self._digests: dict[bytes, bytes] = {}
+        """Of the records of blocks, by hash of the block, as they were when they were checked."""
+        self._sharing = threading.Lock()
+        """Held by the thread that reads on `_shared`."""
         with contextlib.ExitStack() as opened:
             self._writer = opened.enter_context(contextlib.closing(open_database(self.path, MIGRATIONS)))
             self._mark = CommitMark(data_dir / MARK_NAME)
@@ -142,7 +147,10 @@ class SqliteBlockStore:
             self._waiting = WaitingVotes(self._writer)
             self._check_mark()
             self._claim(election)
-            self._reader = open_database(self.path, MIGRATIONS, read_only=True)
+            self._reader = opened.enter_context(
+                contextlib.closing(open_database(self.path, MIGRATIONS, read_only=True))
+            )
+            self._shared = open_database(self.path, MIGRATIONS, read_only=True)
             opened.pop_all()
 
     def _check_mark(self) -> None:
@@ -173,6 +181,8 @@ class SqliteBlockStore:
             )
 
     def close(self) -> None:
+        with self._sharing:
+            self._shared.close()
         self._reader.close()
         self._writer.close()
         self._mark.close()
@@ -198,9 +208,19 @@ class SqliteBlockStore:
         elif isinstance(change, DropVotes):
             self._waiting.drop(change.ids)
         elif isinstance(change, SaveBlock):
-            _write_block(conn, change)
+            self._write_block(conn, change)
         else:
             _write_best(conn, change)
+
+    def _write_block(self, conn: sqlite3.Connection, change: SaveBlock) -> None:
+        entry = change.entry
+        saved = conn.execute(
+            "INSERT OR IGNORE INTO blocks (hash, height, best, header) VALUES (?, ?, 0, ?)",
+            (entry.hash, entry.height, entry.header.pack()),
+        )
+        if saved.rowcount:
+            assert saved.lastrowid is not None
+            self._digests[entry.hash] = write_body(conn, saved.lastrowid, change.votes)
 
     def remember_peers(self, peers: Sequence[CachedPeer]) -> None:
         with transaction(self._writer) as conn:
@@ -216,65 +236,89 @@ class SqliteBlockStore:
 
     def load(self) -> StoredChain:
         with reading():
-            return load_chain(self._writer, self._waiting, self.path, self._genesis)
+            return load_chain(self._writer, self._waiting, self.path, self._genesis, self._digests)
 
     def votes_of(self, block_hash: bytes) -> Sequence[SealedVote]:
-        row = self._block(block_hash)
-        if row is None:
-            raise StorageError(f"block {block_hash.hex()} is not stored")
-        return self._votes_in(*row)
-
-    def _block(self, block_hash: bytes) -> tuple[bytes, bytes] | None:
-        """(header, records) as stored."""
         with reading():
-            found = self._reader.execute(
-                "SELECT number, header FROM blocks WHERE hash = ?", (block_hash,)
-            ).fetchone()
-            return None if found is None else (found[1], self._records(self._reader, found[0]))
+            number, header = self._number(self._reader, block_hash)
+            return self._votes_in(header, self._rows(self._reader, number))
 
-    def _records(self, conn: sqlite3.Connection, number: int) -> bytes:
-        try:
-            return read_body(conn, number)
-        except TypeError as error:
-            raise damaged(self.path, error) from error
+    def _number(self, conn: sqlite3.Connection, block_hash: bytes) -> tuple[int, bytes]:
+        """Number and packed header of a block. Raises StorageError: it is not there."""
+        found = conn.execute("SELECT number, header FROM blocks WHERE hash = ?", (block_hash,)).fetchone()
+        if found is None:
+            raise StorageError(f"block {block_hash.hex()} is not stored")
+        number, header = found
+        return number, header
 
-    def _votes_in(self, header: bytes, records: bytes) -> list[SealedVote]:
+    def _rows(self, conn: sqlite3.Connection, number: int) -> list[bytes]:
+        rows = read_rows(conn, number)
+        if not all(isinstance(records, bytes) for records in rows):
+            raise damaged(self.path, "the votes of a block are no records")
+        return rows
+
+    def _votes_in(self, header: bytes, rows: Sequence[bytes]) -> list[SealedVote]:
         try:
-            return votes_under(unpack_header(header), records)
+            return votes_under(unpack_header(header), b",".join(rows))
         except (ValueError, TypeError, Rejected) as error:
             raise damaged(self.path, error) from error
 
     def vote_at(self, block_hash: bytes, position: int, voter_id: str) -> SealedVote:
         with reading():
-            row = self._reader.execute("SELECT number FROM blocks WHERE hash = ?", (block_hash,)).fetchone()
-            if row is None:
-                raise StorageError(f"block {block_hash.hex()} is not stored")
-            try:
-                found = read_vote(self._reader, row[0], position)
-            except (ValueError, TypeError) as error:
-                raise damaged(self.path, error) from error
+            return self._vote_at(self._reader, block_hash, position, voter_id)
+
+    def votes_at(self, places: Sequence[tuple[bytes, int, str]]) -> list[SealedVote]:
+        with self._sharing, reading():
+            return [self._vote_at(self._shared, *place) for place in places]
+
+    def _vote_at(
+        self, conn: sqlite3.Connection, block_hash: bytes, position: int, voter_id: str
+    ) -> SealedVote:
+        number, _ = self._number(conn, block_hash)
+        try:
+            found = read_vote(conn, number, position)
+        except (ValueError, TypeError) as error:
+            raise damaged(self.path, error) from error
         if found is None or found.voter_id != voter_id:
             raise damaged(self.path, f"the vote of {voter_id!r} is not where it was saved")
         return found
 
+    def records_of(self, block_hash: bytes, start: int, count: int) -> list[bytes]:
+        with self._sharing, reading():
+            number, _ = self._number(self._shared, block_hash)
+            try:
+                return read_records(self._shared, number, start, count)
+            except (ValueError, TypeError) as error:
+                raise damaged(self.path, error) from error
+
     def block_line(self, block_hash: bytes) -> bytes | None:
-        row = self._block(block_hash)
-        if row is None:
-            return None
-        self._votes_in(*row)  # a peer would blame us for votes that are not the header's
-        return join_block_line(*row)
+        with self._sharing, reading():
+            try:
+                number, header = self._number(self._shared, block_hash)
+            except StorageCorrupt:
+                raise
+            except StorageError:
+                return None
+            rows = self._rows(self._shared, number)
+        # A peer would blame us for votes that are not the header's.
+        if digest_of(rows) != self._digests.get(block_hash):
+            self._votes_in(header, rows)
+            self._digests[block_hash] = digest_of(rows)
+        return join_block_line(header, b",".join(rows))
 
     def votes_in_order(self) -> Iterator[tuple[int, SealedVote]]:
+        for height, (_, votes) in enumerate(self.blocks_in_order(), start=1):
+            for sealed in votes:
+                yield height, sealed
+
+    def blocks_in_order(self) -> Iterator[tuple[Header, Sequence[SealedVote]]]:
         """On a connection of its own: a long read may run beside the loop's short ones."""
         reader = open_database(self.path, MIGRATIONS, read_only=True)
         try:
             with reading():
-                rows = reader.execute(
-                    "SELECT height, header, number FROM blocks WHERE best = 1 ORDER BY height"
-                )
-                for height, header, number in rows:
-                    for sealed in self._votes_in(header, self._records(reader, number)):
-                        yield height, sealed
+                rows = reader.execute("SELECT header, number FROM blocks WHERE best = 1 ORDER BY height")
+                for header, number in rows:
+                    yield unpack_header(header), self._votes_in(header, self._rows(reader, number))
         finally:
             reader.close()
 
@@ -291,17 +335,6 @@ class SqliteBlockStore:
         with reading():
             rows = self._writer.execute("SELECT subject, until, times, code FROM bans ORDER BY subject")
             return [Ban(*row) for row in rows]
-
-
-def _write_block(conn: sqlite3.Connection, change: SaveBlock) -> None:
-    entry = change.entry
-    saved = conn.execute(
-        "INSERT OR IGNORE INTO blocks (hash, height, best, header) VALUES (?, ?, 0, ?)",
-        (entry.hash, entry.height, entry.header.pack()),
-    )
-    if saved.rowcount:
-        assert saved.lastrowid is not None
-        write_body(conn, saved.lastrowid, change.votes)
 
 
 def _write_best(conn: sqlite3.Connection, change: SetBest) -> None:

@@ -18,13 +18,19 @@ from votenet.core.block import Header, unpack_header, votes_root
 from votenet.core.chain import place_at
 from votenet.core.vote import SealedVote
 from votenet.errors import Rejected, StorageCorrupt
-from votenet.storage.bodies import read_body, split_records
+from votenet.storage.bodies import digest_of, read_rows, split_records
 from votenet.storage.interface import StoredChain
 from votenet.storage.waiting import WaitingVotes
 
 
-def load_chain(conn: sqlite3.Connection, waiting: WaitingVotes, path: Path, genesis: bytes) -> StoredChain:
-    """Everything a starting node needs. `genesis` is the hash of the election's first header.
+def load_chain(
+    conn: sqlite3.Connection, waiting: WaitingVotes, path: Path, genesis: bytes, digests: dict[bytes, bytes]
+) -> StoredChain:
+    """Everything a starting node needs.
+
+    Args:
+        genesis: hash of the election's first header.
+        digests: gets the digest of each block's records (`bodies.digest_of`), by the hash of the block.
 
     Raises:
         StorageCorrupt: what is stored contradicts itself.
@@ -33,7 +39,7 @@ def load_chain(conn: sqlite3.Connection, waiting: WaitingVotes, path: Path, gene
     stored = StoredChain()
     try:
         _check_structure(conn)
-        _load_blocks(conn, genesis, stored)
+        _load_blocks(conn, genesis, stored, digests)
         stored.waiting = waiting.load()
     except (ValueError, TypeError, Rejected) as error:
         raise damaged(path, error) from error
@@ -67,7 +73,9 @@ def _check_structure(conn: sqlite3.Connection) -> None:
         raise ValueError(" ".join(str(verdict).split()))
 
 
-def _load_blocks(conn: sqlite3.Connection, genesis: bytes, stored: StoredChain) -> None:
+def _load_blocks(
+    conn: sqlite3.Connection, genesis: bytes, stored: StoredChain, digests: dict[bytes, bytes]
+) -> None:
     heights, tip = {genesis: 0}, genesis
     rows = conn.execute("SELECT hash, height, best, header, number FROM blocks ORDER BY height, number")
     for block_hash, height, best, raw, number in rows:
@@ -77,7 +85,9 @@ def _load_blocks(conn: sqlite3.Connection, genesis: bytes, stored: StoredChain) 
         if heights.get(header.previous, -1) + 1 != height or height == 0:
             raise ValueError("a block does not stand on the one before it")
         heights[block_hash] = height
-        votes = votes_under(header, read_body(conn, number))
+        records = read_rows(conn, number)
+        votes = votes_under(header, b",".join(records))
+        digests[block_hash] = digest_of(records)
         stored.headers.append((header, bool(best)))
         if best:
             if header.previous != tip:

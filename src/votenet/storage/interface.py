@@ -52,7 +52,15 @@ class BlockStore(BlockSource, Protocol):
         ...
 
     def block_line(self, block_hash: bytes) -> bytes | None:
-        """A saved block as the line that carries it to a peer; None if it is not here."""
+        """A saved block as the line that carries it to a peer; None if it is not here. From any thread.
+
+        Raises:
+            StorageCorrupt: what is stored is not what was saved.
+        """
+        ...
+
+    def blocks_in_order(self) -> Iterator[tuple[Header, Sequence[SealedVote]]]:
+        """The best branch as it is when this begins, after genesis."""
         ...
 
     def votes_in_order(self) -> Iterator[tuple[int, SealedVote]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from votenet.core.block import Header
 from votenet.core.chain import Entry, place_at
 from votenet.core.tally import Tally
 from votenet.core.vote import SealedVote
@@ -80,6 +81,12 @@ class MemoryStore:
             raise StorageError(f"the vote of {voter_id!r} is not in block {block_hash.hex()}")
         return votes[position]
 
+    def votes_at(self, places: Sequence[tuple[bytes, int, str]]) -> list[SealedVote]:
+        return [self.vote_at(*place) for place in places]
+
+    def records_of(self, block_hash: bytes, start: int, count: int) -> list[bytes]:
+        return [sealed.record for sealed in self.votes_of(block_hash)[start : start + count]]
+
     def block_line(self, block_hash: bytes) -> bytes | None:
         found = self._blocks.get(block_hash)
         if found is None:
@@ -88,10 +95,13 @@ class MemoryStore:
         return join_block_line(entry.header.pack(), b",".join(sealed.record for sealed in votes))
 
     def votes_in_order(self) -> Iterator[tuple[int, SealedVote]]:
-        for block_hash in self._best:
-            entry, votes = self._blocks[block_hash]
+        for height, (_, votes) in enumerate(self.blocks_in_order(), start=1):
             for sealed in votes:
-                yield entry.height, sealed
+                yield height, sealed
+
+    def blocks_in_order(self) -> Iterator[tuple[Header, Sequence[SealedVote]]]:
+        for entry, votes in [self._blocks[block_hash] for block_hash in self._best]:
+            yield entry.header, votes
 
     def known_peers(self) -> list[CachedPeer]:
         return list(self._peers)
