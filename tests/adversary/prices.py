@@ -1,12 +1,12 @@
 """Adversaries who ask: a question that costs them a line, and the node as much as they can make it.
 
 What lives here: every question that a stranger or a peer may ask, asked by one address over 1, 8 or 60 links
-as fast as it is answered, or in one burst before the links are closed. What must not: the node, honest clients
-(`arena.py`), what is expected (`test_prices.py`). Started as the players of `adversaries.py`:
+as fast as it is answered, or in one burst before the links are closed. What must not: the node, honest
+clients (`arena.py`), what is expected (`test_prices.py`). Started as the players of `adversaries.py`:
 
     python prices.py NAME PORT SOURCE SECONDS GENESIS
 
-NAME is a question and a number of links, `get_proof-60`, or a burst, `blocks-burst`. It prints one JSON object:
+NAME is a question and a number of links, `get_proof-60`, or a burst, `blocks-burst`. It prints a JSON object:
 `codes`, how often it was refused with which code; `lines`, how many answers it got; `bytes`, their size.
 """
 

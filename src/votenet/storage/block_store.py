@@ -5,9 +5,10 @@ arrives here has been checked), the reading of everything at the start (`chain_l
 votes (`bodies.py`, `waiting.py`).
 
 One writer applies changes in one transaction (`apply` returns when they are synced); one reader on its own
-connection serves the event loop, another one threads. Blocks keep their votes as the records they were hashed
-from, and whoever reads them is sure that they are still those: they must give the Merkle root of their header,
-or the digest that they had when they did. What is saved when, and what each fault does: docs/storage.md.
+connection serves the event loop, another one threads. Blocks keep their votes as the records they were
+hashed from, and whoever reads them is sure that they are still those: they must give the Merkle root of their
+header, or the digest that they had when they did. What is saved when, and what each fault does:
+docs/storage.md.
 """
 
 from __future__ import annotations
