@@ -91,6 +91,47 @@ def test_scenario_14_a_closed_terminal_stops_the_network(shell: Shell) -> None:
         terminal.process.wait()
 
 
+def test_a_terminal_that_nobody_reads_holds_up_nothing(shell: Shell) -> None:
+    terminal = Terminal(shell, *shell.up_args())
+    try:
+        wait_until(lambda: _phase(shell) == "running")
+        pid = shell.status()["programs"][1]["pid"]
+        time.sleep(5.0)  # some twenty tables: more than a terminal holds
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: shell.status()["programs"][1]["restarts"] == 1, 10.0)
+        wait_until(lambda: _phase(shell) == "running")
+        pids = shell.pids()[1:]
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.process.wait(30) == 143
+        assert not any(map(alive, pids))
+    finally:
+        terminal.process.kill()
+        terminal.process.wait()
+        terminal.hang_up()
+
+
+def test_a_reader_that_has_enough_does_not_end_the_network(shell: Shell) -> None:
+    """`votenet up | head -1`."""
+    process = shell.start(*shell.up_args())
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    process.stderr.close()
+    try:
+        wait_until(lambda: _phase(shell) == "running")
+        pids = shell.pids()
+        os.kill(pids[1], signal.SIGKILL)
+        wait_until(lambda: shell.status()["programs"][0]["restarts"] == 1)
+        wait_until(lambda: _phase(shell) == "running")
+        assert shell.pids()[2:] == pids[2:]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 143
+        assert not any(map(alive, pids[1:]))
+    finally:
+        process.kill()
+        process.wait()
+
+
 def _by_ctrl_z(shell: Shell, pids: list[int]) -> Callable[[], None]:
     """The supervisor alone: its programs are in sessions of their own. (TSTP stops no orphaned group.)"""
     os.kill(pids[0], signal.SIGSTOP)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
+from votenet.cli.background_output import background_output
 from votenet.cli.live import View, open_view
 from votenet.cli.network_prepare import clear_for
 from votenet.cli.network_view import how_to_vote, say, show, stamped, troubles
@@ -30,21 +31,23 @@ def foreground(
 ) -> None:
     """Run a network until it is stopped; its programs die with this process.
 
-    Exits with 1 when something was left, with 128 + signal when a signal stopped it.
+    That nobody reads what it says, or the reader is gone, holds up and ends nothing. Exits with 1 when
+    something was left, with 128 + signal when a signal stopped it.
     """
-    with open_view(dirs, live=sys.stdout.isatty() and not as_json) as view:
-        supervisor = Supervisor(
-            network, dirs, held, say=view.say, settled=lambda status: _settled(view, status, as_json)
-        )
-        try:
-            with asyncio.Runner() as runner:
-                loop = runner.get_loop()
-                loop.call_later(timeout, _say_late, supervisor, view, timeout)
-                loop.call_later(REFRESH_SECONDS, _refresh, loop, supervisor, view)
-                problems = runner.run(supervisor.run())
-        finally:
-            held.release()
-    say("stopped" if not problems else "stopped, but " + "; ".join(problems))
+    with background_output():
+        with open_view(dirs, live=sys.stdout.isatty() and not as_json) as view:
+            supervisor = Supervisor(
+                network, dirs, held, say=view.say, settled=lambda status: _settled(view, status, as_json)
+            )
+            try:
+                with asyncio.Runner() as runner:
+                    loop = runner.get_loop()
+                    loop.call_later(timeout, _say_late, supervisor, view, timeout)
+                    loop.call_later(REFRESH_SECONDS, _refresh, loop, supervisor, view)
+                    problems = runner.run(supervisor.run())
+            finally:
+                held.release()
+        say("stopped" if not problems else "stopped, but " + "; ".join(problems))
     if problems:
         sys.exit(1)
     if supervisor.stop_signal is not None:
@@ -63,8 +66,8 @@ def _settled(view: View, status: Mapping[str, Any], as_json: bool) -> None:
 
 def _refresh(loop: asyncio.AbstractEventLoop, supervisor: Supervisor, view: View) -> None:
     if not supervisor.stopped:
-        view.refresh(supervisor.status())
         loop.call_later(REFRESH_SECONDS, _refresh, loop, supervisor, view)
+        view.refresh(supervisor.status())
 
 
 def _say_late(supervisor: Supervisor, view: View, timeout: float) -> None:
@@ -81,6 +84,11 @@ def run_supervisor(dirs: InstanceDirs, inherit: tuple[int, ...]) -> int:
     Args:
         inherit: descriptors of the locks that `up --detach` took; without, they are taken here.
     """
+    with background_output():  # under systemd it writes to a socket that somebody must read
+        return _run_supervisor(dirs, inherit)
+
+
+def _run_supervisor(dirs: InstanceDirs, inherit: tuple[int, ...]) -> int:
     instance.make_dirs(dirs)
     network = instance.load_network(dirs)
     if inherit:
