@@ -115,7 +115,8 @@ def test_the_election_must_be_the_networks(file: Path) -> None:
 
 
 def test_no_file_is_not_presigned(tmp_path: Path) -> None:
-    assert not is_presigned(tmp_path / "none")
+    with pytest.raises(ConfigError, match="No such file"):
+        is_presigned(tmp_path / "none")
     assert "No such file" in _refused(tmp_path / "none")
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -74,6 +77,47 @@ def test_a_node_holds_voters_to_the_roll_and_wants_the_right_one(
         assert cli("roll", "check", str(file), "--genesis", genesis).code == 0
     start = ("node", "--data-dir", str(tmp_path / "n2"), "--genesis", genesis)
     assert "[roll-missing]" in cli(*start).err
-    assert make(cli, tmp_path, "id\nann\n", "--make-keys").code == 0
+    assert make(cli, tmp_path, "id\nann\n", "--make-keys", "--force").code == 0
     done = cli(*start, "--roll", str(file))
     assert (done.code, "[roll-mismatch]" in done.err) == (78, True)
+
+
+def test_a_roll_that_is_there_is_not_replaced_without_a_word(
+    cli: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    """The old one may be that of an election: without it nobody can vote."""
+    assert make(cli, tmp_path, "id\nann\n", "--make-keys").code == 0
+    before = (tmp_path / "roll.json").read_bytes()
+    refused = make(cli, tmp_path, "id\nbo\n", "--make-keys")
+    assert (refused.code, "[file-exists]" in refused.err, "--force" in refused.err) == (78, True, True)
+    assert (tmp_path / "roll.json").read_bytes() == before
+    assert cli("keys", "show", "bo").code == 1, "no key is made for a roll that is refused"
+    assert make(cli, tmp_path, "id\nbo\n", "--make-keys", "--force").code == 0
+    assert list(read_roll(tmp_path / "roll.json").keys) == ["bo"]
+
+
+def test_a_roll_for_standard_output_is_nothing_but_the_roll(
+    cli: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    (tmp_path / "voters.csv").write_text("id\nann\n")
+    script = f"exec {sys.executable} -m votenet roll create - -o - --make-keys < voters.csv > out.json"
+    subprocess.run(
+        ["sh", "-c", script], cwd=tmp_path, env={**os.environ, "VOTENET_HOME": str(tmp_path)}, check=True
+    )
+    assert list(read_roll(tmp_path / "out.json").keys) == ["ann"]
+
+
+@pytest.mark.parametrize("given", ["/dev/stdin", "-"])
+def test_no_member_is_lost_in_a_pipe(tmp_path: Path, given: str) -> None:
+    """19,946 of 20,000 were taken, with exit code 0: the pipe was opened twice."""
+    rows = "".join(f"member-{n},{n:064x}\n" for n in range(1, 20_001))
+    command = [sys.executable, "-m", "votenet", "roll", "create", given, "-o", str(tmp_path / "r"), "--json"]
+    done = subprocess.run(
+        command,
+        input="id,public_key\n" + rows,
+        env={**os.environ, "VOTENET_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout)["voters"] == 20_000

@@ -10,6 +10,7 @@ first is not compared here: the corpus of single faults does that.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -59,8 +60,7 @@ def compare_archives(data: bytes, suffix: str = "") -> bool:
         path.write_bytes(data)
 
         def audit() -> Any:
-            raw, file = open_archive(path)
-            with raw, file:
+            with contextlib.closing(open_archive(path)) as source, source.stream() as file:
                 return ArchiveCheck(lines_of(file), NOW).run()
 
         ours, code = _verdict(audit, NotProven)

@@ -69,6 +69,18 @@ def test_every_byte_is_given_each_time_whatever_the_name_says(
     source.close()
 
 
+def test_a_pipe_that_gives_one_byte_first_is_uncompressed_too() -> None:
+    reading, writing = os.pipe()
+    packed = gzip.compress(b"text")
+    os.write(writing, packed[:1])
+    source = InputFile(Path(f"/dev/fd/{reading}"), again=False)
+    rest = threading.Timer(0.05, lambda: (os.write(writing, packed[1:]), os.close(writing)))
+    rest.start()
+    assert source.stream().read() == b"text"
+    rest.join()
+    os.close(reading)
+
+
 def test_a_small_file_is_read_whole(given: Callable[[bytes], Path]) -> None:
     assert read_input(given(TEXT), len(TEXT), code="bad-x") == TEXT
 

@@ -19,7 +19,6 @@ from votenet.core.keys import SigningKey
 from votenet.core.vote import SealedVote, check_vote, sign_vote
 from votenet.errors import (
     REFUSALS,
-    ConfigError,
     Kind,
     NotProven,
     NotRunning,
@@ -42,24 +41,26 @@ from votenet.protocol.messages import (
     VotesTaken,
     VoteStatus,
 )
+from votenet.storage.input_file import read_input
 
 DIAL_SECONDS: Final = 3.0
 POLL_SECONDS: Final = 0.04
 """Between two looks whether a vote is in a block; a look costs the node 50 microseconds."""
+
+MAX_GENESIS: Final = 16 * 1024 * 1024
+"""Bytes of a genesis file: a thousand candidates fill a few hundred thousand."""
 
 M = TypeVar("M")
 
 
 def read_genesis(path: Path) -> Election:
     """The election in a genesis file. Raises ConfigError."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read the genesis file {path}: {error.strerror or error}",
-            code="bad-genesis",
-            next_step="Take the genesis file of the network, or make one with: votenet up",
-        ) from error
+    data = read_input(
+        path,
+        MAX_GENESIS,
+        code="bad-genesis",
+        next_step="Take the genesis file of the network, or make one with: votenet up",
+    )
     return election_from_file(data)
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from votenet.cli.options import instance_option, json_option, remember_node
+from votenet.cli.options import FilePath, instance_option, json_option, remember_node
 from votenet.cli.output import echo, echo_bytes
+from votenet.storage.output_file import STDOUT
 
 if TYPE_CHECKING:
     from votenet.core.archive import ArchiveReport
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 NETWORK = click.option(
     "--network", "network_hex", metavar="ID", help="Network id that it must be of, 64 hexadecimal digits."
 )
-ARCHIVE = click.argument("archive", type=click.Path(path_type=Path, dir_okay=False))
+ARCHIVE = click.argument("archive", type=FilePath())
 
 EXPORT_EPILOG = """
 Examples:
@@ -56,7 +57,7 @@ Example:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(),
     help="File to write; .xz or .gz compresses it.  [default: standard output]",
 )
 @click.option(
@@ -64,9 +65,7 @@ Example:
     type=click.Path(path_type=Path, file_okay=False),
     help="Data folder of a node.  [default: the longest chain of the network here]",
 )
-@click.option(
-    "--genesis", type=click.Path(path_type=Path), help="Genesis file.  [default: that of the network here]"
-)
+@click.option("--genesis", type=FilePath(), help="Genesis file.  [default: that of the network here]")
 @click.option(
     "--node", metavar="HOST:PORT", callback=remember_node, help="Fetch the chain from this node instead."
 )
@@ -86,7 +85,7 @@ def export(
         from votenet.cli.archive_remote import remote_lines
 
         lines = remote_lines(parse_address(node), genesis)
-    if output is None:
+    if output in (None, STDOUT):
         for line in lines:
             echo_bytes(line)
         return
@@ -110,7 +109,7 @@ def _local_lines(data_dir: Path | None, genesis: Path | None, instance: str) -> 
 @click.command(epilog=AUDIT_EPILOG)
 @ARCHIVE
 @NETWORK
-@click.option("--roll", type=click.Path(path_type=Path, dir_okay=False), help="Roll file to check voters by.")
+@click.option("--roll", type=FilePath(), help="Roll file to check voters by.")
 @json_option
 def audit(archive: Path, network_hex: str | None, roll: Path | None, as_json: bool) -> None:
     """Check everything in ARCHIVE and count it again; exit 1 with the first fault."""

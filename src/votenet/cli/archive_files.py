@@ -1,7 +1,7 @@
-"""Archives on the disk: compressed or not, read with a progress bar, checked on all cores, written whole.
+"""Archives: read from a file or a pipe with a progress bar, checked on all cores, written whole.
 
 What lives here: the work behind `votenet export`, `audit` and `import`. What must not: options, the
-rules (`core/archive.py`). Storage is imported where it is used: an audit needs none.
+rules (`core/archive.py`). Databases are imported where they are used: an audit needs none.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import os
 import shutil
 import sys
 import time
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,6 +32,8 @@ from votenet.core.evidence import fault
 from votenet.core.roll import Roll
 from votenet.core.vote import SealedVote
 from votenet.errors import ConfigError, NotRunning, StorageError
+from votenet.storage.input_file import READ_ERRORS, InputFile
+from votenet.storage.output_file import written
 from votenet.text import visible
 
 BLOCKS_IN_TRANSACTION: Final = 100
@@ -48,14 +49,17 @@ Blocks = Iterator[tuple[Entry, Sequence[SealedVote]]]
 class Progress:
     """How far a file has been read, on stderr: a bar for a terminal, a line every tenth elsewhere."""
 
-    def __init__(self, name: str, size: int, out: IO[str]) -> None:
-        self._name, self._size, self._out = visible(name), max(size, 1), out
+    def __init__(self, name: str, size: int | None, out: IO[str]) -> None:
+        """`size` is None where nobody knows how long it is: of a pipe there is nothing to show."""
+        self._name, self._size, self._out = visible(name), size, out
         self._live = out.isatty()
         self._shown = 0
         self._steps = 100 if self._live else 10
 
     def at(self, position: int, height: int) -> None:
-        step = min(position, self._size) * self._steps // self._size
+        if self._size is None:
+            return
+        step = min(position, self._size) * self._steps // max(self._size, 1)
         if step <= self._shown:
             return
         self._shown = step
@@ -68,21 +72,14 @@ class Progress:
         self._out.flush()
 
 
-def open_archive(path: Path) -> tuple[IO[bytes], IO[bytes]]:
-    """(the file, its lines uncompressed as the suffix says). Raises ConfigError."""
-    try:
-        raw = path.open("rb")
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read {path}: {error.strerror or error}",
-            code="bad-archive-file",
-            next_step="Make an archive with: votenet export -o FILE",
-        ) from error
-    if path.suffix == ".xz":
-        return raw, lzma.LZMAFile(raw)
-    if path.suffix == ".gz":
-        return raw, cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
-    return raw, raw
+def open_archive(path: Path) -> InputFile:
+    """An archive to be read once. Raises ConfigError."""
+    return InputFile(
+        path,
+        again=False,
+        code="bad-archive-file",
+        next_step="Make an archive with: votenet export -o FILE",
+    )
 
 
 def lines_of(file: IO[bytes]) -> Iterator[bytes]:
@@ -92,7 +89,7 @@ def lines_of(file: IO[bytes]) -> Iterator[bytes]:
             line = file.readline(MAX_LINE + 1)
         except EOFError:
             raise fault("truncated", "the compressed file ends too early") from None
-        except (lzma.LZMAError, zlib.error, OSError) as error:
+        except READ_ERRORS as error:
             raise fault("unreadable", f"the file cannot be read: {error}") from error
         if not line:
             return
@@ -117,10 +114,9 @@ def checking(
     path: Path, network_hex: str | None = None, roll: Roll | None = None
 ) -> Iterator[tuple[ArchiveCheck, Blocks]]:
     """The check of an archive, and its blocks with progress shown. Raises NotProven, ConfigError."""
-    raw, file = open_archive(path)
-    size = os.fstat(raw.fileno()).st_size
-    progress = Progress(path.name, size, sys.stderr)
-    with raw, file, on_all_cores() as start:
+    source = open_archive(path)
+    progress = Progress(source.path.name if source.size else source.name, source.size, sys.stderr)
+    with contextlib.closing(source), source.stream() as file, on_all_cores() as start:
         check = ArchiveCheck(
             lines_of(file), int(time.time()), start_check=start, network_hex=network_hex, roll=roll
         )
@@ -128,8 +124,8 @@ def checking(
         def blocks() -> Blocks:
             for entry, votes in check.blocks():
                 yield entry, votes
-                progress.at(raw.tell(), entry.height)
-            progress.at(size, check.chain.tip.height)
+                progress.at(source.position, entry.height)
+            progress.at(source.position, check.chain.tip.height)
 
         yield check, blocks()
 
@@ -159,22 +155,15 @@ def _compressing(raw: IO[bytes], suffix: str) -> Iterator[IO[bytes]]:
 
 def write_lines(path: Path, lines: Iterable[bytes]) -> None:
     """A file with these lines, compressed as its suffix says; it appears whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with partial.open("wb") as raw:
-            with _compressing(raw, path.suffix) as file:
-                for line in lines:
-                    file.write(line)
-            raw.flush()
-            os.fsync(raw.fileno())
-        partial.replace(path)
+        with written(path) as raw, _compressing(raw, path.suffix) as file:
+            for line in lines:
+                file.write(line)
     except OSError as error:
         raise StorageError(
             f"cannot write {path}: {error.strerror or error}",
             next_step="Check the folder and its free space.",
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def import_archive(path: Path, data_dir: Path, network_hex: str | None = None) -> ArchiveReport:

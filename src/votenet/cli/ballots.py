@@ -3,16 +3,12 @@
 What lives here: columns, shipped records, broken lines. What must not: casting.
 
 A ballot is one physical line, so a broken quote spoils its own line and no other, and line numbers
-are those of every editor. Files may be plain, .gz or .xz.
+are those of every editor. What comes in may be a file or a pipe, plain, gzip or xz.
 """
 
 from __future__ import annotations
 
 import csv
-import gzip
-import io
-import lzma
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
@@ -20,6 +16,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from votenet.errors import ConfigError
+from votenet.storage.input_file import READ_ERRORS, InputFile
 
 SHIPPED: Final = {"minneapolis-2013": "minneapolis_2013_mayor_cvr.csv.xz"}
 """Records that come with votenet, by the name a user may give instead of a file."""
@@ -56,17 +53,17 @@ class BallotColumns:
 
 
 class BallotFile:
-    """A CSV file of ballots, opened anew for each pass over it."""
+    """A CSV file of ballots, read from its start for each pass over it."""
 
-    def __init__(self, source: Path) -> None:
-        """A path, or the name of a shipped record.
+    def __init__(self, source: Path | InputFile) -> None:
+        """A path, `-`, the name of a shipped record, or an input that is open already.
 
         Raises:
             ConfigError: code bad-ballot-file; it cannot be read or has no header.
         """
-        self.source = source
-        with self._open() as file:
-            self.header = self._read_header(file)
+        self.input = source if isinstance(source, InputFile) else ballot_input(source)
+        self.source = self.input.name
+        self.header = self._read_header(self.input.stream())
 
     def check(self, columns: BallotColumns) -> None:
         """Raises ConfigError when a column is not in the header."""
@@ -108,13 +105,13 @@ class BallotFile:
 
     def _rows(self) -> Iterator[tuple[int, list[str] | str]]:
         """(line number, fields or what is wrong), without the header and empty lines."""
-        with self._open() as file:
-            self._next_line(file)
-            line = 1
-            while raw := self._next_line(file):
-                line += 1
-                if raw.strip():
-                    yield line, self._split(raw)
+        file = self.input.stream()
+        self._next_line(file)
+        line = 1
+        while raw := self._next_line(file):
+            line += 1
+            if raw.strip():
+                yield line, self._split(raw)
 
     def _split(self, raw: bytes) -> list[str] | str:
         if len(raw) > MAX_LINE:
@@ -148,7 +145,7 @@ class BallotFile:
             rest = raw
             while len(rest) > MAX_LINE and not rest.endswith(b"\n"):
                 rest = file.readline(MAX_LINE + 1)
-        except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
+        except READ_ERRORS as error:
             raise self._unusable(error) from error
         return raw
 
@@ -159,23 +156,18 @@ class BallotFile:
             next_step="Give a UTF-8 CSV file with a header line.",
         )
 
-    def _open(self) -> IO[bytes]:
-        shipped = SHIPPED.get(str(self.source))
-        try:
-            if shipped is not None and not self.source.exists():
-                data = resources.files("votenet").joinpath("data", shipped)
-                return lzma.open(io.BytesIO(data.read_bytes()))
-            if self.source.suffix == ".xz":
-                return lzma.open(self.source)
-            if self.source.suffix == ".gz":
-                return gzip.open(self.source, "rb")  # type: ignore[return-value]
-            return self.source.open("rb")
-        except OSError as error:
-            raise ConfigError(
-                f"cannot read {self.source}: {error.strerror or error}",
-                code="bad-ballot-file",
-                next_step=f"Give a CSV file, or the name of a shipped record: {', '.join(SHIPPED)}",
-            ) from error
+
+def ballot_input(source: Path) -> InputFile:
+    """A file of ballots by its path or its name as a shipped record, opened once. Raises ConfigError."""
+    shipped = SHIPPED.get(str(source))
+    if shipped is not None and not source.exists():
+        source = Path(str(resources.files("votenet").joinpath("data", shipped)))
+    return InputFile(
+        source,
+        code="bad-ballot-file",
+        next_step="Give a CSV file, - for standard input, or the name of a shipped record: "
+        + ", ".join(SHIPPED),
+    )
 
 
 def distinct_choices(source: Path, column: str | None) -> tuple[str, ...]:

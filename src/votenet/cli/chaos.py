@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from votenet.cli.options import json_option
+from votenet.cli.options import FilePath, json_option
 from votenet.cli.output import echo, echo_json
 from votenet.config import instance_dirs
 
@@ -47,7 +47,7 @@ Exit codes: 0 every invariant held, 1 one is broken (named; the folder with the 
     "--nodes", type=click.IntRange(3, MOST_NODES), default=5, show_default=True, help="Nodes at the start."
 )
 @click.option(
-    "--report", type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    "--report", type=FilePath(),
     help="Write a timeline of what was done, and how long each recovery took (HTML).",
 )  # fmt: skip
 @json_option
@@ -58,6 +58,7 @@ def chaos(seed: int | None, duration: float, nodes: int, report: Path | None, as
     nodes agree once nothing keeps them apart, every end has one recorded cause, restarts within their limit,
     and in the end no process, port, lock or socket left. A run that injected no fault fails.
     """
+    from votenet.cli.archive_files import write_lines
     from votenet.cli.chaos_report import as_html
     from votenet.cli.chaos_run import Chaos
 
@@ -79,7 +80,7 @@ def chaos(seed: int | None, duration: float, nodes: int, report: Path | None, as
         if before is not None:
             os.environ["VOTENET_HOME"] = before
     if report is not None:
-        report.write_text(as_html(outcome), encoding="utf-8")
+        write_lines(report, [as_html(outcome).encode()])
     _tell(outcome, as_json)
     if outcome.broken is not None:
         outcome.broken.reported = as_json

@@ -6,6 +6,7 @@ faults, waiting; the caller says when each has to hold.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -155,8 +156,7 @@ def agreement(views: Mapping[str, tuple[int, str, int] | None], acknowledged: in
 def no_vote_lost(archive: Path, acknowledged: Mapping[str, str]) -> int:
     """Every acknowledged vote is in the archive, under its id, and nobody's twice; the votes there are."""
     found: dict[str, str] = {}
-    _, file = open_archive(archive)
-    with file:
+    with contextlib.closing(open_archive(archive)) as opened, opened.stream() as file:
         for number, line in enumerate(lines_of(file)):
             if number < 2 or b'"header"' not in line:
                 continue

@@ -6,7 +6,6 @@ the definition's rules (`core/election.py`), starting anything.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from votenet.core.election import (
 from votenet.core.roll import Roll, with_roll
 from votenet.errors import ConfigError, PowError
 from votenet.pow import available_kernels, bits_for_zero_bits, measure_rate, selected_kernel
+from votenet.storage.output_file import replacing
 
 LONGEST_BLOCK: Final = 2.0
 """Seconds that a block may take on average on this machine before the difficulty is lowered."""
@@ -235,10 +235,6 @@ def _check_same(dirs: InstanceDirs, election: Election) -> None:
 def _take(dirs: InstanceDirs, election: Election) -> Path:
     if dirs.genesis.exists():
         return dirs.genesis
-    part = dirs.genesis.with_suffix(".part")
-    with part.open("wb") as file:
+    with replacing(dirs.genesis) as file:
         file.write(election.to_file())
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(dirs.genesis)
     return dirs.genesis

@@ -9,14 +9,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from votenet.cli import output
 from votenet.cli.network_control import nodes_argument
-from votenet.cli.options import FlagOnly, hour, instance_option, json_option
+from votenet.cli.options import FilePath, FlagOnly, hour, instance_option, json_option
 from votenet.cli.output import echo, echo_json
 from votenet.config import MAX_NODES, instance_dirs
 
@@ -61,7 +60,7 @@ Data, logs and locks live in the state folder of this user, or below VOTENET_HOM
 )
 @click.option(
     "--candidates-from",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(),
     help="Take the candidates from a CSV file of ballots, or from minneapolis-2013.",
 )
 @click.option("--choice-column", metavar="COL", help="Column of that file which holds the choice.")
@@ -75,7 +74,7 @@ Data, logs and locks live in the state folder of this user, or below VOTENET_HOM
 )
 @click.option(
     "--roll",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=FilePath(exists=True),
     help="Only those on this roll may vote; make one with: votenet roll create",
 )
 @click.option(
@@ -92,7 +91,7 @@ Data, logs and locks live in the state folder of this user, or below VOTENET_HOM
 )
 @click.option(
     "--genesis",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=FilePath(exists=True),
     help="Join the election that this file defines instead of making one.",
 )
 @click.option(

@@ -10,11 +10,24 @@ import re
 import time
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
 from votenet.config import DEFAULT_INSTANCE, instance_names
+
+
+class FilePath(click.Path):
+    """A file as an argument or option: `-` is standard input or output, `./-` a file of that name."""
+
+    def __init__(self, *, exists: bool = False) -> None:
+        super().__init__(exists=exists, dir_okay=False, allow_dash=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = super().convert(value, param, ctx)
+        return path.absolute() if path == Path("-") and os.fspath(value) != "-" else path
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")

@@ -16,14 +16,15 @@ from typing import Any, Final, TypeVar, cast
 import click
 
 from votenet.cli.bans import NodeFolders, ban, node_folder_options, say_bans, unban
-from votenet.cli.options import instance_option, json_option
+from votenet.cli.options import FilePath, instance_option, json_option
 from votenet.cli.output import echo, echo_json
 from votenet.cli.render import reported
 from votenet.config import DEFAULT_BOOTSTRAP_PORT
-from votenet.errors import NotRunning, SomeFailed, StorageError, Unreachable, VotenetError
+from votenet.errors import NotRunning, SomeFailed, Unreachable, VotenetError
 from votenet.network import bootstrap_client as client
 from votenet.protocol.address import Address, parse_address
 from votenet.protocol.bootstrap_messages import MAX_SAMPLE, NOT_FOUND
+from votenet.storage.output_file import STDOUT
 from votenet.storage.peer_store import peers_json, read_peers_file, write_peers_file
 
 EXIT_NO_SUCH_PEER: Final = 4
@@ -219,7 +220,7 @@ async def _ping_all(
 
 
 @peers.command(name="import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FilePath())
 @target_options
 @json_option
 def import_peers(target: Target, file: Path, as_json: bool) -> None:
@@ -249,7 +250,7 @@ def import_peers(target: Target, file: Path, as_json: bool) -> None:
 
 
 @peers.command()
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=FilePath())
 @target_options
 @json_option
 def export(target: Target, file: Path | None, as_json: bool) -> None:
@@ -261,11 +262,9 @@ def export(target: Target, file: Path | None, as_json: bool) -> None:
       votenet peers export | jq length
     """
     addresses = [peer.address for peer in target.run(_everyone(target.address))]
-    if file is None:
+    if file in (None, STDOUT):
         echo(peers_json(addresses).decode())
         return
-    if file.is_dir():
-        raise StorageError(f"{file} is a folder", next_step="Name a file.")
     write_peers_file(file, addresses)
     if as_json:
         echo_json({"written": len(addresses), "file": str(file)})

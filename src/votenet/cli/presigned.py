@@ -4,18 +4,18 @@ What lives here: writing, checking and reading such files. What must not: sendin
 
 The first line is a header, `{"votenet_presigned":1,"network_id":…,"votes":N}`; N lines follow, each the
 canonical JSON of a signed vote (docs/protocol.md), just as it goes into a request: whoever sends them
-encodes nothing. A file is written under another name and moved to its own when it is complete.
+encodes nothing.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -25,8 +25,11 @@ from votenet.core.encoding import Hex32
 from votenet.core.keys import SigningKey
 from votenet.core.vote import MAX_VOTE_BYTES, Vote, sign_vote
 from votenet.errors import ConfigError
+from votenet.storage.input_file import READ_ERRORS, InputFile
+from votenet.storage.output_file import written
 
 MARK: Final = b'{"votenet_presigned":'
+_SIGN_AGAIN: Final = "Sign the ballots again: votenet replay FILE --presign OUT"
 _COUNT_DIGITS: Final = 12
 """Room for the number of votes, which is known last."""
 
@@ -70,26 +73,25 @@ def write_presigned(
     Raises:
         ConfigError: code bad-presigned-file; it cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     votes = 0
     try:
-        with draft.open("xb") as file:
+        with written(path) as file:
+            if not file.seekable():
+                raise OSError(errno.ESPIPE, "it must be a file: how many votes it has is written last")
+            start = file.tell()
             file.write(_header(election, 0))
             for ballot in ballots:
                 file.write(sign_ballot(ballot, election, secret).record + b"\n")
                 votes += 1
                 report(votes)
-            file.seek(0)
+            file.seek(start)
             file.write(_header(election, votes))
-        draft.replace(path)
     except OSError as error:
         raise ConfigError(
             f"cannot write {path}: {error.strerror or error}",
             code="bad-presigned-file",
             next_step="Name a file in a folder that you may write to, on a disk with room.",
         ) from error
-    finally:
-        draft.unlink(missing_ok=True)
     return votes
 
 
@@ -102,30 +104,29 @@ def _header(election: Election, votes: int) -> bytes:
     )
 
 
-def is_presigned(path: Path) -> bool:
-    """Whether the file begins as `write_presigned` begins it."""
+def is_presigned(source: Path | InputFile) -> bool:
+    """Whether the file begins as `write_presigned` begins it. Raises ConfigError."""
+    opened = source if isinstance(source, InputFile) else _opened(source)
     try:
-        with path.open("rb") as file:
-            return file.read(len(MARK)) == MARK
-    except OSError:
-        return False
+        return opened.stream().read(len(MARK)) == MARK
+    except READ_ERRORS:
+        return False  # a damaged file, whatever is in it: the reader of ballots says so
 
 
 class PresignedFile:
     """A file of signed votes; `votes` in it, of the election `network_id`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, source: Path | InputFile) -> None:
         """Read the header.
 
         Raises:
             ConfigError: code bad-presigned-file.
         """
-        self.path = path
-        with self._open() as file:
-            try:
-                header = msgspec.json.decode(file.readline(512), type=_Header)
-            except msgspec.DecodeError as error:
-                raise self._unusable(f"its header is not valid ({error})") from error
+        self.input = source if isinstance(source, InputFile) else _opened(source)
+        try:
+            header = msgspec.json.decode(self.input.stream().readline(512), type=_Header)
+        except (msgspec.DecodeError, *READ_ERRORS) as error:
+            raise self._unusable(f"its header is not valid ({error})") from error
         self.network_id, self.votes = header.network_id, header.votes
 
     def check(self) -> None:
@@ -150,7 +151,7 @@ class PresignedFile:
         """Raises ConfigError, code wrong-election, when the votes were signed for another one."""
         if election.network_hex != self.network_id:
             raise ConfigError(
-                f"{self.path} was signed for another election ({self.network_id[:16]}…, "
+                f"{self.input.name} was signed for another election ({self.network_id[:16]}…, "
                 f"not {election.network_hex[:16]}…)",
                 code="wrong-election",
                 next_step="Sign the ballots again for this network: votenet replay FILE --presign OUT",
@@ -158,27 +159,23 @@ class PresignedFile:
 
     def ballots(self) -> Iterator[SignedBallot]:
         """Every vote in order. Raises ConfigError, code bad-presigned-file."""
-        with self._open() as file:
-            file.readline(512)
-            line = 1
-            try:
-                while raw := file.readline(MAX_VOTE_BYTES + 1):
-                    line += 1
-                    if not raw.endswith(b"\n"):
-                        raise self._unusable(f"line {line} is too long, or cut")
-                    yield SignedBallot(line, raw[:-1])
-            except OSError as error:
-                raise self._unusable(str(error)) from error
-
-    def _open(self) -> IO[bytes]:
+        file = self.input.stream()
+        line = 1
         try:
-            return self.path.open("rb")
-        except OSError as error:
-            raise self._unusable(error.strerror or str(error)) from error
+            file.readline(512)
+            while raw := file.readline(MAX_VOTE_BYTES + 1):
+                line += 1
+                if not raw.endswith(b"\n"):
+                    raise self._unusable(f"line {line} is too long, or cut")
+                yield SignedBallot(line, raw[:-1])
+        except READ_ERRORS as error:
+            raise self._unusable(str(error)) from error
 
     def _unusable(self, why: str) -> ConfigError:
         return ConfigError(
-            f"cannot use {self.path}: {why}",
-            code="bad-presigned-file",
-            next_step="Sign the ballots again: votenet replay FILE --presign OUT",
+            f"cannot use {self.input.name}: {why}", code="bad-presigned-file", next_step=_SIGN_AGAIN
         )
+
+
+def _opened(path: Path) -> InputFile:
+    return InputFile(path, code="bad-presigned-file", next_step=_SIGN_AGAIN)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from votenet.cli.options import instance_option, json_option, node_option
+from votenet.cli.options import FilePath, instance_option, json_option, node_option
 from votenet.cli.output import echo, echo_bytes
+from votenet.storage.output_file import STDOUT
 
 if TYPE_CHECKING:
     from votenet.core.receipt import Receipt, ReceiptReport
@@ -51,7 +52,7 @@ which is asked whether the block is still on its chain. What was compared is pri
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(),
     help="File to write.  [default: standard output]",
 )
 @node_option
@@ -70,7 +71,7 @@ def receipt(voter_id: str, output: Path | None, node: str | None, instance: str)
     addresses, network_hex = actions.node_addresses(instance, node), actions.network_here(instance, node)
     made = actions.run(fetch_receipt(addresses, voter_id, _key_here(voter_id, instance), network_hex))
     data = encode_receipt(made)
-    if output is None:
+    if output in (None, STDOUT):
         echo_bytes(data)
         return
     write_lines(output, [data])
@@ -88,13 +89,11 @@ def _key_here(voter_id: str, instance: str) -> str | None:
 
 
 @click.command(epilog=VERIFY_EPILOG)
-@click.argument("receipt_file", metavar="RECEIPT", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("receipt_file", metavar="RECEIPT", type=FilePath())
 @click.option(
     "--network", "network_hex", metavar="ID", help="Network id that it must be of, 64 hexadecimal digits."
 )
-@click.option(
-    "--roll", type=click.Path(path_type=Path, dir_okay=False), help="Roll file to check the voter by."
-)
+@click.option("--roll", type=FilePath(), help="Roll file to check the voter by.")
 @click.option("--node", metavar="HOST:PORT", help="Ask this node whether the block is still on the chain.")
 @json_option
 def verify(
@@ -145,21 +144,14 @@ def verify(
 
 
 def _read(path: Path) -> bytes:
-    from votenet.core.evidence import fault
-    from votenet.errors import ConfigError
+    from votenet.storage.input_file import read_input
 
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_RECEIPT + 1)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read {path}: {error.strerror or error}",
-            code="bad-receipt-file",
-            next_step="Make a receipt with: votenet receipt VOTER_ID -o FILE",
-        ) from error
-    if len(data) > MAX_RECEIPT:
-        raise fault("line-too-long", f"a receipt has at most {MAX_RECEIPT} bytes")
-    return data
+    return read_input(
+        path,
+        MAX_RECEIPT,
+        code="bad-receipt-file",
+        next_step="Make a receipt with: votenet receipt VOTER_ID -o FILE",
+    )
 
 
 async def confirmations_of(report: ReceiptReport, address: Address) -> int:

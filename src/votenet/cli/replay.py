@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from votenet.cli import output
-from votenet.cli.options import instance_option, json_option, remember_node
+from votenet.cli.options import FilePath, instance_option, json_option, remember_node
 from votenet.cli.output import echo
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ the election: replaying the same file again adds nothing and says so.
 
 
 @click.command(epilog=EPILOG)
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FilePath())
 @click.option(
     "--choice",
     "choices",
@@ -72,7 +72,7 @@ the election: replaying the same file again adds nothing and says so.
 )
 @click.option(
     "--presign",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(),
     metavar="OUT",
     help="Cast nothing: sign the ballots and write them to OUT, which may be replayed later.",
 )
@@ -129,7 +129,7 @@ def replay(
 ) -> None:
     """Cast the ballots of FILE, a CSV with a header line, signed, over all nodes of the network.
 
-    FILE may be compressed (.gz, .xz), or be the name of a record that comes with votenet:
+    FILE may be compressed (gzip, xz), - for standard input, or the name of a record that comes with votenet:
     minneapolis-2013, or a file that --presign wrote. A broken line is counted, shown and passed over.
     """
     from votenet.cli import actions
@@ -152,7 +152,7 @@ def replay(
     if plan.columns is None:
         from votenet.cli.presigned import PresignedFile
 
-        PresignedFile(file).check_election(actions.run(replayer.election()))
+        PresignedFile(plan.file).check_election(actions.run(replayer.election()))
     with _progress("cast", plan.total) as report:
         summary = cast(plan, addresses, secret, pace, senders, report)
     counted = _wait(replayer, summary, wait, as_json)
@@ -161,21 +161,22 @@ def replay(
 
 def _plan(file: Path, columns: Any, sample: int | None, limit: int | None) -> ReplayPlan:
     """What to cast. A presigned file is read to its end first: nothing of a bad one is cast."""
-    from votenet.cli.ballots import BallotFile
+    from votenet.cli.ballots import BallotFile, ballot_input
     from votenet.cli.presigned import PresignedFile, is_presigned
     from votenet.cli.replay_senders import ReplayPlan
 
-    if is_presigned(file):
-        signed = PresignedFile(file)
+    opened = ballot_input(file)
+    if is_presigned(opened):
+        signed = PresignedFile(opened)
         signed.check()
-        return ReplayPlan(file, None, min(signed.votes, limit or signed.votes), sample)
+        return ReplayPlan(opened, None, min(signed.votes, limit or signed.votes), sample)
     import dataclasses
 
-    source = BallotFile(file)
+    source = BallotFile(opened)
     columns = dataclasses.replace(columns, choices=columns.choices or (source.header[0],))
     source.check(columns)
     total = sum(1 for _ in source.ballots(columns))
-    return ReplayPlan(file, columns, min(total, limit or total), sample)
+    return ReplayPlan(opened, columns, min(total, limit or total), sample)
 
 
 def _presign(plan: ReplayPlan, out: Path, replayer: Replayer, secret: bytes, as_json: bool) -> None:
@@ -183,9 +184,12 @@ def _presign(plan: ReplayPlan, out: Path, replayer: Replayer, secret: bytes, as_
     from votenet.cli import actions, render
     from votenet.cli.ballots import Ballot
     from votenet.cli.presigned import write_presigned
+    from votenet.storage.output_file import STDOUT
 
     if plan.columns is None:
         raise click.BadParameter("this file is signed already", param_hint="FILE")
+    if out == STDOUT:
+        raise click.BadParameter("name a file: how many votes it has is written last", param_hint="--presign")
     election = actions.run(replayer.election())
     rows, passed_over = plan.rows(), 0
 

@@ -28,6 +28,7 @@ from votenet.cli.replay_summary import Summary
 from votenet.cli.replayer import Pace, Replayer
 from votenet.errors import VotenetError, votenet_error_in
 from votenet.protocol.address import Address
+from votenet.storage.input_file import InputFile
 
 REPORT_SECONDS: Final = 0.1
 """Between two reports of a sender to its parent."""
@@ -40,13 +41,19 @@ R = TypeVar("R")
 class ReplayPlan:
     """What to cast: a presigned file (`columns` None) or a CSV file, all of it or some.
 
+    `file` is open in the process that made the plan; another one is told where it reads the same.
+
     `wanted` rows from the start of the file, or `sample` of them, evenly spread.
     """
 
-    file: Path
+    file: InputFile | Path
     columns: BallotColumns | None
     wanted: int
     sample: int | None = None
+
+    def elsewhere(self) -> ReplayPlan:
+        """The plan for a child of this process."""
+        return self if isinstance(self.file, Path) else replace(self, file=self.file.elsewhere)
 
     @property
     def total(self) -> int:
@@ -90,7 +97,7 @@ def cast(
             stack.callback(ours.close)
             share = replace(pace, share=(number, senders), rate=rate)
             process = context.Process(
-                target=_sender, args=(theirs, plan, addresses, secret, share), daemon=True
+                target=_sender, args=(theirs, plan.elsewhere(), addresses, secret, share), daemon=True
             )
             process.start()
             theirs.close()

@@ -6,18 +6,23 @@ What lives here: options, reading voters from CSV, the roll's file. What must no
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import click
 
-from votenet.cli.options import instance_option, json_option
+from votenet.cli.options import FilePath, instance_option, json_option
+from votenet.cli.output import echo_bytes
 from votenet.core.election import Election
 from votenet.core.roll import Roll, roll_from_file, with_roll
 from votenet.errors import ConfigError, VotenetError
+from votenet.storage.input_file import read_input
+from votenet.storage.output_file import STDOUT, written
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
+_FILE = FilePath()
+MAX_ROLL: Final = 256 * 1024 * 1024
+"""Bytes of a roll file: two million voters."""
 
 
 @click.group()
@@ -42,6 +47,7 @@ Examples:
     show_default=True,
     help="Column with the Ed25519 public key, 64 hexadecimal digits.",
 )
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
 @click.option("--make-keys", is_flag=True, help="Make keys in this user's key store instead.")
 @instance_option
 @json_option
@@ -50,17 +56,27 @@ def create(
     output: Path,
     id_column: str | None,
     key_column: str,
+    force: bool,
     make_keys: bool,
     instance: str,
     as_json: bool,
 ) -> None:
-    """Make a roll from the CSV file VOTERS, which has a header line."""
+    """Make a roll from the CSV file VOTERS (or standard input: -), which has a header line."""
     from votenet.config import instance_dirs
     from votenet.storage.key_store import KeyStore
 
+    if output != STDOUT and output.is_file() and not force:
+        raise ConfigError(
+            f"{output} is there already",
+            code="file-exists",
+            next_step="Name another file, or replace it with --force.",
+        )
     keys = KeyStore(instance_dirs(instance).keys)
     make = (lambda voter_id: keys.get_or_make(voter_id).key.public_hex) if make_keys else None
     made = Roll(_voters(voters, id_column, key_column, make))
+    if output == STDOUT:
+        echo_bytes(made.to_file())
+        return
     write_roll(output, made)
     _print(f"Roll written to {output}.", made, as_json)
 
@@ -87,14 +103,12 @@ def check(file: Path, voter_id: str | None, genesis: Path | None, as_json: bool)
 
 def read_roll(path: Path) -> Roll:
     """Raises ConfigError, code bad-roll."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read the roll {path}: {error.strerror or error}",
-            code="bad-roll",
-            next_step="Make one with: votenet roll create VOTERS.csv -o roll.json",
-        ) from error
+    data = read_input(
+        path,
+        MAX_ROLL,
+        code="bad-roll",
+        next_step="Make one with: votenet roll create VOTERS.csv -o roll.json",
+    )
     return roll_from_file(data)
 
 
@@ -105,15 +119,15 @@ def election_with_roll(election: Election, path: Path | None) -> Election:
 
 def write_roll(path: Path, made: Roll) -> None:
     """Whole or not at all. Raises ConfigError."""
-    part = path.with_name(path.name + ".part")
     try:
-        with part.open("wb") as file:
+        with written(path) as file:
             file.write(made.to_file())
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
     except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror or error}", code="bad-roll") from error
+        raise ConfigError(
+            f"cannot write {path}: {error.strerror or error}",
+            code="bad-roll",
+            next_step="Name a file in a folder that you may write to, on a disk with room.",
+        ) from error
 
 
 def _voters(
@@ -133,7 +147,7 @@ def _voters(
                 f"the column {key_column!r} is empty" if line.reason.startswith("no choice") else line.reason
             )
             raise ConfigError(
-                f"line {line.line} of {source}: {what}",
+                f"line {line.line} of {file.source}: {what}",
                 code="bad-roll",
                 next_step="Every line needs a voter id and a key; or make keys with --make-keys.",
             )

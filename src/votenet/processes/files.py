@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from votenet.errors import ConfigError, Locked, StorageError
+from votenet.storage.output_file import replacing
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -21,33 +22,14 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         StorageError: the disk refused.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            _write_all(fd, data)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        os.replace(temporary, path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        with replacing(path, 0o600) as file:
+            file.write(data)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         raise StorageError(
             f"cannot write {path}: {error.strerror or error}",
             next_step="Check free space and the owner of that folder.",
         ) from error
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    """A disk that is nearly full takes a part without an error: the next write then names the cause."""
-    while data:
-        data = data[os.write(fd, data) :]
 
 
 class SocketFile:

@@ -48,6 +48,7 @@ class InputFile:
         """
         self.path, self._code, self._next_step = path, code, next_step
         self.name = "standard input" if path == STDIN else str(path)
+        self._fd = -1
         try:
             self._fd = _take_standard_input() if path == STDIN else _open(path)
             status = os.fstat(self._fd)
@@ -65,9 +66,10 @@ class InputFile:
         Raises:
             ConfigError: it cannot be read, or is packed in a way that nobody here unpacks.
         """
-        raw = io.BufferedReader(_Part(self), _BUFFER)
+        part = _Part(self)
+        raw = io.BufferedReader(part, _BUFFER)
         try:
-            head = raw.peek(8)
+            head = part.peek(8)
         except OSError as error:
             raise self.unusable(f"cannot read {self.name}: {error.strerror or error}") from error
         for magic, kind in _UNKNOWN_KINDS.items():
@@ -112,9 +114,16 @@ class InputFile:
         return ConfigError(message, code=self._code, next_step=self._next_step)
 
     def close(self) -> None:
+        """Safe to call twice."""
         if self._copy is not None:
             self._copy.close()
-        os.close(self._fd)
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __del__(self) -> None:
+        if hasattr(self, "_copy"):
+            self.close()
 
     def take(self, count: int, position: int) -> bytes:
         """Up to `count` bytes from `position` on; for the streams of this input."""
@@ -141,16 +150,28 @@ class _Part(io.RawIOBase):
     """A stream over an InputFile, with a position of its own."""
 
     def __init__(self, source: InputFile) -> None:
-        self._source, self._position = source, 0
+        self._source, self._position, self._head = source, 0, b""
+
+    def peek(self, count: int) -> bytes:
+        """The first bytes, which are read again: a pipe may give them one by one."""
+        while len(self._head) < count and (data := self._take(count - len(self._head))):
+            self._head += data
+        return self._head
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        data = self._source.take(len(buffer), self._position)
+        data = self._head[: len(buffer)]
+        self._head = self._head[len(data) :]
+        data = data or self._take(len(buffer))
         buffer[: len(data)] = data
-        self._position += len(data)
         return len(data)
+
+    def _take(self, count: int) -> bytes:
+        data = self._source.take(count, self._position)
+        self._position += len(data)
+        return data
 
 
 def read_input(path: Path, limit: int, *, code: str, next_step: str = "") -> bytes:

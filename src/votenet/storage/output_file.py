@@ -37,12 +37,13 @@ def written(path: Path, *, mode: int | None = None, sync: bool = True) -> Iterat
         OSError: it cannot be written.
     """
     try:
-        found = os.stat(path)
+        found = os.fstat(1) if path == STDOUT else os.stat(path)
     except FileNotFoundError:
         found = None
     if found is not None and stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if found is not None and (descriptor := _own_stream(found)) is not None:
+    descriptor = 1 if path == STDOUT else _own_stream(found)
+    if descriptor is not None:
         with open(os.dup(descriptor), "wb") as file:
             yield file
     elif found is None or stat.S_ISREG(found.st_mode):
@@ -101,11 +102,13 @@ def _look_like(handle: int, found: os.stat_result) -> None:
     os.fchmod(handle, stat.S_IMODE(found.st_mode))
 
 
-def _own_stream(found: os.stat_result) -> int | None:
+def _own_stream(found: os.stat_result | None) -> int | None:
     """1 or 2, where the path is what this process writes to already (`/dev/stdout`, into a file)."""
+    if found is None or stat.S_ISCHR(found.st_mode):
+        return None
     for descriptor in (1, 2):
         with contextlib.suppress(OSError):
-            if os.path.samestat(found, os.fstat(descriptor)) and not stat.S_ISCHR(found.st_mode):
+            if os.path.samestat(found, os.fstat(descriptor)):
                 return descriptor
     return None
 

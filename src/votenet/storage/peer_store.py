@@ -7,8 +7,6 @@ What must not: rules (`protocol/bootstrap.py`), SQL (`sqlite_peer_store.py`), Re
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -19,10 +17,15 @@ import msgspec
 from votenet.errors import ConfigError, Rejected, StorageError
 from votenet.protocol.address import parse_address
 from votenet.protocol.registry import Registry
+from votenet.storage.input_file import read_input
+from votenet.storage.output_file import written
 
 FILE_NAME: Final = "peers.db"
 MAX_PEERS_FILE: Final = 512 * 1024 * 1024
 """Largest `peers.json` read: ten million peers; a larger one is surely another file."""
+
+
+_WRITE_IT: Final = 'Write it as [{"address":"host:port"}]; nothing of it was imported.'
 
 
 class StoreConflict(StorageError):
@@ -63,11 +66,8 @@ def read_peers_file(path: Path) -> list[str]:
         ConfigError: code bad-peers-file, with the place of the first mistake; nothing is returned then.
     """
     try:
-        if path.stat().st_size > MAX_PEERS_FILE:
-            raise _bad_file(path, "it is too large to be a list of peers")
-        found = msgspec.json.decode(path.read_bytes(), type=list[_Listed])
-    except OSError as error:
-        raise _bad_file(path, error.strerror or str(error)) from error
+        data = read_input(path, MAX_PEERS_FILE, code="bad-peers-file", next_step=_WRITE_IT)
+        found = msgspec.json.decode(data, type=list[_Listed])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _bad_file(path, str(error)) from error
     addresses: dict[str, str] = {}
@@ -82,19 +82,9 @@ def read_peers_file(path: Path) -> list[str]:
 
 def write_peers_file(path: Path, addresses: Sequence[str]) -> None:
     """Write a `peers.json` whole or not at all. Raises StorageError."""
-    data = peers_json(addresses)
     try:
-        handle, name = tempfile.mkstemp(prefix=".peers-", dir=path.absolute().parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(name, 0o644)
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
+        with written(path) as file:
+            file.write(peers_json(addresses))
     except OSError as error:
         raise StorageError(
             f"cannot write {path}: {error.strerror or error}",
@@ -111,5 +101,5 @@ def _bad_file(path: Path, why: str) -> ConfigError:
     return ConfigError(
         f"{path} is not a usable list of peers: {why}",
         code="bad-peers-file",
-        next_step='Write it as [{"address":"host:port"}]; nothing of it was imported.',
+        next_step=_WRITE_IT,
     )
