@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support import CREATED, make_election, make_vote, make_votes
-from votenet.core.mempool import MAX_WAITING, SHORT_ID, Mempool, short_id
+from votenet.core.mempool import MAX_POOL_BYTES, OURS, SHORT_ID, Mempool, Origin, short_id, weight
 from votenet.core.vote import SealedVote
 from votenet.errors import Kind, Rejected
 
@@ -19,7 +19,7 @@ VOTES = make_votes(ELECTION, 5)
 SEED = 2**64 - 1
 
 
-def pool_of(votes: Sequence[SealedVote], limit: int = MAX_WAITING) -> Mempool:
+def pool_of(votes: Sequence[SealedVote], limit: int = MAX_POOL_BYTES) -> Mempool:
     pool = Mempool(SEED, limit)
     for sealed in votes:
         pool.check(sealed)
@@ -27,9 +27,9 @@ def pool_of(votes: Sequence[SealedVote], limit: int = MAX_WAITING) -> Mempool:
     return pool
 
 
-def refusal(pool: Mempool, sealed: SealedVote) -> Rejected:
+def refusal(pool: Mempool, sealed: SealedVote, origin: Origin = OURS) -> Rejected:
     with pytest.raises(Rejected) as caught:
-        pool.check(sealed)
+        pool.check(sealed, origin)
     return caught.value
 
 
@@ -61,13 +61,64 @@ def test_s10_a_second_vote_of_a_voter_is_refused() -> None:
 
 
 def test_a_full_pool_says_so_and_still_knows_its_votes() -> None:
-    pool = pool_of(VOTES[:3], limit=3)
+    pool = pool_of(VOTES[:3], limit=sum(map(weight, VOTES[:3])))
     assert refusal(pool, VOTES[3]).code == "pool-full"
     assert refusal(pool, VOTES[3]).kind is Kind.TEMPORARY
     assert refusal(pool, VOTES[0]).code == "duplicate-vote"
     assert refusal(pool, make_vote(ELECTION, "voter-1", "Charlie")).code == "already-voted"
     pool.remove_voters(["voter-2"])
     pool.check(VOTES[3])
+
+
+def fill(pool: Mempool, origin: Origin, count: int, *, first: int) -> int:
+    """How many of so many votes, all of one size, an origin gets in."""
+    votes = [make_vote(ELECTION, f"voter-{number:06d}") for number in range(first, first + count)]
+    taken = pool.fitting([(short_id(sealed.id, SEED), sealed) for sealed in votes], origin)
+    pool.add_all(taken, origin)
+    return len(taken)
+
+
+def test_s17_the_pool_is_bounded_in_bytes_whatever_the_size_of_votes() -> None:
+    long = make_votes(make_election(candidates=["x" * 100, "y" * 100], method="approval", max_choices=2), 30)
+    pool = Mempool(SEED, limit=20_000)
+    pool.add_all(pool.fitting([(short_id(sealed.id, SEED), sealed) for sealed in long], Origin("a", 1000)))
+    assert 0 < len(pool) < len(long)
+    assert sum(2 * len(sealed.record) for sealed in pool) < pool.used <= 20_000
+
+
+def test_s17_an_origin_takes_its_share_of_the_pool_and_leaves_room_for_others() -> None:
+    pool = Mempool(SEED, limit=100 * weight(make_vote(ELECTION, "voter-000000")))
+    crowd, honest, local = Origin("crowd", 1), Origin("honest", 1), Origin("local", 7)
+    assert fill(pool, crowd, 100, first=1000) == 50, "half of it, over however many links"
+    assert fill(pool, crowd, 10, first=2000) == 0
+    assert refusal(pool, make_vote(ELECTION, "voter-000000"), crowd).code == "pool-full"
+    pool.check(make_vote(ELECTION, "voter-000000"), honest)
+    assert fill(pool, honest, 100, first=3000) == 25
+    assert fill(pool, local, 100, first=4000) == 21
+    assert fill(pool, Origin("late", 1), 100, first=5000) == 2
+    pool.remove_voters([f"voter-{number:06d}" for number in range(1000, 1050)])
+    assert fill(pool, honest, 100, first=6000) == 13, "half of what is free, with what it has"
+    assert fill(pool, crowd, 100, first=7000) == 19
+
+
+def test_votes_that_were_acknowledged_before_stay_though_the_pool_is_full() -> None:
+    pool = pool_of(VOTES[:2], limit=sum(map(weight, VOTES[:2])))
+    pool.add(VOTES[2])
+    assert len(pool) == 3
+    assert pool.room(Origin("anybody", 7)) < 0
+    pool.remove_voters([sealed.voter_id for sealed in VOTES])
+    assert (pool.used, pool.room(Origin("anybody", 1))) == (0, sum(map(weight, VOTES[:2])) // 2)
+
+
+def test_what_does_not_fit_lets_smaller_votes_pass_and_is_refused_beside_them() -> None:
+    big = make_vote(ELECTION, "b" * 100)
+    small = make_vote(ELECTION, "s")
+    pool = Mempool(SEED, limit=weight(small) + 10)
+    origin = Origin("local", 1000)
+    named = [(short_id(sealed.id, SEED), sealed) for sealed in (big, small)]
+    assert pool.fitting(named, Origin("", 0)) == named[1:]
+    pool.add(small)
+    assert refusal(pool, big, origin).code == "pool-full"
 
 
 def test_votes_in_a_block_leave_the_pool() -> None:
@@ -128,7 +179,8 @@ steps = st.lists(st.tuples(st.booleans(), st.integers(1, 4), st.sampled_from(["A
 @given(steps)
 @settings(max_examples=60)
 def test_s10_any_history_leaves_one_vote_for_each_voter(history: list[tuple[bool, int, str]]) -> None:
-    pool, model = Mempool(SEED, limit=3), dict[str, SealedVote]()
+    most = 3 * weight(make_vote(ELECTION, "voter-1", "Alice"))
+    pool, model = Mempool(SEED, limit=most), dict[str, SealedVote]()
     for adding, number, choice in history:
         sealed = make_vote(ELECTION, f"voter-{number}", choice)
         if not adding:

@@ -11,6 +11,8 @@ from votenet.errors import RemoteProtocolError
 from votenet.network.guard import Guard
 from votenet.protocol.blame import BAN_SECONDS
 from votenet.protocol.limits import (
+    ADDRESS_BYTES_AT_ONCE,
+    ADDRESS_BYTES_PER_SECOND,
     ADDRESS_UNITS_AT_ONCE,
     ADDRESS_UNITS_PER_SECOND,
     CONNECTIONS_AT_ONCE,
@@ -54,6 +56,19 @@ def test_s17_work_is_paid_for_by_waiting_and_a_deep_debt_is_refused_with_a_time(
     assert found is not None
     watched.now += int(found[1])
     assert watched.guard.spend(FAR, 0.0) == 0.0
+
+
+def test_s17_bytes_of_an_address_are_counted_together_and_a_deep_debt_is_refused_with_a_time() -> None:
+    watched = Watched()
+    assert watched.guard.take_bytes(FAR, int(ADDRESS_BYTES_AT_ONCE)) == 0.0
+    assert watched.guard.take_bytes(FAR, int(ADDRESS_BYTES_PER_SECOND * 6)) == 6.0
+    assert watched.guard.take_bytes(OTHER, 1000) == 0.0
+    assert watched.guard.spend(FAR, 1.0) == 0.0, "work is counted apart"
+    with pytest.raises(RemoteProtocolError, match=r"too many bytes .* in 6 s"):
+        watched.guard.take_bytes(FAR, 1)
+    watched.now += 6
+    assert watched.guard.take_bytes(FAR, 0) == 0.0
+    assert watched.guard.take_bytes(OURS, 10**12) == 0.0
 
 
 def test_programs_on_this_machine_have_no_common_limit() -> None:

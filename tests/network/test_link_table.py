@@ -21,6 +21,8 @@ from votenet.network.link_table import (
     MAX_PENDING,
     MEASURE_BYTES,
     PING_AFTER,
+    SHARE_OF_OURS,
+    SHARE_OF_STRANGERS,
     Behind,
     LinkTable,
 )
@@ -30,6 +32,8 @@ from votenet.protocol.connection import Connection, Identity
 from votenet.protocol.events import Event, LinkDown, PeerUp, Received
 from votenet.protocol.framing import MAX_CLIENT_LINE, MAX_PEER_LINE
 from votenet.protocol.limits import (
+    ADDRESS_BYTES_AT_ONCE,
+    ADDRESS_BYTES_PER_SECOND,
     ADDRESS_UNITS_AT_ONCE,
     CLIENT_RATES,
     LINE_UNITS,
@@ -611,6 +615,37 @@ def test_strangers_of_one_address_share_a_lane_and_peers_have_their_own() -> Non
     lanes = [table.links.lane(number) for number in (1, 2, 3, 4, 5, 0)]
     assert lanes[0] == lanes[1]
     assert len(set(lanes)) == 5
+
+
+def test_s17_the_pool_is_shared_by_addresses_and_on_this_machine_by_links() -> None:
+    table = Table()
+    table.open(1, host=FAR), table.open(2, host=FAR), table.open(3, host=OTHER)
+    table.peer(4, host=FAR), table.peer(5, "another", host=FAR)
+    table.open(6, host="127.0.0.1"), table.open(7, host="::1")
+    one, two, other, peer, second, ours, local = (table.links.origin(number) for number in range(1, 8))
+    assert one == two
+    assert peer == second
+    assert len({one.name, other.name, peer.name, ours.name, local.name}) == 5
+    assert {one.share, other.share} == {SHARE_OF_STRANGERS}
+    assert {peer.share, ours.share, local.share} == {SHARE_OF_OURS}
+
+
+def test_s17_bytes_of_all_links_of_an_address_are_counted_together() -> None:
+    table = Table()
+    line = encode_message(Ping()) + b" " * (MAX_CLIENT_LINE // 2)
+    links = [table.open(number, host=FAR) for number in range(1, 61)]
+    for _ in range(10):
+        for link in links:
+            if not link.refused:
+                table.line(link, line)
+    refused = [link for link in links if link.refused]
+    assert refused
+    assert {code for link in refused for code in link.refused} == {"rate-limited"}
+    assert all(link.paused for link in links if not link.refused)
+    assert not table.open(100, host=OTHER).paused
+    taken = len(line) * sum(isinstance(event, Received) for event in table.events)
+    most = ADDRESS_BYTES_AT_ONCE + (PATIENCE_SECONDS + 1) * ADDRESS_BYTES_PER_SECOND
+    assert taken <= most, "what one link may send, however many there are"
 
 
 # -- leaving is no way out ---------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from node_support import (
     short_ids,
 )
 from support import CREATED, key_of, make_election, make_vote, make_votes, mine_block
-from votenet.core.mempool import short_id
+from votenet.core.mempool import short_id, weight
 from votenet.core.vote import MAX_CLOCK_AHEAD, SealedVote, seal
 from votenet.protocol.events import Checked, Ready, Received, SaveVotes, Tick
 from votenet.protocol.framing import MAX_PEER_LINE
@@ -60,6 +60,63 @@ def relay(node: HandNode, link: int, *votes: SealedVote) -> Ready:
 
 def waiting(node: HandNode) -> set[str]:
     return {vote.voter_id for vote in node.state.pool}
+
+
+# -- the share of an origin ------------------------------------------------------------------------
+
+
+def small_pool(node: HandNode, votes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room for so many votes of `make_votes` in all, half of it for any one link."""
+    node.state.pool._limit = votes * weight(make_votes(node.election, 1, first=1000)[0]) + 100
+    for module in ("vote_relay", "vote_requests"):
+        monkeypatch.setattr(f"votenet.protocol.{module}.ENOUGH_ROOM", 2000)
+
+
+def test_s17_who_floods_the_pool_is_told_when_to_come_again_and_others_are_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node = HandNode()
+    small_pool(node, 40, monkeypatch)
+    flood = make_votes(node.election, 60, first=1000)
+    outcomes = [outcome for at in (0, 30) for outcome in node.submit(*flood[at : at + 30])]
+    taken = [outcome for outcome in outcomes if outcome.error is None]
+    assert len(taken) in range(18, 22)
+    assert len(node.state.pool) == len(taken)
+    late = outcomes[-1].error
+    assert late is not None
+    assert (late["code"], late["kind"]) == ("pool-full", "temporary")
+    assert late["retry_seconds"] == node.election.definition.chain.block_seconds
+    asked = node.take(Received(CLIENT, SubmitVotes(votes=tuple(vote.vote for vote in flood[-5:]))))
+    assert not asked.check, "not even the signature is looked at"
+    honest = make_votes(node.election, 5, first=5000)
+    assert [outcome.error for outcome in node.submit(*honest, link=CLIENT + 1)] == [None] * 5
+    node.mine()
+    left = [vote for vote in flood if vote.voter_id not in node.chain.voters]
+    again = node.submit(*left[:15])
+    assert [outcome.error for outcome in again] == [None] * 15
+
+
+def test_a_relayed_vote_for_which_there_was_no_room_is_asked_for_when_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its first node may be the only one that has it, and may not mine."""
+    node = HandNode()
+    node.meet(1)
+    small_pool(node, 12, monkeypatch)
+    flood = make_votes(node.election, 40, first=1000)
+    relay(node, 1, *flood)
+    (late,) = make_votes(node.election, 1, first=2000)
+    node.receive(1, announcement(late, reader=SEED, sender=PEER_SEED))
+    assert late.voter_id not in waiting(node)
+    node.now += ASK_SECONDS
+    assert not [m for m in sent(node.run(Tick()), 1) if isinstance(m, GetVotes)], "there is no room yet"
+    node.mine()
+    kept = [vote for vote in flood if vote.voter_id not in node.chain.voters]
+    assert kept
+    node.now += ASK_SECONDS
+    asked = b"".join(m.ids for m in sent(node.run(Tick()), 1) if isinstance(m, GetVotes))
+    wanted = {short_id(vote.id, PEER_SEED) for vote in [*kept, late]}
+    assert {asked[at : at + 8] for at in range(0, len(asked), 8)} == wanted
 
 
 # -- from clients ----------------------------------------------------------------------------------

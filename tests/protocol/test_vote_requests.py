@@ -101,7 +101,7 @@ def test_more_than_fits_a_line_is_asked_in_several() -> None:
 def test_one_flood_of_announcements_is_bounded_and_leaves_room_for_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("votenet.protocol.vote_requests.MAX_WAITING", 100)
+    monkeypatch.setattr("votenet.protocol.vote_requests.MAX_ASKED_OF_PEER", 100)
     monkeypatch.setattr("votenet.protocol.vote_requests.MAX_ASKED", 150)
     asking = Asking()
     asking.announce(1, *range(1000))

@@ -7,17 +7,20 @@ other. What must not: the disk (`storage/block_store.py` keeps the same votes th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 import xxhash
 
 from votenet.core.vote import SealedVote
 from votenet.errors import Rejected
 
-MAX_WAITING: Final = 200_000
-"""Votes in one pool: the whole record of a large city twice over, about 200 MB of memory."""
+MAX_POOL_BYTES: Final = 128 * 1024 * 1024
+"""Memory of one pool, as `weight` counts it: some 80,000 votes with one choice."""
+ENOUGH_ROOM: Final = 128 * 1024
+"""Room in which any vote fits."""
 
 SHORT_ID: Final = 8
 """Bytes of a short id, which stands for a vote in announcements and compact blocks."""
@@ -41,17 +44,47 @@ Named = tuple[bytes, SealedVote]
 """A vote behind its short id with our own seed, which is computed once."""
 
 
+class Origin(NamedTuple):
+    """Where votes come from: its votes may take `share` times as much of the pool as is left for others.
+
+    So one that floods leaves room, and n of them leave 1 / (1 + n * share) of the pool.
+    """
+
+    name: str
+    share: int
+
+
+OURS: Final = Origin("", 0)
+"""Of votes that were acknowledged before, on the disk or on a branch that lost: they stay."""
+
+
+def weight(sealed: SealedVote) -> int:
+    """Bytes of memory that a waiting vote takes, measured: as a record, taken apart, and in all indexes."""
+    return 900 + 2 * len(sealed.record) + 64 * len(sealed.vote.choices)
+
+
+class _Waiting(NamedTuple):
+    """`origin`: the name of one."""
+
+    short: bytes
+    sealed: SealedVote
+    origin: str
+
+
 class Mempool:
     """Votes in order of arrival, at most one for each voter: the first one stands.
 
-    `seed` is this node's, for short ids.
+    `seed` is this node's, for short ids. `limit` is in bytes, see `weight`.
     """
 
-    def __init__(self, seed: int, limit: int = MAX_WAITING) -> None:
+    def __init__(self, seed: int, limit: int = MAX_POOL_BYTES) -> None:
         self.seed, self._limit = seed, limit
         self._votes: dict[bytes, SealedVote] = {}
-        self._voters: dict[str, Named] = {}
+        self._voters: dict[str, _Waiting] = {}
         self._short: dict[bytes, SealedVote] = {}
+        self._used = 0
+        self._used_of: Counter[str] = Counter()
+        """Bytes that wait, and those of each origin."""
 
     def __len__(self) -> int:
         return len(self._votes)
@@ -84,21 +117,29 @@ class Mempool:
         return self._voters.keys()
 
     @property
-    def room(self) -> int:
-        """How many more votes may wait."""
-        return self._limit - len(self._votes)
+    def used(self) -> int:
+        """Bytes of all waiting votes."""
+        return self._used
+
+    def room(self, origin: Origin) -> int:
+        """How many bytes more of this origin may wait: fewer than none where others came meanwhile."""
+        left = self._limit - self._used
+        if origin.share == 0:
+            return left
+        return (origin.share * left - self._used_of[origin.name]) // (1 + origin.share)
 
     def of_voter(self, voter_id: str) -> SealedVote | None:
         """The waiting vote of a voter, if there is one."""
-        named = self._voters.get(voter_id)
-        return None if named is None else named[1]
+        waiting = self._voters.get(voter_id)
+        return None if waiting is None else waiting.sealed
 
     def of_voters(self, voter_ids: Iterable[str]) -> list[SealedVote]:
         """The waiting votes of these voters, as far as they have one."""
-        return [named[1] for named in map(self._voters.get, voter_ids) if named is not None]
+        found = map(self._voters.get, voter_ids)
+        return [waiting.sealed for waiting in found if waiting is not None]
 
-    def check(self, sealed: SealedVote) -> None:
-        """Whether `add` would take it.
+    def check(self, sealed: SealedVote, origin: Origin = OURS) -> None:
+        """Whether this vote may wait, too.
 
         Raises:
             Rejected: duplicate-vote, already-voted, pool-full.
@@ -113,18 +154,35 @@ class Mempool:
                 vote_id=earlier.id.hex(),
                 time=earlier.vote.time,
             )
-        if self.room <= 0:
-            raise Rejected("pool-full", f"{self._limit} votes are waiting already")
+        if weight(sealed) > self.room(origin):
+            whose = "the pool is full" if origin.share == 0 else "your address has its share of the pool"
+            raise Rejected("pool-full", f"{whose}: {len(self._votes)} votes are waiting for their block")
 
-    def add(self, sealed: SealedVote) -> None:
-        """Take a vote that `check` allows."""
-        self.add_all([(short_id(sealed.id, self.seed), sealed)])
+    def fitting(self, votes: Iterable[Named], origin: Origin) -> list[Named]:
+        """Those of these votes that may wait; none of the others would fit beside them."""
+        room, found = self.room(origin), []
+        for named in votes:
+            size = weight(named[1])
+            if size <= room:
+                room -= size
+                found.append(named)
+        return found
 
-    def add_all(self, votes: Sequence[Named]) -> None:
-        """Take votes of different voters that `check` allows, each behind its short id with our seed."""
+    def add(self, sealed: SealedVote, origin: Origin = OURS) -> None:
+        """Take a vote of a voter that has none."""
+        self.add_all([(short_id(sealed.id, self.seed), sealed)], origin)
+
+    def add_all(self, votes: Sequence[Named], origin: Origin = OURS) -> None:
+        """Take votes of different voters that have none, each behind its short id with our seed."""
+        name = origin.name
         self._votes.update([(sealed.id, sealed) for _, sealed in votes])
-        self._voters.update([(named[1].vote.voter_id, named) for named in votes])
+        self._voters.update(
+            [(sealed.vote.voter_id, _Waiting(short, sealed, name)) for short, sealed in votes]
+        )
         self._short.update(votes)
+        size = sum(weight(sealed) for _, sealed in votes)
+        self._used += size
+        self._used_of[name] += size
 
     def remove_voters(self, voter_ids: Iterable[str]) -> list[bytes]:
         """Drop the waiting votes of voters whose vote is now in a block; returns their vote ids.
@@ -132,12 +190,17 @@ class Mempool:
         A waiting vote that differs from the one in the block goes too: it can never be counted.
         """
         forget, votes, shorts = self._voters.pop, self._votes, self._short
-        removed = [named for voter_id in voter_ids if (named := forget(voter_id, None)) is not None]
-        for short, sealed in removed:
+        removed = [gone for voter_id in voter_ids if (gone := forget(voter_id, None)) is not None]
+        for short, sealed, origin in removed:
             del votes[sealed.id]
             if shorts.get(short) is sealed:
                 del shorts[short]
-        return [sealed.id for _, sealed in removed]
+            size = weight(sealed)
+            self._used -= size
+            self._used_of[origin] -= size
+            if not self._used_of[origin]:
+                del self._used_of[origin]
+        return [gone.sealed.id for gone in removed]
 
     def first(self, count: int, max_bytes: int) -> list[SealedVote]:
         """The oldest votes, as many as fit into one block."""

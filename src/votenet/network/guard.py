@@ -16,6 +16,8 @@ from typing import Final
 from votenet.errors import RemoteProtocolError
 from votenet.protocol.blame import Ban, Blame, of_address, of_key
 from votenet.protocol.limits import (
+    ADDRESS_BYTES_AT_ONCE,
+    ADDRESS_BYTES_PER_SECOND,
     ADDRESS_UNITS_AT_ONCE,
     ADDRESS_UNITS_PER_SECOND,
     CONNECTIONS_AT_ONCE,
@@ -40,6 +42,7 @@ class Guard:
         self.blamed = Blame(bans)
         self._connections = Buckets(CONNECTIONS_PER_SECOND, CONNECTIONS_AT_ONCE)
         self._work = Buckets(ADDRESS_UNITS_PER_SECOND, ADDRESS_UNITS_AT_ONCE)
+        self._bytes = Buckets(ADDRESS_BYTES_PER_SECOND, ADDRESS_BYTES_AT_ONCE)
 
     # -- addresses -----------------------------------------------------------------------------
 
@@ -60,14 +63,21 @@ class Guard:
             RemoteProtocolError: rate-limited, when the address is too far in debt. Nothing is charged:
                 the work is not to be done.
         """
+        return self._charge(self._work, host, cost, "requests")
+
+    def take_bytes(self, host: str, size: int) -> float:
+        """As `spend`, for bytes that have come from an address."""
+        return self._charge(self._bytes, host, size, "bytes")
+
+    def _charge(self, buckets: Buckets, host: str, cost: float, what: str) -> float:
         subject = of_address(host)
         if subject is None:
             return 0.0
-        bucket = self._work.of(subject)
+        bucket = buckets.of(subject)
         now = self._clock()
         owed = bucket.wait(now, 0.0)
         if owed > PATIENCE_SECONDS:
-            raise _rate_limited("too many requests from this address", owed)
+            raise _rate_limited(f"too many {what} from this address", owed)
         return bucket.reserve(now, cost)
 
     # -- peers ---------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from votenet.core.mempool import Origin
 from votenet.errors import RemoteProtocolError, VotenetError
 from votenet.network.client import refusal_in
 from votenet.network.guard import Guard
@@ -48,6 +49,10 @@ PING_AFTER: Final = 20.0
 """Seconds of silence before a peer is asked whether it is there."""
 LOST_AFTER: Final = 60.0
 """Seconds of silence after which a peer is given up: three pings without an answer."""
+SHARE_OF_STRANGERS: Final = 1
+SHARE_OF_OURS: Final = 7
+"""What the strangers of an address may take of the pool, as a multiple of what is left to others: half of it
+at most; and the peers of one, or a link of this machine: seven eighths."""
 GREETING_SECONDS: Final = 10.0
 """Silence in the middle of a handshake after which the other side is given up: until then its address
 counts as joined, and is not dialled."""
@@ -158,6 +163,8 @@ class LinkTable:
         if peer and line.startswith(_VOTES_LINE) and self._seen.seen(line, link.id):
             return
         try:
+            if not peer:
+                self._wait(found, self._guard.take_bytes(link.host, len(line)))
             message, answers = found.connection.receive(line, *self._tip())
             if message is not None:
                 self._spend(found, units(message) - LINE_UNITS)
@@ -263,6 +270,20 @@ class LinkTable:
         elif left is not None and left.node_key is None:
             address = of_address(left.host)
         return address or f"link {link_id}"
+
+    def origin(self, link_id: int) -> Origin:
+        """Whose the votes of a link are in the pool: of all strangers, or all peers, of its address; on this
+        machine of the link alone."""
+        found, left = self._open.get(link_id), self._left.get(link_id)
+        if found is not None:
+            address, peer = of_address(found.link.host), found.is_peer
+        else:
+            address, peer = (
+                (None, False) if left is None else (of_address(left.host), left.node_key is not None)
+            )
+        if address is None:
+            return Origin(f"link {link_id}", SHARE_OF_OURS)
+        return Origin(f"peers at {address}", SHARE_OF_OURS) if peer else Origin(address, SHARE_OF_STRANGERS)
 
     def charge(self, link_id: int, cost: float) -> None:
         """A request turned out to cost more units than it looked like."""

@@ -464,6 +464,7 @@ class NodeService:
     def _tell_core(self) -> None:
         self._core.answers.is_met = self._discovery.book.is_met
         self._core.answers.bootstraps = self._bootstraps
+        self._core.state.origin_of = self._links.origin
 
     def _bootstraps(self) -> list[str]:
         return [str(server) for server in self._discovery.finder.servers]

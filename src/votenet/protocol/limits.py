@@ -54,7 +54,9 @@ PEER_RATES: Final = Rates(20_000.0, 200_000.0, 64 * 2**20, 256 * 2**20)
 
 ADDRESS_UNITS_PER_SECOND: Final = CLIENT_RATES.units_per_second
 ADDRESS_UNITS_AT_ONCE: Final = CLIENT_RATES.units_at_once
-"""All strangers of one address together."""
+ADDRESS_BYTES_PER_SECOND: Final = CLIENT_RATES.bytes_per_second
+ADDRESS_BYTES_AT_ONCE: Final = CLIENT_RATES.bytes_at_once
+"""All strangers of one address together: as much as one link, however many they open."""
 PATIENCE_SECONDS: Final = 5.0
 """An address that is so far in debt is refused instead of read later: rate-limited."""
 CONNECTIONS_PER_SECOND: Final = 50.0

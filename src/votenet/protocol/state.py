@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from votenet.core.chain import Chain, split_place
-from votenet.core.mempool import Mempool
+from votenet.core.mempool import Mempool, Origin
 from votenet.core.signature_cache import SignatureCache
 from votenet.core.vote import SealedVote
 from votenet.errors import Rejected, RemoteProtocolError
@@ -49,6 +49,8 @@ class NodeState:
         self.ready = Ready()
         self.unsaved: dict[bytes, Sequence[SealedVote]] = {}
         """Votes of blocks that are not on the disk yet, or not yet on the best branch there."""
+        self.origin_of: Callable[[int], Origin] = lambda link: Origin(f"link {link}", 1)
+        """Whom votes of a link are counted to in the pool: the shell knows addresses."""
         self._jobs: dict[int, Callable[[object, float], None]] = {}
         self._last_id = 0
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from votenet.core.election import MAX_BLOCK_BYTES, Election
-from votenet.core.mempool import SHORT_ID, Named, short_id, short_ids
+from votenet.core.mempool import ENOUGH_ROOM, SHORT_ID, Named, Origin, short_id, short_ids
 from votenet.core.signature_cache import SignatureCache
 from votenet.core.vote import (
     MAX_CLOCK_AHEAD,
@@ -56,6 +56,7 @@ class _Submission:
 
     link: int
     request_id: int | None
+    origin: Origin
     outcomes: list[VoteOutcome | None]
     doubtful: list[int]
     """Positions of the votes that are being checked."""
@@ -92,8 +93,10 @@ class VoteRelay:
     def on_submit_votes(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, SubmitVotes)
         sealed = seal_all(message.votes)
-        work = _Submission(link, message.id, [None] * len(sealed), [])
-        for index, (vote, refusal) in enumerate(zip(sealed, self._refusals(sealed, now), strict=True)):
+        origin = self.state.origin_of(link)
+        work = _Submission(link, message.id, origin, [None] * len(sealed), [])
+        refusals = self._refusals(sealed, origin, now)
+        for index, (vote, refusal) in enumerate(zip(sealed, refusals, strict=True)):
             if refusal is None:
                 work.doubtful.append(index)
             else:
@@ -109,7 +112,7 @@ class VoteRelay:
     def _finish_submission(
         self, work: _Submission, votes: list[Named], result: list[Rejected | None], now: float
     ) -> None:
-        admitted, refusals = self._admit(votes, result, now)
+        admitted, refusals = self._admit(votes, result, work.origin, now)
         self._pushed += admitted
         for index, (_, vote), refusal in zip(work.doubtful, votes, refusals, strict=True):
             error = None if refusal is None else refusal.as_dict()
@@ -146,7 +149,7 @@ class VoteRelay:
         self.state.start_job(link, lambda: _check_votes(sealed, election, signatures), finish)
 
     def _admit(
-        self, votes: list[Named], checked: Sequence[Rejected | None], now: float
+        self, votes: list[Named], checked: Sequence[Rejected | None], origin: Origin, now: float
     ) -> tuple[list[Named], list[Rejected | None]]:
         """Votes that were found good into the pool, unless their voters came in meanwhile by another way.
 
@@ -154,13 +157,13 @@ class VoteRelay:
         """
         pool = self.state.pool
         sound = [named for named, wrong in zip(votes, checked, strict=True) if wrong is None]
-        late = self._refusals([vote for _, vote in sound], now)
+        late = self._refusals([vote for _, vote in sound], origin, now)
         first: dict[str, Named] = {}
         for named, refusal in zip(sound, late, strict=True):
             if refusal is None:
                 first.setdefault(named[1].vote.voter_id, named)
-        admitted = list(first.values())[: max(pool.room, 0)]
-        pool.add_all(admitted)
+        admitted = pool.fitting(first.values(), origin)
+        pool.add_all(admitted, origin)
         if admitted:
             self.state.save_votes([vote for _, vote in admitted])
         if len(admitted) == len(votes):
@@ -168,21 +171,21 @@ class VoteRelay:
         entered = set(map(id, admitted))
         self._holders.forget({short for short, _ in votes}.difference(short for short, _ in admitted))
         return admitted, [
-            None if id(named) in entered else wrong or self._refusal(named[1], now)
+            None if id(named) in entered else wrong or self._refusal(named[1], origin, now)
             for named, wrong in zip(votes, checked, strict=True)
         ]
 
-    def _refusals(self, votes: Sequence[SealedVote], now: float) -> list[Rejected | None]:
+    def _refusals(self, votes: Sequence[SealedVote], origin: Origin, now: float) -> list[Rejected | None]:
         """The cheap checks of each vote, before the signature costs anything."""
         counted, waiting = self.state.chain.voters, self.state.pool.voters
-        fits = self.state.pool.room > 0 and self._is_open(now)
+        fits = self.state.pool.room(origin) >= ENOUGH_ROOM and self._is_open(now)
         latest = now + MAX_CLOCK_AHEAD if fits else -1.0  # -1: every vote gets its refusal
         return [
             None
             if (vote := sealed.vote).time <= latest
             and (voter := vote.voter_id) not in counted
             and voter not in waiting
-            else self._refusal(sealed, now)
+            else self._refusal(sealed, origin, now)
             for sealed in votes
         ]
 
@@ -193,17 +196,19 @@ class VoteRelay:
             return False
         return True
 
-    def _refusal(self, sealed: SealedVote, now: float) -> Rejected | None:
+    def _refusal(self, sealed: SealedVote, origin: Origin, now: float) -> Rejected | None:
         try:
-            self._check_new(sealed, now)
+            self._check_new(sealed, origin, now)
         except Rejected as error:
+            if error.code == "pool-full":
+                error.details["retry_seconds"] = self.state.election.definition.chain.block_seconds
             return error
         return None
 
-    def _check_new(self, vote: SealedVote, now: float) -> None:
+    def _check_new(self, vote: SealedVote, origin: Origin, now: float) -> None:
         if vote.voter_id in self.state.chain.voters:
             self._refuse_second(vote)
-        self.state.pool.check(vote)
+        self.state.pool.check(vote, origin)
         check_hours(int(now), self.state.election)
         if vote.vote.time > now + MAX_CLOCK_AHEAD:
             raise Rejected("vote-from-future", "the vote's time is more than two hours from now")
@@ -257,12 +262,27 @@ class VoteRelay:
         self, link: int, votes: list[Named], result: list[Rejected | None], now: float, pushed: bool
     ) -> None:
         # The good ones count, whoever sent them: others did not get through while these were checked.
-        admitted, _ = self._admit(votes, result, now)
+        admitted, refusals = self._admit(votes, result, self.state.origin_of(link), now)
         if admitted:
             self._heard.append(_Heard(now + ANNOUNCE_SECONDS, admitted, link if pushed else None))
+        if len(admitted) < len(votes):
+            self._ask_later(link, votes, refusals, now)
         wrong = next((refusal for refusal in result if refusal is not None), None)
         if wrong is not None:  # an honest node relays only what it has checked
             self.state.refuse(link, wrong)
+
+    def _ask_later(self, link: int, votes: list[Named], refusals: list[Rejected | None], now: float) -> None:
+        """Good votes for which there is no room: their sender keeps them, perhaps nobody else does."""
+        peer = self.state.sync.peers.get(link)
+        if peer is None:
+            return
+        seed = peer.greeted.seed
+        left = [
+            (short, short_id(sealed.id, seed))
+            for (short, sealed), refusal in zip(votes, refusals, strict=True)
+            if refusal is not None and refusal.code == "pool-full"
+        ]
+        self._requests.ask(link, left, now)
 
     def on_have_votes(self, link: int, message: Message, now: float) -> None:
         """Ask for what is neither here, nor being checked, nor asked of somebody else."""

@@ -12,19 +12,21 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Final
 
-from votenet.core.mempool import MAX_WAITING
+from votenet.core.mempool import ENOUGH_ROOM
 from votenet.protocol.messages import MAX_VOTES_IN_LINE, GetVotes
 from votenet.protocol.state import NodeState
 
 ASK_SECONDS: Final = 5.0
 """A vote that was asked of one peer is not asked of another for this long."""
-MAX_ASKED: Final = 2 * MAX_WAITING
-"""Votes asked for at one time, MAX_WAITING of one peer, which alone cannot use up the room: about 80 MB."""
+MAX_ASKED: Final = 100_000
+MAX_ASKED_OF_PEER: Final = 50_000
+"""Votes asked for at one time, and those of one peer, which alone cannot use up the room: 20 MB of memory.
+What is over it comes with its block."""
 
 
 @dataclass(slots=True)
 class _Asked:
-    """A vote that is asked for at `link`. `handle`: its short id there; `others` have announced it, too."""
+    """A vote that is asked for at `link`. `handle`: its short id there; `others` are asked after it."""
 
     link: int
     handle: bytes
@@ -81,14 +83,23 @@ class VoteRequests:
 
     def _send(self, wanted: list[tuple[bytes, _Asked]], now: float) -> None:
         handles: dict[int, list[bytes]] = {}
+        has_room: dict[int, bool] = {}
         for short, asked in wanted:
-            if len(self._asked) >= MAX_ASKED or self._owed[asked.link] >= MAX_WAITING:
+            if len(self._asked) >= MAX_ASKED or self._owed[asked.link] >= MAX_ASKED_OF_PEER:
                 continue  # it comes with its block
             asked.due = now + ASK_SECONDS
             self._asked[short] = asked
             self._owed[asked.link] += 1
-            handles.setdefault(asked.link, []).append(asked.handle)
+            if asked.link not in has_room:
+                has_room[asked.link] = self._has_room(asked.link)
+            if has_room[asked.link]:
+                handles.setdefault(asked.link, []).append(asked.handle)
+            else:  # perhaps the next time
+                asked.others[asked.link] = asked.handle
         for link, found in handles.items():
             for start in range(0, len(found), MAX_VOTES_IN_LINE):
                 ids = b"".join(found[start : start + MAX_VOTES_IN_LINE])
                 self._state.send(link, GetVotes(ids=ids, id=self._state.next_id()))
+
+    def _has_room(self, link: int) -> bool:
+        return self._state.pool.room(self._state.origin_of(link)) >= ENOUGH_ROOM
