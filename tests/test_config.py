@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 
-import platformdirs
 import pytest
 
 from votenet import config
@@ -65,9 +65,43 @@ def test_without_it_the_xdg_folders_hold_all(tmp_path: Path, monkeypatch: pytest
     for name in ("STATE_HOME", "DATA_HOME"):
         monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
     dirs = instance_dirs("x")
-    assert dirs.state == Path(platformdirs.user_state_path("votenet")) / "x"
-    assert dirs.state.is_relative_to(tmp_path / "STATE_HOME")
-    assert dirs.keys.is_relative_to(tmp_path / "DATA_HOME")
+    assert dirs.state == tmp_path / "STATE_HOME" / "votenet" / "x"
+    assert dirs.keys == tmp_path / "DATA_HOME" / "votenet" / "keys"
+
+
+def test_relative_xdg_folders_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VOTENET_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for named in ("state", "./state", ""):
+        monkeypatch.setenv("XDG_STATE_HOME", named)
+        assert instance_dirs("x").state == tmp_path / ".local/state/votenet/x"
+
+
+def test_a_user_that_the_system_does_not_know_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container with a number for a user: it was a folder called `~` in the working folder, or a trace."""
+
+    def unknown(uid: int) -> None:
+        raise KeyError(uid)
+
+    for name in ("VOTENET_HOME", "HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert instance_dirs("x").state == Path(pwd.getpwuid(os.getuid()).pw_dir) / ".local/state/votenet/x"
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for home in ("", "relative"):
+        monkeypatch.setenv("HOME", home)
+        with pytest.raises(ConfigError) as refused:
+            instance_dirs("x")
+        assert (refused.value.code, "VOTENET_HOME" in refused.value.next_step) == ("no-home", True)
+
+
+@pytest.mark.parametrize("variable", ["VOTENET_HOME", "HOME", "XDG_STATE_HOME"])
+def test_a_folder_whose_name_is_no_text_is_refused(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("VOTENET_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, "/tmp/Zo\udceb")
+    with pytest.raises(ConfigError, match=f"not UTF-8 .see {variable}") as refused:
+        instance_dirs("x")
+    assert refused.value.code == "bad-directory"
 
 
 @pytest.mark.parametrize("depth", [1, 200])

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from votenet.errors import ConfigError
+from votenet.text import is_unicode
 
 DEFAULT_BOOTSTRAP_PORT: Final = 4000
 """The chapter's port; `BOOTSTRAP_PORT` changes it (S3)."""
@@ -119,10 +120,8 @@ def instance_dirs(instance: str = DEFAULT_INSTANCE) -> InstanceDirs:
     base = home_dir()
     if base is not None:
         return InstanceDirs(instance, base / instance, short_run_dir(base / instance / "run"), base / _KEYS)
-    import platformdirs
-
-    state = platformdirs.user_state_path("votenet") / instance
-    keys = platformdirs.user_data_path("votenet") / _KEYS
+    state = xdg_dir("XDG_STATE_HOME", ".local/state") / instance
+    keys = xdg_dir("XDG_DATA_HOME", ".local/share") / _KEYS
     return InstanceDirs(instance, state, short_run_dir(state / "run"), keys)
 
 
@@ -130,9 +129,7 @@ def instance_names() -> list[str]:
     """The instances that this user has had a network in."""
     base = home_dir()
     if base is None:
-        import platformdirs
-
-        base = platformdirs.user_state_path("votenet")
+        base = xdg_dir("XDG_STATE_HOME", ".local/state")
     return sorted(path.parent.name for path in base.glob("*/network.json"))
 
 
@@ -148,13 +145,53 @@ def home_dir() -> Path | None:
     if not home:
         return None
     try:
-        return Path(home).expanduser().resolve()
+        return _in_unicode(Path(home).expanduser().resolve(), "VOTENET_HOME")
     except (OSError, RuntimeError) as error:  # no working folder; `~` of nobody
         raise ConfigError(
             f"VOTENET_HOME is {home!r}, which leads nowhere from here: {error}",
             code="bad-directory",
             next_step="Give it as an absolute path, or go to another folder: cd",
         ) from error
+
+
+def xdg_dir(variable: str, default: str) -> Path:
+    """The folder `votenet` below one of the XDG base folders; a relative one is ignored, as XDG asks.
+
+    Args:
+        default: of the base folder, below the user's home.
+
+    Raises:
+        ConfigError: there is no home, or its name is not text.
+    """
+    named = os.environ.get(variable, "")
+    if os.path.isabs(named):
+        return _in_unicode(Path(named), variable) / "votenet"
+    home = os.environ.get("HOME", "")
+    if not os.path.isabs(home):
+        import pwd
+
+        try:
+            home = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:
+            home = ""
+    if not os.path.isabs(home):
+        raise ConfigError(
+            "this user has no home folder: HOME is not set, and the system knows no user of this number",
+            code="no-home",
+            next_step="Say where votenet may keep its files: export VOTENET_HOME=/some/folder",
+        )
+    return _in_unicode(Path(home), "HOME") / default / "votenet"
+
+
+def _in_unicode(path: Path, variable: str) -> Path:
+    """Paths go into JSON, to the supervisor and to programs: they must be text."""
+    if not is_unicode(str(path)):
+        raise ConfigError(
+            f"the folder {path} has a name that is not UTF-8 (see {variable})",
+            code="bad-directory",
+            next_step="Choose another place: export VOTENET_HOME=/some/folder",
+        )
+    return path
 
 
 def private_dir(path: Path) -> Path:

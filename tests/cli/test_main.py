@@ -117,3 +117,26 @@ def test_text_left_for_a_closed_terminal_does_not_change_the_exit_code() -> None
     os.close(own)
     _, errors = process.communicate(b"\n", timeout=30)
     assert (process.returncode, errors) == (129, b"")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("vote", "Zo\udceb", "Alice"), "VOTER_ID"),
+        (("vote", "--node", "h\udceb:1", "x", "Alice"), "--node"),
+        (("keys", "make", "a", "b\udceb"), "VOTER_ID"),
+        (("up", "--title", "\udceb"), "--title"),
+        (("up", "--candidate", "a", "--candidate", "\udceb"), "--candidate"),
+        (("results", "-i", "\udceb"), "--instance"),
+        (("re\udceb",), ""),
+    ],
+)
+def test_bytes_that_are_no_text_are_refused_by_name(
+    cli: Callable[..., Outcome], arguments: tuple[str, ...], named: str
+) -> None:
+    """They were a trace and exit 1; of `audit`, 1 says that it does not hold."""
+    done = cli(*arguments)
+    assert done.code == 2
+    assert named in done.err
+    assert "\\udceb" in done.err
+    assert "\udceb" not in done.err

@@ -24,7 +24,7 @@ import click
 from votenet.cli.config_trust import Untrusted, read_found, read_named
 from votenet.cli.options import FlagOnly
 from votenet.cli.output import echo
-from votenet.config import home_dir, parse_toml
+from votenet.config import home_dir, parse_toml, xdg_dir
 from votenet.errors import ConfigError
 
 FILE_NAME: Final = "votenet.toml"
@@ -40,16 +40,15 @@ class ConfigFile:
     tables: Mapping[str, Any]
 
 
-def places() -> tuple[Path, Path]:
-    """Where files are looked for: the user's, then the project's, which wins."""
-    user = home_dir()
-    if user is None:
-        import platformdirs
-
-        user = platformdirs.user_config_path("votenet")
+def places() -> tuple[Path, ...]:
+    """Where files are looked for: the user's (if there is a home), then the project's, which wins."""
     project = Path(FILE_NAME)
     with contextlib.suppress(OSError):  # the working folder is gone: then nothing is in it
         project = project.absolute()
+    try:
+        user = home_dir() or xdg_dir("XDG_CONFIG_HOME", ".config")
+    except ConfigError:  # many a command needs no home; one that does says so
+        return (project,)
     return user / FILE_NAME, project
 
 

@@ -18,6 +18,7 @@ import click
 from votenet import __version__
 from votenet.cli import output
 from votenet.errors import OutputError, Unreachable, VotenetError, votenet_error_in
+from votenet.text import is_unicode
 
 GROUPS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     # heading: {name: (module, one line of help)}
@@ -82,6 +83,27 @@ PROGRAMS: Final = {"node", "bootstrap", "supervise"}
 """Started by others with complete argument lists: they read no file but one that they are named."""
 
 
+class _Text(click.types.StringParamType):
+    """Text as an argument: bytes that are not UTF-8 are no name, no address and no candidate."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        text = super().convert(value, param, ctx)
+        if not is_unicode(text):
+            self.fail(f"{text!r} is not UTF-8.", param, ctx)
+        return text
+
+
+def _for_text(command: click.Command) -> click.Command:
+    """The command, its arguments that are text taken as `_Text`. Names of files may be any bytes."""
+    for param in command.params:
+        if type(param.type) is click.types.StringParamType:
+            param.type = _Text()
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            _for_text(inner)
+    return command
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module when the command is asked for."""
 
@@ -94,7 +116,7 @@ class LazyGroup(click.Group):
         module, _ = COMMANDS[cmd_name]
         command = getattr(importlib.import_module(module), cmd_name)
         assert isinstance(command, click.Command)
-        return command
+        return _for_text(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
