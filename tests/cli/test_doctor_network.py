@@ -45,8 +45,8 @@ def test_what_a_killed_supervisor_left_is_explained(shell: Shell) -> None:
     seen = found()
     assert "was killed" in seen["socket"].found
     assert f"pid {programs[1]} runs" in seen["node-1"].found
-    assert "goes on with it" in seen["node-1"].next_step
-    assert "cannot go on with it" in seen["node-2"].next_step
+    assert "Go on with it: votenet up -i t --nodes 2 --detach" in seen["node-1"].next_step
+    assert "Nothing can go on with it" in seen["node-2"].next_step
     assert "cannot be read" in seen["record of node-2"].found
     beside = [f for f in examine("u") if f.what == "other instance" and str(shell.dirs.state) in f.found]
     assert len(beside) == 1
@@ -61,7 +61,7 @@ def test_a_broken_network_file(shell: Shell) -> None:
     network_file(shell.dirs).write_text("{")
     seen = found()["network file"]
     assert seen.state == "problem"
-    assert "votenet up -i t writes it anew" in seen.next_step
+    assert "write it anew with: votenet up -i t --detach" in seen.next_step
 
 
 def test_a_socket_that_hangs(shell: Shell) -> None:

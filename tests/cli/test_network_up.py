@@ -118,7 +118,7 @@ def test_scenario_03_up_after_a_killed_supervisor_adopts_what_goes_on(shell: She
     shell.kill_supervisor()
     alone = shell.run("ps", code=3).stderr
     assert "still run: bootstrap, node-1, node-2" in alone
-    assert "votenet up -i t --detach" in alone
+    assert "votenet up -i t --nodes 2 --detach" in alone
     shell.up()
     status = shell.status()
     assert shell.pids()[1:] == programs

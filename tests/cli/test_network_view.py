@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from support import key_of, make_election
 from votenet.cli import network_view
+from votenet.cli.roll import write_roll
+from votenet.config import instance_dirs
+from votenet.core.roll import Roll
+from votenet.storage.key_store import KeyStore
 
 
 @pytest.mark.parametrize(
@@ -60,13 +69,56 @@ def test_troubles_name_cause_problem_and_last_lines() -> None:
     ]
 
 
-def test_what_to_do_next_depends_on_instance_and_mode() -> None:
-    status = {"instance": "default", "supervisor": {"detached": True}}
-    assert list(network_view.how_to_vote(status))[-1] == "Stop:    votenet down"
-    status = {"instance": "b", "supervisor": {"detached": False}}
+@pytest.fixture
+def vote_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """The line that says how to vote in a network with this election."""
+    monkeypatch.setenv("VOTENET_HOME", str(tmp_path))
+
+    def line(instance: str = "default", roll: Roll | None = None, **fields: Any) -> str:
+        dirs = instance_dirs(instance)
+        dirs.state.mkdir(exist_ok=True)
+        if roll is not None:
+            fields |= {"registration": "roll", "roll_root": roll.root_hex}
+            write_roll(dirs.state / "roll.json", roll)
+        dirs.genesis.write_bytes(make_election(**fields).to_file())
+        status = {"instance": instance, "genesis": str(dirs.genesis), "supervisor": {"detached": True}}
+        return next(network_view.how_to_vote(status)).removeprefix("Vote:    ")
+
+    return line
+
+
+def test_what_to_do_next_depends_on_instance_and_mode(vote_line: Callable[..., str], tmp_path: Path) -> None:
+    assert vote_line() == "votenet vote voter123 Alice"
+    assert vote_line("b") == "votenet vote -i b voter123 Alice"
+    status = {"instance": "b", "supervisor": {"detached": False}, "genesis": str(tmp_path / "none")}
     lines = list(network_view.how_to_vote(status))
-    assert lines[0] == "Vote:    votenet vote -i b voter123 Alice"
     assert lines[-1] == "Stop:    Ctrl-C"
+    status["supervisor"] = {"detached": True}
+    assert list(network_view.how_to_vote(status))[-1] == "Stop:    votenet down -i b"
+
+
+def test_the_vote_to_try_is_for_a_candidate_who_stands(vote_line: Callable[..., str]) -> None:
+    assert vote_line(candidates=("Ann",)) == "votenet vote voter123 Ann"
+    assert vote_line(candidates=("--force", "Bo O'Neil")) == "votenet vote voter123 'Bo O'\"'\"'Neil'"
+    assert vote_line(candidates=("-x",)) == "votenet vote -- voter123 -x"
+
+
+def test_the_voter_to_try_is_on_the_roll_and_has_the_key_here(
+    vote_line: Callable[..., str], tmp_path: Path
+) -> None:
+    other = Roll([("ann", key_of("ann").public_hex)])
+    assert "where their keys are" in vote_line(roll=other)
+    keys = KeyStore(tmp_path / "keys")
+    keys.get_or_make("ann")
+    assert "where their keys are" in vote_line(roll=other), "ann's key here is not the one on the roll"
+    ours = Roll([("bo", keys.get_or_make("bo").key.public_hex), *other.keys.items()])
+    assert vote_line(roll=ours) == "votenet vote bo Alice"
+
+
+def test_before_and_after_its_hours_no_vote_is_offered_now(vote_line: Callable[..., str]) -> None:
+    now = int(time.time())
+    assert vote_line(created=now, opens=now + 3600).startswith("from 2")
+    assert vote_line(created=now - 9, closes=now - 5).startswith("closed since 2")
 
 
 def test_a_log_line_as_json() -> None:

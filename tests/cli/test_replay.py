@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.cli.conftest import Outcome, RunningNode
+import pytest
+from tests.cli.conftest import Outcome, RunningNode, node_of
+
+from support import make_election
+from votenet.cli.render import when
 
 
 def test_s10_a_file_is_cast_counted_and_summed_up(
@@ -34,6 +39,21 @@ def test_refused_ballots_end_in_exit_1_with_reasons(
     assert done.code == 1
     assert "refused: unknown-candidate" in done.out
     assert "1 ballots were refused" in done.err
+
+
+@pytest.mark.parametrize("senders", ["1", "2"])
+def test_before_opening_it_says_so_at_once_and_since_when(
+    cli: Callable[..., Outcome], tmp_path: Path, senders: str
+) -> None:
+    """It used to offer the ballots again for a minute, and then called the node unreachable."""
+    file = tmp_path / "ballots.csv"
+    file.write_text("first\nAlice\nBob\n")
+    now = int(time.time())
+    with node_of(make_election(created=now, opens=now + 3600), tmp_path) as early:
+        done = cli("replay", str(file), "--node", str(early.address), "--senders", senders)
+    assert done.code == 1
+    assert "[not-open]" in done.err
+    assert f"it opens {when(now + 3600)}" in done.err
 
 
 def test_help_teaches(cli: Callable[..., Outcome]) -> None:

@@ -59,7 +59,7 @@ def read_genesis(path: Path) -> Election:
         path,
         MAX_GENESIS,
         code="bad-genesis",
-        next_step="Take the genesis file of the network, or make one with: votenet up",
+        next_step="Take the genesis file of the network. Where that of a network here is: votenet ls",
     )
     return election_from_file(data)
 
@@ -83,7 +83,11 @@ def node_addresses(instance: str, node: str | None = None) -> list[Address]:
     """
     if node:
         return [parse_address(node)]
-    programs = [p for p in network_status(instance)["programs"] if p["role"] == "node"]
+    try:
+        programs = [p for p in network_status(instance)["programs"] if p["role"] == "node"]
+    except NotRunning as error:
+        error.next_step += "; or ask a node of a network elsewhere with --node HOST:PORT"
+        raise
     ready = [p for p in programs if p["state"] == "ready"]
     rest = [p for p in programs if p["state"] in ("starting", "unready")]
     if not ready and not rest:
@@ -96,7 +100,7 @@ def bootstrap_address(instance: str) -> Address:
     for program in network_status(instance)["programs"]:
         if program["role"] == "bootstrap":
             return parse_address(program["address"])
-    raise NotRunning("this network has no bootstrap server")
+    raise NotRunning("this network has no bootstrap server", next_step="See what runs with: votenet ps")
 
 
 def run(work: Any) -> Any:
@@ -405,7 +409,7 @@ async def _look(client: NodeClient, signed: _Signed, before: Receipt) -> Receipt
     if status.vote_id is None:
         return before
     if status.vote_id != signed.sealed.id.hex():
-        raise Rejected("already-voted", f"another vote of {voter_id!r} was counted")
+        raise Rejected("already-voted", f"another vote of {voter_id!r} is in its place")
     if status.state == "in_block" and None in (status.block, status.height, status.position):
         raise wrong_answer(client.address, "a block without its number")
     return _receipt(client.address, signed, status)

@@ -75,6 +75,7 @@ def export(
 ) -> None:
     """Write the whole election into one archive: definition, headers, votes."""
     from votenet.cli.archive_files import write_lines
+    from votenet.cli.hints import command_line
     from votenet.protocol.address import parse_address
 
     if node is None:
@@ -90,7 +91,7 @@ def export(
             echo_bytes(line)
         return
     write_lines(output, lines)
-    echo(f"Wrote {output}. Check it with: votenet audit {output}")
+    echo(f"Wrote {output}. Check it with: {command_line('audit', str(output))}")
 
 
 def _local_lines(data_dir: Path | None, genesis: Path | None, instance: str) -> Iterator[bytes]:

@@ -110,6 +110,7 @@ def _tell(outcome: Outcome, as_json: bool) -> None:
         )
     else:
         echo(
-            f"broken after {outcome.faults} faults; again: votenet chaos --seed {outcome.seed}",
+            f"broken after {outcome.faults} faults; again: votenet chaos --seed {outcome.seed}"
+            f" --nodes {outcome.nodes}",
             err=True,
         )

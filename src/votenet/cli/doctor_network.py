@@ -6,6 +6,7 @@ repairs, and signals; each finding names the command that would do something.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -68,7 +69,7 @@ def _silent(dirs: InstanceDirs, error: VotenetError) -> Iterator[Finding]:
                 "socket",
                 "note",
                 f"{dirs.control_socket} is of a supervisor that was killed",
-                "The next votenet up replaces it.",
+                "The next start replaces it.",
             )
         return
     held = f"; pid {supervisor_pid(dirs)} holds its lock" if is_locked(dirs.supervisor_lock) else ""
@@ -77,6 +78,7 @@ def _silent(dirs: InstanceDirs, error: VotenetError) -> Iterator[Finding]:
 
 def _leftovers(dirs: InstanceDirs) -> Iterator[Finding]:
     """Programs that run without a supervisor."""
+    from votenet.processes.control import up_again
     from votenet.processes.files import is_locked
     from votenet.processes.identity import leftovers
     from votenet.processes.instance import load_network
@@ -95,9 +97,9 @@ def _leftovers(dirs: InstanceDirs) -> Iterator[Finding]:
             left.name,
             "problem",
             f"pid {left.pid} runs, but its supervisor is gone",
-            "votenet up --detach goes on with it; votenet down stops it."
+            f"Go on with it: {up_again(dirs)}; or stop it: votenet down"
             if again
-            else "votenet down stops it; so does votenet up, which cannot go on with it.",
+            else "Nothing can go on with it. Stop it with: votenet down",
         )
 
 
@@ -140,5 +142,18 @@ def _elsewhere(dirs: InstanceDirs) -> Iterator[Finding]:
                 "other instance",
                 "note",
                 f"programs of {folder} run without a supervisor: pids {listed}",
-                f"votenet down -i {instance}   (with VOTENET_HOME={home} if that was set)",
+                f"Stop them with: {_down(home, instance)}",
             )
+
+
+def _down(home: str, instance: str) -> str:
+    """The command that stops another instance, wherever its files are."""
+    try:
+        where = (
+            ""
+            if instance_dirs(instance).state == Path(home, instance)
+            else f"VOTENET_HOME={shlex.quote(home)} "
+        )
+    except VotenetError:
+        where = f"VOTENET_HOME={shlex.quote(home)} "
+    return f"{where}votenet down -i {shlex.quote(instance)}"

@@ -218,7 +218,8 @@ def _reuse(dirs: InstanceDirs, rules: _Rules, names: tuple[str, ...] | None) -> 
         raise ConfigError(
             f"this instance holds the election {held.title!r}, which {', '.join(other)} would change",
             code="other-election",
-            next_step="Start another with -i NAME, or delete this one with: votenet down --purge",
+            next_step="Leave these options out to go on with it, start another network with -i NAME,"
+            " or delete this one with: votenet down --purge",
         )
     return dirs.genesis
 
@@ -228,7 +229,8 @@ def _check_same(dirs: InstanceDirs, election: Election) -> None:
         raise ConfigError(
             "this instance already holds another election",
             code="other-election",
-            next_step="Start another with -i NAME, or delete this one with: votenet down --purge",
+            next_step="Leave these options out to go on with it, start another network with -i NAME,"
+            " or delete this one with: votenet down --purge",
         )
 
 

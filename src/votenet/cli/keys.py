@@ -44,6 +44,7 @@ def list_(instance: str, as_json: bool) -> None:
 @json_option
 def show(voter_id: str, instance: str, as_json: bool) -> None:
     """Show the public key of VOTER_ID and where its file is."""
+    from votenet.cli.hints import command_line
     from votenet.errors import VotenetError
 
     found = _store(instance).find(voter_id)
@@ -51,7 +52,7 @@ def show(voter_id: str, instance: str, as_json: bool) -> None:
         raise VotenetError(
             f"there is no key for {voter_id!r}",
             code="no-key",
-            next_step=f"Make one with: votenet keys make {voter_id}",
+            next_step=f"Make one with: {command_line('keys make', voter_id, instance=instance)}",
         )
     _print([found], as_json)
 

@@ -172,7 +172,7 @@ def _refuse_other_ports(
             raise ConfigError(
                 f"{status['instance']!r} runs with another --{name.replace('_', '-')} ({address})",
                 code="cannot-change",
-                next_step="Ports change only with a new start: votenet down, then up again.",
+                next_step="Ports change only with a new start. Stop it first with: votenet down",
             )
 
 

@@ -50,7 +50,7 @@ def up(
     if status["phase"] == "stopping":
         raise Locked(
             f"{dirs.instance!r} is just stopping",
-            next_step="Wait for it with: votenet down; then start again.",
+            next_step="Start again once it has ended; wait for that with: votenet down",
         )
     say(f"{dirs.instance!r} is already running with {len(status['nodes'])} nodes.")
     if status["version"] != __version__:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 from votenet.cli import output
 from votenet.cli.hints import for_instance
 from votenet.cli.output import echo, echo_json
+from votenet.errors import VotenetError
+from votenet.text import visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -170,10 +172,48 @@ def last_lines(log: str | None, count: int = 5) -> list[str]:
 def how_to_vote(status: Mapping[str, Any]) -> Iterator[str]:
     """What a person may want to do with a network that is ready."""
     flag = "" if status["instance"] == "default" else f" -i {status['instance']}"
-    yield f"Vote:    votenet vote{flag} voter123 Alice"
+    yield f"Vote:    {_first_vote(status)}"
     yield f"Count:   votenet results{flag}"
     yield f"Look:    votenet ps{flag}, votenet logs{flag} -f"
     yield f"Stop:    votenet down{flag}" if status["supervisor"]["detached"] else "Stop:    Ctrl-C"
+
+
+def _first_vote(status: Mapping[str, Any]) -> str:
+    """A vote that this network would take from this user; or in words why there is none."""
+    from votenet.cli.actions import read_genesis
+    from votenet.cli.hints import command_line
+    from votenet.cli.render import when
+
+    try:
+        definition = read_genesis(Path(status["genesis"])).definition
+        voter = "voter123" if definition.registration == "open" else _voter_on_roll(status)
+    except VotenetError as error:
+        return error.message
+    now = time.time()
+    if definition.closes is not None and now >= definition.closes:
+        return f"closed since {when(definition.closes)}"
+    if voter is None:
+        return (
+            "only those on the roll can, where their keys are; none of the keys is in this user's key store"
+        )
+    plain = (name for name in definition.candidates if not name.startswith("-") and visible(name) == name)
+    choice = next(plain, definition.candidates[0])
+    line = command_line("vote", voter, choice, instance=status["instance"])
+    if definition.opens is not None and now < definition.opens:
+        return f"from {when(definition.opens)} on: {line}"
+    return line
+
+
+def _voter_on_roll(status: Mapping[str, Any]) -> str | None:
+    """Somebody on the roll whose registered key this user has. Raises VotenetError."""
+    from votenet.cli.roll import read_roll
+    from votenet.config import instance_dirs
+    from votenet.storage.key_store import KeyStore
+
+    dirs = instance_dirs(status["instance"])
+    keys = read_roll(dirs.genesis.with_name("roll.json")).keys
+    ours = ((stored.owner, stored.key.public_hex) for stored in KeyStore(dirs.keys).all())
+    return next((owner for owner, key in ours if keys.get(owner) == key), None)
 
 
 def duration(seconds: float | None) -> str:

@@ -8,6 +8,7 @@ There is no such door on TCP: nobody who is not this user on this machine can ba
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,8 @@ def ask_node(data_dir: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     except NotRunning as error:
         raise NotRunning(
             f"no node is running with the data folder {data_dir}",
-            next_step="Start it with: votenet node --data-dir … or name another folder.",
+            next_step="Name the folder of a node that runs, or start this one with:"
+            f" votenet node --data-dir {shlex.quote(str(data_dir))} --genesis FILE",
         ) from error
 
 

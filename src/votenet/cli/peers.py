@@ -50,7 +50,8 @@ class Target:
                 raise
             raise NotRunning(
                 f"no bootstrap server answers at {self.address}",
-                next_step="Start a network with: votenet up --nodes 5 --detach   or give --bootstrap",
+                next_step="Name a bootstrap server with --bootstrap HOST:PORT, or start a network with:"
+                " votenet up --nodes 5 --detach",
             ) from error
 
 

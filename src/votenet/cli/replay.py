@@ -224,7 +224,7 @@ def _wait(replayer: Replayer, summary: Summary, wait: float, as_json: bool) -> b
 
     if wait <= 0:
         return True
-    with _progress("counted", summary.accepted) as report:
+    with _progress("in block", summary.accepted) as report:
         done = replayer.wait_until_counted(lambda left: report(max(summary.accepted - left, 0)), wait)
         try:
             return bool(actions.run(done))
@@ -249,7 +249,7 @@ def _finish(summary: Summary, counted: bool, wait: float, as_json: bool) -> None
         refused = VotenetError(
             f"{summary.refusals:,} ballots were refused",
             code="ballots-refused",
-            next_step="The reasons are listed above; the other ballots are counted.",
+            next_step="The reasons are listed above; the other ballots are accepted.",
         )
         raise render.reported(refused)
 

@@ -22,11 +22,12 @@ from typing import Any, Final
 
 import msgspec
 
-from votenet.cli.actions import fetch_election
+from votenet.cli.actions import fetch_election, rejected_from, wrong_answer
 from votenet.cli.ballots import BadLine, Ballot
 from votenet.cli.latency import Latencies
 from votenet.cli.presigned import SignedBallot, sign_ballot
 from votenet.cli.replay_summary import Summary
+from votenet.cli.vote import for_people
 from votenet.cli.vote_follower import VoteFollower
 from votenet.core.election import Election
 from votenet.errors import Kind, Unreachable, VotenetError
@@ -104,6 +105,7 @@ class Replayer:
 
         Raises:
             Unreachable: no node could be reached at all.
+            Rejected: not-open; voting has not begun.
         """
         election = await self.election()
         began = time.monotonic()
@@ -197,6 +199,8 @@ class Replayer:
                         self._finish()
                         batch = await self._queue.get()
             except VotenetError as error:
+                if error.code == "not-open":  # it is for all of them, and for longer than anybody waits
+                    raise
                 await self._again(batch, error)
 
     async def _send(self, client: NodeClient, batch: _Batch) -> None:
@@ -205,6 +209,8 @@ class Replayer:
             if batch.began is None:
                 batch.began = time.monotonic()
             taken = await client.ask(_request(batch.ballots), VotesTaken)
+            if len(taken.outcomes) != len(batch.ballots):
+                raise wrong_answer(client.address, "what became of other votes")
             later: list[SignedBallot] = []
             accepted = [
                 ballot
@@ -227,6 +233,8 @@ class Replayer:
             return True
         if error.get("code") == "duplicate-vote":
             self.summary.repeated += 1
+        elif error.get("code") == "not-open":
+            raise for_people(rejected_from(error), "")
         elif error.get("kind") == Kind.TEMPORARY.value:
             later.append(ballot)
         else:

@@ -115,7 +115,7 @@ def election_from_file(data: bytes) -> Election:
         raise ConfigError(
             f"the genesis file is not valid: {error}",
             code="bad-genesis",
-            next_step="Take the genesis file of the network, or make one with: votenet up",
+            next_step="Take the genesis file of the network. Where that of a network here is: votenet ls",
         ) from error
 
 

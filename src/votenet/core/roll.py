@@ -119,4 +119,6 @@ def _checked(voters: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
 
 
 def _bad(what: str) -> ConfigError:
-    return ConfigError(what, code="bad-roll", next_step="Make one with: votenet roll create VOTERS.csv")
+    return ConfigError(
+        what, code="bad-roll", next_step="Make one with: votenet roll create VOTERS.csv -o roll.json"
+    )

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from votenet.config import InstanceDirs
+from votenet.config import DEFAULT_INSTANCE, InstanceDirs
 from votenet.errors import (
     ConfigError,
     Locked,
@@ -146,12 +146,30 @@ def _no_answer(dirs: InstanceDirs, error: OSError) -> VotenetError:
     if orphans := _orphans(dirs):
         return NotRunning(
             f"the supervisor of {dirs.instance!r} is gone, but these still run: {', '.join(orphans)}",
-            next_step=f"Go on with it: votenet up{name} --detach; or stop it: votenet down{name}",
+            next_step=f"Go on with it: {up_again(dirs)}; or stop it: votenet down{name}",
         )
+    known = nodes_of_last_time(dirs) is not None
     return NotRunning(
-        f"no network is running (instance {dirs.instance!r})",
-        next_step=f"Start one with: votenet up{name} --nodes 5 --detach",
+        f"no network is running (instance {dirs.instance!r})"
+        + ("; the one of last time is stopped" if known else ""),
+        next_step=f"Start {'it again' if known else 'one'} with: {up_again(dirs)}",
     )
+
+
+def up_again(dirs: InstanceDirs) -> str:
+    """The command that starts this instance with as many nodes as it had; a new one has five."""
+    name = "" if dirs.instance == DEFAULT_INSTANCE else f" -i {dirs.instance}"
+    return f"votenet up{name} --nodes {nodes_of_last_time(dirs) or 5} --detach"
+
+
+def nodes_of_last_time(dirs: InstanceDirs) -> int | None:
+    """How many nodes the network of this instance had when it last ran; None if there was none."""
+    from votenet.processes.instance import load_network
+
+    try:
+        return len(load_network(dirs).node_ports)
+    except ConfigError:
+        return None
 
 
 def _orphans(dirs: InstanceDirs) -> list[str]:
@@ -198,8 +216,8 @@ def _mute(dirs: InstanceDirs) -> WaitTimedOut:
     pid = supervisor_pid(dirs)
     return WaitTimedOut(
         f"the supervisor of {dirs.instance!r}" + (f" (pid {pid})" if pid else "") + " did not answer in time",
-        next_step="See what it does: votenet logs supervisor. If it hangs, end it with kill -9: "
-        "votenet up --detach then goes on with what runs, votenet down stops it.",
+        next_step="See what it does with: votenet logs supervisor. If it hangs, end it with kill -9, then go"
+        f" on with what runs: {up_again(dirs)}; or stop it: votenet down",
     )
 
 

@@ -18,7 +18,7 @@ from votenet.errors import NotRunning, Unreachable, VotenetError, WaitTimedOut
 from votenet.processes import logs
 from votenet.processes.announce import ANNOUNCE_VARIABLES
 from votenet.processes.cause import signal_name
-from votenet.processes.control import ask
+from votenet.processes.control import ask, up_again
 from votenet.processes.instance import Claim
 from votenet.processes.spec import votenet_program
 
@@ -118,6 +118,6 @@ def _ended(dirs: InstanceDirs, code: int) -> VotenetError:
         f"the supervisor {'is gone' if code == UNSEEN else how}; not everything was ready yet. "
         f"Its last words:\n{text}",
         code="supervisor-died",
-        next_step=f"What runs goes on: votenet up --detach adopts it, votenet down stops it. "
-        f"The whole log is {supervisor_log(dirs)}",
+        next_step=f"What runs goes on. Adopt it with: {up_again(dirs)}; or stop it: votenet down; "
+        f"the whole log is {supervisor_log(dirs)}",
     )

@@ -158,9 +158,10 @@ def load_network(dirs: InstanceDirs) -> NetworkSpec:
         return msgspec.json.decode(path.read_bytes(), type=NetworkSpec)
     except FileNotFoundError as error:
         raise ConfigError(
-            f"instance {dirs.instance!r} has no network yet", next_step="Make one with: votenet up"
+            f"instance {dirs.instance!r} has no network yet", next_step="Make one with: votenet up --detach"
         ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
-            f"{path} cannot be used: {error}", next_step="Remove that file; votenet up writes it anew."
+            f"{path} cannot be used: {error}",
+            next_step="Remove that file, then write it anew with: votenet up --detach",
         ) from error

@@ -47,7 +47,9 @@ class Plans:
         if self.name:
             work.close()
             raise Locked(
-                f"{self.name} is under way", code="busy", next_step="Wait for it to end: votenet ps shows it."
+                f"{self.name} is under way",
+                code="busy",
+                next_step="Wait for it to end. Look with: votenet ps",
             )
         self.name = name
         outcome: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()

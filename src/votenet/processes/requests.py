@@ -208,8 +208,9 @@ class Requests:
         slots = self._slots(request)
         dead = [f"{name} is {slot.program.state.value}" for name, slot in slots.items() if slot.child is None]
         if dead:
+            names = " ".join(name for name, slot in slots.items() if slot.child is None)
             raise NotRunning(
-                f"{'; '.join(dead)}: no process to signal", next_step="Start it with: votenet start"
+                f"{'; '.join(dead)}: no process to signal", next_step=f"Start it with: votenet start {names}"
             )
         return list(slots.values())
 
