@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import stat
 from dataclasses import FrozenInstanceError
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -192,7 +194,7 @@ def test_a_place_where_no_folder_can_be(tmp_path: Path) -> None:
 
 def test_a_read_only_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Root may write anywhere: what the system would say to another user is told here.
-    monkeypatch.setattr(config.os, "access", lambda path, mode: not mode & os.W_OK)
+    monkeypatch.setattr(config.os, "access", lambda path, mode, dir_fd=None: not mode & os.W_OK)
     assert "read-only" in refuses(tmp_path)
 
 
@@ -234,3 +236,110 @@ def test_others_do_not_write_into_a_private_folder(tmp_path: Path) -> None:
     open_to_all.chmod(0o777)
     private_dir(open_to_all)
     assert stat.S_IMODE(open_to_all.stat().st_mode) == 0o755
+
+
+# -- places without a home ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short path, for sockets."""
+    return tmp_path_factory.mktemp("h")
+
+
+@pytest.fixture
+def temporary(base: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Our own /tmp, and nothing else that could take its place."""
+    path = base / "tmp"
+    path.mkdir()
+    monkeypatch.setattr(config, "TEMPORARY", path)
+    monkeypatch.setenv("VOTENET_HOME", str(base / "h"))
+    for name in ("XDG_RUNTIME_DIR", "TMPDIR"):
+        monkeypatch.delenv(name, raising=False)
+    return path
+
+
+def test_the_usual_place_is_the_temporary_folder(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(temporary))
+    monkeypatch.setenv("TMPDIR", str(temporary / "other"))
+    assert config.user_temp_dir() == temporary / f"votenet-{os.geteuid()}"
+    private_dir(config.user_temp_dir())
+    assert config.user_temp_dir() == temporary / f"votenet-{os.geteuid()}"
+
+
+def test_a_folder_that_another_prepared_is_passed_over(
+    temporary: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = temporary / f"votenet-{os.geteuid()}"
+    (base / "elsewhere").mkdir()
+    usual.symlink_to(base / "elsewhere")
+    assert config.user_temp_dir() == base / "h" / ".run"
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
+    assert config.user_temp_dir() == base / "votenet"
+    usual.unlink()
+    usual.mkdir()
+    assert config.user_temp_dir() == usual
+    if os.geteuid() == 0:
+        os.chown(usual, 12345, 12345)
+        assert config.user_temp_dir() == base / "votenet"
+
+
+def test_a_read_only_temporary_folder_is_passed_over(
+    temporary: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.access
+    below = str(temporary)
+    monkeypatch.setattr(
+        config.os, "access", lambda path, mode: not str(path).startswith(below) and real(path, mode)
+    )
+    assert config.user_temp_dir() == base / "h" / ".run"
+    deep = base / ("x" * 90) / "run"
+    assert config.short_run_dir(deep).parent == base / "h" / ".run"
+    (base / "t").mkdir()
+    monkeypatch.setenv("TMPDIR", str(base / "t"))
+    monkeypatch.setenv("VOTENET_HOME", str(base / ("x" * 90)))
+    assert config.short_run_dir(deep).parent == base / "t" / f"votenet-{os.geteuid()}", "short enough"
+
+
+def test_a_socket_that_is_there_is_found_where_it_is(temporary: Path, base: Path) -> None:
+    deep = base / ("x" * 90) / "run"
+    folder = config.short_run_dir(deep)
+    assert folder.parent == temporary / f"votenet-{os.geteuid()}"
+    other = base / "h" / ".run" / folder.name
+    private_dir(other)
+    assert config.short_run_dir(deep) == folder
+    (other / "control.sock").touch()
+    assert config.short_run_dir(deep) == other
+
+
+def test_a_folder_is_checked_by_what_was_opened_not_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at a name and the use of it another user may put a link there."""
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for folder in (ours, theirs):
+        folder.mkdir()
+    theirs.chmod(0o777)
+    look, opened = Path.lstat, os.open
+
+    def swap(path: object) -> None:
+        if path == ours and not os.path.islink(ours):
+            ours.rmdir()
+            ours.symlink_to(theirs)
+
+    def lstat(path: Path) -> os.stat_result:
+        found = look(path)
+        swap(path)
+        return found
+
+    def open_(path: Any, *args: Any, **options: Any) -> int:
+        handle = opened(path, *args, **options)
+        swap(path)
+        return handle
+
+    ours.chmod(0o777)
+    monkeypatch.setattr(Path, "lstat", lstat)
+    monkeypatch.setattr(os, "open", open_)
+    with contextlib.suppress(ConfigError):
+        private_dir(ours)
+    assert stat.S_IMODE(theirs.stat().st_mode) == 0o777, "its mode was changed through a link"

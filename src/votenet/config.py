@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +34,8 @@ DEFAULT_DIFFICULTY: Final = 24
 MAX_NODES: Final = 64
 """Nodes of one supervisor: their ports form a block of 100 with the bootstrap's."""
 
+TEMPORARY: Final = Path("/tmp")
+"""Every system has it, and every shell of a user finds it, whatever TMPDIR says."""
 _KEYS: Final = "keys"
 _INSTANCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 
@@ -204,30 +207,47 @@ def private_dir(path: Path) -> Path:
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = path.lstat()
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
+        if not _is_ours(path):
+            raise _foreign(path) from error
         raise ConfigError(
             f"cannot use the folder {path}: {error.strerror or error}",
             code="bad-directory",
             next_step="Check its owner, mode and free space, or choose another with VOTENET_HOME.",
         ) from error
-    if stat.S_ISLNK(found.st_mode) or not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise ConfigError(
-            f"the folder {path} is a link, not a folder, or belongs to another user",
-            code="bad-directory",
-            next_step="Remove it, or choose another place with VOTENET_HOME.",
-        )
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise ConfigError(
-            f"the folder {path} is read-only",
-            code="bad-directory",
-            next_step="Make it writable, or choose another with VOTENET_HOME.",
-        )
-    if others := found.st_mode & (
-        stat.S_IWGRP | stat.S_IWOTH
-    ):  # who writes here could swap a socket or a lock
-        path.chmod(stat.S_IMODE(found.st_mode) & ~others)
+    try:  # what was opened is what is checked, whatever the name leads to by now
+        found = os.fstat(handle)
+        if found.st_uid != os.geteuid():
+            raise _foreign(path)
+        if not os.access(".", os.W_OK | os.X_OK, dir_fd=handle):
+            raise ConfigError(
+                f"the folder {path} is read-only",
+                code="bad-directory",
+                next_step="Make it writable, or choose another with VOTENET_HOME.",
+            )
+        if others := found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):  # they could swap a socket or a lock
+            os.fchmod(handle, stat.S_IMODE(found.st_mode) & ~others)
+    finally:
+        os.close(handle)
     return path
+
+
+def _foreign(path: Path) -> ConfigError:
+    return ConfigError(
+        f"the folder {path} is a link, not a folder, or belongs to another user",
+        code="bad-directory",
+        next_step="Remove it, or choose another place with VOTENET_HOME.",
+    )
+
+
+def _is_ours(path: Path) -> bool:
+    """False for a link, a file, or a folder of another user; true where nothing is, too."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return True
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def parse_toml(data: bytes, path: Path) -> dict[str, Any]:
@@ -249,16 +269,49 @@ def parse_toml(data: bytes, path: Path) -> dict[str, Any]:
 def user_temp_dir() -> Path:
     """Where a user's port locks are, and sockets with short names; callers check whose it is.
 
-    Not where TMPDIR says: all shells of a user must find the same one.
+    All shells of a user must find the same one, so TMPDIR comes last. The usual place may be read-only, or
+    taken by another user before us: then the next that this user can have.
     """
-    return Path("/tmp") / f"votenet-{os.geteuid()}"
+    return next(filter(_usable, _user_places()), next(_user_places()))
 
 
 def short_run_dir(wanted: Path) -> Path:
     """A unix socket path has at most 107 bytes: a deep folder is replaced by a short name for it."""
-    if len(os.fsencode(wanted / "control.sock")) <= 100:
+    if _fits(wanted):
         return wanted
     import hashlib
 
-    digest = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]
-    return user_temp_dir() / digest
+    name = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]
+    places = [place for place in _user_places() if _fits(place / name)]
+    for place in places:  # one that is in use, also where nothing new could be made any more
+        if _is_ours(place) and (place / name / "control.sock").exists():
+            return place / name
+    return next(filter(_usable, places), next(_user_places())) / name
+
+
+def _fits(folder: Path) -> bool:
+    return len(os.fsencode(folder / "control.sock")) <= 100
+
+
+def _user_places() -> Iterator[Path]:
+    """Folders for small files of this user that need no home; the first is the usual one."""
+    name = f"votenet-{os.geteuid()}"
+    yield TEMPORARY / name
+    runtime, temporary = os.environ.get("XDG_RUNTIME_DIR", ""), os.environ.get("TMPDIR", "")
+    if os.path.isabs(runtime):
+        yield Path(runtime) / "votenet"
+    base = home_dir()
+    if base is None:
+        import platformdirs
+
+        base = platformdirs.user_state_path("votenet")
+    yield base / ".run"  # no instance is called so
+    if os.path.isabs(temporary):
+        yield Path(temporary) / name
+
+
+def _usable(folder: Path) -> bool:
+    """Whether `private_dir` would take it, without making it."""
+    if folder.is_symlink() or folder.exists():
+        return _is_ours(folder) and os.access(folder, os.W_OK | os.X_OK)
+    return os.access(next(p for p in folder.parents if p.exists()), os.W_OK | os.X_OK)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -286,3 +287,30 @@ def test_up_starts_again_what_was_stopped_and_waits_for_nothing_else(shell: Shel
     shell.plan({})
     shell.run("up", "--detach")
     assert {program["state"] for program in shell.status()["programs"]} == {"ready"}
+
+
+READ_ONLY = 'mount --rbind /tmp /tmp && mount -o remount,ro,bind /tmp && ! mkdir "/tmp/x$$" 2>/dev/null'
+FOREIGN = 'd="/tmp/votenet-$(id -u)"; mkdir -p "$d" && mount -t tmpfs none "$d" && chown 12345 "$d"'
+
+
+@pytest.mark.parametrize("spoil", [READ_ONLY, FOREIGN], ids=["read-only", "foreign"])
+def test_a_temporary_folder_that_cannot_be_used_is_done_without(shell: Shell, spoil: str) -> None:
+    """In a mount namespace: nothing of this machine's own folders is touched."""
+    own_mounts = ("unshare", "--mount", "--propagation", "private", "sh", "-c")
+    try:
+        subprocess.run([*own_mounts, spoil], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs root: mount namespaces")
+    votenet = f"{sys.executable} -m votenet"
+    up = shlex.join(shell.up_args("--detach", nodes=1))
+    script = f'mount --bind "$1" "$1" && {spoil} && {votenet} {up} && {votenet} ps --json && {votenet} down'
+    done = subprocess.run(
+        [*own_mounts, script, "sh", str(shell.home)],
+        env=shell.env,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert '"phase":"running"' in done.stdout.replace(" ", "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -102,3 +104,22 @@ def test_a_disk_that_takes_only_a_part_is_written_to_until_it_says_no(
     monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:3]))
     write_atomically(path, b"0123456789")
     assert path.read_bytes() == b"0123456789"
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EIO, errno.EINTR])
+def test_only_a_lock_that_is_held_is_called_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    path = tmp_path / "lock"
+    lock = FileLock.acquire(path)
+
+    def refused(fd: int, how: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    assert not is_locked(path)
+    for take in (lambda: FileLock.acquire(path), lambda: FileLock.adopt(path, lock.fd)):
+        with pytest.raises(ConfigError, match=os.strerror(number)) as caught:
+            take()
+        assert caught.value.code == "no-locks"
+    lock.release()

@@ -88,7 +88,7 @@ class FileLock:
 
         Raises:
             Locked: somebody else has it.
-            ConfigError: the file cannot be made.
+            ConfigError: the file cannot be made, or its filesystem has no locks.
         """
         while True:
             try:
@@ -96,10 +96,10 @@ class FileLock:
             except OSError as error:
                 raise ConfigError(f"cannot open the lock {path}: {error.strerror or error}") from error
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+                _lock(fd, path)
+            except BaseException:
                 os.close(fd)
-                raise Locked(f"another process holds {path}") from error
+                raise
             if _same_file(fd, path):  # else it was removed between open and lock: take the new one
                 return cls(path, fd)
             os.close(fd)
@@ -109,12 +109,13 @@ class FileLock:
         """Take over a lock that came with an inherited descriptor.
 
         Raises:
+            Locked: it is not held by who handed it over, but by another.
             ConfigError: the descriptor is not that file.
         """
         if not _same_file(fd, path):
             raise ConfigError(f"descriptor {fd} is not the lock {path}")
         os.set_inheritable(fd, False)
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(fd, path)
         return cls(path, fd)
 
     def release(self, *, remove: bool = False) -> None:
@@ -141,18 +142,34 @@ class FileLock:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether another process holds the flock on `path` now."""
+    """Whether another process holds the flock on `path` now. Where no lock can be had, none is held."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return True
+    except OSError:
+        return False
     finally:
         os.close(fd)
     return False
+
+
+def _lock(fd: int, path: Path) -> None:
+    """Raises Locked, ConfigError."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise Locked(f"another process holds {path}") from error
+    except OSError as error:  # ENOLCK, EIO: a network filesystem whose lock service is away
+        raise ConfigError(
+            f"the lock {path} cannot be taken: {error.strerror or error}",
+            code="no-locks",
+            next_step="Choose a folder on a local disk with VOTENET_HOME.",
+        ) from error
 
 
 def _same_file(fd: int, path: Path) -> bool:

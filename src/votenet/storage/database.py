@@ -10,6 +10,7 @@ survives kill -9 and a power cut; readers never wait for the writer.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import sqlite3
@@ -152,6 +153,11 @@ def lock_data_dir(path: Path) -> Iterator[Path]:
         try:
             _lock_or_name_holder(handle, path)
         except OSError as error:
+            if error.errno == errno.ENOLCK:
+                raise StorageError(
+                    f"the lock {lock} cannot be taken: {error.strerror}",
+                    next_step="Put the folder on a local disk.",
+                ) from error
             raise _no_lock(lock, error) from error
         yield path
         with contextlib.suppress(OSError):  # a pid that stays is only an old hint
