@@ -29,13 +29,13 @@ from votenet.cli.presigned import write_presigned
 from votenet.cli.replay_senders import ReplayPlan, cast
 from votenet.cli.replay_summary import Summary
 from votenet.cli.replayer import Pace
-from votenet.core.election import MAX_BLOCK_VOTES
+from votenet.config import DEFAULT_DIFFICULTY
+from votenet.core.limits import MAX_BLOCK_VOTES
 from votenet.pow import bits_for_zero_bits
 
 VOTES = int(os.environ.get("BENCH_ELECTION_VOTES", "20000"))
 WHOLE_RECORD = 80_101
 SENDERS = int(os.environ.get("BENCH_SENDERS", "1"))
-DEFAULT_DIFFICULTY = 24
 SECRET = bytes(range(32))
 
 

@@ -34,8 +34,10 @@ from votenet.cli.ballots import Ballot, BallotColumns, BallotFile, distinct_choi
 from votenet.cli.presigned import write_presigned
 from votenet.cli.replay_senders import ReplayPlan, cast
 from votenet.cli.replayer import Pace
+from votenet.config import DEFAULT_DIFFICULTY
 from votenet.core.chain import Chain
-from votenet.core.election import MAX_BLOCK_VOTES, Election
+from votenet.core.election import Election
+from votenet.core.limits import MAX_BLOCK_VOTES
 from votenet.pow import bits_for_zero_bits
 from votenet.protocol.events import SaveBlock, SetBest
 from votenet.storage.block_store import SqliteBlockStore
@@ -45,7 +47,6 @@ SIZES = [int(size) for size in os.environ.get("BENCH_GROWTH", "10000,80000,32000
 MORE = int(os.environ.get("BENCH_GROWTH_MORE", "5000"))
 ROUNDS = int(os.environ.get("BENCH_GROWTH_ROUNDS", "3"))
 BLOCK_VOTES = 5000
-DEFAULT_DIFFICULTY = 24
 SECRET = bytes(range(32))
 
 

@@ -31,14 +31,15 @@ from votenet.cli.ballots import Ballot
 from votenet.cli.presigned import SignedBallot, sign_ballot
 from votenet.cli.replay_summary import Summary
 from votenet.cli.replayer import Pace, Replayer
-from votenet.core.election import MAX_BLOCK_VOTES, Election
+from votenet.config import DEFAULT_DIFFICULTY
+from votenet.core.election import Election
+from votenet.core.limits import MAX_BLOCK_VOTES
 from votenet.pow import bits_for_zero_bits
 from votenet.protocol.address import Address
 
 VOTES = int(os.environ.get("BENCH_OVERLOAD_VOTES", "15000"))
 HONEST_RATE = 20.0
 HONEST = 60
-DEFAULT_DIFFICULTY = 24
 SECRET = bytes(range(32))
 
 Stream = tuple[Sequence[Address], list[SignedBallot]]

@@ -28,7 +28,8 @@ from real_network import NODES, clients, network, statuses, until_counted
 from record_chain import RECORD, sign
 from support import make_election
 from votenet.cli.ballots import Ballot, BallotColumns, BallotFile, distinct_choices
-from votenet.core.election import MAX_BLOCK_VOTES
+from votenet.config import DEFAULT_DIFFICULTY
+from votenet.core.limits import MAX_BLOCK_VOTES
 from votenet.core.vote import SealedVote
 from votenet.network.client import NodeClient
 from votenet.pow import bits_for_zero_bits
@@ -39,7 +40,6 @@ STREAM = 5000
 BATCH = 100
 ALONE = 15
 TARGET = 2.5
-DEFAULT_DIFFICULTY = 24
 
 
 async def _submit(client: NodeClient, votes: Sequence[SealedVote]) -> None:

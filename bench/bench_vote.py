@@ -26,13 +26,13 @@ import pytest
 from lines import add_line
 from real_network import clients, network, until_counted
 from support import make_election
-from votenet.core.election import MAX_BLOCK_VOTES
+from votenet.config import DEFAULT_DIFFICULTY
+from votenet.core.limits import MAX_BLOCK_VOTES
 from votenet.pow import bits_for_zero_bits
 from votenet.protocol.address import Address
 
 ROUNDS = int(os.environ.get("BENCH_VOTES", "25"))
 STARTS = 15
-DEFAULT_DIFFICULTY = 24
 
 
 async def _linked(addresses: list[Address]) -> None:

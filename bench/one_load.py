@@ -23,13 +23,14 @@ from votenet.cli.latency import Latencies
 from votenet.cli.presigned import write_presigned
 from votenet.cli.replay_senders import ReplayPlan, cast
 from votenet.cli.replayer import Pace
-from votenet.core.election import MAX_BLOCK_VOTES, Election
+from votenet.config import DEFAULT_DIFFICULTY
+from votenet.core.election import Election
+from votenet.core.limits import MAX_BLOCK_VOTES
 from votenet.pow import bits_for_zero_bits, bits_to_target, target_to_bits
 from votenet.protocol.address import Address
 from votenet.protocol.messages import NodeStatus
 
 SECRET: Final = bytes(range(32))
-DEFAULT_DIFFICULTY: Final = 24
 
 
 @dataclass(frozen=True, slots=True)

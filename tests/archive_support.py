@@ -17,12 +17,22 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from support import CREATED, TRIVIAL_BITS, key_of, make_election, make_vote, mine_block, mine_header
-from votenet.core.archive import MAX_LINE, archive_lines
+from support import (
+    CREATED,
+    TRIVIAL_BITS,
+    key_of,
+    make_election,
+    make_vote,
+    make_votes,
+    mine_block,
+    mine_header,
+)
+from votenet.core.archive import archive_lines
 from votenet.core.block import Block, order_votes
 from votenet.core.chain import Chain
 from votenet.core.election import Election
 from votenet.core.encoding import DOMAIN_GENESIS, canonical, domain_hash
+from votenet.core.limits import MAX_ARCHIVE_LINE, MAX_BLOCK_VOTES
 from votenet.core.merkle import merkle_path
 from votenet.core.receipt import encode_receipt, make_receipt
 from votenet.core.roll import Roll
@@ -52,8 +62,8 @@ class Lines(NamedTuple):
 def election() -> Election:
     return make_election(
         candidates=("Alice", "Bob", "Çelik \U0001f5f3", 'D"\\'),
+        method="instant-runoff",
         max_choices=2,
-        max_block_votes=6,
         opens=OPENS,
         closes=CLOSES,
     )
@@ -111,6 +121,14 @@ def roll_archive(*votes: tuple[str, str]) -> tuple[Roll, bytes]:
     block = mine_block(held, None, sealed)
     records = b",".join(one.record for one in block.votes)
     return roll, b"".join(archive_lines(held, [(block.header.pack(), records)]))
+
+
+def full_block(votes: int, allowed: int) -> bytes:
+    """An archive of one block with some votes, in an election that allows a number of them in a block."""
+    small = make_election(max_block_votes=allowed)
+    block = mine_block(small, None, make_votes(small, votes))
+    records = b",".join(one.record for one in block.votes)
+    return b"".join(archive_lines(small, [(block.header.pack(), records)]))
 
 
 def good_archive() -> bytes:
@@ -237,7 +255,7 @@ def _vote_faults() -> Corpus:
         ),
         "too-many-votes-in-a-block": (
             "block-too-large",
-            with_body(3, [*third, *(vote(f"m{n}") for n in range(4))]),
+            full_block(votes=7, allowed=6),
         ),
     }
 
@@ -311,7 +329,7 @@ def _election_faults() -> Corpus:
         "definition-contradicts-itself": ("bad-genesis", other_definition(candidates=["A", "A"])),
         "definition-without-difficulty": (
             "bad-genesis",
-            other_definition(chain={"bits": 1, "block_seconds": 1, "max_block_votes": 5}),
+            other_definition(chain={"bits": 1, "block_seconds": 1, "max_block_votes": MAX_BLOCK_VOTES}),
         ),
         "definition-with-unknown-member": ("bad-record", other_definition(extra=1)),
         "definition-with-a-member-left-out": (
@@ -378,7 +396,7 @@ def _record_faults() -> Corpus:
         ),
         "nested-too-deeply": ("not-json", good.replace(block3, b'{"header":' + b"[" * 200_000 + b"\n")),
         "byte-order-mark": ("not-json", b"\xef\xbb\xbf" + good),
-        "line-too-long": ("line-too-long", lines[0] + b" " * (MAX_LINE + 1)),
+        "line-too-long": ("line-too-long", lines[0] + b" " * (MAX_ARCHIVE_LINE + 1)),
         "list-for-a-record": ("bad-record", good.replace(block3, b"[" + block3[:-1] + b"]\n")),
     }
 

@@ -36,7 +36,14 @@ class PlainRunoff:
                 rounds.append(Round(number=number, counts=counts, exhausted=exhausted))
                 listed = _latest(rounds)
                 left_out = len(rounds) - len(listed)
-                return Outcome(state="won", winners=(order[0],), rounds=listed, rounds_left_out=left_out)
+                before = rounds[-2] if len(rounds) > 1 else None
+                equal = before is not None and before.tie_break == "lot" and len(before.counts) == 2
+                return Outcome(
+                    state="tied" if equal else "won",
+                    winners=(order[0], *(before.eliminated if before is not None and equal else ())),
+                    rounds=listed,
+                    rounds_left_out=left_out,
+                )
             out, tied, tie_break = self._last()
             rounds.append(
                 Round(

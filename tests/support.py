@@ -10,10 +10,11 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, Final
 
-from votenet.core.block import BLOCK_VERSION, Block, Header, genesis_header, order_votes, votes_root
+from votenet.core.block import Block, Header, genesis_header, order_votes, votes_root
 from votenet.core.chain import Chain, Entry, Move, split_place
 from votenet.core.election import DEFAULT_CANDIDATES, ChainParameters, Election, ElectionDefinition
 from votenet.core.keys import SigningKey
+from votenet.core.limits import BLOCK_VERSION, MAX_BLOCK_VOTES
 from votenet.core.vote import SealedVote, sign_vote
 from votenet.pow import bits_for_zero_bits, bits_to_target, search
 
@@ -31,7 +32,7 @@ def make_election(
     candidates: Sequence[str] = DEFAULT_CANDIDATES,
     title: str = "Test election",
     created: int = CREATED,
-    max_block_votes: int = 5000,
+    max_block_votes: int = MAX_BLOCK_VOTES,
     block_seconds: int = 1,
     **fields: Any,
 ) -> Election:

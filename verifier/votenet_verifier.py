@@ -26,13 +26,74 @@ from itertools import pairwise
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
-MAX_LINE = 16 * 1024 * 1024
-MAX_VOTE_BYTES = 16 * 1024
-MAX_BLOCK_BYTES = 8 * 1024 * 1024
-MAX_AHEAD = 2 * 60 * 60
-MAX_INTEGER = 2**53 - 1
+# The limits of docs/audit.md, under the same names.
+MAX_NAME = 200
+MAX_CANDIDATES = 1000
+MAX_CHOICES = 64
 MAX_BLOCK_VOTES = 20_480
-BREAKING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+MAX_BLOCK_SECONDS = 3600
+MAX_U32 = 2**32 - 1
+MAX_VOTER_ID = 128
+MAX_VOTE_BYTES = 16 * 1024
+HEADER_BYTES = 80
+BLOCK_VERSION = 1
+MAX_BLOCK_BYTES = 8 * 1024 * 1024
+MAX_CLOCK_AHEAD = 2 * 60 * 60
+MEDIAN_SPAN = 11
+RETARGET_SPAN = 48
+LONG_GAP = 10
+MAX_ARCHIVE_LINE = 16 * 1024 * 1024
+MAX_RECEIPT = 1024 * 1024 * 1024
+MAX_SAFE_INTEGER = 2**53 - 1
+FORMAT_VERSION = 1
+
+ARCHIVE_FORMAT = "votenet-archive"
+RECEIPT_FORMAT = "votenet-receipt"
+DOMAIN_GENESIS = b"votenet/genesis/1\n"
+DOMAIN_VOTE = b"votenet/vote/1\n"
+DOMAIN_ROLL = b"votenet/roll/1\n"
+DOMAIN_TIE = b"votenet/tie/1\n"
+METHODS = ("plurality", "approval", "instant-runoff")
+
+# The characters of docs/audit.md: first and last code point of each range.
+CONTROL = ((0x0, 0x1F), (0x7F, 0x9F), (0x2028, 0x2029))
+INVISIBLE = (
+    *((0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x200B, 0x200B)),
+    *((0x200E, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164), (0xFDD0, 0xFDEF)),
+    *((0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFFC), (0x13430, 0x13440), (0x1BCA0, 0x1BCA3)),
+    *((0x1D173, 0x1D17A), (0xE0000, 0xE00FF), (0xE01F0, 0xE0FFF)),
+    *((plane + 0xFFFE, plane + 0xFFFF) for plane in range(0, 0x110000, 0x10000)),
+)
+JOINERS = ((0x200C, 0x200D),)
+JOINING = (
+    *((0x620, 0x109F), (0x1780, 0x17B3), (0x17B6, 0x180A), (0x1810, 0x18AF), (0x1900, 0x1C7F)),
+    *((0x1CD0, 0x1CFF), (0xA800, 0xA95F), (0xA980, 0xAB2F), (0xABC0, 0xABFF), (0xFB50, 0xFDCF)),
+    *((0xFDF0, 0xFDFF), (0xFE70, 0xFEFC), (0x10A00, 0x11FFF), (0x1E900, 0x1E95F)),
+)
+MONGOLIAN_SELECTORS = ((0x180B, 0x180F),)
+MONGOLIAN = ((0x1800, 0x180A), (0x1810, 0x18AF))
+SELECTORS = ((0xFE00, 0xFE0F),)
+PICTURES = (
+    *((0xA9, 0xA9), (0xAE, 0xAE), (0x203C, 0x203C), (0x2049, 0x2049), (0x2100, 0x214F), (0x2190, 0x27FF)),
+    *((0x2900, 0x2BFF), (0x3030, 0x3030), (0x303D, 0x303D), (0x3297, 0x3297), (0x3299, 0x3299)),
+    (0x1F000, 0x1FAFF),
+)
+SELECTABLE = ((0x1000, 0x109F), (0xA840, 0xA87F))
+IDEOGRAPHS = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x2FFFD), (0x30000, 0x3FFFD))
+IDEOGRAPH_SELECTORS = ((0xE0100, 0xE01EF),)
+BLANKS = (
+    *((0x20, 0x20), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x202F, 0x202F), (0x205F, 0x205F)),
+    *((0x2800, 0x2800), (0x3000, 0x3000)),
+)
+ALLOWED_AFTER = (
+    # What may stand in a name only right after one of the characters named second.
+    (((0x200C, 0x200C),), JOINING),
+    (((0x200D, 0x200D),), JOINING + PICTURES + SELECTORS),
+    (MONGOLIAN_SELECTORS, MONGOLIAN),
+    (SELECTORS, IDEOGRAPHS + SELECTABLE + PICTURES),
+    (IDEOGRAPH_SELECTORS, IDEOGRAPHS),
+)
+UNSEEN = JOINERS + MONGOLIAN_SELECTORS + SELECTORS + IDEOGRAPH_SELECTORS
 DEFINITION = (
     *("authority_key", "candidates", "chain", "closes", "created", "max_choices", "method", "node_keys"),
     *("opens", "registration", "roll_root", "title", "version"),
@@ -103,9 +164,9 @@ def hash_text(value, what):
 
 def shape_of_head(value):
     members(value, ["format", "network_id", "version"])
-    text(value["format"], 0, MAX_LINE, "format")
+    text(value["format"], 0, MAX_ARCHIVE_LINE, "format")
     hash_text(value["network_id"], "network_id")
-    integer(value["version"], 0, MAX_INTEGER, "version")
+    integer(value["version"], 0, MAX_SAFE_INTEGER, "version")
 
 
 def shape_of_definition_line(value):
@@ -123,34 +184,34 @@ def shape_of_definition(value):
             hash_text(value[name], name)
     need(isinstance(value["candidates"], list), "candidates")
     for name in value["candidates"]:
-        text(name, 1, 200, "candidates")
+        text(name, 1, MAX_NAME, "candidates")
     need(isinstance(value["node_keys"], list), "node_keys")
     for key in value["node_keys"]:
         hash_text(key, "node_keys")
     members(value["chain"], ["bits", "block_seconds", "max_block_votes"])
-    integer(value["chain"]["bits"], 1, 2**32 - 1, "bits")
-    integer(value["chain"]["block_seconds"], 1, 3600, "block_seconds")
+    integer(value["chain"]["bits"], 1, MAX_U32, "bits")
+    integer(value["chain"]["block_seconds"], 1, MAX_BLOCK_SECONDS, "block_seconds")
     integer(value["chain"]["max_block_votes"], 1, MAX_BLOCK_VOTES, "max_block_votes")
     for name in ("opens", "closes"):
         if value[name] is not None:
-            integer(value[name], 0, MAX_INTEGER, name)
-    integer(value["created"], 0, 2**32 - 1, "created")
-    integer(value["max_choices"], 1, 64, "max_choices")
-    need(value["method"] in ("plurality", "approval", "instant-runoff"), "method")
+            integer(value[name], 0, MAX_SAFE_INTEGER, name)
+    integer(value["created"], 0, MAX_U32, "created")
+    integer(value["max_choices"], 1, MAX_CHOICES, "max_choices")
+    need(value["method"] in METHODS, "method")
     need(value["registration"] in ("open", "roll"), "registration")
-    text(value["title"], 1, 200, "title")
-    need(type(value["version"]) is int and value["version"] == 1, "version")
+    text(value["title"], 1, MAX_NAME, "title")
+    integer(value["version"], FORMAT_VERSION, FORMAT_VERSION, "version")
 
 
 def shape_of_vote(value):
     members(value, ["choices", "network_id", "signature", "time", "voter_id", "voter_key"])
-    need(isinstance(value["choices"], list) and 1 <= len(value["choices"]) <= 64, "choices")
+    need(isinstance(value["choices"], list) and 1 <= len(value["choices"]) <= MAX_CHOICES, "choices")
     for choice in value["choices"]:
-        text(choice, 1, 200, "choices")
+        text(choice, 1, MAX_NAME, "choices")
     text(value["network_id"], 64, 64, "network_id")
     text(value["signature"], 128, 128, "signature")
-    integer(value["time"], 0, MAX_INTEGER, "time")
-    text(value["voter_id"], 1, 128, "voter_id")
+    integer(value["time"], 0, MAX_SAFE_INTEGER, "time")
+    text(value["voter_id"], 1, MAX_VOTER_ID, "voter_id")
     text(value["voter_key"], 64, 64, "voter_key")
 
 
@@ -159,9 +220,9 @@ def shape_of_line(value):
     need(isinstance(value, dict), "not an object")
     if "tip" in value and "header" not in value:
         members(value, ["height", "tip", "votes"])
-        integer(value["height"], 0, MAX_INTEGER, "height")
+        integer(value["height"], 0, MAX_SAFE_INTEGER, "height")
         hash_text(value["tip"], "tip")
-        integer(value["votes"], 0, MAX_INTEGER, "votes")
+        integer(value["votes"], 0, MAX_SAFE_INTEGER, "votes")
         return
     members(value, ["header", "votes"])
     need(isinstance(value["header"], str), "header")
@@ -181,7 +242,7 @@ def shape_of_receipt(value):
     for sibling in value["path"]:
         hash_text(sibling, "path")
     for name in ("position", "size", "version"):
-        integer(value[name], 0, MAX_INTEGER, name)
+        integer(value[name], 0, MAX_SAFE_INTEGER, name)
     shape_of_vote(value["vote"])
 
 
@@ -197,8 +258,29 @@ def target_of(bits):
     return target
 
 
+def within(character, ranges):
+    return any(first <= ord(character) <= last for first, last in ranges)
+
+
 def unprintable(name):
-    return BREAKING.search(name) is not None or name.strip(" ") != name
+    """Whether a title, a candidate or a voter id has a character that it may not have."""
+    if within(name[0], BLANKS) or within(name[-1], BLANKS):
+        return True
+    for index, character in enumerate(name):
+        if " " <= character <= "~":
+            continue
+        if within(character, CONTROL + INVISIBLE):
+            return True
+        for ranges, before in ALLOWED_AFTER:
+            if within(character, ranges) and not (index and within(name[index - 1], before)):
+                return True
+    return False
+
+
+def skeleton(name):
+    """A name as it looks: without what cannot be seen, and with one kind of space."""
+    seen = (" " if within(each, BLANKS) else each for each in name if not within(each, UNSEEN))
+    return re.sub(" +", " ", "".join(seen))
 
 
 def network_of(definition):
@@ -206,16 +288,22 @@ def network_of(definition):
     names = definition["candidates"]
     opens, closes = definition["opens"], definition["closes"]
     if not (
-        1 <= len(names) <= 1000
-        and len(set(names)) == len(names)
+        1 <= len(names) <= MAX_CANDIDATES
+        and len(set(map(skeleton, names))) == len(names)
         and not any(unprintable(name) for name in [*names, definition["title"]])
         and definition["max_choices"] <= len(names)
+        and (definition["method"] != "plurality" or definition["max_choices"] == 1)
         and (opens is None or closes is None or opens < closes)
         and target_of(definition["chain"]["bits"]) is not None
         and (definition["registration"] == "open" or definition["roll_root"] is not None)
     ):
         raise Fault("bad-genesis", "the definition contradicts itself")
-    return hashlib.sha256(b"votenet/genesis/1\n" + canonical(definition)).digest()
+    return hashlib.sha256(DOMAIN_GENESIS + canonical(definition)).digest()
+
+
+def check_header_digits(digits):
+    if len(digits) != 2 * HEADER_BYTES or re.fullmatch("[0-9a-f]*", digits) is None:
+        raise Fault("bad-header", f"a header is {2 * HEADER_BYTES} lower-case hexadecimal digits")
 
 
 def double_hash(raw):
@@ -236,13 +324,14 @@ class Headers:
         self.work = 0
         self.times = [definition["created"]]
         self.medians = [definition["created"]]
-        genesis = struct.pack("<I32s32sIII", 1, bytes(32), network_id, self.times[0], self.bits, 0)
+        genesis = struct.pack(
+            "<I32s32sIII", BLOCK_VERSION, bytes(32), network_id, self.times[0], self.bits, 0
+        )
         self.tip = double_hash(genesis)
 
     def add(self, digits):
         """Check the next header; returns (its Merkle root, its time)."""
-        if re.fullmatch("[0-9a-f]{160}", digits) is None:
-            raise Fault("bad-header", "a header is 160 lower-case hexadecimal digits")
+        check_header_digits(digits)
         return self.add_checked(bytes.fromhex(digits))
 
     def add_checked(self, raw):
@@ -250,7 +339,7 @@ class Headers:
         block = double_hash(raw)
         if previous != self.tip:
             raise Fault("broken-chain", "it does not name the block before it")
-        if version != 1:
+        if version != BLOCK_VERSION:
             raise Fault("bad-version", f"version {version}")
         if bits != self.next_bits():
             raise Fault("bad-bits", f"bits {bits:08x}")
@@ -258,21 +347,21 @@ class Headers:
             raise Fault("bad-work", "its hash is above the target")
         if at < self.medians[-1]:
             raise Fault("bad-time", "before the median of its ancestors")
-        if at > self.now + MAX_AHEAD:
+        if at > self.now + MAX_CLOCK_AHEAD:
             raise Fault("bad-time", "in the future")
         self.tip, self.bits = block, bits
         self.height += 1
         self.work += 2**256 // (target_of(bits) + 1)
-        self.times = [*self.times[-10:], at]
+        self.times = [*self.times[1 - MEDIAN_SPAN :], at]
         self.medians = [*self.medians[-2:], sorted(self.times)[len(self.times) // 2]]
         return root, at
 
     def next_bits(self):
         """The difficulty of the next block: docs/protocol.md, "Difficulty"."""
-        if self.height < 11:
+        if self.height < MEDIAN_SPAN:
             return self.floor
         before, last, newest = self.medians
-        span, long = 48 * self.interval, 10 * self.interval
+        span, long = RETARGET_SPAN * self.interval, LONG_GAP * self.interval
         gap = newest - last
         if gap > long:
             gap = long if last - before > long else self.interval
@@ -345,7 +434,7 @@ def check_signature(vote):
     unsigned = {name: value for name, value in vote.items() if name != "signature"}
     try:
         key, signature = bytes.fromhex(vote["voter_key"]), bytes.fromhex(vote["signature"])
-        VerifyKey(key).verify(b"votenet/vote/1\n" + canonical(unsigned), signature)
+        VerifyKey(key).verify(DOMAIN_VOTE + canonical(unsigned), signature)
     except (ValueError, BadSignatureError):
         raise Fault("bad-signature", f"the vote of {vote['voter_id']!r}") from None
 
@@ -381,24 +470,28 @@ def count(ballots, definition, network_hex):
     """(votes of each candidate, most first, the winners): docs/elections.md."""
 
     def lot(name):
-        return hashlib.sha256(b"votenet/tie/1\n" + canonical([network_hex, name])).digest()
+        return hashlib.sha256(DOMAIN_TIE + canonical([network_hex, name])).digest()
 
+    counted = {"plurality": slice(1), "approval": slice(None), "instant-runoff": slice(1)}
     counts = dict.fromkeys(definition["candidates"], 0)
     for ballot, times in ballots.items():
-        for choice in ballot if definition["method"] == "approval" else ballot[:1]:
+        for choice in ballot[counted[definition["method"]]]:
             counts[choice] += times
     ranked = sorted(counts.items(), key=lambda pair: -pair[1])
     if not ballots:
         return ranked, []
     if definition["method"] == "instant-runoff":
-        return ranked, [runoff(ballots, definition["candidates"], lot)]
+        return ranked, runoff(ballots, definition["candidates"], lot)
     leaders = [name for name, votes in ranked if votes == ranked[0][1]]
     return ranked, sorted(leaders, key=lot, reverse=True)
 
 
 def runoff(ballots, standing, lot):
-    """Who has more than half of the ballots that continue, once the weakest have left round by round."""
-    past = []
+    """Who has more than half of the ballots that continue, once the weakest have left round by round.
+
+    Two names, the winner first, where the last two were equal in every round: nothing but the lot chose.
+    """
+    past, equal = [], []
     while True:
         votes = dict.fromkeys(standing, 0)
         for ballot, times in ballots.items():
@@ -407,12 +500,14 @@ def runoff(ballots, standing, lot):
                 votes[choice] += times
         best = max(votes, key=votes.__getitem__)
         if 2 * votes[best] > sum(votes.values()):
-            return best
+            return [best, *equal]
         fewest = min(votes.values())
         out = [name for name in standing if votes[name] == fewest]
         if fewest:  # of several, the one that was weaker in the last round that tells, or by lot
             keys = {name: ([before[name] for before in reversed(past)], lot(name)) for name in out}
             out = [min(keys, key=keys.__getitem__)]
+            alike = len(standing) == len(keys) == 2 and len({str(key[0]) for key in keys.values()}) == 1
+            equal = out if alike else []
         past.append(votes)
         standing = [name for name in standing if name not in out]
 
@@ -432,12 +527,12 @@ def numbered_lines(file):
     while True:
         number += 1
         try:
-            line = file.readline(MAX_LINE + 1)
+            line = file.readline(MAX_ARCHIVE_LINE + 1)
         except EOFError:
             raise Fault("truncated", "the compressed file ends too early") from None
         except (lzma.LZMAError, zlib.error, OSError) as error:
             raise Fault("unreadable", str(error)) from None
-        if len(line) > MAX_LINE:
+        if len(line) > MAX_ARCHIVE_LINE:
             raise Fault("line-too-long", f"line {number}")
         yield number, line
 
@@ -455,7 +550,7 @@ def read_roll(path, definition):
             voters = [(str(voter), str(key)) for voter, key in json.load(file)["voters"]]
         except (ValueError, KeyError, TypeError, RecursionError):
             raise Fault("roll-mismatch", "this is no roll file") from None
-    leaves = [leaf(b"votenet/roll/1\n" + canonical(pair)) for pair in voters]
+    leaves = [leaf(DOMAIN_ROLL + canonical(pair)) for pair in voters]
     if definition["registration"] != "roll" or tree_root(leaves).hex() != definition["roll_root"]:
         raise Fault("roll-mismatch", "this is not the roll of the election")
     return dict(voters)
@@ -474,9 +569,9 @@ def check_archive(path, expected, now, roll_path=None):
     with open_file(path) as file:
         lines = numbered_lines(file)
         head = parse(whole(next(lines)[1]), shape_of_head)
-        if head["format"] != "votenet-archive":
+        if head["format"] != ARCHIVE_FORMAT:
             raise Fault("wrong-format", head["format"])
-        if head["version"] != 1:
+        if head["version"] != FORMAT_VERSION:
             raise Fault("wrong-version", str(head["version"]))
         definition = parse(whole(next(lines)[1]), shape_of_definition_line)["definition"]
         network_hex = network_of(definition).hex()
@@ -522,10 +617,13 @@ def take_block(record, headers, definition, network_hex, roll, voters, ballots):
 def check_receipt(path, expected, now, roll_path=None):
     """Everything that a receipt claims; returns the report."""
     with open(path, "rb") as file:
-        receipt = parse(whole(file.read()), shape_of_receipt)
-    if receipt["format"] != "votenet-receipt":
+        data = file.read(MAX_RECEIPT + 1)
+    if len(data) > MAX_RECEIPT:
+        raise Fault("line-too-long", f"a receipt has at most {MAX_RECEIPT} bytes")
+    receipt = parse(whole(data), shape_of_receipt)
+    if receipt["format"] != RECEIPT_FORMAT:
         raise Fault("wrong-format", receipt["format"])
-    if receipt["version"] != 1:
+    if receipt["version"] != FORMAT_VERSION:
         raise Fault("wrong-version", str(receipt["version"]))
     definition, vote = receipt["definition"], receipt["vote"]
     network_id = network_of(definition)
@@ -536,8 +634,7 @@ def check_receipt(path, expected, now, roll_path=None):
         check_registered([vote], read_roll(roll_path, definition))
     check_signature(vote)
     for digits in receipt["headers"]:
-        if re.fullmatch("[0-9a-f]{160}", digits) is None:
-            raise Fault("bad-header", "a header is 160 lower-case hexadecimal digits")
+        check_header_digits(digits)
     headers = Headers(definition, network_id, now)
     root, at = None, 0
     for digits in receipt["headers"]:

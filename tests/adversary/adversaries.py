@@ -27,10 +27,11 @@ from pathlib import Path
 import msgspec
 
 from support import make_votes, mine_block, mine_header
-from votenet.core.block import BLOCK_VERSION, Header, genesis_header, header_from_hex
+from votenet.core.block import Header, genesis_header, header_from_hex
 from votenet.core.chain import Chain, Entry
 from votenet.core.election import Election
 from votenet.core.keys import SigningKey
+from votenet.core.limits import BLOCK_VERSION
 from votenet.core.vote import sign_vote
 from votenet.protocol.connection import Connection, Identity
 from votenet.protocol.framing import MAX_CLIENT_LINE

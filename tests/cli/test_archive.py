@@ -44,7 +44,7 @@ def test_the_report_fits_a_page_and_says_what_was_checked(cli: Cli, voted: list[
     shown = cli("audit", str(path))
     assert shown.code == 0
     assert len(shown.out.splitlines()) < 30
-    for word in ("holds.", "Checked:", "every signature", "Counted again (plurality)", "Bob", "tip"):
+    for word in ("holds.", "Checked:", "every signature", "Counted again (approval)", "Bob", "tip"):
         assert word in shown.out
     assert "a.jsonl: 100%, block" in shown.err
 

@@ -92,8 +92,68 @@ def test_methods_have_fitting_limits(tmp_path: Path, method: Any, candidates: in
     made = _prepare(_dirs(tmp_path), candidates=names, method=method, difficulty=8)
     held = read_genesis(made).definition
     assert (held.method, held.max_choices) == (method or "plurality", most)
-    made = _prepare(_dirs(tmp_path / "b"), candidates=names, method=method, max_choices=2, difficulty=8)
-    assert read_genesis(made).definition.max_choices == 2
+    two = {"candidates": names, "method": method, "max_choices": 2, "difficulty": 8}
+    if most > 1:
+        assert read_genesis(_prepare(_dirs(tmp_path / "b"), **two)).definition.max_choices == 2
+        return
+    with pytest.raises(ConfigError, match="plurality counts one choice") as refused:
+        _prepare(_dirs(tmp_path / "b"), **two)
+    assert "--method approval" in refused.value.next_step
+
+
+LONG = "n" * 201
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"title": LONG}, "the title, .* has 201 characters, 1 too many"),
+        ({"title": " Board"}, "the title, ' Board', has a space at its beginning"),
+        ({"candidates": ("Ann", LONG)}, "candidate 2, .* has 201 characters, 1 too many"),
+        ({"candidates": ("Ann", "")}, "candidate 2 is empty"),
+        ({"candidates": ("Ann", "Bo ", "Cy")}, "candidate 2, 'Bo ', has a space at its end"),
+        ({"candidates": ("Ann", "Bo\u202e")}, "candidate 2, .* has a character that cannot be seen"),
+        ({"candidates": ("Ann", "Ann")}, "a candidate is listed twice: 'Ann' as number 1 and 2"),
+        ({"candidates": tuple(f"c{n}" for n in range(1001))}, "1 to 1000 candidates, not 1001"),
+        ({"candidates": ("Ann", "Bo"), "max_choices": 2}, "plurality counts one choice"),
+        ({"candidates": ("Ann", "Bo"), "max_choices": 3, "method": "approval"}, "3 choices are allowed"),
+        ({"candidates_from": "choice\nAnn\n" + LONG + "\n"}, "candidate 2, .* has 201 characters"),
+        ({"candidates_from": "choice\nAnn\nBo \n"}, "candidate 2, 'Bo ', has a space at its end"),
+    ],
+    ids=lambda value: ascii(value)[:60],
+)
+def test_what_no_node_takes_is_refused_before_anything_is_written(
+    tmp_path: Path, options: dict[str, Any], says: str
+) -> None:
+    """The same instance can be used at once: nothing has to be deleted first."""
+    dirs, said = _dirs(tmp_path), list[str]()
+    if "candidates_from" in options:
+        file = tmp_path / "ballots.csv"
+        file.write_text(options["candidates_from"], encoding="utf-8")
+        options = {"candidates_from": file}
+    with pytest.raises(ConfigError, match=says) as refused:
+        _prepare(dirs, said, **options)
+    assert refused.value.code == "bad-genesis"
+    assert refused.value.next_step
+    assert not dirs.state.exists()
+    assert said == [], "nothing was measured either"
+    assert read_genesis(_prepare(dirs, candidates=("Ann", "Bo"), difficulty=8)).candidates == {"Ann", "Bo"}
+
+
+def test_an_election_that_no_node_takes_is_replaced_unless_it_has_votes(tmp_path: Path) -> None:
+    dirs, said = _dirs(tmp_path), list[str]()
+    made = _prepare(dirs, difficulty=8)
+    spoiled = made.read_bytes().replace(b'"Election"', b'"' + b"E" * 201 + b'"')
+    made.write_bytes(spoiled)
+    assert read_genesis(_prepare(dirs, said, difficulty=8)).definition.title == "Election"
+    assert "replaced" in said[0]
+    made.write_bytes(spoiled)
+    (dirs.state / "node-1").mkdir()
+    (dirs.state / "node-1" / "chain.db").write_bytes(b"votes")
+    with pytest.raises(ConfigError) as refused:
+        _prepare(dirs, difficulty=8)
+    assert "votenet down --purge" in refused.value.next_step
+    assert made.read_bytes() == spoiled
 
 
 def test_hours_are_kept_and_checked(tmp_path: Path) -> None:

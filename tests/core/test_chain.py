@@ -21,9 +21,10 @@ from support import (
     mine_header,
 )
 from votenet.core.block import Block, Header
-from votenet.core.chain import MAX_LOCATOR, MEDIAN_SPAN, Chain, Entry, Move, place_at
+from votenet.core.chain import MAX_LOCATOR, Chain, Entry, Move, place_at
+from votenet.core.limits import MAX_CLOCK_AHEAD, MEDIAN_SPAN
 from votenet.core.tally import Tally
-from votenet.core.vote import MAX_CLOCK_AHEAD, SealedVote
+from votenet.core.vote import SealedVote
 from votenet.errors import Kind, Rejected
 from votenet.pow import bits_for_zero_bits, work_of
 

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from votenet.core.difficulty import LONG_GAP, MEDIAN_SPAN, SPAN, next_bits
+from votenet.core.difficulty import next_bits
+from votenet.core.limits import LONG_GAP, MEDIAN_SPAN
+from votenet.core.limits import RETARGET_SPAN as SPAN
 from votenet.pow import bits_for_zero_bits, bits_to_target, work_of
 
 FLOOR = bits_for_zero_bits(24)

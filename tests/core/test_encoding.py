@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from votenet.core import encoding
-from votenet.core.encoding import MAX_SAFE_INTEGER, Hex32, Hex64, Unsigned, canonical, domain_hash
+from votenet.core.encoding import Hex32, Hex64, Unsigned, canonical, domain_hash
+from votenet.core.limits import MAX_SAFE_INTEGER
 
 SHORT_ESCAPES = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
 

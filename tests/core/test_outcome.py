@@ -68,7 +68,13 @@ def test_rounds_give_what_a_plain_count_gives(cast: list[Ballot]) -> None:
     tally.add(cast)
     outcome = decide(tally, RUNOFF)
     winner, gone = by_hand(cast, RUNOFF)
-    assert (outcome.state, outcome.winners) == ("won", (winner,))
+    assert outcome.winners[0] == winner
+    if outcome.state == "tied":
+        assert outcome.winners == (winner, gone[-1])
+        assert len(outcome.rounds[-2].counts) == 2
+        assert all(one.counts[0][1] == one.counts[1][1] for one in outcome.rounds[-2:-1])
+    else:
+        assert (outcome.state, len(outcome.winners)) == ("won", 1)
     ours = [name for one in outcome.rounds for name in one.eliminated]
     empty = {name for name in NAMES if all(ballot[0] != name for ballot in cast)}
     assert [name for name in ours if name not in empty] == [name for name in gone if name not in empty]
@@ -114,8 +120,8 @@ def lines_run(call: Callable[[], object]) -> int:
     [
         # One vote each, nothing to hand on: every round is a tie of all, decided by lot.
         (lambda names: {(name,): 1 for name in names}, 30),
-        # Every ballot ranks all candidates, each beginning with another: all ballots move in every round.
-        (lambda names: {tuple(names[at:] + names[:at]): 1 for at in range(len(names))}, 30),
+        # Every ballot ranks as many as it may, each beginning with another: ballots move in every round.
+        (lambda names: {tuple((names[at:] + names[:at])[:64]): 1 for at in range(len(names))}, 30),
         # The next round differs for two candidates at a time: histories are long and alike.
         (lambda names: {tuple(names[at : at + 2]): 1 + at // 2 for at in range(len(names))}, 30),
     ],
@@ -126,7 +132,7 @@ def test_s17_the_work_of_a_runoff_is_that_of_its_ballots_and_rounds_whatever_is_
 ) -> None:
     """The plain algorithm took 17 s for 1,000 tied candidates, at every block."""
     names = [f"c{number}" for number in range(150)]
-    election = make_election(candidates=tuple(names), method="instant-runoff", max_choices=150)
+    election = make_election(candidates=tuple(names), method="instant-runoff", max_choices=64)
     tally = Tally(shape(names))
     work = lines_run(lambda: decide(tally, election))
     choices = sum(map(len, tally.ballots))
@@ -173,7 +179,7 @@ def test_a_tie_from_the_start_is_broken_by_lot() -> None:
     loser, winner = sorted(("Ann", "Bo"), key=lambda name: hashed(RUNOFF, name))
     broken = outcome.rounds[1]
     assert (broken.tie_break, broken.eliminated) == ("lot", (loser,))
-    assert (outcome.state, outcome.winners) == ("won", (winner,))
+    assert (outcome.state, outcome.winners) == ("tied", (winner, loser)), "a lot is no majority"
 
 
 def test_the_lot_is_the_published_hash_and_differs_by_election() -> None:

@@ -68,7 +68,7 @@ KEY = key_of("x").public_hex
         ([("a", KEY), ("a", key_of("y").public_hex)], "'a' is on the roll twice"),
         ([("a", KEY), ("b", KEY)], "could vote twice"),
         ([("a\n", KEY)], "control"),
-        ([(" a", KEY)], "spaces"),
+        ([(" a", KEY)], "a space at its beginning"),
         ([("", KEY)], "not valid"),
         ([("a" * 129, KEY)], "not valid"),
         ([("a", KEY.upper())], "not valid"),

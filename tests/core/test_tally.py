@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support import make_election
 from votenet.core.tally import Ballot, CandidateCount, Tally
 
-PLURALITY = make_election(max_choices=2)
+RUNOFF = make_election(max_choices=2, method="instant-runoff")
 APPROVAL = make_election(max_choices=2, method="approval")
 
 ballots = st.lists(st.sampled_from(["Alice", "Bob", "Charlie"]), min_size=1, max_size=2, unique=True)
@@ -23,13 +23,13 @@ batches = st.lists(ballots.map(tuple), max_size=12)
 def test_taking_back_is_the_inverse_of_adding(kept: list[Ballot], taken: list[Ballot]) -> None:
     tally = Tally()
     tally.add(kept)
-    before = (dict(tally.ballots), tally.votes, tally.count(PLURALITY))
+    before = (dict(tally.ballots), tally.votes, tally.count(RUNOFF))
     tally.add(iter(taken))
     assert tally.votes == len(kept) + len(taken)
     assert tally.ballots == Counter(kept + taken)
     tally.take_back(iter(taken))
     # As a dict: a ballot counted zero times must not stay behind.
-    assert (dict(tally.ballots), tally.votes, tally.count(PLURALITY)) == before
+    assert (dict(tally.ballots), tally.votes, tally.count(RUNOFF)) == before
 
 
 @given(batches)
@@ -37,18 +37,18 @@ def test_taking_back_is_the_inverse_of_adding(kept: list[Ballot], taken: list[Ba
 def test_counting_is_counting(cast: list[Ballot]) -> None:
     tally = Tally()
     tally.add(cast)
-    plurality = {line.candidate: line.votes for line in tally.count(PLURALITY)}
+    firsts = {line.candidate: line.votes for line in tally.count(RUNOFF)}
     approval = {line.candidate: line.votes for line in tally.count(APPROVAL)}
     for name in ("Alice", "Bob", "Charlie"):
-        assert plurality[name] == sum(ballot[0] == name for ballot in cast)
+        assert firsts[name] == sum(ballot[0] == name for ballot in cast)
         assert approval[name] == sum(name in ballot for ballot in cast)
-    assert sum(plurality.values()) == len(cast)
+    assert sum(firsts.values()) == len(cast)
 
 
 def test_s11_a_result_names_every_candidate_most_votes_first() -> None:
     tally = Tally({("Charlie",): 5, ("Bob", "Alice"): 1, ("Alice",): 1})
     assert tally.votes == 7
-    assert tally.count(PLURALITY) == [
+    assert tally.count(RUNOFF) == [
         CandidateCount("Charlie", 5),
         CandidateCount("Alice", 1),  # equal ones as the election lists them
         CandidateCount("Bob", 1),
@@ -62,7 +62,7 @@ def test_s11_a_result_names_every_candidate_most_votes_first() -> None:
 
 def test_an_empty_tally() -> None:
     assert Tally().votes == 0
-    assert [line.votes for line in Tally().count(PLURALITY)] == [0, 0, 0]
+    assert [line.votes for line in Tally().count(RUNOFF)] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("ballot", [("Bob",), ("Alice", "Bob")])

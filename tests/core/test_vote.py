@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,9 +14,8 @@ from hypothesis import strategies as st
 from support import CREATED, key_of, make_election, make_vote
 from votenet.core.election import Election
 from votenet.core.keys import SigningKey, verify
+from votenet.core.limits import MAX_VOTE_BYTES, MAX_VOTER_ID
 from votenet.core.vote import (
-    MAX_VOTE_BYTES,
-    MAX_VOTER_ID,
     SealedVote,
     Vote,
     check_hours,
@@ -30,7 +30,7 @@ from votenet.core.vote import (
 from votenet.errors import Rejected
 
 ELECTION = make_election()
-RANKED = make_election(max_choices=2)
+RANKED = make_election(max_choices=2, method="instant-runoff")
 
 
 def code_of(sealed: SealedVote, election: Election = ELECTION) -> str | None:
@@ -265,11 +265,12 @@ def test_a_long_list_of_candidates_is_cut_for_people_only() -> None:
 
 
 def test_the_longest_ascii_ballot_fits_and_a_longer_one_does_not() -> None:
-    plain = make_election(candidates=[f"{n:02}".ljust(200, "x") for n in range(64)], max_choices=64)
+    rules: dict[str, Any] = {"max_choices": 64, "method": "approval"}
+    plain = make_election(candidates=[f"{n:02}".ljust(200, "x") for n in range(64)], **rules)
     longest = make_vote(plain, "v" * MAX_VOTER_ID, *plain.definition.candidates)
     assert len(longest.record) <= MAX_VOTE_BYTES
     assert code_of(longest, plain) is None
-    wide = make_election(candidates=[f"{n:02}".ljust(200, "é") for n in range(64)], max_choices=64)
+    wide = make_election(candidates=[f"{n:02}".ljust(200, "é") for n in range(64)], **rules)
     too_long = make_vote(wide, "voter-1", *wide.definition.candidates)
     assert len(too_long.record) > MAX_VOTE_BYTES
     assert code_of(too_long, wide) == "vote-too-large"

@@ -134,7 +134,7 @@ def forged(data: bytes) -> None:
 
 def _election(fields: dict[str, Any]) -> Election:
     basis: dict[str, Any] = {
-        "chain": {"bits": TRIVIAL_BITS, "max_block_votes": 5}, "created": CREATED, "title": "Forged"
+        "chain": {"bits": TRIVIAL_BITS}, "created": CREATED, "title": "Forged"
     }  # fmt: skip
     return Election(msgspec.convert(basis | fields, ElectionDefinition, strict=True))
 
@@ -182,12 +182,13 @@ def _recipes() -> list[bytes]:
         for one in body:
             one[2] = list(dict.fromkeys(one[2]))
     two = {"candidates": names, "max_choices": 2}
+    hours = {"method": "approval", "opens": CREATED, "closes": CREATED + 3}
     found = [
         {"definition": {"candidates": names}, "blocks": blocks, "headers": {}},
         {"definition": {"candidates": names}, "blocks": blocks, "headers": {"2": {"time": CREATED + 9}}},
         {"definition": two | {"method": "approval"}, "blocks": ranked, "headers": {"1": {"version": 1}}},
         {"definition": two | {"method": "instant-runoff"}, "blocks": ranked, "headers": {}},
-        {"definition": two | {"opens": CREATED, "closes": CREATED + 3}, "blocks": blocks, "headers": {}},
+        {"definition": two | hours, "blocks": blocks, "headers": {}},
         {"definition": {"candidates": names}, "headers": {},
          "blocks": [[["ann", "ann", ["A"], {"signature": "00" * 64}], ["bob", "eve", ["B"], {"time": 5}]]]},
     ]  # fmt: skip

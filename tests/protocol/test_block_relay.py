@@ -34,8 +34,9 @@ from support import (
     mine_header,
 )
 from votenet.core.block import Block, genesis_header, votes_root
+from votenet.core.limits import MAX_CLOCK_AHEAD
 from votenet.core.signature_cache import SignatureCache
-from votenet.core.vote import MAX_CLOCK_AHEAD, SealedVote, seal
+from votenet.core.vote import SealedVote, seal
 from votenet.pow import bits_for_zero_bits, bits_to_target, hash_to_int
 from votenet.protocol.events import (
     Checked,

@@ -33,7 +33,7 @@ CLOSE_SECONDS = 0.1
 
 class Player:
     def __init__(self) -> None:
-        self.election = make_election()
+        self.election = make_election(max_block_votes=5000)  # as when the conversations were written down
         self.net = MemoryNetwork(self.election, seed=1, start=CREATED + 100.0, mine_seconds=0.5)
         self.node = self.net.add("node")
         self.clients: dict[str, MemoryClient] = {}

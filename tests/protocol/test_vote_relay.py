@@ -21,8 +21,9 @@ from node_support import (
     short_ids,
 )
 from support import CREATED, key_of, make_election, make_vote, make_votes, mine_block
+from votenet.core.limits import MAX_CLOCK_AHEAD
 from votenet.core.mempool import short_id, weight
-from votenet.core.vote import MAX_CLOCK_AHEAD, SealedVote, seal
+from votenet.core.vote import SealedVote, seal
 from votenet.protocol.events import Checked, Ready, Received, SaveVotes, Tick
 from votenet.protocol.framing import MAX_PEER_LINE
 from votenet.protocol.messages import (

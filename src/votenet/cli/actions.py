@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from votenet.cli.hints import command_line
 from votenet.config import instance_dirs
-from votenet.core.election import Election, ElectionDefinition, election_from_file
+from votenet.core.election import Election, election_from_file
 from votenet.core.keys import SigningKey
 from votenet.core.vote import SealedVote, check_vote, sign_vote
 from votenet.errors import (
@@ -214,10 +214,8 @@ async def fetch_election(client: NodeClient, network_hex: str | None = None) -> 
     Raises:
         Rejected: network-mismatch.
     """
-    import msgspec
-
     info = await client.ask(GetElection(), ElectionInfo)
-    election = Election(msgspec.json.decode(info.definition, type=ElectionDefinition))
+    election = election_from_file(bytes(info.definition), f"what {client.address} tells of its election")
     if election.network_hex != info.network_id:
         raise Rejected("network-mismatch", f"{client.address} shows an election that is not its own")
     if network_hex not in (None, election.network_hex):

@@ -19,16 +19,11 @@ from pathlib import Path
 from typing import IO, Final, cast
 
 from votenet.cli.render import BAR_WIDTH, bar
-from votenet.core.archive import (
-    MAX_LINE,
-    ArchiveCheck,
-    ArchiveReport,
-    StartCheck,
-    first_bad_signature,
-)
+from votenet.core.archive import ArchiveCheck, ArchiveReport, StartCheck, first_bad_signature
 from votenet.core.chain import Entry
 from votenet.core.election import Election
 from votenet.core.evidence import fault
+from votenet.core.limits import MAX_ARCHIVE_LINE
 from votenet.core.roll import Roll
 from votenet.core.vote import SealedVote
 from votenet.errors import ConfigError, NotRunning, StorageError
@@ -83,10 +78,10 @@ def open_archive(path: Path) -> InputFile:
 
 
 def lines_of(file: IO[bytes]) -> Iterator[bytes]:
-    """Lines with their newlines, none much longer than MAX_LINE. Raises NotProven truncated, unreadable."""
+    """Lines with their newlines, of bounded length. Raises NotProven truncated, unreadable."""
     while True:
         try:
-            line = file.readline(MAX_LINE + 1)
+            line = file.readline(MAX_ARCHIVE_LINE + 1)
         except EOFError:
             raise fault("truncated", "the compressed file ends too early") from None
         except READ_ERRORS as error:

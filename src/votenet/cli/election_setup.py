@@ -11,17 +11,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
+
 from votenet.cli.actions import read_genesis
 from votenet.cli.roll import read_roll, write_roll
 from votenet.config import DEFAULT_DIFFICULTY, InstanceDirs, private_dir
 from votenet.core.election import (
     DEFAULT_CANDIDATES,
-    MAX_CHOICES,
+    DEFAULT_TITLE,
     ChainParameters,
     Election,
     ElectionDefinition,
-    Method,
+    check_definition,
+    election_from_file,
 )
+from votenet.core.limits import MAX_CHOICES, Method
 from votenet.core.roll import Roll, with_roll
 from votenet.errors import ConfigError, PowError
 from votenet.pow import available_kernels, bits_for_zero_bits, measure_rate, selected_kernel
@@ -30,7 +34,6 @@ from votenet.storage.output_file import replacing
 LONGEST_BLOCK: Final = 2.0
 """Seconds that a block may take on average on this machine before the difficulty is lowered."""
 LOWEST_DIFFICULTY: Final = 8
-DEFAULT_TITLE: Final = "Election"
 
 Say = Callable[[str], None]
 
@@ -70,7 +73,7 @@ def prepare_genesis(
     """
     kernel = None if kernel == "auto" else kernel
     _check_kernel(kernel)
-    private_dir(dirs.state)
+    _drop_unusable(dirs, say)
     rules = _Rules(title or None, difficulty, max_choices, method, opens, closes)
     asked = bool(candidates or candidates_from or rules != _Rules())
     voters = None if roll is None else read_roll(roll)
@@ -114,13 +117,35 @@ def _keep_roll(dirs: InstanceDirs, election: Election, voters: Roll | None) -> N
         voters = read_roll(kept)
     with_roll(election, voters)
     if voters is not None and not kept.exists():
+        private_dir(dirs.state)
         write_roll(kept, voters)
+
+
+def _drop_unusable(dirs: InstanceDirs, say: Say) -> None:
+    """An election that no node takes and that has no chain keeps nothing: it is made anew.
+
+    Raises:
+        ConfigError: bad-genesis; it has a chain.
+    """
+    try:
+        election_from_file(dirs.genesis.read_bytes(), str(dirs.genesis))
+    except OSError:
+        return  # there is none, or `read_genesis` says why it cannot be read
+    except ConfigError as error:
+        if any(dirs.state.glob("node-*/chain.db")):
+            raise ConfigError(
+                error.message,
+                code=error.code,
+                next_step="Start another with -i NAME, or delete this one with: votenet down --purge",
+            ) from error
+        say(f"The election here cannot be used and has no votes, so it is replaced: {error.message}")
+        dirs.genesis.unlink()
 
 
 def _new(
     rules: _Rules, names: tuple[str, ...], roll_root: str | None, now: int, bits: Callable[[], int]
 ) -> Election:
-    """A new election. What can be refused is refused before the difficulty is measured."""
+    """A new election, checked before the difficulty is measured and before anything is written."""
     if rules.closes is not None and rules.closes <= now:
         raise ConfigError("--closes is in the past", code="bad-hours", next_step="Give a later time.")
     if rules.opens is not None and rules.closes is not None and rules.closes <= rules.opens:
@@ -129,20 +154,20 @@ def _new(
         )
     method = rules.method or "plurality"
     usual = 1 if method == "plurality" else min(len(names), MAX_CHOICES)
-    return Election(
-        ElectionDefinition(
-            title=rules.title or DEFAULT_TITLE,
-            candidates=names,
-            closes=rules.closes,
-            created=now,
-            max_choices=rules.max_choices or usual,
-            method=method,
-            opens=rules.opens,
-            registration="open" if roll_root is None else "roll",
-            roll_root=roll_root,
-            chain=ChainParameters(bits=bits()),
-        )
+    asked = ElectionDefinition(
+        title=rules.title or DEFAULT_TITLE,
+        candidates=names,
+        closes=rules.closes,
+        created=now,
+        max_choices=rules.max_choices or usual,
+        method=method,
+        opens=rules.opens,
+        registration="open" if roll_root is None else "roll",
+        roll_root=roll_root,
+        chain=ChainParameters(bits=bits_for_zero_bits(LOWEST_DIFFICULTY)),
     )
+    check_definition(asked)
+    return Election(msgspec.structs.replace(asked, chain=ChainParameters(bits=bits())))
 
 
 def fitting_difficulty(rate: float, wanted: int = DEFAULT_DIFFICULTY) -> int:
@@ -237,6 +262,7 @@ def _check_same(dirs: InstanceDirs, election: Election) -> None:
 def _take(dirs: InstanceDirs, election: Election) -> Path:
     if dirs.genesis.exists():
         return dirs.genesis
+    private_dir(dirs.state)
     with replacing(dirs.genesis) as file:
         file.write(election.to_file())
     return dirs.genesis

@@ -18,6 +18,7 @@ from votenet.cli.network_control import nodes_argument
 from votenet.cli.options import FilePath, FlagOnly, hour, instance_option, json_option
 from votenet.cli.output import echo, echo_json
 from votenet.config import MAX_NODES, instance_dirs
+from votenet.core.limits import MAX_CHOICES, METHODS
 
 if TYPE_CHECKING:
     pass
@@ -69,7 +70,7 @@ Data, logs and locks live in the state folder of this user, or below VOTENET_HOM
 )
 @click.option(
     "--method",
-    type=click.Choice(["plurality", "approval", "instant-runoff"]),
+    type=click.Choice(METHODS),
     help="How ballots are counted  [plurality]; see docs/elections.md.",
 )
 @click.option(
@@ -79,7 +80,7 @@ Data, logs and locks live in the state folder of this user, or below VOTENET_HOM
 )
 @click.option(
     "--max-choices",
-    type=click.IntRange(1, 64),
+    type=click.IntRange(1, MAX_CHOICES),
     metavar="N",
     help="Choices on one ballot [plurality: 1; else the number of candidates].",
 )

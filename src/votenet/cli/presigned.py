@@ -23,7 +23,8 @@ from votenet.cli.ballots import Ballot
 from votenet.core.election import Election
 from votenet.core.encoding import Hex32
 from votenet.core.keys import SigningKey
-from votenet.core.vote import MAX_VOTE_BYTES, Vote, sign_vote
+from votenet.core.limits import MAX_VOTE_BYTES
+from votenet.core.vote import Vote, sign_vote
 from votenet.errors import ConfigError
 from votenet.storage.input_file import READ_ERRORS, InputFile
 from votenet.storage.output_file import written

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from votenet.core.receipt import Receipt, ReceiptReport
     from votenet.network.client import NodeClient
     from votenet.protocol.address import Address
-
-MAX_RECEIPT: Final = 1024 * 1024 * 1024
-"""Bytes of a receipt: six million headers."""
 
 RECEIPT_EPILOG = """
 Examples:
@@ -144,14 +141,19 @@ def verify(
 
 
 def _read(path: Path) -> bytes:
+    from votenet.core.evidence import fault
+    from votenet.core.limits import MAX_RECEIPT
     from votenet.storage.input_file import read_input
 
-    return read_input(
+    data = read_input(
         path,
-        MAX_RECEIPT,
+        MAX_RECEIPT + 1,
         code="bad-receipt-file",
         next_step="Make a receipt with: votenet receipt VOTER_ID -o FILE",
     )
+    if len(data) > MAX_RECEIPT:
+        raise fault("line-too-long", f"a receipt has at most {MAX_RECEIPT} bytes")
+    return data
 
 
 async def confirmations_of(report: ReceiptReport, address: Address) -> int:

@@ -23,16 +23,13 @@ from votenet.core.chain import Chain, Entry
 from votenet.core.election import Election, ElectionDefinition
 from votenet.core.encoding import Hex32, Unsigned, canonical
 from votenet.core.evidence import decode_record, fault
+from votenet.core.limits import ARCHIVE_FORMAT, FORMAT_VERSION, MAX_ARCHIVE_LINE
 from votenet.core.outcome import decide
 from votenet.core.roll import Roll, with_roll
 from votenet.core.vote import SealedVote, Vote, seal_all, signatures_hold
 from votenet.errors import ConfigError, NotProven, Rejected
 from votenet.pow import header_hash
 
-FORMAT: Final = "votenet-archive"
-VERSION: Final = 1
-MAX_LINE: Final = 16 * 1024 * 1024
-"""The largest block (8 MiB of records) with its envelope, twice over."""
 BATCH_VOTES: Final = 500
 """Votes whose signatures are checked in one go: about 40 ms of one core."""
 MAX_BATCHES: Final = 16
@@ -95,7 +92,10 @@ class ArchiveReport:
 
 def archive_lines(election: Election, blocks: Iterable[tuple[bytes, bytes]]) -> Iterator[bytes]:
     """An archive, line by line, from (80 bytes of header, comma-separated canonical votes) by height."""
-    yield canonical(Head(format=FORMAT, network_id=election.network_hex, version=VERSION)) + b"\n"
+    yield (
+        canonical(Head(format=ARCHIVE_FORMAT, network_id=election.network_hex, version=FORMAT_VERSION))
+        + b"\n"
+    )
     yield canonical(Definition(definition=election.definition)) + b"\n"
     height, votes, tip = 0, 0, Chain(election).genesis.hash
     for raw, records in blocks:
@@ -197,8 +197,8 @@ class ArchiveCheck:
     def _next_line(self) -> tuple[int, bytes]:
         """The next line without its newline. Raises NotProven truncated or line-too-long."""
         number, line = next(self._lines, (0, b""))
-        if len(line) > MAX_LINE:
-            raise fault("line-too-long", f"line {number}: longer than {MAX_LINE} bytes")
+        if len(line) > MAX_ARCHIVE_LINE:
+            raise fault("line-too-long", f"line {number}: longer than {MAX_ARCHIVE_LINE} bytes")
         if not line.endswith(b"\n"):
             raise fault("truncated", "the archive ends before its totals")
         return number, line[:-1]
@@ -206,9 +206,9 @@ class ArchiveCheck:
     def _read_head(self) -> Election:
         with _at("line 1"):
             head = decode_record(self._next_line()[1], Head)
-            if head.format != FORMAT:
-                raise fault("wrong-format", f"this is {head.format!r}, not {FORMAT!r}")
-            if head.version != VERSION:
+            if head.format != ARCHIVE_FORMAT:
+                raise fault("wrong-format", f"this is {head.format!r}, not {ARCHIVE_FORMAT!r}")
+            if head.version != FORMAT_VERSION:
                 raise fault("wrong-version", f"version {head.version} is not known here")
         with _at("line 2"):
             definition = decode_record(self._next_line()[1], Definition).definition

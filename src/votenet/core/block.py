@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from operator import ge
 from typing import Final, NamedTuple
 
-from votenet.core.election import MAX_BLOCK_BYTES, Election
+from votenet.core.election import Election
+from votenet.core.limits import BLOCK_VERSION, HEADER_BYTES, MAX_BLOCK_BYTES
 from votenet.core.merkle import merkle_root
 from votenet.core.vote import SealedVote, check_hours, check_vote
 from votenet.errors import Rejected
 from votenet.pow import HeaderFault, header_hash, verify_headers
 
-HEADER_BYTES: Final = 80
-BLOCK_VERSION: Final = 1
 NO_PARENT: Final = bytes(32)
 _LAYOUT: Final = struct.Struct("<I32s32sIII")
 

@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, NamedTuple
 
-from votenet.core.block import BLOCK_VERSION, Header, genesis_header
-from votenet.core.difficulty import MEDIAN_SPAN, next_bits
+from votenet.core.block import Header, genesis_header
+from votenet.core.difficulty import next_bits
 from votenet.core.election import Election
+from votenet.core.limits import BLOCK_VERSION, MAX_CLOCK_AHEAD, MEDIAN_SPAN
 from votenet.core.tally import Tally
-from votenet.core.vote import MAX_CLOCK_AHEAD, SealedVote
+from votenet.core.vote import SealedVote
 from votenet.errors import Rejected
 from votenet.pow import bits_to_target, hash_to_int, work_of
 

@@ -18,18 +18,8 @@ at that pace, it is not under load and an easier block does no harm.
 
 from __future__ import annotations
 
-from typing import Final
-
+from votenet.core.limits import LONG_GAP, RETARGET_SPAN
 from votenet.pow import bits_to_target, target_to_bits
-
-MEDIAN_SPAN: Final = 11
-"""Blocks in a median time (Bitcoin's rule)."""
-SPAN: Final = 48
-"""Blocks over which an error is spread. More would follow slower, fewer would shake more: with blocks
-found at random the difficulty wanders about 10 % around its mean."""
-LONG_GAP: Final = 10
-"""Intervals from which on a gap is long. Of blocks found at random at the right difficulty, 1 in 22,000
-takes longer."""
 
 
 def next_bits(bits: int, floor_bits: int, interval: int, gap: int, gap_before: int) -> int:
@@ -42,7 +32,7 @@ def next_bits(bits: int, floor_bits: int, interval: int, gap: int, gap_before: i
         gap: median time of the parent minus that of the block before it, seconds.
         gap_before: the same, one block earlier.
     """
-    span = SPAN * interval
+    span = RETARGET_SPAN * interval
     target = bits_to_target(bits) * (span + _counted(interval, gap, gap_before) - interval) // span
     return floor_bits if target >= bits_to_target(floor_bits) else target_to_bits(max(target, 1))
 

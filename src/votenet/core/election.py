@@ -9,46 +9,40 @@ so two networks that differ in one candidate can never be mistaken for each othe
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Final, Literal
 
 import msgspec
 
 from votenet.core.encoding import DOMAIN_GENESIS, Hex32, Unsigned, canonical, domain_hash
+from votenet.core.limits import (
+    MAX_BLOCK_SECONDS,
+    MAX_BLOCK_VOTES,
+    MAX_CANDIDATES,
+    MAX_CHOICES,
+    MAX_NAME,
+    MAX_U32,
+    METHODS,
+    Method,
+)
+from votenet.core.text import skeleton, text_fault
 from votenet.errors import ConfigError, PowError
 from votenet.pow import bits_to_target
 
 DEFAULT_CANDIDATES: Final = ("Alice", "Bob", "Charlie")
 """The chapter's three (S11)."""
-MAX_NAME: Final = 200
-"""Characters of a title or a candidate: enough for a name with titles and a party."""
-MAX_CANDIDATES: Final = 1000
-"""Enough for an open list; keeps the definition and every results line small."""
-MAX_CHOICES: Final = 64
-"""Ranks on one ballot; the longest real ranked ballots have about 40."""
-MAX_BLOCK_VOTES: Final = 20_480
-"""What a network on two busy cores accepts in some seconds: there the search for a nonce, which goes
-behind the checking of votes, takes as long, and each block costs another search."""
-MAX_BLOCK_SECONDS: Final = 3600
-"""An hour between blocks: more than anybody would wait for a receipt."""
-MAX_BLOCK_BYTES: Final = 8 * 1024 * 1024
-"""Sum of the records of one block: keeps a block on one line of bounded length."""
-
-_BREAKING: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-
-Method = Literal["plurality", "approval", "instant-runoff"]
+DEFAULT_TITLE: Final = "Election"
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
 
 
 class ChainParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Limits and difficulty of the chain. `bits` is a compact target, never undercut later.
+    """Difficulty and size of the blocks of a chain. `bits` is a compact target, never undercut later.
 
     `block_seconds` is the interval between blocks that retargeting aims at while votes wait.
     """
 
-    bits: Annotated[int, msgspec.Meta(ge=1, le=0xFFFFFFFF)]
+    bits: Annotated[int, msgspec.Meta(ge=1, le=MAX_U32)]
     block_seconds: Annotated[int, msgspec.Meta(ge=1, le=MAX_BLOCK_SECONDS)] = 1
     max_block_votes: Annotated[int, msgspec.Meta(ge=1, le=MAX_BLOCK_VOTES)] = MAX_BLOCK_VOTES
 
@@ -60,7 +54,7 @@ class ElectionDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     candidates: tuple[Name, ...] = DEFAULT_CANDIDATES
     chain: ChainParameters
     closes: Unsigned | None = None
-    created: Annotated[int, msgspec.Meta(ge=0, le=0xFFFFFFFF)]
+    created: Annotated[int, msgspec.Meta(ge=0, le=MAX_U32)]
     max_choices: Annotated[int, msgspec.Meta(ge=1, le=MAX_CHOICES)] = 1
     method: Method = "plurality"
     node_keys: tuple[Hex32, ...] = ()
@@ -75,16 +69,16 @@ class Election:
     """A checked definition with what follows from it: id, target, the set of candidates."""
 
     def __init__(self, definition: ElectionDefinition, registered: Mapping[str, str] | None = None) -> None:
-        """Raises ConfigError when the definition contradicts itself.
+        """Raises ConfigError, code bad-genesis, when `check_definition` refuses the definition.
 
         Args:
             registered: key (hexadecimal) of every voter on the roll, from `core/roll.py`; without, who
                 votes is not checked: a client that only looks has no roll.
         """
-        _check(definition)
+        check_definition(definition)
         self.definition = definition
         self.bits = definition.chain.bits
-        self.target = _target(self.bits)
+        self.target = bits_to_target(self.bits)
         self.candidates = frozenset(definition.candidates)
         self.max_choices = definition.max_choices
         self.registered = registered
@@ -103,51 +97,96 @@ class Election:
         return msgspec.json.format(canonical(self.definition), indent=2) + b"\n"
 
 
-def election_from_file(data: bytes) -> Election:
-    """Read a genesis file.
+def election_from_file(data: bytes, source: str = "the genesis file") -> Election:
+    """The election that a genesis file or a node tells of; `source` names it in an error.
 
     Raises:
         ConfigError: code bad-genesis, with the field that is wrong.
     """
     try:
-        return Election(msgspec.json.decode(data, type=ElectionDefinition))
+        definition = msgspec.json.decode(data, type=ElectionDefinition)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise ConfigError(
-            f"the genesis file is not valid: {error}",
-            code="bad-genesis",
-            next_step="Take the genesis file of the network. Where that of a network here is: votenet ls",
-        ) from error
+        raise _bad(f"{source} is not valid: {error}") from error
+    for wrong, _ in _faults(definition):
+        raise _bad(f"{source} is not valid: {wrong}")
+    return Election(definition)
 
 
-def has_control_character(text: str) -> bool:
-    """Whether a name would break a line or a terminal. Fixed by code point: every Python agrees.
+def check_definition(definition: ElectionDefinition) -> None:
+    """Every rule about a definition: when it is made, read from a file, sent by a node or in an archive.
 
-    C0, DEL and C1 (a terminal may take U+009B for ESC [), and the line and paragraph separators.
+    Raises:
+        ConfigError: code bad-genesis, with the first rule that is broken and what to change.
     """
-    return _BREAKING.search(text) is not None
+    for wrong, next_step in _faults(definition):
+        raise _bad(f"the election is not valid: {wrong}", next_step)
 
 
-def _check(definition: ElectionDefinition) -> None:
-    names = definition.candidates
-    wrong = None
+def _bad(what: str, next_step: str = "") -> ConfigError:
+    usual = "Take the genesis file of the network. Where that of a network here is: votenet ls"
+    return ConfigError(what, code="bad-genesis", next_step=next_step or usual)
+
+
+def _faults(definition: ElectionDefinition) -> Iterator[tuple[str, str]]:
+    """(what is wrong, what to change) of everything that is wrong, the most telling first."""
+    names, method = definition.candidates, definition.method
+    yield from _name_faults("the title", definition.title)
     if not 1 <= len(names) <= MAX_CANDIDATES:
-        wrong = f"it needs 1 to {MAX_CANDIDATES} candidates, not {len(names)}"
-    elif len(set(names)) != len(names):
-        wrong = "a candidate is listed twice"
-    elif any(has_control_character(name) or name != name.strip(" ") for name in (*names, definition.title)):
-        wrong = "the title or a candidate has a control character or a space at its edge"
-    elif definition.max_choices > len(names):
-        wrong = f"{definition.max_choices} choices are allowed but there are {len(names)} candidates"
-    elif None not in (definition.opens, definition.closes) and definition.closes <= definition.opens:  # type: ignore[operator]
-        wrong = "it closes before it opens"
-    elif definition.registration == "roll" and definition.roll_root is None:
-        wrong = "it has a roll but not its root"
-    if wrong is not None:
-        raise ConfigError(f"the election is not valid: {wrong}", code="bad-genesis")
+        yield f"it needs 1 to {MAX_CANDIDATES} candidates, not {len(names)}", "Change the list of candidates."
+    for number, name in enumerate(names, start=1):
+        yield from _name_faults(f"candidate {number}", name)
+    yield from _twins(names)
+    if method not in METHODS:
+        yield f"the method {method!r} is not known", f"Choose one of: {', '.join(METHODS)}"
+    if method == "plurality" and definition.max_choices != 1:
+        yield (
+            f"plurality counts one choice a ballot, not {definition.max_choices}",
+            "Leave --max-choices out, or count with --method approval or instant-runoff.",
+        )
+    if definition.max_choices > len(names):
+        yield (
+            f"{definition.max_choices} choices are allowed but there are {len(names)} candidates",
+            "Allow as many choices as there are candidates, or fewer.",
+        )
+    if None not in (definition.opens, definition.closes) and definition.closes <= definition.opens:  # type: ignore[operator]
+        yield "it closes before it opens", "Let it open first, then close."
+    if definition.registration == "roll" and definition.roll_root is None:
+        yield "it has a roll but not its root", ""
+    yield from _refusals(lambda: bits_to_target(definition.chain.bits))
+    yield from _refusals(lambda: msgspec.json.decode(canonical(definition), type=ElectionDefinition))
 
 
-def _target(bits: int) -> int:
+def _name_faults(what: str, name: str) -> Iterator[tuple[str, str]]:
+    shown = f"{what}, {_cut(name)}," if name else what
+    if not name:
+        yield f"{what} is empty", "Give it a name, or leave it out."
+    elif len(name) > MAX_NAME:
+        yield (
+            f"{shown} has {len(name)} characters, {len(name) - MAX_NAME} too many",
+            (f"Shorten it: a title or a candidate has at most {MAX_NAME} characters."),
+        )
+    elif wrong := text_fault(name):
+        yield f"{shown} has {wrong}", "Take it out and try again."
+
+
+def _cut(name: str) -> str:
+    return repr(name if len(name) <= 60 else name[:57] + "…")
+
+
+def _twins(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    seen: dict[str, tuple[int, str]] = {}
+    for number, name in enumerate(names, start=1):
+        first, like = seen.setdefault(skeleton(name), (number, name))
+        if first != number:
+            how = "is listed twice" if like == name else "looks the same twice"
+            yield f"a candidate {how}: {_cut(name)} as number {first} and {number}", "Leave one of them out."
+
+
+def _refusals(check: Callable[[], object]) -> Iterator[tuple[str, str]]:
+    """What `check` raises, where it refuses."""
     try:
-        return bits_to_target(bits)
+        check()
     except PowError as error:
-        raise ConfigError(f"the election is not valid: {error.message}", code="bad-genesis") from error
+        yield error.message, ""
+    except (msgspec.DecodeError, UnicodeError) as error:
+        yield str(error), ""

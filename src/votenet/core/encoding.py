@@ -17,8 +17,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-MAX_SAFE_INTEGER: Final = 2**53 - 1
-"""Largest integer that RFC 8785 (JSON numbers as IEEE 754 doubles) keeps exact."""
+from votenet.core.limits import MAX_SAFE_INTEGER
 
 Hex32 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 """32 bytes (a hash, a public key) in lower-case hexadecimal. (`$` would let a newline follow.)"""

@@ -10,7 +10,7 @@ candidate's name, so that nothing a voter or a miner does at the end can choose 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -44,8 +44,9 @@ class Round(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the ballots decide.
 
-    `state`: won (one winner), tied (several have the most: `winners` names them, the first by lot
-    first) or undecided (no votes). `rounds_left_out` counts early rounds that are not listed.
+    `state`: won (one winner), tied (several have the most, in an instant runoff the last two: `winners`
+    names them, the first by lot first) or undecided (no votes). `rounds_left_out` counts early rounds
+    that are not listed.
     """
 
     state: Literal["won", "tied", "undecided"]
@@ -55,12 +56,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def decide(tally: Tally, election: Election) -> Outcome:
-    """The outcome of an election by its own method."""
+    """The outcome of an election by its own method. Raises KeyError for a method that is not known."""
+    counts = tally.count(election)
     if not tally.votes:
         return Outcome(state="undecided")
     if election.definition.method == "instant-runoff":
         return _Runoff(tally, election).outcome()
-    counts = tally.count(election)
     leaders = [line.candidate for line in counts if line.votes == counts[0].votes]
     leaders.sort(key=lambda name: lot(election, name), reverse=True)
     return Outcome(state="won" if len(leaders) == 1 else "tied", winners=tuple(leaders))
@@ -116,8 +117,12 @@ class _Runoff:
             if over:
                 rounds = tuple(past.round(self.place) for past in late)
                 left_out = number - len(rounds)
+                equal = _settled_by_lot(late)
                 return Outcome(
-                    state="won", winners=(self.order[-1],), rounds=rounds, rounds_left_out=left_out
+                    state="tied" if equal else "won",
+                    winners=(self.order[-1], *equal),
+                    rounds=rounds,
+                    rounds_left_out=left_out,
                 )
             before = self.exhausted
             self._eliminate(out, number + 1)
@@ -193,6 +198,13 @@ class _Past(NamedTuple):
             tied=tied,
             tie_break=self.tie_break,
         )
+
+
+def _settled_by_lot(rounds: Sequence[_Past]) -> tuple[str, ...]:
+    """Whom the winner left behind by nothing but the lot: the last two were equal in every round."""
+    if len(rounds) > 1 and rounds[-2].tie_break == "lot" and len(rounds[-2].votes) == 2:
+        return rounds[-2].eliminated
+    return ()
 
 
 def _latest_difference(one: list[tuple[int, int]], other: list[tuple[int, int]]) -> int:

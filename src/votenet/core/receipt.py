@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import msgspec
 
@@ -20,13 +19,11 @@ from votenet.core.chain import Chain
 from votenet.core.election import Election, ElectionDefinition
 from votenet.core.encoding import Hex32, Unsigned, canonical
 from votenet.core.evidence import decode_record, fault
+from votenet.core.limits import FORMAT_VERSION, RECEIPT_FORMAT
 from votenet.core.merkle import root_from_path
 from votenet.core.roll import Roll, with_roll
 from votenet.core.vote import Vote, check_hours, check_vote, seal, signature_holds
 from votenet.errors import NotProven, Rejected
-
-FORMAT: Final = "votenet-receipt"
-VERSION: Final = 1
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,12 +65,12 @@ def make_receipt(
     """A receipt, unchecked."""
     return Receipt(
         definition=election.definition,
-        format=FORMAT,
+        format=RECEIPT_FORMAT,
         headers=tuple(headers),
         path=tuple(path),
         position=position,
         size=size,
-        version=VERSION,
+        version=FORMAT_VERSION,
         vote=vote,
     )
 
@@ -104,9 +101,9 @@ def check_receipt(
         NotProven: with the code of the first fault.
         ConfigError: this is not the roll of that election.
     """
-    if receipt.format != FORMAT:
-        raise fault("wrong-format", f"this is {receipt.format!r}, not {FORMAT!r}")
-    if receipt.version != VERSION:
+    if receipt.format != RECEIPT_FORMAT:
+        raise fault("wrong-format", f"this is {receipt.format!r}, not {RECEIPT_FORMAT!r}")
+    if receipt.version != FORMAT_VERSION:
         raise fault("wrong-version", f"version {receipt.version} is not known here")
     election = checked_election(receipt.definition)
     if trusted not in (None, election.network_hex):

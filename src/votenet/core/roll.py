@@ -16,9 +16,10 @@ from typing import Literal
 
 import msgspec
 
-from votenet.core.election import Election, has_control_character
+from votenet.core.election import Election
 from votenet.core.encoding import DOMAIN_ROLL, Hex32, canonical
 from votenet.core.merkle import leaf_hash, merkle_root
+from votenet.core.text import text_fault
 from votenet.core.vote import VoterId
 from votenet.errors import ConfigError
 
@@ -105,8 +106,8 @@ def _checked(voters: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
         raise _bad(f"the roll is not valid: {error}") from error
     ids, keys = set[str](), set[str]()
     for voter_id, key in pairs:
-        if has_control_character(voter_id) or voter_id != voter_id.strip(" "):
-            raise _bad(f"the voter id {voter_id!r} has control characters or spaces at its edges")
+        if wrong := text_fault(voter_id):
+            raise _bad(f"the voter id {voter_id!r} has {wrong}")
         if voter_id in ids:
             raise _bad(f"the voter id {voter_id!r} is on the roll twice")
         if key in keys:

@@ -11,12 +11,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
 from votenet.core.election import Election
+from votenet.core.limits import Method
 
 Ballot = tuple[str, ...]
+
+COUNTED: Final[dict[Method, slice]] = {
+    "plurality": slice(1),
+    "approval": slice(None),
+    "instant-runoff": slice(1),
+}
+"""Which choices of a ballot count, by method: an unknown one is an error, never counted in some other way."""
 
 
 class CandidateCount(msgspec.Struct, frozen=True):
@@ -63,10 +72,10 @@ class Tally:
 
         In an instant runoff these are the first choices; `core/outcome.py` has the rounds.
         """
+        counted = COUNTED[election.definition.method]
         totals: Counter[str] = Counter()
         for ballot, times in self.ballots.items():
-            counted = ballot if election.definition.method == "approval" else ballot[:1]
-            for choice in counted:
+            for choice in ballot[counted]:
                 totals[choice] += times
         names = election.definition.candidates
         place = {name: index for index, name in enumerate(names)}

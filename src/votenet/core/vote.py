@@ -15,18 +15,13 @@ from typing import Annotated, Final
 
 import msgspec
 
-from votenet.core.election import MAX_CHOICES, MAX_NAME, Election, has_control_character
+from votenet.core.election import Election
 from votenet.core.encoding import DOMAIN_VOTE, Unsigned, canonical
 from votenet.core.keys import Claim, SigningKey, native_batches, verify_all
+from votenet.core.limits import MAX_CHOICES, MAX_NAME, MAX_VOTE_BYTES, MAX_VOTER_ID
 from votenet.core.merkle import leaf_hash, leaf_hashes
+from votenet.core.text import is_plain, text_fault
 from votenet.errors import Rejected
-
-MAX_VOTER_ID: Final = 128
-"""Characters of a voter id: a membership number, an e-mail address, a hash."""
-MAX_VOTE_BYTES: Final = 16 * 1024
-"""One record: 64 choices of 200 characters fit when they are ASCII."""
-MAX_CLOCK_AHEAD: Final = 2 * 60 * 60
-"""Seconds that a vote or a block may be ahead of this machine's clock (Bitcoin's rule)."""
 
 VoterId = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_VOTER_ID)]
 Choices = Annotated[
@@ -165,8 +160,8 @@ def check_vote(sealed: SealedVote, election: Election) -> None:
         raise Rejected("vote-too-large", f"a vote has at most {MAX_VOTE_BYTES} bytes")
     if not 1 <= len(vote.voter_id) <= MAX_VOTER_ID:
         raise Rejected("bad-vote", f"a voter id has 1 to {MAX_VOTER_ID} characters")
-    if has_control_character(vote.voter_id) or vote.voter_id != vote.voter_id.strip(" "):
-        raise Rejected("bad-vote", "a voter id has no control characters and no spaces at its edges")
+    if not is_plain(vote.voter_id):
+        raise Rejected("bad-vote", f"the voter id {vote.voter_id!r} has {text_fault(vote.voter_id)}")
     # Upper-case digits would give the same vote a second id.
     if vote.signature != vote.signature.lower() or vote.voter_key != vote.voter_key.lower():
         raise Rejected("bad-vote", "keys and signatures are written in lower-case hexadecimal")

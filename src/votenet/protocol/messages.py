@@ -18,9 +18,8 @@ from typing import Annotated, Final
 
 import msgspec
 
-from votenet.core.block import HEADER_BYTES
-from votenet.core.election import MAX_BLOCK_VOTES
 from votenet.core.encoding import Hex32, Hex64, Unsigned
+from votenet.core.limits import HEADER_BYTES, MAX_BLOCK_VOTES
 from votenet.core.mempool import SHORT_ID
 from votenet.core.outcome import Outcome
 from votenet.core.vote import Vote, VoterId

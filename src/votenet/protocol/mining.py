@@ -22,9 +22,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
-from votenet.core.block import BLOCK_VERSION, Block, Header, order_votes, votes_root
-from votenet.core.election import MAX_BLOCK_BYTES
-from votenet.core.vote import MAX_CLOCK_AHEAD
+from votenet.core.block import Block, Header, order_votes, votes_root
+from votenet.core.limits import BLOCK_VERSION, MAX_BLOCK_BYTES, MAX_CLOCK_AHEAD
 from votenet.errors import Rejected
 from votenet.protocol.block_relay import BlockRelay
 from votenet.protocol.events import Mined, Template

@@ -14,17 +14,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from votenet.core.election import MAX_BLOCK_BYTES, Election
+from votenet.core.election import Election
+from votenet.core.limits import MAX_BLOCK_BYTES, MAX_CLOCK_AHEAD
 from votenet.core.mempool import ENOUGH_ROOM, SHORT_ID, Named, Origin, short_id, short_ids
 from votenet.core.signature_cache import SignatureCache
-from votenet.core.vote import (
-    MAX_CLOCK_AHEAD,
-    SealedVote,
-    Vote,
-    check_hours,
-    check_vote,
-    seal_all,
-)
+from votenet.core.vote import SealedVote, Vote, check_hours, check_vote, seal_all
 from votenet.errors import Rejected
 from votenet.protocol.holders import Holders
 from votenet.protocol.messages import (

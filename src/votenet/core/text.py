@@ -1,0 +1,104 @@
+"""Which characters a title, a candidate or a voter id may have: fixed ranges of code points.
+
+A name must not break a line, steer a terminal, turn the direction of other text or look like another
+name. The ranges are written out here, in docs/audit.md and in the second verifier, because Unicode's own
+categories change from version to version and every reader must give the same answer.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+Ranges = tuple[tuple[int, int], ...]
+
+CONTROL: Final[Ranges] = ((0x0000, 0x001F), (0x007F, 0x009F), (0x2028, 0x2029))
+"""C0, DEL and C1 (a terminal may take U+009B for ESC [), line and paragraph separator: never."""
+INVISIBLE: Final[Ranges] = (
+    *((0x00AD, 0x00AD), (0x034F, 0x034F), (0x061C, 0x061C), (0x115F, 0x1160), (0x17B4, 0x17B5)),
+    *((0x200B, 0x200B), (0x200E, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164)),
+    *((0xFDD0, 0xFDEF), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFFC), (0xFFFE, 0xFFFF)),
+    *((0x13430, 0x13440), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0x1FFFE, 0x1FFFF), (0x2FFFE, 0x2FFFF)),
+    *((0x3FFFE, 0x3FFFF), (0x4FFFE, 0x4FFFF), (0x5FFFE, 0x5FFFF), (0x6FFFE, 0x6FFFF), (0x7FFFE, 0x7FFFF)),
+    *((0x8FFFE, 0x8FFFF), (0x9FFFE, 0x9FFFF), (0xAFFFE, 0xAFFFF), (0xBFFFE, 0xBFFFF), (0xCFFFE, 0xCFFFF)),
+    *((0xDFFFE, 0xDFFFF), (0xE0000, 0xE00FF), (0xE01F0, 0xE0FFF), (0xEFFFE, 0xEFFFF), (0xFFFFE, 0xFFFFF)),
+    *((0x10FFFE, 0x10FFFF),),
+)
+"""Direction marks and overrides, zero width spaces, fillers, tags, no characters at all: never."""
+JOINERS: Final[Ranges] = ((0x200C, 0x200D),)
+"""Zero width (non-)joiner: right after a letter of a script that joins; U+200D also after a picture."""
+JOINING: Final[Ranges] = (
+    *((0x0620, 0x109F), (0x1780, 0x17B3), (0x17B6, 0x180A), (0x1810, 0x18AF), (0x1900, 0x1C7F)),
+    *((0x1CD0, 0x1CFF), (0xA800, 0xA95F), (0xA980, 0xAB2F), (0xABC0, 0xABFF), (0xFB50, 0xFDCF)),
+    *((0xFDF0, 0xFDFF), (0xFE70, 0xFEFC), (0x10A00, 0x11FFF), (0x1E900, 0x1E95F)),
+)
+"""Arabic, Syriac, the scripts of India and South East Asia, Tibetan, Mongolian, and what descends of them."""
+MONGOLIAN_SELECTORS: Final[Ranges] = ((0x180B, 0x180F),)
+"""Free variation selectors and the vowel separator: right after a Mongolian letter."""
+MONGOLIAN: Final[Ranges] = ((0x1800, 0x180A), (0x1810, 0x18AF))
+SELECTORS: Final[Ranges] = ((0xFE00, 0xFE0F),)
+"""Variation selectors: right after an ideograph, a Myanmar or Phags-pa letter, or a picture."""
+PICTURES: Final[Ranges] = (
+    *((0x00A9, 0x00A9), (0x00AE, 0x00AE), (0x203C, 0x203C), (0x2049, 0x2049), (0x2100, 0x214F)),
+    *((0x2190, 0x27FF), (0x2900, 0x2BFF), (0x3030, 0x3030), (0x303D, 0x303D), (0x3297, 0x3297)),
+    *((0x3299, 0x3299), (0x1F000, 0x1FAFF)),
+)
+IDEOGRAPHS: Final[Ranges] = (
+    *((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x2FFFD), (0x30000, 0x3FFFD)),
+)
+SELECTABLE: Final[Ranges] = ((0x1000, 0x109F), (0xA840, 0xA87F))
+IDEOGRAPH_SELECTORS: Final[Ranges] = ((0xE0100, 0xE01EF),)
+"""Ideographic variation selectors, which Japanese family names need: right after an ideograph."""
+BLANKS: Final[Ranges] = (
+    *((0x0020, 0x0020), (0x00A0, 0x00A0), (0x1680, 0x1680), (0x2000, 0x200A), (0x202F, 0x202F)),
+    *((0x205F, 0x205F), (0x2800, 0x2800), (0x3000, 0x3000)),
+)
+"""Spaces of every kind: not first, not last."""
+
+
+def _set(*ranges: Ranges) -> str:
+    """The inside of a regular expression's set."""
+    pairs = [pair for some in ranges for pair in some]
+    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in pairs)
+
+
+_REFUSED: Final = re.compile(
+    f"[{_set(CONTROL, INVISIBLE)}]"
+    f"|(?<![{_set(JOINING)}])\u200c"
+    f"|(?<![{_set(JOINING, PICTURES, SELECTORS)}])\u200d"
+    f"|(?<![{_set(MONGOLIAN)}])[{_set(MONGOLIAN_SELECTORS)}]"
+    f"|(?<![{_set(IDEOGRAPHS, SELECTABLE, PICTURES)}])[{_set(SELECTORS)}]"
+    f"|(?<![{_set(IDEOGRAPHS)}])[{_set(IDEOGRAPH_SELECTORS)}]"
+    f"|\\A[{_set(BLANKS)}]|[{_set(BLANKS)}]\\Z"
+)
+_CONTROL: Final = re.compile(f"[{_set(CONTROL)}]")
+_BLANK: Final = re.compile(f"[{_set(BLANKS)}]")
+_BLANK_RUN: Final = re.compile(f"[{_set(BLANKS)}]+")
+_UNSEEN: Final = re.compile(f"[{_set(JOINERS, MONGOLIAN_SELECTORS, SELECTORS, IDEOGRAPH_SELECTORS)}]")
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name has only characters that it may have. About 100 ns for one in ASCII."""
+    if name.isascii():
+        return name.isprintable() and name[:1] != " " and name[-1:] != " "
+    return _REFUSED.search(name) is None
+
+
+def text_fault(name: str) -> str:
+    """What is wrong with the characters of a name, in words that name the character; empty if nothing."""
+    found = _REFUSED.search(name)
+    if found is None:
+        return ""
+    character, place = found[0], found.start() + 1
+    code = f"U+{ord(character):04X}"
+    if _BLANK.match(character):
+        kind = "a space" if character == " " else f"a blank ({code})"
+        return f"{kind} at its {'beginning' if found.start() == 0 else 'end'}"
+    if _CONTROL.match(character):
+        return f"a control character ({code}) in place {place}"
+    return f"a character that cannot be seen ({code}) in place {place}"
+
+
+def skeleton(name: str) -> str:
+    """A name without what cannot be seen in it: two candidates must differ in more than that."""
+    return _BLANK_RUN.sub(" ", _UNSEEN.sub("", name))
