@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from network_shell import Shell, open_shell, wait_until
 from votenet.cli.main import main
+from votenet.processes.files import FileLock
 from votenet.processes.ports import is_free
 
 
@@ -38,13 +39,59 @@ def test_stop_start_restart_and_the_faults(shell: Shell) -> None:
     assert [p["incarnation"] for p in done["programs"]] == [3, 2]
     assert "node-2  paused" in shell.call("pause", "node-2").stdout
     assert "node-2  ready" in shell.call("resume", "node-2").stdout
-    shell.call("kill", "node-2")
-    wait_until(lambda: programs(shell)["node-2"]["incarnation"] == 3)
-    assert programs(shell)["node-2"]["cause"] == "killed by SIGKILL"
+
+
+def test_kill_says_what_came_of_it(shell: Shell) -> None:
+    """It showed the program as it was before, alive and with its old pid."""
+    shell.up()
+    old = programs(shell)["node-2"]["pid"]
+    done = shell.call("kill", "node-2")
+    new = programs(shell)["node-2"]["pid"]
+    assert f"node-2: SIGKILL sent to pid {old}, which ended: killed by SIGKILL. It is " in done.stderr
+    assert str(new) in done.stdout
+    assert str(old) not in done.stdout
     wait_until(lambda: programs(shell)["node-2"]["state"] == "ready")
-    shell.call("kill", "-s", "term", "node-2")
-    wait_until(lambda: programs(shell)["node-2"]["incarnation"] == 4)
-    assert programs(shell)["node-2"]["cause"] == "exit 0 (ended by itself though nobody asked it to)"
+    answer = json.loads(shell.call("kill", "-s", "term", "node-2", "--json").stdout)
+    assert answer["signals"] == [{"name": "node-2", "pid": new, "sent": True, "ended": True}]
+    assert answer["programs"][0]["cause"] == "exit 0 (ended by itself though nobody asked it to)"
+    shell.call("pause", "node-1")
+    goes_on = shell.call("kill", "-s", "cont", "node-1")
+    assert "SIGCONT sent to pid" in goes_on.stderr
+    assert "which goes on." in goes_on.stderr
+    stopped = shell.call("kill", "-s", "stop", "node-1")
+    assert "which is paused." in stopped.stderr
+    assert "votenet resume -i t node-1" in stopped.stderr
+
+
+def test_what_cannot_be_done_to_a_node_in_its_state_names_the_command_that_can(shell: Shell) -> None:
+    shell.up()
+    shell.call("stop", "node-1")
+    for command in ("kill", "pause", "resume"):
+        told = shell.call(command, "node-*", code=3).stderr
+        assert "node-1 is stopped: no process to signal" in told
+        assert "  votenet start -i t node-1" in told
+    paused = shell.call("pause", "node-2")
+    assert "votenet logs" not in paused.stderr, "it was asked for: its log explains nothing"
+    assert "|" not in paused.stderr
+    told = shell.call("start", "node-2", code=5).stderr
+    assert "node-2 is paused" in told
+    assert "  votenet resume -i t node-2" in told
+    assert "node-2 is paused. Next: votenet resume -i t node-2" in shell.call("ps").stderr
+
+
+def test_stop_fails_when_something_is_left(shell: Shell) -> None:
+    """Its help said exit code 1, and it ended 0."""
+    shell.up()
+    lock = shell.dirs.data_dir("node-1") / "stranger.lock"
+    held = FileLock.acquire(lock)
+    try:
+        done = shell.call("stop", "node-1", code=1)
+        assert "[not-clean]" in done.stderr
+        assert f"node-1: the lock {lock} is still held" in done.stderr
+        assert json.loads(shell.call("stop", "node-1", "--json", code=1).stdout)["programs"][0]["problem"]
+    finally:
+        held.release()
+    shell.call("start", "node-1")
 
 
 def test_a_removed_node_is_shown_with_its_last_words_and_comes_back_with_its_data(shell: Shell) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -40,7 +44,7 @@ def test_purge_removes_the_data_but_not_the_keys(shell: Shell) -> None:
     shell.up()
     shell.dirs.keys.mkdir()
     (shell.dirs.keys / "voter").touch()
-    done = shell.run("down", "--purge", "--json")
+    done = shell.run("down", "--purge", "--yes", "--json")
     assert json.loads(done.stdout)["removed"] == str(shell.dirs.state)
     assert not shell.dirs.state.exists()
     assert not shell.dirs.run.exists()
@@ -66,3 +70,29 @@ def test_what_does_not_stop_is_killed_on_time(shell: Shell) -> None:
     done = shell.run("down", "--timeout", "0.3")
     assert "node-1: stopped" in done.stderr
     assert not any(map(alive, pids))
+
+
+def test_purge_without_a_terminal_needs_a_yes(shell: Shell) -> None:
+    shell.up()
+    for extra in ((), ("--json",)):
+        refused = shell.run("down", "--purge", *extra, code=2)
+        assert "add --yes" in refused.stderr
+    assert [program["state"] for program in shell.status()["programs"]] == ["ready"] * 3, "nothing is done"
+
+
+@pytest.mark.parametrize(("answer", "code"), [(b"n\n", 1), (b"y\n", 0)])
+def test_purge_at_a_terminal_asks(shell: Shell, answer: bytes, code: int) -> None:
+    shell.up()
+    own, other = pty.openpty()
+    try:
+        os.write(own, answer)
+        process = subprocess.run(
+            [sys.executable, "-m", "votenet", "down", "--purge"],
+            env=shell.env, stdin=other, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    finally:
+        os.close(own)
+        os.close(other)
+    assert process.returncode == code, process.stderr
+    assert "Remove all chains, votes and logs of 't'?" in process.stderr
+    assert ("nothing was removed" in process.stderr) == shell.dirs.state.exists() == bool(code)

@@ -36,10 +36,16 @@ def test_events_and_wait(shell: Shell) -> None:
         shell.call("wait", "--for", "height=7", "--json")
         shell.call("wait", "--for", "results")
         shell.call("wait", "--for", "height=8", "--timeout", "0.1", code=5)
-        shell.call("stop", "node-2")
+        assert "node-2  stopped" in shell.call("stop", "node-2").stdout
         told = [json.loads(follower.stdout.readline()) for _ in range(2)]
         assert [event["state"] for event in told] == ["stopping", "stopped"]
-        shell.call("wait", "--for", "ready", "--timeout", "0", code=5)
+        late = shell.call("wait", "--for", "ready", "--timeout", "0", code=5).stderr
+        assert "node-2 is stopped. It comes back with: votenet start -i t node-2" in late
+        assert "not ready after 0 s: node-2 is stopped" in late
+        assert "  votenet start -i t node-2" in late
+        shell.call("stop", "node-1")
+        shell.call("wait", "--for", "height=1", "--timeout", "0.1", code=5)  # of no node it is not true
+        told = [json.loads(follower.stdout.readline()) for _ in range(2)]
         shell.call("wait", "--for", "wonders", code=2)
     finally:
         follower.send_signal(signal.SIGINT)
@@ -62,4 +68,5 @@ def test_removed_nodes_are_not_waited_for() -> None:
     assert condition(ctx, option, "height=3")(status)
     assert not condition(ctx, option, "height=4")(status)
     assert condition(ctx, option, "results")(status)
+    assert not condition(ctx, option, "results")({"programs": [{**node, "state": "stopped"}]})
     assert not condition(ctx, option, "ready")(status)

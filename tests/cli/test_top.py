@@ -22,7 +22,13 @@ from votenet.cli import actions
 @pytest.fixture
 def one_node(node: RunningNode, monkeypatch: pytest.MonkeyPatch) -> None:
     """A supervisor's word about the node that runs: the rest of the command is real."""
-    program: dict[str, Any] = {"name": "node-1", "role": "node", "state": "ready", "restarts": 0}
+    program: dict[str, Any] = {
+        "name": "node-1",
+        "role": "node",
+        "state": "ready",
+        "cut_off": None,
+        "restarts": 0,
+    }
     program |= {"address": str(node.address), "cpu": None, "memory": None}
     monkeypatch.setattr(actions, "network_status", lambda _: {"programs": [program]})
 

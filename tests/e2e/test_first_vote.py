@@ -68,7 +68,7 @@ def test_up_is_idempotent_and_another_election_needs_another_instance(votenet: V
     votenet("down")
     refused = votenet("up", "--nodes", "1", "--detach", "--candidate", "Dora", exit_code=78)
     assert "votenet down --purge" in refused.stderr
-    votenet("down", "--purge")
+    votenet("down", "--purge", "--yes")
     votenet(
         "up", "--nodes", "1", "--detach", "--candidate", "Dora", "--candidate", "Emil", "--difficulty", "8"
     )

@@ -79,3 +79,57 @@ def test_who_was_not_asked_is_said(network: Votenet) -> None:
     finally:
         network("resume", "node-2")
         network("peers", "unban", "203.0.113.7")
+
+
+# -- what is not as it should be -------------------------------------------------------------------
+
+
+def test_a_paused_and_a_stopped_node_are_listed_with_what_brings_them_back(network: Votenet) -> None:
+    network("pause", "node-2")
+    network("stop", "node-3")
+    try:
+        shown = network("status").stdout
+        rows = {line.split()[0]: line.split()[2] for line in shown.splitlines() if " 127.0.0.1:" in line}
+        assert rows == {"node-1": "ready", "node-2": "paused", "node-3": "stopped"}
+        assert "node-2 is paused. Next: votenet resume node-2" in shown
+        assert "node-3 is stopped. Next: votenet start node-3" in shown
+        listed = {one["name"]: one for one in network.json("status")}
+        assert (listed["node-2"]["state"], listed["node-2"]["error"]["code"]) == ("paused", "paused")
+        network("pause", "node-1")
+        nobody = network("status", exit_code=3)
+        assert "votenet resume node-1" in nobody.stderr
+        assert "votenet resume node-1" in network("results", exit_code=3).stderr
+    finally:
+        network("resume", "node-1", "node-2")
+        network("start", "node-3")
+        wait_for(lambda: joined(network), "all is as before")
+
+
+def test_a_partition_is_told_by_everything_that_shows_the_network(network: Votenet) -> None:
+    """PEERS 2, synced yes: nothing told of it."""
+    network("partition", "node-1,node-2", "/", "node-3")
+    try:
+        why = "node-3 is cut off: votenet partition keeps it from node-1, node-2. Next: votenet heal"
+        assert why in network("ps").stderr
+        assert why in network("status").stdout
+        assert why in network("top", "--once", "--interval", "0.1").stdout
+        assert "it is cut off: votenet partition keeps it from node-3" in network("results").stderr
+        assert any("votenet heal" in one["next_step"] for one in network.json("doctor", exit_code=None))
+    finally:
+        network("heal")
+    assert "cut off" not in network("ps").stdout
+    wait_for(lambda: joined(network), "all is as before")
+
+
+def test_a_node_that_the_others_have_banned_is_cut_off(network: Votenet) -> None:
+    address = network.programs()["node-3"]["address"]
+    network("peers", "ban", address, "--for", "5m")
+    try:
+        wait_for(lambda: network.programs()["node-3"]["cut_off"], "node-3 has no peers for some seconds")
+        told = network("ps").stderr
+        assert "node-3 is cut off: it has no peers, though 2 others run." in told
+        assert "votenet peers list --banned" in told
+    finally:
+        network("peers", "unban", address)
+    wait_for(lambda: joined(network), "they are peers again")
+    assert not network.programs()["node-3"]["cut_off"]

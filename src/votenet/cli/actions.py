@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
@@ -83,15 +83,30 @@ def node_addresses(instance: str, node: str | None = None) -> list[Address]:
     """
     if node:
         return [parse_address(node)]
+    programs = node_programs(instance)
+    if not (found := answering(programs)):
+        states = ", ".join(f"{p['name']} is {p['state']}" for p in programs.values())
+        first = next(iter(programs.values()))
+        step = {"paused": "votenet resume", "stopped": "votenet start"}.get(first["state"], "votenet logs")
+        raise NotRunning(f"no node of this network answers: {states}", next_step=f"{step} {first['name']}")
+    return found
+
+
+def node_programs(instance: str) -> dict[str, dict[str, Any]]:
+    """The nodes of the running instance as its supervisor sees them, by address. Raises NotRunning."""
     try:
-        programs = [p for p in network_status(instance)["programs"] if p["role"] == "node"]
+        programs = network_status(instance)["programs"]
     except NotRunning as error:
         error.next_step += "; or ask a node of a network elsewhere with --node HOST:PORT"
         raise
-    ready = [p for p in programs if p["state"] == "ready"]
-    rest = [p for p in programs if p["state"] in ("starting", "unready")]
-    if not ready and not rest:
-        raise NotRunning("no node of this network is running", next_step="See what happened with: votenet ps")
+    return {p["address"]: p for p in programs if p["role"] == "node"}
+
+
+def answering(programs: Mapping[str, Mapping[str, Any]]) -> list[Address]:
+    """Which of them can be asked: ready ones first, and of these the ones that are not cut off."""
+    ready = [p for p in programs.values() if p["state"] == "ready"]
+    rest = [p for p in programs.values() if p["state"] in ("starting", "unready")]
+    ready.sort(key=lambda program: program.get("cut_off") is not None)
     return [parse_address(p["address"]) for p in (*ready, *rest)]
 
 

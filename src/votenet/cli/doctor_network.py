@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from votenet.cli.hints import for_instance
 from votenet.config import InstanceDirs, instance_dirs
@@ -45,15 +45,17 @@ def _examine(dirs: InstanceDirs) -> Iterator[Finding]:
     yield from _elsewhere(dirs)
 
 
-def _running(programs: list[dict[str, str]]) -> Iterator[Finding]:
+def _running(programs: list[dict[str, Any]]) -> Iterator[Finding]:
     for program in programs:
-        good = program["state"] in ("ready", "stopped") and not program["alert"]
-        why = program["alert"] or program["cause"]
+        name, state, cut_off = program["name"], program["state"], program.get("cut_off")
+        good = state in ("ready", "stopped") and not program["alert"] and not cut_off
+        why = cut_off["message"] if cut_off else program["alert"] or program["problem"] or program["cause"]
+        step = cut_off["next_step"] if cut_off else f"votenet logs {name}"
         yield Finding(
-            program["name"],
+            name,
             "ok" if good else "problem",
-            f"{program['state']} at {program['address']}" + (f", {why}" if why else ""),
-            "" if good else f"Look with: votenet logs {program['name']}",
+            f"{'cut off' if cut_off else state} at {program['address']}" + (f", {why}" if why else ""),
+            "" if good else f"votenet resume {name}" if state == "paused" else step,
         )
 
 

@@ -179,11 +179,13 @@ def supervise(instance: str, inherit: tuple[int, ...]) -> None:
     epilog="""\b
 Examples:
   votenet down                 stop; chains, votes and logs stay for the next `up`
-  votenet down --purge         and remove this network's chains, logs and election
+  votenet down --purge         and remove this network's chains, logs and election; asks before
+  votenet down --purge --yes   the same without a question: for scripts
   votenet down --timeout 2     kill what has not stopped after two seconds
 
 \b
-Exit codes: 0 nothing runs any more (or nothing ran), 1 something is left, 5 timed out."""
+Exit codes: 0 nothing runs any more (or nothing ran), 1 something is left, 2 --purge without a terminal
+and without --yes, 5 timed out."""
 )
 @click.option(
     "--purge",
@@ -191,7 +193,9 @@ Exit codes: 0 nothing runs any more (or nothing ran), 1 something is left, 5 tim
     is_flag=True,
     help="Also remove its data: chains, logs, election. Voters' keys stay.",
 )
-@click.option("--yes", cls=FlagOnly, is_flag=True, help="Do not ask before --purge.")
+@click.option(
+    "--yes", cls=FlagOnly, is_flag=True, help="Do not ask before --purge; needed where there is no terminal."
+)
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0),
@@ -211,8 +215,12 @@ def down(instance: str, purge: bool, yes: bool, timeout: float, as_json: bool) -
     from votenet.cli import network_down
 
     dirs = instance_dirs(instance)
-    if purge and not yes and sys.stdin.isatty():
-        click.confirm(f"Remove all chains, votes and logs of {instance!r}?", abort=True, err=True)
+    if purge and not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("--purge deletes votes: without a terminal to ask at, add --yes.")
+        if not click.confirm(f"Remove all chains, votes and logs of {instance!r}?", err=True):
+            echo("Nothing was stopped, nothing was removed.", err=True)
+            sys.exit(1)
     network_down.down(dirs, grace=timeout, purge=purge, as_json=as_json)
 
 

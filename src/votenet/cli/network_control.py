@@ -7,15 +7,16 @@ supervisor does the work (`votenet.processes.requests`).
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import click
 
+from votenet.cli.network_view import say
 from votenet.cli.options import instance_option, json_option
 from votenet.cli.output import echo_json
 from votenet.config import MAX_NODES, InstanceDirs, instance_dirs
-from votenet.errors import SomeFailed, WaitTimedOut
+from votenet.errors import SomeFailed, VotenetError, WaitTimedOut
 
 F = TypeVar("F", bound=Callable[..., Any])
 MARGIN: Final = 10.0
@@ -148,7 +149,7 @@ Examples:
 
 {PATTERNS} To stop a node for good: votenet stop.
 
-{EXITS} or it does not run."""
+{EXITS} or it does not run, 1 a signal could not be sent."""
 )
 @nodes_argument()
 @click.option(
@@ -158,7 +159,7 @@ Examples:
 @instance_option
 @json_option
 def kill(names: tuple[str, ...], number: int, instance: str, as_json: bool) -> None:
-    """Send a signal to nodes, to see that the network stands it.
+    """Send a signal to nodes, to see that the network stands it; say what came of it.
 
     Not a request to stop: what dies of it counts as failed and is started again.
     """
@@ -253,14 +254,22 @@ _WANTED: Final = {
     "pause": ("paused",),
     "resume": ("ready", "unready", "starting"),
 }
+_OUT: Final = ("failed", "removed", "backoff")
+_NEXT: Final = {
+    "paused": "votenet resume",
+    "stopped": "votenet start",
+    "starting": "votenet wait --for ready",
+}
+"""What to type about a program that is not as wanted, by its state."""
 
 
 def _programs(dirs: InstanceDirs, command: str, names: Sequence[str], as_json: bool, **fields: Any) -> None:
     """One request about some programs; prints them as they are then.
 
     Raises:
-        SomeFailed: some failed, were removed, or left something behind.
+        SomeFailed: some failed or were removed.
         WaitTimedOut: some are not yet as wanted.
+        VotenetError: not-clean, when something of one that was stopped is left.
     """
     from votenet.cli.network_view import show
     from votenet.processes.control import ask
@@ -268,14 +277,52 @@ def _programs(dirs: InstanceDirs, command: str, names: Sequence[str], as_json: b
     patience = float(fields.get("wait", 0.0)) + 2 * float(fields.get("grace", 0.0)) + 2 * MARGIN
     answer = ask(dirs, {"command": command, "names": list(names), **fields}, timeout=patience)
     programs = answer["programs"]
-    show({"instance": dirs.instance, "phase": "running", "programs": programs}, as_json)
+    signals = {"signals": answer["signals"]} if "signals" in answer else {}
+    calm = ("ready", "starting", "stopping", *_WANTED.get(command, ()))
+    shown = {"instance": dirs.instance, "phase": "running", "programs": programs, **signals}
+    show(shown, as_json, calm=calm)
+    for line in _signalled(programs, answer.get("signals", ()), fields.get("signal", 0)):
+        say(line)
+    if error := _shortfall(command, answer):
+        error.reported = as_json
+        raise error
+
+
+def _signalled(
+    programs: Sequence[Mapping[str, Any]], signals: Sequence[Mapping[str, Any]], number: int
+) -> Iterator[str]:
+    """What became of each process that got a signal."""
+    now = {program["name"]: program for program in programs}
+    for one in signals:
+        program = now[one["name"]]
+        text = f"{one['name']}: {signal.Signals(number).name} sent to pid {one['pid']}"
+        if not one["sent"]:
+            continue
+        if not one["ended"]:
+            yield f"{text}, which {'is paused' if program['state'] == 'paused' else 'goes on'}."
+            continue
+        again = f", pid {program['pid']}" if program["pid"] else ""
+        yield f"{text}, which ended: {program['cause']}. It is {program['state']}{again}."
+
+
+def _shortfall(command: str, answer: Mapping[str, Any]) -> VotenetError | None:
+    """In which way the programs are not as wanted."""
+    programs = answer["programs"]
+    if unsent := [one for one in answer.get("signals", ()) if not one["sent"]]:
+        words = ", ".join(f"{one['name']} (pid {one['pid']})" for one in unsent)
+        return VotenetError(f"no signal could be sent to {words}", code="not-sent", next_step="votenet ps")
     others = [p for p in programs if p["state"] not in _WANTED.get(command, (p["state"],))]
-    if not others:
-        return
-    text = ", ".join(f"{p['name']} is {p['state']}" for p in others)
-    error = (
-        SomeFailed if any(p["state"] in ("failed", "removed", "backoff") for p in others) else WaitTimedOut
-    )
-    failure = error(text, next_step=f"Look with: votenet ps, votenet logs {others[0]['name']}")
-    failure.reported = as_json
-    raise failure
+    if others:
+        first = others[0]
+        text = ", ".join(f"{p['name']} is {p['state']}" for p in others)
+        failed = any(p["state"] in _OUT for p in others)
+        step = "votenet logs" if failed else _NEXT.get(first["state"], "votenet logs")
+        step = step if "--" in step else f"{step} {first['name']}"
+        return (SomeFailed if failed else WaitTimedOut)(text, next_step=step)
+    if command == "stop" and (left := [f"{p['name']}: {p['problem']}" for p in programs if p["problem"]]):
+        return VotenetError(
+            f"stopped, but something is left: {'; '.join(left)}",
+            code="not-clean",
+            next_step="End what is named; until then the node cannot be started again.",
+        )
+    return None

@@ -6,7 +6,7 @@ What lives here: options, lines, conditions. What must not: watching processes (
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import click
@@ -36,6 +36,7 @@ Exit codes: 0 the network was stopped, 3 none runs, 130 Ctrl-C."""
 @json_option
 def events(instance: str, as_json: bool) -> None:
     """Print every change of a program's state, as it happens; first how things are."""
+    from votenet.cli.render import when
     from votenet.processes.control import converse
 
     asked = {"command": "events"}
@@ -45,9 +46,8 @@ def events(instance: str, as_json: bool) -> None:
         if as_json:
             echo_json({key: value for key, value in event.items() if key not in ("v", "event")})
             continue
-        clock = time.strftime("%H:%M:%S", time.localtime(event["time"]))
         why = f"  ({event['cause']})" if event["cause"] else ""
-        echo(f"{clock} {event['name']:<10} {event['state']}{why}")
+        echo(f"{when(int(event['time']))} {event['name']:<10} {event['state']}{why}")
 
 
 def condition(ctx: click.Context, param: click.Parameter, value: str) -> Condition:
@@ -55,18 +55,44 @@ def condition(ctx: click.Context, param: click.Parameter, value: str) -> Conditi
     if value == "ready":
         return lambda status: all(program["state"] == "ready" for program in status["programs"])
     if value == "results":
-        return lambda status: all(node["waiting"] == 0 and node["height"] for node in _nodes(status))
+        return lambda status: _every(status, lambda node: node["waiting"] == 0 and node["height"])
     word, _, number = value.partition("=")
     if word == "height" and number.isascii() and number.isdigit() and len(number) < 10:
         height = int(number)
-        return lambda status: all((node["height"] or 0) >= height for node in _nodes(status))
+        return lambda status: _every(status, lambda node: (node["height"] or 0) >= height)
     raise click.BadParameter(f"{value!r} is neither ready, results nor like height=3", ctx, param)
 
 
-def _nodes(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Nodes that anything can be expected of."""
+def named_condition(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, Condition]:
+    """The same with its name."""
+    return value, condition(ctx, param, value)
+
+
+def _every(status: Mapping[str, Any], holds: Callable[[Mapping[str, Any]], object]) -> bool:
+    """Whether it holds for all nodes that anything can be expected of, and there are such."""
     out = ("removed", "failed", "stopped")
-    return [p for p in status["programs"] if p["role"] == "node" and p["state"] not in out]
+    nodes = [p for p in status["programs"] if p["role"] == "node" and p["state"] not in out]
+    return bool(nodes) and all(map(holds, nodes))
+
+
+def _fresh(status: Mapping[str, Any], since: float) -> bool:
+    """Whether what nodes have said is younger than `since` seconds: they report once a second."""
+    ready = [p for p in status["programs"] if p["role"] == "node" and p["state"] == "ready"]
+    return all(p["heard_ago"] is not None and p["heard_ago"] <= since for p in ready)
+
+
+def hindrances(status: Mapping[str, Any]) -> Iterator[str]:
+    """Programs that nothing but a person brings back, with the command that does, and who is cut off."""
+    from votenet.cli.hints import for_instance
+    from votenet.cli.network_view import cut_off_lines
+
+    yield from cut_off_lines(status)
+    for program in status["programs"]:
+        name, state = program["name"], program["state"]
+        asked = state == "failed" or (state == "stopped" and program["cause"] is not None)
+        if asked or state in ("paused", "removed"):
+            step = f"votenet {'resume' if state == 'paused' else 'start'} {name}"
+            yield f"{name} is {state}. It comes back with: {for_instance(step, status['instance'])}"
 
 
 @click.command(
@@ -80,7 +106,7 @@ Examples:
 Exit codes: 0 it is so, 2 no such condition, 3 nothing runs, 5 not in time."""
 )
 @click.option(
-    "--for", "wanted", required=True, callback=condition, metavar="CONDITION",
+    "--for", "wanted", required=True, callback=named_condition, metavar="CONDITION",
     help="ready, height=H or results.",
 )  # fmt: skip
 @click.option(
@@ -88,15 +114,41 @@ Exit codes: 0 it is so, 2 no such condition, 3 nothing runs, 5 not in time."""
 )
 @instance_option
 @json_option
-def wait(wanted: Condition, timeout: float, instance: str, as_json: bool) -> None:
-    """Wait until the running network is as wanted."""
-    from votenet.cli.network_view import show
+def wait(wanted: tuple[str, Condition], timeout: float, instance: str, as_json: bool) -> None:
+    """Wait until the running network is as wanted.
+
+    `ready` waits for every program of it, also for one that was stopped on purpose, and says so. `height` and
+    `results` are asked of the nodes that are not stopped, removed or failed.
+    """
+    from votenet.cli.network_view import say, show
     from votenet.processes.control import ask
 
-    dirs, deadline = instance_dirs(instance), time.monotonic() + timeout
-    while not wanted(status := ask(dirs, {"command": "status"})):
-        if time.monotonic() > deadline:
-            raise WaitTimedOut(f"not so after {timeout:g} s", next_step="Look with: votenet ps")
+    (what, holds), dirs = wanted, instance_dirs(instance)
+    began, told = time.monotonic(), set[str]()
+    while True:
+        status = ask(dirs, {"command": "status"})
+        waited = time.monotonic() - began
+        if holds(status) and (what == "ready" or _fresh(status, waited)):
+            break
+        for line in hindrances(status):
+            if line not in told:
+                say(line)
+                told.add(line)
+        if waited > timeout:
+            raise _too_late(status, what, timeout)
         time.sleep(POLL_SECONDS)
     if as_json:
         show(status, as_json)
+
+
+def _too_late(status: Mapping[str, Any], what: str, timeout: float) -> WaitTimedOut:
+    """What is in the way, and what to type."""
+    states = [f"{p['name']} is {p['state']}" for p in status["programs"] if p["state"] != "ready"]
+    heights = [f"{p['name']} has {p['height']}" for p in status["programs"] if p["height"] is not None]
+    why = states or (heights if what.startswith("height") else [])
+    first = next((p for p in status["programs"] if p["state"] != "ready"), None)
+    step = {"stopped": "votenet start", "paused": "votenet resume"}.get(first["state"]) if first else None
+    return WaitTimedOut(
+        f"not {what} after {timeout:g} s" + (f": {', '.join(why)}" if why else ""),
+        next_step=f"{step} {first['name']}" if first and step else "votenet ps",
+    )

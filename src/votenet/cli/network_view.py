@@ -61,14 +61,14 @@ def stamped(text: str) -> None:
     say(f"{time.strftime('%H:%M:%S')} {text}")
 
 
-def show(status: Mapping[str, Any], as_json: bool) -> None:
+def show(status: Mapping[str, Any], as_json: bool, calm: Container[str] = _CALM) -> None:
     """A status on stdout, as a table or as JSON; what is wrong on stderr."""
     if as_json:
         echo_json(status)
         return
     print_table(status)
     if status["phase"] != "stopping":
-        for line in troubles(status, calm=_CALM):
+        for line in troubles(status, calm=calm):
             say(line)
 
 
@@ -134,13 +134,15 @@ def _row(program: Mapping[str, Any]) -> tuple[str, ...]:
 
 def state_word(program: Mapping[str, Any]) -> str:
     """The state as people read it: a node that is cut off from the others is not simply ready."""
-    return "cut off" if program["cut_off"] and program["state"] in ("ready", "unready") else program["state"]
+    return (
+        "cut off" if program.get("cut_off") and program["state"] in ("ready", "unready") else program["state"]
+    )
 
 
 def cut_off_lines(status: Mapping[str, Any]) -> Iterator[str]:
     """One sentence about every node that is cut off, with what to type next."""
     for program in status["programs"]:
-        if fault := program["cut_off"]:
+        if fault := program.get("cut_off"):
             step = for_instance(fault["next_step"], status["instance"])
             yield f"{program['name']} is cut off: {fault['message']}. Next: {step}"
 
@@ -150,6 +152,10 @@ def troubles(status: Mapping[str, Any], calm: Container[str] = ("ready",)) -> It
     yield from cut_off_lines(status)
     for program in status["programs"]:
         if program["state"] in calm:
+            continue
+        if program["state"] == "paused":  # a signal did it: its log says nothing about that
+            step = for_instance(f"votenet resume {program['name']}", status["instance"])
+            yield f"{program['name']} is paused. Next: {step}"
             continue
         cause = program["cause"] or program["says"]
         yield f"{program['name']} is {program['state']}" + (f": {cause}" if cause else "")
@@ -263,7 +269,7 @@ def _cell(value: object) -> str:
 
 def _cause(program: Mapping[str, Any]) -> str:
     parts = [program["cause"] or "", program["problem"] or "", program["alert"] or ""]
-    if program["cut_off"]:
+    if program.get("cut_off"):
         parts.append(program["cut_off"]["message"])
     if faults := program["links"]:
         parts += [f"slowed by {faults['delay'] * 1000:g} ms"] if faults["delay"] else []

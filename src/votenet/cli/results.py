@@ -54,7 +54,8 @@ def results(all_nodes: bool, follow: bool, node: str | None, instance: str, as_j
         address, found, status = actions.run(actions.fetch_results(addresses, network_hex))
         if found.tip != shown:
             shown = found.tip
-            _show(found, str(address), f"asked {address} alone", warnings_of(status), as_json)
+            warnings = [*warnings_of(status), *_cut_off(instance, node, str(address), status)]
+            _show(found, str(address), f"asked {address} alone", warnings, as_json)
         if not follow:
             return
         output.stop_if_unread()
@@ -67,6 +68,19 @@ def warnings_of(status: NodeStatus) -> list[str]:
     if not status.synced and not status.cut_off:
         found.append("it is catching up: votes that others have may be missing in its count")
     return found
+
+
+def _cut_off(instance: str, node: str | None, address: str, status: NodeStatus) -> Iterator[str]:
+    """What the supervisor here knows and the node itself does not: a partition leaves it some peers."""
+    from votenet.cli import actions
+    from votenet.cli.hints import for_instance
+
+    if node is not None or status.cut_off:
+        return
+    fault = actions.node_programs(instance).get(address, {}).get("cut_off")
+    if fault:
+        step = for_instance(fault["next_step"], instance)
+        yield f"it is cut off: {fault['message']}; votes that others have may be missing. Next: {step}"
 
 
 def _show(found: Results, node: str, asked: str, warnings: list[str], as_json: bool) -> None:

@@ -5,8 +5,8 @@ What lives here: options and the table. What must not: the work (`actions.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,9 @@ from votenet.cli.options import instance_option, json_option, node_option
 from votenet.cli.output import echo
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from votenet.errors import VotenetError
     from votenet.protocol.messages import NodeStatus
 
 
@@ -31,46 +34,102 @@ Examples:
 @instance_option
 @json_option
 def status(voter: str | None, node: str | None, instance: str, as_json: bool) -> None:
-    """Show height, tip, peers and waiting votes of every node, asked directly."""
+    """Show height, tip, peers and waiting votes of every node, asked directly.
+
+    Nodes that are paused, stopped or have failed are listed with what brings them back; so is a node that is
+    cut off from the others.
+    """
     from votenet.cli import actions, render
     from votenet.errors import VotenetError
 
-    addresses = actions.node_addresses(instance, node)
     if voter is not None:
-        _show_voter(addresses, voter, as_json)
+        _show_voter(actions.node_addresses(instance, node), voter, as_json)
         return
-    answers = actions.run(actions.fetch_status(addresses))
+    programs = {} if node else actions.node_programs(instance)
+    asked = actions.node_addresses(instance, node) if node or actions.answering(programs) else []
+    answers: dict[str, NodeStatus | VotenetError] = {
+        str(address): answer for address, answer in actions.run(actions.fetch_status(asked))
+    }
+    answers |= {address: _away(program) for address, program in programs.items() if address not in answers}
+    answers = {address: answers[address] for address in programs or answers}
     if as_json:
-        render.print_json(
-            [
-                {"address": str(a), "error": s.as_dict()}
-                if isinstance(s, VotenetError)
-                else {"address": str(a), **_fields(s)}
-                for a, s in answers
-            ]
-        )
+        known = {a: {key: p.get(key) for key in ("name", "state", "cut_off")} for a, p in programs.items()}
+        render.print_json([_row_as_json(a, s, known.get(a, {})) for a, s in answers.items()])
     else:
-        made = render.table(
-            "",
-            [("node", "left"), ("address", "left"), ("height", "right"), ("tip", "left"), ("votes", "right"),
-             ("waiting", "right"), ("peers", "right"), ("synced", "left"), ("mining", "left"),
-             ("kernel", "left"), ("uptime", "right")],
-        )  # fmt: skip
-        for address, found in answers:
-            if isinstance(found, VotenetError):
-                made.add_row("?", str(address), "", found.message)
-                continue
-            made.add_row(
-                found.name, str(address), str(found.height), found.tip[:16], f"{found.votes:,}",
-                f"{found.waiting:,}", str(found.peers), _yes(found.synced), _yes(found.mining),
-                found.kernel, f"{found.uptime} s",
-            )  # fmt: skip
-        render.print_table(made)
-        for line in _hours([s for _, s in answers if not isinstance(s, VotenetError)]):
+        render.print_table(_table(answers, programs))
+        said = [s for s in answers.values() if not isinstance(s, VotenetError)]
+        for line in (*_hours(said), *_troubles(answers, programs, instance)):
             echo(line)
-    errors = [s for _, s in answers if isinstance(s, VotenetError)]
+    errors = [s for s in answers.values() if isinstance(s, VotenetError)]
     if len(errors) == len(answers):
         raise render.reported(errors[0])
+
+
+def _away(program: Mapping[str, Any]) -> VotenetError:
+    """Why a node of the network here was not asked."""
+    from votenet.errors import NotRunning
+
+    name, state = program["name"], program["state"]
+    step = {"paused": f"votenet resume {name}", "stopped": f"votenet start {name}"}.get(state)
+    why = f": {program['cause']}" if program["cause"] and state in ("removed", "failed", "backoff") else ""
+    return NotRunning(f"{name} is {state}{why}", code=state, next_step=step or f"votenet logs {name}")
+
+
+def _row_as_json(
+    address: str, answer: NodeStatus | VotenetError, known: Mapping[str, Any]
+) -> dict[str, object]:
+    from votenet.errors import VotenetError
+
+    if isinstance(answer, VotenetError):
+        return {"address": address, **known, "error": answer.as_dict()}
+    return {"address": address, **known, **_fields(answer)}
+
+
+def _table(answers: Mapping[str, NodeStatus | VotenetError], programs: Mapping[str, Any]) -> Table:
+    from votenet.cli import network_view, render
+    from votenet.errors import VotenetError
+
+    made = render.table(
+        "",
+        [("node", "left"), ("address", "left"), ("state", "left"), ("height", "right"), ("tip", "left"),
+         ("votes", "right"), ("waiting", "right"), ("peers", "right"), ("synced", "left"), ("mining", "left"),
+         ("kernel", "left"), ("uptime", "right")],
+    )  # fmt: skip
+    for address, found in answers.items():
+        program = programs.get(address)
+        state = network_view.state_word(program) if program else ""
+        if isinstance(found, VotenetError):
+            made.add_row(program["name"] if program else "?", address, state or "no answer")
+            continue
+        made.add_row(
+            found.name, address, state or ("cut off" if found.cut_off else "answers"), str(found.height),
+            found.tip[:16], f"{found.votes:,}", f"{found.waiting:,}", str(found.peers), _yes(found.synced),
+            _yes(found.mining), found.kernel, network_view.duration(found.uptime),
+        )  # fmt: skip
+    return made
+
+
+def _troubles(
+    answers: Mapping[str, NodeStatus | VotenetError], programs: Mapping[str, Any], instance: str
+) -> Iterator[str]:
+    """A sentence about each node that is not as it should be, and what to type next."""
+    from votenet.cli.hints import for_instance
+    from votenet.errors import VotenetError
+    from votenet.protocol.messages import CUT_OFF
+
+    for address, found in answers.items():
+        program = programs.get(address)
+        name = program["name"] if program else address
+        if fault := program and program.get("cut_off"):
+            step = for_instance(fault["next_step"], instance)
+            yield f"{name} is cut off: {fault['message']}. Next: {step}"
+        if isinstance(found, VotenetError):
+            step = for_instance(found.next_step, instance)
+            yield found.message + (f". Next: {step}" if step else "")
+            continue
+        for warning in found.warnings:
+            if not (fault and warning.code == CUT_OFF):  # said already
+                yield f"{found.name}: {for_instance(warning.message, instance)}"
 
 
 def _fields(found: object) -> dict[str, object]:

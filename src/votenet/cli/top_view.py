@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from votenet.cli import actions
+from votenet.cli.hints import for_instance
 from votenet.errors import VotenetError
 from votenet.protocol.address import parse_address
 from votenet.protocol.messages import GetResults, GetStatus, NodeStatus, Results
@@ -48,6 +49,8 @@ class NodeLine:
     cpu: float | None = None
     memory: int | None = None
     restarts: int = 0
+    cut_off: str | None = None
+    """Why it is cut off from the other nodes, and what to type next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,11 @@ class Watch:
 
     def _line(self, program: Mapping[str, Any], status: NodeStatus | None, now: float) -> NodeLine:
         known = {key: program[key] for key in ("name", "state", "address", "cpu", "memory", "restarts")}
+        if fault := program.get("cut_off"):
+            step = for_instance(fault["next_step"], self._instance)
+            known["cut_off"] = f"{fault['message']}. Next: {step}"
+        elif status is not None and status.cut_off:
+            known["cut_off"] = for_instance(status.cut_off, self._instance)
         if status is None:
             return NodeLine(**known)
         votes_rate, bytes_rate = self._rates(program["name"], status, now)
@@ -164,6 +172,7 @@ def drawn(picture: Picture) -> RenderableType:
     from rich.text import Text
 
     parts: list[RenderableType] = [Text(_headline(picture), style="bold"), _Nodes(picture)]
+    parts += [Text(f"{node.name} is cut off: {node.cut_off}") for node in picture.nodes if node.cut_off]
     if picture.results is not None and picture.results.votes:
         parts += [Text(), _tally(picture.results)]
     return Group(*parts)
@@ -224,7 +233,8 @@ def _cells(node: NodeLine) -> dict[str, Text]:
         "MEMORY": size(node.memory),
         "RESTARTS": str(node.restarts),
     }
-    state = Text(node.state, style=STATE_COLOURS.get(node.state, ""))
+    word = "cut off" if node.cut_off and node.state in ("ready", "unready") else node.state
+    state = Text(word, style=STATE_COLOURS.get(word, ""))
     return {"NAME": Text(node.name), "STATE": state, **{name: Text(text) for name, text in plain.items()}}
 
 

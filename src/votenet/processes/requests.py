@@ -23,6 +23,7 @@ import msgspec
 from votenet import __version__
 from votenet.config import MAX_NODES
 from votenet.errors import ConfigError, NoSuchNode, NotRunning, VotenetError
+from votenet.processes.child import Child
 from votenet.processes.control_server import Progress
 from votenet.processes.links import Links
 from votenet.processes.machine import Event, RestartRequested, StartRequested, State, StopRequested
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from votenet.processes.supervisor import Supervisor
 
 _DONE: dict[str, tuple[State, ...]] = {
-    "start": (State.READY, State.FAILED, State.REMOVED),
+    "start": (State.READY, State.FAILED, State.REMOVED, State.PAUSED),
     "restart": (State.READY, State.FAILED, State.REMOVED),
     "stop": (State.STOPPED,),
 }
@@ -42,6 +43,10 @@ _STOP_MARGIN = 10.0
 _PAUSE_SECONDS = 5.0
 """For the kernel to show a process stopped or going on."""
 _LOOK_SECONDS = 0.02
+_KILL_SECONDS = 5.0
+"""For the end of a program that was killed, and of all that it had started."""
+_SIGNAL_SECONDS = 2.0
+"""For that of one that got another signal: it may also go on."""
 
 
 class Requests:
@@ -163,11 +168,27 @@ class Requests:
     async def _signal(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
         """A signal to each program's process, as somebody else might send it: not a requested end."""
         slots, number = self._running(request), _signal_number(request)
+        sent = []
         for slot in slots:
             assert slot.child is not None
             self._supervisor.tell(f"{slot.spec.name}: {number.name}, as asked, to pid {slot.child.pid}")
-            slot.child.send(number)
-        return self._answer(slots)
+            sent.append((slot, slot.child, slot.child.send(number)))
+
+        def ended(slot: Slot, child: Child) -> bool:
+            return slot.child is not child and slot.program.state is not State.STOPPING
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_KILL_SECONDS if number is signal.SIGKILL else _SIGNAL_SECONDS):
+                await self._supervisor.until(
+                    lambda: all(ended(slot, child) for slot, child, reached in sent if reached)
+                )
+        for slot in slots:
+            self._supervisor.look(slot)
+        told = [
+            {"name": slot.spec.name, "pid": child.pid, "sent": reached, "ended": slot.child is not child}
+            for slot, child, reached in sent
+        ]
+        return {**self._answer(slots), "signals": told}
 
     async def _pause(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
         """Stop or go on with all that a program runs, until the kernel shows it."""
@@ -206,12 +227,10 @@ class Requests:
 
     def _running(self, request: Mapping[str, Any]) -> list[Slot]:
         slots = self._slots(request)
-        dead = [f"{name} is {slot.program.state.value}" for name, slot in slots.items() if slot.child is None]
+        dead = {name: slot.program.state.value for name, slot in slots.items() if slot.child is None}
         if dead:
-            names = " ".join(name for name, slot in slots.items() if slot.child is None)
-            raise NotRunning(
-                f"{'; '.join(dead)}: no process to signal", next_step=f"Start it with: votenet start {names}"
-            )
+            words = ", ".join(f"{name} is {state}" for name, state in dead.items())
+            raise NotRunning(f"{words}: no process to signal", next_step=f"votenet start {' '.join(dead)}")
         return list(slots.values())
 
     def _grace(self, request: Mapping[str, Any]) -> float:
