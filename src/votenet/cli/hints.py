@@ -3,7 +3,7 @@
 What lives here: building a command line that can be pasted; putting `-i NAME` and `--node HOST:PORT` into the
 commands that a text names. What must not: texts, options.
 
-An error that says "delete it with: votenet down --purge" while somebody works with `-i second` would
+An error that says `votenet down --purge` while somebody works with `-i second` would
 otherwise name the command that deletes another network. tests/e2e/test_printed_commands.py runs what is
 printed.
 """

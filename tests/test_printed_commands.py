@@ -1,0 +1,100 @@
+"""Every command that a source or a page names exists, with its options. Run they are in e2e."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+import votenet
+from printed_commands import command_of, commands_in, unknown_options
+
+ROOT = Path(votenet.__file__).parent
+PROJECT = Path(__file__).parent.parent
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+SOURCES = sorted(ROOT.rglob("*.py"))
+
+
+def texts_of(source: str) -> list[str]:
+    """The strings of a source, what is put into them written as X."""
+    found: list[str] = []
+    inner: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.JoinedStr):
+            inner |= {id(part) for part in node.values}
+            parts = (part.value if isinstance(part, ast.Constant) else "X" for part in node.values)
+            found.append("".join(map(str, parts)))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner:
+            found.append(node.value)
+    return found
+
+
+def test_commands_are_found_as_a_reader_sees_them() -> None:
+    text = (
+        "Look with: votenet ps, votenet logs node-1; or: votenet vote -i b 'it is; odd, (so)' Ann.\n"
+        "`votenet keys list` shows them (votenet doctor). The votenet that runs, votenet's own.\n"
+        "  votenet top --once      one picture   VOTENET_HOME='/a b' votenet down -i x"
+    )
+    assert commands_in(text) == [
+        "votenet ps",
+        "votenet logs node-1",
+        "votenet vote -i b 'it is; odd, (so)' Ann",
+        "votenet keys list",
+        "votenet doctor",
+        "votenet top --once",
+        "VOTENET_HOME='/a b' votenet down -i x",
+    ]
+
+
+def test_a_wrong_command_would_be_seen() -> None:
+    assert commands_in("votenet lists x") == []
+    assert list(unknown_options("votenet roll create x -o y --no-such")) == ["--no-such"]
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *PAGES], ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_command_named_exists_with_its_options(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for part in [text] if path.suffix == ".md" else texts_of(text):
+        for line in commands_in(part):
+            assert not list(unknown_options(line)), f"{line!r} in {part[:200]!r}"
+
+
+def examples() -> list[str]:
+    """Every line that a help or a page shows as one to type."""
+    found = []
+    for path in (*SOURCES, *PAGES):
+        text = path.read_text(encoding="utf-8")
+        for part in [text] if path.suffix == ".md" else texts_of(text):
+            for block in re.findall(r"^(?: {2,}votenet .*(?:\\\n.*)*\n?)+", part, re.MULTILINE):
+                for line in block.replace("\\\n", " ").splitlines():
+                    found += commands_in(line)[:1]
+    return found
+
+
+def test_there_are_examples() -> None:
+    assert len(examples()) > 100
+
+
+@pytest.mark.parametrize("line", sorted(set(examples())))
+def test_every_example_is_understood(line: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Parsed as when it is called, up to the point where the work begins."""
+    monkeypatch.setenv("VOTENET_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for name in ("roll.json", "board.toml"):
+        (tmp_path / name).touch()
+    found = command_of(line)
+    assert found is not None
+    name, command, _ = found
+    words = shlex.split(line)
+    words = words[words.index("votenet") + 1 + len(name.split()) :] if name != "votenet" else words[1:]
+    if isinstance(command, click.Group) and name != "votenet":
+        assert not [word for word in words if not word.startswith("-")], f"{name} has no {words}"
+        return
+    try:
+        command.make_context(name, words)
+    except click.exceptions.Exit:  # --help, --version
+        return
