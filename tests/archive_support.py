@@ -113,12 +113,17 @@ def good_blocks() -> tuple[Block, ...]:
     return tuple(chain(good_votes()))
 
 
-def roll_archive(*votes: tuple[str, str]) -> tuple[Roll, bytes]:
-    """A roll of ann and bob, and an archive of an election with it: (voter, whose key signs) in a block."""
+def roll_block(*votes: tuple[str, str]) -> tuple[Roll, Election, Block]:
+    """A roll of ann and bob, an election with it, and a block: (voter, whose key signs)."""
     roll = Roll((name, key_of(name).public_hex) for name in ("bob", "ann"))
     held = make_election(registration="roll", roll_root=roll.root_hex)
     sealed = [make_vote(held, voter, key=key_of(signer)) for voter, signer in votes]
-    block = mine_block(held, None, sealed)
+    return roll, held, mine_block(held, None, sealed)
+
+
+def roll_archive(*votes: tuple[str, str]) -> tuple[Roll, bytes]:
+    """The roll of `roll_block`, and an archive of its block."""
+    roll, held, block = roll_block(*votes)
     records = b",".join(one.record for one in block.votes)
     return roll, b"".join(archive_lines(held, [(block.header.pack(), records)]))
 

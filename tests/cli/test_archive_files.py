@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from archive_support import good_archive
+from archive_support import ROLL_CASES, good_archive, roll_archive
 from votenet.cli.archive_files import Progress, audit_archive, import_archive, longest_chain, write_lines
 from votenet.core.evidence import FAULTS
 from votenet.errors import ConfigError, NotProven, NotRunning, StorageError
@@ -97,3 +97,24 @@ def test_the_longest_chain_of_an_instance(tmp_path: Path) -> None:
     path.write_bytes(b"".join(lines[:2]) + tip % genesis_header(election()).hash.hex().encode())
     import_archive(path, tmp_path / "node-1")
     assert longest_chain(tmp_path) == tmp_path / "node-2"
+
+
+@pytest.mark.parametrize(("votes", "code"), ROLL_CASES)
+def test_an_election_with_a_roll_is_imported_with_it_only(
+    tmp_path: Path, votes: tuple[tuple[str, str], ...], code: str
+) -> None:
+    roll, data = roll_archive(*votes)
+    path, folder = tmp_path / "a", tmp_path / "data"
+    path.write_bytes(data)
+    with pytest.raises(ConfigError) as missing:
+        import_archive(path, folder)
+    assert (missing.value.code, "--roll" in missing.value.next_step) == ("roll-missing", True)
+    assert not (folder / "chain.db").exists()
+    if code:
+        with pytest.raises(NotProven) as caught:
+            import_archive(path, folder, None, roll)
+        assert caught.value.code == code
+        assert not (folder / "chain.db").exists()
+        return
+    assert import_archive(path, folder, None, roll).registration == "roll, checked"
+    assert (folder / "roll.json").read_bytes() == roll.to_file()

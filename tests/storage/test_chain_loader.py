@@ -10,9 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from support import make_election, make_votes, mine_block
+from archive_support import ROLL_CASES, roll_block
+from support import CREATED, make_election, make_votes, mine_block
 from votenet.core.block import genesis_header
-from votenet.storage.block_store import MIGRATIONS
+from votenet.core.chain import Chain
+from votenet.core.roll import with_roll
+from votenet.errors import StorageCorrupt
+from votenet.protocol.events import Change, SaveBlock, SaveVotes, SetBest
+from votenet.storage.block_store import MIGRATIONS, SqliteBlockStore
 from votenet.storage.chain_loader import damaged, load_chain, votes_under
 from votenet.storage.migrations import migrate
 from votenet.storage.waiting import WaitingVotes
@@ -56,3 +61,31 @@ def test_damage_names_the_file_and_the_way_out() -> None:
     assert error.message == "/data/chain.db is damaged: its end is missing"
     assert error.exit_code == 78
     assert "/data/chain.db*" in error.next_step
+
+
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize(("votes", "code"), ROLL_CASES)
+def test_votes_that_the_roll_does_not_allow_are_noticed_at_the_start(
+    tmp_path: Path, votes: tuple[tuple[str, str], ...], code: str, waits: bool
+) -> None:
+    """The headers do not cover the roll: a folder may come from an import that never saw it."""
+    roll, election, block = roll_block(*votes)
+    store = SqliteBlockStore(tmp_path, election)
+    chain = Chain(election)
+    entry = chain.add_header(block.header, CREATED + 9)
+    saved: list[Change] = [SaveVotes(block.votes)]
+    if not waits:
+        saved = [SaveBlock(entry, block.votes), SetBest(0, [(entry, block.votes)])]
+    store.apply(saved)
+    store.close()
+    store = SqliteBlockStore(tmp_path, with_roll(election, roll))
+    try:
+        if not code:
+            assert len(store.load().waiting if waits else store.load().voters) == len(votes)
+            return
+        with pytest.raises(StorageCorrupt) as caught:
+            store.load()
+    finally:
+        store.close()
+    assert (caught.value.code, caught.value.exit_code) == (code, 78)
+    assert "start again" in caught.value.next_step

@@ -50,6 +50,9 @@ Example:
 \b
   votenet import election.jsonl.xz --data-dir ./n6
   votenet node --data-dir ./n6 --genesis ./n6/genesis.json --peer 127.0.0.1:3000
+
+An election with a roll needs it: import with --roll roll.json, which becomes ./n6/roll.json, then start
+the node with --roll ./n6/roll.json.
 """
 
 
@@ -130,12 +133,17 @@ def audit(archive: Path, network_hex: str | None, roll: Path | None, as_json: bo
     help="Fresh data folder for a node.",
 )
 @NETWORK
+@click.option("--roll", type=FilePath(), help="Roll file of the election, where it has one.")
 @json_option
-def import_command(archive: Path, data_dir: Path, network_hex: str | None, as_json: bool) -> None:
+def import_command(
+    archive: Path, data_dir: Path, network_hex: str | None, roll: Path | None, as_json: bool
+) -> None:
     """Make a node's data folder out of ARCHIVE, after checking all of it."""
     from votenet.cli.archive_files import import_archive
+    from votenet.cli.roll import read_roll
 
-    _show(f"Imported into {data_dir}.", import_archive(archive, data_dir, network_hex), as_json)
+    voters = None if roll is None else read_roll(roll)
+    _show(f"Imported into {data_dir}.", import_archive(archive, data_dir, network_hex, voters), as_json)
 
 
 globals()["import"] = import_command

@@ -24,7 +24,7 @@ from votenet.core.chain import Entry
 from votenet.core.election import Election
 from votenet.core.evidence import fault
 from votenet.core.limits import MAX_ARCHIVE_LINE
-from votenet.core.roll import Roll
+from votenet.core.roll import Roll, with_roll
 from votenet.core.vote import SealedVote
 from votenet.errors import ConfigError, NotRunning, StorageError
 from votenet.storage.input_file import READ_ERRORS, InputFile
@@ -161,12 +161,16 @@ def write_lines(path: Path, lines: Iterable[bytes]) -> None:
         ) from error
 
 
-def import_archive(path: Path, data_dir: Path, network_hex: str | None = None) -> ArchiveReport:
+def import_archive(
+    path: Path, data_dir: Path, network_hex: str | None = None, roll: Roll | None = None
+) -> ArchiveReport:
     """A node's data folder out of an archive: checked in full, or left as it was.
+
+    With it goes what `votenet node` needs: genesis.json, and roll.json where the election has a roll.
 
     Raises:
         NotProven: the archive does not hold.
-        ConfigError: the folder has a chain already.
+        ConfigError: the folder has a chain already; roll-missing, roll-mismatch.
         Locked: a node is using the folder.
     """
     from votenet.storage.block_store import DATABASE_NAME
@@ -183,9 +187,12 @@ def import_archive(path: Path, data_dir: Path, network_hex: str | None = None) -
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
         try:
-            with checking(path, network_hex) as (check, blocks):
+            with checking(path, network_hex, roll) as (check, blocks):
+                with_roll(check.election, roll)
                 _store(fresh, check.election, blocks)
                 report = check.report()
+            if roll is not None:
+                (data_dir / "roll.json").write_bytes(roll.to_file())
             (data_dir / "genesis.json").write_bytes(check.election.to_file())
             (fresh / DATABASE_NAME).replace(data_dir / DATABASE_NAME)
         finally:

@@ -177,10 +177,15 @@ def check_vote(sealed: SealedVote, election: Election) -> None:
                 candidates=list(election.definition.candidates),
             )
     if election.registered is not None:
-        _check_registered(vote, election.registered)
+        check_registered(vote, election.registered)
 
 
-def _check_registered(vote: Vote, registered: Mapping[str, str]) -> None:
+def check_registered(vote: Vote, registered: Mapping[str, str]) -> None:
+    """Whether a vote is that of somebody on the roll: voter id to key (hexadecimal).
+
+    Raises:
+        Rejected: not-on-roll, wrong-key.
+    """
     key = registered.get(vote.voter_id)
     if key is None:
         raise Rejected("not-on-roll", f"{vote.voter_id!r} is not on the roll of this election")

@@ -137,6 +137,7 @@ class SqliteBlockStore:
         """
         self.path = data_dir / DATABASE_NAME
         self._genesis = genesis_header(election).hash
+        self._registered = election.registered
         self._digests: dict[bytes, bytes] = {}
         """Of the records of blocks, by hash of the block, as they were when they were checked."""
         self._sharing = threading.Lock()
@@ -237,7 +238,9 @@ class SqliteBlockStore:
 
     def load(self) -> StoredChain:
         with reading():
-            return load_chain(self._writer, self._waiting, self.path, self._genesis, self._digests)
+            return load_chain(
+                self._writer, self._waiting, self.path, self._genesis, self._digests, self._registered
+            )
 
     def votes_of(self, block_hash: bytes) -> Sequence[SealedVote]:
         with reading():
