@@ -124,16 +124,23 @@ def roll_block(*votes: tuple[str, str]) -> tuple[Roll, Election, Block]:
 def roll_archive(*votes: tuple[str, str]) -> tuple[Roll, bytes]:
     """The roll of `roll_block`, and an archive of its block."""
     roll, held, block = roll_block(*votes)
+    return roll, _of_one_block(held, block)
+
+
+def archive_of(held: Election, votes: Sequence[SealedVote]) -> bytes:
+    """An archive of one block with these votes."""
+    return _of_one_block(held, mine_block(held, None, votes))
+
+
+def _of_one_block(held: Election, block: Block) -> bytes:
     records = b",".join(one.record for one in block.votes)
-    return roll, b"".join(archive_lines(held, [(block.header.pack(), records)]))
+    return b"".join(archive_lines(held, [(block.header.pack(), records)]))
 
 
 def full_block(votes: int, allowed: int) -> bytes:
     """An archive of one block with some votes, in an election that allows a number of them in a block."""
     small = make_election(max_block_votes=allowed)
-    block = mine_block(small, None, make_votes(small, votes))
-    records = b",".join(one.record for one in block.votes)
-    return b"".join(archive_lines(small, [(block.header.pack(), records)]))
+    return archive_of(small, make_votes(small, votes))
 
 
 def good_archive() -> bytes:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Outcome, RunningNode
 
-from archive_support import good_archive, tampered
+from archive_support import archive_of, election, good_archive, roll_archive, tampered
+from support import CREATED, make_election, make_vote
+from votenet.core.outcome import lot
 from votenet.storage.block_store import SqliteBlockStore
 
 Cli = Callable[..., Outcome]
@@ -44,7 +46,9 @@ def test_the_report_fits_a_page_and_says_what_was_checked(cli: Cli, voted: list[
     shown = cli("audit", str(path))
     assert shown.code == 0
     assert len(shown.out.splitlines()) < 30
-    for word in ("holds.", "Checked:", "every signature", "Counted again (approval)", "Bob", "tip"):
+    assert shown.out.startswith(f"{path} agrees with itself; compared with nothing else.")
+    assert "hours" not in shown.out, "this election has none: nothing was checked"
+    for word in ("Checked:", "every signature", "Counted again (approval)", "Bob", "tip"):
         assert word in shown.out
     assert "a.jsonl: 100%, block" in shown.err
 
@@ -82,9 +86,62 @@ def test_the_network_may_be_demanded(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(good_archive())
     assert cli("audit", str(path)).code == 0
+    capitals = cli("audit", str(path), "--network", election().network_hex.upper())
+    assert capitals.code == 0
+    assert capitals.out.startswith(f"{path} holds.")
+    assert "compared with  the network id given" in capitals.out
+    assert cli("audit", str(path), "--network", "5e1f").code == 2
     done = cli("audit", str(path), "--network", "00" * 32)
     assert done.code == 1
     assert "[network-mismatch]" in done.err
+
+
+def audited(cli: Cli, path: Path, data: bytes, *options: str) -> str:
+    path.write_bytes(data)
+    done = cli("audit", str(path), *options)
+    assert done.code == 0, done.err
+    return done.out
+
+
+def test_the_audit_of_a_runoff_shows_rounds_ties_lots_and_hours(cli: Cli, tmp_path: Path) -> None:
+    held = make_election(
+        candidates=("Ann", "Bo", "Cy"), method="instant-runoff", max_choices=3,
+        opens=CREATED, closes=CREATED + 60,
+    )  # fmt: skip
+    ballots = (("Ann",), ("Ann",), ("Bo",), ("Bo",), ("Cy",))
+    votes = [make_vote(held, f"v{number}", *names) for number, names in enumerate(ballots)]
+    shown = audited(cli, tmp_path / "a", archive_of(held, votes))
+    assert "Counted again (instant-runoff)" in shown
+    rows = [line.split() for line in shown.splitlines()]
+    assert ["1", "Ann", "2,", "Bo", "2,", "Cy", "1", "0", "Cy"] in rows
+    assert any(row[:1] == ["2"] and row[5] == "1" for row in rows), "one ballot is exhausted"
+    first, second = sorted(("Ann", "Bo"), key=lambda name: lot(held, name), reverse=True)
+    assert f"Tied: {first}, {second}; the lot chose {first}" in shown
+    assert f"Tie in round 2 between Ann, Bo: {second} left, by lot" in shown
+    assert "Won by" not in shown
+    assert "opening hours" in shown
+    assert "opens " in shown
+    assert "closes " in shown
+    won = audited(cli, tmp_path / "b", archive_of(held, [*votes[:4], make_vote(held, "v4", "Cy", "Bo")]))
+    assert "Won by: Bo" in won
+    going_on = make_election(candidates=("Ann", "Bo"))
+    assert "Leading: Ann" in audited(cli, tmp_path / "c", archive_of(going_on, [make_vote(going_on, "v")]))
+
+
+def test_the_audit_with_a_roll_shows_the_turnout(cli: Cli, tmp_path: Path) -> None:
+    roll, data = roll_archive(("ann", "ann"))
+    (tmp_path / "roll.json").write_bytes(roll.to_file())
+    shown = audited(cli, tmp_path / "a", data, "--roll", str(tmp_path / "roll.json"))
+    assert "1 of 2 registered (50.0%)" in shown
+    assert "every voter and key against the roll" in shown
+    assert "turnout" not in audited(cli, tmp_path / "a", data)
+    folder = tmp_path / "node"
+    assert cli("import", str(tmp_path / "a"), "--data-dir", str(folder)).code == 78
+    done = cli(
+        "import", str(tmp_path / "a"), "--data-dir", str(folder), "--roll", str(tmp_path / "roll.json")
+    )
+    assert done.code == 0
+    assert (folder / "roll.json").read_bytes() == roll.to_file()
 
 
 def test_without_a_network_the_next_step_is_told(cli: Cli, tmp_path: Path) -> None:

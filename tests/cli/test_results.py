@@ -71,8 +71,8 @@ def test_rounds_in_json_and_for_people(cli: Callable[..., Outcome], tmp_path: Pa
 
 HOURS = {"opens": 100, "closes": 200}
 FINAL_TIE = Winners(
-    state="won",
-    winners=("Ann",),
+    state="tied",
+    winners=("Ann", "Bo"),
     rounds=(
         Round(
             number=1, counts=(("Ann", 1), ("Bo", 1)), eliminated=("Bo",), tied=("Ann", "Bo"), tie_break="lot"
@@ -116,8 +116,9 @@ def test_a_winner_is_named_only_when_no_vote_can_come_any_more(
     assert any(line.startswith("Not final: ") for line in rest) is not bool(why)
 
 
-def test_a_winner_by_lot_is_called_so() -> None:
-    assert next(verdict(results_of(FINAL_TIE, **HOURS), 200)) == "Won by lot: Ann"
+def test_a_final_tie_is_called_one_and_says_what_the_lot_did() -> None:
+    first = next(verdict(results_of(FINAL_TIE, **HOURS), 200))
+    assert first == "Tied: Ann, Bo; the lot chose Ann (see docs/elections.md)"
 
 
 def test_a_count_without_the_others_says_so(cli: Callable[..., Outcome]) -> None:

@@ -71,7 +71,7 @@ def compare_archives(data: bytes, suffix: str = "") -> bool:
     for name in ("height", "tip", "votes", "work", "network_id", "title"):
         assert theirs[name] == getattr(ours, name), name
     assert [tuple(pair) for pair in theirs["counts"]] == list(ours.counts)
-    assert tuple(theirs["winners"]) == ours.winners
+    assert tuple(theirs["winners"]) == ours.outcome.winners
     return True
 
 

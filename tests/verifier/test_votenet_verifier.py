@@ -82,7 +82,7 @@ def test_both_count_the_same(tmp_path: Path, suffix: str) -> None:
     assert dict(report["counts"]) == dict(ours.counts)
     for name in ("height", "tip", "votes", "work", "network_id", "title"):
         assert report[name] == getattr(ours, name)
-    assert tuple(report["winners"]) == ours.winners != ()
+    assert tuple(report["winners"]) == ours.outcome.winners != ()
 
 
 @pytest.mark.parametrize("seed", range(12))

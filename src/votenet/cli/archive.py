@@ -7,20 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from votenet.cli.options import FilePath, instance_option, json_option, remember_node
+from votenet.cli.options import FilePath, instance_option, json_option, network_option, remember_node
 from votenet.cli.output import echo, echo_bytes
 from votenet.storage.output_file import STDOUT
 
 if TYPE_CHECKING:
     from votenet.core.archive import ArchiveReport
 
-NETWORK = click.option(
-    "--network", "network_hex", metavar="ID", help="Network id that it must be of, 64 hexadecimal digits."
-)
 ARCHIVE = click.argument("archive", type=FilePath())
 
 EXPORT_EPILOG = """
@@ -112,16 +109,19 @@ def _local_lines(data_dir: Path | None, genesis: Path | None, instance: str) -> 
 
 @click.command(epilog=AUDIT_EPILOG)
 @ARCHIVE
-@NETWORK
+@network_option
 @click.option("--roll", type=FilePath(), help="Roll file to check voters by.")
 @json_option
 def audit(archive: Path, network_hex: str | None, roll: Path | None, as_json: bool) -> None:
     """Check everything in ARCHIVE and count it again; exit 1 with the first fault."""
+    from votenet.cli import render
     from votenet.cli.archive_files import audit_archive
     from votenet.cli.roll import read_roll
 
     voters = None if roll is None else read_roll(roll)
-    _show(f"{archive} holds.", audit_archive(archive, network_hex, voters), as_json)
+    anchors = render.anchors(network_id=network_hex, roll=roll)
+    heading = f"{archive} holds." if anchors else f"{archive} agrees with itself; compared with nothing else."
+    _show(heading, audit_archive(archive, network_hex, voters), anchors, as_json)
 
 
 @click.command("import", epilog=IMPORT_EPILOG)
@@ -132,50 +132,95 @@ def audit(archive: Path, network_hex: str | None, roll: Path | None, as_json: bo
     required=True,
     help="Fresh data folder for a node.",
 )
-@NETWORK
+@network_option
 @click.option("--roll", type=FilePath(), help="Roll file of the election, where it has one.")
 @json_option
 def import_command(
     archive: Path, data_dir: Path, network_hex: str | None, roll: Path | None, as_json: bool
 ) -> None:
     """Make a node's data folder out of ARCHIVE, after checking all of it."""
+    from votenet.cli import render
     from votenet.cli.archive_files import import_archive
     from votenet.cli.roll import read_roll
 
     voters = None if roll is None else read_roll(roll)
-    _show(f"Imported into {data_dir}.", import_archive(archive, data_dir, network_hex, voters), as_json)
+    report = import_archive(archive, data_dir, network_hex, voters)
+    anchors = render.anchors(network_id=network_hex, roll=roll)
+    _show(f"Imported into {data_dir}.", report, anchors, as_json)
 
 
 globals()["import"] = import_command
 """The table of commands finds each by its name, and this one is a word of Python."""
 
 
-def _show(heading: str, report: ArchiveReport, as_json: bool) -> None:
-    from votenet.cli import render
+def _show(heading: str, report: ArchiveReport, anchors: dict[str, str], as_json: bool) -> None:
+    from votenet.cli import outcome_view, render
 
     if as_json:
-        render.print_json(report)
+        render.print_json(as_json_record(report) | {"compared_with": anchors})
         return
-    render.print_fields(
-        heading,
-        [
-            ("election", report.title),
-            ("network id", report.network_id),
-            ("registration", report.registration),
-            ("created", render.when(report.created)),
-            ("blocks", f"{report.height:,}, the last of {render.when(report.last_block)}"),
-            ("tip", report.tip),
-            ("work", f"{report.work:,} hashes expected"),
-            ("votes", f"{report.votes:,}"),
-        ],
-    )
-    echo("Checked: links, work, difficulty, times, Merkle roots, order, one vote a voter,")
-    echo("every signature, candidates and choices, opening hours, totals.")
+    render.print_fields(heading, [("compared with", render.compared_with(anchors)), *_fields(report)])
+    echo(f"Checked: {', '.join(checked(report))}.")
     made = render.table(
         f"Counted again ({report.method})", [("candidate", "left"), ("votes", "right"), ("", "left")]
     )
     for name, votes in report.counts:
         made.add_row(name, f"{votes:,}", render.bar(votes / report.votes if report.votes else 0.0))
     render.print_table(made)
-    if report.winners:
-        echo(("Won by " if len(report.winners) == 1 else "A tie of ") + ", ".join(report.winners))
+    outcome_view.show_rounds(report.outcome)
+    for line in _verdict(report):
+        echo(line)
+
+
+def as_json_record(report: ArchiveReport) -> dict[str, Any]:
+    """The report as JSON, with the winners beside the outcome that holds them, too."""
+    import msgspec
+
+    found: dict[str, Any] = msgspec.to_builtins(report)
+    return found | {"winners": list(report.outcome.winners)}
+
+
+def _fields(report: ArchiveReport) -> Iterator[tuple[str, str]]:
+    from votenet.cli.outcome_view import turnout
+    from votenet.cli.render import when
+
+    yield "election", report.title
+    yield "network id", report.network_id
+    yield "registration", report.registration
+    yield "created", when(report.created)
+    if report.opens is not None:
+        yield "opens", when(report.opens)
+    if report.closes is not None:
+        yield "closes", when(report.closes)
+    yield "blocks", f"{report.height:,}, the last of {when(report.last_block)}"
+    yield "tip", report.tip
+    yield "work", f"{report.work:,} hashes expected"
+    yield "votes", f"{report.votes:,}"
+    if report.registered is not None:
+        yield "turnout", turnout(report.votes, report.registered)
+
+
+def checked(report: ArchiveReport) -> Iterator[str]:
+    """What was checked of this archive, in words: no more than that."""
+    yield "links, work, difficulty, times, Merkle roots, order, one vote a voter"
+    yield "every signature, candidates and choices"
+    if report.opens is not None or report.closes is not None:
+        yield "opening hours"
+    if report.registered is not None:
+        yield "every voter and key against the roll"
+    yield "totals"
+
+
+def _verdict(report: ArchiveReport) -> Iterator[str]:
+    """What the votes in the archive come to. It is the chain of one moment: others may have more."""
+    from votenet.cli import outcome_view
+
+    outcome = report.outcome
+    if outcome.state == "undecided":
+        yield "Undecided: no votes."
+    elif outcome.state == "tied":
+        yield outcome_view.tie(outcome)
+    else:
+        yield f"{'Won by' if report.closed else 'Leading'}: {outcome.winners[0]}"
+    yield from outcome_view.tie_breaks(outcome)
+    yield "If these are all votes: compare the tip with that of several nodes (votenet status)."

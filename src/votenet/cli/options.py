@@ -83,6 +83,23 @@ def no_color(ctx: click.Context, param: click.Parameter, value: bool) -> None:
         os.environ["NO_COLOR"] = "1"
 
 
+def network_option(command: F) -> F:
+    """`--network ID`: the network that a file must be of; in capitals it is the same id."""
+
+    def lower(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+        if value is not None and re.fullmatch("[0-9a-fA-F]{64}", value.strip()) is None:
+            raise click.BadParameter("a network id has 64 hexadecimal digits", ctx, param)
+        return None if value is None else value.strip().lower()
+
+    return click.option(
+        "--network",
+        "network_hex",
+        metavar="ID",
+        callback=lower,
+        help="Network id that it must be of, 64 hexadecimal digits.",
+    )(command)
+
+
 def node_option(command: F) -> F:
     """`--node HOST:PORT`: ask this node instead of one of the running instance."""
     return click.option(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from votenet.cli.options import FilePath, instance_option, json_option, node_option
+from votenet.cli.options import FilePath, instance_option, json_option, network_option, node_option
 from votenet.cli.output import echo, echo_bytes
 from votenet.storage.output_file import STDOUT
 
@@ -87,9 +87,7 @@ def _key_here(voter_id: str, instance: str) -> str | None:
 
 @click.command(epilog=VERIFY_EPILOG)
 @click.argument("receipt_file", metavar="RECEIPT", type=FilePath())
-@click.option(
-    "--network", "network_hex", metavar="ID", help="Network id that it must be of, 64 hexadecimal digits."
-)
+@network_option
 @click.option("--roll", type=FilePath(), help="Roll file to check the voter by.")
 @click.option("--node", metavar="HOST:PORT", help="Ask this node whether the block is still on the chain.")
 @json_option

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,12 +17,8 @@ from votenet.cli.options import instance_option, json_option, node_option
 from votenet.cli.output import echo
 
 if TYPE_CHECKING:
-    from votenet.core.outcome import Outcome
     from votenet.protocol.address import Address
     from votenet.protocol.messages import NodeStatus, Results
-
-LEADERS: Final = 3
-"""Candidates named in a line of the table of rounds."""
 
 EPILOG = """
 Examples:
@@ -84,7 +80,7 @@ def _cut_off(instance: str, node: str | None, address: str, status: NodeStatus) 
 
 
 def _show(found: Results, node: str, asked: str, warnings: list[str], as_json: bool) -> None:
-    from votenet.cli import render
+    from votenet.cli import outcome_view, render
 
     if as_json:
         render.print_json(_as_json(node, found) | {"warnings": warnings})
@@ -96,8 +92,8 @@ def _show(found: Results, node: str, asked: str, warnings: list[str], as_json: b
         share = votes / found.votes if found.votes else 0.0
         made.add_row(candidate, f"{votes:,}", f"{share:.1%}", render.bar(share))
     render.print_table(made)
-    if found.outcome is not None and found.outcome.rounds:
-        _show_rounds(found.outcome)
+    if found.outcome is not None:
+        outcome_view.show_rounds(found.outcome)
     for line in verdict(found, int(time.time())):
         echo(line)
     total, blocks = render.count_of(found.votes, "vote"), render.count_of(found.height, "block")
@@ -108,6 +104,7 @@ def _show(found: Results, node: str, asked: str, warnings: list[str], as_json: b
 
 def verdict(found: Results, now: int) -> Iterator[str]:
     """Who leads or won, turnout and hours, each in a line."""
+    from votenet.cli import outcome_view
     from votenet.cli.render import when
 
     outcome = found.outcome
@@ -115,26 +112,15 @@ def verdict(found: Results, now: int) -> Iterator[str]:
     if outcome is None or outcome.state == "undecided":
         yield "Undecided: no votes" + (" yet." if open_because else ".")
     elif outcome.state == "tied":
-        names = ", ".join(outcome.winners)
-        yield (
-            f"Tied so far: {names}"
-            if open_because
-            else (f"Tied: {names} (in the order of their lots; see docs/elections.md)")
-        )
+        yield f"Tied so far: {', '.join(outcome.winners)}" if open_because else outcome_view.tie(outcome)
     else:
-        won = "Won by lot" if by_lot(outcome) else "Winner"
-        yield f"{'Leading so far' if open_because else won}: {outcome.winners[0]}"
+        yield f"{'Leading so far' if open_because else 'Winner'}: {outcome.winners[0]}"
     if open_because:
         yield f"Nothing is decided: {open_because}."
-    for one in outcome.rounds if outcome is not None else ():
-        if one.tie_break:
-            how = "lot" if one.tie_break == "lot" else f"the fewest votes in {one.tie_break}"
-            yield (
-                f"Tie in round {one.number} between {', '.join(one.tied)}: {one.eliminated[0]} left, by {how}"
-            )
+    if outcome is not None:
+        yield from outcome_view.tie_breaks(outcome)
     if found.registered is not None:
-        share = found.votes / found.registered if found.registered else 0.0
-        yield f"Turnout: {found.votes:,} of {found.registered:,} registered ({share:.1%})"
+        yield f"Turnout: {outcome_view.turnout(found.votes, found.registered)}"
     if found.opens is not None:
         yield f"{'Opened' if now >= found.opens else 'Opens'}: {when(found.opens)}"
     if found.closes is not None:
@@ -154,32 +140,6 @@ def still_open(found: Results, now: int) -> str:
     if found.waiting:
         return "voting has ended, but votes still wait for their block"
     return ""
-
-
-def by_lot(outcome: Outcome) -> bool:
-    """Whether the winner stayed in only because a lot sent the last rival away."""
-    before = outcome.rounds[-2:-1]
-    return any(one.tie_break == "lot" and len(one.counts) == len(one.tied) == 2 for one in before)
-
-
-def _show_rounds(outcome: Outcome) -> None:
-    """One line a round: the leaders, and who leaves. A wide table of all counts helps nobody."""
-    from votenet.cli import render
-
-    made = render.table(
-        "", [("round", "right"), ("most votes", "left"), ("exhausted", "right"), ("eliminated", "left")]
-    )
-    if outcome.rounds_left_out:
-        made.add_row("", f"({outcome.rounds_left_out} earlier rounds are not shown)", "", "")
-    for one in outcome.rounds:
-        leaders = ", ".join(f"{name} {votes:,}" for name, votes in one.counts[:LEADERS])
-        more = len(one.counts) - LEADERS
-        out = one.eliminated
-        gone = ", ".join(out) if len(out) <= LEADERS else f"{len(out)} candidates without votes"
-        made.add_row(
-            str(one.number), leaders + (f", {more} more" if more > 0 else ""), f"{one.exhausted:,}", gone
-        )
-    render.print_table(made)
 
 
 def _as_json(address: str, found: Results) -> dict[str, object]:

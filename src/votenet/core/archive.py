@@ -24,7 +24,7 @@ from votenet.core.election import Election, ElectionDefinition
 from votenet.core.encoding import Hex32, Unsigned, canonical
 from votenet.core.evidence import decode_record, fault
 from votenet.core.limits import ARCHIVE_FORMAT, FORMAT_VERSION, MAX_ARCHIVE_LINE
-from votenet.core.outcome import decide
+from votenet.core.outcome import Outcome, decide
 from votenet.core.roll import Roll, with_roll
 from votenet.core.vote import SealedVote, Vote, seal_all, signatures_hold
 from votenet.errors import ConfigError, NotProven, Rejected
@@ -73,7 +73,8 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class ArchiveReport:
     """What an archive that holds says. Times in Unix seconds.
 
-    `counts` has the most votes first (in an instant runoff: first choices); `winners` several in a tie.
+    `counts` has the most votes first (in an instant runoff: first choices). `registered` is how many are on
+    the roll, where it was given. `closed`: by the clock of whoever checks, no more votes can come.
     """
 
     title: str
@@ -86,8 +87,12 @@ class ArchiveReport:
     work: int
     created: int
     last_block: int
+    opens: int | None
+    closes: int | None
+    closed: bool
+    registered: int | None
     counts: tuple[tuple[str, int], ...]
-    winners: tuple[str, ...]
+    outcome: Outcome
 
 
 def archive_lines(election: Election, blocks: Iterable[tuple[bytes, bytes]]) -> Iterator[bytes]:
@@ -188,8 +193,12 @@ class ArchiveCheck:
             work=tip.work,
             created=definition.created,
             last_block=tip.header.time,
+            opens=definition.opens,
+            closes=definition.closes,
+            closed=definition.closes is not None and self._now >= definition.closes,
+            registered=None if self.election.registered is None else len(self.election.registered),
             counts=tuple((line.candidate, line.votes) for line in self.chain.tally.count(self.election)),
-            winners=decide(self.chain.tally, self.election).winners,
+            outcome=decide(self.chain.tally, self.election),
         )
 
     # -- parts -------------------------------------------------------------------------------------
