@@ -69,6 +69,12 @@ def test_troubles_name_cause_problem_and_last_lines() -> None:
     ]
 
 
+PLACE: dict[str, Any] = {
+    "bootstrap": "127.0.0.1:4000",
+    "nodes": ["127.0.0.1:3000", "127.0.0.1:3001", "127.0.0.1:3002"],
+}
+
+
 @pytest.fixture
 def vote_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """The line that says how to vote in a network with this election."""
@@ -81,7 +87,11 @@ def vote_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
             fields |= {"registration": "roll", "roll_root": roll.root_hex}
             write_roll(dirs.state / "roll.json", roll)
         dirs.genesis.write_bytes(make_election(**fields).to_file())
-        status = {"instance": instance, "genesis": str(dirs.genesis), "supervisor": {"detached": True}}
+        status = {
+            "instance": instance,
+            "genesis": str(dirs.genesis),
+            "supervisor": {"detached": True},
+        } | PLACE
         return next(network_view.how_to_vote(status)).removeprefix("Vote:    ")
 
     return line
@@ -90,9 +100,15 @@ def vote_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 def test_what_to_do_next_depends_on_instance_and_mode(vote_line: Callable[..., str], tmp_path: Path) -> None:
     assert vote_line() == "votenet vote voter123 Alice"
     assert vote_line("b") == "votenet vote -i b voter123 Alice"
-    status = {"instance": "b", "supervisor": {"detached": False}, "genesis": str(tmp_path / "none")}
+    status = {"instance": "b", "supervisor": {"detached": False}, "genesis": str(tmp_path / "none")} | PLACE
     lines = list(network_view.how_to_vote(status))
     assert lines[-1] == "Stop:    Ctrl-C"
+    assert lines[-2] == (
+        "Where:   this machine only: 127.0.0.1, bootstrap server on port 4000, nodes on 3000 to 3002. "
+        "Other machines cannot reach it."
+    )
+    status["nodes"] = ["127.0.0.1:3000", "127.0.0.1:3007"]
+    assert "nodes on 3000, 3007." in network_view.where(status)
     status["supervisor"] = {"detached": True}
     assert list(network_view.how_to_vote(status))[-1] == "Stop:    votenet down -i b"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,3 +135,33 @@ def test_a_node_that_the_others_have_banned_is_cut_off(network: Votenet) -> None
         network("peers", "unban", address)
     wait_for(lambda: joined(network), "they are peers again")
     assert not network.programs()["node-3"]["cut_off"]
+
+
+# -- times, and where it listens -------------------------------------------------------------------
+
+
+def test_times_are_local_with_their_zone_and_logs_of_the_supervisor_can_be_asked_by_time(
+    network: Votenet,
+) -> None:
+    network.env["TZ"] = "WIB-7"
+    try:
+        line = network("logs", "node-1", "-n", "1", "--no-prefix").stdout.split()[0]
+        assert line.endswith("+07:00")
+        raw = str(network.json("logs", "node-1", "-n", "1")["line"]).split()[0]
+        assert raw.endswith("Z"), "programs get what is in the file"
+        own = network("logs", "supervisor", "--since", "10m").stdout
+        assert "node-1: ready after" in own, "its lines had the time of day alone: none was ever recent"
+        assert network.json("logs", "supervisor", "-n", "1")["own_time"] is not None
+        asked = [sys.executable, "-m", "votenet", "events"]
+        with subprocess.Popen(asked, env=network.env, stdout=subprocess.PIPE, text=True) as follower:
+            assert follower.stdout is not None
+            first = follower.stdout.readline()
+            follower.terminate()
+        assert "WIB (UTC+07:00)" in first
+    finally:
+        del network.env["TZ"]
+
+
+def test_up_says_what_listens_where(network: Votenet) -> None:
+    started = network("logs", "supervisor", "-n", "1000").stdout
+    assert "this machine only: 127.0.0.1, bootstrap server on port" in started

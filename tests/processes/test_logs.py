@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -122,5 +123,22 @@ def test_the_supervisors_own_line(tmp_path: Path) -> None:
     (line,) = logs.tail(path, 5)
     assert line.endswith(" supervisor: node-1: exit 1")
     assert logs.line_time(line) is not None
+    assert line.split()[0].endswith("Z"), "UTC, as in all logs"
     assert logs.line_time("no time here") is None
     logs.note(tmp_path / "no" / "folder", "a full disk is no reason to stop")
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown"),
+    [("WIB-7", "2026-11-28T10:06:13.632+07:00"), ("UTC0", "2026-11-28T03:06:13.632+00:00")],
+)
+def test_a_line_for_people_has_the_time_of_this_machine_with_the_zone(
+    monkeypatch: pytest.MonkeyPatch, zone: str, shown: str
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        found = logs.in_local_time("2026-11-28T03:06:13.632Z INFO votenet: x 2026-01-01T00:00:00Z")
+        assert found == f"{shown} INFO votenet: x 2026-01-01T00:00:00Z"
+        assert logs.in_local_time("  no time") == "  no time"
+    time.tzset()

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import re
-import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from votenet.cli import output
-from votenet.cli.network_view import log_prefix, say, stamped, status_table
+from votenet.cli.network_view import clock, log_prefix, say, stamped, status_table
 from votenet.config import InstanceDirs
 from votenet.processes.log_reader import Reader
+from votenet.processes.logs import in_local_time
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -59,7 +59,7 @@ class View:
         self._names[:] = [program["name"] for program in status["programs"]]
         lines = [(name, line) for name, line in self._reader.news() if matters(line)]
         for name, line in lines[:MAX_LINES]:
-            self.talk(log_prefix(name, self._names, colour=False) + line)
+            self.talk(log_prefix(name, self._names, colour=False) + in_local_time(line))
         if len(lines) > MAX_LINES:
             self.talk(f"… and {len(lines) - MAX_LINES} more lines; see: votenet logs")
 
@@ -86,7 +86,7 @@ class LiveView(View):
         self._live.start()
 
     def say(self, text: str) -> None:
-        self.talk(f"{time.strftime('%H:%M:%S')} {text}")
+        self.talk(f"{clock()} {text}")
 
     def talk(self, text: str) -> None:
         self._live.console.print(text, soft_wrap=True)

@@ -296,7 +296,8 @@ def logs(
 ) -> None:
     """Show or follow the logs of the nodes.
 
-    Works also after `down`: logs of the last six incarnations of each program are kept.
+    Works also after `down`: logs of the last six incarnations of each program are kept. Times are shown in
+    the zone of this machine; the files, and --json, have UTC.
     """
     from votenet.cli import network_view
     from votenet.processes import log_reader
@@ -323,11 +324,12 @@ def logs(
 def _show_line(name: str, line: str, prefix: str | None, news: bool) -> None:
     """As text with a prefix, or as JSON."""
     from votenet.cli import network_view
+    from votenet.processes.logs import in_local_time
 
     if prefix is None:
         echo_json(network_view.log_fields(name, line, time.time() if news else None))
     else:
-        echo(line, prefix=prefix)
+        echo(in_local_time(line), prefix=prefix)
 
 
 def _forever(reader: Any) -> Iterator[tuple[str, str]]:

@@ -15,11 +15,12 @@ from typing import Any, Final
 from votenet.cli.background_output import background_output
 from votenet.cli.live import View, open_view
 from votenet.cli.network_prepare import clear_for
-from votenet.cli.network_view import how_to_vote, say, show, stamped, troubles
+from votenet.cli.network_view import how_to_vote, logged, say, show, troubles, where
 from votenet.config import InstanceDirs
 from votenet.processes import instance
 from votenet.processes.instance import Claim
 from votenet.processes.spec import NetworkSpec
+from votenet.processes.status import network_status
 from votenet.processes.supervisor import Supervisor
 
 REFRESH_SECONDS: Final = 0.25
@@ -94,13 +95,13 @@ def _run_supervisor(dirs: InstanceDirs, inherit: tuple[int, ...]) -> int:
     if inherit:
         held = instance.adopt(dirs, network, inherit)
     else:
-        held = instance.claim_again(dirs, network, lambda: clear_for(dirs, network, stamped))
-    supervisor = Supervisor(network, dirs, held, say=stamped, lifeline=False)
-    stamped(f"supervisor of {dirs.instance!r}, pid {os.getpid()}")
+        held = instance.claim_again(dirs, network, lambda: clear_for(dirs, network, logged))
+    supervisor = Supervisor(network, dirs, held, say=logged, lifeline=False)
+    logged(f"supervisor of {dirs.instance!r}, pid {os.getpid()}; {where(network_status(network))}")
     try:
         with asyncio.Runner() as runner:
             problems = runner.run(supervisor.run())
     finally:
         held.release()
-    stamped("stopped" if not problems else "stopped, but " + "; ".join(problems))
+    logged("stopped" if not problems else "stopped, but " + "; ".join(problems))
     return 1 if problems else 0

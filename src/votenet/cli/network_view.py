@@ -58,7 +58,19 @@ def say(text: str) -> None:
 
 def stamped(text: str) -> None:
     """The same with the time of day, for what happens while a network runs."""
-    say(f"{time.strftime('%H:%M:%S')} {text}")
+    say(f"{clock()} {text}")
+
+
+def logged(text: str) -> None:
+    """The same as a line of a log."""
+    from votenet.processes.logs import supervisor_line
+
+    say(supervisor_line(text))
+
+
+def clock() -> str:
+    """The time of day here, with its zone."""
+    return time.strftime("%H:%M:%S %Z")
 
 
 def show(status: Mapping[str, Any], as_json: bool, calm: Container[str] = _CALM) -> None:
@@ -149,6 +161,8 @@ def cut_off_lines(status: Mapping[str, Any]) -> Iterator[str]:
 
 def troubles(status: Mapping[str, Any], calm: Container[str] = ("ready",)) -> Iterator[str]:
     """Who is cut off; then state, cause and last log lines of every program in none of the `calm` states."""
+    from votenet.processes.logs import in_local_time
+
     yield from cut_off_lines(status)
     for program in status["programs"]:
         if program["state"] in calm:
@@ -161,7 +175,8 @@ def troubles(status: Mapping[str, Any], calm: Container[str] = ("ready",)) -> It
         yield f"{program['name']} is {program['state']}" + (f": {cause}" if cause else "")
         if program["problem"]:
             yield f"  {program['problem']}"
-        yield from (f"  | {line}" for line in program["last_lines"] or last_lines(program["log"]))
+        lines = program["last_lines"] or last_lines(program["log"])
+        yield from (f"  | {in_local_time(line)}" for line in lines)
         if program["log"]:
             yield f"  whole log: {program['log']}"
 
@@ -181,7 +196,20 @@ def how_to_vote(status: Mapping[str, Any]) -> Iterator[str]:
     yield f"Vote:    {_first_vote(status)}"
     yield f"Count:   votenet results{flag}"
     yield f"Look:    votenet ps{flag}, votenet logs{flag} -f"
+    yield f"Where:   {where(status)}"
     yield f"Stop:    votenet down{flag}" if status["supervisor"]["detached"] else "Stop:    Ctrl-C"
+
+
+def where(status: Mapping[str, Any]) -> str:
+    """What listens where, and who can reach it."""
+    host, _, bootstrap = status["bootstrap"].rpartition(":")
+    ports = [int(address.rpartition(":")[2]) for address in status["nodes"]]
+    in_a_row = ports == list(range(ports[0], ports[0] + len(ports))) and len(ports) > 2
+    nodes = f"{ports[0]} to {ports[-1]}" if in_a_row else ", ".join(map(str, ports))
+    return (
+        f"this machine only: {host}, bootstrap server on port {bootstrap}, nodes on {nodes}. "
+        "Other machines cannot reach it."
+    )
 
 
 def _first_vote(status: Mapping[str, Any]) -> str:

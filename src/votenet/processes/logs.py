@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -66,13 +66,18 @@ def prune(folder: Path, name: str, keep: int = KEEP_INCARNATIONS) -> None:
 
 def note(path: Path, text: str) -> None:
     """Append a line of the supervisor's own to a program's log. A full disk is no reason to stop."""
-    stamp = datetime.now().astimezone().isoformat(timespec="milliseconds")
     with contextlib.suppress(OSError):
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            os.write(fd, f"{stamp} supervisor: {visible(text)}\n".encode())
+            os.write(fd, f"{supervisor_line(visible(text))}\n".encode())
         finally:
             os.close(fd)
+
+
+def supervisor_line(text: str) -> str:
+    """A line of the supervisor's own; its time is in UTC, as in all logs."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
+    return f"{now}Z {SUPERVISOR}: {text}"
 
 
 def trim(path: Path, limit: int = MAX_BYTES) -> None:
@@ -178,6 +183,15 @@ def line_time(line: str) -> float | None:
     with contextlib.suppress(ValueError):
         return datetime.fromisoformat(match.group().replace(",", ".")).timestamp()
     return None
+
+
+def in_local_time(line: str) -> str:
+    """A line with its time in the zone of this machine, with the offset."""
+    seconds, match = line_time(line), _TIME.match(line)
+    if seconds is None or match is None:
+        return line
+    local = datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="milliseconds")
+    return local + line[match.end() :]
 
 
 def parse_since(text: str, now: float | None = None) -> float:
