@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import pytest
+
 from support import make_election, make_vote
 from votenet.core.election import Election
 from votenet.errors import VotenetError
@@ -141,3 +143,15 @@ def wait_for(condition: Callable[[], object], what: Callable[[], str], seconds: 
     while not condition():
         assert time.monotonic() < deadline, what()
         time.sleep(0.1)
+
+
+def in_pid_namespace(*argv: str) -> tuple[str, ...]:
+    """A command as process 1 of a pid namespace of its own, with a /proc of its own."""
+    return ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", *argv)
+
+
+def need_pid_namespace() -> None:
+    try:
+        subprocess.run(in_pid_namespace("true"), check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs root: unshare --pid --mount-proc")

@@ -1,6 +1,15 @@
 """`python -m votenet`: the same program as the `votenet` command, for supervisors and containers."""
 
-from votenet.cli.main import run
+from votenet.cli.stop_signals import hear_as_process_1
+
+
+def main() -> None:
+    """Hear signals first: importing the commands takes a while."""
+    hear_as_process_1()
+    from votenet.cli.main import run
+
+    run()
+
 
 if __name__ == "__main__":
-    run()
+    main()

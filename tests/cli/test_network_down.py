@@ -11,7 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from network_shell import Shell, alive, open_shell
+from network_shell import Shell, alive, open_shell, wait_until
+from process_support import in_pid_namespace, need_pid_namespace
+from votenet.errors import VotenetError
 from votenet.processes.identity import leftovers
 from votenet.processes.instance import load_network
 from votenet.processes.ports import port_locks_dir
@@ -96,3 +98,25 @@ def test_purge_at_a_terminal_asks(shell: Shell, answer: bytes, code: int) -> Non
     assert process.returncode == code, process.stderr
     assert "Remove all chains, votes and logs of 't'?" in process.stderr
     assert ("nothing was removed" in process.stderr) == shell.dirs.state.exists() == bool(code)
+
+
+def test_a_network_in_a_pid_namespace_is_stopped_from_outside(shell: Shell) -> None:
+    """Its supervisor calls itself process 1; out here that is another."""
+    need_pid_namespace()
+    argv = in_pid_namespace(sys.executable, "-m", "votenet", *shell.up_args())
+    process = subprocess.Popen(argv, env=shell.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def runs() -> bool:
+        try:
+            return bool(shell.status()["phase"] == "running")
+        except VotenetError:
+            return False
+
+    try:
+        wait_until(runs)
+        assert shell.status()["supervisor"]["pid"] == 1
+        shell.run("down")
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()

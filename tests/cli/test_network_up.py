@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shlex
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from network_shell import Shell, alive, end, open_shell, wait_until
+from refused_calls import FLOCK, PIDFD_OPEN, command
 from support import key_of
 from votenet.cli import network_up
 from votenet.cli.actions import read_genesis
@@ -314,3 +316,20 @@ def test_a_temporary_folder_that_cannot_be_used_is_done_without(shell: Shell, sp
     )
     assert done.returncode == 0, done.stderr
     assert '"phase":"running"' in done.stdout.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "code"),
+    [
+        (PIDFD_OPEN, errno.ENOSYS, "no-pidfd"),
+        (PIDFD_OPEN, errno.EPERM, "no-pidfd"),
+        (FLOCK, errno.ENOLCK, "no-locks"),
+    ],
+)
+def test_what_the_kernel_refuses_is_named_at_once(shell: Shell, call: int, number: int, code: str) -> None:
+    """An old kernel, a seccomp profile, a network filesystem without locks: nothing is begun, or retried."""
+    argv = command({call: number}, sys.executable, "-m", "votenet", *shell.up_args("--detach"))
+    done = subprocess.run(argv, env=shell.env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 78, done.stderr
+    assert f"[{code}]" in done.stderr
+    assert leftovers(shell.dirs) == []

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from process_support import in_pid_namespace, need_pid_namespace
 from support import make_election
 
 PROGRAMS = ("node", "bootstrap")
@@ -79,3 +80,24 @@ def test_under_nohup_hup_is_nothing_and_term_still_ends_it(program: str, tmp_pat
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
         assert process.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_process_1_hears_a_signal_before_it_has_started_anything(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """`docker stop` in the first moments: the kernel gives process 1 nothing that it has no handler for."""
+    need_pid_namespace()
+    os.mkfifo(tmp_path / "ballots.csv")
+    up = ("up", "--candidates-from", str(tmp_path / "ballots.csv"), "--choice-column", "x")
+    argv = in_pid_namespace(sys.executable, "-m", "votenet", *up)
+    env = {**os.environ, "VOTENET_HOME": str(tmp_path / "h")}
+    process = subprocess.Popen(argv, env=env)
+    try:
+        with open(tmp_path / "ballots.csv", "w"):  # returns when it is being read: long before any network
+            (inside,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            os.kill(int(inside), number)
+            assert process.wait(20) == 128 + number
+    finally:
+        process.kill()
+        process.wait()

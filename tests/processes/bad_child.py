@@ -49,6 +49,8 @@ def main() -> int:
     listener.listen()
     if plan.get("grandchild"):
         _leave_grandchild(listener, data_dir)
+    if plan.get("orphan"):  # one that outlives its parent at once, in a session of its own
+        subprocess.run(["sh", "-c", f"setsid sleep {plan['orphan']} &"], check=True)
     if plan.get("flood"):
         print("\n".join(f"flood {number} " + "x" * 100 for number in range(int(plan["flood"]))), flush=True)
     return _live(name, plan, data_dir)

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -132,3 +133,12 @@ def test_a_socket_of_another_user_is_not_spoken_to(
     with serving(dirs), pytest.raises(Unreachable) as caught:
         ask(dirs, {"command": "ping"})
     assert caught.value.code == "foreign-socket"
+
+
+def test_the_process_of_a_supervisor_is_known_by_the_kernel(serving: Serving, dirs: InstanceDirs) -> None:
+    with control.supervisor_process(dirs) as nobody:
+        assert nobody is None
+    with serving(dirs), control.supervisor_process(dirs) as pidfd:
+        assert pidfd is not None
+        info = Path(f"/proc/self/fdinfo/{pidfd}").read_text()
+        assert f"Pid:\t{os.getpid()}\n" in info

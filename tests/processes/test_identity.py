@@ -23,9 +23,10 @@ Record = Callable[..., None]
         {"start_ticks": 1},
         {"boot_id": "another-boot"},
         {"intent": "stopped"},
+        {"pid_namespace": 1},
         {"intent": "starting", "pid": 0, "start_ticks": 0},
     ],
-    ids=["reused pid", "other boot", "ended", "never told"],
+    ids=["reused pid", "other boot", "ended", "other pid namespace", "never told"],
 )
 def test_scenario_05_a_stranger_is_never_touched(
     dirs: InstanceDirs, start: Start, record: Record, changes: dict[str, object]

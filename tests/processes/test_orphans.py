@@ -6,8 +6,7 @@ import os
 import subprocess
 import sys
 
-import pytest
-
+from process_support import in_pid_namespace, need_pid_namespace
 from votenet.processes import orphans
 
 AS_PROCESS_1 = """
@@ -31,18 +30,6 @@ assert ours.wait() == 0, "its exit code is still there for us"
 assert orphans.reap([]) == []
 print("fine")
 """
-
-
-def in_pid_namespace(*argv: str) -> tuple[str, ...]:
-    """A command as process 1 of a pid namespace of its own, with a /proc of its own."""
-    return ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", *argv)
-
-
-def need_pid_namespace() -> None:
-    try:
-        subprocess.run(in_pid_namespace("true"), check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("needs root: unshare --pid --mount-proc")
 
 
 def test_process_1_reaps_orphans_and_leaves_our_own_programs_alone() -> None:

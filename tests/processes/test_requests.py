@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+import signal
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -208,5 +211,27 @@ def test_down_now_does_not_wait(network: Network) -> None:
     async def scenario(net: Any) -> None:
         await net.all_ready()
         assert (await call(net, "down", now=True))["ok"]
+
+    assert net.play(scenario) == []
+
+
+def test_a_signal_that_was_not_sent_is_said_to_be_so(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = network(nodes=2)
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        pid, real = net.pid("node-1"), signal.pidfd_send_signal
+
+        def filtered(pidfd: int, number: int) -> None:
+            if pidfd == net.slot("node-1").child._pidfd:
+                raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+            real(pidfd, number)
+
+        monkeypatch.setattr(signal, "pidfd_send_signal", filtered)
+        told = (await call(net, "signal", names=["node-1", "node-2"], signal=signal.SIGUSR2))["signals"]
+        assert [(one["name"], one["sent"]) for one in told] == [("node-1", False), ("node-2", True)]
+        assert told[0]["pid"] == pid
 
     assert net.play(scenario) == []

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 
+import pytest
+
+from refused_calls import PIDFD_OPEN, PIDFD_SEND_SIGNAL, command
 from votenet.processes import procfs
 from votenet.processes.signals import signal_exactly
 
@@ -43,3 +47,26 @@ def test_what_was_inherited_is_undone_but_nohup() -> None:
         [sys.executable, "-c", INHERITS], preexec_fn=spoil, capture_output=True, text=True, check=False
     )
     assert done.stdout == "set() SIG_DFL SIG_IGN\n", done.stderr
+
+
+@pytest.mark.parametrize("call", [PIDFD_OPEN, PIDFD_SEND_SIGNAL])
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EPERM])
+def test_a_kernel_without_pidfds_is_named_before_anything_is_started(call: int, number: int) -> None:
+    code = "from votenet.processes.signals import need_pidfds; need_pidfds()"
+    done = subprocess.run(
+        command({call: number}, sys.executable, "-c", code), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "ConfigError: the kernel refuses pidfd_open or pidfd_send_signal" in done.stderr
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_refused_signal_is_not_taken_for_a_process_that_is_gone() -> None:
+    code = (
+        "import os, signal; from votenet.processes import procfs; "
+        "from votenet.processes.signals import signal_exactly; "
+        "signal_exactly(os.getpid(), procfs.read_stat(os.getpid()).start_ticks, signal.SIGTERM)"
+    )
+    refused = command({PIDFD_OPEN: errno.ENOSYS}, sys.executable, "-c", code)
+    done = subprocess.run(refused, capture_output=True, text=True, check=False)
+    assert "ConfigError: the kernel refuses" in done.stderr

@@ -11,11 +11,13 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from process_support import in_pid_namespace, need_pid_namespace
 from votenet.config import InstanceDirs
 from votenet.errors import Unreachable, VotenetError
 from votenet.processes import logs, procfs
@@ -687,3 +689,31 @@ def test_ready_watchdog_and_stopping_are_told_to_who_started_the_supervisor(
     assert told.count("READY=1") == 1
     assert "STATUS=3 of 3 programs are ready" in told
     assert told.index("READY=1") < told.index("STOPPING=1")
+
+
+def test_as_process_1_it_reaps_the_orphans_of_its_programs(network: Network, dirs: InstanceDirs) -> None:
+    need_pid_namespace()
+    net = network(plans={"node-1": {"orphan": 1.5}})
+    net.claim.release()
+    spec = msgspec.json.encode(net.spec).decode()
+    argv = in_pid_namespace(net.spec.program[0], "-c", FOREGROUND, spec)
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
+    try:
+        _wait_running(dirs)
+        (inside,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+
+        def orphans() -> list[procfs.ProcessStat]:
+            found = [stat for stat in procfs.all_processes() if stat.parent == int(inside)]
+            return [stat for stat in found if stat.dead or "sleep" in procfs.command_line(stat.pid)]
+
+        deadline = time.monotonic() + 20
+        while not orphans():
+            assert time.monotonic() < deadline, "no orphan came"
+        while orphans():
+            assert time.monotonic() < deadline, "it stays a zombie"
+            time.sleep(0.1)
+        os.kill(int(inside), signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()

@@ -7,11 +7,9 @@ What lives here: the order of these steps and what is said about them. What must
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import shutil
 import time
-from collections.abc import Iterator
 from typing import Final
 
 from votenet.cli.network_view import say
@@ -19,7 +17,7 @@ from votenet.cli.output import echo_json
 from votenet.config import InstanceDirs
 from votenet.errors import ConfigError, Locked, NotRunning, Unreachable, VotenetError, WaitTimedOut
 from votenet.processes import ports
-from votenet.processes.control import ask, converse
+from votenet.processes.control import converse, supervisor_process
 from votenet.processes.files import FileLock
 from votenet.processes.instance import claim, load_network, supervisor_pid
 from votenet.processes.reconcile import end_leftovers
@@ -35,7 +33,7 @@ def down(dirs: InstanceDirs, *, grace: float, purge: bool, as_json: bool) -> Non
         VotenetError: something is left (exit 1).
         WaitTimedOut: the supervisor does not end.
     """
-    with _supervisor_process(dirs) as supervisor:
+    with supervisor_process(dirs) as supervisor:
         ran = _ask_down(dirs, grace)
         known = dirs.state.exists()
         left = _end_for_good(dirs, grace, purge) if known else 0
@@ -49,19 +47,6 @@ def down(dirs: InstanceDirs, *, grace: float, purge: bool, as_json: bool) -> Non
         say(f"{dirs.instance!r} is stopped: no process left, ports and data free.")
     if purge and known:
         say(f"Removed {dirs.state}.")
-
-
-@contextlib.contextmanager
-def _supervisor_process(dirs: InstanceDirs) -> Iterator[int | None]:
-    """A descriptor of the supervisor's process while it lives: its lock is free a moment before it ends."""
-    pidfd = None
-    with contextlib.suppress(VotenetError, OSError):
-        pidfd = os.pidfd_open(ask(dirs, {"command": "ping"})["pid"])
-    try:
-        yield pidfd
-    finally:
-        if pidfd is not None:
-            os.close(pidfd)
 
 
 def _wait_for_exit(pidfd: int | None) -> None:

@@ -27,6 +27,7 @@ from votenet.processes.identity import leftovers, read_identities
 from votenet.processes.instance import Claim
 from votenet.processes.reconcile import adoptable, end_leftovers
 from votenet.processes.restart import RestartPolicy
+from votenet.processes.signals import need_pidfds
 from votenet.processes.spec import NetworkSpec, expand, votenet_program
 from votenet.protocol.address import parse_address
 
@@ -53,6 +54,7 @@ def prepare(
     Raises:
         VotenetError: with the exit code that the help of `votenet up` lists.
     """
+    need_pidfds()
     policy = make_policy(options)
     genesis = prepare_genesis(dirs, options)
     lease = _lease(dirs, options)

@@ -1,11 +1,30 @@
-"""The signals that ask a node or a bootstrap server to stop."""
+"""The signals that ask a program to stop."""
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+from types import FrameType
 
 
 def stop_signals() -> list[signal.Signals]:
     """TERM, INT, and HUP (the terminal is gone) unless this program was started with HUP ignored: nohup."""
     ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     return [signal.SIGTERM, signal.SIGINT, *([] if ignored else [signal.SIGHUP])]
+
+
+def hear_as_process_1() -> None:
+    """TERM and HUP end this process as they end any other; the first thing that process 1 must do.
+
+    The kernel gives process 1 of a container no signal that it has no handler for: one that came before the
+    supervisor had its own was lost, and the container was killed ten seconds later.
+    """
+    if os.getpid() == 1:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)

@@ -11,6 +11,7 @@ One connection carries one request. Request and answers are JSON objects, one a 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -110,8 +111,52 @@ def error_from(fields: Any) -> VotenetError:
 
 def peer_uid(link: socket.socket) -> int:
     """The user at the other end of a unix socket, as the kernel knows it."""
-    data = link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    return int(_CREDENTIALS.unpack(data)[1])
+    return _peer(link)[1]
+
+
+def peer_pid(link: socket.socket) -> int:
+    """The process that listens at the other end, as numbered in our pid namespace; 0 if it is not in it."""
+    return _peer(link)[0]
+
+
+def _peer(link: socket.socket) -> tuple[int, int]:
+    pid, uid, _ = _CREDENTIALS.unpack(
+        link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    )
+    return pid, uid
+
+
+@contextlib.contextmanager
+def supervisor_process(dirs: InstanceDirs) -> Iterator[int | None]:
+    """A pidfd of the running supervisor; None if there is none, or it cannot be seen from here."""
+    pidfd = _pin_supervisor(dirs)
+    try:
+        yield pidfd
+    finally:
+        if pidfd is not None:
+            os.close(pidfd)
+
+
+def _pin_supervisor(dirs: InstanceDirs) -> int | None:
+    """Its pid comes from the kernel: what it tells itself is its number in its own pid namespace.
+
+    It must answer once we hold the pidfd: until then its pid cannot have passed to another process.
+    """
+    try:
+        with _connect(dirs) as link:
+            pid = peer_pid(link)
+            if pid == 0:
+                return None
+            pidfd = os.pidfd_open(pid)
+            try:
+                link.sendall(json.dumps({"v": VERSION, "command": "ping"}).encode() + b"\n")
+                next(_lines(link, dirs, time.monotonic() + 5.0, None))
+            except BaseException:
+                os.close(pidfd)
+                raise
+            return pidfd
+    except (VotenetError, OSError):
+        return None
 
 
 def _connect(dirs: InstanceDirs) -> socket.socket:
@@ -212,8 +257,15 @@ def _lines(
 def _mute(dirs: InstanceDirs) -> WaitTimedOut:
     """It took the call and says nothing: it is paused, or hangs."""
     from votenet.processes.instance import supervisor_pid
+    from votenet.processes.procfs import read_stat
 
     pid = supervisor_pid(dirs)
+    stat = read_stat(pid) if pid else None
+    if stat is not None and stat.paused:
+        return WaitTimedOut(
+            f"the supervisor of {dirs.instance!r} (pid {pid}) is stopped (Ctrl-Z or SIGSTOP)",
+            next_step=f"Let it go on: fg in its terminal, or kill -CONT {pid}. Its programs run meanwhile.",
+        )
     return WaitTimedOut(
         f"the supervisor of {dirs.instance!r}" + (f" (pid {pid})" if pid else "") + " did not answer in time",
         next_step="See what it does with: votenet logs supervisor. If it hangs, end it with kill -9, then go"

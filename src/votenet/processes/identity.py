@@ -37,6 +37,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     pid: int = 0
     start_ticks: int = 0
     boot_id: str = ""
+    pid_namespace: int = 0
+    """In which `pid` is its number; 0 if not told."""
     supervisor: int = 0
 
 
@@ -110,6 +112,8 @@ def living(name: str, record: Identity) -> Leftover | None:
     """The process of a record, if it is still that one that runs under its pid."""
     if record.intent == "stopped" or record.boot_id != procfs.boot_id():
         return None
+    if record.pid_namespace not in (0, procfs.pid_namespace()):
+        return None  # its number is another's here; the tag finds it where it can be seen
     stat = procfs.read_stat(record.pid)
     if stat is None or stat.dead or stat.start_ticks != record.start_ticks:
         return None

@@ -18,6 +18,7 @@ from votenet.config import InstanceDirs, private_dir
 from votenet.errors import ConfigError, Locked
 from votenet.processes import ports
 from votenet.processes.files import FileLock, write_atomically
+from votenet.processes.signals import need_pidfds
 from votenet.processes.spec import NetworkSpec
 
 
@@ -122,8 +123,9 @@ def claim_again(dirs: InstanceDirs, network: NetworkSpec, clear: Callable[[], Co
 
     Raises:
         Locked: another one lives.
-        ConfigError: a port is taken.
+        ConfigError: a port is taken, or the kernel lets nobody watch a process.
     """
+    need_pidfds()
     lock = claim(dirs)
     try:
         ours = clear()

@@ -95,6 +95,14 @@ def boot_id() -> str:
         return ""
 
 
+def pid_namespace() -> int:
+    """Tells pid namespaces apart: in each of them a pid is another process; 0 where the kernel has none."""
+    try:
+        return os.stat(_PROC / "self/ns/pid").st_ino
+    except OSError:
+        return 0
+
+
 def command_line(pid: int) -> tuple[str, ...]:
     """The arguments a process was started with; () when they may not be read."""
     try:

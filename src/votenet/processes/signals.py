@@ -1,16 +1,20 @@
 """Signals that reach the process that was meant, or nobody; and what a process inherits about them.
 
-What lives here: `signal_exactly`, `reset_inherited`. What must not: deciding whom to signal.
+What lives here: `signal_exactly`, `reset_inherited`, `need_pidfds`. What must not: deciding whom to signal.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from typing import Final
 
+from votenet.errors import ConfigError, VotenetError
 from votenet.processes import procfs
 
+_REFUSED: Final = (errno.ENOSYS, errno.EPERM, errno.EACCES)
+"""Not about one process: these calls are not to be had here."""
 _RESET: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGABRT)
 """Ignored SIGCHLD: the kernel reaps our children itself and tells nobody how they ended. Ignored SIGTERM and
 SIGABRT: programs that we start would inherit that and not hear us."""
@@ -27,15 +31,52 @@ def reset_inherited() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
+def need_pidfds() -> None:
+    """Find out before anything is started whether processes can be watched and signalled at all.
+
+    Raises:
+        ConfigError: an old kernel, or a container's filter for system calls.
+        VotenetError: no descriptor is left.
+    """
+    try:
+        pidfd = os.pidfd_open(os.getpid())
+        try:
+            signal.pidfd_send_signal(pidfd, 0)
+        finally:
+            os.close(pidfd)
+    except OSError as error:
+        if error.errno in _REFUSED:
+            raise _no_pidfds(error) from error
+        raise VotenetError(
+            f"no process can be watched: {error.strerror}",
+            code="no-descriptors",
+            next_step="Raise the limit of open files: ulimit -n",
+        ) from error
+
+
+def _no_pidfds(error: OSError) -> ConfigError:
+    return ConfigError(
+        f"the kernel refuses pidfd_open or pidfd_send_signal ({error.strerror}): no process can be watched "
+        "or signalled safely",
+        code="no-pidfd",
+        next_step="Linux 5.3 or newer is needed; in a container, a seccomp profile that permits both calls.",
+    )
+
+
 def signal_exactly(pid: int, start_ticks: int, number: signal.Signals) -> bool:
     """Signal a process that may not be our child. Returns whether it got the signal.
 
     A pidfd pins the process first; only then its start time is compared: between look and signal
     the pid cannot pass to a stranger.
+
+    Raises:
+        ConfigError: the kernel refuses pidfds: nothing can be signalled.
     """
     try:
         pidfd = os.pidfd_open(pid)
-    except OSError:
+    except OSError as error:
+        if error.errno in _REFUSED:
+            raise _no_pidfds(error) from error
         return False
     try:
         stat = procfs.read_stat(pid)

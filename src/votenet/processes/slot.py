@@ -107,5 +107,6 @@ class Slot:
             pid=child.pid if child else 0,
             start_ticks=child.start_ticks if child else 0,
             boot_id=procfs.boot_id(),
+            pid_namespace=procfs.pid_namespace(),
             supervisor=os.getpid(),
         )
