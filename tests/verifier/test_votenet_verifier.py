@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gzip
+import hashlib
 import importlib.util
 import io
 import json
@@ -19,6 +20,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nacl.bindings import crypto_sign_open
+from nacl.exceptions import BadSignatureError, CryptoError
 
 from archive_support import (
     NOW,
@@ -196,3 +199,140 @@ def test_with_its_roll_every_voter_and_key_is_checked(
     with pytest.raises(verifier.Fault) as caught:
         verifier.check_archive(path, None, NOW, roll_path)
     assert caught.value.code == code
+
+
+# -- signatures without PyNaCl ---------------------------------------------------------------------
+
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "ed25519.json").read_text())["vectors"]
+
+
+def libsodium_says(key: bytes, message: bytes, signature: bytes) -> bool:
+    try:
+        crypto_sign_open(signature + message, key)
+    except (BadSignatureError, CryptoError, ValueError):
+        return False
+    return True
+
+
+def small_order_points() -> list[Any]:
+    """The eight points whose order divides the cofactor."""
+    number = 2
+    while True:
+        point = verifier.decoded_point(number.to_bytes(32, "little"))
+        number += 1
+        if point is None:
+            continue
+        found = verifier.sum_of_products(verifier.ORDER, point, 0, verifier.NEUTRAL)
+        four = verifier.doubled(verifier.doubled(found))
+        if verifier.encoded_point(four) != verifier.encoded_point(verifier.NEUTRAL):
+            return [verifier.sum_of_products(times, found, 0, verifier.NEUTRAL) for times in range(8)]
+
+
+def times_base(scalar: int) -> Any:
+    return verifier.sum_of_products(scalar, verifier.BASE, 0, verifier.NEUTRAL)
+
+
+def crafted(key_part: Any, r_part: Any, secret: int, nonce: int, message: bytes) -> tuple[bytes, bytes]:
+    """(key, signature) with points of small order mixed into the key and into R."""
+    key = verifier.encoded_point(verifier.added(times_base(secret), key_part))
+    first = verifier.encoded_point(verifier.added(times_base(nonce), r_part))
+    digest = hashlib.sha512(first + key + message).digest()
+    scalar = (nonce + int.from_bytes(digest, "little") * secret) % verifier.ORDER
+    return key, first + scalar.to_bytes(32, "little")
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
+def test_the_published_signatures_hold_without_pynacl(vector: dict[str, str]) -> None:
+    key, message, signature = (bytes.fromhex(vector[name]) for name in ("public", "message", "signature"))
+    assert verifier.ed25519_holds(key, message, signature)
+    for place in range(64):
+        flipped = bytearray(signature)
+        flipped[place] ^= 1 << place % 8
+        assert not verifier.ed25519_holds(key, message, bytes(flipped))
+    assert not verifier.ed25519_holds(key, message + b"x", signature)
+    assert not verifier.ed25519_holds(key[:-1], message, signature)
+    scalar = int.from_bytes(signature[32:], "little") + verifier.ORDER
+    above = signature[:32] + scalar.to_bytes(32, "little")
+    assert not verifier.ed25519_holds(key, message, above)
+    assert not libsodium_says(key, message, above)
+
+
+def test_keys_and_signatures_with_parts_of_small_order_get_libsodiums_answer() -> None:
+    dice, points, answers = random.Random(5), small_order_points(), Counter[bool]()
+    for key_part in points:
+        for r_part in points:
+            for _ in range(2):
+                message = dice.randbytes(8)
+                secret, nonce = dice.randrange(verifier.ORDER), dice.randrange(verifier.ORDER)
+                case = crafted(key_part, r_part, secret, nonce, message)
+                said = libsodium_says(case[0], message, case[1])
+                assert verifier.ed25519_holds(case[0], message, case[1]) == said
+                answers[said] += 1
+    assert min(answers.values()) > 10, "cases of both kinds"
+
+
+def test_keys_and_signatures_of_small_order_alone_get_libsodiums_answer() -> None:
+    dice = random.Random(6)
+    for part in small_order_points():
+        for secret, nonce in ((0, 0), (0, 9), (dice.randrange(verifier.ORDER), 0)):
+            for r_part in small_order_points()[:3]:
+                key, signature = crafted(part, r_part, secret, nonce, b"m")
+                said = libsodium_says(key, b"m", signature)
+                assert verifier.ed25519_holds(key, b"m", signature) == said
+
+
+def test_keys_that_are_written_in_another_way_get_libsodiums_answer() -> None:
+    """y from the prime on, and every sign: none of these is a key."""
+    for y in range(19):
+        for sign in (0, 1):
+            for number in (y, y + verifier.PRIME):
+                key = (number | sign << 255).to_bytes(32, "little")
+                for signature in (bytes(64), key + bytes(32), bytes.fromhex(VECTORS[0]["signature"])):
+                    assert verifier.ed25519_holds(key, b"", signature) == libsodium_says(key, b"", signature)
+
+
+def test_without_pynacl_the_same_archives_hold_and_are_refused(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT_PYNACL.format(source=str(SOURCE)), "archive"]
+    for name, data, code in (
+        ("good", good_archive(), ""),
+        ("bad", tampered()["signature-by-another-key"][1], "bad-signature"),
+    ):
+        done = subprocess.run(
+            [*command, write(tmp_path, data, name), "--json"], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, json.loads(done.stdout).get("code", "")) == (int(bool(code)), code)
+        assert done.stderr.count("PyNaCl") == 1
+        assert "Traceback" not in done.stderr
+
+
+WITHOUT_PYNACL = """
+import runpy, sys
+sys.modules["nacl"] = None
+runpy.run_path({source!r}, run_name="__main__")
+"""
+
+
+def test_a_network_id_in_capitals_is_the_same_id(tmp_path: Path) -> None:
+    command = [sys.executable, str(SOURCE), "archive", write(tmp_path, good_archive()), "--network"]
+    for network, code in ((election().network_hex.upper(), 0), ("00" * 32, 1), ("5e1f", 2)):
+        done = subprocess.run([*command, network], capture_output=True, text=True, check=False)
+        assert done.returncode == code
+
+
+def test_names_that_the_terminal_cannot_write_are_no_traceback(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(SOURCE), "archive", write(tmp_path, good_archive())],
+        capture_output=True,
+        env={"PYTHONIOENCODING": "ascii"},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"\\xc7elik" in done.stdout
+
+
+def test_a_roll_that_is_not_there_is_named(tmp_path: Path) -> None:
+    missing = str(tmp_path / "roll.json")
+    command = [sys.executable, str(SOURCE), "archive", write(tmp_path, roll_archive(("ann", "ann"))[1])]
+    done = subprocess.run([*command, "--roll", missing], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert missing in done.stderr
