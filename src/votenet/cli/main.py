@@ -235,6 +235,8 @@ def _outcome() -> int:
 
 def _show(error: VotenetError) -> None:
     """For people on stderr; with --json also as JSON on stdout, where programs look."""
+    if isinstance(error, OutputError):
+        output.give_up()
     output.show_error(error)
     if not error.reported:
         _show_json(error.as_dict())
