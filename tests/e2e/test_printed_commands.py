@@ -72,7 +72,7 @@ class Reader:
             if found[0] == "down":
                 self.left.append(filled)
             elif _endless(found[0], found[2]):
-                self._look_in(filled)
+                self.look_in(filled)
             else:
                 again = self(filled, None)
                 repeated = again.returncode == 1 and "[already-voted]" in again.stderr
@@ -88,7 +88,16 @@ class Reader:
             assert self(line).returncode == 0
         self.left.clear()
 
-    def _look_in(self, line: str) -> None:
+    def run(self, line: str) -> DONE:
+        """A line as pasted, also one that goes on until it is interrupted."""
+        found = command_of(line)
+        assert found is not None
+        if _endless(found[0], found[2]):
+            self.look_in(line)
+            return subprocess.CompletedProcess([line], 0, "", "")
+        return self(line)
+
+    def look_in(self, line: str) -> None:
         """A command that goes on until it is interrupted says something, and ends when it is."""
         process = subprocess.Popen(
             ["bash", "-c", f"exec {line}"], env=self.env, cwd=self.cwd, stdout=subprocess.PIPE,
