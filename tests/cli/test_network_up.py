@@ -333,3 +333,23 @@ def test_what_the_kernel_refuses_is_named_at_once(shell: Shell, call: int, numbe
     assert done.returncode == 78, done.stderr
     assert f"[{code}]" in done.stderr
     assert leftovers(shell.dirs) == []
+
+
+def test_a_machine_whose_ports_are_all_for_outgoing_connections_has_a_network(shell: Shell) -> None:
+    """In a network namespace: this machine's own range is not touched."""
+    own_network = ("unshare", "--net", "sh", "-c")
+    narrow = "ip link set lo up && echo 1024 65535 >/proc/sys/net/ipv4/ip_local_port_range"
+    try:
+        subprocess.run([*own_network, narrow], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs root and `ip`: network namespaces")
+    votenet = f"{sys.executable} -m votenet"
+    up = shlex.join(("up", "--detach", "--nodes", "2", "--difficulty", "8", *shell.program))
+    script = f"{narrow} && {votenet} {up} && {votenet} scale 3 && {votenet} ps --json && {votenet} down"
+    done = subprocess.run(
+        [*own_network, script], env=shell.env, capture_output=True, text=True, timeout=90, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "no block is free below 1024" in done.stderr
+    status = json.loads(done.stdout.strip().splitlines()[-1])
+    assert [program["state"] for program in status["programs"]] == ["ready"] * 4

@@ -13,7 +13,7 @@ import pytest
 from votenet.errors import ConfigError
 from votenet.processes import ports
 from votenet.processes.ports import Block, blocks, choose, is_free, take_again
-from votenet.processes.procfs import ephemeral_start
+from votenet.processes.procfs import ephemeral_range
 
 LeasePorts = Callable[[int], Block]
 
@@ -28,7 +28,7 @@ def test_the_usual_block_is_the_chapters_and_blocks_never_overlap() -> None:
     assert (second.bootstrap, second.nodes[0]) == (4100, 3100)
     used = list(itertools.chain.from_iterable(block.all for block in found))
     assert len(used) == len(set(used))
-    assert max(used) < ephemeral_start()
+    assert max(used) < ephemeral_range()[0]
     assert len(found) > 50
 
 
@@ -91,12 +91,81 @@ def test_ports_that_cannot_fit_are_refused(bootstrap: int, node: int) -> None:
     assert caught.value.code == "bad-ports"
 
 
-def test_no_block_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_port_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ports, "is_free", lambda host, port: False)
     monkeypatch.setattr(ports, "port_holder", lambda port: "")
-    with pytest.raises(ConfigError, match="another program or network") as caught:
+    with pytest.raises(ConfigError, match="no 2 ports are free") as caught:
         choose(1)
     assert caught.value.code == "no-free-ports"
+
+
+def test_without_a_free_block_ports_are_taken_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every second port is a stranger's."""
+    real = ports.is_free
+    monkeypatch.setattr(ports, "is_free", lambda host, port: port % 2 == 1 and real(host, port))
+    monkeypatch.setattr(ports, "port_holder", lambda port: "pid 5")
+    lease = choose(3)
+    lease.release()
+    assert all(port % 2 == 1 for port in lease.block.all)
+    assert len(set(lease.block.all)) == 4
+    assert max(lease.block.all) < ephemeral_range()[0]
+    assert lease.moved.startswith("no block is free below")
+    assert str(lease.block) == f"bootstrap {lease.block.bootstrap}, nodes " + ", ".join(
+        map(str, lease.block.nodes)
+    )
+    again = choose(3, preferred=lease.block)
+    again.release()
+    assert (again.block, again.moved) == (lease.block, ""), "the next run has the same"
+
+
+@pytest.mark.parametrize("every", [(1024, 65535), (3000, 65535)])
+def test_where_all_ports_are_for_outgoing_connections_the_kernel_is_asked(
+    monkeypatch: pytest.MonkeyPatch, every: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(ports, "ephemeral_range", lambda: every)
+    leases = [choose(3) for _ in range(2)]
+    try:
+        used = [port for lease in leases for port in lease.block.all]
+        assert len(set(used)) == 8
+        assert all(is_local_free(port) for port in used)
+        more, locks = ports.take_more(2, "127.0.0.1", leases[0].block.nodes)
+        assert not {*more} & {*used}
+        for lock in locks:
+            lock.release(remove=True)
+    finally:
+        for lease in leases:
+            lease.release()
+
+
+def test_ports_above_those_of_outgoing_connections_are_used_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "ephemeral_range", lambda: (1024, 60_000))
+    lease = choose(2)
+    lease.release()
+    assert min(lease.block.all) > 60_000
+
+
+def test_a_wanted_port_keeps_its_place_among_single_ports(
+    monkeypatch: pytest.MonkeyPatch, lease_ports: LeasePorts
+) -> None:
+    block = lease_ports(2)
+    wanted = block.nodes[-1] + 7
+    monkeypatch.setattr(ports, "ephemeral_range", lambda: (1024, 65535))
+    lease = choose(2, bootstrap_port=wanted)
+    lease.release()
+    assert lease.block.bootstrap == wanted
+    assert wanted not in lease.block.nodes
+    lease = choose(2, node_port=wanted)
+    lease.release()
+    assert lease.block.nodes == (wanted, wanted + 1)
+    with pytest.raises(ConfigError) as caught:
+        choose(2, node_port=block.nodes[0])
+    assert caught.value.code == "port-taken"
+
+
+def test_a_preferred_block_that_would_end_too_high_is_passed_over() -> None:
+    lease = choose(3, preferred=Block(65000, (65534, 65535, 65536)))
+    lease.release()
+    assert max(lease.block.all) <= 65535
 
 
 def test_an_address_that_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,8 +213,21 @@ def test_more_ports_for_a_running_network_pass_over_strangers(lease_ports: Lease
         assert [lock.path.name for lock in locks] == [f"{port}.lock" for port in found]
         for lock in locks:
             lock.release(remove=True)
-    with pytest.raises(ConfigError, match="no 200 free ports"):
-        ports.take_more(200, "127.0.0.1", used)
+
+
+def test_more_ports_come_from_anywhere_or_are_refused(
+    lease_ports: LeasePorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = lease_ports(2).nodes
+    real, after = ports.is_free, used[-1]
+    monkeypatch.setattr(ports, "is_free", lambda host, port: port > after + 200 and real(host, port))
+    found, locks = ports.take_more(2, "127.0.0.1", used)
+    assert min(found) > after + 200
+    for lock in locks:
+        lock.release(remove=True)
+    monkeypatch.setattr(ports, "is_free", lambda host, port: False)
+    with pytest.raises(ConfigError, match="no 2 ports are free"):
+        ports.take_more(2, "127.0.0.1", used)
 
 
 def test_files_of_ports_that_nobody_keeps_are_removed(lease_ports: LeasePorts) -> None:

@@ -68,7 +68,7 @@ def prepare(
         raise
     if lease.moved or lease.block.bootstrap != DEFAULT_BOOTSTRAP_PORT:
         why = lease.moved or "as asked, or as last time"
-        say(f"ports: bootstrap {lease.block.bootstrap}, nodes from {lease.block.nodes[0]} ({why})")
+        say(f"ports: {lease.block} ({why})")
     return network, Claim(lock, lease.locks)
 
 

@@ -2,6 +2,9 @@
 
 What lives here: the series of blocks, probing, the lock of each port. What must not: listening.
 
+Where no block is free, or the kernel gives all ports to outgoing connections, ports are taken one by one:
+below that range, then above it, and in the end those that the kernel itself gives.
+
 Block 0 is the chapter's: bootstrap 4000, nodes 3000, 3001, …; the next are 4100 with 3100, and so
 on, never overlapping and always below the ports that the kernel gives to outgoing connections.
 Between choosing a port and the program that listens on it lies a moment; a lock file per port,
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import socket
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,12 +26,16 @@ from votenet.config import DEFAULT_BOOTSTRAP_PORT, DEFAULT_NODE_PORT, private_di
 from votenet.errors import ConfigError, Locked
 from votenet.network.transport import port_holder
 from votenet.processes.files import FileLock
-from votenet.processes.procfs import ephemeral_start
+from votenet.processes.procfs import ephemeral_range
 
 _BLOCK: Final = 100
 """Ports from one block to the next: MAX_NODES fit in it."""
 _BLOCKS_IN_A_ROW: Final = (DEFAULT_BOOTSTRAP_PORT - DEFAULT_NODE_PORT) // _BLOCK
 """Ten node blocks, 3000 to 3999, lie below the bootstrap ports, 4000 to 4900."""
+_LAST_PORT: Final = 65535
+_KERNEL_TRIES: Final = 8
+"""For each port that the kernel is asked for: another supervisor may hold the lock of one that it gives."""
+_OTHER_PORT: Final = "Stop that program, or leave the port to votenet: it then finds a free one."
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,13 @@ class Block:
     @property
     def all(self) -> tuple[int, ...]:
         return (self.bootstrap, *self.nodes)
+
+    def __str__(self) -> str:
+        first, count = self.nodes[0], len(self.nodes)
+        row = self.nodes == tuple(range(first, first + count))
+        return f"bootstrap {self.bootstrap}, nodes " + (
+            f"from {first}" if row else ", ".join(map(str, self.nodes))
+        )
 
 
 @dataclass(slots=True)
@@ -61,20 +76,23 @@ def port_locks_dir() -> Path:
 
 def blocks(nodes: int) -> Iterator[Block]:
     """All blocks for `nodes` nodes, the usual one first."""
-    row = 2 * (DEFAULT_BOOTSTRAP_PORT - DEFAULT_NODE_PORT)
-    for start in range(0, ephemeral_start(), row):
+    row, end = 2 * (DEFAULT_BOOTSTRAP_PORT - DEFAULT_NODE_PORT), ephemeral_range()[0]
+    for start in range(0, end, row):
         for number in range(_BLOCKS_IN_A_ROW):
             offset = start + number * _BLOCK
             bootstrap, first = DEFAULT_BOOTSTRAP_PORT + offset, DEFAULT_NODE_PORT + offset
-            if bootstrap >= ephemeral_start():
+            if bootstrap >= end:
                 return
             yield Block(bootstrap, tuple(range(first, first + nodes)))
 
 
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
 def is_free(host: str, port: int) -> bool:
     """Whether a server could listen there now (connections of a past one do not count)."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
+    with socket.socket(_family(host), socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -102,21 +120,20 @@ def choose(
         ours: ports on which programs of this very network listen now; not taken.
 
     Raises:
-        ConfigError: a wanted port is taken (with its holder) or the two overlap; no block is free.
+        ConfigError: a wanted port is taken (with its holder) or the two overlap; not enough ports are free.
     """
-    fixed = set(range(node_port, node_port + nodes)) if node_port is not None else set()
-    fixed |= {bootstrap_port} if bootstrap_port is not None else set()
-    usual = ([preferred] if preferred else []) + list(blocks(nodes))
-    candidates = list(_with_wishes(usual, bootstrap_port, node_port))
-    if not candidates or max(fixed, default=0) > 65535:
+    wanted_nodes = range(node_port, node_port + nodes) if node_port is not None else range(0)
+    fixed = {*wanted_nodes, *([] if bootstrap_port is None else [bootstrap_port])}
+    if bootstrap_port in wanted_nodes or max(fixed, default=0) > _LAST_PORT:
         raise ConfigError(
             f"the wanted ports do not fit: {nodes} nodes and the bootstrap server need different ports up "
             "to 65535",
             code="bad-ports",
             next_step="Choose --bootstrap-port and --node-port further apart.",
         )
+    usual = ([preferred] if preferred else []) + list(blocks(nodes))
     moved = ""
-    for block in candidates:
+    for block in _with_wishes(usual, bootstrap_port, node_port):
         taken = _take(block, host, ours)
         if isinstance(taken, list):
             return Lease(block, taken, moved)
@@ -124,14 +141,70 @@ def choose(
             raise ConfigError(
                 _who(taken),
                 code="port-taken",
-                next_step="Stop that program, or leave the port to votenet: it then finds a free block.",
+                next_step=_OTHER_PORT,
             )
         moved = moved or _who(taken)
-    raise ConfigError(
-        f"no free block of ports below {ephemeral_start()}: {moved}",
-        code="no-free-ports",
-        next_step="Choose free ports with --bootstrap-port and --node-port.",
-    )
+    why = f"no block is free below {ephemeral_range()[0]}" + (f": {moved}" if moved else "")
+    return _one_by_one(nodes, host, bootstrap_port, wanted_nodes, ours, why)
+
+
+def _one_by_one(
+    nodes: int,
+    host: str,
+    bootstrap_port: int | None,
+    wanted_nodes: Sequence[int],
+    ours: Collection[int],
+    why: str,
+) -> Lease:
+    """A block out of single ports, wherever they are. Raises ConfigError."""
+    locks: list[FileLock] = []
+    try:
+        for port in (*([] if bootstrap_port is None else [bootstrap_port]), *wanted_nodes):
+            taken = _take(Block(port, ()), host, ours)
+            if isinstance(taken, int):
+                raise ConfigError(_who(taken), code="port-taken", next_step=_OTHER_PORT)
+            locks += taken
+        count = (bootstrap_port is None) + (0 if wanted_nodes else nodes)
+        found = list(_singles(count, host, {*wanted_nodes, bootstrap_port}, locks))
+    except BaseException:
+        _release(locks)
+        raise
+    if len(found) < count:
+        _release(locks)
+        raise ConfigError(
+            f"no {count} ports are free on {host}",
+            code="no-free-ports",
+            next_step="Stop some of the programs that listen there: ss -ltnp shows them.",
+        )
+    bootstrap = found.pop(0) if bootstrap_port is None else bootstrap_port
+    return Lease(Block(bootstrap, tuple(wanted_nodes or found)), locks, why)
+
+
+def _singles(
+    count: int, host: str, but: Collection[int | None], locks: list[FileLock], first: int = DEFAULT_NODE_PORT
+) -> Iterator[int]:
+    """Up to `count` free ports; their locks are added to `locks`."""
+    below, above = ephemeral_range()
+    named = (*range(first, below), *range(above + 1, _LAST_PORT + 1))
+    given = (_given_by_kernel(host) for _ in range(_KERNEL_TRIES * count))
+    for port in itertools.chain((port for port in named if port not in but and is_free(host, port)), given):
+        if count == 0:
+            return
+        if port not in but and isinstance(taken := _take(Block(port, ()), host, ()), list):
+            locks += taken
+            count -= 1
+            yield port
+
+
+def _given_by_kernel(host: str) -> int:
+    with socket.socket(_family(host), socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError as error:
+            raise ConfigError(
+                f"no port is free on {host}: {error.strerror or error}", code="no-free-ports"
+            ) from error
+        return int(probe.getsockname()[1])
 
 
 def take_again(ports: Sequence[int], host: str, ours: Collection[int] = ()) -> list[FileLock]:
@@ -150,26 +223,31 @@ def take_again(ports: Sequence[int], host: str, ours: Collection[int] = ()) -> l
 
 
 def take_more(count: int, host: str, used: Sequence[int]) -> tuple[tuple[int, ...], list[FileLock]]:
-    """Free ports for more nodes of a network that runs: the next ones after its last.
+    """Free ports for more nodes of a network that runs: the next ones after its last, else any.
 
     A port that a stranger has is passed over: addresses of running nodes cannot move.
 
     Raises:
-        ConfigError: there are not enough up to the next block of ports.
+        ConfigError: not enough ports are free.
     """
     found: list[int] = []
     locks: list[FileLock] = []
     after = used[-1] if used else DEFAULT_NODE_PORT - 1
-    for port in range(after + 1, min(after + _BLOCK, 65536)):
+    for port in range(after + 1, min(after + _BLOCK, ephemeral_range()[0])):
         if len(found) == count:
             break
         if port not in used and isinstance(taken := _take(Block(port, ()), host, ()), list):
             found.append(port)
             locks += taken
+    try:
+        found += _singles(count - len(found), host, {*used, *found}, locks)
+    except BaseException:
+        _release(locks)
+        raise
     if len(found) < count:
         _release(locks)
         raise ConfigError(
-            f"no {count} free ports after {after}", code="no-free-ports", next_step="Scale to fewer nodes."
+            f"no {count} ports are free on {host}", code="no-free-ports", next_step="Scale to fewer nodes."
         )
     return tuple(found), locks
 
@@ -185,13 +263,13 @@ def forget(ports: Iterable[int]) -> None:
 
 
 def _with_wishes(usual: list[Block], bootstrap_port: int | None, node_port: int | None) -> Iterator[Block]:
-    """The usual blocks with the wanted ports put in, each once, none that overlaps itself."""
+    """The usual blocks with the wanted ports put in, each once; none overlaps itself or ends too high."""
     seen: set[Block] = set()
     for block in usual:
         bootstrap = block.bootstrap if bootstrap_port is None else bootstrap_port
-        first = block.nodes[0] if node_port is None else node_port
-        wanted = Block(bootstrap, tuple(range(first, first + len(block.nodes))))
-        if bootstrap not in wanted.nodes and wanted not in seen:
+        nodes = block.nodes if node_port is None else range(node_port, node_port + len(block.nodes))
+        wanted = Block(bootstrap, tuple(nodes))
+        if bootstrap not in wanted.nodes and wanted not in seen and max(wanted.all) <= _LAST_PORT:
             seen.add(wanted)
             yield wanted
 

@@ -127,12 +127,13 @@ def environment(pid: int) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
-def ephemeral_start() -> int:
-    """First port that the kernel gives to outgoing connections; servers stay below it."""
+def ephemeral_range() -> tuple[int, int]:
+    """First and last port that the kernel gives to outgoing connections; servers stay out of it."""
     try:
-        return int((_PROC / "sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return 32768
+        first, last = (_PROC / "sys/net/ipv4/ip_local_port_range").read_text().split()
+        return int(first), int(last)
+    except (OSError, ValueError):
+        return 32768, 60999
 
 
 def oom_kills() -> int:
