@@ -77,7 +77,7 @@ REFUSALS: Final[dict[str, tuple[Kind, str]]] = {
     "not-on-roll": (_P, "Ask the election's authority whether, and under which id, you are registered."),
     "wrong-key": (_P, "Vote with the key that was registered; see votenet keys list."),
     "pool-full": (_T, "Wait for the next block and send the vote again."),
-    "storage-failed": (_T, "Send the vote to another node; this node's operator must free its disk."),
+    "storage-failed": (_T, "Send the vote to another node; this one's operator must look at its disk."),
     # Blocks
     "bad-header": (_P, "Send the 80-byte header in 160 hexadecimal digits."),
     "broken-chain": (_P, "Send headers in chain order, each after the one whose hash it names."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -165,3 +166,29 @@ def test_times_are_local_with_their_zone_and_logs_of_the_supervisor_can_be_asked
 def test_up_says_what_listens_where(network: Votenet) -> None:
     started = network("logs", "supervisor", "-n", "1000").stdout
     assert "this machine only: 127.0.0.1, bootstrap server on port" in started
+
+
+# -- a node that can save nothing ------------------------------------------------------------------
+
+
+def test_a_node_whose_database_is_locked_says_so_and_is_not_ready(network: Votenet) -> None:
+    """It was "ready, synced", and the advice to whoever voted was to free the disk."""
+    program = network.programs()["node-1"]
+    other = sqlite3.connect(Path(program["data_dir"]) / "chain.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        refused = network("vote", "locked", "Alice", "--node", program["address"], exit_code=None)
+        assert refused.returncode
+        assert "another program keeps it locked" in refused.stderr
+        assert "free its disk" not in refused.stderr
+        wait_for(lambda: network.programs()["node-1"]["state"] == "unready", "it says that it is not ready")
+        told = network("ps").stderr
+        assert "node-1 is unready: can save nothing: the database: another program keeps it locked" in told
+        shown = network("status").stdout
+        assert "it can save nothing and refuses votes" in shown
+        assert "Stop the other program and try again." in shown
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+    wait_for(lambda: joined(network), "it is ready again, without a vote that would show it")
+    assert "can save nothing" not in network("status").stdout

@@ -331,8 +331,12 @@ class FullDisk(MemoryStore):
 
     def apply(self, changes: Sequence[Change]) -> None:
         if self.full and any(isinstance(change, SaveVotes) for change in changes):
-            raise StorageError("database or disk is full")
+            raise StorageError("database or disk is full", next_step="Free some space.")
         super().apply(changes)
+
+    def try_writing(self) -> None:
+        if self.full:
+            raise StorageError("database or disk is full", next_step="Free some space.")
 
 
 def test_a_vote_that_cannot_be_saved_is_not_accepted_and_the_node_goes_on(tmp_path: Path) -> None:
@@ -344,8 +348,12 @@ def test_a_vote_that_cannot_be_saved_is_not_accepted_and_the_node_goes_on(tmp_pa
             store.full = True
             submit = encode_message(SubmitVotes(votes=(lost.vote,), id=1)) + b"\n"
             assert await code_of(address, submit) == "storage-failed"
-            store.full = False
             await listens(address)
+            (warning,) = (await until(address, lambda status: True)).warnings
+            assert warning.code == "cannot-save"
+            assert "database or disk is full. Free some space." in warning.message
+            store.full = False
+            await until(address, lambda status: not status.warnings)
             assert (await until(address, lambda status: True)).waiting == 1
             assert await refusals(address, kept, lost) == ["duplicate-vote", None]
 

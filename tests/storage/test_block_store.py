@@ -459,3 +459,28 @@ def test_a_chain_of_the_first_format_gets_its_table_of_bans(tmp_path: Path) -> N
         assert store.known_bans() == []
     finally:
         store.close()
+
+
+def test_whether_it_can_be_written_again_is_tried_without_a_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteBlockStore(tmp_path, ELECTION)
+    monkeypatch.setattr(block_store, "PROBE_BYTES", 8192)
+    before = sorted(os.listdir(tmp_path))
+    store.try_writing()
+    other = sqlite3.connect(tmp_path / DATABASE_NAME, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    store._writer.execute("PRAGMA busy_timeout = 10")
+    with pytest.raises(StorageError, match="another program keeps it locked") as caught:
+        store.try_writing()
+    assert caught.value.next_step == "Stop the other program and try again."
+    other.execute("ROLLBACK")
+    other.close()
+    (tmp_path / block_store.PROBE_NAME).mkdir()  # stands for a disk without room
+    with pytest.raises(StorageError, match="cannot write in"):
+        store.try_writing()
+    (tmp_path / block_store.PROBE_NAME).rmdir()
+    store.try_writing()
+    assert sorted(os.listdir(tmp_path)) == before
+    store.close()
+    SqliteBlockStore(tmp_path, ELECTION).close()

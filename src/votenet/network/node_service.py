@@ -45,7 +45,15 @@ from votenet.protocol.chapter import MAX_CHAPTER_VOTES, chapter_line
 from votenet.protocol.connection import Identity
 from votenet.protocol.events import Checked, CheckJob, Event, LinkDown, Mined, PeerUp, Ready, Received, Tick
 from votenet.protocol.limits import BAD_SIGNATURE_UNITS
-from votenet.protocol.messages import Message, NoBlock, NodeStatus, VotesTaken, encode_message
+from votenet.protocol.messages import (
+    CANNOT_SAVE,
+    Message,
+    NoBlock,
+    NodeStatus,
+    NodeWarning,
+    VotesTaken,
+    encode_message,
+)
 from votenet.protocol.node import NodeCore
 from votenet.protocol.state import NodeInfo
 from votenet.storage.interface import BlockStore
@@ -111,6 +119,9 @@ class NodeService:
         for address in config.peers:
             book.add(address)
         self._anchors: list[str] = []
+        self._unsaved: StorageError | None = None
+        """Why nothing could be saved when it was tried last."""
+        self._said_unready = False
         self._tell_core()
 
     # -- what the operator asks for ------------------------------------------------------------
@@ -244,7 +255,7 @@ class NodeService:
                 log.info("%s", behind)
                 notify(STATUS=behind, **self._vitals())
             if said_at is not None:
-                notify(WATCHDOG=1, STATUS=self._status_text(), **self._vitals())
+                notify(WATCHDOG=1, STATUS=self._status_text(), **self._vitals(), **self._readiness())
             elif self._is_ready():
                 said_at = time.monotonic()
                 log.info("ready: %s", self._status_text())
@@ -263,6 +274,18 @@ class NodeService:
     def _is_ready(self) -> bool:
         return self._discovery.settled and self._core.caught_up
 
+    def _readiness(self) -> dict[str, object]:
+        """READY=0 for as long as nothing can be saved, READY=1 once when it can again."""
+        before, self._said_unready = self._said_unready, self._unsaved is not None
+        return {"READY": int(not self._said_unready)} if before or self._said_unready else {}
+
+    def _warnings(self) -> tuple[NodeWarning, ...]:
+        """What is wrong here, other than with peers."""
+        if self._unsaved is None:
+            return ()
+        text = f"it can save nothing and refuses votes: {self._unsaved.message}. {self._unsaved.next_step}"
+        return (NodeWarning(CANNOT_SAVE, text),)
+
     def _vitals(self) -> dict[str, object]:
         status = self._core.status(time.time())
         return {
@@ -275,6 +298,8 @@ class NodeService:
 
     def _status_text(self) -> str:
         status = self._core.status(time.time())
+        if self._unsaved is not None:
+            return f"can save nothing: {self._unsaved.message}"
         return f"height {status.height}, {status.votes} votes, {status.waiting} waiting, {status.peers} peers"
 
     # -- the driver ----------------------------------------------------------------------------
@@ -299,9 +324,11 @@ class NodeService:
                     ready = self._core.ready(time.time())
                     if ready.save:
                         await loop.run_in_executor(self._storage, self._store.apply, ready.save)
+                        self._unsaved = None
                         self._core.saved()
                 except StorageError as error:
                     log.error("cannot save: %s", error.message)
+                    self._unsaved = error
                     await self._start_over(RemoteProtocolError("storage-failed", error.message), miner)
                     continue
                 except _Defect as defect:
@@ -462,6 +489,7 @@ class NodeService:
         await asyncio.sleep(TICK_SECONDS)  # a full disk is not freed by asking it faster
 
     def _tell_core(self) -> None:
+        self._core.answers.warnings = self._warnings
         self._core.answers.is_met = self._discovery.book.is_met
         self._core.answers.bootstraps = self._bootstraps
         self._core.state.origin_of = self._links.origin
@@ -492,6 +520,19 @@ class NodeService:
         while True:
             await asyncio.sleep(BANS_SECONDS)
             await self._remember_bans()
+            await self._try_again()
+
+    async def _try_again(self) -> None:
+        """Whether what could not be saved could be now: votes may be long in coming."""
+        if self._unsaved is None:
+            return
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._storage, self._store.try_writing)
+        except StorageError as error:
+            self._unsaved = error
+            return
+        log.info("votes can be saved again")
+        self._unsaved = None
 
     async def _remember_bans(self) -> None:
         blamed = self._guard.blamed
@@ -503,6 +544,7 @@ class NodeService:
             await asyncio.get_running_loop().run_in_executor(self._storage, self._store.remember_bans, bans)
         except StorageError as error:
             blamed.changed = True
+            self._unsaved = error
             log.error("cannot save the bans: %s", error.message)
 
     def _refused_by(self, address: str, code: str) -> None:

@@ -337,9 +337,11 @@ class NodeWarning(msgspec.Struct, frozen=True):
 
 
 CUT_OFF: Final = "cut-off"
+CANNOT_SAVE: Final = "cannot-save"
 WARNINGS: Final[dict[str, str]] = {
     # Codes of NodeWarning, and what each says.
     CUT_OFF: "the network has other nodes, and this one is joined to none",
+    CANNOT_SAVE: "this node's disk or database refuses, and so it refuses votes",
     "clock-off": "this node's clock differs from those of its peers",
     "peer-clock-off": "the clock of one peer differs from this node's",
     "key-twice": "another process runs with the key of this node",

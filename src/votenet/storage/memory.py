@@ -109,6 +109,9 @@ class MemoryStore:
     def remember_peers(self, peers: Sequence[CachedPeer]) -> None:
         self._peers = sorted({peer.address: peer for peer in peers}.values())
 
+    def try_writing(self) -> None:
+        """Memory can always be written."""
+
     def known_bans(self) -> list[Ban]:
         return list(self._bans)
 
