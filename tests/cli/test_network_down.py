@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pty
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from network_shell import Shell, alive, open_shell, wait_until
 from process_support import in_pid_namespace, need_pid_namespace
+from votenet.cli import network_down
 from votenet.errors import VotenetError
 from votenet.processes.identity import leftovers
 from votenet.processes.instance import load_network
@@ -120,3 +123,36 @@ def test_a_network_in_a_pid_namespace_is_stopped_from_outside(shell: Shell) -> N
     finally:
         process.kill()
         process.wait()
+
+
+SMALL_DISK = """
+mkdir -p "$1/home/t" && mount -t tmpfs none "$1/home/t" && echo '{}' > "$1/home/t/genesis.json"
+VOTENET_HOME="$1/home" "$2" -m votenet down -i t --purge --yes && ls -A "$1/home/t" && rm -d "$1/home/t"
+"""
+
+
+def test_purge_of_a_mount_point_empties_it_and_is_done(tmp_path: Path) -> None:
+    """It ended 1 after all was removed: a folder on which a disk is mounted cannot go itself."""
+    asked = ["unshare", "-Urm", "sh", "-c", SMALL_DISK, "sh", str(tmp_path), sys.executable]
+    if subprocess.run(["unshare", "-Urm", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("needs a mount namespace of its own")
+    done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=60)
+    assert "Emptied" in done.stderr, done.stderr
+    assert done.stdout == "", "nothing is left in it"
+    assert "rm: cannot remove" in done.stderr, "it was a mount point all the time"
+
+
+def test_purge_that_does_not_get_through_says_what_is_left(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.up()
+    shell.call("down")
+
+    def refuse(path: object, *_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted", str(shell.dirs.state / "node-1"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(network_down.shutil, "rmtree", refuse)
+        told = shell.call("down", "--purge", "--yes", code=1).stderr
+    assert f"cannot remove {shell.dirs.state / 'node-1'}: Operation not permitted" in told
+    assert f"remove the rest by hand: {shell.dirs.state}" in told

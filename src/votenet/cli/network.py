@@ -244,11 +244,12 @@ def ps(instance: str, as_json: bool) -> None:
     \b
     starting   begun, not yet listening, connected and caught up
     ready      all of that
-    unready    was ready, is not now (catching up, no peer)
+    unready    was ready, is not now: it can save nothing
     backoff    died; waits before it is started again
     removed    failed too often; out of the network, tried again every five minutes
     failed     cannot work as configured; not started again
     paused     stopped by a signal (SIGSTOP)
+    cut off    ready, but kept from other nodes, without peers, or on another chain than most
     stopping, stopped
     """
     from votenet.cli.network_view import show

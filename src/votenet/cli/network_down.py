@@ -7,9 +7,13 @@ What lives here: the order of these steps and what is said about them. What must
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import select
 import shutil
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from votenet.cli.network_view import say
@@ -46,7 +50,12 @@ def down(dirs: InstanceDirs, *, grace: float, purge: bool, as_json: bool) -> Non
     else:
         say(f"{dirs.instance!r} is stopped: no process left, ports and data free.")
     if purge and known:
-        say(f"Removed {dirs.state}.")
+        emptied = dirs.state.exists()
+        say(
+            f"Emptied {dirs.state}; the folder stays: it is a mount point."
+            if emptied
+            else f"Removed {dirs.state}."
+        )
 
 
 def _wait_for_exit(pidfd: int | None) -> None:
@@ -67,8 +76,14 @@ def _ask_down(dirs: InstanceDirs, grace: float) -> bool:
             raise
         return True  # it is starting, or ended under our hands: the lock tells when it is gone
     if answer["problems"]:
-        raise VotenetError("; ".join(answer["problems"]), code="not-clean")
+        raise _not_clean(answer["problems"])
     return True
+
+
+def _not_clean(problems: Sequence[str]) -> VotenetError:
+    return VotenetError(
+        "; ".join(problems), code="not-clean", next_step="End what is named, then once more: votenet down"
+    )
 
 
 def _end_for_good(dirs: InstanceDirs, grace: float, purge: bool) -> int:
@@ -85,7 +100,7 @@ def _end_for_good(dirs: InstanceDirs, grace: float, purge: bool) -> int:
     with lock:
         count, problems = end_leftovers(dirs, grace, say)
         if problems:
-            raise VotenetError("; ".join(problems), code="not-clean")
+            raise _not_clean(problems)
         _remove_sockets(dirs)
         _forget_ports(dirs)
         if purge:
@@ -122,10 +137,26 @@ def _forget_ports(dirs: InstanceDirs) -> None:
 def _remove_data(dirs: InstanceDirs) -> None:
     for folder in (dirs.run, dirs.state):
         if folder.is_symlink():
-            raise ConfigError(f"{folder} is a link; remove it by hand", code="bad-directory")
+            raise ConfigError(
+                f"{folder} is a link: what it leads to was not removed",
+                code="bad-directory",
+                next_step=f"Remove it by hand: {os.path.realpath(folder)}",
+            )
         try:
             shutil.rmtree(folder)
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise VotenetError(f"cannot remove {folder}: {error}", code="storage-failed") from error
+            if error.errno == errno.EBUSY and _is_empty(folder):
+                continue  # a file system is mounted there: the folder itself is its operator's
+            raise VotenetError(
+                f"cannot remove {error.filename or folder}: {error.strerror or error}",
+                code="storage-failed",
+                next_step=f"Mend that, then remove the rest by hand: {folder}",
+            ) from error
+
+
+def _is_empty(folder: Path) -> bool:
+    with contextlib.suppress(OSError), os.scandir(folder) as found:
+        return next(found, None) is None
+    return False
