@@ -26,6 +26,7 @@ from votenet.protocol.messages import (
     SubmitVotes,
     VoteOutcome,
     VotesTaken,
+    decode_message,
 )
 from votenet.protocol.state import NodeInfo
 from votenet.storage.memory import MemoryStore
@@ -67,6 +68,11 @@ class HandNode:
         ready = self.core.ready(self.now)
         self.store.apply(ready.save)
         self.core.saved()
+        answers = [(question.link, question.begin()().line) for question in ready.questions]
+        ready.send = [
+            (link, decode_message(message) if isinstance(message, bytes) else message)
+            for link, message in ready.send + answers
+        ]
         return ready
 
     def run(self, *events: Event) -> Ready:

@@ -20,7 +20,7 @@ from support import (
     mine_block,
     mine_header,
 )
-from votenet.core.block import Block, Header
+from votenet.core.block import Block, Header, unpack_header
 from votenet.core.chain import MAX_LOCATOR, Chain, Entry, Move, place_at
 from votenet.core.limits import MAX_CLOCK_AHEAD, MEDIAN_SPAN
 from votenet.core.tally import Tally
@@ -48,7 +48,12 @@ def refusal(ledger: Ledger, header: Header, now: int | None = None) -> Rejected:
     return caught.value
 
 
+def unpacked(headers: bytes) -> list[Header]:
+    return [unpack_header(headers[at : at + 80]) for at in range(0, len(headers), 80)]
+
+
 def snapshot(chain: Chain) -> tuple[object, ...]:
+    assert unpacked(bytes(chain.packed)) == [entry.header for entry in chain.best]
     ballots = dict(chain.tally.ballots)
     return [entry.hash for entry in chain.best], dict(chain.voters), ballots, chain.tally.votes
 
@@ -374,7 +379,7 @@ def test_s9_headers_after_a_locator_lead_from_the_fork_to_the_tip(
         here.grow(make_vote(EASY, f"ours-{n}"))
     for n in range(theirs):
         there.grow(make_vote(EASY, f"theirs-{n}"))
-    answer = here.chain.headers_after(there.chain.locator(), limit)
+    answer = unpacked(here.chain.headers_after(there.chain.locator(), limit))
     start = there.chain.on_best(answer[0].previous) if answer else None
     assert len(answer) <= limit
     assert [header.previous for header in answer[1:]] == [header.hash for header in answer[:-1]]
@@ -390,9 +395,10 @@ def test_s9_headers_after_a_locator_lead_from_the_fork_to_the_tip(
 
 def test_headers_after_an_unknown_locator_start_at_genesis() -> None:
     ledger = ledger_of(3)
-    assert ledger.chain.headers_after([b"\x01" * 32], 2) == [e.header for e in ledger.chain.best[1:3]]
-    assert ledger.chain.headers_after([], 9) == [e.header for e in ledger.chain.best[1:]]
-    assert ledger.chain.headers_after([ledger.chain.tip.hash], 9) == []
+    after = lambda locator, limit: unpacked(ledger.chain.headers_after(locator, limit))  # noqa: E731
+    assert after([b"\x01" * 32], 2) == [e.header for e in ledger.chain.best[1:3]]
+    assert after([], 9) == [e.header for e in ledger.chain.best[1:]]
+    assert after([ledger.chain.tip.hash], 9) == []
 
 
 def test_missing_bodies_from_a_header_back_to_the_first_that_is_here() -> None:

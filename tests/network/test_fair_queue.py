@@ -31,3 +31,22 @@ def test_a_lane_keeps_its_order_and_an_empty_queue_says_so() -> None:
     queue.put("a", 1)
     queue.clear()
     assert not queue
+
+
+def test_a_lane_that_is_held_has_no_turn_and_keeps_its_order() -> None:
+    queue: FairQueue[int] = FairQueue()
+    for number in (1, 2):
+        queue.put("a", number)
+    queue.hold("a", queue.get())
+    queue.put("a", 3)
+    assert not queue
+    queue.put("b", 9)
+    assert queue.get() == 9
+    queue.release("a")
+    queue.release("nobody")
+    assert [queue.get() for _ in range(3)] == [1, 2, 3]
+    queue.put("a", 4)
+    queue.hold("a", queue.get())
+    queue.clear()
+    queue.release("a")
+    assert not queue

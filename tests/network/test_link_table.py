@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -19,6 +20,7 @@ from votenet.network.link_table import (
     MAX_PEERS,
     MAX_PEERS_OF_ADDRESS,
     MAX_PENDING,
+    MAX_PENDING_OF_STRANGER,
     MEASURE_BYTES,
     PING_AFTER,
     SHARE_OF_OURS,
@@ -65,7 +67,8 @@ class FakeLink:
         self.paused = self.aborted = self.closed = False
         self.refused: list[str] = []
         self.turned_out: list[str] = []
-        self.held, self.owes = 0, False
+        self.held, self.owes, self.sending = 0, False, False
+        self.drained: Callable[[], None] | None = None
 
     def send_line(self, line: bytes) -> None:
         self.sent.append(line)
@@ -282,15 +285,16 @@ def test_a_refusal_in_the_middle_of_the_handshake_is_told_to_the_dialler() -> No
     assert table.refusals == [("there:1", "network-mismatch")]
 
 
-def test_a_link_that_sends_faster_than_the_core_takes_is_paused() -> None:
+@pytest.mark.parametrize(("peer", "most"), [(False, MAX_PENDING_OF_STRANGER), (True, MAX_PENDING)])
+def test_a_link_that_sends_faster_than_the_core_takes_is_paused(peer: bool, most: int) -> None:
     table = Table()
-    link = table.open(1)
-    for _ in range(MAX_PENDING):
+    link = table.peer(1) if peer else table.open(1)
+    for _ in range(most):
         table.line(link, encode_message(Ping()))
     assert not link.paused
     table.line(link, encode_message(Ping()))
     assert link.paused
-    for _ in range(MAX_PENDING // 2):
+    for _ in range(most // 2):
         table.links.stepped(1)
     assert link.paused
     table.links.stepped(1)
@@ -473,13 +477,14 @@ def test_lines_that_wait_for_the_core_are_counted_in_bytes() -> None:
     table = Table()
     link = table.open(1)
     line = b'{"type":"ping"}' + b" " * (MAX_CLIENT_LINE - 100)
-    for _ in range(MAX_HELD):
+    most = MAX_HELD // len(line)
+    for _ in range(most):
         table.line(link, line)
     assert not link.paused
     table.line(link, line)
     assert link.paused
-    sizes = [table.links.stepped(1) for _ in range(MAX_HELD)]
-    assert sizes == [len(line)] * MAX_HELD
+    sizes = [table.links.stepped(1) for _ in range(most)]
+    assert sizes == [len(line)] * most
     assert not link.paused
     for size in sizes:
         table.links.job_started(1, size)
@@ -615,6 +620,48 @@ def test_strangers_of_one_address_share_a_lane_and_peers_have_their_own() -> Non
     lanes = [table.links.lane(number) for number in (1, 2, 3, 4, 5, 0)]
     assert lanes[0] == lanes[1]
     assert len(set(lanes)) == 5
+
+
+def test_all_links_of_an_address_share_its_turns_at_questions_and_those_of_this_machine_do_not() -> None:
+    table = Table()
+    table.open(1, host=FAR), table.peer(2, host=FAR), table.open(3, host=OTHER)
+    table.open(4, host="127.0.0.1"), table.open(5, host="127.0.0.1")
+    crowds = [table.links.crowd(number) for number in range(1, 6)]
+    assert crowds[0] == crowds[1]
+    assert len(set(crowds)) == 4
+    table.links.link_closed(cast(Link, table.open(6, host=FAR)), None)
+    assert table.links.crowd(6) == "link 6", "nothing of it waits"
+
+
+def test_who_may_be_answered_and_whose_line_is_still_being_sent() -> None:
+    table, drained = Table(), list[int]()
+    table.links.drained = drained.append
+    stranger, peer = table.open(1), table.peer(2)
+    assert [table.links.is_peer(number) for number in (1, 2, 9)] == [False, True, False]
+    assert [table.links.is_open(number) for number in (1, 2, 9)] == [True, True, False]
+    peer.sending = True
+    assert [table.links.is_sending(number) for number in (1, 2, 9)] == [False, True, False]
+    peer.drained()  # type: ignore[misc]
+    stranger.close()
+    assert not table.links.is_open(1)
+    table.links.link_closed(cast(Link, stranger), None)
+    assert drained == [2, 1]
+
+
+def test_work_that_is_done_is_charged_whatever_the_address_owes() -> None:
+    """Its next question is refused; what it has had is paid first."""
+    table = Table()
+    asker = table.open(1, host=FAR)
+    table.links.charge(1, ADDRESS_UNITS_AT_ONCE + 20 * CLIENT_RATES.units_per_second)
+    table.links.charge(1, 10 * CLIENT_RATES.units_per_second)
+    assert (asker.paused, asker.refused) == (True, [])
+    again = table.open(2, host=FAR)
+    table.line(again, encode_message(Ping()))
+    assert again.refused == ["rate-limited"]
+    table.now += 20
+    later = table.open(3, host=FAR)
+    table.line(later, encode_message(Ping()))
+    assert later.refused == ["rate-limited"], "the second charge counts too"
 
 
 def test_s17_the_pool_is_shared_by_addresses_and_on_this_machine_by_links() -> None:

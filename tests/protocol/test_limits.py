@@ -7,15 +7,16 @@ from votenet.cli.actions import POLL_SECONDS
 from votenet.protocol.limits import (
     ADDRESS_UNITS_AT_ONCE,
     ADDRESS_UNITS_PER_SECOND,
+    BYTES_SENT_IN_UNIT,
     CLIENT_RATES,
     CONNECTIONS_AT_ONCE,
     LINE_UNITS,
     PATIENCE_SECONDS,
+    sent_units,
     units,
 )
 from votenet.protocol.messages import (
     GetBlocks,
-    GetHeaders,
     GetProof,
     GetVoteStatus,
     Ping,
@@ -32,8 +33,10 @@ def test_expensive_requests_cost_more_than_a_line() -> None:
     assert units(Ping()) == units(GetVoteStatus(voter_id="v")) == LINE_UNITS
     assert units(SubmitVotes(votes=VOTES)) == LINE_UNITS + 20
     assert units(GetBlocks(hashes=("00" * 32,) * 2)) > units(GetBlocks(hashes=("00" * 32,)))
-    assert units(Ping()) < units(GetProof(voter_id="v")) <= units(GetHeaders(locator=()))
-    assert units(RequestBlockchain()) * 11 > ADDRESS_UNITS_AT_ONCE, "eleven whole chains at once are too many"
+    assert units(Ping()) < units(GetProof(voter_id="v"))
+    assert units(RequestBlockchain()) * 101 > ADDRESS_UNITS_AT_ONCE, "a hundred whole chains are too many"
+    assert sent_units(BYTES_SENT_IN_UNIT) == 0
+    assert sent_units(3 * BYTES_SENT_IN_UNIT) == 2
 
 
 def test_s17_a_replay_of_80_000_ballots_from_one_address_waits_for_nothing() -> None:

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from votenet.core.block import Header, genesis_header
 from votenet.core.difficulty import next_bits
 from votenet.core.election import Election
-from votenet.core.limits import BLOCK_VERSION, MAX_CLOCK_AHEAD, MEDIAN_SPAN
+from votenet.core.limits import BLOCK_VERSION, HEADER_BYTES, MAX_CLOCK_AHEAD, MEDIAN_SPAN
 from votenet.core.tally import Tally
 from votenet.core.vote import SealedVote
 from votenet.errors import Rejected
@@ -79,6 +79,8 @@ class Chain:
         genesis = Entry(header.hash, header, 0, 0, header.time, 0, available=True)
         self.entries: dict[bytes, Entry] = {genesis.hash: genesis}
         self.best: list[Entry] = [genesis]
+        self.packed = bytearray(header.pack())
+        """The headers of the best branch, genesis first, HEADER_BYTES each."""
         self.voters: dict[str, int] = {}
         """Voter id to the place of that voter's vote (`place_at`)."""
         self.tally = Tally()
@@ -130,10 +132,14 @@ class Chain:
             height -= step
         return [*hashes, self.genesis.hash]
 
-    def headers_after(self, locator: Sequence[bytes], limit: int) -> list[Header]:
-        """Headers of the best branch that follow the first locator hash found on it."""
+    def headers_after(self, locator: Sequence[bytes], limit: int) -> bytes:
+        """Headers of the best branch that follow the first locator hash found on it, packed."""
         start = next((e.height for h in locator if (e := self.on_best(h)) is not None), 0)
-        return [entry.header for entry in self.best[start + 1 : start + 1 + limit]]
+        return self.packed_headers(start + 1, limit)
+
+    def packed_headers(self, height: int, limit: int) -> bytes:
+        """Headers of the best branch from a height on, as far as there are some."""
+        return bytes(self.packed[HEADER_BYTES * height : HEADER_BYTES * (height + limit)])
 
     def missing_bodies(self, tip: Entry) -> list[Entry]:
         """Entries on the way to `tip` whose votes are not here yet, from `tip` back."""
@@ -230,7 +236,7 @@ class Chain:
             if on_best:
                 if parent is not self.tip:
                     raise Rejected("unknown-parent", "the stored best branch has a gap")
-                self.best.append(entry)
+                self._append(entry)
         self.voters, self.tally = voters, tally
 
     def _switch(self, target: Entry, votes_of: VotesOf) -> Move:
@@ -262,13 +268,18 @@ class Chain:
         if not self.voters.keys().isdisjoint(voters):
             twice = next(voter for voter in voters if voter in self.voters)
             raise Rejected("voter-twice", f"{twice!r} has voted earlier on this chain")
-        self.best.append(entry)
+        self._append(entry)
         first = place_at(entry.height, 0)
         self.voters.update(zip(voters, range(first, first + len(voters)), strict=True))
         self.tally.add(sealed.vote.choices for sealed in votes)
 
+    def _append(self, entry: Entry) -> None:
+        self.best.append(entry)
+        self.packed += entry.header.pack()
+
     def _disconnect(self, votes: Sequence[SealedVote]) -> None:
         self.best.pop()
+        del self.packed[-HEADER_BYTES:]
         for sealed in votes:
             del self.voters[sealed.voter_id]
         self.tally.take_back(sealed.vote.choices for sealed in votes)

@@ -16,12 +16,28 @@ class FairQueue(Generic[T]):
 
     def __init__(self) -> None:
         self._lanes: OrderedDict[str, deque[T]] = OrderedDict()
+        self._held: dict[str, deque[T]] = {}
 
     def __bool__(self) -> bool:
+        """Whether there is an item to get now."""
         return bool(self._lanes)
 
     def put(self, lane: str, item: T) -> None:
-        self._lanes.setdefault(lane, deque()).append(item)
+        held = self._held.get(lane)
+        if held is None:
+            self._lanes.setdefault(lane, deque()).append(item)
+        else:
+            held.append(item)
+
+    def hold(self, lane: str, first: T) -> None:
+        """A lane has no turns until `release`; `first`, which was just got from it, comes first then."""
+        held = self._held.setdefault(lane, self._lanes.pop(lane, deque()))
+        held.appendleft(first)
+
+    def release(self, lane: str) -> None:
+        held = self._held.pop(lane, None)
+        if held:
+            self._lanes[lane] = held
 
     def get(self) -> T:
         """The next item. Raises IndexError when there is none."""
@@ -35,3 +51,4 @@ class FairQueue(Generic[T]):
 
     def clear(self) -> None:
         self._lanes.clear()
+        self._held.clear()

@@ -65,6 +65,11 @@ class Guard:
         """
         return self._charge(self._work, host, cost, "requests")
 
+    def charge(self, host: str, cost: float) -> float:
+        """As `spend`, for work that is done already: it is charged whatever the address owes."""
+        subject = of_address(host)
+        return 0.0 if subject is None else self._work.of(subject).reserve(self._clock(), cost)
+
     def take_bytes(self, host: str, size: int) -> float:
         """As `spend`, for bytes that have come from an address."""
         return self._charge(self._bytes, host, size, "bytes")

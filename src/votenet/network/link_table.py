@@ -30,8 +30,9 @@ from votenet.protocol.messages import REPLIES, Message, Ping, Role, encode_messa
 from votenet.protocol.token_bucket import TokenBucket
 
 CLIENT_LIMITS: Final = LinkLimits(max_line=MAX_CLIENT_LINE, unread=1024 * 1024)
-MAX_HELD: Final = 2
-"""Longest lines of one link, in bytes, that wait for the core or are being checked."""
+MAX_HELD: Final = 2 * MAX_CLIENT_LINE
+MAX_HELD_OF_PEER: Final = 2 * MAX_PEER_LINE
+"""Bytes of lines of one link that wait for the core or are being checked, before it is paused."""
 MAX_MEMORY: Final = 256 * 1024 * 1024
 """Bytes that wait for all links together: lines not yet whole, taken, being checked; unsent answers."""
 MEASURE_BYTES: Final = 16 * 1024 * 1024
@@ -42,7 +43,9 @@ MAX_PEERS: Final = 256
 MAX_PEERS_OF_ADDRESS: Final = 64
 """Peers that have dialled us, and those of one address: what `votenet up` starts at most on one machine."""
 MAX_PENDING: Final = 64
-"""Messages of one link that wait for the core before the link is paused."""
+"""Messages of a peer's link that wait for the core before the link is paused."""
+MAX_PENDING_OF_STRANGER: Final = 8
+"""The same for a client's link: all links of an address may fill it before the loop looks at another's."""
 MAX_JOBS: Final = 4
 """Lines of one link in the checking thread: each may hold 1,000 votes, 60 ms of work."""
 PING_AFTER: Final = 20.0
@@ -82,7 +85,8 @@ class _Open:
     """Bytes of lines that wait for the core or are being checked."""
     idle_until: float = 0.0
     """The link is not read before: it has sent more than its share."""
-    max_held: int = MAX_HELD * MAX_CLIENT_LINE
+    max_pending: int = MAX_PENDING_OF_STRANGER
+    max_held: int = MAX_HELD
     paused: bool = False
     blamed: bool = False
 
@@ -136,12 +140,15 @@ class LinkTable:
         self._seen = _no_lines_seen()
         self._secret = os.urandom(16)
         self._past_traffic = (0, 0)
+        self.drained: Callable[[int], None] = lambda link: None
+        """Told that a link's lines are handed to its socket, after one had to wait, or that it is gone."""
 
     # -- LinkHandler ---------------------------------------------------------------------------
 
     def link_opened(self, link: Link) -> None:
         connection = Connection(self._identity, outbound=link.outbound, challenge=os.urandom(32))
         self._open[link.id] = _Open(link, connection, self._clock(), *_buckets(CLIENT_RATES))
+        link.drained = lambda: self.drained(link.id)
         if link.outbound:
             link.send_line(encode_message(connection.hello(*self._tip())))
 
@@ -193,6 +200,7 @@ class LinkTable:
             sent, received = self._past_traffic
             self._past_traffic = (sent + link.bytes_sent, received + link.bytes_received)
             self._post(LinkDown(link.id))
+        self.drained(link.id)
 
     # -- what the service calls ----------------------------------------------------------------
 
@@ -271,6 +279,27 @@ class LinkTable:
             address = of_address(left.host)
         return address or f"link {link_id}"
 
+    def crowd(self, link_id: int) -> str:
+        """With whom a link shares its turns at questions: all links of its address, peers or not; on this
+        machine nobody."""
+        found, left = self._open.get(link_id), self._left.get(link_id)
+        host = found.link.host if found is not None else left.host if left is not None else ""
+        return of_address(host) or f"link {link_id}"
+
+    def is_open(self, link_id: int) -> bool:
+        """Whether somebody is there who may be answered."""
+        found = self._open.get(link_id)
+        return found is not None and not found.link.closing
+
+    def is_peer(self, link_id: int) -> bool:
+        found = self._open.get(link_id)
+        return found is not None and found.is_peer
+
+    def is_sending(self, link_id: int) -> bool:
+        """Whether part of a long line is not handed to the link's socket yet."""
+        found = self._open.get(link_id)
+        return found is not None and found.link.sending
+
     def origin(self, link_id: int) -> Origin:
         """Whose the votes of a link are in the pool: of all strangers, or all peers, of its address; on this
         machine of the link alone."""
@@ -286,16 +315,14 @@ class LinkTable:
         return Origin(f"peers at {address}", SHARE_OF_OURS) if peer else Origin(address, SHARE_OF_STRANGERS)
 
     def charge(self, link_id: int, cost: float) -> None:
-        """A request turned out to cost more units than it looked like."""
+        """A request has cost more units than its price: its sender pays, and waits, also after it left."""
         found, left = self._open.get(link_id), self._left.get(link_id)
-        try:
-            if found is not None:
-                self._spend(found, cost)
-            elif left is not None and left.node_key is None:
-                self._guard.spend(left.host, cost)
-        except RemoteProtocolError as error:
-            if found is not None:
-                self._refuse(found, error)
+        if found is not None:
+            waits = [found.units.reserve(self._clock(), cost)]
+            waits += [] if found.is_peer else [self._guard.charge(found.link.host, cost)]
+            self._wait(found, *waits)
+        elif left is not None and left.node_key is None:
+            self._guard.charge(left.host, cost)
 
     def moved(self, size: int) -> None:
         """A link has taken or been given so many bytes."""
@@ -412,7 +439,7 @@ class LinkTable:
             self._refuse(found, refusal)
             return
         found.units, found.bytes = _buckets(PEER_RATES)
-        found.max_held = MAX_HELD * MAX_PEER_LINE
+        found.max_pending, found.max_held = MAX_PENDING, MAX_HELD_OF_PEER
         link.allow_lines_of(MAX_PEER_LINE)
         self._post(PeerUp(link.id, greeted, link.outbound))
 
@@ -477,7 +504,7 @@ class LinkTable:
 
     def _press(self, found: _Open) -> None:
         if not found.paused and (
-            len(found.pending) > MAX_PENDING
+            len(found.pending) > found.max_pending
             or found.jobs >= MAX_JOBS
             or found.held > found.max_held
             or found.idle_until > self._clock()
@@ -488,7 +515,7 @@ class LinkTable:
     def _ease(self, found: _Open) -> None:
         if (
             found.paused
-            and len(found.pending) <= MAX_PENDING // 2
+            and len(found.pending) <= found.max_pending // 2
             and found.jobs < MAX_JOBS
             and found.held <= found.max_held // 2
             and found.idle_until <= self._clock()

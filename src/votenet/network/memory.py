@@ -27,10 +27,10 @@ from votenet.network.link_table import LinkTable
 from votenet.network.node_service import TICK_SECONDS, load_core
 from votenet.network.transport import LINGER_SECONDS, Link, LinkHandler, error_line
 from votenet.pow import NONCE_LIMIT, bits_to_target, search
-from votenet.protocol.chapter import chapter_line
+from votenet.protocol.chapter import chapter_of
 from votenet.protocol.connection import Identity
 from votenet.protocol.events import Checked, CheckJob, Event, Mined, Ready, Received, Template, Tick
-from votenet.protocol.messages import Message, NoBlock, decode_message, encode_message
+from votenet.protocol.messages import Message, NoBlock, decode_message, encode_message, line_of
 from votenet.protocol.state import NodeInfo
 from votenet.storage.memory import MemoryStore
 
@@ -248,10 +248,12 @@ class MemoryNode:
 
     def _carry_out(self, ready: Ready) -> None:
         for link, message in ready.send:
-            self.links.send(link, encode_message(message))
+            self.links.send(link, line_of(message))
         for link, block_hash in ready.send_blocks:
             line = self.store.block_line(block_hash)
             self.links.send(link, line or encode_message(NoBlock(hash=block_hash.hex())))
+        for question in ready.questions:
+            self.links.send(question.link, question.begin()().line)
         for link in ready.send_chapter:
             self.links.send_last(link, self._chapter())
         for link, error in ready.refuse:
@@ -274,8 +276,7 @@ class MemoryNode:
 
     def _chapter(self) -> bytes:
         chain = self.core.state.chain
-        votes = ((vote, chain.best[h].header.nonce) for h, vote in self.store.votes_in_order())
-        return chapter_line(chain.election, chain.genesis.header, votes, chain.tally)
+        return chapter_of(chain.election, chain.genesis.header, self.store.blocks_in_order())
 
     def _mine(self, template: Template | None) -> None:
         self.template = template

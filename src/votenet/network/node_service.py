@@ -33,26 +33,41 @@ from votenet.network.fair_queue import FairQueue
 from votenet.network.guard import Guard
 from votenet.network.link_table import CLIENT_LIMITS, LinkTable
 from votenet.network.miner import Miner
-from votenet.network.notify import HEARTBEAT_SECONDS, notify
+from votenet.network.notify import notify
 from votenet.network.progress import Progress
+from votenet.network.serving import Serving
 from votenet.network.threads import start_threads
 from votenet.network.transport import Listener
 from votenet.pow import selected_kernel
 from votenet.protocol.address import Address, parse_address
 from votenet.protocol.address_book import AddressBook
 from votenet.protocol.blame import Ban, of_address, of_key
-from votenet.protocol.chapter import MAX_CHAPTER_VOTES, chapter_line
+from votenet.protocol.chapter import MAX_CHAPTER_VOTES, chapter_of
 from votenet.protocol.connection import Identity
-from votenet.protocol.events import Checked, CheckJob, Event, LinkDown, Mined, PeerUp, Ready, Received, Tick
-from votenet.protocol.limits import BAD_SIGNATURE_UNITS
+from votenet.protocol.events import (
+    Checked,
+    CheckJob,
+    Event,
+    LinkDown,
+    Mined,
+    PeerUp,
+    Ready,
+    Received,
+    Served,
+    Tick,
+)
+from votenet.protocol.limits import BAD_SIGNATURE_UNITS, BYTES_READ_IN_UNIT, CHAIN_UNITS
 from votenet.protocol.messages import (
     CANNOT_SAVE,
+    REPLIES,
     Message,
     NoBlock,
     NodeStatus,
     NodeWarning,
+    SubmitVotes,
     VotesTaken,
     encode_message,
+    line_of,
 )
 from votenet.protocol.node import NodeCore
 from votenet.protocol.state import NodeInfo
@@ -61,12 +76,15 @@ from votenet.storage.interface import BlockStore
 STEP_SECONDS: Final = 0.005
 """Events are taken for this long before the loop does something else."""
 TICK_SECONDS: Final = 0.25
+HEARTBEAT_SECONDS: Final = 1.0
 READY_POLL: Final = 0.02
 ALONE_SECONDS: Final = 3.0
 """How long a node that was ready without peers looks out for the first one as often as READY_POLL."""
 BANS_SECONDS: Final = 1.0
 PEERS_SECONDS: Final = 2.0
 """Between two looks whether the cache of peers has changed: what a kill -9 may cost it."""
+CHAPTER_SECONDS: Final = 10.0
+"""How long the chain in the reference client's form is kept: up to 13 MB, for all who ask soon."""
 CHECKERS: Final = min(os.cpu_count() or 1, 4)
 """Threads that check. A fifth of a check holds the interpreter's lock: many would wait for each other."""
 CHECKS_AT_ONCE: Final = CHECKERS + 1
@@ -97,6 +115,11 @@ class NodeService:
         )
         self._core = load_core(self._election, self._store, self._info)
         self._events: deque[Event] = deque()
+        """Of this program itself; they come before those of links."""
+        self._heard: FairQueue[PeerUp | LinkDown | Received] = FairQueue()
+        """What came over links: addresses take turns."""
+        self._lanes: dict[int, str] = {}
+        """Of peers, so that the news that one is gone follows what it said."""
         self._jobs: dict[int, tuple[int, int]] = {}
         """Checks that wait or are under way: the link, and the bytes of the line that asked for it."""
         self._checks: FairQueue[Callable[[], None]] = FairQueue()
@@ -104,11 +127,15 @@ class NodeService:
         self._woken = asyncio.Event()
         self._storage = ThreadPoolExecutor(1, "storage")
         self._checker = ThreadPoolExecutor(CHECKERS, "checker")
+        self._reader = ThreadPoolExecutor(1, "reader")
         book = AddressBook(config.advertise, key.sign(b"votenet/address-book/1\n"))
         self._guard = Guard(time.monotonic, time.time, store.known_bans())
         self._links = LinkTable(
             self._identity, self._post, self._tip, time.monotonic, self._refused_by, self._guard
         )
+        self._serving = Serving(self._links, self._reader)
+        self._chapter: tuple[bytes, bytes, float] | None = None
+        """The chain in the reference client's form: tip, line, when it was last asked for."""
         bootstraps = [parse_address(text) for text in config.bootstrap]
         self._faults = link_faults.Faults(config.data_dir / link_faults.FILE_NAME)
         self._discovery = Discovery(
@@ -202,7 +229,8 @@ class NodeService:
         self._faults.look()
         start_threads(self._storage, 1)
         start_threads(self._checker, CHECKERS)
-        with self._storage, self._checker, miner:
+        start_threads(self._reader, 1)
+        with self._storage, self._checker, self._reader, miner:
             async with Listener(
                 self._links, address, CLIENT_LIMITS,
                 gate=self._guard.connect, victim=self._links.victim, moved=self._links.moved,
@@ -239,6 +267,8 @@ class NodeService:
             if self._faults.look():
                 self._faults.apply(self._links.peers())
                 notify(**self._vitals())
+            if self._chapter is not None and self._chapter[2] < time.monotonic() - CHAPTER_SECONDS:
+                self._chapter = None
             self._post(Tick())
 
     async def _report(self) -> None:
@@ -305,7 +335,15 @@ class NodeService:
 
     def _post(self, event: Event) -> None:
         """Queue an event; from the loop only."""
-        self._events.append(event)
+        if isinstance(event, PeerUp | LinkDown | Received):
+            lane = self._lanes.get(event.link) or self._links.crowd(event.link)
+            if isinstance(event, PeerUp):
+                self._lanes[event.link] = lane
+            elif isinstance(event, LinkDown):
+                self._lanes.pop(event.link, None)
+            self._heard.put(lane, event)
+        else:
+            self._events.append(event)
         self._woken.set()
 
     def _tip(self) -> tuple[int, int]:
@@ -317,7 +355,7 @@ class NodeService:
         while True:
             await self._woken.wait()
             self._woken.clear()
-            while self._events:
+            while self._events or self._heard:
                 try:
                     self._step_for(STEP_SECONDS)
                     ready = self._core.ready(time.time())
@@ -336,7 +374,7 @@ class NodeService:
                         RemoteProtocolError("busy", "this node starts over after a defect"), miner
                     )
                     continue
-                await self._carry_out(ready, miner)
+                self._carry_out(ready, miner)
                 await asyncio.sleep(0)
 
     def _step_for(self, seconds: float) -> None:
@@ -348,8 +386,10 @@ class NodeService:
         end = time.perf_counter() + seconds
         self._core.answers.known_peers = len(self._discovery.book)
         self._core.answers.traffic = self._links.traffic
-        while self._events and time.perf_counter() < end:
-            event = self._events.popleft()
+        while (self._events or self._heard) and time.perf_counter() < end:
+            event = self._events.popleft() if self._events else self._heard.get()
+            if self._is_idle_question(event):
+                continue
             jobs = self._core.state.ready.check
             known = len(jobs)
             try:
@@ -368,23 +408,33 @@ class NodeService:
             elif isinstance(event, LinkDown):
                 self._discovery.peer_down(event)
 
+    def _is_idle_question(self, event: Event) -> bool:
+        """Whether this is a question whose answer nobody waits for any more. Votes count all the same."""
+        if not isinstance(event, Received) or self._links.is_open(event.link):
+            return False
+        return type(event.message) in REPLIES and not isinstance(event.message, SubmitVotes)
+
     def _met(self, event: PeerUp) -> None:
         log.info("joined peer %s at height %d", event.greeted.listen, event.greeted.height)
         self._faults.apply(self._links.peers())
         self._discovery.peer_up(event)
         notify(**self._vitals())
 
-    async def _carry_out(self, ready: Ready, miner: Miner) -> None:
+    def _carry_out(self, ready: Ready, miner: Miner) -> None:
         """Everything after the save, in the order of `Ready`."""
         lines: dict[int, bytes] = {}
         for link, message in ready.send:
             self._links.send(link, self._encoded(message, lines))
             if isinstance(message, VotesTaken):
                 self._charge_for(link, message)
+        for link, units in ready.charge:
+            self._links.charge(link, units)
+        for question in ready.questions:
+            self._serving.ask(question.link, question.begin)
         for link, block_hash in ready.send_blocks:
-            await self._send_block(link, block_hash)
+            self._send_block(link, block_hash)
         for link in ready.send_chapter:
-            await self._send_chapter(link)
+            self._serving.ask(link, self._begin_chapter, "chapter", last=True)
         for link, error in ready.refuse:
             self._links.refuse(link, error)
         for hint in ready.hints:
@@ -401,11 +451,11 @@ class NodeService:
             miner.mine(ready.template)
 
     @staticmethod
-    def _encoded(message: Message, lines: dict[int, bytes]) -> bytes:
+    def _encoded(message: Message | bytes, lines: dict[int, bytes]) -> bytes:
         """A message that goes to several peers is encoded once."""
         line = lines.get(id(message))
         if line is None:
-            line = lines[id(message)] = encode_message(message)
+            line = lines[id(message)] = line_of(message)
         return line
 
     def _charge_for(self, link: int, taken: VotesTaken) -> None:
@@ -443,37 +493,35 @@ class NodeService:
             self._checking += 1
             self._checks.get()()
 
-    async def _send_block(self, link: int, block_hash: bytes) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            line = await loop.run_in_executor(self._storage, self._store.block_line, block_hash)
-        except StorageError as error:
-            log.error("cannot read block %s: %s", block_hash.hex(), error.message)
-            self._links.refuse(link, RemoteProtocolError("storage-failed", error.message))
-            return
-        self._links.send(link, line or encode_message(NoBlock(hash=block_hash.hex())))
+    def _send_block(self, link: int, block_hash: bytes) -> None:
+        """The same block is sent once to a link that asks again before it has it."""
+        self._serving.ask(link, lambda: lambda: self._read_block(block_hash), block_hash)
 
-    async def _send_chapter(self, link: int) -> None:
-        tally = self._core.state.chain.tally
-        if tally.votes > MAX_CHAPTER_VOTES:
-            error = RemoteProtocolError(
-                "response-too-large", f"the chain holds {tally.votes} votes, too many for one line"
+    def _read_block(self, block_hash: bytes) -> Served:
+        line = self._store.block_line(block_hash)
+        if line is None:
+            return Served(encode_message(NoBlock(hash=block_hash.hex())))
+        return Served(line, len(line) / BYTES_READ_IN_UNIT)
+
+    def _begin_chapter(self) -> Callable[[], Served]:
+        """The chain in the reference client's form, made once for a tip however many ask."""
+        chain = self._core.state.chain
+        tip, votes = chain.tip.hash, chain.tally.votes
+        if votes > MAX_CHAPTER_VOTES:
+            raise RemoteProtocolError(
+                "response-too-large", f"the chain holds {votes} votes, too many for one line"
             )
-            self._links.refuse(link, error)
-            return
-        best = list(self._core.state.chain.best)
+        if self._chapter is not None and self._chapter[0] == tip:
+            line = self._chapter[1]
+            self._chapter = tip, line, time.monotonic()
+            return lambda: Served(line)
 
-        def build() -> bytes:
-            votes = ((vote, best[height].header.nonce) for height, vote in self._store.votes_in_order())
-            return chapter_line(self._election, best[0].header, votes, tally)
+        def build() -> Served:
+            line = chapter_of(self._election, chain.genesis.header, self._store.blocks_in_order())
+            self._chapter = tip, line, time.monotonic()
+            return Served(line, CHAIN_UNITS * votes)
 
-        try:
-            line = await asyncio.get_running_loop().run_in_executor(self._storage, build)
-        except StorageError as error:
-            log.error("cannot read the chain: %s", error.message)
-            self._links.refuse(link, RemoteProtocolError("storage-failed", error.message))
-            return
-        self._links.send_last(link, line)
+        return build
 
     async def _start_over(self, refusal: RemoteProtocolError, miner: Miner) -> None:
         """Nothing of this batch was answered. Drop every link and go on from what is on the disk."""
@@ -481,6 +529,9 @@ class NodeService:
         self._links.refuse_all(refusal)
         # In one go: no event of the old core may reach the new one, which counts its jobs anew.
         self._events.clear()
+        self._heard.clear()
+        self._lanes.clear()
+        self._serving.clear()
         self._jobs.clear()
         self._checks.clear()
         self._core = load_core(self._election, self._store, self._info)

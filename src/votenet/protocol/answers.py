@@ -10,12 +10,13 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from votenet.core.chain import Entry
+from votenet.core.chain import Entry, split_place
 from votenet.core.election import Election
 from votenet.core.encoding import canonical
-from votenet.core.merkle import merkle_path
 from votenet.core.outcome import Outcome, decide, work
 from votenet.core.tally import Tally
+from votenet.protocol.events import Served
+from votenet.protocol.lines import proof_line, with_id
 from votenet.protocol.messages import (
     CUT_OFF,
     MAX_BOOTSTRAPS_IN_LINE,
@@ -37,8 +38,10 @@ from votenet.protocol.messages import (
     Proof,
     Results,
     VoteStatus,
+    encode_message,
     work_to_hex,
 )
+from votenet.protocol.proofs import Proofs
 from votenet.protocol.state import NodeState
 
 MAX_COUNTED_HERE: Final = 500
@@ -72,8 +75,15 @@ class Answers:
         self.warnings: Callable[[], tuple[NodeWarning, ...]] = tuple
         """What the shell knows to be wrong."""
         self.mining = False
+        self._proofs = Proofs(state.source)
+        definition = msgspec.Raw(canonical(state.election.definition))
+        self._election = encode_message(
+            ElectionInfo(definition=definition, network_id=state.election.network_hex)
+        )
         self._counted: _Counted | None = None
         """The latest count."""
+        self._results_line: tuple[tuple[bytes, int], bytes] = (b"", 0), b""
+        """The latest answer, without an id; before it the tip and the waiting votes that it speaks of."""
         self._running: tuple[Entry, list[tuple[int, int | None]]] | None = None
         """The tip that is being counted, and who has asked for it."""
         self._asking: list[tuple[int, int | None]] = []
@@ -90,16 +100,12 @@ class Answers:
         known = own + [address for address in listens if address and self.is_met(address)]
         servers = tuple(self.bootstraps()[:MAX_BOOTSTRAPS_IN_LINE])
         addresses = tuple(known[:MAX_PEERS_IN_LINE])
-        self.state.send(link, Peers(addresses=addresses, bootstraps=servers, id=message.id))
+        found = Peers(addresses=addresses, bootstraps=servers, id=message.id)
+        self.state.answer(link, encode_message(found))
 
     def on_get_election(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, GetElection)
-        election = self.state.election
-        definition = msgspec.Raw(canonical(election.definition))
-        self.state.send(
-            link,
-            ElectionInfo(definition=definition, network_id=election.network_hex, id=message.id),
-        )
+        self.state.answer(link, with_id(self._election, message.id))
 
     def on_get_vote_status(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, GetVoteStatus)
@@ -134,41 +140,37 @@ class Answers:
         )
 
     def on_get_proof(self, link: int, message: Message, now: float) -> None:
-        """The vote is looked up here; the audit path through a big block is a job."""
+        """The vote and its path are read when it is this link's turn, from the chain as it is then."""
         assert isinstance(message, GetProof)
-        request_id = message.id
-        chain = self.state.chain
-        if message.voter_id not in chain.voters:
-            self.state.send(link, Proof(id=request_id))
-            return
-        place = self.state.place_of(message.voter_id)
-        votes = self.state.votes_of(chain.best[place.height].hash)
-        entries = chain.best[1 : place.height + 1]
+        self.state.ask(link, lambda: self._begin_proof(message))
 
-        def build() -> Proof:
-            path = merkle_path([sealed.id for sealed in votes], place.position)
-            return Proof(
-                vote=votes[place.position].vote,
-                header=entries[-1].header.pack().hex(),
-                height=place.height,
-                position=place.position,
-                size=len(votes),
-                path=tuple(sibling.hex() for sibling in path),
-                headers=tuple(entry.header.pack().hex() for entry in entries[:MAX_HEADERS]),
-                id=request_id,
-            )
+    def _begin_proof(self, question: GetProof) -> Callable[[], Served]:
+        chain, request_id = self.state.chain, question.id
+        place = chain.voters.get(question.voter_id)
+        height, position = split_place(place or 0)
+        entry = chain.best[height]
+        if (
+            place is None or entry.hash in self.state.unsaved
+        ):  # a block that is not on the disk proves nothing
+            nothing = Served(encode_message(Proof(id=request_id)))
+            return lambda: nothing
+        headers = chain.packed_headers(1, min(height, MAX_HEADERS))
 
-        def done(result: object, later: float) -> None:
-            assert isinstance(result, Proof)
-            self.state.send(link, result)
+        def prove() -> Served:
+            record, size, path, units = self._proofs.prove(entry.hash, entry.header.merkle_root, position)
+            line = proof_line(
+                record, entry.header.pack(), headers, request_id,
+                height=height, position=position, size=size, path=path,
+            )  # fmt: skip
+            return Served(line, units)
 
-        self.state.start_job(link, build, done)
+        return prove
 
     def on_get_results(self, link: int, message: Message, now: float) -> None:
         """From the count at this tip; where that takes long it is a job, and one count runs at a time."""
         assert isinstance(message, GetResults)
         if self._counted is not None and self._counted.tip is self.state.chain.tip:
-            self.state.send(link, self._results(self._counted, message.id))
+            self._tell_results(link, self._counted, message.id)
             return
         if self._running is not None and self._running[0] is self.state.chain.tip:
             self._running[1].append((link, message.id))
@@ -199,9 +201,16 @@ class Answers:
     def _answer(self, asked: list[tuple[int, int | None]], counted: _Counted) -> None:
         self._counted = counted
         for link, request_id in asked:
-            self.state.send(link, self._results(counted, request_id))
+            self._tell_results(link, counted, request_id)
 
-    def _results(self, counted: _Counted, request_id: int | None) -> Results:
+    def _tell_results(self, link: int, counted: _Counted, request_id: int | None) -> None:
+        """The line is encoded once for a tip and a number of waiting votes."""
+        key = counted.tip.hash, len(self.state.pool)
+        if self._results_line[0] != key:
+            self._results_line = key, encode_message(self._results(counted))
+        self.state.answer(link, with_id(self._results_line[1], request_id))
+
+    def _results(self, counted: _Counted) -> Results:
         definition, registered = self.state.election.definition, self.state.election.registered
         return Results(
             title=definition.title,
@@ -216,7 +225,6 @@ class Answers:
             opens=definition.opens,
             closes=definition.closes,
             registered=None if registered is None else len(registered),
-            id=request_id,
         )
 
     def on_get_status(self, link: int, message: Message, now: float) -> None:

@@ -7,7 +7,7 @@ best branch. What must not: what to ask of whom (`sync.py`), building blocks (`m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence, Set
-from itertools import pairwise
+from operator import ge
 from typing import Final, NamedTuple
 
 from votenet.core.block import Block, Header, check_body, header_from_hex, unpack_header
@@ -17,7 +17,8 @@ from votenet.core.mempool import SHORT_ID, short_ids
 from votenet.core.signature_cache import SignatureCache
 from votenet.core.vote import SealedVote, Vote, seal_all
 from votenet.errors import Rejected, RemoteProtocolError
-from votenet.protocol.events import DropVotes, SaveBlock, SetBest
+from votenet.protocol.events import DropVotes, SaveBlock, Served, SetBest
+from votenet.protocol.lines import block_votes_line, headers_line
 from votenet.protocol.messages import (
     MAX_HEADERS,
     BlockMessage,
@@ -261,7 +262,7 @@ class BlockRelay:
         """From memory, or the whole block from the disk when it is not the latest any more."""
         assert isinstance(message, GetBlockVotes)
         positions = message.positions
-        if any(one >= other for one, other in pairwise(positions)):
+        if any(map(ge, positions, positions[1:])):
             raise RemoteProtocolError("bad-message", "positions are asked for once, in ascending order")
         block_hash, votes = self._tip_votes
         if bytes.fromhex(message.hash) != block_hash:
@@ -269,20 +270,17 @@ class BlockRelay:
         elif positions[-1] >= len(votes):
             raise RemoteProtocolError("bad-message", f"the block has {len(votes)} votes")
         else:
-            found = tuple(votes[position].vote for position in positions)
-            self.state.send(link, BlockVotes(hash=message.hash, votes=found))
+            self.state.ask(link, lambda: lambda: _block_votes(message, votes))
 
     def on_get_headers(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, GetHeaders)
         locator = [bytes.fromhex(text) for text in message.locator]
         headers = self.state.chain.headers_after(locator, MAX_HEADERS)
-        self.state.send(
-            link, Headers(headers=tuple(header.pack().hex() for header in headers), id=message.id)
-        )
+        self.state.answer(link, headers_line(headers, message.id))
 
     def on_get_blocks(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, GetBlocks)
-        for text in message.hashes:
+        for text in dict.fromkeys(message.hashes):
             self._serve_block(link, text)
 
     def _serve_block(self, link: int, text: str) -> None:
@@ -291,6 +289,10 @@ class BlockRelay:
             self.state.send(link, NoBlock(hash=text))
         else:
             self.state.ready.send_blocks.append((link, entry.hash))
+
+
+def _block_votes(asked: GetBlockVotes, votes: Sequence[SealedVote]) -> Served:
+    return Served(block_votes_line(asked.hash, [votes[position].record for position in asked.positions]))
 
 
 def _check_block_votes(

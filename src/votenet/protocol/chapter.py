@@ -11,7 +11,7 @@ slices are base64 with padding, as Go writes them. It is for looking at the tall
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -50,6 +50,21 @@ class _Election(msgspec.Struct, rename="pascal"):
 class _Blockchain(msgspec.Struct, rename="pascal"):
     blocks: list[_Block]
     election: _Election
+
+
+def chapter_of(
+    election: Election, genesis: Header, blocks: Iterable[tuple[Header, Sequence[SealedVote]]]
+) -> bytes:
+    """The whole answer line, counted from the blocks themselves: the chain may grow meanwhile."""
+    tally = Tally()
+
+    def votes() -> Iterator[tuple[SealedVote, int]]:
+        for header, body in blocks:
+            tally.add(sealed.vote.choices for sealed in body)
+            for sealed in body:
+                yield sealed, header.nonce
+
+    return chapter_line(election, genesis, votes(), tally)
 
 
 def chapter_line(

@@ -103,6 +103,25 @@ class CheckJob(NamedTuple):
     run: Callable[[], object]
 
 
+class Served(NamedTuple):
+    """An answer as a line, and the units that it cost beside what its bytes cost."""
+
+    line: bytes
+    units: float = 0.0
+
+
+class Question(NamedTuple):
+    """A question whose answer is read from the disk, or takes longer than a moment.
+
+    The shell calls `begin` when it is the link's turn, in the core's thread: until then only the question is
+    kept, and nothing at all for a link that is gone. What `begin` returns runs in another thread. `begin` may
+    raise RemoteProtocolError.
+    """
+
+    link: int
+    begin: Callable[[], Callable[[], Served]]
+
+
 class Template(NamedTuple):
     """A block without its nonce."""
 
@@ -166,17 +185,20 @@ LEFT: Final = "left"
 class Ready:
     """What a shell must do now, in this order: save, then send, then everything else.
 
-    `save` goes to disk in one transaction. Only then are `send` (link, message), `send_blocks`
-    (link, block hash: the stored block, read from the disk), `send_chapter` (links that asked for
-    the chain in the chapter's form) and `refuse` (link, error: one error line, then close) carried
-    out. `hints` are addresses that somebody named, unproved; `servers` are bootstrap servers that a
-    peer named (link, address); `not_reached` are complaints of peers that we are not where our hello
-    says (link, that address, the host they see). `template` is what to mine when `mining_changed`;
-    None stops the search.
+    `save` goes to disk in one transaction. Only then are `send` (link, message or line), `charge` (link,
+    units: what an answer cost beyond the price of its question), `send_blocks` (link, block hash: the stored
+    block, read from the disk), `questions`, `send_chapter` (links that asked for the chain in the chapter's
+    form) and `refuse` (link, error: one error line, then close) carried out. Blocks, questions and chapters
+    take turns, and their answers may come later than what follows. `hints` are addresses that somebody named,
+    unproved; `servers` are bootstrap servers that a peer named (link, address); `not_reached` are complaints
+    of peers that we are not where our hello says (link, that address, the host they see). `template` is what
+    to mine when `mining_changed`; None stops the search.
     """
 
     save: list[Change] = field(default_factory=list)
-    send: list[tuple[int, Message]] = field(default_factory=list)
+    send: list[tuple[int, Message | bytes]] = field(default_factory=list)
+    charge: list[tuple[int, float]] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
     send_blocks: list[tuple[int, bytes]] = field(default_factory=list)
     send_chapter: list[int] = field(default_factory=list)
     refuse: list[tuple[int, VotenetError]] = field(default_factory=list)

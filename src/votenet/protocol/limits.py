@@ -3,9 +3,12 @@
 What lives here: the table of costs and the rates. What must not: clocks, buckets (`token_bucket.py`),
 what happens to those who spend too much (`network/guard.py`).
 
-A unit is about a tenth of a millisecond of one core. The rates are far above what an election asks
-for: a replay of a city's 80,000 ballots from one address, or a hall of 500 voters behind one, each
-asking 25 times a second whether the vote is counted, meets none of them.
+A unit is about a tenth of a millisecond of one core, in the core's thread or in another. What it buys stands
+in the first table; tests count what each question makes a node do, and compare it with its price. What an
+answer costs that is longer, or needs more, than most is charged when it is given.
+
+The rates are far above what an election asks for: a replay of a city's 80,000 ballots from one address, or a
+hall of 500 voters behind one, each asking 25 times a second whether the vote is counted, meets none of them.
 """
 
 from __future__ import annotations
@@ -16,26 +19,42 @@ from typing import Final
 from votenet.protocol.messages import (
     GetBlocks,
     GetBlockVotes,
-    GetHeaders,
     GetProof,
     Message,
     RequestBlockchain,
     SubmitVotes,
 )
 
+HASHES_IN_UNIT: Final = 100
+"""SHA-256 of a record or of two hashes."""
+ROWS_IN_UNIT: Final = 16
+"""Rows of a table, of up to 12 KB of records."""
+BYTES_READ_IN_UNIT: Final = 128 * 1024
+"""Bytes of records taken apart, or encoded."""
+BYTES_SENT_IN_UNIT: Final = 8 * 1024
+"""Bytes of an answer: joined and copied at most twice; an address gets 80 MB a second at most."""
+
 LINE_UNITS: Final = 2.0
-"""Any line: framing, parsing, an answer of a few hundred bytes."""
+"""Any line: framing, parsing, an answer of up to BYTES_SENT_IN_UNIT bytes."""
 VOTE_UNITS: Final = 1.0
-"""One signature checked."""
+"""One signature checked, or one vote of the same voter found on the chain."""
 BAD_SIGNATURE_UNITS: Final = 50.0
 """A signature that does not hold: no honest program sends one, and its sender made the work in vain."""
+LEVELS_UNITS: Final = 0.04
+"""For each vote of a block whose Merkle levels were not kept: two hashes, its share of a row."""
+CHAIN_UNITS: Final = 0.25
+"""For each vote of the chain that is put into the reference client's form."""
 EXPENSIVE_UNITS: Final[dict[type, float]] = {
-    GetHeaders: 50.0,  # 320 KB of text
-    GetProof: 50.0,  # the votes of a block from the disk, and their Merkle path
-    RequestBlockchain: 5000.0,  # up to 20,000 votes from the disk, in base64
+    GetProof: 4.0,  # a row of votes, its hashes
+    RequestBlockchain: 500.0,  # the line is made once for a tip, but has up to 10 MB
 }
 BLOCK_UNITS: Final = 4.0
-"""One block from the disk."""
+"""One block looked for."""
+
+
+def sent_units(size: int) -> float:
+    """What an answer of so many bytes costs beyond what LINE_UNITS pays for."""
+    return max(size - BYTES_SENT_IN_UNIT, 0) / BYTES_SENT_IN_UNIT
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ MAX_PEERS_IN_LINE: Final = 1000
 MAX_BOOTSTRAPS_IN_LINE: Final = 8
 
 Data = str | None
-HexHeader = Annotated[str, msgspec.Meta(min_length=2 * HEADER_BYTES, max_length=2 * HEADER_BYTES)]
+HexHeader = Annotated[str, msgspec.Meta(min_length=160, max_length=160)]
 HexSeed = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
 HexWork = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{1,64}\Z")]
 RequestId = Unsigned | None
@@ -266,9 +266,9 @@ class VoteStatus(_Message, frozen=True, tag="vote_status"):
 
     voter_id: str
     state: str
-    vote_id: Hex32 | None = None
+    vote_id: str | None = None
     time: int | None = None
-    block: Hex32 | None = None
+    block: str | None = None
     height: int | None = None
     position: int | None = None
     block_time: int | None = None
@@ -505,6 +505,11 @@ _encoder = msgspec.json.Encoder()
 def encode_message(message: _Message) -> bytes:
     """One line, without its newline."""
     return _encoder.encode(message)
+
+
+def line_of(message: _Message | bytes) -> bytes:
+    """A message as a line; one that is a line already stays as it is."""
+    return message if isinstance(message, bytes) else _encoder.encode(message)
 
 
 def decode_message(line: bytes) -> Message:

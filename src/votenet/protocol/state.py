@@ -15,7 +15,8 @@ from votenet.core.mempool import Mempool, Origin
 from votenet.core.signature_cache import SignatureCache
 from votenet.core.vote import SealedVote
 from votenet.errors import Rejected, RemoteProtocolError
-from votenet.protocol.events import BlockSource, CheckJob, Ready, SaveVotes, VotePlace
+from votenet.protocol.events import BlockSource, CheckJob, Question, Ready, SaveVotes, Served, VotePlace
+from votenet.protocol.limits import sent_units
 from votenet.protocol.messages import Message
 from votenet.protocol.sync import Sync
 
@@ -60,6 +61,17 @@ class NodeState:
 
     def send(self, link: int, message: Message) -> None:
         self.ready.send.append((link, message))
+
+    def answer(self, link: int, line: bytes) -> None:
+        """Answer with a line, and charge for a long one."""
+        self.ready.send.append((link, line))
+        units = sent_units(len(line))
+        if units:
+            self.ready.charge.append((link, units))
+
+    def ask(self, link: int, begin: Callable[[], Callable[[], Served]]) -> None:
+        """Have a question answered when it is this link's turn; see `Question`."""
+        self.ready.questions.append(Question(link, begin))
 
     def refuse(self, link: int, error: Rejected | RemoteProtocolError) -> None:
         """Blame the other side of a link: one error line, then close. It is no peer from now on."""
@@ -115,3 +127,27 @@ class NodeState:
         unsaved = self.unsaved.get(block_hash)
         sealed = unsaved[position] if unsaved else self.source.vote_at(block_hash, position, voter_id)
         return VotePlace(sealed.id, height, position, sealed.vote.time)
+
+    def places_of(self, voter_ids: Sequence[str]) -> Callable[[], list[VotePlace]]:
+        """As `place_of` for each, for a thread to find out."""
+        places = [split_place(self.chain.voters[voter_id]) for voter_id in voter_ids]
+        blocks = [self.chain.best[height].hash for height, _ in places]
+        unsaved = {block: self.unsaved[block] for block in blocks if block in self.unsaved}
+
+        def find() -> list[VotePlace]:
+            asked = [
+                (block, position, voter_id)
+                for block, (_, position), voter_id in zip(blocks, places, voter_ids, strict=True)
+                if block not in unsaved
+            ]
+            read = iter(self.source.votes_at(asked))
+            found = [
+                unsaved[block][position] if block in unsaved else next(read)
+                for block, (_, position) in zip(blocks, places, strict=True)
+            ]
+            return [
+                VotePlace(sealed.id, height, position, sealed.vote.time)
+                for sealed, (height, position) in zip(found, places, strict=True)
+            ]
+
+        return find

@@ -14,13 +14,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from votenet.core.chain import Entry, split_place
 from votenet.core.election import Election
 from votenet.core.limits import MAX_BLOCK_BYTES, MAX_CLOCK_AHEAD
 from votenet.core.mempool import ENOUGH_ROOM, SHORT_ID, Named, Origin, short_id, short_ids
 from votenet.core.signature_cache import SignatureCache
-from votenet.core.vote import SealedVote, Vote, check_hours, check_vote, seal_all
-from votenet.errors import Rejected
+from votenet.core.vote import SealedVote, check_hours, check_vote, seal_all
+from votenet.errors import Rejected, RemoteProtocolError, StorageError, VotenetError
+from votenet.protocol.events import VotePlace
 from votenet.protocol.holders import Holders
+from votenet.protocol.lines import votes_line
 from votenet.protocol.messages import (
     MAX_IDS_IN_LINE,
     MAX_VOTES_IN_LINE,
@@ -54,6 +57,8 @@ class _Submission:
     outcomes: list[VoteOutcome | None]
     doubtful: list[int]
     """Positions of the votes that are being checked."""
+    again: list[int]
+    """Positions of votes whose voters are on the chain already."""
 
 
 class _Heard(NamedTuple):
@@ -88,20 +93,45 @@ class VoteRelay:
         assert isinstance(message, SubmitVotes)
         sealed = seal_all(message.votes)
         origin = self.state.origin_of(link)
-        work = _Submission(link, message.id, origin, [None] * len(sealed), [])
-        refusals = self._refusals(sealed, origin, now)
-        for index, (vote, refusal) in enumerate(zip(sealed, refusals, strict=True)):
-            if refusal is None:
+        work = _Submission(link, message.id, origin, [None] * len(sealed), [], [])
+        counted = self.state.chain.voters
+        again = [vote.vote.voter_id in counted for vote in sealed]
+        first = [vote for vote, known in zip(sealed, again, strict=True) if not known]
+        refusals = iter(self._refusals(first, origin, now))
+        for index, (vote, known) in enumerate(zip(sealed, again, strict=True)):
+            if known:
+                work.again.append(index)
+            elif (refusal := next(refusals)) is None:
                 work.doubtful.append(index)
             else:
                 work.outcomes[index] = VoteOutcome(vote_id=vote.id.hex(), error=refusal.as_dict())
-        if work.doubtful:
+        if work.doubtful or work.again:
             votes = self._named([sealed[index] for index in work.doubtful])
             self._check(
-                link, votes, lambda result, later: self._finish_submission(work, votes, result, later)
+                link,
+                votes,
+                lambda result, later: self._finish_submission(work, votes, result, later),
+                self._explain(work, [sealed[index] for index in work.again]),
             )
         else:
             self._answer_submission(work)
+
+    def _explain(self, work: _Submission, votes: list[SealedVote]) -> Callable[[], None]:
+        """For a thread: says to each of these votes, whose voters are on the chain, where they voted."""
+        find = self.state.places_of([vote.vote.voter_id for vote in votes])
+        best = self.state.chain.best
+        blocks = [best[split_place(self.state.chain.voters[vote.vote.voter_id])[0]] for vote in votes]
+
+        def explain() -> None:
+            errors: Iterable[VotenetError]
+            try:
+                errors = map(_second, votes, find(), blocks)
+            except StorageError as error:
+                errors = [RemoteProtocolError("storage-failed", error.message)] * len(votes)
+            for index, vote, found in zip(work.again, votes, errors, strict=True):
+                work.outcomes[index] = VoteOutcome(vote_id=vote.id.hex(), error=found.as_dict())
+
+        return explain
 
     def _finish_submission(
         self, work: _Submission, votes: list[Named], result: list[Rejected | None], now: float
@@ -124,9 +154,13 @@ class VoteRelay:
         return list(zip(shorts, votes, strict=True))
 
     def _check(
-        self, link: int, votes: list[Named], done: Callable[[list[Rejected | None], float], None]
+        self,
+        link: int,
+        votes: list[Named],
+        done: Callable[[list[Rejected | None], float], None],
+        also: Callable[[], None] = lambda: None,
     ) -> None:
-        """Have votes checked; meanwhile they are neither asked for nor checked again."""
+        """Have votes checked, and `also` done; meanwhile they are neither asked for nor checked again."""
         shorts, sealed = [short for short, _ in votes], [vote for _, vote in votes]
         ids = [vote.id for vote in sealed]
         self._checking.update(ids)
@@ -140,7 +174,12 @@ class VoteRelay:
             done(result, now)
 
         election, signatures = self.state.election, self.state.signatures
-        self.state.start_job(link, lambda: _check_votes(sealed, election, signatures), finish)
+
+        def run() -> list[Rejected | None]:
+            also()
+            return _check_votes(sealed, election, signatures)
+
+        self.state.start_job(link, run, finish)
 
     def _admit(
         self, votes: list[Named], checked: Sequence[Rejected | None], origin: Origin, now: float
@@ -209,17 +248,7 @@ class VoteRelay:
 
     def _refuse_second(self, vote: SealedVote) -> None:
         place = self.state.place_of(vote.voter_id)
-        entry = self.state.chain.best[place.height]
-        same = place.vote_id == vote.id
-        raise Rejected(
-            "duplicate-vote" if same else "already-voted",
-            f"{vote.voter_id!r} has already voted, in block {place.height}",
-            vote_id=place.vote_id.hex(),
-            time=place.time,
-            height=place.height,
-            block=entry.hash.hex(),
-            block_time=entry.header.time,
-        )
+        raise _second(vote, place, self.state.chain.best[place.height])
 
     # -- between peers -------------------------------------------------------------------------
 
@@ -290,9 +319,10 @@ class VoteRelay:
 
     def on_get_votes(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, GetVotes)
-        found = [self.state.pool.by_short_id(short) for short in split_ids(message.ids, SHORT_ID)]
-        for batch in _lines([sealed for sealed in found if sealed is not None], message.id):
-            self.state.send(link, batch)
+        asked = dict.fromkeys(split_ids(message.ids, SHORT_ID))
+        found = [sealed for sealed in self.state.pool.by_short_ids(asked) if sealed is not None]
+        for batch in _batches(found):
+            self.state.answer(link, votes_line([sealed.record for sealed in batch], message.id))
 
     def tick(self, now: float) -> None:
         """Announce what was heard some time ago and still waits; ask again for what did not come."""
@@ -363,18 +393,38 @@ def _due(queue: deque[_Heard], now: float, delay: float) -> Iterator[_Heard]:
         yield queue.popleft()
 
 
-def _lines(votes: Iterable[SealedVote], request: int | None = None) -> Iterator[Votes]:
+def _lines(votes: Iterable[SealedVote]) -> Iterator[Votes]:
     """Messages that carry these votes, each small enough for one line."""
-    batch: list[Vote] = []
+    for batch in _batches(votes):
+        yield Votes(votes=tuple(sealed.vote for sealed in batch))
+
+
+def _batches(votes: Iterable[SealedVote]) -> Iterator[list[SealedVote]]:
+    """These votes, as many together as one line may carry."""
+    batch: list[SealedVote] = []
     size = 0
     for sealed in votes:
         if len(batch) == MAX_VOTES_IN_LINE or size + len(sealed.record) > MAX_LINE_BYTES:
-            yield Votes(votes=tuple(batch), id=request)
+            yield batch
             batch, size = [], 0
-        batch.append(sealed.vote)
+        batch.append(sealed)
         size += len(sealed.record)
     if batch:
-        yield Votes(votes=tuple(batch), id=request)
+        yield batch
+
+
+def _second(vote: SealedVote, place: VotePlace, block: Entry) -> Rejected:
+    """Why a vote is refused whose voter has voted at this place, in this block."""
+    same = place.vote_id == vote.id
+    return Rejected(
+        "duplicate-vote" if same else "already-voted",
+        f"{vote.voter_id!r} has already voted, in block {place.height}",
+        vote_id=place.vote_id.hex(),
+        time=place.time,
+        height=place.height,
+        block=block.hash.hex(),
+        block_time=block.header.time,
+    )
 
 
 def _check_votes(

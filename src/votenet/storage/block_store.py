@@ -295,16 +295,19 @@ class SqliteBlockStore:
 
     def vote_at(self, block_hash: bytes, position: int, voter_id: str) -> SealedVote:
         with reading():
-            return self._vote_at(self._reader, block_hash, position, voter_id)
+            number, _ = self._number(self._reader, block_hash)
+            return self._vote_at(self._reader, number, position, voter_id)
 
     def votes_at(self, places: Sequence[tuple[bytes, int, str]]) -> list[SealedVote]:
         with self._sharing, reading():
-            return [self._vote_at(self._shared, *place) for place in places]
+            blocks = {block_hash for block_hash, _, _ in places}
+            numbers = {block_hash: self._number(self._shared, block_hash)[0] for block_hash in blocks}
+            return [
+                self._vote_at(self._shared, numbers[block_hash], position, voter_id)
+                for block_hash, position, voter_id in places
+            ]
 
-    def _vote_at(
-        self, conn: sqlite3.Connection, block_hash: bytes, position: int, voter_id: str
-    ) -> SealedVote:
-        number, _ = self._number(conn, block_hash)
+    def _vote_at(self, conn: sqlite3.Connection, number: int, position: int, voter_id: str) -> SealedVote:
         try:
             found = read_vote(conn, number, position)
         except (ValueError, TypeError) as error:

@@ -122,9 +122,11 @@ def _load_blocks(
             raise ValueError("a block does not stand on the one before it")
         heights[block_hash] = height
         records = read_rows(conn, number)
-        votes = votes_under(header, b",".join(records))
+        digest, joined = digest_of(records), b",".join(records)
+        del records  # else a start would need the memory of a block more
+        votes = votes_under(header, joined)
         allowed(votes)
-        digests[block_hash] = digest_of(records)
+        digests[block_hash] = digest
         stored.headers.append((header, bool(best)))
         if best:
             if header.previous != tip:
