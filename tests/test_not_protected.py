@@ -16,6 +16,7 @@ from votenet.core.merkle import merkle_path
 from votenet.core.receipt import check_receipt, encode_receipt, make_receipt
 from votenet.core.vote import SealedVote, check_hours, check_vote, signature_holds
 from votenet.errors import Rejected
+from votenet.protocol import limits
 
 OPENS, CLOSES = CREATED, CREATED + 600
 AFTER = CLOSES + 3600
@@ -49,6 +50,11 @@ def test_in_an_open_election_anybody_votes_as_anybody() -> None:
         vote = make_vote(ELECTION, "voter-1", "Bob", key=key_of(key))
         check_vote(vote, ELECTION)
         assert signature_holds(vote)
+
+
+def test_one_address_may_send_thousands_of_votes_a_second() -> None:
+    assert limits.ADDRESS_UNITS_PER_SECOND / limits.VOTE_UNITS == 10_000
+    assert limits.ADDRESS_BYTES_PER_SECOND == 8 * 2**20
 
 
 def test_a_closed_election_can_be_erased() -> None:

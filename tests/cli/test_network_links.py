@@ -67,11 +67,11 @@ def test_a_partition_is_shown_and_healed_and_mistakes_are_told(shell: Shell) -> 
     shell.call("slow", "node-3", "200ms")
     rows = {line.split()[0]: line for line in shell.call("ps").stdout.splitlines()}
     ports = [program["address"] for program in shell.status()["programs"]]
-    assert "votenet partition keeps it from node-2, node-3" in rows["node-1"]
-    assert "votenet partition keeps it from node-1; slowed by 200 ms" in rows["node-3"]
+    assert "a partition keeps it from node-2, node-3" in rows["node-1"]
+    assert "a partition keeps it from node-1; slowed by 200 ms" in rows["node-3"]
     assert all(rows[name].split()[1:3] == ["cut", "off"] for name in ("node-1", "node-2", "node-3"))
     told = shell.call("ps").stderr.splitlines()
-    why = "node-1 is cut off: votenet partition keeps it from node-2, node-3."
+    why = "node-1 is cut off: a partition keeps it from node-2, node-3."
     assert f"{why} Next: votenet heal -i t" in told
     programs = {
         p["name"]: p for p in json.loads(shell.call("slow", "node-3", "0ms", "--json").stdout)["programs"]

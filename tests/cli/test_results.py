@@ -13,9 +13,10 @@ from tests.cli.conftest import Outcome, RunningNode, node_of
 from lying_node import Answer, lying_node, results_info, status_info
 from support import make_election
 from votenet.cli.render import when
-from votenet.cli.results import verdict
+from votenet.cli.results import _compare, verdict
 from votenet.core.outcome import Outcome as Winners
 from votenet.core.outcome import Round
+from votenet.errors import VotenetError
 from votenet.protocol.messages import Results
 
 
@@ -149,3 +150,11 @@ def test_one_node_is_believed(cli: Callable[..., Outcome]) -> None:
         done = cli("results", "--node", str(address))
     assert "5,000" in done.out
     assert f"asked {address} alone" in done.out
+
+
+def test_a_node_that_shows_another_election_is_no_silent_node(node: RunningNode) -> None:
+    """Its answer is false: that is no agreement, and not the same as no answer."""
+    lies: dict[str, Answer] = {"get_results": lambda _: results_info(make_election(title="Other"))}
+    with lying_node(node.election, lies) as liar, pytest.raises(VotenetError) as refused:
+        _compare([node.address, liar], node.election.network_hex, as_json=False)
+    assert refused.value.code == "nodes-disagree"

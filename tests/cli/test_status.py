@@ -16,7 +16,7 @@ def test_status_of_a_node_and_of_a_vote(cli: Callable[..., Outcome], node: Runni
     assert "synced" in cli("status", *where).out
     assert "No vote of 'nobody'" in cli("status", *where, "--voter", "nobody").out
     cli("vote", *where, "s1", "Alice")
-    assert "s1: counted." in cli("status", *where, "--voter", "s1").out
+    assert "s1: in block 1 (1 confirmation), says " in cli("status", *where, "--voter", "s1").out
     assert json.loads(cli("status", *where, "--voter", "s1", "--json").out)["state"] == "in_block"
 
 

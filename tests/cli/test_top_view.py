@@ -111,13 +111,13 @@ def test_the_picture_names_leaders_and_adds_up_the_rest() -> None:
 def test_a_node_that_is_cut_off_is_shown_so_with_the_next_step(
     node: RunningNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fault = {"code": "partition", "message": "votenet partition keeps it from node-2",
+    fault = {"code": "partition", "message": "a partition keeps it from node-2",
              "next_step": "votenet heal"}  # fmt: skip
     program = _program("node-1", str(node.address)) | {"cut_off": fault}
     monkeypatch.setattr(actions, "network_status", lambda _: {"programs": [program]})
     lines = _text(Watch("board").look()).splitlines()
     assert any(line.split()[:3] == ["node-1", "cut", "off"] for line in lines)
-    assert "node-1 is cut off: votenet partition keeps it from node-2. Next: votenet heal -i board" in [
+    assert "node-1 is cut off: a partition keeps it from node-2. Next: votenet heal -i board" in [
         line.rstrip() for line in lines
     ]
 

@@ -112,11 +112,11 @@ def test_a_partition_is_told_by_everything_that_shows_the_network(network: Voten
     """PEERS 2, synced yes: nothing told of it."""
     network("partition", "node-1,node-2", "/", "node-3")
     try:
-        why = "node-3 is cut off: votenet partition keeps it from node-1, node-2. Next: votenet heal"
+        why = "node-3 is cut off: a partition keeps it from node-1, node-2. Next: votenet heal"
         assert why in network("ps").stderr
         assert why in network("status").stdout
         assert why in network("top", "--once", "--interval", "0.1").stdout
-        assert "it is cut off: votenet partition keeps it from node-3" in network("results").stderr
+        assert "it is cut off: a partition keeps it from node-3" in network("results").stderr
         assert any("votenet heal" in one["next_step"] for one in network.json("doctor", exit_code=None))
     finally:
         network("heal")

@@ -153,7 +153,9 @@ def test_with_own_candidates_another_instance_and_odd_names(reader: Reader) -> N
     assert json.loads((reader.cwd / "receipt.json").read_text())["vote"]["voter_id"] == "--voter"
     quiet = reader("votenet vote -i a.b_1 late Bo --confirmations 1000 --wait 0.5", 5)
     assert reader.follow(quiet) == ["votenet status -i a.b_1 --voter late"]
-    reader.follow(reader(f"votenet export -i a.b_1 -o {shlex.quote(ODD + '.jsonl')}"))
+    node = reader.json("votenet ps -i a.b_1")["programs"][1]["address"]
+    exported = reader(f"votenet export -i a.b_1 -o {shlex.quote(ODD + '.jsonl')}")
+    reader.follow(exported, HOST_PORT=node)
     reader.follow(reader(f"votenet keys show -i a.b_1 {shlex.quote('of ' + ODD)}", 1))
     assert len(reader.json(f"votenet keys show {shlex.quote('of ' + ODD)}")) == 1
     reader.follow(reader("votenet up -d -i a.b_1 --nodes 1 --candidate Cy", 78))
@@ -192,7 +194,7 @@ def test_a_member_elsewhere_is_sent_to_the_node_that_was_named(reader: Reader, t
     member(f"VOTENET_NODE={address} votenet results")
     member.follow(member(f"VOTENET_NODE={address} votenet vote cy Bob"))
     member.follow(member(f"votenet receipt --node {address} ann -o 'my receipt.json'"))
-    member.follow(member(f"votenet export --node {address} -o e.jsonl"))
+    member.follow(member(f"votenet export --node {address} -o e.jsonl"), HOST_PORT=address)
     assert member.left == []
 
 
@@ -215,6 +217,21 @@ def test_a_stopped_network_of_three_starts_again_with_three(tmp_path_factory: py
         assert Votenet(folder).left_over() == []
 
 
+def test_in_a_partition_what_is_printed_ends_it(reader: Reader) -> None:
+    """Both halves take votes: a count of one half says whose votes are missing."""
+    reader("votenet up -d --nodes 2 --difficulty 8")
+    reader("votenet partition node-1 / node-2")
+    voted = reader("votenet vote ann Alice")
+    counted = reader("votenet results")
+    compared = reader("votenet results --all-nodes", 1)
+    for done in (voted, counted):
+        assert "it is cut off" in done.stderr
+    assert "votenet heal" in reader.follow(voted)
+    assert "votenet heal" in reader.follow(counted)
+    reader.follow(compared)
+    assert "cut off" not in reader("votenet results").stderr
+
+
 def test_after_the_death_of_the_supervisor_what_is_printed_goes_on(reader: Reader) -> None:
     reader("votenet up -d --nodes 2 --difficulty 8")
     before = {one["name"]: one["pid"] for one in reader.json("votenet ps")["programs"]}
@@ -234,13 +251,14 @@ def test_files_that_are_not_there(reader: Reader) -> None:
     reader("votenet vote ann Alice")
     (reader.cwd / "VOTERS.csv").write_text("id,public_key\nann," + "ab" * 32 + "\n")
     (reader.cwd / "broken.json").write_text("no")
-    values = {"FILE": "made.json", "VOTER_ID": "ann", "OUT": "out"}
+    node = reader.json("votenet ps")["programs"][1]["address"]
+    values = {"FILE": "made.json", "VOTER_ID": "ann", "OUT": "out", "HOST_PORT": node}
     for words in ("verify none", "audit none", "roll check none", "roll check broken.json"):
         done = reader(f"votenet {words}", None)
         assert done.returncode not in (0, 2)
         assert reader.follow(done, **values), f"{words} names nothing to do: {done.stderr}"
-    node = reader("votenet node --data-dir n --genesis none", 78)
-    assert set(reader.follow(node)) == {"votenet ls"}
+    lost = reader("votenet node --data-dir n --genesis none", 78)
+    assert set(reader.follow(lost)) == {"votenet ls"}
     assert str(Path(reader.folder, "home", "default", "genesis.json")) in reader("votenet ls").stdout.replace(
         "\n", ""
     )

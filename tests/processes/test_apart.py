@@ -36,7 +36,7 @@ def test_a_partition_is_said_at_once_with_the_names_and_the_way_out() -> None:
     apart = Apart()
     apart.look([node(1, cut=("node-2",)), node(2, cut=("node-1",)), node(3)], 0.0)
     assert list(apart.found) == ["node-1", "node-2"]
-    assert apart.found["node-1"].message == "votenet partition keeps it from node-2"
+    assert apart.found["node-1"].message == "a partition keeps it from node-2"
     assert apart.found["node-1"].next_step == "votenet heal"
 
 

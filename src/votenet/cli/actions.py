@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
-from votenet.cli.hints import command_line
+from votenet.cli.hints import command_line, for_instance
 from votenet.config import instance_dirs
 from votenet.core.election import Election, election_from_file
 from votenet.core.keys import SigningKey
@@ -100,6 +100,15 @@ def node_programs(instance: str) -> dict[str, dict[str, Any]]:
         error.next_step += "; or ask a node of a network elsewhere with --node HOST:PORT"
         raise
     return {p["address"]: p for p in programs if p["role"] == "node"}
+
+
+def cut_off_here(instance: str, address: str) -> list[str]:
+    """What the supervisor here knows and the node itself does not: a partition leaves it some peers."""
+    fault = node_programs(instance).get(address, {}).get("cut_off")
+    if not fault:
+        return []
+    step = for_instance(fault["next_step"], instance)
+    return [f"it is cut off: {fault['message']}; what others have may be missing. Next: {step}"]
 
 
 def answering(programs: Mapping[str, Mapping[str, Any]]) -> list[Address]:

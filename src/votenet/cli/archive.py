@@ -223,4 +223,4 @@ def _verdict(report: ArchiveReport) -> Iterator[str]:
     else:
         yield f"{'Won by' if report.closed else 'Leading'}: {outcome.winners[0]}"
     yield from outcome_view.tie_breaks(outcome)
-    yield "If these are all votes: compare the tip with that of several nodes (votenet status)."
+    yield "Are these all votes? Compare the tip with that of several nodes: votenet status --node HOST:PORT"

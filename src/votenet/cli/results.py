@@ -31,7 +31,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.option("--all-nodes", is_flag=True, help="Ask every node; exit 1 if two that answer disagree.")
+@click.option("--all-nodes", is_flag=True, help="Ask every node; exit 1 if answers disagree or are false.")
 @click.option("-f", "--follow", is_flag=True, help="Print again whenever the chain grows, until Ctrl-C.")
 @node_option
 @instance_option
@@ -50,7 +50,9 @@ def results(all_nodes: bool, follow: bool, node: str | None, instance: str, as_j
         address, found, status = actions.run(actions.fetch_results(addresses, network_hex))
         if found.tip != shown:
             shown = found.tip
-            warnings = [*warnings_of(status), *_cut_off(instance, node, str(address), status)]
+            warnings = warnings_of(status)
+            if node is None and not status.cut_off:
+                warnings += actions.cut_off_here(instance, str(address))
             _show(found, str(address), f"asked {address} alone", warnings, as_json)
         if not follow:
             return
@@ -64,19 +66,6 @@ def warnings_of(status: NodeStatus) -> list[str]:
     if not status.synced and not status.cut_off:
         found.append("it is catching up: votes that others have may be missing in its count")
     return found
-
-
-def _cut_off(instance: str, node: str | None, address: str, status: NodeStatus) -> Iterator[str]:
-    """What the supervisor here knows and the node itself does not: a partition leaves it some peers."""
-    from votenet.cli import actions
-    from votenet.cli.hints import for_instance
-
-    if node is not None or status.cut_off:
-        return
-    fault = actions.node_programs(instance).get(address, {}).get("cut_off")
-    if fault:
-        step = for_instance(fault["next_step"], instance)
-        yield f"it is cut off: {fault['message']}; votes that others have may be missing. Next: {step}"
 
 
 def _show(found: Results, node: str, asked: str, warnings: list[str], as_json: bool) -> None:
@@ -164,7 +153,7 @@ def _as_json(address: str, found: Results) -> dict[str, object]:
 
 def _compare(addresses: Sequence[Address], network_hex: str | None, as_json: bool) -> None:
     from votenet.cli import actions, render
-    from votenet.errors import VotenetError
+    from votenet.errors import Unreachable, VotenetError
 
     answers = actions.run(actions.ask_each(addresses, lambda one: actions.fetch_results([one], network_hex)))
     found = [(str(a), r[1], warnings_of(r[2])) for a, r in answers if not isinstance(r, VotenetError)]
@@ -189,8 +178,8 @@ def _compare(addresses: Sequence[Address], network_hex: str | None, as_json: boo
             for warning in more:
                 echo(f"Warning: {address}: {warning}", err=True)
         for address, error in lost:
-            echo(f"{address} did not answer: {error.message}", err=True)
-    if not same:
+            echo(f"Warning: {address} is left out: {error.message}", err=True)
+    if not same or any(not isinstance(error, Unreachable) for _, error in lost):
         differ = VotenetError(
             "the nodes do not agree (yet)",
             code="nodes-disagree",

@@ -176,6 +176,9 @@ def _show_voter(addresses: object, voter: str, as_json: bool) -> None:
             ("position", found.position),
             ("confirmations", found.confirmations),
         ]
-    render.print_fields(
-        f"{voter}: counted." if found.state == "in_block" else f"{voter}: accepted, waiting.", fields
-    )
+    if found.state == "in_block":
+        confirmed = render.count_of(found.confirmations, "confirmation")
+        heading = f"{voter}: in block {found.height} ({confirmed}), says {address}."
+    else:
+        heading = f"{voter}: accepted by {address}, waiting for its block."
+    render.print_fields(heading, fields)

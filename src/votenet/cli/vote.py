@@ -5,6 +5,7 @@ What lives here: options and the printed receipt. What must not: the work (`acti
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -82,6 +83,8 @@ def vote(
         )
     except Rejected as error:
         raise for_people(error, voter_id) from None
+    if node is None and not receipt.warnings:
+        receipt = replace(receipt, warnings=tuple(actions.cut_off_here(instance, receipt.node)))
     if as_json:
         render.print_json(receipt)
     else:

@@ -131,7 +131,7 @@ def _weight(group: Collection[str], nodes: Mapping[str, Report]) -> tuple[int, i
 
 def _fault(node: Report, running: Mapping[str, Report], main: Collection[str]) -> CutOff | None:
     if node.cut:
-        return CutOff("partition", f"votenet partition keeps it from {', '.join(node.cut)}", "votenet heal")
+        return CutOff("partition", f"a partition keeps it from {', '.join(node.cut)}", "votenet heal")
     if not node.runs or len(running) < 2:
         return None
     if node.peers == 0:
