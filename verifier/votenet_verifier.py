@@ -53,6 +53,7 @@ FORMAT_VERSION = 1
 
 ARCHIVE_FORMAT = "votenet-archive"
 RECEIPT_FORMAT = "votenet-receipt"
+ROLL_FORMAT = "votenet-roll-1"
 DOMAIN_GENESIS = b"votenet/genesis/1\n"
 DOMAIN_VOTE = b"votenet/vote/1\n"
 DOMAIN_ROLL = b"votenet/roll/1\n"
@@ -248,6 +249,21 @@ def shape_of_receipt(value):
     for name in ("position", "size", "version"):
         integer(value[name], 0, MAX_SAFE_INTEGER, name)
     shape_of_vote(value["vote"])
+
+
+def shape_of_roll(value):
+    members(value, ["kind", "root", "voters"])
+    need(value["kind"] == ROLL_FORMAT, "kind")
+    hash_text(value["root"], "root")
+    need(isinstance(value["voters"], list) and value["voters"], "voters")
+    for pair in value["voters"]:
+        need(isinstance(pair, list) and len(pair) == 2, "voters")
+        text(pair[0], 1, MAX_VOTER_ID, "a voter id")
+        hash_text(pair[1], "a key")
+        need(not unprintable(pair[0]), f"the voter id {pair[0]!r}")
+    for place in (0, 1):
+        once = {pair[place] for pair in value["voters"]}
+        need(len(once) == len(value["voters"]), "an id or a key is on the roll twice")
 
 
 # -- the election --------------------------------------------------------------------------------------
@@ -644,12 +660,18 @@ def whole(line):
 def read_roll(path, definition):
     """Voter id to key, out of the roll file whose root the definition names."""
     with open(path, "rb") as file:
-        try:
-            voters = [(str(voter), str(key)) for voter, key in json.load(file)["voters"]]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise Fault("roll-mismatch", "this is no roll file") from None
-    leaves = [leaf(DOMAIN_ROLL + canonical(pair)) for pair in voters]
-    if definition["registration"] != "roll" or tree_root(leaves).hex() != definition["roll_root"]:
+        data = file.read()
+    try:
+        roll = json.loads(data.decode("utf-8"))
+        shape_of_roll(roll)
+        voters = sorted(map(tuple, roll["voters"]), key=lambda pair: pair[0].encode("utf-8"))
+        root = tree_root([leaf(DOMAIN_ROLL + canonical(pair)) for pair in voters]).hex()
+        need(root == roll["root"], "its voters do not give the root that it names")
+    except (ValueError, RecursionError, Fault) as error:
+        raise Fault("bad-roll", f"the roll file is not valid: {str(error)[:200]}") from None
+    if definition["registration"] == "open":
+        raise Fault("roll-not-used", "this election is open to everybody: it has no roll")
+    if root != definition["roll_root"]:
         raise Fault("roll-mismatch", "this is not the roll of the election")
     return dict(voters)
 

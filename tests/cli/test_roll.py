@@ -69,6 +69,8 @@ def test_a_node_holds_voters_to_the_roll_and_wants_the_right_one(
     with node_of(election, tmp_path, "--roll", str(file)) as node:
         where = ("--node", str(node.address))
         assert cli("vote", *where, "ann", "Bob").code == 0
+        assert json.loads(cli("vote", *where, "eve", "Bob", "--json").out)["error"]["code"] == "no-key"
+        assert cli("keys", "make", "eve").code == 0
         refused = json.loads(cli("vote", *where, "eve", "Bob", "--json").out)["error"]
         assert (refused["code"], refused["kind"]) == ("not-on-roll", "permanent")
         assert "Turnout: 1 of 2 registered (50.0%)" in cli("results", *where).out

@@ -328,6 +328,7 @@ BEYOND_THIS_TABLE: Final = {
     "MAX_RECEIPT": "test_the_longest_receipt",
     "ARCHIVE_FORMAT": "test_formats_and_versions",
     "RECEIPT_FORMAT": "test_formats_and_versions",
+    "ROLL_FORMAT": "test_both_read_rolls_alike",
     "DOMAIN_GENESIS": "test_both_count_the_same",
     "DOMAIN_VOTE": "test_both_count_the_same",
     "DOMAIN_ROLL": "test_with_its_roll_every_voter_and_key_is_checked",

@@ -32,17 +32,20 @@ from archive_support import (
     good_archive,
     good_receipt,
     roll_archive,
+    roll_block,
     tampered,
     tampered_receipts,
 )
-from support import make_election
+from support import key_of, make_election
 from votenet.core.archive import ArchiveCheck
 from votenet.core.difficulty import next_bits
 from votenet.core.election import ChainParameters, Election, ElectionDefinition
 from votenet.core.encoding import canonical
 from votenet.core.limits import METHODS, Method
 from votenet.core.outcome import decide
+from votenet.core.roll import Roll, roll_from_file, with_roll
 from votenet.core.tally import Tally
+from votenet.errors import ConfigError
 from votenet.pow import bits_for_zero_bits
 
 SOURCE = Path(__file__).parents[2] / "verifier" / "votenet_verifier.py"
@@ -199,6 +202,60 @@ def test_with_its_roll_every_voter_and_key_is_checked(
     with pytest.raises(verifier.Fault) as caught:
         verifier.check_archive(path, None, NOW, roll_path)
     assert caught.value.code == code
+
+
+ANN, BOB, EVE = (key_of(name).public_hex for name in ("ann", "bob", "eve"))
+ROLL_FILES: dict[str, tuple[dict[str, Any], str]] = {
+    # What is changed in the roll of ann and bob; the code that both must answer.
+    "good": ({}, ""),
+    "in another order": ({"voters": [["bob", BOB], ["ann", ANN]]}, ""),
+    "another kind": ({"kind": "votenet-roll-2"}, "bad-roll"),
+    "without kind": ({"kind": None}, "bad-roll"),
+    "another member": ({"note": "x"}, "bad-roll"),
+    "empty": ({"voters": []}, "bad-roll"),
+    "another root": ({"root": "00" * 32}, "bad-roll"),
+    "root in capitals": ({"root": "AB" * 32}, "bad-roll"),
+    "id twice": ({"voters": [["ann", ANN], ["ann", BOB]]}, "bad-roll"),
+    "key twice": ({"voters": [["ann", ANN], ["bob", ANN]]}, "bad-roll"),
+    "key in capitals": ({"voters": [["ann", ANN], ["bob", BOB.upper()]]}, "bad-roll"),
+    "a member more": ({"voters": [["ann", ANN], ["bob", BOB], ["eve", EVE]]}, "bad-roll"),
+    "id too long": ({"voters": [["a" * 129, ANN]]}, "bad-roll"),
+    "id unseen": ({"voters": [["ann\u200b", ANN]]}, "bad-roll"),
+    "a number": ({"voters": [["ann", 7]]}, "bad-roll"),
+    "no pair": ({"voters": [["ann", ANN, 1]]}, "bad-roll"),
+    "of another election": ("other", "roll-mismatch"),  # type: ignore[dict-item]
+}
+
+
+@pytest.mark.parametrize("what", ROLL_FILES)
+def test_both_read_rolls_alike(tmp_path: Path, what: str) -> None:
+    roll, held, _ = roll_block(("ann", "ann"))
+    change, code = ROLL_FILES[what]
+    if change == "other":
+        data = Roll([("ann", EVE)]).to_file()
+    else:
+        fields = {**json.loads(roll.to_file()), **change}
+        data = json.dumps({name: value for name, value in fields.items() if value is not None}).encode()
+    definition = json.loads(canonical(held.definition))
+    path = write(tmp_path, data)
+    if not code:
+        assert with_roll(held, roll_from_file(data)).registered == verifier.read_roll(path, definition)
+        return
+    with pytest.raises(ConfigError) as ours:
+        with_roll(held, roll_from_file(data))
+    with pytest.raises(verifier.Fault) as theirs:
+        verifier.read_roll(path, definition)
+    assert (ours.value.code, theirs.value.code) == (code, code)
+
+
+def test_a_roll_is_refused_for_an_open_election(tmp_path: Path) -> None:
+    roll, _, _ = roll_block(("ann", "ann"))
+    path, archived = write(tmp_path, roll.to_file(), "roll"), write(tmp_path, good_archive())
+    with pytest.raises(ConfigError) as ours:
+        ArchiveCheck(io.BytesIO(good_archive()), NOW, roll=roll)
+    with pytest.raises(verifier.Fault) as theirs:
+        verifier.check_archive(archived, None, NOW, path)
+    assert ours.value.code == theirs.value.code == "roll-not-used"
 
 
 # -- signatures without PyNaCl ---------------------------------------------------------------------

@@ -92,12 +92,17 @@ def dry_run(dirs: InstanceDirs, options: Mapping[str, Any], *, adopt: bool) -> d
 
     Raises: as `prepare` does.
     """
+    from votenet.storage.block_store import DATABASE_NAME
+
     policy = make_policy(options)
     with tempfile.TemporaryDirectory(prefix="votenet-dry-") as folder:
         copy = dataclasses.replace(dirs, state=Path(folder))
         for name in ("genesis.json", "roll.json"):
             if (dirs.state / name).exists():
                 shutil.copy(dirs.state / name, folder)
+        for database in dirs.state.glob(f"node-*/{DATABASE_NAME}"):  # there are votes: that matters
+            (copy.state / database.parent.name).mkdir()
+            (copy.state / database.parent.name / DATABASE_NAME).touch()
         prepare_genesis(copy, options)
         roll = (copy.state / "roll.json").exists()
     lease = _lease(dirs, options)

@@ -64,5 +64,6 @@ MAX_SAFE_INTEGER: Final = 2**53 - 1
 """Largest integer that RFC 8785 (JSON numbers as IEEE 754 doubles) keeps exact."""
 ARCHIVE_FORMAT: Final = "votenet-archive"
 RECEIPT_FORMAT: Final = "votenet-receipt"
+ROLL_FORMAT: Final = "votenet-roll-1"
 FORMAT_VERSION: Final = 1
 """Of definitions, archives and receipts."""

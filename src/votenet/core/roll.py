@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Literal
 
 import msgspec
 
 from votenet.core.election import Election
 from votenet.core.encoding import DOMAIN_ROLL, Hex32, canonical
+from votenet.core.limits import ROLL_FORMAT
 from votenet.core.merkle import leaf_hash, merkle_root
 from votenet.core.text import text_fault
 from votenet.core.vote import VoterId
@@ -25,7 +25,7 @@ from votenet.errors import ConfigError
 
 
 class _RollFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    kind: Literal["votenet-roll-1"] = "votenet-roll-1"
+    kind: str
     root: Hex32
     voters: tuple[tuple[VoterId, Hex32], ...]
 
@@ -48,7 +48,7 @@ class Roll:
 
     def to_file(self) -> bytes:
         """The roll file: one voter a line, for people."""
-        record = _RollFile(root=self.root_hex, voters=tuple(self.keys.items()))
+        record = _RollFile(kind=ROLL_FORMAT, root=self.root_hex, voters=tuple(self.keys.items()))
         return msgspec.json.format(canonical(record), indent=1) + b"\n"
 
 
@@ -63,6 +63,8 @@ def roll_from_file(data: bytes) -> Roll:
         found = msgspec.json.decode(data, type=_RollFile)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise _bad(f"the roll file is not valid: {error}") from error
+    if found.kind != ROLL_FORMAT:
+        raise _bad(f"this is {found.kind!r}, not {ROLL_FORMAT!r}")
     roll = Roll(found.voters)
     if roll.root_hex != found.root:
         raise _bad("the roll was changed: its voters do not give the root that it names")
