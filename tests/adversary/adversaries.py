@@ -114,7 +114,12 @@ class Foul:
         self.port, self.source, self.election, self._wanted = port, source, election, wanted
         self.codes: Counter[str] = Counter()
         self.lines = 0
-        self._end = time.monotonic() + seconds
+        self._seconds = seconds
+        self.begin()
+
+    def begin(self) -> None:
+        """The time of play begins now: what was made ready before does not count."""
+        self._end = time.monotonic() + self._seconds
 
     @property
     def left(self) -> float:

@@ -129,8 +129,10 @@ class Honest:
 class Arena:
     """A victim that mines and an honest peer linked to it, both real processes."""
 
-    def __init__(self, folder: Path) -> None:
-        self.election = make_election(bits=bits_for_zero_bits(10), created=int(time.time()) - 60)
+    def __init__(self, folder: Path, **definition: Any) -> None:
+        """`definition`: what the election has else than that of most arenas, as for `make_election`."""
+        common = {"bits": bits_for_zero_bits(10), "created": int(time.time()) - 60}
+        self.election = make_election(**{**common, **definition})
         self.genesis = folder / "genesis.json"
         self.genesis.write_bytes(self.election.to_file())
         self.victim = Node(folder / "victim", self.genesis)
@@ -247,8 +249,8 @@ async def player(
 
 
 @contextlib.contextmanager
-def open_arena(folder: Path) -> Iterator[Arena]:
-    arena = Arena(folder)
+def open_arena(folder: Path, **definition: Any) -> Iterator[Arena]:
+    arena = Arena(folder, **definition)
     try:
         asyncio.run(arena.ready())
         yield arena

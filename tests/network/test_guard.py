@@ -18,6 +18,7 @@ from votenet.protocol.limits import (
     CONNECTIONS_AT_ONCE,
     CONNECTIONS_PER_SECOND,
     PATIENCE_SECONDS,
+    PEER_RATES,
 )
 
 OURS, FAR, OTHER = "127.0.0.1", "192.0.2.7", "192.0.2.8"
@@ -69,6 +70,18 @@ def test_s17_bytes_of_an_address_are_counted_together_and_a_deep_debt_is_refused
     watched.now += 6
     assert watched.guard.take_bytes(FAR, 0) == 0.0
     assert watched.guard.take_bytes(OURS, 10**12) == 0.0
+
+
+def test_s17_the_peers_of_an_address_wait_together_and_are_never_refused_for_it() -> None:
+    watched = Watched()
+    assert watched.guard.spend(FAR, PEER_RATES.units_at_once, peer=True) == 0.0
+    assert watched.guard.spend(FAR, PEER_RATES.units_per_second * 60, peer=True) == 60.0
+    assert watched.guard.spend(FAR, PEER_RATES.units_per_second, peer=True) == 61.0
+    assert watched.guard.take_bytes(
+        FAR, int(PEER_RATES.bytes_at_once + PEER_RATES.bytes_per_second), peer=True
+    )
+    assert watched.guard.spend(FAR, 1.0) == watched.guard.spend(OTHER, 1.0, peer=True) == 0.0
+    assert watched.guard.spend(OURS, 1e12, peer=True) == 0.0
 
 
 def test_programs_on_this_machine_have_no_common_limit() -> None:

@@ -495,21 +495,42 @@ def test_lines_that_wait_for_the_core_are_counted_in_bytes() -> None:
     assert table.links.stepped(99) == 0
 
 
-def test_when_all_links_hold_too_much_the_fattest_strangers_go() -> None:
-    table = Table(max_memory=1000)
-    peer, small, big, bigger = table.peer(1), table.open(2), table.open(3), table.open(4)
-    for link, held in ((peer, 600), (small, 100), (big, 150), (bigger, 150)):
-        link.held = held
-    table.links.keep_alive()
-    assert [link.turned_out for link in (peer, small, big, bigger)] == [[]] * 4
-    bigger.held = 200
+def hold(table: Table, *links: tuple[FakeLink, int]) -> None:
+    for link, size in links:
+        link.held = size
+    table.links.moved(MEASURE_BYTES + 1)
+
+
+def test_when_strangers_hold_too_much_the_fattest_of_the_fattest_address_go() -> None:
+    table = Table(max_strangers=1000)
+    lone, small, big, bigger = (table.open(1, host=OTHER), *(table.open(n, host=FAR) for n in (2, 3, 4)))
+    hold(table, (lone, 400), (small, 100), (big, 200), (bigger, 300))
+    assert [link.turned_out for link in (lone, small, big, bigger)] == [[]] * 4
+    lone.held = 401
     table.links.moved(MEASURE_BYTES)
     assert bigger.turned_out == []
     table.links.moved(1)
-    assert [link.turned_out for link in (peer, small, big, bigger)] == [[], [], ["busy"], ["busy"]]
-    peer.held, small.held, big.held, bigger.held = 2000, 0, 0, 0
-    table.links.keep_alive()
-    assert peer.turned_out == ["busy"]
+    assert [link.turned_out for link in (lone, small, big, bigger)] == [[], [], [], ["busy"]]
+
+
+def test_when_peers_hold_too_much_no_stranger_pays_for_it() -> None:
+    table = Table(max_memory=1000)
+    honest, stranger = table.peer(1, "one", host=OTHER), table.open(2, host="127.0.0.1")
+    crowd = [table.peer(number, f"crowd {number}", host=FAR) for number in (3, 4, 5)]
+    hold(table, (honest, 300), (stranger, 50), *((link, 250) for link in crowd))
+    assert (honest.turned_out, stranger.turned_out) == ([], [])
+    assert [link.turned_out for link in crowd].count(["busy"]) == 2
+
+
+def test_s17_what_waits_of_strangers_counts_as_the_objects_that_it_is() -> None:
+    table = Table(max_strangers=1000)
+    waits, fat = table.open(2, host=FAR), table.open(3, host=OTHER)
+    table.links.job_started(2, 160)
+    hold(table, (fat, 500))
+    assert waits.turned_out == fat.turned_out == []
+    table.links.job_started(2, 10)
+    hold(table, (fat, 500))
+    assert (waits.turned_out, fat.turned_out) == (["busy"], [])
 
 
 def test_room_is_made_by_the_crowd_and_never_by_a_peer() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import socket
 import struct
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -179,6 +181,43 @@ def test_silence_is_ended(begin: bytes) -> None:
             writer.close()
 
     run(test)
+
+
+class _Large:
+    """Stands for a line of a mebibyte, or for a record made of it."""
+
+
+def test_s17_a_refusal_keeps_nothing_of_what_was_refused() -> None:
+    """Links that are being closed kept their last lines until Python looked for cycles: 1.4 GB of them."""
+    found: list[weakref.ref[_Large]] = []
+
+    def refuse(link: Link, line: bytes) -> None:
+        large = _Large()
+        found.append(weakref.ref(large))
+        try:
+            try:
+                json.loads(line)
+            except ValueError:
+                raise RemoteProtocolError("bad-json", "no JSON")  # noqa: B904
+        except RemoteProtocolError as error:
+            link.refuse(error)
+
+    async def test() -> None:
+        server = Recorder(refuse)
+        async with listening(server) as address:
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(b"[\n")
+            assert await code_at_end(reader) == "bad-json"
+            (link,) = server.links  # it is still there
+            assert link.closing
+            assert found[0]() is None
+            writer.close()
+
+    gc.disable()
+    try:
+        run(test)
+    finally:
+        gc.enable()
 
 
 def test_a_flood_after_the_refusal_is_cut_off() -> None:

@@ -18,7 +18,7 @@ from votenet.protocol.messages import (
     Headers,
     NoBlock,
 )
-from votenet.protocol.sync import ANSWER_SECONDS, MAX_WAITING_BODIES, MAX_WAITING_VOTES
+from votenet.protocol.sync import ANSWER_SECONDS, MAX_WAITING_BODIES, MAX_WAITING_BYTES, MAX_WAITING_VOTES
 
 ELECTION = make_election(bits=TRIVIAL_BITS, max_block_votes=MAX_WAITING_VOTES // MAX_WAITING_BODIES)
 LONG = MAX_HEADERS + 100
@@ -119,6 +119,23 @@ def test_t05_big_blocks_are_asked_for_a_few_at_a_time() -> None:
     assert len(asked_blocks(us.give(1, blocks[1]), 1)) == 9
     us.state.sync.put_body(us.chain.entries[blocks[30].header.hash], make_votes(election, 1) * 64_000)
     assert asked_blocks(us.give(1, blocks[2]), 1) == []
+
+
+def test_s17_blocks_of_long_votes_are_asked_for_by_their_bytes(chain: list[Block]) -> None:
+    names = [f"{number}" * 100 for number in range(100, 150)]
+    long = make_votes(make_election(candidates=names, method="approval", max_choices=50), 1)
+    us = node()
+    us.meet(1, work=200)
+    us.receive(1, headers_of(*chain[:200]))
+    sync = us.state.sync
+    sync.put_body(us.chain.entries[chain[150].header.hash], long * (8 * 2**20 // len(long[0].record)))
+    assert MAX_WAITING_BYTES // sync._usual_bytes == 3
+    sync._asked.clear(), sync.requests.clear()
+    sync.ask_bodies(us.now)
+    asked = [
+        name for _, request in sync.requests if isinstance(request, GetBlocks) for name in request.hashes
+    ]
+    assert asked == hashes(chain[:3])
 
 
 def test_blocks_may_arrive_in_any_order(chain: list[Block]) -> None:

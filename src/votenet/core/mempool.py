@@ -17,8 +17,8 @@ import xxhash
 from votenet.core.vote import SealedVote
 from votenet.errors import Rejected
 
-MAX_POOL_BYTES: Final = 128 * 1024 * 1024
-"""Memory of one pool, as `weight` counts it: some 80,000 votes with one choice."""
+MAX_POOL_BYTES: Final = 112 * 1024 * 1024
+"""Memory of one pool, as `weight` counts it: some 70,000 votes with one choice."""
 ENOUGH_ROOM: Final = 128 * 1024
 """Room in which any vote fits."""
 

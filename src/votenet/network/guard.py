@@ -23,6 +23,7 @@ from votenet.protocol.limits import (
     CONNECTIONS_AT_ONCE,
     CONNECTIONS_PER_SECOND,
     PATIENCE_SECONDS,
+    PEER_RATES,
 )
 from votenet.protocol.token_bucket import Buckets
 
@@ -43,6 +44,9 @@ class Guard:
         self._connections = Buckets(CONNECTIONS_PER_SECOND, CONNECTIONS_AT_ONCE)
         self._work = Buckets(ADDRESS_UNITS_PER_SECOND, ADDRESS_UNITS_AT_ONCE)
         self._bytes = Buckets(ADDRESS_BYTES_PER_SECOND, ADDRESS_BYTES_AT_ONCE)
+        # The peers of an address together may do as much as one: a key costs nothing.
+        self._peers_work = Buckets(PEER_RATES.units_per_second, PEER_RATES.units_at_once)
+        self._peers_bytes = Buckets(PEER_RATES.bytes_per_second, PEER_RATES.bytes_at_once)
 
     # -- addresses -----------------------------------------------------------------------------
 
@@ -56,32 +60,32 @@ class Guard:
             return None
         return _rate_limited("too many connections from this address", bucket.wait(self._clock()))
 
-    def spend(self, host: str, cost: float) -> float:
+    def spend(self, host: str, cost: float, *, peer: bool = False) -> float:
         """Charge an address for work; seconds that the link should not be read for.
 
         Raises:
-            RemoteProtocolError: rate-limited, when the address is too far in debt. Nothing is charged:
-                the work is not to be done.
+            RemoteProtocolError: rate-limited, when the strangers of an address are too far in debt.
+                Nothing is charged: the work is not to be done. (Peers wait: what they send is needed.)
         """
-        return self._charge(self._work, host, cost, "requests")
+        return self._charge(self._peers_work if peer else self._work, host, cost, "requests", peer=peer)
 
     def charge(self, host: str, cost: float) -> float:
         """As `spend`, for work that is done already: it is charged whatever the address owes."""
         subject = of_address(host)
         return 0.0 if subject is None else self._work.of(subject).reserve(self._clock(), cost)
 
-    def take_bytes(self, host: str, size: int) -> float:
+    def take_bytes(self, host: str, size: int, *, peer: bool = False) -> float:
         """As `spend`, for bytes that have come from an address."""
-        return self._charge(self._bytes, host, size, "bytes")
+        return self._charge(self._peers_bytes if peer else self._bytes, host, size, "bytes", peer=peer)
 
-    def _charge(self, buckets: Buckets, host: str, cost: float, what: str) -> float:
+    def _charge(self, buckets: Buckets, host: str, cost: float, what: str, *, peer: bool) -> float:
         subject = of_address(host)
         if subject is None:
             return 0.0
         bucket = buckets.of(subject)
         now = self._clock()
         owed = bucket.wait(now, 0.0)
-        if owed > PATIENCE_SECONDS:
+        if owed > PATIENCE_SECONDS and not peer:
             raise _rate_limited(f"too many {what} from this address", owed)
         return bucket.reserve(now, cost)
 

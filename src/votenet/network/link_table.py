@@ -33,8 +33,12 @@ CLIENT_LIMITS: Final = LinkLimits(max_line=MAX_CLIENT_LINE, unread=1024 * 1024)
 MAX_HELD: Final = 2 * MAX_CLIENT_LINE
 MAX_HELD_OF_PEER: Final = 2 * MAX_PEER_LINE
 """Bytes of lines of one link that wait for the core or are being checked, before it is paused."""
-MAX_MEMORY: Final = 256 * 1024 * 1024
-"""Bytes that wait for all links together: lines not yet whole, taken, being checked; unsent answers."""
+MAX_MEMORY: Final = 96 * 1024 * 1024
+"""Memory of all links together: lines not yet whole, taken, being checked; unsent answers."""
+MAX_STRANGERS_MEMORY: Final = 64 * 1024 * 1024
+"""Of this for links without a handshake."""
+TAKEN_APART: Final = 3
+"""Bytes of memory for each of a line that waits for the core or is being checked: its votes are objects."""
 MEASURE_BYTES: Final = 16 * 1024 * 1024
 """After so many bytes in or out the memory of all links is added up."""
 MAX_LEFT: Final = 4096
@@ -96,7 +100,7 @@ class _Open:
 
     @property
     def memory(self) -> int:
-        return self.held + self.link.held
+        return TAKEN_APART * self.held + self.link.held
 
 
 class Behind(NamedTuple):
@@ -131,10 +135,11 @@ class LinkTable:
         guard: Guard | None = None,
         *,
         max_memory: int = MAX_MEMORY,
+        max_strangers: int = MAX_STRANGERS_MEMORY,
     ) -> None:
         self._identity, self._post, self._tip, self._clock = identity, post, tip, clock
         self._refused_by, self._guard = refused_by, guard or Guard(clock, clock)
-        self._max_memory, self._moved = max_memory, 0
+        self._max_memory, self._max_strangers, self._moved = max_memory, max_strangers, 0
         self._open: dict[int, _Open] = {}
         self._left: OrderedDict[int, _Left] = OrderedDict()
         self._seen = _no_lines_seen()
@@ -170,8 +175,7 @@ class LinkTable:
         if peer and line.startswith(_VOTES_LINE) and self._seen.seen(line, link.id):
             return
         try:
-            if not peer:
-                self._wait(found, self._guard.take_bytes(link.host, len(line)))
+            self._wait(found, self._guard.take_bytes(link.host, len(line), peer=peer))
             message, answers = found.connection.receive(line, *self._tip())
             if message is not None:
                 self._spend(found, units(message) - LINE_UNITS)
@@ -270,14 +274,8 @@ class LinkTable:
             self._ease(found)
 
     def lane(self, link_id: int) -> str:
-        """With whom a link shares its turns at long work: strangers of one address with each other."""
-        found, left = self._open.get(link_id), self._left.get(link_id)
-        address = None
-        if found is not None and not found.is_peer:
-            address = of_address(found.link.host)
-        elif left is not None and left.node_key is None:
-            address = of_address(left.host)
-        return address or f"link {link_id}"
+        """With whom a link shares its turns at long work: strangers of one address, or peers of one."""
+        return self.origin(link_id).name
 
     def crowd(self, link_id: int) -> str:
         """With whom a link shares its turns at questions: all links of its address, peers or not; on this
@@ -482,10 +480,9 @@ class LinkTable:
         self._guard.blame(found.link.host, None if greeted is None else greeted.node_key, code)
 
     def _spend(self, found: _Open, cost: float) -> None:
-        """Charge a link, and the address of a stranger. Raises RemoteProtocolError: rate-limited."""
+        """Charge a link, and its address. Raises RemoteProtocolError: rate-limited, for a stranger."""
         self._wait(found, found.units.reserve(self._clock(), cost))
-        if not found.is_peer:
-            self._wait(found, self._guard.spend(found.link.host, cost))
+        self._wait(found, self._guard.spend(found.link.host, cost, peer=found.is_peer))
 
     def _take(self, found: _Open, message: Message, size: int) -> None:
         if not found.is_peer and type(message) in REPLIES:
@@ -524,18 +521,33 @@ class LinkTable:
             found.link.resume()
 
     def _shed(self) -> None:
-        """While all links together hold too much: those that hold most go, strangers before peers."""
+        """While strangers, or all links together, hold too much: addresses that hold most give links up."""
         self._moved = 0
-        held = [(found.is_peer, -found.memory, found.link) for found in self._open.values()]
-        total = -sum(size for _, size, _ in held)
-        if total <= self._max_memory:
-            return
-        for _, size, link in sorted(held, key=lambda entry: entry[:2]):
+        peers = [found for found in self._open.values() if found.is_peer]
+        strangers = [found for found in self._open.values() if not found.is_peer]
+        left = self._turn_out_fattest(strangers, self._max_strangers)
+        self._turn_out_fattest(peers, self._max_memory - left)
+
+    def _turn_out_fattest(self, links: list[_Open], most: int) -> int:
+        """If these links hold more than `most`, close some until it is a quarter less; what they hold then.
+
+        First those of the address that holds most in all, so that no crowd pushes others out.
+        """
+        total = sum(found.memory for found in links)
+        if total <= most:
+            return total
+        crowds = Counter[str]()
+        for found in links:
+            crowds[self.crowd(found.link.id)] += found.memory
+        links.sort(key=lambda found: (-crowds[self.crowd(found.link.id)], -found.memory))
+        for found in links:
+            if total <= most // 4 * 3:
+                break
+            link = found.link
             log.warning("%d bytes wait for all links: closing %s:%s", total, link.host, link.port)
+            total -= found.memory
             link.turn_out(RemoteProtocolError("busy", "this node's memory for connections is used up"))
-            total += size
-            if total <= self._max_memory // 4 * 3:
-                return
+        return total
 
 
 def _buckets(rates: Rates) -> tuple[TokenBucket, TokenBucket]:

@@ -171,13 +171,13 @@ class Link(asyncio.Protocol):
     def refuse(self, error: VotenetError) -> None:
         """Close with the one error line that the protocol promises."""
         if self._reason is None:
-            self._reason = error
+            self._reason = _without_frames(error)
         self.close(error_line(error))
 
     def turn_out(self, error: VotenetError) -> None:
         """As `refuse`, but the socket and all memory are free at once; the error line may get lost."""
         if self._reason is None:
-            self._reason = error
+            self._reason = _without_frames(error)
         self.send_line(error_line(error))
         self.abort()
 
@@ -415,6 +415,12 @@ class Link(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _without_frames(error: VotenetError) -> VotenetError:
+    """An error that is kept: its traceback would keep the line that was refused, and the link, in a cycle."""
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    return error
 
 
 class _Nobody:

@@ -31,7 +31,8 @@ check blocks does not count: while we are behind we do not read what it has sent
 MAX_WAITING_BODIES: Final = 4 * MAX_BLOCKS_ASKED
 """Blocks asked for or waiting for their parent at one time, if they are small."""
 MAX_WAITING_VOTES: Final = 64_000
-"""Votes in all of these, as far as that can be foretold: about 100 MB of memory."""
+MAX_WAITING_BYTES: Final = 24 * 1024 * 1024
+"""Votes in all of these, and the bytes of their records, as far as that can be foretold: 100 MB of memory."""
 MAX_SIDE_HEADERS: Final = 100_000
 """Headers with less work than our tip that are kept: about 70 MB, and as many as a partition may have that
 still heals under an attack. Each cost its sender a proof of work of genesis difficulty at least."""
@@ -68,7 +69,8 @@ class Sync:
         """Since when blocks are being checked without a pause, and for how long they were until then."""
         self._waiting: dict[bytes, Sequence[SealedVote]] = {}
         self._usual_votes = chain.election.definition.chain.max_block_votes
-        """How many votes the next blocks may have: as many as they may, until some have come."""
+        self._usual_bytes = 1
+        """How many votes the next blocks may have (as many as they may, until some have come), and bytes."""
         self._side_headers = 0
         self._goal: Entry | None = None
         self._way: list[Entry] = []
@@ -213,7 +215,8 @@ class Sync:
         self._forget_waiting_but(path)
         if target is None:
             return
-        most = min(MAX_WAITING_BODIES, max(MAX_WAITING_VOTES // max(self._usual_votes, 1), 1))
+        small = MAX_WAITING_VOTES // max(self._usual_votes, 1), MAX_WAITING_BYTES // self._usual_bytes
+        most = max(min(MAX_WAITING_BODIES, *small), 1)
         room = most - len(self._asked) - len(self._waiting) - len(self._checking)
         missing = [e for e in path if self.wanted(e) and e.hash not in self._asked][: max(room, 0)]
         holders = [p for p in self.peers.values() if p.best is not None and p.best.work >= target.work]
@@ -285,6 +288,7 @@ class Sync:
             return ready
         self._waiting[entry.hash] = votes
         self._usual_votes = max(len(votes), self._usual_votes // 2)
+        self._usual_bytes = max(sum(len(vote.record) for vote in votes), self._usual_bytes // 2, 1)
         if not self.chain.parent(entry).available:
             return ready
         queue = [entry]

@@ -62,10 +62,13 @@ class _Submission:
 
 
 class _Heard(NamedTuple):
-    """Votes from a peer that others are not told of yet. `source`: its link, if it sent them unasked."""
+    """Votes from a peer that others are not told of yet, as (short id, id): they may be in a block by then.
+
+    `source`: its link, if it sent them unasked.
+    """
 
     due: float
-    votes: list[Named]
+    votes: list[tuple[bytes, bytes]]
     source: int | None = None
 
 
@@ -287,7 +290,8 @@ class VoteRelay:
         # The good ones count, whoever sent them: others did not get through while these were checked.
         admitted, refusals = self._admit(votes, result, self.state.origin_of(link), now)
         if admitted:
-            self._heard.append(_Heard(now + ANNOUNCE_SECONDS, admitted, link if pushed else None))
+            ids = [(short, sealed.id) for short, sealed in admitted]
+            self._heard.append(_Heard(now + ANNOUNCE_SECONDS, ids, link if pushed else None))
         if len(admitted) < len(votes):
             self._ask_later(link, votes, refusals, now)
         wrong = next((refusal for refusal in result if refusal is not None), None)
@@ -342,12 +346,15 @@ class VoteRelay:
             self._announce(link, votes)
 
     def _collect(
-        self, news: dict[int, list[tuple[bytes, bytes]]], votes: list[Named], links: Collection[int]
+        self,
+        news: dict[int, list[tuple[bytes, bytes]]],
+        votes: list[tuple[bytes, bytes]],
+        links: Collection[int],
     ) -> None:
         """Votes that still wait, for those of these links that have not shown that they have them."""
         if not links:
             return
-        waiting = [(short, vote.id) for short, vote in votes if vote.id in self.state.pool]
+        waiting = [named for named in votes if named[1] in self.state.pool]
         for link in links:
             known = self._holders.of(link)
             news[link] += [named for named in waiting if named[0] not in known]
