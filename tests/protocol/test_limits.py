@@ -12,16 +12,20 @@ from votenet.protocol.limits import (
     CONNECTIONS_AT_ONCE,
     LINE_UNITS,
     PATIENCE_SECONDS,
+    SHORT_IDS_IN_UNIT,
     sent_units,
     units,
 )
 from votenet.protocol.messages import (
     GetBlocks,
     GetProof,
+    GetVotes,
     GetVoteStatus,
+    HaveVotes,
     Ping,
     RequestBlockchain,
     SubmitVotes,
+    Votes,
     encode_message,
 )
 from votenet.protocol.token_bucket import TokenBucket
@@ -35,6 +39,9 @@ def test_expensive_requests_cost_more_than_a_line() -> None:
     assert units(GetBlocks(hashes=("00" * 32,) * 2)) > units(GetBlocks(hashes=("00" * 32,)))
     assert units(Ping()) < units(GetProof(voter_id="v"))
     assert units(RequestBlockchain()) * 101 > ADDRESS_UNITS_AT_ONCE, "a hundred whole chains are too many"
+    assert units(Votes(votes=VOTES)) == LINE_UNITS + 20
+    assert units(HaveVotes(ids=bytes(16 * 5000))) == LINE_UNITS + 10_000 / SHORT_IDS_IN_UNIT
+    assert units(GetVotes(ids=bytes(8 * 1000))) == LINE_UNITS + 1000 / SHORT_IDS_IN_UNIT
     assert sent_units(BYTES_SENT_IN_UNIT) == 0
     assert sent_units(3 * BYTES_SENT_IN_UNIT) == 2
 

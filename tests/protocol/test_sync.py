@@ -122,7 +122,7 @@ def test_t05_big_blocks_are_asked_for_a_few_at_a_time() -> None:
 
 
 def test_s17_blocks_of_long_votes_are_asked_for_by_their_bytes(chain: list[Block]) -> None:
-    names = [f"{number}" * 100 for number in range(100, 150)]
+    names = [f"{number}" * 60 for number in range(100, 150)]
     long = make_votes(make_election(candidates=names, method="approval", max_choices=50), 1)
     us = node()
     us.meet(1, work=200)

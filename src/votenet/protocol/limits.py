@@ -16,13 +16,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from votenet.core.mempool import SHORT_ID
 from votenet.protocol.messages import (
     GetBlocks,
     GetBlockVotes,
     GetProof,
+    GetVotes,
+    HaveVotes,
     Message,
     RequestBlockchain,
     SubmitVotes,
+    Votes,
 )
 
 HASHES_IN_UNIT: Final = 100
@@ -42,6 +46,8 @@ BAD_SIGNATURE_UNITS: Final = 50.0
 """A signature that does not hold: no honest program sends one, and its sender made the work in vain."""
 LEVELS_UNITS: Final = 0.04
 """For each vote of a block whose Merkle levels were not kept: two hashes, its share of a row."""
+SHORT_IDS_IN_UNIT: Final = 50
+"""Short ids looked up, noted as asked for, or answered with a vote."""
 CHAIN_UNITS: Final = 0.25
 """For each vote of the chain that is put into the reference client's form."""
 EXPENSIVE_UNITS: Final[dict[type, float]] = {
@@ -85,7 +91,9 @@ CONNECTIONS_AT_ONCE: Final = 1500.0
 
 def units(message: Message) -> float:
     """What a request costs the address that it comes from."""
-    if isinstance(message, SubmitVotes):
+    if isinstance(message, HaveVotes | GetVotes):
+        return LINE_UNITS + len(message.ids) / SHORT_ID / SHORT_IDS_IN_UNIT
+    if isinstance(message, SubmitVotes | Votes):
         return LINE_UNITS + VOTE_UNITS * len(message.votes)
     if isinstance(message, GetBlockVotes):
         return LINE_UNITS + BLOCK_UNITS
