@@ -18,6 +18,9 @@ from votenet.protocol.address import Address
 from votenet.protocol.framing import MAX_PEER_LINE
 from votenet.protocol.messages import REPLIES, Message, decode_message, encode_message
 
+MAX_CODE: Final = 64
+MAX_WORDS: Final = 1000
+"""Characters of an error of the other side: code and message. What is longer is cut."""
 ANSWER_SECONDS: Final = 30.0
 """A node that checks a full line of votes while it catches up answers within a few seconds."""
 
@@ -115,7 +118,7 @@ def refusal_in(line: bytes) -> VotenetError:
     """The error that an error line carries, as one of ours."""
     try:
         error = msgspec.json.decode(line)["error"]  # refuses half a surrogate pair: no terminal prints it
-        code, message = str(error["code"]), str(error["message"])
+        code, message = str(error["code"])[:MAX_CODE], str(error["message"])[:MAX_WORDS]
     except (ValueError, KeyError, TypeError, RecursionError):
         return RemoteProtocolError("bad-message", "the other side sent an error that is not readable")
     if code in REFUSALS:
