@@ -51,6 +51,7 @@ from redis import Redis
 from lines import add_line
 from redis_support import RedisServer, redis_server
 from votenet.core.keys import SigningKey
+from votenet.protocol import bootstrap_messages
 from votenet.protocol.address import Address
 from votenet.protocol.bootstrap_messages import encode_request
 from votenet.protocol.peer_record import DEFAULT_LIFETIME, sign_record
@@ -244,8 +245,9 @@ def load(port: int) -> None:
         server.pipeline([_line("REMOVE", a) for a in fresh], REMOVED, BUSY_AHEAD)
 
 
-REGISTERED, ALREADY = b"Peer registered successfully\n", b"Peer already registered\n"
-REMOVED = b"Peer removed successfully\n"
+REGISTERED = bootstrap_messages.REGISTERED + b"\n"
+ALREADY = bootstrap_messages.ALREADY_REGISTERED + b"\n"
+REMOVED = bootstrap_messages.REMOVED + b"\n"
 
 
 def _line(kind: str, payload: object) -> bytes:

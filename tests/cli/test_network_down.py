@@ -6,16 +6,17 @@ import errno
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from network_shell import Shell, alive, open_shell, wait_until
 from process_support import in_pid_namespace, need_pid_namespace
-from votenet.cli import network_down
 from votenet.errors import VotenetError
 from votenet.processes.identity import leftovers
 from votenet.processes.instance import load_network
@@ -142,17 +143,50 @@ def test_purge_of_a_mount_point_empties_it_and_is_done(tmp_path: Path) -> None:
     assert "rm: cannot remove" in done.stderr, "it was a mount point all the time"
 
 
-def test_purge_that_does_not_get_through_says_what_is_left(
-    shell: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shell.up()
-    shell.call("down")
+@pytest.mark.parametrize("mounted", ["", "node-1"], ids=["the whole instance", "one node's data"])
+def test_purge_of_a_mount_point_empties_it_and_says_so(shell: Shell, mounted: str) -> None:
+    """In a mount namespace: as a volume of a container, which nobody can remove from inside."""
+    own_mounts = ("unshare", "--mount", "--propagation", "private", "sh", "-c")
+    folder = shell.dirs.state / mounted
+    folder.mkdir(parents=True, mode=0o700)
+    mount = f"mount -t tmpfs -o mode=0700 none {shlex.quote(str(folder))}"
+    try:
+        subprocess.run([*own_mounts, mount], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs root: mount namespaces")
+    votenet, look = f"{sys.executable} -m votenet", f"ls -A {shlex.quote(str(folder))}; exit $code"
+    up, down = shlex.join(shell.up_args("--detach")), "down --purge --yes --json"
+    done = subprocess.run(
+        [*own_mounts, f"{mount} && {votenet} {up} >&2 && {votenet} {down}; code=$?; {look}"],
+        env=shell.env,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    answer, *inside = done.stdout.splitlines()
+    assert inside == [], "nothing is left in it"
+    assert json.loads(answer)["emptied"] == [str(folder)]
+    assert f"The folder {folder} stays, empty: it is a mount point." in done.stderr
+    assert ("Emptied" in done.stderr) == (mounted == "")
 
-    def refuse(path: object, *_: object, **__: object) -> None:
-        raise PermissionError(errno.EPERM, "Operation not permitted", str(shell.dirs.state / "node-1"))
+
+def test_purge_that_cannot_remove_a_file_names_it(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell.up()
+    shell.run("down")
+    kept = shell.dirs.state / "network.json"
+    real = os.unlink
+
+    def refused(path: Any, *args: Any, **options: Any) -> None:
+        if Path(path).name == kept.name:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        real(path, *args, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(network_down.shutil, "rmtree", refuse)
-        told = shell.call("down", "--purge", "--yes", code=1).stderr
-    assert f"cannot remove {shell.dirs.state / 'node-1'}: Operation not permitted" in told
-    assert f"remove the rest by hand: {shell.dirs.state}" in told
+        patch.setattr(os, "unlink", refused)
+        done = shell.call("down", "--purge", "--yes", code=1)
+    assert f"cannot remove {shell.dirs.state}: Operation not permitted [storage-failed]" in done.stderr
+    assert f"remove the rest by hand: {shell.dirs.state}" in done.stderr
+    assert "Removed" not in done.stderr
+    assert list(shell.dirs.state.iterdir()) == [kept], "all else is gone"

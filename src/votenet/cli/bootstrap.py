@@ -28,7 +28,7 @@ from votenet.network.bootstrap_client import get_stats
 from votenet.network.bootstrap_policy import Policy
 from votenet.network.bootstrap_server import BootstrapServer, serve_bootstrap
 from votenet.network.metrics import serve_metrics
-from votenet.network.notify import notify
+from votenet.network.notify import HEARTBEAT_SECONDS, notify
 from votenet.protocol.address import Address, parse_address
 from votenet.protocol.bootstrap import is_loopback
 from votenet.storage.peer_store import FILE_NAME, PeerStore, read_peers_file
@@ -36,8 +36,6 @@ from votenet.storage.store_choice import opened
 
 DESCRIPTORS: Final = 4096
 """Open files asked for: MAX_LINKS connections, the workers' dials, the database, and room."""
-HEARTBEAT_SECONDS: Final = 1.0
-"""How often a supervisor hears that the main loop turns."""
 
 log = logging.getLogger("votenet.bootstrap")
 

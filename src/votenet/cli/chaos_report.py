@@ -11,6 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 from votenet.cli.chaos_plan import BOOTSTRAP, ENDS, Kind
+from votenet.processes.logs import SUPERVISOR
 
 if TYPE_CHECKING:
     from votenet.cli.chaos_run import Done, Outcome
@@ -22,7 +23,6 @@ RIGHT: Final = 30
 """Room for half of the last label."""
 SHORTEST: Final = 3.0
 """Pixels: what took milliseconds can be seen, too."""
-SUPERVISOR: Final = "supervisor"
 _COLOURS: Final = {
     Kind.KILL: "#c0392b",
     Kind.KILL_BOOTSTRAP: "#c0392b",

@@ -25,11 +25,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+from votenet.cli.ballots import SHIPPED
 from votenet.errors import VotenetError
 from votenet.processes.spec import votenet_program
 
 RECORD: Final = "minneapolis-2013"
-RECORD_FILE: Final = "minneapolis_2013_mayor_cvr.csv.xz"
 VICTIM: Final = "node-3"
 KILL_AFTER: Final = 0.3
 """Share of the ballots that are cast when the victim is killed."""
@@ -246,7 +246,7 @@ class Demo:
 
 def direct_count(ballots: int) -> Counter[str]:
     """First choices of `ballots` lines spread evenly over the record: plain csv and a Counter."""
-    packed = resources.files("votenet").joinpath("data", RECORD_FILE).read_bytes()
+    packed = resources.files("votenet").joinpath("data", SHIPPED[RECORD]).read_bytes()
     rows = list(csv.reader(io.StringIO(lzma.decompress(packed).decode("utf-8"))))[1:]
     return Counter(rows[index * len(rows) // ballots][0] for index in range(ballots))
 

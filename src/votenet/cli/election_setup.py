@@ -132,7 +132,9 @@ def _drop_unusable(dirs: InstanceDirs, say: Say) -> None:
     except OSError:
         return  # there is none, or `read_genesis` says why it cannot be read
     except ConfigError as error:
-        if any(dirs.state.glob("node-*/chain.db")):
+        from votenet.storage.block_store import DATABASE_NAME
+
+        if any(dirs.state.glob(f"node-*/{DATABASE_NAME}")):
             raise ConfigError(
                 error.message,
                 code=error.code,

@@ -40,22 +40,21 @@ def down(dirs: InstanceDirs, *, grace: float, purge: bool, as_json: bool) -> Non
     with supervisor_process(dirs) as supervisor:
         ran = _ask_down(dirs, grace)
         known = dirs.state.exists()
-        left = _end_for_good(dirs, grace, purge) if known else 0
+        left, stay = _end_for_good(dirs, grace, purge) if known else (0, [])
         _wait_for_exit(supervisor)
     if as_json:
         answer = {"instance": dirs.instance, "was_running": ran, "leftovers": left}
-        echo_json({**answer, "removed": str(dirs.state) if purge and known else None})
+        removed = str(dirs.state) if purge and known else None
+        echo_json({**answer, "removed": removed, "emptied": [str(folder) for folder in stay]})
     if not ran and not left:
         say(f"{dirs.instance!r} is not running; nothing to stop.")
     else:
         say(f"{dirs.instance!r} is stopped: no process left, ports and data free.")
     if purge and known:
-        emptied = dirs.state.exists()
-        say(
-            f"Emptied {dirs.state}; the folder stays: it is a mount point."
-            if emptied
-            else f"Removed {dirs.state}."
-        )
+        say(f"{'Emptied' if dirs.state in stay else 'Removed'} {dirs.state}.")
+    for folder in stay:
+        why = "it is a mount point" if folder.is_mount() else "its parent folder may not be written"
+        say(f"The folder {folder} stays, empty: {why}.")
 
 
 def _wait_for_exit(pidfd: int | None) -> None:
@@ -86,8 +85,12 @@ def _not_clean(problems: Sequence[str]) -> VotenetError:
     )
 
 
-def _end_for_good(dirs: InstanceDirs, grace: float, purge: bool) -> int:
-    """With the lock in our hands: end leftovers, remove the data if asked. Returns how many were left."""
+def _end_for_good(dirs: InstanceDirs, grace: float, purge: bool) -> tuple[int, list[Path]]:
+    """With the lock in our hands: end leftovers, remove the data if asked.
+
+    Returns:
+        how many were left; the folders that stay empty.
+    """
     deadline = time.monotonic() + 2 * grace + 15.0
     while (lock := _try_claim(dirs)) is None:
         if time.monotonic() > deadline:
@@ -103,9 +106,7 @@ def _end_for_good(dirs: InstanceDirs, grace: float, purge: bool) -> int:
             raise _not_clean(problems)
         _remove_sockets(dirs)
         _forget_ports(dirs)
-        if purge:
-            _remove_data(dirs)
-    return count
+        return count, _remove_data(dirs) if purge else []
 
 
 def _try_claim(dirs: InstanceDirs) -> FileLock | None:
@@ -134,7 +135,14 @@ def _forget_ports(dirs: InstanceDirs) -> None:
         ports.forget((network.bootstrap_port, *network.node_ports))
 
 
-def _remove_data(dirs: InstanceDirs) -> None:
+def _remove_data(dirs: InstanceDirs) -> list[Path]:
+    """Returns the folders that had to stay, empty: mount points, and what lies where we may remove nothing.
+
+    Raises:
+        ConfigError: the data is behind a link.
+        VotenetError: something of it cannot be removed.
+    """
+    stay: list[Path] = []
     for folder in (dirs.run, dirs.state):
         if folder.is_symlink():
             raise ConfigError(
@@ -142,21 +150,29 @@ def _remove_data(dirs: InstanceDirs) -> None:
                 code="bad-directory",
                 next_step=f"Remove it by hand: {os.path.realpath(folder)}",
             )
+        shutil.rmtree(folder, ignore_errors=True)  # goes on where something cannot be removed
+        stay += _leftover_folders(folder)
+    return stay
+
+
+def _leftover_folders(folder: Path) -> list[Path]:
+    """What is still there, innermost first. Raises VotenetError where that is more than empty folders."""
+    stay: list[Path] = []
+    for name, _, files in os.walk(folder, topdown=False):
+        path = Path(name)
         try:
-            shutil.rmtree(folder)
-        except FileNotFoundError:
-            continue
+            for file in files:
+                path.joinpath(file).unlink()
+            path.rmdir()
         except OSError as error:
-            if error.errno == errno.EBUSY and _is_empty(folder):
-                continue  # a file system is mounted there: the folder itself is its operator's
-            raise VotenetError(
-                f"cannot remove {error.filename or folder}: {error.strerror or error}",
-                code="storage-failed",
-                next_step=f"Mend that, then remove the rest by hand: {folder}",
-            ) from error
-
-
-def _is_empty(folder: Path) -> bool:
-    with contextlib.suppress(OSError), os.scandir(folder) as found:
-        return next(found, None) is None
-    return False
+            refused = not files and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+            inner = error.errno == errno.ENOTEMPTY and any(path in other.parents for other in stay)
+            if error.errno == errno.EBUSY or (refused and path == folder):
+                stay.append(path)
+            elif not inner:
+                raise VotenetError(
+                    f"cannot remove {error.filename or path}: {error.strerror or error}",
+                    code="storage-failed",
+                    next_step=f"Mend that, then remove the rest by hand: {folder}",
+                ) from error
+    return stay

@@ -33,7 +33,7 @@ from votenet.network.fair_queue import FairQueue
 from votenet.network.guard import Guard
 from votenet.network.link_table import CLIENT_LIMITS, LinkTable
 from votenet.network.miner import Miner
-from votenet.network.notify import notify
+from votenet.network.notify import HEARTBEAT_SECONDS, notify
 from votenet.network.progress import Progress
 from votenet.network.serving import Serving
 from votenet.network.threads import start_threads
@@ -76,7 +76,6 @@ from votenet.storage.interface import BlockStore
 STEP_SECONDS: Final = 0.005
 """Events are taken for this long before the loop does something else."""
 TICK_SECONDS: Final = 0.25
-HEARTBEAT_SECONDS: Final = 1.0
 READY_POLL: Final = 0.02
 ALONE_SECONDS: Final = 3.0
 """How long a node that was ready without peers looks out for the first one as often as READY_POLL."""

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import os
 import socket
+from typing import Final
+
+HEARTBEAT_SECONDS: Final = 1.0
+"""How often a supervisor hears that the main loop of a program turns."""
 
 
 def notify(**fields: object) -> bool:

@@ -44,7 +44,7 @@ MAX_PEERS_IN_LINE: Final = 1000
 MAX_BOOTSTRAPS_IN_LINE: Final = 8
 
 Data = str | None
-HexHeader = Annotated[str, msgspec.Meta(min_length=160, max_length=160)]
+HexHeader = Annotated[str, msgspec.Meta(min_length=2 * HEADER_BYTES, max_length=2 * HEADER_BYTES)]
 HexSeed = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
 HexWork = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{1,64}\Z")]
 RequestId = Unsigned | None
@@ -266,9 +266,9 @@ class VoteStatus(_Message, frozen=True, tag="vote_status"):
 
     voter_id: str
     state: str
-    vote_id: str | None = None
+    vote_id: Hex32 | None = None
     time: int | None = None
-    block: str | None = None
+    block: Hex32 | None = None
     height: int | None = None
     position: int | None = None
     block_time: int | None = None
