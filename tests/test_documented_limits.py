@@ -73,11 +73,14 @@ PROTOCOL: Final = {
         f"a client's link is not read while {link_table.MAX_JOBS} wait"
     ),
     "links of one address that have a long answer under way": f"{serving.READERS};",
-    "bytes that wait for all links together": size(link_table.MAX_MEMORY),
+    "memory of what waits for all links together, and of it for links without a handshake (a line in the "
+    "queue counts three times: its votes are objects)": (
+        f"{size(link_table.MAX_MEMORY)}, {size(link_table.MAX_STRANGERS_MEMORY)}"
+    ),
     "work of a client's link, and of all clients of an address": (
         f"{CLIENT.units_at_once:,.0f} units at once, {CLIENT.units_per_second:,.0f} a second"
     ),
-    "work of a peer's link": (
+    "work of a peer's link, and of all peers of an address": (
         f"{PEER.units_at_once:,.0f} units at once, {PEER.units_per_second:,.0f} a second"
     ),
     "bytes of a link, client and peer; of all clients of an address": (
@@ -90,7 +93,7 @@ PROTOCOL: Final = {
     ),
     "headers with less work than our tip": f"{sync.MAX_SIDE_HEADERS:,}",
     "votes in one line; one vote": f"{messages.MAX_VOTES_IN_LINE:,}; {size(limits.MAX_VOTE_BYTES)}",
-    "memory of waiting votes (some 80,000 with one choice)": size(mempool.MAX_POOL_BYTES),
+    "memory of waiting votes (some 70,000 with one choice)": size(mempool.MAX_POOL_BYTES),
     "votes asked of peers at one time, in all and of one": (
         f"{vote_requests.MAX_ASKED:,}, {vote_requests.MAX_ASKED_OF_PEER:,}"
     ),
@@ -98,9 +101,10 @@ PROTOCOL: Final = {
 }
 PRICES: Final = {
     "a line, with an answer of up to 8 KiB; each 8 KiB more of an answer": f"{rates.LINE_UNITS:g}; 1",
-    "a vote submitted; one with a false signature": (
+    "a vote submitted or passed on; one with a false signature": (
         f"{rates.VOTE_UNITS:g}; {rates.BAD_SIGNATURE_UNITS:g} more"
     ),
+    "short ids announced, or asked for": f"1 for each {rates.SHORT_IDS_IN_UNIT}",
     "`get_proof`": (
         f"{rates.EXPENSIVE_UNITS[messages.GetProof]:g} more; "
         f"for the first of a block whose Merkle levels are not kept, "
