@@ -208,18 +208,31 @@ def test_s14_a_server_that_is_down_is_tried_again_and_holds_nobody_up(
     run(main)
 
 
+def sockets_of_one_port(first: str, second: str) -> tuple[socket.socket, socket.socket]:
+    """Bound to two addresses, at a port that is free on both: other programs use ports of one of them."""
+    while True:
+        one = socket.create_server((first, 0))
+        try:
+            return one, socket.create_server((second, one.getsockname()[1]))
+        except OSError:
+            one.close()
+
+
 def test_s14_every_address_of_a_servers_name_is_asked() -> None:
     async def main() -> None:
         one, two = FakeBootstrap(), FakeBootstrap()
         two.peers = [{"address": "127.0.0.1:3005"}]
-        async with await asyncio.start_server(one.serve, "127.0.0.1", 0) as first:
-            port = first.sockets[0].getsockname()[1]
-            async with await asyncio.start_server(two.serve, "127.0.0.2", port):
-                names = Names(lambda host: ["127.0.0.9", "127.0.0.1", "127.0.0.2"])
-                links = FakeLinks(PEER, "127.0.0.1:3005")
-                found = make(links, Address("boot.example.org", port), names=names)
-                async with running(work(found)):
-                    await until(lambda: {PEER, "127.0.0.1:3005"} <= set(found.book._known))
+        on_one, on_two = sockets_of_one_port("127.0.0.1", "127.0.0.2")
+        port = on_one.getsockname()[1]
+        async with (
+            await asyncio.start_server(one.serve, sock=on_one),
+            await asyncio.start_server(two.serve, sock=on_two),
+        ):
+            names = Names(lambda host: ["127.0.0.9", "127.0.0.1", "127.0.0.2"])
+            links = FakeLinks(PEER, "127.0.0.1:3005")
+            found = make(links, Address("boot.example.org", port), names=names)
+            async with running(work(found)):
+                await until(lambda: {PEER, "127.0.0.1:3005"} <= set(found.book._known))
         assert [request["type"] for request in one.requests] == ["REGISTER", "GET_PEERS"]
         assert [request["type"] for request in two.requests] == ["REGISTER", "GET_PEERS"]
 
