@@ -51,6 +51,8 @@ def main() -> int:
         _leave_grandchild(listener, data_dir)
     if plan.get("orphan"):  # one that outlives its parent at once, in a session of its own
         subprocess.run(["sh", "-c", f"setsid sleep {plan['orphan']} &"], check=True)
+    if plan.get("daemon"):
+        _leave_daemon(listener, data_dir)
     if plan.get("flood"):
         print("\n".join(f"flood {number} " + "x" * 100 for number in range(int(plan["flood"]))), flush=True)
     return _live(name, plan, data_dir)
@@ -105,6 +107,19 @@ def _leave_grandchild(listener: socket.socket, data_dir: Path) -> None:
     os.set_inheritable(listener.fileno(), True)
     child = subprocess.Popen([sys.executable, "-c", code], close_fds=False)
     (data_dir / "grandchild").write_text(str(child.pid))
+
+
+def _leave_daemon(listener: socket.socket, data_dir: Path) -> None:
+    """A grandchild in a session of its own, whose parent is gone; it keeps our port."""
+    write = "open(sys.argv[1], 'w').write(str(os.getpid()))"
+    code = f"import os, sys, time; os.fork() and os._exit(0); {write}; time.sleep(600)"
+    os.set_inheritable(listener.fileno(), True)
+    fresh = data_dir / "daemon.new"
+    argv = [sys.executable, "-c", code, str(fresh)]
+    subprocess.run(argv, close_fds=False, start_new_session=True, check=True)
+    while not (fresh.exists() and fresh.read_text()):
+        time.sleep(0.01)
+    fresh.replace(data_dir / "daemon")
 
 
 def _plan(name: str) -> dict[str, Any]:

@@ -717,3 +717,49 @@ def test_as_process_1_it_reaps_the_orphans_of_its_programs(network: Network, dir
     finally:
         process.kill()
         process.wait()
+
+
+def test_scenario_06_a_grandchild_that_made_itself_a_daemon_is_ended_too(
+    network: Network, is_alive: PIDS
+) -> None:
+    net = network(plans={"node-1": {"daemon": True}})
+    daemons: list[int] = []
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        path = net.dirs.data_dir("node-1") / "daemon"
+        daemons.append(int(path.read_text()))
+        stat = procfs.read_stat(daemons[0])
+        assert stat is not None
+        assert net.pid("node-1") not in (stat.session, stat.group, stat.parent)
+        os.kill(net.pid("node-1"), signal.SIGKILL)
+        await net.until(lambda: net.slot("node-1").program.incarnation == 2)
+        await net.reaches("node-1", State.READY)
+        assert not is_alive(daemons[0])
+        daemons.append(int(path.read_text()))
+
+    assert net.play(scenario) == []
+    assert not any(map(is_alive, daemons))
+
+
+@pytest.mark.parametrize("away", ["removed", "renamed"])
+def test_a_log_that_others_take_away_is_still_bounded(
+    network: Network, monkeypatch: pytest.MonkeyPatch, away: str
+) -> None:
+    net = network()
+    monkeypatch.setattr(logs, "MAX_BYTES", 64 * 1024)
+    monkeypatch.setattr(logs.trim, "__defaults__", (64 * 1024,))
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        log = logs.log_path(net.dirs.logs, "bootstrap", 1)
+        with net.slot("bootstrap").child.output.open("ab") as output:
+            if away == "removed":
+                log.unlink()
+            else:
+                log.rename(log.with_suffix(".old"))
+            output.write(b"x" * 99_999 + b"\n")
+            output.flush()
+            await eventually(lambda: os.fstat(output.fileno()).st_blocks * 512 <= 64 * 1024)
+
+    assert net.play(scenario) == []

@@ -34,8 +34,10 @@ def demo(ballots: int, nodes: int, keep: bool, as_json: bool) -> None:
     from votenet.cli import render
     from votenet.cli.demo_run import Demo
     from votenet.errors import VotenetError
+    from votenet.processes.signals import reset_inherited
 
     began = time.monotonic()
+    reset_inherited()
     run = Demo(ballots, nodes, say=lambda text: echo(f"... {text}", err=True))
     checks, counts = run.run(keep=keep)
     seconds = time.monotonic() - began

@@ -22,6 +22,7 @@ from votenet.processes import instance
 from votenet.processes.control import ask, converse
 from votenet.processes.detach import UNSEEN, start_supervisor, watch_start
 from votenet.processes.files import FileLock
+from votenet.processes.signals import reset_inherited
 
 PLAN_SECONDS: Final = 6 * 3600.0
 """For a whole plan; the supervisor bounds each of its steps."""
@@ -44,6 +45,7 @@ def up(
     Raises:
         VotenetError: with the exit code that the help of `votenet up` lists.
     """
+    reset_inherited()
     status = _status_or_lock(dirs, timeout)
     if isinstance(status, FileLock):
         return _start(dirs, status, detach, timeout, as_json, options)

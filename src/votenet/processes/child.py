@@ -10,7 +10,8 @@ bare pid. `start` must run in the main thread: a child's PDEATHSIG means the thr
 
 A process that an earlier supervisor started is not our child: nobody tells us how it ended, and once
 it is dead its number may pass to a stranger. So its group is known by our tag in the environment, and
-every signal to a member goes through a pidfd.
+every signal to a member goes through a pidfd. The tag also finds what left the group: a grandchild that
+made itself a session of its own (a daemon) is one of its processes all the same.
 """
 
 from __future__ import annotations
@@ -62,12 +63,18 @@ class Child:
 
     @classmethod
     def start(
-        cls, argv: Sequence[str], env: Mapping[str, str], log: Path, folder: Path | None = None
+        cls,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        log: Path,
+        folder: Path | None = None,
+        is_ours: Callable[[int], bool] | None = None,
     ) -> Child:
         """Start a process in its own session, its output appended to `log`.
 
         Args:
             folder: where it works; None: where we do.
+            is_ours: whether a pid belongs to this program, by its tag; None: only its group does.
 
         Raises:
             OSError: the program cannot be executed, or the machine has no room for it.
@@ -87,7 +94,7 @@ class Child:
         finally:
             os.close(output)
         try:
-            return cls(process, process.pid, os.pidfd_open(process.pid), log)
+            return cls(process, process.pid, os.pidfd_open(process.pid), log, is_ours)
         except BaseException:  # no descriptor left: a child that we cannot watch must not live
             process.kill()
             process.wait()
@@ -113,6 +120,14 @@ class Child:
     @property
     def adopted(self) -> bool:
         return self._process is None
+
+    @property
+    def output(self) -> Path:
+        """What it writes to: its log, also when somebody has renamed or removed that file.
+
+        By its pid only while that is reserved: that of an adopted process may pass to a stranger.
+        """
+        return self.log if self.adopted else Path(f"/proc/{self.pid}/fd/1")
 
     async def died(self) -> Cause:
         """Wait for the process to end and read why. It stays unreaped until `finish`."""
@@ -223,8 +238,15 @@ class Child:
             os.killpg(self.pid, number)
 
     def _members(self) -> list[procfs.ProcessStat]:
-        found = procfs.members(self.pid)
-        return found if self._is_ours is None else [one for one in found if self._is_ours(one.pid)]
+        return [stat for stat in procfs.all_processes() if stat.pid != self.pid and self._is_member(stat)]
+
+    def _is_member(self, stat: procfs.ProcessStat) -> bool:
+        if stat.dead or stat.start_ticks < self.start_ticks:
+            return False
+        in_group = self.pid in (stat.session, stat.group)
+        if in_group and not self.adopted:
+            return True
+        return self._is_ours is not None and self._is_ours(stat.pid)
 
     def _on_readable(self) -> None:
         self._loop.remove_reader(self._pidfd)

@@ -12,6 +12,7 @@ import shlex
 import signal
 import time
 import traceback
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from votenet.config import CONFIG_VARIABLE
@@ -54,7 +55,8 @@ class Launcher:
         slot.sight, slot.vitals = Sight(log=log), Vitals()
         try:
             write_identity(self._dirs, slot.identity(self._dirs, "starting"))
-            child = Child.start(spec.argv, self.environment(spec), log, self._dirs.state)
+            environment, is_ours = self.environment(spec), self._is_tagged(spec.name)
+            child = Child.start(spec.argv, environment, log, self._dirs.state, is_ours)
         except Exception as error:  # what was not foreseen costs this start, not the supervisor
             if not isinstance(error, OSError | VotenetError):
                 traceback.print_exc()
@@ -71,12 +73,8 @@ class Launcher:
         """Go on with a process of a dead supervisor; if it has just ended, nothing happens."""
         name, number, supervisor = slot.spec.name, record.incarnation, self._supervisor
         log = logs.log_path(self._dirs.logs, name, number)
-
-        def is_ours(pid: int) -> bool:
-            return procfs.environment(pid).get(TAG_VARIABLE) == tag(self._dirs, name)
-
         try:
-            child = Child.adopt(record.pid, record.start_ticks, log, is_ours)
+            child = Child.adopt(record.pid, record.start_ticks, log, self._is_tagged(name))
         except OSError:
             return
         supervisor.tell(f"{name}: pid {child.pid} goes on; adopted from a supervisor that died")
@@ -89,6 +87,10 @@ class Launcher:
         supervisor.dispatch(slot, Adopted(number))
         self._record(slot, "running")
         supervisor.tasks.create_task(self._watch(slot, child, number), name=f"{name}.{number}")
+
+    def _is_tagged(self, name: str) -> Callable[[int], bool]:
+        ours = tag(self._dirs, name)
+        return lambda pid: procfs.environment(pid).get(TAG_VARIABLE) == ours
 
     async def _watch(self, slot: Slot, child: Child, incarnation: int) -> None:
         """Follow a process to its end. A mistake of ours counts as a failure of this program alone."""

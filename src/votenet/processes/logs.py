@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import os
 import re
+import stat
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -88,7 +89,7 @@ def trim(path: Path, limit: int = MAX_BYTES) -> None:
         return
     try:
         found = os.fstat(fd)
-        if found.st_blocks * 512 <= limit:
+        if not stat.S_ISREG(found.st_mode) or found.st_blocks * 512 <= limit:
             return
         spare = (found.st_size - limit // 2) // 4096 * 4096
         if spare > 0 and not _punch(fd, spare):

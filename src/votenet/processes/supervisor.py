@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import math
 import os
 import random
@@ -128,7 +129,9 @@ class Supervisor:
             raise ConfigError(
                 f"no socket can be made in {self.dirs.run}: {error.strerror or error}",
                 code="bad-directory",
-                next_step="Choose a folder on a local disk with VOTENET_HOME.",
+                next_step="Raise the limit of open files: ulimit -n"
+                if error.errno in (errno.EMFILE, errno.ENFILE)
+                else "Choose a folder on a local disk with VOTENET_HOME.",
             ) from error
         self._loop.add_reader(self._notify.fileno(), self._on_notify)
         try:
@@ -232,8 +235,8 @@ class Supervisor:
         for event in slot.judge_silence(time.monotonic(), self.network.hang_seconds, lost):
             self.dispatch(slot, event)
         self._alert(slot)
-        if slot.sight.log is not None:
-            logs.trim(slot.sight.log)
+        if slot.child is not None:
+            logs.trim(slot.child.output)
 
     def _announce(self) -> None:
         states = {name: slot.program.state.value for name, slot in self.slots.items()}
