@@ -21,7 +21,7 @@ from votenet.protocol.bootstrap import Answer, BootstrapCore, Call
 from votenet.protocol.bootstrap_messages import GetPeers as ListPeers
 from votenet.protocol.bootstrap_messages import Register, Request, decode_peers, encode_notice
 from votenet.protocol.events import LEFT, Event, LinkDown, PeerUp, Ready
-from votenet.protocol.finder import KINDS, Action, Ask, AskBootstrap, Check, Dial, Finder, Part, Tell
+from votenet.protocol.finder import KINDS, Action, Ask, AskBootstrap, Check, Dial, Finder, Met, Part, Tell
 from votenet.protocol.messages import GetPeers, NotReached, encode_message
 from votenet.storage.memory import MemoryStore
 from votenet.storage.memory_peer_store import MemoryPeerStore
@@ -114,6 +114,8 @@ class FindingNode(MemoryNode):
             self.links.send(action.link, encode_message(GetPeers()))
         elif isinstance(action, Part):
             self.links.part(action.link)
+        elif isinstance(action, Met):
+            self.links.met(action.link, action.address)
         else:
             assert isinstance(action, Tell)
             behind = self.links.behind(action.link)
@@ -137,7 +139,7 @@ class FindingNode(MemoryNode):
         holds = there is not None and there.alive and there.key.public_hex == check.node_key
         if holds and self._net._apart(self.name, check.address):
             holds = False
-        self.finder.checked(check.address, holds, self.now, int(self.now))
+        self.finder.checked(check.address, check.node_key, holds, self.now, int(self.now))
 
 
 class FindingNetwork(MemoryNetwork):

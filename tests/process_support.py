@@ -39,12 +39,15 @@ class Programs:
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, *command: str, prefix: Sequence[str] = ()) -> None:
+        self.start_python(name, "-m", "votenet", *command, prefix=prefix)
+
+    def start_python(self, name: str, *arguments: str, prefix: Sequence[str] = ()) -> None:
         unwanted = ("VOTENET_", "BOOTSTRAP_PORT", "NOTIFY_SOCKET")
         env = {key: value for key, value in os.environ.items() if not key.startswith(unwanted)}
         env["VOTENET_HOME"] = str(self.folder / "home")
         with (self.folder / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
-                [*prefix, sys.executable, "-m", "votenet", *command], stdout=log, stderr=log, env=env
+                [*prefix, sys.executable, *arguments], stdout=log, stderr=log, env=env
             )
 
     def node(self, name: str, address: Address, *options: str, prefix: Sequence[str] = ()) -> Address:
@@ -62,6 +65,12 @@ class Programs:
         process = self.running.pop(name)
         process.send_signal(signal.SIGKILL)
         process.wait()
+
+    def stop(self, name: str) -> None:
+        """As its operator does."""
+        process = self.running.pop(name)
+        process.terminate()
+        process.wait(timeout=PATIENCE)
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text()

@@ -59,6 +59,11 @@ REFUSALS: Final[dict[str, tuple[Kind, str]]] = {
     "bad-hello": (_P, "Sign the challenge with the key named in hello."),
     "self-connection": (_P, "Remove your own address from the peer list."),
     "duplicate-connection": (_D, "Use the connection that is already open."),
+    "key-twice": (
+        _T,
+        "If a copy of the node's data folder runs elsewhere, stop one of the two; without its node.key "
+        "the copy makes a key of its own.",
+    ),
     "version-mismatch": (_P, "Run the same major protocol version as this node."),
     "read-only": (_P, "Use votenet's own messages to change anything."),
     "response-too-large": (_P, "Fetch headers and blocks with votenet's own messages."),

@@ -406,7 +406,6 @@ async def time_warp(foul: Foul) -> None:
             await wire.tell(Headers(headers=(late.pack().hex(),)))
             await wire.rest(1.0)
             wire.close()
-    await _come_back(foul)
 
 
 async def withheld_blocks(foul: Foul) -> None:
@@ -491,7 +490,7 @@ ADVERSARIES: dict[Callable[[Foul], Awaitable[None]], set[str]] = {
     replayed_proofs: {"bad-hello", "banned"},
     headers_without_work: {"bad-work", "banned"},
     header_spam: set(),
-    time_warp: {"bad-time", "banned"},
+    time_warp: {"bad-time"},
     withheld_blocks: set(),
     lying_hello: set(),
     forged_relay: {"bad-signature", "banned"},

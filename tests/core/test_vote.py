@@ -155,7 +155,7 @@ def test_a_signature_for_a_peer_record_is_none_for_a_vote() -> None:
     unsigned = {name: value for name, value in json.loads(sealed.record).items() if name != "signature"}
     payload = json.dumps(unsigned, separators=(",", ":"), ensure_ascii=False).encode()
     assert sealed.vote.signature == key.sign(b"votenet/vote/1\n" + payload).hex()
-    for domain in (b"", b"votenet/peer-record/1\n", b"votenet/hello/1\n"):
+    for domain in (b"", b"votenet/peer-record/1\n", b"votenet/hello/2\n"):
         assert not signature_holds(changed(sealed, signature=key.sign(domain + payload).hex()))
 
 

@@ -38,6 +38,7 @@ class FakeLinks:
         self.links: list[Any] = []
         self.hosts: dict[int, Behind] = {}
         self.parted: list[int] = []
+        self.marked: list[tuple[int, str]] = []
         self.sent: list[tuple[int, bytes]] = []
 
     def busy_addresses(self) -> set[str]:
@@ -51,6 +52,9 @@ class FakeLinks:
 
     def behind(self, link_id: int) -> Behind | None:
         return self.hosts.get(link_id)
+
+    def met(self, link_id: int, address: str) -> None:
+        self.marked.append((link_id, address))
 
     def part(self, link_id: int) -> None:
         self.parted.append(link_id)
@@ -103,6 +107,7 @@ class FakeBootstrap:
         self.requests: list[dict[str, Any]] = []
         self.peers = [{"address": PEER}, {"address": OWN}, {"address": "junk"}]
         self.enough = asyncio.Event()
+        self.refusal = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = json.loads(await reader.readline())
@@ -112,7 +117,9 @@ class FakeBootstrap:
             "GET_PEERS": json.dumps(self.peers),
             "REMOVE": "Peer removed successfully",
         }
-        writer.write(answers[request["type"]].encode() + b"\n")
+        if self.refusal:
+            answers["REGISTER"] = json.dumps({"error": {"code": self.refusal, "message": "m"}})
+        writer.write(answers[request["type"]].encode().replace(b'": ', b'":') + b"\n")
         if request["type"] != "REGISTER":
             self.enough.set()
         writer.close()
@@ -200,10 +207,51 @@ def test_s14_a_server_that_is_down_is_tried_again_and_holds_nobody_up(
         found = make(FakeLinks(PEER), down)
         fake = FakeBootstrap()
         async with running(work(found)):
-            await until(lambda: found.settled)
+            await until(lambda: {one.code for one in found.wrong()} == {"cut-off", "bootstrap-failed"})
+            assert not found.settled, "nobody is known, and no server has said that there is nobody"
             async with await asyncio.start_server(fake.serve, down.host, down.port):
                 await fake.enough.wait()
+                await until(lambda: found.settled)
+            await until(lambda: found.wrong() == ())
         assert fake.requests[0]["type"] == "REGISTER"
+
+
+def test_the_list_of_a_server_that_refuses_our_record_is_kept() -> None:
+    """Behind a port mapping a server sees another address than the one we name."""
+
+    async def main() -> None:
+        links = FakeLinks(PEER)
+        async with bootstrap() as (fake, address):
+            fake.refusal = "not-owner"
+            fake.peers = [{"address": PEER, "node_key": "ab" * 32, "network_id": NETWORK}]
+            found = make(links, address)
+            async with running(work(found)):
+                await until(lambda: PEER in found.book)
+            (warning,) = [warning for warning in found.wrong() if warning.code == "bootstrap-failed"]
+            assert "does not register this node" in warning.message
+            assert "[not-owner]" in warning.message
+            assert "none of the 1 other nodes" in found.finder.cut_off(0.0)
+
+    run(main)
+
+
+def test_only_nodes_of_this_network_with_a_key_of_their_own_are_others() -> None:
+    async def main() -> None:
+        async with bootstrap() as (fake, address):
+            ours = key_of("us").public_hex
+            fake.peers = [
+                {"address": "127.0.0.1:3007"},  # the chapter's own programs
+                {"address": "127.0.0.1:3008", "node_key": ours, "network_id": NETWORK},  # ourselves, once
+                {"address": "127.0.0.1:3009", "node_key": "ab" * 32, "network_id": "cd" * 32},
+            ]
+            found = make(FakeLinks(), address)
+            async with running(work(found)):
+                await fake.enough.wait()
+                await until(lambda: found.finder.servers)
+            assert found.finder.others() == set()
+            assert "127.0.0.1:3009" not in found.book
+
+    run(main)
 
     run(main)
 
@@ -288,7 +336,7 @@ def test_s13_a_joined_peer_that_is_said_to_have_left_is_asked() -> None:
 
 def test_s15_two_hosts_must_say_that_we_are_not_where_we_say(caplog: pytest.LogCaptureFixture) -> None:
     def test() -> None:
-        links = FakeLinks()
+        links = FakeLinks(PEER)
         found = make(links)
         links.hosts = {n: Behind(f"10.0.0.{n}", "", False) for n in (1, 2)}
         for _ in range(3):
@@ -324,7 +372,7 @@ async def node_with_key(name: str) -> AsyncIterator[Address]:
 
 def test_due_addresses_are_dialled_and_failures_are_noted() -> None:
     async def main() -> None:
-        links = FakeLinks()
+        links = FakeLinks(PEER)
         found = make(links)
         closed = closed_port()
 

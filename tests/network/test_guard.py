@@ -9,7 +9,7 @@ import pytest
 from support import key_of
 from votenet.errors import RemoteProtocolError
 from votenet.network.guard import Guard
-from votenet.protocol.blame import BAN_SECONDS
+from votenet.protocol.blame import BAN_SECONDS, of_key
 from votenet.protocol.limits import (
     ADDRESS_BYTES_AT_ONCE,
     ADDRESS_BYTES_PER_SECOND,
@@ -90,33 +90,46 @@ def test_programs_on_this_machine_have_no_common_limit() -> None:
     assert watched.guard.spend(OURS, 1e12) == 0.0
 
 
-def test_s15_a_liar_is_banned_by_key_and_by_address() -> None:
+def test_s15_a_liar_is_banned_by_address_and_no_key_for_what_came_over_a_link() -> None:
     watched = Watched()
-    watched.guard.blame(FAR, KEY, "bad-work")
+    watched.guard.blame(FAR, "bad-work")
     honest = key_of("honest").public_hex
-    for host, key in ((FAR, KEY), (OTHER, KEY), (FAR, honest)):
-        refusal = watched.guard.refusal(host, key)
+    for key in (KEY, honest):
+        refusal = watched.guard.refusal(FAR, key)
         assert refusal is not None
         assert refusal.code == "banned"
         assert f"another {BAN_SECONDS} s" in refusal.message
-    assert watched.guard.refusal(OTHER, honest) is None
+        assert watched.guard.refusal(OTHER, key) is None
     watched.now += BAN_SECONDS
     assert watched.guard.refusal(FAR, KEY) is None
 
 
 def test_a_liar_on_this_machine_takes_nobody_with_it() -> None:
     watched = Watched()
-    watched.guard.blame(OURS, KEY, "bad-work")
-    assert watched.guard.refusal(OURS, KEY) is not None
-    assert watched.guard.refusal(OURS, key_of("honest").public_hex) is None
+    watched.guard.blame(OURS, "bad-work")
+    assert watched.guard.refusal(OURS, KEY) is None
+    assert not watched.guard.blamed.changed
+
+
+def test_a_key_that_the_operator_bans_is_refused_from_anywhere() -> None:
+    watched = Watched()
+    watched.guard.ban(of_key(KEY), 60)
+    for host in (OURS, FAR):
+        assert watched.guard.refusal(host, KEY) is not None
+        assert watched.guard.refusal(host, key_of("honest").public_hex) is None
     assert watched.guard.blamed.changed
 
 
-def test_a_false_proof_blames_the_address_alone() -> None:
-    """The key in the hello is somebody else's: he must not be banned for it."""
+def test_false_proofs_add_up() -> None:
     watched = Watched()
     for _ in range(4):
         assert watched.guard.refusal(FAR, KEY) is None
-        watched.guard.blame(FAR, None, "bad-hello")
+        watched.guard.blame(FAR, "bad-hello")
     assert watched.guard.refusal(FAR, KEY) is not None
-    assert watched.guard.refusal(OTHER, KEY) is None
+
+
+def test_a_clock_that_is_off_is_no_misbehaviour() -> None:
+    watched = Watched()
+    for _ in range(1000):
+        watched.guard.blame(FAR, "bad-time")
+    assert watched.guard.refusal(FAR, KEY) is None

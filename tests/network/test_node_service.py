@@ -254,7 +254,8 @@ def test_half_closed_and_pipelined_requests_are_answered_in_full_and_in_order(tm
 
 async def told_as_peer(address: Address, name: str, *messages: Message) -> str | None:
     """Become a peer, say something: the code of the refusal, or None if the node still answers a ping."""
-    reader, writer = await asyncio.open_connection(*address, limit=2**24)
+    source = "127.0.0.66" if name == "liar" else "127.0.0.1"
+    reader, writer = await asyncio.open_connection(*address, limit=2**24, local_addr=(source, 0))
     us = Connection(Identity(key_of(name), ELECTION.network_hex, ""), outbound=True, challenge=os.urandom(32))
     writer.write(encode_message(us.hello(0, 0)) + b"\n")
     _, answers = us.receive((await reader.readline()).rstrip(b"\n"), 0, 0)

@@ -66,10 +66,16 @@ def test_a_new_address_is_due_at_once_unless_it_is_busy() -> None:
 
 
 def test_what_was_met_or_named_by_the_operator_is_told_from_rumours() -> None:
-    found = book(PEER)
+    found = book()
+    found.appoint(PEER)
     found.add("10.7.0.1:3000", "10.1.0.0/16"), found.add("10.8.0.1:3000", "10.1.0.0/16")
     found.succeeded("10.8.0.1:3000", 0.0, NOW)
     assert found.chosen() == {PEER, "10.8.0.1:3000"}
+    for _ in range(FORGET_AFTER + 1):
+        found.failed(PEER, 0.0), found.failed("10.8.0.1:3000", 0.0), found.failed("10.7.0.1:3000", 0.0)
+    assert found.chosen() == {PEER, "10.8.0.1:3000"}, "whom the operator names is never forgotten"
+    assert found.gone() == {"10.8.0.1:3000"}
+    found.appoint("nonsense")
 
 
 def test_failures_make_the_next_try_wait_twice_as_long() -> None:

@@ -31,12 +31,18 @@ def identity(name: str, network: str = NETWORK) -> Identity:
     return Identity(key_of(name), network, f"{name}:3000")
 
 
-def dialler(name: str = "ann", challenge: int = 1, network: str = NETWORK) -> Connection:
-    return Connection(identity(name, network), outbound=True, challenge=bytes([challenge] * 32))
+def dialler(
+    name: str = "ann", challenge: int = 1, network: str = NETWORK, dialled: Sequence[str] = ("bob:3000",)
+) -> Connection:
+    return Connection(
+        identity(name, network), outbound=True, challenge=bytes([challenge] * 32), dialled=dialled
+    )
 
 
-def listener(name: str = "bob", challenge: int = 2, network: str = NETWORK) -> Connection:
-    return Connection(identity(name, network), outbound=False, challenge=bytes([challenge] * 32))
+def listener(
+    name: str = "bob", challenge: int = 2, network: str = NETWORK, own: Sequence[str] = ()
+) -> Connection:
+    return Connection(identity(name, network), outbound=False, challenge=bytes([challenge] * 32), own=own)
 
 
 def give(connection: Connection, message: Message) -> tuple[Message | None, list[Message]]:
@@ -51,12 +57,14 @@ def refusal(connection: Connection, message: Message) -> str:
     return caught.value.code
 
 
-def shake(ann: Connection, bob: Connection) -> Sequence[Message]:
+def shake(ann: Connection, bob: Connection) -> tuple[Hello, Hello, HelloProof]:
     """A whole handshake: its three lines."""
     first = ann.hello(7, 700)
     _, (second,) = give(bob, first)
     _, (third,) = give(ann, second)
     assert give(bob, third) == (None, [])
+    assert isinstance(second, Hello)
+    assert isinstance(third, HelloProof)
     return first, second, third
 
 
@@ -67,8 +75,92 @@ def test_after_three_lines_both_know_each_other() -> None:
     assert ann.role is bob.role is Role.PEER
     assert bob.greeted == Greeted(key_of("ann").public_hex, "ann:3000", 7, 700)
     assert ann.greeted == Greeted(key_of("bob").public_hex, "bob:3000", 3, 300)
+    assert first.dialled == ("bob:3000",)
+    assert second.own_address
     assert type(second) in REPLIES[Hello]
     assert type(third) in REPLIES[Hello]
+
+
+@pytest.mark.parametrize("dialled", [(), ("eve:5000",), ("eve:5000", "10.0.0.9:5000")])
+def test_an_address_that_the_reader_does_not_know_leaves_the_link_unproven(dialled: tuple[str, ...]) -> None:
+    """Eve passes on what Ann, who has dialled Eve, and Bob say."""
+    ann, bob = dialler(dialled=dialled), listener(own=("10.0.0.2:3000",))
+    shake(ann, bob)
+    for side in (ann, bob):
+        assert side.role is Role.PEER
+        assert side.greeted is not None
+        assert not side.greeted.proven
+
+
+@pytest.mark.parametrize(
+    "dialled", [("Bob:3000",), ("b.example.org:3000", "10.0.0.2:3000"), ("10.0.0.2:3000",)]
+)
+def test_one_spelling_that_the_reader_knows_proves_the_link(dialled: tuple[str, ...]) -> None:
+    ann, bob = dialler(dialled=dialled), listener(own=("10.0.0.2:3000",))
+    shake(ann, bob)
+    assert ann.greeted is not None
+    assert bob.greeted is not None
+    assert ann.greeted.proven
+    assert bob.greeted.proven
+
+
+CHANGES: dict[str, object] = {
+    "dialled": ("bob:3000", "eve:1"),
+    "height": 99,
+    "listen": "eve:5000",
+    "mines": False,
+    "own_address": True,
+    "seed": "00000000000000ff",
+    "time": 99,
+    "work": "ff",
+}
+
+
+@pytest.mark.parametrize("member", sorted(CHANGES))
+def test_no_member_of_a_hello_can_be_changed_on_the_way(member: str) -> None:
+    change = {member: CHANGES[member]}
+    ann, bob = dialler(dialled=("eve:5000",)), listener()
+    _, (second,) = give(bob, msgspec.structs.replace(ann.hello(7, 700), **change))
+    assert refusal(ann, second) == "bad-hello"
+    ann, bob = dialler(dialled=("eve:5000",)), listener()
+    _, (second,) = give(bob, ann.hello(7, 700))
+    assert refusal(ann, msgspec.structs.replace(second, **change)) == "bad-hello"
+
+
+def test_every_member_that_may_be_written_is_covered() -> None:
+    checked = {"challenge", "network_id", "node_key", "version", "proof"}  # by tests of their own
+    assert set(CHANGES) | checked == set(Hello.__struct_fields__)
+
+
+def test_both_learn_how_far_the_clock_of_the_other_is_ahead() -> None:
+    ann, bob = dialler(), listener()
+    _, (second,) = bob.receive(encode_message(ann.hello(0, 0, 1_000)), 0, 0, 1_060)
+    _, (third,) = ann.receive(encode_message(second), 0, 0, 1_000)
+    bob.receive(encode_message(third), 0, 0, 1_060)
+    assert ann.greeted is not None
+    assert bob.greeted is not None
+    assert (ann.greeted.ahead, bob.greeted.ahead) == (60, -60)
+
+
+def test_another_process_with_our_key_is_believed_when_it_proves_it() -> None:
+    """It has the key, but not the seed that every start draws."""
+    twin = Identity(key_of("ann"), NETWORK, "copy:3000", seed=7)
+    ann = dialler(dialled=("copy:3000",))
+    copy = Connection(twin, outbound=False, challenge=bytes(32))
+    shake(ann, copy)
+    assert ann.greeted is not None
+    assert ann.greeted.node_key == key_of("ann").public_hex
+    fresh = dialler(dialled=("copy:3000",))
+    liar = msgspec.structs.replace(fresh.hello(0, 0), seed="0000000000000007", proof="00" * 64)
+    assert refusal(fresh, liar) == "bad-hello"
+
+
+def test_a_hello_of_the_first_version_is_refused_with_a_clear_error() -> None:
+    line = encode_message(dialler().hello(0, 0)).replace(b'"version":2', b'"version":1')
+    with pytest.raises(RemoteProtocolError) as caught:
+        listener().receive(line.replace(b'"dialled":["bob:3000"],', b""), 0, 0)
+    assert caught.value.code == "version-mismatch"
+    assert caught.value.message == "this node speaks version 2 of the handshake, not 1"
 
 
 def test_peers_may_speak_only_after_the_proof() -> None:
@@ -93,7 +185,7 @@ def test_another_network_is_refused_by_both_sides() -> None:
 
 
 def test_another_version_is_refused() -> None:
-    hello = msgspec.structs.replace(dialler().hello(0, 0), version=2)
+    hello = msgspec.structs.replace(dialler().hello(0, 0), version=1)
     assert refusal(listener(), hello) == "version-mismatch"
 
 

@@ -9,11 +9,12 @@ import pytest
 from discovery_support import BOOTSTRAP, FindingNetwork, far_address
 from support import key_of
 from votenet.protocol.address import Address, parse_address
-from votenet.protocol.address_book import QUARANTINE_AFTER, QUARANTINE_SECONDS, AddressBook
+from votenet.protocol.address_book import QUARANTINE_AFTER, QUARANTINE_SECONDS, AddressBook, CachedPeer
 from votenet.protocol.connection import Greeted
 from votenet.protocol.finder import (
     ANNOUNCE,
     BROADCAST,
+    CUT_OFF_SECONDS,
     DIALS_OF_HOST,
     GOSSIP,
     KINDS,
@@ -22,8 +23,10 @@ from votenet.protocol.finder import (
     POLL,
     START_PATIENCE,
     AskBootstrap,
+    Check,
     Dial,
     Finder,
+    Met,
     Part,
 )
 from votenet.protocol.messages import GetPeers, Peers
@@ -152,8 +155,17 @@ def finder(*peers: str, kinds: tuple[str, ...] = KINDS, servers: tuple[Address, 
     return Finder(book, servers, kinds=kinds, joined=set, dice=random.Random(1))
 
 
-def up(found: Finder, link: int, *, dialled: str, listen: str = "", now: float = 0.0) -> None:
-    greeted = Greeted(key_of(f"peer {link}").public_hex, listen, 0, 0)
+def up(
+    found: Finder,
+    link: int,
+    *,
+    dialled: str,
+    listen: str = "",
+    now: float = 0.0,
+    key: str = "",
+    proven: bool = True,
+) -> None:
+    greeted = Greeted(key_of(key or f"peer {link}").public_hex, listen, 0, 0, proven=proven)
     found.peer_up(link, f"10.{link}.0.1", dialled, greeted, now, 1_700_000_000)
 
 
@@ -272,12 +284,14 @@ def test_a_server_is_asked_once_at_a_time_renewed_in_time_and_tried_again_with_b
     assert found.actions(0.0) == [AskBootstrap(BOOTSTRAP, True)]
     assert found.actions(5.0) == []
     assert found.bootstrap_failed(BOOTSTRAP, 5.0)
-    assert found.settled(5.0)
+    assert not found.settled(5.0), "no server has answered, and nobody is known: it may be cut off"
     assert AskBootstrap(BOOTSTRAP, True) in found.actions(5.2)
     assert not found.bootstrap_failed(BOOTSTRAP, 5.2)
     assert AskBootstrap(BOOTSTRAP, True) in found.actions(6.0)
     found.bootstrap_answered(BOOTSTRAP, True, ["10.7.0.1:3000", "junk"], 6.0)
     assert parse_address("10.7.0.1:3000") in found.book.due(6.0, set())
+    found.dial_failed("10.7.0.1:3000", 6.0)
+    assert found.settled(6.1)
     asked = [action for action in found.actions(60.0) if isinstance(action, AskBootstrap)]
     assert asked == [AskBootstrap(BOOTSTRAP, False)]
 
@@ -315,3 +329,161 @@ def test_a_registry_full_of_silent_peers_holds_up_a_start_for_some_seconds_only(
     found.actions(1.0)
     assert not found.settled(1.0 + START_PATIENCE)
     assert found.settled(1.1 + START_PATIENCE)
+
+
+# -- what counts -------------------------------------------------------------------------------------
+
+HERE, THERE = "10.7.0.1:3000", "10.8.0.1:3000"
+
+
+def look(found: Finder, now: float, *truths: tuple[str, str]) -> list[Check]:
+    """Carry out every check that is due; those of `truths` (address, name of a key) hold."""
+    done = [action for action in found.actions(now) if isinstance(action, Check)]
+    for check in done:
+        holds = any((check.address, check.node_key) == (a, key_of(k).public_hex) for a, k in truths)
+        found.checked(check.address, check.node_key, holds, now, 1_700_000_000)
+    return done
+
+
+def test_a_claimed_address_counts_after_it_was_dialled_back() -> None:
+    found = finder()
+    up(found, 1, dialled="", listen=HERE, key="them")
+    assert found.counted() == []
+    assert dials(found, 0.05) == [], "the link may lead there: a look is due in a moment"
+    assert [check.address for check in look(found, 0.1, (HERE, "them"))] == [HERE]
+    assert found.counted() == [1]
+    assert found.busy() == {HERE}
+    assert Met(1, HERE) in found.actions(0.2)
+    assert found.greeted(1) is not None
+    found.peer_down(1, 9.0)
+    assert found.counted() == []
+
+
+def test_claims_to_the_addresses_of_others_keep_nobody_from_dialling_them() -> None:
+    """Eight idle links that say they are the honest nodes."""
+    honest = [far_address(number) for number in range(1, 9)]
+    found = finder(*honest)
+    for link, address in enumerate(honest, start=1):
+        up(found, link, dialled="", listen=address)
+    assert dials(found, 0.05) == []
+    look(found, 0.1)
+    assert set(dials(found, 0.1)) == set(honest)
+    for link, address in enumerate(honest, start=1):
+        found.dial_failed(address, 0.2)
+        up(found, 100 + link, dialled="", listen=address)  # again, with keys of their own
+    assert set(dials(found, 5.0)) == set(honest), (
+        "a claim to an address that was claimed falsely holds up no more"
+    )
+    assert found.counted() == []
+
+
+def test_a_false_claim_neither_forgets_the_true_one_nor_harms_the_address() -> None:
+    found = finder()
+    up(found, 1, dialled="", listen=HERE, key="liar")
+    up(found, 2, dialled="", listen=HERE, key="them")
+    for now in (0.1, 1.2, 6.3, 37.0):
+        look(found, now, (HERE, "them"))
+    assert found.counted() == [2]
+    assert found.book.is_met(HERE)
+    assert dials(found, 100.0) == []
+
+
+def test_a_link_that_is_unproven_works_and_does_not_count() -> None:
+    found = finder()
+    up(found, 1, dialled=HERE, proven=False)
+    up(found, 2, dialled="", listen=THERE, key="them", proven=False)
+    look(found, 0.1, (THERE, "them"))
+    assert found.counted() == []
+    assert found.keys() == {key_of("peer 1").public_hex, key_of("them").public_hex}
+    assert found.unproven() == {HERE}
+    assert THERE in found.busy(), "a stranger may stand between: it is dialled all the same"
+
+
+def test_our_own_dial_shows_that_the_claim_of_another_link_holds() -> None:
+    found = finder(HERE, kinds=(BROADCAST,))
+    up(found, 1, dialled="", listen=HERE, key="them")
+    assert dials(found, 0.0) == [HERE], "without announce no claim is looked at"
+    found.opened(HERE, 0.1)
+    up(found, 2, dialled=HERE, listen=HERE, key="them")
+    found.peer_down(2, 0.2)  # two links join the same nodes: one goes
+    assert found.counted() == [1]
+
+
+def test_silent_links_do_not_count() -> None:
+    book = AddressBook("10.0.0.1:3000")
+    silent: set[int] = set()
+    found = Finder(book, (), joined=set, dice=random.Random(1), live=lambda link: link not in silent)
+    up(found, 1, dialled=HERE)
+    assert found.counted() == [1]
+    silent.add(1)
+    assert found.counted() == []
+
+
+# -- cut off -----------------------------------------------------------------------------------------
+
+
+def test_a_node_that_knows_of_no_other_is_not_cut_off() -> None:
+    assert finder().cut_off(0.0) == ""
+    found = finder(servers=(BOOTSTRAP,))
+    found.bootstrap_answered(BOOTSTRAP, True, ["10.0.0.1:3000"], 1.0, ["10.0.0.1:3000"])
+    found.actions(1.0)
+    assert found.cut_off(1.0) == ""
+    assert found.settled(1.0)
+
+
+def test_hints_of_strangers_cut_nobody_off() -> None:
+    found = finder()
+    found.heard(BROADCAST, HERE, "junk", 0.0)
+    found.heard(GOSSIP, THERE, "junk", 0.0)
+    assert found.cut_off(0.0) == ""
+
+
+def test_a_node_whose_servers_name_others_is_cut_off_until_one_is_joined() -> None:
+    found = finder(servers=(BOOTSTRAP,))
+    assert "no bootstrap server has answered" in found.cut_off(0.0)
+    found.actions(0.0)
+    found.bootstrap_answered(BOOTSTRAP, True, [HERE, "10.9.0.1:3000"], 1.0, [HERE])
+    assert "none of the 1 other nodes" in found.cut_off(1.0)
+    up(found, 1, dialled="", listen=THERE)
+    assert "1 dialled it" in found.cut_off(1.0)
+    assert not found.settled(1000.0), "however long it waits"
+    up(found, 2, dialled=HERE)
+    assert found.cut_off(1000.0) == ""
+    assert found.settled(1000.0)
+
+
+def test_a_link_that_breaks_is_no_news_for_some_seconds() -> None:
+    found = finder()
+    found.book.appoint(HERE)
+    up(found, 1, dialled=HERE)
+    assert found.cut_off(0.0) == ""
+    found.peer_down(1, 0.1)
+    assert found.cut_off(0.1) != "", "it was no link to speak of"
+    up(found, 2, dialled=HERE, now=1.0)
+    assert found.cut_off(100.0) == ""
+    found.peer_down(2, 100.0)
+    assert found.cut_off(100.0 + CUT_OFF_SECONDS - 0.1) == ""
+    assert found.cut_off(100.0 + CUT_OFF_SECONDS) != ""
+
+
+def test_nodes_that_have_left_for_good_cut_nobody_off() -> None:
+    """Met in an earlier run: they do not answer, and the server lists them no more."""
+    found = finder(servers=(BOOTSTRAP,))
+    found.book.restore([CachedPeer(HERE, "", 1_700_000_000)], 1_700_000_100)
+    found.actions(0.0)
+    found.bootstrap_answered(BOOTSTRAP, True, [], 1.0, [])
+    assert found.cut_off(1.0) != ""
+    for now in (1.0, 2.0, 3.0):
+        found.dial_failed(HERE, now)
+    assert found.cut_off(4.0) == ""
+    found.bootstrap_failed(BOOTSTRAP, 5.0)
+    assert found.cut_off(5.0) != "", "without a server nobody says that they have left"
+
+
+def test_a_server_that_refuses_our_record_is_asked_again_and_its_list_is_kept() -> None:
+    found = finder(servers=(BOOTSTRAP,))
+    assert found.actions(0.0) == [AskBootstrap(BOOTSTRAP, True)]
+    found.bootstrap_answered(BOOTSTRAP, False, [HERE], 1.0, [HERE])
+    assert HERE in found.book
+    assert not [action for action in found.actions(20.0) if isinstance(action, AskBootstrap)]
+    assert AskBootstrap(BOOTSTRAP, True) in found.actions(40.0)

@@ -28,7 +28,7 @@ Unsigned = Annotated[int, msgspec.Meta(ge=0, le=MAX_SAFE_INTEGER)]
 
 DOMAIN_VOTE: Final = b"votenet/vote/1\n"
 DOMAIN_GENESIS: Final = b"votenet/genesis/1\n"
-DOMAIN_HELLO: Final = b"votenet/hello/1\n"
+DOMAIN_HELLO: Final = b"votenet/hello/2\n"
 DOMAIN_ROLL: Final = b"votenet/roll/1\n"
 DOMAIN_TIE: Final = b"votenet/tie/1\n"
 DOMAIN_PEER_RECORD: Final = b"votenet/peer-record/1\n"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
+from collections.abc import Sequence
 from typing import Final
 
 from votenet.core.keys import SigningKey
@@ -46,17 +48,22 @@ class DialBack:
         """
         if entry.node_key is None or entry.network_id is None:
             return await self._talk(entry.target, None) is not None
-        return await self.holds(entry.target, entry.node_key, entry.network_id)
+        asked = (entry.address, str(entry.target))
+        return await self.holds(entry.target, entry.node_key, entry.network_id, asked)
 
     async def answers(self, target: Address) -> bool:
         """Whether anything answers a ping there, with a line of any kind."""
         return bool(await self._talk(target, PING))
 
-    async def holds(self, target: Address, node_key: str, network_id: str) -> bool:
-        """Whether the node there proves to have this key and to be of this network (see `Connection`)."""
+    async def holds(self, target: Address, node_key: str, network_id: str, asked: Sequence[str] = ()) -> bool:
+        """Whether the node there proves to have this key and to be of this network (see `Connection`).
+
+        `asked`: the spellings of the address that is looked at, by default that of `target`.
+        """
         identity = Identity(self._key, network_id, "", mines=False)
-        connection = Connection(identity, outbound=True, challenge=os.urandom(32))
-        line = await self._talk(target, encode_message(connection.hello(0, 0)))
+        dialled = tuple(dict.fromkeys(asked or (str(target),)))
+        connection = Connection(identity, outbound=True, challenge=os.urandom(32), dialled=dialled)
+        line = await self._talk(target, encode_message(connection.hello(0, 0, int(time.time()))))
         if not line:
             return False
         try:

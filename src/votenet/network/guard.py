@@ -122,12 +122,12 @@ class Guard:
         now = self._wall()
         return [ban for ban in self.blamed.remembered(now) if ban.until > now]
 
-    def blame(self, host: str, node_key: str | None, code: str) -> None:
-        """A peer's link was refused with `code`. `node_key` is None when it has proved none."""
-        for subject in (None if node_key is None else of_key(node_key), of_address(host)):
-            ban = None if subject is None else self.blamed.note(subject, code, self._wall())
-            if ban is not None:
-                log.warning("banned %s until %d, because of %s", ban.subject, ban.until, ban.code)
+    def blame(self, host: str, code: str) -> None:
+        """A peer's link from this address was refused with `code`. Keys are banned by the operator alone."""
+        subject = of_address(host)
+        ban = None if subject is None else self.blamed.note(subject, code, self._wall())
+        if ban is not None:
+            log.warning("banned %s until %d, because of %s", ban.subject, ban.until, ban.code)
 
 
 def _rate_limited(why: str, seconds: float) -> RemoteProtocolError:

@@ -61,8 +61,13 @@ SHARE_OF_OURS: Final = 7
 """What the strangers of an address may take of the pool, as a multiple of what is left to others: half of it
 at most; and the peers of one, or a link of this machine: seven eighths."""
 GREETING_SECONDS: Final = 10.0
-"""Silence in the middle of a handshake after which the other side is given up: until then its address
-counts as joined, and is not dialled."""
+"""Silence in the middle of a handshake after which the other side is given up: until then an address that
+we have dialled counts as joined, and is not dialled again."""
+LIVE_SECONDS: Final = PING_AFTER + 10.0
+"""A peer that is silent for longer has left a ping unanswered: it is kept, and does not count."""
+LATE_SECONDS: Final = 2.0
+"""Between two looks at the links. When it was longer this process was held up, and hears nothing meanwhile:
+that time is nobody's silence."""
 HINT_PATIENCE: Final = 5.0
 """A peer that somebody says has left has this long to answer a ping."""
 _VOTES_LINE: Final = b'{"type":"votes"'
@@ -80,6 +85,8 @@ class _Open:
     units: TokenBucket
     bytes: TokenBucket
     dialled: str = ""
+    met: str = ""
+    """Where its key was seen to answer when the address in its hello was dialled back."""
     since: float = 0.0
     """When it became a peer."""
     pending: deque[int] = field(default_factory=deque)
@@ -104,25 +111,29 @@ class _Open:
 
 
 class Behind(NamedTuple):
-    """`host`: an IP address; `dialled`: the address by which we reached it, empty if it reached us."""
+    """`host`: an IP address; `dialled`: the address by which we reached it, empty if it reached us.
+    `live`: it was heard of lately."""
 
     host: str
     dialled: str
     outbound: bool
+    live: bool = True
 
 
 class _Left(NamedTuple):
     """Who was behind a link that closed before everything it had sent was judged."""
 
     host: str
-    node_key: str | None
+    peer: bool
 
 
 class LinkTable:
     """All links of one node. `post` takes events; `tip` gives (height, work) for our hello.
 
     `refused_by` is told (dialled address, code) when a peer that we dialled refuses us. `guard` knows
-    what addresses and keys may do; without one a new one is made.
+    what addresses and keys may do; without one a new one is made. `wall` is the Unix time that our hello
+    tells, by default `clock`. `twin` is told the address of a link over which another process has proved to
+    have our key.
     """
 
     def __init__(
@@ -136,8 +147,11 @@ class LinkTable:
         *,
         max_memory: int = MAX_MEMORY,
         max_strangers: int = MAX_STRANGERS_MEMORY,
+        wall: Callable[[], float] | None = None,
+        twin: Callable[[str], None] = lambda address: None,
     ) -> None:
         self._identity, self._post, self._tip, self._clock = identity, post, tip, clock
+        self._wall, self._twin = wall or clock, twin
         self._refused_by, self._guard = refused_by, guard or Guard(clock, clock)
         self._max_memory, self._max_strangers, self._moved = max_memory, max_strangers, 0
         self._open: dict[int, _Open] = {}
@@ -147,15 +161,24 @@ class LinkTable:
         self._past_traffic = (0, 0)
         self.drained: Callable[[int], None] = lambda link: None
         """Told that a link's lines are handed to its socket, after one had to wait, or that it is gone."""
+        self._looked: float | None = None
 
     # -- LinkHandler ---------------------------------------------------------------------------
 
     def link_opened(self, link: Link) -> None:
-        connection = Connection(self._identity, outbound=link.outbound, challenge=os.urandom(32))
-        self._open[link.id] = _Open(link, connection, self._clock(), *_buckets(CLIENT_RATES))
+        connection = Connection(
+            self._identity,
+            outbound=link.outbound,
+            challenge=os.urandom(32),
+            dialled=link.dialled,
+            own=(link.local,),
+        )
+        made = _Open(link, connection, self._clock(), *_buckets(CLIENT_RATES))
+        made.dialled = link.dialled[0] if link.dialled else ""
+        self._open[link.id] = made
         link.drained = lambda: self.drained(link.id)
         if link.outbound:
-            link.send_line(encode_message(connection.hello(*self._tip())))
+            link.send_line(encode_message(connection.hello(*self._tip(), int(self._wall()))))
 
     def line_received(self, link: Link, line: bytes) -> None:
         found = self._open.get(link.id)
@@ -176,7 +199,7 @@ class LinkTable:
             return
         try:
             self._wait(found, self._guard.take_bytes(link.host, len(line), peer=peer))
-            message, answers = found.connection.receive(line, *self._tip())
+            message, answers = found.connection.receive(line, *self._tip(), int(self._wall()))
             if message is not None:
                 self._spend(found, units(message) - LINE_UNITS)
         except RemoteProtocolError as error:
@@ -197,7 +220,7 @@ class LinkTable:
             self._blame(found, reason.code)
         greeted = found.connection.greeted
         if (found.pending or found.jobs) and not found.blamed:
-            self._left[link.id] = _Left(link.host, None if greeted is None else greeted.node_key)
+            self._left[link.id] = _Left(link.host, greeted is not None)
             if len(self._left) > MAX_LEFT:
                 self._left.popitem(last=False)
         if greeted is not None:
@@ -213,6 +236,12 @@ class LinkTable:
         found = self._open.get(link.id)
         if found is not None:
             found.dialled = address
+
+    def met(self, link_id: int, address: str) -> None:
+        """The key of this peer was seen to answer at an address."""
+        found = self._open.get(link_id)
+        if found is not None:
+            found.met = address
 
     def send(self, link_id: int, line: bytes) -> None:
         """A line to a peer, or the answer that a stranger is owed."""
@@ -231,16 +260,18 @@ class LinkTable:
             found.link.close(line)
 
     def refuse(self, link_id: int, error: VotenetError) -> None:
-        """Close a link with an error; whoever has left meanwhile is blamed all the same."""
+        """Close a link with an error; an address that was left meanwhile is blamed all the same."""
         self._seen.forget(link_id)
         found = self._open.get(link_id)
         if found is not None:
+            if error.code == "key-twice":
+                self._doubt_others(found)
             self._refuse(found, error)
             return
         left = self._left.get(link_id)
-        if left is not None and left.node_key is not None:
+        if left is not None and left.peer:
             del self._left[link_id]
-            self._guard.blame(left.host, left.node_key, error.code)
+            self._guard.blame(left.host, error.code)
 
     def refuse_all(self, error: VotenetError) -> None:
         """The core starts over: what it has not saved is news again."""
@@ -305,9 +336,7 @@ class LinkTable:
         if found is not None:
             address, peer = of_address(found.link.host), found.is_peer
         else:
-            address, peer = (
-                (None, False) if left is None else (of_address(left.host), left.node_key is not None)
-            )
+            address, peer = (None, False) if left is None else (of_address(left.host), left.peer)
         if address is None:
             return Origin(f"link {link_id}", SHARE_OF_OURS)
         return Origin(f"peers at {address}", SHARE_OF_OURS) if peer else Origin(address, SHARE_OF_STRANGERS)
@@ -319,7 +348,7 @@ class LinkTable:
             waits = [found.units.reserve(self._clock(), cost)]
             waits += [] if found.is_peer else [self._guard.charge(found.link.host, cost)]
             self._wait(found, *waits)
-        elif left is not None and left.node_key is None:
+        elif left is not None and not left.peer:
             self._guard.charge(left.host, cost)
 
     def moved(self, size: int) -> None:
@@ -348,9 +377,13 @@ class LinkTable:
         """Read on where a pause is over; ping peers that are silent; give up those that stay so, or that
         never finish their hello. A few times a second."""
         now = self._clock()
+        held_up = 0.0 if self._looked is None else now - self._looked
+        self._looked = now
         self._shed()
         for found in list(self._open.values()):
             self._ease(found)
+            if held_up > LATE_SECONDS:
+                found.heard = min(found.heard + held_up, now)
             if found.connection.role is Role.STRANGER:
                 continue
             silence = now - found.heard
@@ -367,8 +400,20 @@ class LinkTable:
         for found in self._open.values():
             greeted = found.connection.greeted
             if greeted is not None and address in (greeted.listen, found.dialled):
-                found.heard = min(found.heard, self._clock() - LOST_AFTER + HINT_PATIENCE)
-                found.link.send_line(encode_message(Ping()))
+                self._doubt(found)
+
+    def _doubt_others(self, refused: _Open) -> None:
+        """A newer process has this key: those that had it before may be gone."""
+        newer = refused.connection.greeted
+        for found in self._open.values():
+            greeted = found.connection.greeted
+            same = newer is not None and greeted is not None and greeted.node_key == newer.node_key
+            if same and found is not refused:
+                self._doubt(found)
+
+    def _doubt(self, found: _Open) -> None:
+        found.heard = min(found.heard, self._clock() - LOST_AFTER + HINT_PATIENCE)
+        found.link.send_line(encode_message(Ping()))
 
     def traffic(self) -> tuple[int, int]:
         """Bytes sent to and received from peers since the start, whatever they were."""
@@ -389,13 +434,16 @@ class LinkTable:
     def behind(self, link_id: int) -> Behind | None:
         """Who is at the other end of a link, if it is still open."""
         found = self._open.get(link_id)
-        return None if found is None else Behind(found.link.host, found.dialled, found.link.outbound)
+        if found is None:
+            return None
+        live = self._clock() - found.heard <= LIVE_SECONDS
+        return Behind(found.link.host, found.dialled, found.link.outbound, live)
 
     def key_at(self, address: str) -> str | None:
         """The key of the peer that we know by this address (`host:port`), while it is joined."""
         for found in self._open.values():
             greeted = found.connection.greeted
-            if greeted is not None and address in (greeted.listen, found.dialled):
+            if greeted is not None and address in (found.met, found.dialled):
                 return greeted.node_key
         return None
 
@@ -414,14 +462,9 @@ class LinkTable:
             found.link.close()
 
     def busy_addresses(self) -> set[str]:
-        """Addresses that lead to a link which is open already."""
-        addresses = set()
-        for found in self._open.values():
-            if found.link.outbound:
-                addresses.add(found.dialled)
-            if found.connection.greeted is not None:
-                addresses.add(found.connection.greeted.listen)
-        return addresses
+        """Addresses that lead to a link which is open already, as far as we have dialled them ourselves."""
+        found = self._open.values()
+        return ({one.dialled for one in found if one.link.outbound} | {one.met for one in found}) - {""}
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -429,6 +472,9 @@ class LinkTable:
         greeted, link = found.connection.greeted, found.link
         assert greeted is not None
         refusal = self._guard.refusal(link.host, greeted.node_key)
+        if greeted.node_key == self._identity.key.public_hex:
+            self._twin(found.dialled or link.host)
+            refusal = RemoteProtocolError("key-twice", "another process runs with the key of this node")
         found.since = self._clock()
         if refusal is None and not link.outbound:
             refusal = self._make_room(found)
@@ -467,17 +513,17 @@ class LinkTable:
         link.refuse(error)
 
     def _blame(self, found: _Open, code: str) -> None:
-        """Blame a peer, once a link, or an address that came with a false proof.
+        """Blame the address that a peer's link comes from, once a link, or one that came with a false proof.
 
-        Not strangers: what they may cost is bounded, and many may share an address. And not whoever
-        answers at an address that we dialled: anybody could have named it to us.
+        Never its key: what comes over a link is signed by nobody, and a stranger may have passed the
+        handshake on. Not strangers: what they may cost is bounded, and many may share an address. And not
+        an address that we dialled and that proved nothing: anybody could have named it to us.
         """
-        greeted = found.connection.greeted
-        proved_or_came = greeted is not None or not found.link.outbound
+        proved_or_came = found.connection.greeted is not None or not found.link.outbound
         if found.connection.role is Role.STRANGER or not proved_or_came or found.blamed:
             return
         found.blamed = True
-        self._guard.blame(found.link.host, None if greeted is None else greeted.node_key, code)
+        self._guard.blame(found.link.host, code)
 
     def _spend(self, found: _Open, cost: float) -> None:
         """Charge a link, and its address. Raises RemoteProtocolError: rate-limited, for a stranger."""

@@ -68,6 +68,8 @@ class MemoryLink:
 
     def __init__(self, network: MemoryNetwork, handler: LinkHandler, owner: str, *, outbound: bool) -> None:
         self.id = next(self._ids)
+        self.local = "" if outbound else owner
+        self.dialled: tuple[str, ...] = ()
         self.handler, self.owner, self.outbound = handler, owner, outbound
         self.host, self.port = "memory", 0
         self.held, self.owes = 0, False
@@ -463,6 +465,7 @@ class MemoryNetwork:
         near = MemoryLink(self, dialler, name, outbound=True)
         far = MemoryLink(self, listener, other, outbound=False)
         near.other, far.other = far, near
+        near.dialled = (other,)
         self._wires.append(near)
         far.handler.link_opened(cast(Link, far))
         near.handler.link_opened(cast(Link, near))

@@ -108,7 +108,8 @@ async def dial(
         async with asyncio.timeout(timeout):
             for host in await names.look_up(address.host):
                 with contextlib.suppress(Unreachable):
-                    return await connect(handler, Address(host, address.port), limits, timeout=timeout)
+                    there = Address(host, address.port)
+                    return await connect(handler, there, limits, timeout=timeout, asked=address)
     except TimeoutError as error:
         raise Unreachable(f"{address} did not answer within {timeout:g} s") from error
     raise Unreachable(f"{address} cannot be reached")

@@ -66,6 +66,7 @@ from votenet.protocol.messages import (
     NodeWarning,
     SubmitVotes,
     VotesTaken,
+    as_line,
     encode_message,
     line_of,
 )
@@ -130,7 +131,14 @@ class NodeService:
         book = AddressBook(config.advertise, key.sign(b"votenet/address-book/1\n"))
         self._guard = Guard(time.monotonic, time.time, store.known_bans())
         self._links = LinkTable(
-            self._identity, self._post, self._tip, time.monotonic, self._refused_by, self._guard
+            self._identity,
+            self._post,
+            self._tip,
+            time.monotonic,
+            self._refused_by,
+            self._guard,
+            wall=time.time,
+            twin=self._twin,
         )
         self._serving = Serving(self._links, self._reader)
         self._chapter: tuple[bytes, bytes, float] | None = None
@@ -138,15 +146,22 @@ class NodeService:
         bootstraps = [parse_address(text) for text in config.bootstrap]
         self._faults = link_faults.Faults(config.data_dir / link_faults.FILE_NAME)
         self._discovery = Discovery(
-            book, self._links, self._identity, bootstraps, self._faults, kinds=config.discovery
+            book,
+            self._links,
+            self._identity,
+            bootstraps,
+            self._faults,
+            kinds=config.discovery,
+            is_peer=lambda link: link in self._core.state.sync.peers,
         )
         book.restore(store.known_peers(), int(time.time()))
         for address in config.peers:
-            book.add(address)
+            book.appoint(address)
         self._anchors: list[str] = []
         self._unsaved: StorageError | None = None
         """Why nothing could be saved when it was tried last."""
         self._said_unready = False
+        self._tell_at = time.monotonic() + ALONE_SECONDS
         self._tell_core()
 
     # -- what the operator asks for ------------------------------------------------------------
@@ -276,8 +291,10 @@ class NodeService:
         While it catches up, before that or later, say how far it is.
         """
         said_at: float | None = None
+        told: set[str] = set()
         progress = Progress()
         while True:
+            told = self._tell_wrong(told)
             behind = progress.look(self._core.state, time.monotonic())
             if behind is not None:
                 log.info("%s", behind)
@@ -289,6 +306,21 @@ class NodeService:
                 log.info("ready: %s", self._status_text())
                 notify(READY=1, STATUS=self._status_text(), **self._vitals())
             await (asyncio.sleep(READY_POLL) if said_at is None else self._until_next_beat(said_at))
+
+    def _tell_wrong(self, told: set[str]) -> set[str]:
+        """Log what is wrong when it begins, and that it is over; the codes of what is wrong now.
+
+        Not in the first seconds, in which no node is joined yet.
+        """
+        if time.monotonic() < self._tell_at:
+            return told
+        self._tell_at = time.monotonic() + HEARTBEAT_SECONDS
+        now = {warning.code: warning.message for warning in self._warnings()}
+        for code in now.keys() - told:
+            log.warning("%s [%s]", now[code], code)
+        for code in told - now.keys():
+            log.info("over: %s", code)
+        return set(now)
 
     async def _until_next_beat(self, said_at: float) -> None:
         """A second. One that was ready alone tells of its first peer at once: others wait."""
@@ -303,16 +335,18 @@ class NodeService:
         return self._discovery.settled and self._core.caught_up
 
     def _readiness(self) -> dict[str, object]:
-        """READY=0 for as long as nothing can be saved, READY=1 once when it can again."""
-        before, self._said_unready = self._said_unready, self._unsaved is not None
+        """READY=0 for as long as nothing can be saved or the node is cut off, READY=1 once when it is over."""
+        unready = self._unsaved is not None or bool(self._discovery.alone)
+        before, self._said_unready = self._said_unready, unready
         return {"READY": int(not self._said_unready)} if before or self._said_unready else {}
 
     def _warnings(self) -> tuple[NodeWarning, ...]:
-        """What is wrong here, other than with peers."""
+        """What is wrong here, the worst first."""
+        found = self._discovery.wrong()
         if self._unsaved is None:
-            return ()
+            return found
         text = f"it can save nothing and refuses votes: {self._unsaved.message}. {self._unsaved.next_step}"
-        return (NodeWarning(CANNOT_SAVE, text),)
+        return (NodeWarning(CANNOT_SAVE, as_line(text)), *found)
 
     def _vitals(self) -> dict[str, object]:
         status = self._core.status(time.time())
@@ -328,6 +362,8 @@ class NodeService:
         status = self._core.status(time.time())
         if self._unsaved is not None:
             return f"can save nothing: {self._unsaved.message}"
+        if alone := self._discovery.alone:
+            return f"cut off: {alone}"
         return f"height {status.height}, {status.votes} votes, {status.waiting} waiting, {status.peers} peers"
 
     # -- the driver ----------------------------------------------------------------------------
@@ -595,6 +631,9 @@ class NodeService:
             blamed.changed = True
             self._unsaved = error
             log.error("cannot save the bans: %s", error.message)
+
+    def _twin(self, address: str) -> None:
+        self._discovery.twin(address)
 
     def _refused_by(self, address: str, code: str) -> None:
         self._discovery.refused_by(address, code)

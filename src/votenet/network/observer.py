@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
@@ -127,7 +128,8 @@ class Observer:
     # -- LinkHandler ---------------------------------------------------------------------------
 
     def link_opened(self, link: Link) -> None:
-        link.send_line(encode_message(self._connection.hello(0, 0)))
+        self._connection.dialled = link.dialled
+        link.send_line(encode_message(self._connection.hello(0, 0, int(time.time()))))
 
     def line_received(self, link: Link, line: bytes) -> None:
         if line.startswith(b'{"error"'):
@@ -135,7 +137,7 @@ class Observer:
             link.close()
             return
         try:
-            message, answers = self._connection.receive(line, 0, 0)
+            message, answers = self._connection.receive(line, 0, 0, int(time.time()))
         except RemoteProtocolError as error:
             self._fail(error)
             link.refuse(error)

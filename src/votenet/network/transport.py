@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Final, Protocol, TypeVar
 
 from votenet.errors import ConfigError, Locked, RemoteProtocolError, Unreachable, VotenetError
-from votenet.protocol.address import Address
+from votenet.protocol.address import Address, plain_ip
 from votenet.protocol.framing import LineReader
 
 LINGER_SECONDS: Final = 1.0
@@ -71,7 +71,9 @@ _link_ids = itertools.count(1)
 class Link(asyncio.Protocol):
     """One TCP connection. `id` is unique in this process; `host`, `port` are the other side's.
 
-    `bytes_sent` and `bytes_received` count everything that goes through it.
+    `local` is our own end, `host:port`; `dialled` how the other one was dialled: as it is written, and the IP
+    address that this led to (empty where we were dialled). `bytes_sent` and `bytes_received` count everything
+    that goes through it.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Link(asyncio.Protocol):
         limits: LinkLimits,
         *,
         outbound: bool = False,
+        asked: Address | None = None,
         admit: Callable[[Link], VotenetError | None] | None = None,
         released: Callable[[Link], None] | None = None,
         moved: Callable[[int], None] | None = None,
@@ -89,6 +92,8 @@ class Link(asyncio.Protocol):
         self.limits = limits
         self.outbound = outbound
         self.host, self.port = "", 0
+        self.local = ""
+        self.dialled: tuple[str, ...] = () if asked is None else (str(asked),)
         self.bytes_sent = self.bytes_received = 0
         self._admit, self._released, self._moved = admit, released, moved
         self._reader = LineReader(limits.max_line)
@@ -245,6 +250,11 @@ class Link(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         peer = transport.get_extra_info("peername") or ("", 0)
         self.host, self.port = str(peer[0]), int(peer[1])
+        own = transport.get_extra_info("sockname") or ("", 0)
+        self.local = str(Address(plain_ip(str(own[0])) or str(own[0]), int(own[1])))
+        if self.dialled:
+            there = str(Address(plain_ip(self.host) or self.host, self.port))
+            self.dialled = tuple(dict.fromkeys((*self.dialled, there)))
         self._opened = True
         self._last_activity = self._loop.time()
         refusal = None if self._admit is None else self._admit(self)
@@ -538,14 +548,24 @@ class Listener:
 
 
 async def connect(
-    handler: LinkHandler, address: Address, limits: LinkLimits, *, timeout: float = 10.0
+    handler: LinkHandler,
+    address: Address,
+    limits: LinkLimits,
+    *,
+    timeout: float = 10.0,
+    asked: Address | None = None,
 ) -> Link:
-    """Dial a peer. Raises Unreachable after `timeout` seconds or when it is refused."""
+    """Dial a peer. Raises Unreachable after `timeout` seconds or when it is refused.
+
+    `asked`: the address that was asked for, where a name was looked up before.
+    """
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout):
             _, link = await loop.create_connection(
-                lambda: Link(handler, limits, outbound=True), address.host, address.port
+                lambda: Link(handler, limits, outbound=True, asked=asked or address),
+                address.host,
+                address.port,
             )
     except TimeoutError as error:
         raise Unreachable(f"{address} did not answer within {timeout:g} s") from error

@@ -51,6 +51,8 @@ FORGET_MET_SECONDS: Final = 30 * 24 * 3600
 """An address of the cache that nobody was met at for so long is not taken over by the next start."""
 ALIAS_REST: Final = 600.0
 """Seconds before an address that led to a node we are already joined to is dialled again."""
+TWIN_REST: Final = 6.0
+"""The same where another process with our own key is joined, or answers: it is looked at again and again."""
 STABLE_SECONDS: Final = 60.0
 """A link that was up for so long has worked; one that breaks sooner counts as one more failure."""
 QUARANTINE_AFTER: Final = 6
@@ -77,6 +79,8 @@ class _Known:
     failures: int = 0
     flaps: int = 0
     doubted: bool = False
+    appointed: bool = False
+    """Named by the operator: never forgotten."""
     testing: bool = False
     next_try: float = 0.0
     bucket: tuple[str, int] = ("", 0)
@@ -130,6 +134,13 @@ class AddressBook:
             return False
         return self._put_rumour(name, _Known(address, source))
 
+    def appoint(self, text: str) -> None:
+        """Note an address that the operator names."""
+        self.add(text)
+        known = self._known.get(text)
+        if known is not None:
+            known.appointed = True
+
     def doubt(self, text: str) -> None:
         """Somebody says that nobody listens there any more: the next dials decide."""
         known = self._known.get(text)
@@ -162,7 +173,7 @@ class AddressBook:
         if known is None:
             return
         known.failures += 1
-        if known.failures >= FORGET_AFTER and (known.doubted or not known.met):
+        if known.failures >= FORGET_AFTER and (known.doubted or not known.met) and not known.appointed:
             self._forget(text)
         elif known.failures > FORGET_AFTER:
             known.next_try = now + LONG_GONE_RETRY
@@ -184,11 +195,11 @@ class AddressBook:
         known.next_try = max(known.next_try, now + wait)
         return known.flaps == QUARANTINE_AFTER
 
-    def rest(self, text: str, now: float) -> None:
+    def rest(self, text: str, now: float, seconds: float = ALIAS_REST) -> None:
         """This address leads to ourselves or to a node that we know by another one."""
         known = self._known.get(text)
         if known is not None:
-            known.next_try = now + ALIAS_REST
+            known.next_try = now + seconds
 
     # -- questions -----------------------------------------------------------------------------
 
@@ -204,7 +215,12 @@ class AddressBook:
 
     def chosen(self) -> set[str]:
         """Addresses that no stranger could have put here: met before, or named by the operator."""
-        return {name for name, known in self._known.items() if known.met or not known.source}
+        return {name for name, known in self._known.items() if known.met or known.appointed}
+
+    def gone(self) -> set[str]:
+        """Those that were met, were not named by the operator, and failed DOUBT_TRIES times in a row now."""
+        found = self._known.items()
+        return {n for n, k in found if k.met and not k.appointed and k.failures >= DOUBT_TRIES}
 
     def is_met(self, text: str) -> bool:
         """Whether a handshake was ever done there."""

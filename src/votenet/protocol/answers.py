@@ -18,10 +18,10 @@ from votenet.core.tally import Tally
 from votenet.protocol.events import Served
 from votenet.protocol.lines import proof_line, with_id
 from votenet.protocol.messages import (
-    CUT_OFF,
     MAX_BOOTSTRAPS_IN_LINE,
     MAX_HEADERS,
     MAX_PEERS_IN_LINE,
+    NOT_SYNCED,
     ElectionInfo,
     GetElection,
     GetPeers,
@@ -236,7 +236,7 @@ class Answers:
         tip = self.state.chain.tip
         sent, received = self.traffic()
         warnings = self.warnings()
-        cut_off = any(warning.code == CUT_OFF for warning in warnings)
+        alone = any(warning.code in NOT_SYNCED for warning in warnings)
         return NodeStatus(
             name=self.state.info.name,
             version=self.state.info.version,
@@ -251,7 +251,7 @@ class Answers:
             waiting=len(self.state.pool),
             peers=len(self.state.sync.peers),
             known_peers=self.known_peers,
-            synced=self.state.sync.caught_up and not cut_off,
+            synced=self.state.sync.caught_up and not alone,
             mining=self.mining,
             kernel=self.state.info.kernel,
             uptime=int(now - self.state.info.started),

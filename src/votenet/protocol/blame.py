@@ -3,10 +3,11 @@
 What lives here: the table of points, scores that are forgiven with time, bans that end. What must
 not: clocks, the disk (a store keeps the bans), sockets.
 
-Only peers are blamed: they have proved a key, and an honest node sends nothing that it has not
-checked. A ban takes the right to be a peer, and nothing else: voters behind the same address are
-still served, within the limits of `limits.py`. This machine's own address is never banned, because
-all local nodes share it; their keys are.
+Only addresses are blamed, for lines of peers that came from there: an honest node sends nothing that it has
+not checked. Keys are not: the lines after a handshake are not signed, and whoever passes a handshake on
+between two honest nodes can write what he likes. Only the operator bans a key. A ban takes the right to be a
+peer, and nothing else: voters behind the same address are still served, within the limits of `limits.py`.
+This machine's own address is never banned, because all local nodes share it.
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ MAX_SUBJECTS: Final = 4096
 _LIE: Final = LIMIT
 """Nothing but a lie or a broken program sends it: every node checks it before it passes it on."""
 _ODD: Final = 30
-"""May come of another version, a clock that is wrong, or a race; not four times in minutes."""
+"""May come of another version or a race; not four times in minutes."""
 
 POINTS: Final[dict[str, int]] = {
-    # Codes that are not here cost nothing: honest mistakes, crossing messages, links that broke.
+    # Codes that are not here cost nothing: honest mistakes, crossing messages, links that broke, and clocks
+    # that are off (`bad-time`): these are reported.
     "bad-signature": _LIE,
     "bad-vote": _LIE,
     "unknown-candidate": _LIE,
@@ -52,7 +54,6 @@ POINTS: Final[dict[str, int]] = {
     "invalid-block": _LIE,
     "bad-header": _ODD,
     "bad-version": _ODD,
-    "bad-time": _ODD,
     "bad-hello": _ODD,
     "bad-json": _ODD,
     "bad-message": _ODD,

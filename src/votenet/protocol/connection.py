@@ -3,16 +3,23 @@
 What lives here: Connection, which knows the role of the other side and what it may send. What
 must not: sockets, clocks, randomness (the challenge is an argument), what messages mean.
 
-The handshake is three lines. The side that dialled says `hello` with a challenge; the other
-answers `hello` with its own challenge and a proof; the first sends `hello_proof`. A proof is a
-signature over DOMAIN_HELLO and the canonical JSON of challenge, network, both keys, and whether the
-signer has dialled: a proof given to one peer is worth nothing to another, and one that was got out
-of a node by dialling it is worth nothing to somebody whom that node has not dialled.
+The handshake is three lines. The side that dialled says `hello` with a challenge and the address that it
+dialled; the other answers `hello` with its own challenge, whether it knows that address as its own, and a
+proof; the first sends `hello_proof`. A proof is a signature over DOMAIN_HELLO and the canonical JSON of both
+hellos, and of whether the signer has dialled: a proof given to one peer is worth nothing to another, nobody
+between the two can change a word of it, and a stranger who passes the lines on is found out, because nobody
+dialled his address in vain: the link is then *unproven* for both. It works, and counts for little.
+
+Lines after the handshake are not signed. What a peer says there is its own only as far as its own signature
+is in it; a key is never blamed for them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
+
+import msgspec
 
 from votenet.core.encoding import DOMAIN_HELLO, canonical
 from votenet.core.keys import SigningKey, verify
@@ -40,7 +47,11 @@ class Identity(NamedTuple):
 
 
 class Greeted(NamedTuple):
-    """The handshake is done: who is on the other side. `work` and `seed` are integers."""
+    """The handshake is done: who is on the other side. `work` and `seed` are integers.
+
+    `proven`: the node that was dialled knows the address that was dialled as its own. `ahead`: seconds that
+    the other side's clock is ahead of ours; None if it told none.
+    """
 
     node_key: str
     listen: str
@@ -48,40 +59,61 @@ class Greeted(NamedTuple):
     work: int
     mines: bool = True
     seed: int = 0
+    proven: bool = True
+    ahead: int | None = None
 
 
-def _proof_payload(challenge: str, network_hex: str, signer: str, reader: str, *, dialled: bool) -> bytes:
-    record = {
-        "challenge": challenge,
-        "network_id": network_hex,
-        "reader_key": reader,
-        "signer_dialled": dialled,
-        "signer_key": signer,
-    }
+def _proof_payload(dial: Hello, answer: Hello, *, by_dialler: bool) -> bytes:
+    record = {"answer": _said(answer), "dial": _said(dial), "signer_dialled": by_dialler}
     return DOMAIN_HELLO + canonical(record)
 
 
-class Connection:
-    """State of one link. `challenge` is 32 random bytes, never used before."""
+def _said(hello: Hello) -> dict[str, object]:
+    """What a proof covers of a hello: every member, written or left out, but the proof."""
+    return {name: getattr(hello, name) for name in Hello.__struct_fields__ if name != "proof"}
 
-    def __init__(self, identity: Identity, *, outbound: bool, challenge: bytes) -> None:
+
+class Connection:
+    """State of one link. `challenge` is 32 random bytes, never used before.
+
+    Args:
+        dialled: how we wrote the address that we dialled, at most MAX_DIALLED spellings.
+        own: addresses that lead to us for whoever dialled, besides the one where we say that we listen.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        outbound: bool,
+        challenge: bytes,
+        dialled: Sequence[str] = (),
+        own: Sequence[str] = (),
+    ) -> None:
         self.role = Role.STRANGER
         self.outbound = outbound
+        self.dialled = tuple(dialled)
         self._identity = identity
+        self._own = {address.lower() for address in (identity.listen, *own) if address}
         self._challenge = challenge.hex()
+        self._ours: Hello | None = None
         self._theirs: Hello | None = None
+        self._ahead: int | None = None
         self.greeted: Greeted | None = None
 
-    def hello(self, height: int, work: int) -> Hello:
-        """Our first line on a link that we dialled."""
+    def hello(self, height: int, work: int, now: int = 0) -> Hello:
+        """Our first line on a link that we dialled. `now`: Unix seconds."""
         self.role = Role.GREETING
-        return self._hello(height, work, proof=None)
+        self._ours = self._hello(height, work, now, dialled=self.dialled)
+        return self._ours
 
-    def receive(self, line: bytes, height: int, work: int) -> tuple[Message | None, list[Message]]:
+    def receive(
+        self, line: bytes, height: int, work: int, now: int = 0
+    ) -> tuple[Message | None, list[Message]]:
         """Take one line: returns (a message for the node or None, handshake lines to send).
 
-        `height` and `work` are our tip's, for our hello. When the handshake has just finished,
-        `greeted` is set and the message is None.
+        `height` and `work` are our tip's, for our hello, `now` is the time in Unix seconds. When the
+        handshake has just finished, `greeted` is set and the message is None.
 
         Raises:
             RemoteProtocolError: whatever is wrong with the line, or with sending it now.
@@ -93,7 +125,7 @@ class Connection:
                 raise RemoteProtocolError("hello-required", "this message is for peers: say hello first")
             raise RemoteProtocolError("unexpected-message", "this message is not expected here")
         if isinstance(message, Hello):
-            return None, self._take_hello(message, height, work)
+            return None, self._take_hello(message, height, work, now)
         if isinstance(message, HelloProof):
             self._take_proof(message.proof)
             return None, []
@@ -101,37 +133,43 @@ class Connection:
 
     # -- the handshake -------------------------------------------------------------------------
 
-    def _take_hello(self, hello: Hello, height: int, work: int) -> list[Message]:
+    def _take_hello(self, hello: Hello, height: int, work: int, now: int) -> list[Message]:
         if self._theirs is not None or (self.role is Role.GREETING) is not self.outbound:
             raise RemoteProtocolError("unexpected-message", "hello is said once")
-        if hello.version != PROTOCOL_VERSION:
-            raise RemoteProtocolError("version-mismatch", f"this node speaks version {PROTOCOL_VERSION}")
-        if hello.network_id != self._identity.network_hex:
-            raise RemoteProtocolError(
-                "network-mismatch", f"this node belongs to network {self._identity.network_hex[:16]}…"
-            )
-        if hello.node_key == self._identity.key.public_hex:
-            raise RemoteProtocolError("self-connection", "this node has dialled itself")
+        self._check_hello(hello)
         self._theirs = hello
+        self._ahead = hello.time - now if hello.time else None
         if self.outbound:
             if hello.proof is None:
                 raise RemoteProtocolError("bad-hello", "the answer to hello carries a proof")
             self._take_proof(hello.proof)
-            return [HelloProof(proof=self._prove(hello))]
+            return [HelloProof(proof=self._prove())]
         self.role = Role.GREETING
-        return [self._hello(height, work, proof=self._prove(hello))]
+        own = any(address.lower() in self._own for address in hello.dialled)
+        self._ours = self._hello(height, work, now, own_address=own)
+        return [msgspec.structs.replace(self._ours, proof=self._prove())]
+
+    def _check_hello(self, hello: Hello) -> None:
+        if hello.version != PROTOCOL_VERSION:
+            raise RemoteProtocolError(
+                "version-mismatch",
+                f"this node speaks version {PROTOCOL_VERSION} of the handshake, not {hello.version}",
+            )
+        if hello.network_id != self._identity.network_hex:
+            raise RemoteProtocolError(
+                "network-mismatch", f"this node belongs to network {self._identity.network_hex[:16]}…"
+            )
+        # Another process may have our key: then the seed is another, and it must prove that it has it.
+        ours = hello.node_key == self._identity.key.public_hex
+        if ours and int(hello.seed, 16) == self._identity.seed:
+            raise RemoteProtocolError("self-connection", "this node has dialled itself")
 
     def _take_proof(self, proof: str) -> None:
-        theirs = self._theirs
-        if theirs is None:
+        theirs, ours = self._theirs, self._ours
+        if theirs is None or ours is None:
             raise RemoteProtocolError("unexpected-message", "a proof comes after hello")
-        payload = _proof_payload(
-            self._challenge,
-            self._identity.network_hex,
-            theirs.node_key,
-            self._identity.key.public_hex,
-            dialled=not self.outbound,
-        )
+        dial, answer = (ours, theirs) if self.outbound else (theirs, ours)
+        payload = _proof_payload(dial, answer, by_dialler=not self.outbound)
         if not verify(bytes.fromhex(theirs.node_key), payload, bytes.fromhex(proof)):
             raise RemoteProtocolError("bad-hello", "the proof is not signed by the key in hello")
         self.role = Role.PEER
@@ -142,28 +180,30 @@ class Connection:
             int(theirs.work, 16),
             theirs.mines,
             int(theirs.seed, 16),
+            answer.own_address,
+            self._ahead,
         )
 
-    def _hello(self, height: int, work: int, proof: str | None) -> Hello:
+    def _hello(
+        self, height: int, work: int, now: int, *, dialled: tuple[str, ...] = (), own_address: bool = False
+    ) -> Hello:
         return Hello(
             challenge=self._challenge,
+            dialled=dialled,
             height=height,
             listen=self._identity.listen,
             mines=self._identity.mines,
             network_id=self._identity.network_hex,
             node_key=self._identity.key.public_hex,
-            proof=proof,
+            own_address=own_address,
             seed=format(self._identity.seed, "016x"),
+            time=now,
             version=PROTOCOL_VERSION,
             work=work_to_hex(work),
         )
 
-    def _prove(self, theirs: Hello) -> str:
-        payload = _proof_payload(
-            theirs.challenge,
-            self._identity.network_hex,
-            self._identity.key.public_hex,
-            theirs.node_key,
-            dialled=self.outbound,
-        )
-        return self._identity.key.sign(payload).hex()
+    def _prove(self) -> str:
+        assert self._ours is not None
+        assert self._theirs is not None
+        dial, answer = (self._ours, self._theirs) if self.outbound else (self._theirs, self._ours)
+        return self._identity.key.sign(_proof_payload(dial, answer, by_dialler=self.outbound)).hex()

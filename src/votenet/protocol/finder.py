@@ -12,9 +12,11 @@ the list once in any case:
     announce    a newcomer dials those it knows; its hello says where it listens
     gossip      peers are asked whom they know
 
-An address in a hello is a claim. It is dialled back, and only then passed on to others; a node whose claim
-does not hold is told so. When all outbound places are taken, addresses that were never met get a *visit*:
-the handshake and goodbye. So a newcomer announces itself to all it knows, and tried addresses stay true.
+An address in a hello is a claim. It is dialled back, and only then counts: as joined, and as one to pass on
+to others; a node whose claim does not hold is told so. A link *counts* when it is proven (see
+`connection.py`) and we have dialled its node, for this link or to look whether its claim holds: others choose
+who dials us. When all outbound places are taken, addresses that were never met get a *visit*: the handshake
+and goodbye. So a newcomer announces itself to all it knows, and tried addresses stay true.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
 from votenet.protocol.address import Address
-from votenet.protocol.address_book import LOCAL, AddressBook, group_of
+from votenet.protocol.address_book import LOCAL, TWIN_REST, AddressBook, group_of
 from votenet.protocol.connection import Greeted
 from votenet.protocol.outbound import OUTBOUND, choose
 from votenet.protocol.peer_record import DEFAULT_LIFETIME
@@ -51,8 +53,14 @@ VISITS_PER_SECOND: Final = 1 / 30
 DIALS_OF_HOST: Final = 20
 DIALS_OF_HOST_PER_SECOND: Final = 1.0
 """To addresses of one host that were never met: naming us a victim's addresses buys no more."""
-CHECK_SECONDS: Final = (1.0, 5.0, 30.0)
+CHECK_SECONDS: Final = (0.1, 1.0, 5.0, 30.0)
 """An address claimed in a hello is dialled back after so long; a machine may listen a moment later."""
+DISTRUST_SECONDS: Final = 60.0
+"""An address is not dialled while the first look whether a claim to it holds is due, since it may lead to a
+link that is open. Where such a claim did not hold it is, for so long."""
+CUT_OFF_SECONDS: Final = 3.0
+"""A node whose last counted link broke is cut off after this long, if that had lasted as long: a peer that
+starts again is back by then."""
 MAX_CHECKS: Final = 256
 MAX_LEARNT: Final = 4
 """Bootstrap servers that peers have named, beside our own."""
@@ -91,13 +99,19 @@ class Tell(NamedTuple):
     """Tell a peer that it cannot be reached where it says."""
 
 
+class Met(NamedTuple):
+    link: int
+    address: str
+    """Note that the key of this peer answers at this address."""
+
+
 class AskBootstrap(NamedTuple):
     address: Address
     register: bool
     """Register if so, and fetch the list. `bootstrap_answered` or `bootstrap_failed` follows."""
 
 
-Action = Dial | Ask | Part | Check | Tell | AskBootstrap
+Action = Dial | Ask | Part | Check | Tell | Met | AskBootstrap
 
 
 class Dice(Protocol):
@@ -115,6 +129,8 @@ class _Joined:
     dialled: str
     since: float
     visit: bool
+    met: str = ""
+    """Where its key answered when we dialled back."""
 
 
 @dataclass(slots=True)
@@ -125,6 +141,9 @@ class _Server:
     """When its first answer came, or its first failure."""
     asking: bool = False
     failures: int = 0
+    answered: bool = False
+    listed: frozenset[str] = frozenset()
+    """Whom it named last."""
     next_ask: float = 0.0
     renew_at: float = 0.0
 
@@ -156,7 +175,8 @@ class Finder:
     """The discovery of one node. `now` is monotonic seconds, `wall` Unix seconds.
 
     Args:
-        joined: addresses that lead to links which are open, or being opened by others.
+        joined: addresses that we dialled, or dialled back, and that lead to links which are open.
+        live: whether a link was heard of lately.
         dice: for choices that nobody should foresee.
     """
 
@@ -169,22 +189,28 @@ class Finder:
         joined: Callable[[], set[str]],
         dice: Dice,
         slots: int = OUTBOUND,
+        live: Callable[[int], bool] = lambda link: True,
     ) -> None:
         self.book, self.kinds = book, frozenset(kinds)
-        self._joined, self._dice, self._slots = joined, dice, slots
+        self._joined, self._dice, self._slots, self._live = joined, dice, slots, live
         self._servers = {str(address): _Server(address, learnt=False) for address in bootstraps}
         self._links: dict[int, _Joined] = {}
         self._dialling = _Dialling()
         self._visiting: set[str] = set()
         self._visits = TokenBucket(VISITS_PER_SECOND, VISITS_AT_ONCE)
         self._hosts = Buckets(DIALS_OF_HOST_PER_SECOND, DIALS_OF_HOST)
-        self._claims: dict[str, _Claim] = {}
+        self._claims: dict[tuple[str, str], _Claim] = {}
+        self._distrusted: dict[str, float] = {}
+        """Until when claims to an address do not keep us from dialling it."""
+        self._counted_at: float | None = None
+        """When a link that counts was last seen."""
         self._began: float | None = None
         self._first: set[str] = set()
         self._gossip_at = 0.0
         self._to_ask: list[int] = []
         self._to_part: list[int] = []
         self._to_tell: list[Tell] = []
+        self._to_mark: list[Met] = []
 
     # -- what is heard -------------------------------------------------------------------------
 
@@ -203,7 +229,7 @@ class Finder:
 
     def left(self, address: str) -> bool:
         """Somebody says that a peer has left; whether a link to it is open, which then is to be pinged."""
-        if address in self._joined():
+        if address in self._joined() or any(address == joined.met for joined in self._links.values()):
             return True
         self.book.doubt(address)
         return False
@@ -229,6 +255,8 @@ class Finder:
         """A peer that we dialled closed the link with an error."""
         if code in ("duplicate-connection", "self-connection"):
             self.book.rest(address, now)
+        elif code == "key-twice":
+            self.book.rest(address, now, TWIN_REST)
 
     def peer_up(self, link: int, host: str, dialled: str, greeted: Greeted, now: float, wall: int) -> None:
         """A handshake is done. `dialled`: the address by which we reached it, empty if it dialled us."""
@@ -237,7 +265,8 @@ class Finder:
         self._links[link] = _Joined(host, greeted, dialled, now, visit)
         if dialled:
             self.book.succeeded(dialled, now, wall)
-        if greeted.listen and greeted.listen != dialled and not self.book.is_met(greeted.listen):
+            self._meet(dialled, greeted.node_key)
+        if greeted.listen and greeted.listen != dialled:
             self._claim(link, host, greeted, now)
         if GOSSIP in self.kinds:
             self._to_ask.append(link)
@@ -249,39 +278,83 @@ class Finder:
         if joined is not None and joined.dialled and not joined.visit:
             self.book.parted(joined.dialled, now - joined.since, now)
 
-    def _claim(self, link: int, host: str, greeted: Greeted, now: float) -> None:
-        self.heard(ANNOUNCE, greeted.listen, group_of(host), now)
-        earlier = self._claims.get(greeted.listen)
-        if earlier is not None and earlier.node_key == greeted.node_key:
-            earlier.link = link  # it has dialled us anew meanwhile
-        elif earlier is None and len(self._claims) < MAX_CHECKS:
-            first = now + CHECK_SECONDS[0]
-            self._claims[greeted.listen] = _Claim(link, greeted.listen, greeted.node_key, first)
+    def _meet(self, address: str, node_key: str) -> None:
+        """A key has answered at an address: links to it that claim this address tell the truth."""
+        found = [
+            link
+            for link, joined in self._links.items()
+            if joined.greeted[:2] == (node_key, address)
+            and joined.greeted.proven
+            and address != joined.dialled
+        ]
+        for link in found:
+            self._links[link].met = address
+            self._to_mark.append(Met(link, address))
 
-    def checked(self, address: str, holds: bool, now: float, wall: int) -> None:
+    def _claim(self, link: int, host: str, greeted: Greeted, now: float) -> None:
+        if ANNOUNCE not in self.kinds:
+            return
+        self._note(greeted.listen, group_of(host), now)
+        claim = (greeted.listen, greeted.node_key)
+        if claim in self._claims:
+            self._claims[claim].link = link  # it has dialled us anew meanwhile
+        elif len(self._claims) < MAX_CHECKS and greeted.listen != self.book.own:
+            self._claims[claim] = _Claim(link, *claim, now + CHECK_SECONDS[0])
+
+    def checked(self, address: str, node_key: str, holds: bool, now: float, wall: int) -> None:
         """What the dial of a Check has shown."""
-        claim = self._claims.pop(address, None)
+        claim = self._claims.pop((address, node_key), None)
         if claim is None:
             return
         if holds:
             self.book.succeeded(address, now, wall)
-        elif claim.tries < len(CHECK_SECONDS):
+            self._meet(address, node_key)
+            return
+        self._distrusted[address] = now + DISTRUST_SECONDS
+        if claim.tries < len(CHECK_SECONDS):
             claim.checking, claim.at = False, now + CHECK_SECONDS[claim.tries]
-            self._claims[address] = claim
-        else:
+            self._claims[address, node_key] = claim
+            return
+        if not self.book.is_met(address):
             self.book.failed(address, now)
-            self._to_tell.append(Tell(claim.link, address))
+        self._to_tell.append(Tell(claim.link, address))
 
-    def bootstrap_answered(self, server: Address, registered: bool, peers: Iterable[str], now: float) -> None:
-        """The list came, after a registration if that was asked for."""
+    def _withheld(self, now: float) -> set[str]:
+        """Addresses that are not dialled because an open link may lead there: a look is due."""
+        self._distrusted = {address: until for address, until in self._distrusted.items() if until > now}
+        return {
+            claim.address
+            for claim in self._claims.values()
+            if claim.tries <= claim.checking  # the first look is due, or under way
+            and (joined := self._links.get(claim.link)) is not None
+            and joined.greeted.proven
+        } - self._distrusted.keys()
+
+    def bootstrap_answered(
+        self,
+        server: Address,
+        registered: bool,
+        peers: Iterable[str],
+        now: float,
+        nodes: Iterable[str] = (),
+    ) -> None:
+        """The list came, after a registration if that was asked for.
+
+        Args:
+            registered: it took our record, where one was sent.
+            nodes: those of `peers` that are registered with a key of their own, for this network.
+        """
         found = self._servers.get(str(server))
         if found is None:
             return
         if registered:
             found.renew_at = now + RENEW_SECONDS
+        elif found.renew_at <= now:  # it refused our record
+            found.renew_at = now + POLL_SECONDS
         first = found.asked_at is None and not found.learnt
         found.asked_at = now if found.asked_at is None else found.asked_at
-        found.asking, found.failures = False, 0
+        found.asking, found.failures, found.answered = False, 0, True
+        found.listed = frozenset(nodes) - {self.book.own}
         found.next_ask = min(now + POLL_SECONDS, found.renew_at) if POLL in self.kinds else found.renew_at
         for address in peers:
             self._note(address, group_of(server.host), now)
@@ -319,19 +392,79 @@ class Finder:
         """Our own servers were tried once, and a peer is joined, where there is one; a start is over then.
 
         All that were known then are dialled first: what the cache, the operator and our servers name.
-        Hints from strangers hold nobody up, and silence does for START_PATIENCE only.
+        Hints from strangers hold nobody up, and once a link counts, silence of others does for START_PATIENCE
+        only. A node that is cut off has not started.
         """
+        if self.cut_off(now):
+            return False
         own = [server.asked_at for server in self._servers.values() if not server.learnt]
         if self._began is None or None in own:
             return False
         if now > max([self._began, *(at for at in own if at is not None)]) + START_PATIENCE:
             return True
-        if not self._links and self._first & self.busy():
+        if not self.counted() and self._first & self.busy():
             return False
         return self._outbound() >= self._slots or not self.book.untried(self._first - self.busy())
 
+    def counted(self) -> list[int]:
+        """Links that count: proven, to nodes that we dialled or dialled back, and not silent."""
+        return [
+            link
+            for link, joined in self._links.items()
+            if joined.greeted.proven
+            and not joined.visit
+            and (joined.dialled or joined.met)
+            and self._live(link)
+        ]
+
+    def unproven(self) -> set[str]:
+        """Addresses that we dialled, and that the nodes there do not know as their own."""
+        links = self._links.values()
+        return {joined.dialled for joined in links if joined.dialled and not joined.greeted.proven}
+
+    def greeted(self, link: int) -> Greeted | None:
+        """What the handshake on a link has shown."""
+        joined = self._links.get(link)
+        return None if joined is None else joined.greeted
+
+    def keys(self) -> set[str]:
+        """Of all peers."""
+        return {joined.greeted.node_key for joined in self._links.values()}
+
+    def others(self) -> set[str]:
+        """Addresses of other nodes of this network, as far as no stranger could have made them up.
+
+        One that was met, does not answer now and is listed by none of our servers has left for good.
+        """
+        own = [server for server in self._servers.values() if not server.learnt]
+        listed = frozenset[str]().union(*(server.listed for server in own))
+        told = any(server.answered and not server.failures for server in own)
+        return self.book.chosen() - (self.book.gone() if told else set()) | listed
+
+    def cut_off(self, now: float) -> str:
+        """Why this node is alone though the network has other nodes, as a clause; empty if it is not."""
+        links = self.counted()
+        if links:
+            if any(now - self._links[link].since >= CUT_OFF_SECONDS for link in links):
+                self._counted_at = now
+            return ""
+        if self._counted_at is not None and now - self._counted_at < CUT_OFF_SECONDS:
+            return ""
+        others = len(self.others())
+        if others:
+            open_ones = len(self._links)
+            but = (
+                f"; {open_ones} dialled it, or do not prove to be where it dialled them" if open_ones else ""
+            )
+            return f"it is joined to none of the {others} other nodes that it knows{but}"
+        own = [server for server in self._servers.values() if not server.learnt]
+        if own and not any(server.answered for server in own):
+            return "no bootstrap server has answered it, and it knows no other node"
+        return ""
+
     def busy(self) -> set[str]:
-        return self._joined() | self._dialling.visits | self._dialling.others
+        met = {joined.met for joined in self._links.values()} - {""}
+        return self._joined() | self._dialling.visits | self._dialling.others | met
 
     def anchors(self) -> list[str]:
         """The peers that we chose and were joined to for longest: dialled first after a restart."""
@@ -350,7 +483,8 @@ class Finder:
         found: list[Action] = [Ask(link) for link in self._to_ask if link in self._links]
         found += [Part(link) for link in self._to_part]
         found += self._to_tell
-        self._to_ask, self._to_part, self._to_tell = [], [], []
+        found += self._to_mark
+        self._to_ask, self._to_part, self._to_tell, self._to_mark = [], [], [], []
         found += self._gossip(now)
         found += self._ask_servers(now)
         found += self._checks(now)
@@ -376,16 +510,17 @@ class Finder:
         for claim in list(self._claims.values()):
             if claim.checking or claim.at > now:
                 continue
-            if claim.link not in self._links or self.book.is_met(claim.address):
-                del self._claims[claim.address]
-            elif claim.address in self.book and self._may_dial(claim.address, now):
+            joined = self._links.get(claim.link)
+            if joined is None or joined.met == claim.address:
+                del self._claims[claim.address, claim.node_key]
+            elif self._may_dial(claim.address, now):
                 claim.checking, claim.tries = True, claim.tries + 1
                 found.append(Check(claim.link, claim.address, claim.node_key))
         return found
 
     def _dials(self, now: float) -> list[Action]:
         room = MAX_DIALS - len(self._dialling)
-        due = self.book.due(now, self.busy()) if room > 0 else []
+        due = self.book.due(now, self.busy() | self._withheld(now)) if room > 0 else []
         if not due:
             return []
         free = self._slots - self._outbound() - len(self._dialling.others)

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import struct
 from enum import Enum
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -25,7 +26,8 @@ from votenet.core.outcome import Outcome
 from votenet.core.vote import Vote, VoterId
 from votenet.errors import RemoteProtocolError
 
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
+"""Of the handshake; 1 signed no address."""
 MAX_HEADERS: Final = 2000
 """Headers in one answer: 320 KB of text, as many as Bitcoin sends."""
 MAX_BLOCKS_ASKED: Final = 16
@@ -41,14 +43,25 @@ SHORT_KEY: Final = 8
 """Bytes of a node key in `neighbours`: whoever makes another key with the same ones gains nothing by it."""
 MAX_NEIGHBOURS: Final = 1000
 MAX_PEERS_IN_LINE: Final = 1000
+MAX_DIALLED: Final = 2
+"""Spellings of the address that was dialled: as a name, and as the IP address that it led to."""
 MAX_BOOTSTRAPS_IN_LINE: Final = 8
+MAX_TEXT: Final = 500
+"""Characters of a text that another program made: a name, a sentence about what is wrong."""
+UNPRINTABLE: Final = r"\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+"""As a class of a regular expression: controls, line separators, marks without width, turns of direction."""
 
 Data = str | None
+Code = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_-]{1,64}\Z")]
+"""Of an error, a warning, a state, a method, a kernel."""
 HexHeader = Annotated[str, msgspec.Meta(min_length=2 * HEADER_BYTES, max_length=2 * HEADER_BYTES)]
 HexSeed = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
 HexWork = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{1,64}\Z")]
 RequestId = Unsigned | None
-AddressText = Annotated[str, msgspec.Meta(min_length=1, max_length=262)]
+AddressText = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z_.:%\[\]-]{1,262}\Z")]
+"""`host:port`, or an IP address alone: characters that are safe in any log or terminal."""
+Line = Annotated[str, msgspec.Meta(pattern=rf"^[^{UNPRINTABLE}]{{0,{MAX_TEXT}}}\Z")]
+"""A short text of another program: one line, nothing that steers a terminal or turns the order of letters."""
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
@@ -78,10 +91,13 @@ class ShutdownPeer(_Message, frozen=True, tag="shutdown_peer"):
 
 
 class Hello(_Message, frozen=True, tag="hello"):
-    """First line in both directions. `proof` (answering side only) signs the other's challenge.
+    """First line in both directions. `proof` (answering side only) signs both hellos.
 
     `listen` is where this node accepts connections, empty if it does not; `work` is cumulative;
     `mines` is false for a node that only keeps the chain. `seed` is what its short ids are made with.
+    `dialled` (dialling side only): the address that was dialled, as it is written and as an IP address.
+    `own_address` (answering side only): the answering node knows one of these as its own. `time`: the
+    clock of the node, Unix seconds.
     """
 
     challenge: Hex32
@@ -91,9 +107,12 @@ class Hello(_Message, frozen=True, tag="hello"):
     seed: HexSeed
     version: Unsigned
     work: HexWork
-    listen: Annotated[str, msgspec.Meta(max_length=262)] = ""
+    dialled: Annotated[tuple[AddressText, ...], msgspec.Meta(max_length=MAX_DIALLED)] = ()
+    listen: AddressText | Literal[""] = ""
     mines: bool = True
+    own_address: bool = False
     proof: Hex64 | None = None
+    time: Unsigned = 0
 
 
 class HelloProof(_Message, frozen=True, tag="hello_proof"):
@@ -332,19 +351,23 @@ class GetStatus(_Message, frozen=True, tag="get_status"):
 class NodeWarning(msgspec.Struct, frozen=True):
     """What is wrong at a node: `code` for programs (`WARNINGS`), `message` a sentence for people."""
 
-    code: str
-    message: str
+    code: Code
+    message: Line
 
 
 CUT_OFF: Final = "cut-off"
 CANNOT_SAVE: Final = "cannot-save"
+KEY_TWICE: Final = "key-twice"
+NOT_SYNCED: Final = frozenset({CUT_OFF, KEY_TWICE})
+"""With one of these a node is not synced, whatever it has."""
 WARNINGS: Final[dict[str, str]] = {
     # Codes of NodeWarning, and what each says.
     CUT_OFF: "the network has other nodes, and this one is joined to none",
     CANNOT_SAVE: "this node's disk or database refuses, and so it refuses votes",
     "clock-off": "this node's clock differs from those of its peers",
     "peer-clock-off": "the clock of one peer differs from this node's",
-    "key-twice": "another process runs with the key of this node",
+    KEY_TWICE: "another process has proved to have the key of this node",
+    "key-claimed": "a peer says that another process has the key of this node",
     "bootstrap-failed": "a bootstrap server does not answer, or refused to register this node",
     "not-reached": "peers cannot dial the address that this node names",
     "unproven-address": "a peer does not know the address at which this node dials it as its own",
@@ -500,6 +523,7 @@ REPLIES: Final[dict[type[_Message], tuple[type[_Message], ...]]] = {
 
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 _encoder = msgspec.json.Encoder()
+_unprintable = re.compile(f"[{UNPRINTABLE}\\ud800-\\udfff]")
 
 
 def encode_message(message: _Message) -> bytes:
@@ -579,6 +603,11 @@ def split_announced(ids: bytes) -> list[tuple[bytes, bytes]]:
     if len(ids) % ANNOUNCED:
         raise RemoteProtocolError("bad-message", f"announced votes come in {ANNOUNCED} bytes each")
     return list(_ANNOUNCED.iter_unpack(ids))
+
+
+def as_line(text: str) -> str:
+    """A sentence as `Line` takes it: cut to MAX_TEXT, a question mark for what is not printable."""
+    return _unprintable.sub("?", text)[:MAX_TEXT]
 
 
 def work_to_hex(work: int) -> str:

@@ -180,9 +180,7 @@ class NodeCore:
         for other in list(self.state.sync.peers.values()):
             if other.greeted.node_key == event.greeted.node_key:
                 worse = self._worse_of(other, event)
-                self.state.ready.refuse.append(
-                    (worse, RemoteProtocolError("duplicate-connection", "two links join the same nodes"))
-                )
+                self.state.ready.refuse.append((worse, _duplicate(other, event)))
                 if worse == event.link:
                     return
                 self.state.sync.drop_peer(other.link, now)
@@ -192,7 +190,10 @@ class NodeCore:
         self.votes.greet(event.link)
 
     def _worse_of(self, old: Peer, new: PeerUp) -> int:
-        """Both ends must keep the same link: the one that the smaller key dialled; else the older."""
+        """Both ends must keep the same link: one that a stranger may stand in the middle of goes; else the
+        one that the smaller key dialled stays; else the older."""
+        if old.greeted.proven != new.greeted.proven:
+            return old.link if new.greeted.proven else new.link
         if old.outbound == new.outbound:
             return new.link
         ours_is_smaller = self.state.info.node_key < old.greeted.node_key
@@ -236,3 +237,10 @@ class NodeCore:
 
     def _on_pong(self, link: int, message: Message, now: float) -> None:
         """An answer to a ping has done its work by arriving: the link is not idle."""
+
+
+def _duplicate(old: Peer, new: PeerUp) -> RemoteProtocolError:
+    """Every start of a node draws a seed: with another one, it is another process that has this key."""
+    if old.greeted.seed != new.greeted.seed:
+        return RemoteProtocolError("key-twice", "another process with this node's key is joined already")
+    return RemoteProtocolError("duplicate-connection", "two links join the same nodes")

@@ -1,0 +1,199 @@
+"""Attacks on what nodes believe of each other, on real nodes: none makes honest nodes refuse each other,
+keeps a node alone, or lets one that is alone say that it is ready."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from adversary.belief import forged_votes, idle_peers, relay, wrong_clock
+from process_support import Programs, cast, free_addresses, programs, status, wait_for
+from votenet.protocol.address import Address
+
+pytestmark = pytest.mark.e2e
+
+STRANGER = "127.0.0.66"
+DAY, HOUR = 86_400, 3_600
+
+
+def bans(folder: Path) -> set[str]:
+    with sqlite3.connect(f"file:{folder / 'chain.db'}?mode=ro", uri=True) as conn:
+        found = {subject for (subject,) in conn.execute("SELECT subject FROM bans")}
+    conn.close()
+    return found
+
+
+def joined(address: Address) -> int:
+    found = status(address)
+    return -1 if found is None else found.peers
+
+
+def ready(made: Programs, name: str) -> bool:
+    return " ready: " in made.log(name)
+
+
+def codes(address: Address) -> set[str]:
+    found = status(address)
+    return set() if found is None else {warning.code for warning in found.warnings}
+
+
+def test_a_stranger_who_relays_handshakes_and_sends_rubbish_bans_nobody_but_himself(tmp_path: Path) -> None:
+    with programs(tmp_path) as made:
+        one, two = free_addresses(2)
+        made.node("n1", one, "--no-mine"), made.node("n2", two, "--no-mine")
+        wait_for(lambda: status(one) and status(two), lambda: made.log("n1") + made.log("n2"))
+        with relay(two, STRANGER, forged_votes(made.election)) as between:
+            between.name_to(one)
+            wait_for(lambda: between.shaken, lambda: made.log("n1"))
+            wait_for(lambda: "bad-signature" in made.log("n1"), lambda: made.log("n1"))
+            wait_for(lambda: "bad-signature" in made.log("n2"), lambda: made.log("n2"))
+        time.sleep(1.5)  # bans are written once a second
+        for name in ("n1", "n2"):
+            assert not [ban for ban in bans(tmp_path / name) if ban.startswith("key:")]
+        made.node("n3", free_addresses(1)[0], "--no-mine", "--peer", str(one), "--peer", str(two))
+        wait_for(lambda: joined(one) == joined(two) == 2, lambda: made.log("n1") + made.log("n2"))
+
+
+def test_after_relays_between_all_of_them_and_a_rolling_restart_five_nodes_are_one_network(
+    tmp_path: Path,
+) -> None:
+    """Each had banned the keys of all others, on disk: five chains, five nodes that said they were ready."""
+    with programs(tmp_path) as made:
+        boot, *five = free_addresses(6)
+        made.bootstrap(boot)
+        for number, address in enumerate(five):
+            made.node(f"n{number}", address, "--bootstrap", str(boot))
+        wait_for(lambda: [joined(address) for address in five] == [4] * 5, lambda: made.log("n0"))
+        for one, two in itertools.combinations(five, 2):
+            with relay(two, STRANGER, forged_votes(made.election)) as between:
+                between.name_to(one)
+                wait_for(lambda: between.ended, lambda: made.log("n0"))
+        time.sleep(1.5)  # bans are written once a second
+        for number, address in enumerate(five):
+            made.stop(f"n{number}")
+            begun = made.log(f"n{number}").count(" ready: ")
+            made.node(f"n{number}", address, "--bootstrap", str(boot))
+            said = lambda: made.log(f"n{number}").count(" ready: ") > begun  # noqa: B023, E731
+            wait_for(said, lambda: made.log(f"n{number}"))  # noqa: B023
+            found = status(address)
+            assert found is not None
+            assert found.peers
+            assert found.synced
+        cast(five[0], made.election, "somebody")
+        wait_for(lambda: {voted(address) for address in five} == {1}, lambda: made.log("n0"))
+        assert len({found.tip for address in five if (found := status(address))}) == 1
+
+
+def voted(address: Address) -> int:
+    found = status(address)
+    return -1 if found is None else found.votes
+
+
+def test_a_copied_folder_beside_the_original_is_told_by_both_and_neither_is_ready(tmp_path: Path) -> None:
+    with programs(tmp_path) as made:
+        boot, one, two = free_addresses(3)
+        made.bootstrap(boot)
+        made.node("n1", one, "--bootstrap", str(boot))
+        wait_for(lambda: ready(made, "n1"), lambda: made.log("n1"))
+        (tmp_path / "n2").mkdir(mode=0o700)
+        shutil.copy2(tmp_path / "n1" / "node.key", tmp_path / "n2")
+        made.node("n2", two, "--bootstrap", str(boot))
+        for address in (one, two):
+            wait_for(lambda a=address: "key-twice" in codes(a), lambda: made.log("n1") + made.log("n2"))  # type: ignore[misc]
+            found = status(address)
+            assert found is not None
+            assert not found.synced
+        assert not ready(made, "n2")
+        wait_for(lambda: "runs with the key of this one" in made.log("n2"), lambda: made.log("n2"))
+
+
+def test_a_relayed_link_that_is_only_held_keeps_no_two_nodes_apart(tmp_path: Path) -> None:
+    with programs(tmp_path) as made:
+        one, two, three = free_addresses(3)
+        made.node("n1", one, "--no-mine"), made.node("n2", two, "--no-mine")
+        wait_for(lambda: status(one) and status(two), lambda: made.log("n1") + made.log("n2"))
+        with relay(two, STRANGER) as between:
+            between.name_to(one)
+            wait_for(lambda: between.shaken, lambda: made.log("n1"))
+            wait_for(lambda: joined(one) == joined(two) == 1, lambda: made.log("n1"))
+            made.node("n3", three, "--no-mine", "--peer", str(one), "--peer", str(two))
+            cast(one, made.election, "voter-of-one")
+            wait_for(lambda: waiting(two) == 1, lambda: made.log("n1") + made.log("n2"), 30.0)
+            wait_for(lambda: joined(one) == joined(two) == 2, lambda: made.log("n1") + made.log("n2"), 30.0)
+            made.kill("n3")
+            cast(one, made.election, "another")
+            wait_for(lambda: waiting(two) == 2, lambda: made.log("n1") + made.log("n2"), 30.0)
+
+
+def waiting(address: Address) -> int:
+    found = status(address)
+    return -1 if found is None else found.waiting + found.votes
+
+
+def test_idle_links_that_claim_the_addresses_of_others_do_not_keep_a_new_node_alone(tmp_path: Path) -> None:
+    with programs(tmp_path) as made:
+        boot, victim, *others = free_addresses(5)
+        made.node("victim", victim, "--no-mine", "--bootstrap", str(boot))
+        wait_for(lambda: status(victim), lambda: made.log("victim"))
+        claims = [str(other) for other in others] + [str(boot)] * 5
+        with idle_peers(victim, STRANGER, made.election.network_hex, claims) as keys:
+            assert len(keys) == len(claims)
+            assert not ready(made, "victim")
+            made.bootstrap(boot)
+            for number, other in enumerate(others):
+                # By gossip alone none of them hears of the victim: it has to dial.
+                made.node(f"n{number}", other, "--no-mine", "--bootstrap", str(boot), "--discover", "gossip",
+                          "--peer", str(others[0]))  # fmt: skip
+            wait_for(lambda: ready(made, "victim"), lambda: made.log("victim"))
+            cast_when_up(made, others[0], "voter-of-one")
+            wait_for(lambda: waiting(victim) == 1, lambda: made.log("victim"), 45.0)
+
+
+def test_eight_idle_links_make_no_node_ready_whose_peers_cannot_be_reached(tmp_path: Path) -> None:
+    with programs(tmp_path) as made:
+        victim, gone = free_addresses(2)
+        made.node("victim", victim, "--no-mine", "--peer", str(gone))
+        wait_for(lambda: status(victim), lambda: made.log("victim"))
+        claims = [f"127.0.0.66:{port}" for port in range(1, 8)] + [str(gone)]
+        with idle_peers(victim, STRANGER, made.election.network_hex, claims) as keys:
+            wait_for(lambda: joined(victim) == len(keys) == 8, lambda: made.log("victim"))
+            wait_for(lambda: "cut-off" in codes(victim), lambda: made.log("victim"))
+            time.sleep(16.0)  # a start that waits for nobody any more
+            found = status(victim)
+            assert found is not None
+            assert not found.synced
+            assert not ready(made, "victim")
+            cast(victim, made.election, "somebody")  # and yet a vote is saved there
+
+
+@pytest.mark.parametrize("off", [4 * DAY, -3 * HOUR])
+def test_a_node_with_a_wrong_clock_says_so_and_is_not_banned(tmp_path: Path, off: int) -> None:
+    with programs(tmp_path) as made:
+        one, two = free_addresses(2)
+        made.node("n1", one)
+        cast_when_up(made, one, "first")
+        wait_for(lambda: (found := status(one)) and found.height, lambda: made.log("n1"))
+        wrong_clock(made, "n2", two, off, "--peer", str(one))
+        wait_for(lambda: "clock-off" in codes(two), lambda: made.log("n2"))
+        found = status(two)
+        assert found is not None
+        (message,) = [warning.message for warning in found.warnings if warning.code == "clock-off"]
+        assert ("4 days ahead" if off > 0 else "3 hours behind") in message
+        if off > 0:  # one that is behind takes votes of now for votes of the future
+            cast(two, made.election, "second")
+            wait_for(lambda: waiting(one) == 2, lambda: made.log("n1") + made.log("n2"))
+        time.sleep(5.0)
+        assert bans(tmp_path / "n1") == bans(tmp_path / "n2") == set()
+        alone = lambda: (found := status(two)) and found.cut_off  # noqa: E731
+        wait_for(lambda: alone() or (off > 0 and joined(two) == 1), lambda: made.log("n2"))
+        assert ready(made, "n2") is (off > 0), "it refuses all blocks of its peer, and stays alone"
+
+
+def cast_when_up(made: Programs, address: Address, voter: str) -> None:
+    wait_for(lambda: status(address), lambda: str(made.running))
+    cast(address, made.election, voter)
