@@ -335,7 +335,7 @@ class NodeService:
         return self._discovery.settled and self._core.caught_up
 
     def _readiness(self) -> dict[str, object]:
-        """READY=0 for as long as nothing can be saved or the node is cut off, READY=1 once when it is over."""
+        """READY=0 while nothing can be saved or the node is cut off, READY=1 once when it is over."""
         unready = self._unsaved is not None or bool(self._discovery.alone)
         before, self._said_unready = self._said_unready, unready
         return {"READY": int(not self._said_unready)} if before or self._said_unready else {}
