@@ -1,44 +1,66 @@
-"""docs/security.md names a test for every line, and every test that it names exists."""
+"""docs/security.md names a test for every line, or says that there is none; all that it names exist."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+from adversary import prices
 from adversary.adversaries import CODES
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "security.md").read_text(encoding="utf-8")
-NAME = re.compile(r"`([\w/]+\.py::)?(test_\w+)`|`((?:tests/)?[\w/]*test_\w+\.py)`|`([a-z_]+)`")
+FILE = re.compile(r"`(?:tests/)?([\w/]*test_\w+\.py)(?:::(test_\w+))?`")
+FUNCTION = re.compile(r"`(test_\w+)`")
+WORD = re.compile(r"`([a-z_]+(?:-\w+)?)`")
+ADVERSARIES = {*CODES, *prices.CASES}
 
 
-def _functions(text: str) -> set[str]:
-    return set(re.findall(r"^(?:async )?def (test_\w+)", text, re.MULTILINE))
+def _section(heading: str) -> str:
+    return PAGE.split(f"## {heading}\n")[1].split("\n## ")[0]
 
 
 def _rows(heading: str) -> list[list[str]]:
-    section = PAGE.split(f"## {heading}\n")[1].split("\n## ")[0]
-    lines = [line for line in section.splitlines() if line.startswith("| ")]
+    lines = [line for line in _section(heading).splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:]]
 
 
-def _exists(name: re.Match[str]) -> bool:
-    file, function, whole_file, adversary = name.groups()
-    if whole_file:
-        path = whole_file.removeprefix("tests/")
-        return any(True for _ in TESTS.rglob(path))
-    if function:
-        path = TESTS / (file.removesuffix("::").removeprefix("tests/") if file else "test_not_protected.py")
-        return function in _functions(path.read_text(encoding="utf-8"))
-    return adversary in CODES
+def _defines(path: Path, function: str) -> bool:
+    text = path.read_text(encoding="utf-8")
+    return re.search(rf"^(?:async )?def {function}\b", text, re.MULTILINE) is not None
 
 
-def test_every_line_names_tests_and_all_of_them_exist() -> None:
+def _tests(text: str) -> list[str]:
+    """What is wrong with the tests that a text names: missing ones; and whether there are any."""
+    files = [
+        (name[0], [path for path in TESTS.rglob(Path(name[1]).name) if str(path).endswith(name[1])], name[2])
+        for name in FILE.finditer(text)
+    ]
+    for shown, paths, function in files:
+        assert paths, f"there is no {shown}"
+        assert function is None or any(_defines(path, function) for path in paths), f"there is no {shown}"
+    functions = FUNCTION.findall(text)
+    for function in functions:
+        assert _defines(TESTS / "test_not_protected.py", function), f"there is no {function}"
+    adversaries = [name for name in WORD.findall(text) if name in ADVERSARIES]
+    return [*(shown for shown, _, _ in files), *functions, *adversaries]
+
+
+def test_every_row_names_tests_and_nothing_else() -> None:
     rows = _rows("What this does not protect") + _rows("Threats")
     assert len(rows) > 25
     for row in rows:
-        names = list(NAME.finditer(row[-1]))
-        assert names, f"no test is named for: {row[0]}"
-        missing = [name[0] for name in names if not _exists(name)]
-        assert not missing, f"{row[0]}: there is no {missing}"
-        assert not NAME.sub("", row[-1]).strip(", "), row[-1]
+        named = _tests(row[-1])
+        assert named, f"no test is named for: {row[0]}"
+        assert len(named) == row[-1].count("`") / 2, f"not all of it exists: {row[-1]}"
+
+
+def test_every_point_names_a_test_or_says_that_there_is_none() -> None:
+    points = [
+        point
+        for heading in ("Who is who", "Limits of these defences")
+        for point in re.split(r"^- ", _section(heading), flags=re.MULTILINE)[1:]
+    ]
+    assert len(points) > 8
+    for point in points:
+        assert _tests(point) or re.search(r"no\s+test\b", point), point

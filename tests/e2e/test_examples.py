@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,6 +117,7 @@ votenet down --purge --yes
 OTHERS = [
     """
 votenet roll create members.csv -o roll.json
+votenet roll create members.csv -o roll.json --force
 votenet roll check roll.json ann
 votenet up -d --roll roll.json
 votenet down --purge --yes
@@ -225,6 +228,9 @@ def test_readme_works_from_top_to_bottom(reader: Reader) -> None:
     receipt = json.loads((reader.cwd / "receipt.json").read_text())
     assert receipt["vote"]["voter_id"] == "voter123"
     assert {row["instance"] for row in reader.json("votenet ls")} == {"default", "board", "ranked"}
+    verifier = README_PAGE.parent / "verifier" / "votenet_verifier.py"
+    for kind, name in (("receipt", "receipt.json"), ("archive", "election.jsonl")):
+        reader(shlex.join([sys.executable, str(verifier), kind, name]))
 
 
 def test_readme_names_every_command() -> None:
