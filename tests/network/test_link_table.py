@@ -770,6 +770,32 @@ def test_s17_bytes_of_all_links_of_an_address_are_counted_together() -> None:
     assert taken <= most, "what one link may send, however many there are"
 
 
+def test_s17_lines_that_wait_are_counted_for_an_address_and_leaving_does_not_help() -> None:
+    table = Table()
+    crowd = [table.open(number, host=FAR) for number in range(1, 21)]
+    other, local = table.open(100, host=OTHER), table.open(101, host="127.0.0.1")
+    line = encode_message(Ping()) + b" " * (MAX_CLIENT_LINE - 100)
+    for link in crowd[:9]:
+        assert not link.paused
+        table.line(link, line)
+    assert all(link.paused for link in crowd), "those that have sent nothing, too"
+    assert not other.paused
+    assert not local.paused
+    for link in crowd[:5]:
+        table.links.link_closed(cast(Link, link), None)
+    table.links.keep_alive()
+    assert all(link.paused for link in crowd[5:])
+    sizes = {number: table.links.stepped(number, 1) for number in range(1, 10)}
+    assert set(sizes.values()) == {len(line)}
+    table.links.keep_alive()
+    assert all(link.paused for link in crowd[5:])
+    for number, size in sizes.items():
+        table.links.job_done(number, size)
+    assert not any(link.paused for link in crowd[5:])
+    assert not table.links._held_of
+    assert not table.links._gone
+
+
 # -- leaving is no way out ---------------------------------------------------------------------------
 
 

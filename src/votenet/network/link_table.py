@@ -33,6 +33,8 @@ CLIENT_LIMITS: Final = LinkLimits(max_line=MAX_CLIENT_LINE, unread=1024 * 1024)
 MAX_HELD: Final = 2 * MAX_CLIENT_LINE
 MAX_HELD_OF_PEER: Final = 2 * MAX_PEER_LINE
 """Bytes of lines of one link that wait for the core or are being checked, before it is paused."""
+MAX_HELD_OF_ADDRESS: Final = 8 * MAX_CLIENT_LINE
+"""The same of all links of an address, closed ones too, before those without a handshake are paused."""
 MAX_MEMORY: Final = 96 * 1024 * 1024
 """Memory of all links together: lines not yet whole, taken, being checked; unsent answers."""
 MAX_STRANGERS_MEMORY: Final = 64 * 1024 * 1024
@@ -84,6 +86,8 @@ class _Open:
     heard: float
     units: TokenBucket
     bytes: TokenBucket
+    crowd: str
+    """Its address; on this machine the link itself."""
     dialled: str = ""
     met: str = ""
     """Where its key was seen to answer when the address in its hello was dialled back."""
@@ -98,6 +102,7 @@ class _Open:
     """The link is not read before: it has sent more than its share."""
     max_pending: int = MAX_PENDING_OF_STRANGER
     max_held: int = MAX_HELD
+    max_held_of_address: int = MAX_HELD_OF_ADDRESS
     paused: bool = False
     blamed: bool = False
 
@@ -155,6 +160,10 @@ class LinkTable:
         self._refused_by, self._guard = refused_by, guard or Guard(clock, clock)
         self._max_memory, self._max_strangers, self._moved = max_memory, max_strangers, 0
         self._open: dict[int, _Open] = {}
+        self._gone: dict[int, _Open] = {}
+        """Links that closed while lines of theirs wait, or are being checked."""
+        self._held_of: Counter[str] = Counter()
+        """Bytes of such lines by crowd."""
         self._left: OrderedDict[int, _Left] = OrderedDict()
         self._seen = _no_lines_seen()
         self._secret = os.urandom(16)
@@ -173,7 +182,8 @@ class LinkTable:
             dialled=link.dialled,
             own=(link.local,),
         )
-        made = _Open(link, connection, self._clock(), *_buckets(CLIENT_RATES))
+        crowd = of_address(link.host) or f"link {link.id}"
+        made = _Open(link, connection, self._clock(), *_buckets(CLIENT_RATES), crowd)
         made.dialled = link.dialled[0] if link.dialled else ""
         self._open[link.id] = made
         link.drained = lambda: self.drained(link.id)
@@ -219,6 +229,8 @@ class LinkTable:
         if reason is not None and reason.code == "line-too-long":  # the one refusal that transport makes
             self._blame(found, reason.code)
         greeted = found.connection.greeted
+        if found.pending or found.jobs:
+            self._gone[link.id] = found
         if (found.pending or found.jobs) and not found.blamed:
             self._left[link.id] = _Left(link.host, greeted is not None)
             if len(self._left) > MAX_LEFT:
@@ -276,33 +288,66 @@ class LinkTable:
     def refuse_all(self, error: VotenetError) -> None:
         """The core starts over: what it has not saved is news again."""
         for found in list(self._open.values()):
+            found.pending.clear()
+            found.held = found.jobs = 0
             found.link.refuse(error)
+        self._gone.clear()
+        self._held_of.clear()
         self._seen = _no_lines_seen()
 
-    def stepped(self, link_id: int) -> int:
-        """The core has taken one message of this link: the bytes of its line."""
-        found = self._open.get(link_id)
+    def stepped(self, link_id: int, jobs: int = 0) -> int:
+        """The core has taken one message of this link, or left it: the bytes of its line.
+
+        `jobs`: how many checks of this link's lines came of it. Each holds that many bytes until `job_done`.
+        """
+        found = self._open.get(link_id) or self._gone.get(link_id)
         if found is None or not found.pending:
             return 0
         size = found.pending.popleft()
-        found.held -= size
-        self._ease(found)
+        found.jobs += jobs
+        if jobs:
+            self._hold(found, size * (jobs - 1))
+        else:
+            self._release(found, size)
         return size
 
     def job_started(self, link_id: int, size: int = 0) -> None:
         """A line of `size` bytes is being checked."""
-        found = self._open.get(link_id)
+        found = self._open.get(link_id) or self._gone.get(link_id)
         if found is not None:
             found.jobs += 1
-            found.held += size
-            self._press(found)
+            self._hold(found, size)
 
     def job_done(self, link_id: int, size: int = 0) -> None:
-        found = self._open.get(link_id)
+        found = self._open.get(link_id) or self._gone.get(link_id)
         if found is not None:
             found.jobs -= 1
-            found.held -= size
-            self._ease(found)
+            self._release(found, size)
+
+    def _hold(self, found: _Open, size: int) -> None:
+        """A line waits: for the core, or for its check. Its link, or all of its address, may have to wait."""
+        found.held += size
+        before = self._held_of[found.crowd]
+        self._held_of[found.crowd] = before + size
+        self._press(found)
+        if before <= MAX_HELD_OF_ADDRESS < before + size:
+            for other in self._open.values():
+                if other.crowd == found.crowd:
+                    self._press(other)
+
+    def _release(self, found: _Open, size: int) -> None:
+        found.held -= size
+        before = self._held_of[found.crowd]
+        left = self._held_of[found.crowd] = before - size
+        if not left:
+            del self._held_of[found.crowd]
+        if not found.pending and not found.jobs:
+            self._gone.pop(found.link.id, None)
+        self._ease(found)
+        if left <= MAX_HELD_OF_ADDRESS // 2 < before:
+            for other in list(self._open.values()):
+                if other.crowd == found.crowd:
+                    self._ease(other)
 
     def lane(self, link_id: int) -> str:
         """With whom a link shares its turns at long work: strangers of one address, or peers of one."""
@@ -332,7 +377,7 @@ class LinkTable:
     def origin(self, link_id: int) -> Origin:
         """Whose the votes of a link are in the pool: of all strangers, or all peers, of its address; on this
         machine of the link alone."""
-        found, left = self._open.get(link_id), self._left.get(link_id)
+        found, left = self._open.get(link_id) or self._gone.get(link_id), self._left.get(link_id)
         if found is not None:
             address, peer = of_address(found.link.host), found.is_peer
         else:
@@ -534,8 +579,7 @@ class LinkTable:
         if not found.is_peer and type(message) in REPLIES:
             found.link.expect_answer()
         found.pending.append(size)
-        found.held += size
-        self._press(found)
+        self._hold(found, size)
         self._post(Received(found.link.id, message))
 
     def _wait(self, found: _Open, *seconds: float) -> None:
@@ -550,6 +594,7 @@ class LinkTable:
             len(found.pending) > found.max_pending
             or found.jobs >= MAX_JOBS
             or found.held > found.max_held
+            or self._held_of[found.crowd] > found.max_held_of_address
             or found.idle_until > self._clock()
         ):
             found.paused = True
@@ -561,6 +606,7 @@ class LinkTable:
             and len(found.pending) <= found.max_pending // 2
             and found.jobs < MAX_JOBS
             and found.held <= found.max_held // 2
+            and self._held_of[found.crowd] <= found.max_held_of_address // 2
             and found.idle_until <= self._clock()
         ):
             found.paused = False

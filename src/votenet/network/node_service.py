@@ -423,7 +423,8 @@ class NodeService:
         self._core.answers.traffic = self._links.traffic
         while (self._events or self._heard) and time.perf_counter() < end:
             event = self._events.popleft() if self._events else self._heard.get()
-            if self._is_idle_question(event):
+            if isinstance(event, Received) and self._is_idle_question(event):
+                self._links.stepped(event.link)
                 continue
             jobs = self._core.state.ready.check
             known = len(jobs)
@@ -434,8 +435,9 @@ class NodeService:
             except Exception as error:
                 raise _Defect(event) from error
             if isinstance(event, Received):
-                size = self._links.stepped(event.link)
-                self._jobs.update((job.id, (job.link, size)) for job in jobs[known:])
+                ids = [job.id for job in jobs[known:] if job.link == event.link]
+                size = self._links.stepped(event.link, len(ids))
+                self._jobs.update((job, (event.link, size)) for job in ids)
             elif isinstance(event, Checked):
                 self._links.job_done(*self._jobs.pop(event.job, (0, 0)))
             elif isinstance(event, PeerUp):
@@ -443,9 +445,9 @@ class NodeService:
             elif isinstance(event, LinkDown):
                 self._discovery.peer_down(event)
 
-    def _is_idle_question(self, event: Event) -> bool:
+    def _is_idle_question(self, event: Received) -> bool:
         """Whether this is a question whose answer nobody waits for any more. Votes count all the same."""
-        if not isinstance(event, Received) or self._links.is_open(event.link):
+        if self._links.is_open(event.link):
             return False
         return type(event.message) in REPLIES and not isinstance(event.message, SubmitVotes)
 
@@ -503,8 +505,9 @@ class NodeService:
     def _start_check(self, job: CheckJob) -> None:
         """Queue a check: who asks for many waits for those who ask for few."""
         loop = asyncio.get_running_loop()
-        link, size = self._jobs.setdefault(job.id, (job.link, 0))
-        self._links.job_started(link, size)
+        if job.id not in self._jobs:
+            self._jobs[job.id] = (job.link, 0)
+            self._links.job_started(job.link)
         core = self._core
 
         def finished(event: Event) -> None:
@@ -519,7 +522,7 @@ class NodeService:
         def submit() -> None:
             self._checker.submit(run).add_done_callback(_raise_in(loop))
 
-        self._checks.put(self._links.lane(link), submit)
+        self._checks.put(self._links.lane(job.link), submit)
         self._check_on()
 
     def _check_on(self) -> None:
