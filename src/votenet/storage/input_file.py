@@ -25,6 +25,7 @@ STDIN: Final = Path("-")
 READ_ERRORS: Final = (EOFError, OSError, lzma.LZMAError, zlib.error)
 """What reading a stream may raise: a damaged disk, a damaged or cut compressed file."""
 _BUFFER: Final = 128 * 1024
+_PIECE: Final = 1024 * 1024
 _XZ, _GZIP = b"\xfd7zXZ\x00", b"\x1f\x8b"
 _UNKNOWN_KINDS: Final = {b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"PK\x03\x04": "zip"}
 
@@ -88,7 +89,7 @@ class InputFile:
             ConfigError: it cannot be read, or is longer than `limit` bytes.
         """
         try:
-            data = self.stream().read(limit + 1)
+            data = _up_to(self.stream(), limit + 1)
         except READ_ERRORS as error:
             why = getattr(error, "strerror", None) or error
             raise self.unusable(f"cannot read {self.name}: {why}") from error
@@ -144,6 +145,15 @@ class InputFile:
             done = os.pwrite(self._copy.fileno(), data, self._copied)
             self._copied += done
             data = data[done:]
+
+
+def _up_to(stream: IO[bytes], most: int) -> bytes:
+    """At most so many bytes, in pieces: asked for all at once, Python takes the memory before it reads."""
+    pieces, left = list[bytes](), most
+    while left and (piece := stream.read(min(left, _PIECE))):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
 
 
 class _Part(io.RawIOBase):
