@@ -7,6 +7,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -192,3 +193,49 @@ def _phase(shell: Shell) -> str:
         return str(shell.status()["phase"])
     except VotenetError:
         return ""
+
+
+@pytest.mark.parametrize("command", ["up", "supervise"])
+def test_who_started_it_hears_ready_watchdog_and_stopping(
+    shell: Shell, command: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """`Type=notify` of systemd."""
+    path = tmp_path_factory.mktemp("n") / "s"
+    if command == "supervise":
+        shell.up()
+        shell.run("down")
+    args = shell.up_args() if command == "up" else ("supervise",)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        manager.settimeout(30)
+        shell.env["NOTIFY_SOCKET"] = str(path)
+        process = shell.start(*args)
+        try:
+            told: list[str] = []
+            while "READY=1" not in told or told.count("WATCHDOG=1") < 4:
+                told += manager.recv(4096).decode().split("\n")
+            assert "STATUS=3 of 3 programs are ready" in told
+            process.send_signal(signal.SIGTERM)
+            while "STOPPING=1" not in told:
+                told += manager.recv(4096).decode().split("\n")
+            process.communicate(timeout=30)
+            assert process.returncode == (143 if command == "up" else 0)
+            assert told.count("READY=1") == 1
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def test_what_goes_to_the_background_says_nothing_to_who_started_it(
+    shell: Shell, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """It is not the process that was started, and outlives it."""
+    path = tmp_path_factory.mktemp("n") / "s"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        manager.setblocking(False)
+        shell.env["NOTIFY_SOCKET"] = str(path)
+        shell.up()
+        shell.run("down")
+        with pytest.raises(BlockingIOError):
+            manager.recv(4096)
