@@ -47,7 +47,8 @@ def test_programs_of_another_instance_are_strangers(dirs: InstanceDirs, start: S
 def test_scenario_19_a_corrupt_record_hides_nobody(dirs: InstanceDirs, start: Start, record: Record) -> None:
     process = start()
     record(process)
-    for broken in (b'{"v":1,"instance":"\xff"}', b'{"x":' + b"[" * 100_000, b'{"v":1,"insta'):
+    told_wrong = (records_dir(dirs) / "node-1.json").read_bytes().replace(b"127.0.0.1:", b"127.0.0.1:7")
+    for broken in (b'{"v":1,"instance":"\xff"}', b'{"x":' + b"[" * 100_000, b'{"v":1,"insta', told_wrong):
         (records_dir(dirs) / "node-1.json").write_bytes(broken)
         assert read_identities(dirs) == {"node-1": None}
     assert end_leftovers(dirs, 5.0, print) == (1, [])
@@ -59,6 +60,7 @@ def test_counting_goes_on_after_records_and_logs(dirs: InstanceDirs, start: Star
     record(process, intent="stopped")
     log_path(dirs.logs, "node-1", 2).touch()
     log_path(dirs.logs, "node-2", 8).touch()
+    (dirs.logs / "node-2.².log").touch()  # a digit, and no number
     assert last_incarnations(dirs) == {"node-1": 3, "node-2": 8}
     (records_dir(dirs) / "node-1.json").write_bytes(b"")
     assert last_incarnations(dirs) == {"node-1": 2, "node-2": 8}

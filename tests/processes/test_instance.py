@@ -48,7 +48,9 @@ def test_the_network_is_remembered(dirs: InstanceDirs) -> None:
     network = spec(ports.Block(20000, (20001,)))
     instance.save_network(dirs, network)
     assert instance.load_network(dirs) == network
-    for broken in (b'{"instance": 5}', b'{"instance":"\xff"}', b'{"x":' + b"[" * 100_000):
+    fine = instance.network_file(dirs).read_bytes()
+    wrong = [fine.replace(b"20001", port) for port in (b"70000", b"-1", b"20000")]
+    for broken in (*wrong, b'{"instance": 5}', b'{"instance":"\xff"}', b'{"x":' + b"[" * 100_000):
         instance.network_file(dirs).write_bytes(broken)
         with pytest.raises(ConfigError, match="cannot be used"):
             instance.load_network(dirs)

@@ -559,6 +559,7 @@ def test_a_mistake_while_one_is_looked_at_is_told_and_the_supervisor_looks_on(
         monkeypatch.setattr(logs, "trim", broken)
         async with asyncio.timeout(20):
             await eventually(lambda: looks >= 4)
+        assert sum("of ours" in line for line in net.said) == 2, "once for each program, not at every look"
         assert [slot.program.incarnation for slot in net.supervisor.slots.values()] == [1, 1]
 
     assert net.play(scenario) == []

@@ -7,7 +7,6 @@ the supervisor passes a handler.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import socket
@@ -109,9 +108,13 @@ class ControlServer:
 
     async def _serve(self, link: socket.socket) -> None:
         link.setblocking(False)
-        with contextlib.suppress(OSError):  # the caller is gone, or did not read (TimeoutError)
+        try:
             if peer_uid(link) in (os.geteuid(), 0):
                 await self._answer(link)
+        except OSError:
+            pass  # the caller is gone, or did not read (TimeoutError)
+        except Exception:  # an answer that cannot be written down: it costs this call, not the network
+            traceback.print_exc()
 
     async def _answer(self, link: socket.socket) -> None:
         async def progress(event: Mapping[str, Any]) -> None:

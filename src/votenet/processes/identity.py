@@ -18,8 +18,10 @@ from typing import Final
 import msgspec
 
 from votenet.config import InstanceDirs, private_dir
+from votenet.errors import VotenetError
 from votenet.processes import procfs
 from votenet.processes.files import write_atomically
+from votenet.protocol.address import parse_address
 
 TAG_VARIABLE: Final = "VOTENET_SUPERVISED"
 """`<state folder>:<program>`: marks the processes of a network in their environment."""
@@ -75,8 +77,10 @@ def read_identities(dirs: InstanceDirs) -> dict[str, Identity | None]:
     with contextlib.suppress(OSError):
         for path in sorted(records_dir(dirs).glob("*.json")):
             try:
-                found[path.stem] = msgspec.json.decode(path.read_bytes(), type=Identity)
-            except (OSError, ValueError, RecursionError):
+                record = msgspec.json.decode(path.read_bytes(), type=Identity)
+                parse_address(record.address)
+                found[path.stem] = record
+            except (OSError, ValueError, RecursionError, VotenetError):
                 found[path.stem] = None
     return found
 
@@ -87,7 +91,7 @@ def last_incarnations(dirs: InstanceDirs) -> dict[str, int]:
     with contextlib.suppress(OSError):
         for path in dirs.logs.glob("*.*.log"):
             name, _, number = path.stem.rpartition(".")
-            if number.isdigit():
+            if number.isdecimal():
                 numbers[name] = max(numbers.get(name, 0), int(number))
     return numbers
 

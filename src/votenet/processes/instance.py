@@ -136,6 +136,15 @@ def claim_again(dirs: InstanceDirs, network: NetworkSpec, clear: Callable[[], Co
     return Claim(lock, held)
 
 
+def _check(network: NetworkSpec) -> None:
+    """What its types do not say. Raises ValueError."""
+    used = (network.bootstrap_port, *network.node_ports)
+    if not network.node_ports or len(set(used)) != len(used) or not all(0 < port < 65536 for port in used):
+        raise ValueError("its ports are not different numbers from 1 to 65535")
+    if not all(0 <= seconds <= 86400 for seconds in (network.grace, network.hang_seconds)):
+        raise ValueError("its times are not from 0 to 86400 s")
+
+
 def network_file(dirs: InstanceDirs) -> Path:
     return dirs.state / "network.json"
 
@@ -157,7 +166,9 @@ def load_network(dirs: InstanceDirs) -> NetworkSpec:
     """
     path = network_file(dirs)
     try:
-        return msgspec.json.decode(path.read_bytes(), type=NetworkSpec)
+        network = msgspec.json.decode(path.read_bytes(), type=NetworkSpec)
+        _check(network)
+        return network
     except FileNotFoundError as error:
         raise ConfigError(
             f"instance {dirs.instance!r} has no network yet", next_step="Make one with: votenet up --detach"

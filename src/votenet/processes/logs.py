@@ -53,7 +53,7 @@ def list_logs(folder: Path, name: str | None = None) -> list[LogFile]:
     with contextlib.suppress(OSError):
         for path in folder.glob("*.*.log"):
             program, _, number = path.stem.rpartition(".")
-            if number.isdigit() and name in (None, program):
+            if number.isdecimal() and name in (None, program):
                 found.append(LogFile(program, int(number), path))
     return sorted(found, key=lambda log: (_natural(log.name), log.incarnation))
 
@@ -213,7 +213,7 @@ def parse_since(text: str, now: float | None = None) -> float:
 
 def _natural(name: str) -> tuple[str, int]:
     stem, _, number = name.rpartition("-")
-    return (stem, int(number)) if number.isdigit() else (name, 0)
+    return (stem, int(number)) if number.isdecimal() else (name, 0)
 
 
 def _text(data: bytes) -> str:

@@ -105,6 +105,7 @@ class Supervisor:
         self._events: deque[tuple[Slot, Event]] = deque()
         self._dispatching = False
         self._announcer = Announcer()
+        self._mistakes: set[str] = set()
         self.apart = Apart()
         self._began = time.monotonic()
         self._socket_trouble = ""
@@ -216,19 +217,23 @@ class Supervisor:
         pace = Pace(TICK_SECONDS, time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME))
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            lost = pace.lost(time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME))
-            if not self._keep_sockets():
-                lost = math.inf
-            self._on_notify()  # what came while we were away counts first
-            for slot in list(self.slots.values()):
-                try:
-                    self._inspect(slot, lost)
-                except Exception as error:
-                    self.mistake(slot.spec.name, error)
-            self._announce()
-            orphans.reap(slot.child.pid for slot in self.slots.values() if slot.child is not None)
-            self.look_apart()
-            self._tell_if_settled()
+            try:
+                self._look_around(pace.lost(time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME)))
+            except Exception as error:
+                self.mistake("supervisor", error)
+
+    def _look_around(self, lost: float) -> None:
+        if not self._keep_sockets():
+            lost = math.inf
+        self._on_notify()  # what came while we were away counts first
+        for slot in list(self.slots.values()):
+            try:
+                self._inspect(slot, lost)
+            except Exception as error:
+                self.mistake(slot.spec.name, error)
+        self._announce()
+        orphans.reap(slot.child.pid for slot in self.slots.values() if slot.child is not None)
+        self._tell_if_settled()
 
     def _inspect(self, slot: Slot, lost: float) -> None:
         self.look(slot)
@@ -308,10 +313,14 @@ class Supervisor:
             slot.program, _ = step(slot.program, lost, time.monotonic(), self.network.policy, self._rng)
 
     def mistake(self, name: str, error: Exception) -> None:
-        """Tell of one of our own; its stack goes to the log."""
+        """Tell of one of our own, once; its stack goes to the log."""
+        text = f"{name}: a mistake in votenet: {type(error).__name__}: {error}; please report it"
+        if text in self._mistakes:  # made at every look
+            return
+        self._mistakes.add(text)
         with contextlib.suppress(Exception):
             traceback.print_exception(error)
-        self.tell(f"{name}: a mistake in votenet: {type(error).__name__}: {error}; please report it")
+        self.tell(text)
 
     def _handle(self, slot: Slot, event: Event) -> None:
         before = slot.program
