@@ -180,6 +180,8 @@ def test_a_client_that_is_not_connected_says_so() -> None:
         b'{"error":{"code":"x"}}',
         b'{"error":' + b"[" * 100_000,
         b'{"error":{"code":"x","message":"\\ud800"}}',
+        b'{"error":{"code":"a\\nb","message":"m"}}',
+        b'{"error":{"code":"","message":"m"}}',
         b"[]",
     ],
     ids=lambda line: line[:12],

@@ -28,6 +28,7 @@ from votenet.protocol.bootstrap_messages import (
     Request,
     decode_peers,
     decode_request,
+    decode_stats,
     decode_text,
     encode_notice,
     encode_page,
@@ -178,6 +179,31 @@ def test_what_is_no_answer_is_the_other_sides_fault(line: bytes) -> None:
         decode_text(line)
     with pytest.raises(RemoteProtocolError):
         decode_peers(line)
+
+
+def test_what_is_no_address_is_left_out_of_a_list_and_the_rest_is_kept() -> None:
+    """Anybody may have registered it with the reference server."""
+    line = json.dumps(
+        [{"address": text} for text in ("a:1", "x\n:2", "\x1b[2J:3", "", "é:4", "b:5")]
+    ).encode()
+    assert [peer.address for peer in decode_peers(line).peers] == ["a:1", "b:5"]
+    with pytest.raises(RemoteProtocolError):
+        decode_peers(b'[{"address":"a:1","node_key":"\\u001b[2J"}]')
+
+
+def test_texts_of_a_server_hold_nothing_that_steers_a_terminal() -> None:
+    with pytest.raises(Rejected) as caught:
+        decode_text(b'{"error":{"code":"busy","message":"a\\nb\\u001b[2J","seconds":5,"a b":1}}')
+    assert (caught.value.message, caught.value.details) == ("a?b?[2J", {"seconds": 5})
+    with pytest.raises(RemoteProtocolError):
+        decode_text(b'{"error":{"code":"a\\nb","message":"m"}}')
+    with pytest.raises(VotenetError) as new:
+        decode_text(b'{"error":{"code":"new","message":"m","next_step":"\\u202ex"}}')
+    assert new.value.next_step == "?x"
+    for stats in ({"a\nb": 1}, {"a": "\x1b"}, {"a": {"b": ["\u202e"]}}):
+        with pytest.raises(RemoteProtocolError):
+            decode_stats(json.dumps({"stats": stats}).encode())
+    assert decode_stats(b'{"stats":{"a":{"b":1}}}') == {"a": {"b": 1}}
 
 
 def test_msgspec_encodes_the_signed_forms_as_documented() -> None:

@@ -291,7 +291,7 @@ def samples() -> dict[type, Message]:
         b'{"type":"votes_taken","outcomes":[]}',
         b'{"type":"vote_status","voter_id":"v","state":"unknown"}',
         b'{"type":"proof"}',
-        b'{"type":"results","title":"","method":"","counts":[],"votes":0,"waiting":0,"height":0,"tip":"%s",'
+        b'{"type":"results","title":"","method":"plurality","counts":[],"votes":0,"waiting":0,"height":0,"tip":"%s",'
         b'"network_id":"%s"}' % (b"00" * 32, b"00" * 32),
         b'{"type":"node_status","name":"","version":"","node_key":"%s","network_id":"%s","listen":"","height":0,'
         b'"tip":"%s","work":"0","bits":0,"votes":0,"waiting":0,"peers":0,"known_peers":0,"synced":true,'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import typing
 
@@ -302,3 +303,76 @@ def test_a_damaged_message_gives_a_message_or_a_refusal(message: Message, data: 
         if not line:
             return
     only_a_message_or_a_refusal(bytes(line))
+
+
+# -- texts of others -------------------------------------------------------------------------------
+
+FORGED = ("a\nb", "\x1b[2Jx", "\u202ex", "x\u200b", "\x9b31m", "a\u2028b", "\x7f")
+"""A forged line, an escape sequence, a turned order of letters, what cannot be seen."""
+
+
+@pytest.mark.parametrize("text", FORGED)
+@pytest.mark.parametrize(
+    ("sample", "member"),
+    [
+        (messages.Hello, "listen"),
+        (messages.Peers, "addresses"),
+        (messages.Peers, "bootstraps"),
+        (messages.NotReached, "address"),
+        (messages.NotReached, "seen"),
+        (messages.NodeStatus, "name"),
+        (messages.NodeStatus, "version"),
+        (messages.NodeStatus, "listen"),
+        (messages.NodeStatus, "kernel"),
+        (messages.NodeStatus, "work"),
+        (messages.Results, "title"),
+        (messages.Results, "method"),
+        (messages.VoteStatus, "voter_id"),
+        (messages.VoteStatus, "state"),
+    ],
+    ids=str,
+)
+def test_a_text_that_steers_a_terminal_or_forges_a_line_is_a_bad_message(
+    sample: type, member: str, text: str
+) -> None:
+    message = next(one for one in SAMPLES if isinstance(one, sample))
+    fields = json.loads(encode_message(message))
+    fields[member] = [text] if member in ("addresses", "bootstraps") else text
+    assert refusal(json.dumps(fields).encode()) == "bad-message"
+
+
+@pytest.mark.parametrize("text", FORGED)
+def test_texts_inside_of_others_are_checked_too(text: str) -> None:
+    results = next(one for one in SAMPLES if isinstance(one, messages.Results))
+    fields = json.loads(encode_message(results)) | {"counts": [[text, 1]]}
+    assert refusal(json.dumps(fields).encode()) == "bad-message"
+    status = next(one for one in SAMPLES if isinstance(one, messages.NodeStatus))
+    for warning in ({"code": text, "message": "m"}, {"code": "c", "message": text}):
+        fields = json.loads(encode_message(status)) | {"warnings": [warning]}
+        assert refusal(json.dumps(fields).encode()) == "bad-message"
+
+
+def test_texts_are_bounded_and_may_be_of_any_script() -> None:
+    status = next(one for one in SAMPLES if isinstance(one, messages.NodeStatus))
+    for name in ("Zoë", "बूथ १", "投票所", "n" * messages.MAX_LABEL):
+        assert decode_message(encode_message(msgspec.structs.replace(status, name=name)))
+    long = msgspec.structs.replace(status, name="n" * (messages.MAX_LABEL + 1))
+    assert refusal(encode_message(long)) == "bad-message"
+
+
+def test_an_absent_address_may_be_written_as_an_empty_one() -> None:
+    hello = next(one for one in SAMPLES if isinstance(one, messages.Hello))
+    fields = json.loads(encode_message(hello)) | {"listen": ""}
+    assert decode_message(json.dumps(fields).encode()) == msgspec.structs.replace(hello, listen="")
+
+
+def test_a_sentence_is_made_fit_for_the_wire() -> None:
+    assert messages.as_line("a\nb\x1b\u202ec") == "a?b??c"
+    assert len(messages.as_line("x" * 5000)) == messages.MAX_TEXT
+    assert messages.as_line("\ud800") == "?"
+
+
+def test_what_a_node_says_of_itself_is_fit_for_the_wire_whatever_it_is_called() -> None:
+    node = HandNode()
+    node.state.info = dataclasses.replace(node.info, name="n\n" * 200)
+    assert decode_message(encode_message(node.core.status(node.now)))

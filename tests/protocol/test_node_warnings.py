@@ -7,6 +7,7 @@ import pytest
 from votenet.protocol.messages import (
     CUT_OFF,
     KEY_TWICE,
+    MAX_TEXT,
     WARNINGS,
     NodeStatus,
     NodeWarning,
@@ -138,10 +139,10 @@ def test_addresses_that_others_cannot_dial_or_do_not_know_are_told_of() -> None:
 
 def test_a_long_sentence_is_cut_to_what_the_wire_takes() -> None:
     found = NodeWarnings()
-    found.bootstrap("10.255.0.1:4000", "x" * 900)
+    found.bootstrap("10.255.0.1:4000", "x" * 2 * MAX_TEXT)
     (warning,) = found.current(0.0, WALL, cut_off="", unproven=(), joined=())
     assert isinstance(warning, NodeWarning)
-    assert len(warning.message) == 500
+    assert len(warning.message) == MAX_TEXT
     assert decode_message(encode_message(_status(warning)))
 
 

@@ -62,8 +62,10 @@ def _set(*ranges: Ranges) -> str:
     return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in pairs)
 
 
+NEVER: Final = _set(CONTROL, INVISIBLE)
+"""The inside of a set, for what no text of another program may hold, whatever it is."""
 _REFUSED: Final = re.compile(
-    f"[{_set(CONTROL, INVISIBLE)}]"
+    f"[{NEVER}]"
     f"|(?<![{_set(JOINING)}])\u200c"
     f"|(?<![{_set(JOINING, PICTURES, SELECTORS)}])\u200d"
     f"|(?<![{_set(MONGOLIAN)}])[{_set(MONGOLIAN_SELECTORS)}]"

@@ -16,10 +16,8 @@ from votenet.errors import REFUSALS, Rejected, RemoteProtocolError, Unreachable,
 from votenet.network.transport import Link, LinkLimits, connect
 from votenet.protocol.address import Address
 from votenet.protocol.framing import MAX_PEER_LINE
-from votenet.protocol.messages import REPLIES, Message, decode_message, encode_message
+from votenet.protocol.messages import REPLIES, Message, as_line, decode_message, encode_message, is_code
 
-MAX_CODE: Final = 64
-MAX_WORDS: Final = 1000
 """Characters of an error of the other side: code and message. What is longer is cut."""
 ANSWER_SECONDS: Final = 30.0
 """A node that checks a full line of votes while it catches up answers within a few seconds."""
@@ -118,8 +116,10 @@ def refusal_in(line: bytes) -> VotenetError:
     """The error that an error line carries, as one of ours."""
     try:
         error = msgspec.json.decode(line)["error"]  # refuses half a surrogate pair: no terminal prints it
-        code, message = str(error["code"])[:MAX_CODE], str(error["message"])[:MAX_WORDS]
+        code, message = str(error["code"]), as_line(str(error["message"]))
     except (ValueError, KeyError, TypeError, RecursionError):
+        code, message = "", ""
+    if not is_code(code):
         return RemoteProtocolError("bad-message", "the other side sent an error that is not readable")
     if code in REFUSALS:
         return Rejected(code, message)

@@ -20,6 +20,7 @@ from votenet.protocol.lines import proof_line, with_id
 from votenet.protocol.messages import (
     MAX_BOOTSTRAPS_IN_LINE,
     MAX_HEADERS,
+    MAX_LABEL,
     MAX_PEERS_IN_LINE,
     NOT_SYNCED,
     ElectionInfo,
@@ -38,6 +39,7 @@ from votenet.protocol.messages import (
     Proof,
     Results,
     VoteStatus,
+    as_line,
     encode_message,
     work_to_hex,
 )
@@ -238,7 +240,7 @@ class Answers:
         warnings = self.warnings()
         alone = any(warning.code in NOT_SYNCED for warning in warnings)
         return NodeStatus(
-            name=self.state.info.name,
+            name=as_line(self.state.info.name, MAX_LABEL),
             version=self.state.info.version,
             node_key=self.state.info.node_key,
             network_id=self.state.election.network_hex,

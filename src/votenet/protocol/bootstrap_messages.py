@@ -10,13 +10,15 @@ object as payload: see docs/protocol.md, "Bootstrap port".
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import msgspec
 
+from votenet.core.encoding import Hex32
 from votenet.errors import REFUSALS, Rejected, RemoteProtocolError, VotenetError
+from votenet.protocol.messages import as_line, is_address, is_code
 from votenet.protocol.peer_record import SignedRecord, SignedRemoval
 
 REGISTERED: Final = b"Peer registered successfully"
@@ -106,8 +108,8 @@ class KnownPeer(msgspec.Struct, frozen=True, omit_defaults=True):
     """A peer as the registry tells of it; keyed ones with their node key and network."""
 
     address: str
-    node_key: str | None = None
-    network_id: str | None = None
+    node_key: Hex32 | None = None
+    network_id: Hex32 | None = None
 
 
 class PeerPage(msgspec.Struct, frozen=True):
@@ -223,9 +225,24 @@ def decode_stats(line: bytes) -> dict[str, Any]:
     """
     raise_refusal(line)
     try:
-        return _stats.decode(line)["stats"]
+        found = _stats.decode(line)["stats"]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError) as error:
         raise RemoteProtocolError("bad-message", f"not the numbers of a server: {line[:80]!r}") from error
+    if not all(text == as_line(text) for text in _texts(found)):
+        raise RemoteProtocolError("bad-message", "the numbers of a server hold what cannot be printed")
+    return found
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts in what a JSON decoder made."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from (name, *_texts(inner))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
 
 
 def encode_notice(kind: str, address: str) -> bytes:
@@ -238,13 +255,17 @@ def decode_peers(line: bytes) -> PeerPage:
 
     Raises:
         VotenetError: what the server's error line says; RemoteProtocolError when it is neither.
+
+    What has not the form of an address is left out: any stranger may have registered it with the reference
+    server, and must not keep the rest of the list from us.
     """
     raise_refusal(line)
     try:
         found = _answer.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RemoteProtocolError("bad-message", f"not a list of peers: {line[:80]!r}") from error
-    return found if isinstance(found, PeerPage) else PeerPage(found)
+    page = found if isinstance(found, PeerPage) else PeerPage(found)
+    return msgspec.structs.replace(page, peers=[peer for peer in page.peers if is_address(peer.address)])
 
 
 def decode_text(line: bytes) -> str:
@@ -265,10 +286,13 @@ def raise_refusal(line: bytes) -> None:
         return
     try:
         fields: Any = _anything.decode(line)["error"]
-        code, message = str(fields["code"]), str(fields["message"])
+        code, message = str(fields["code"]), as_line(str(fields["message"]))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError, TypeError) as error:
         raise RemoteProtocolError("bad-message", f"an error line without code: {line[:80]!r}") from error
     if code in REFUSALS:
         known = {"self", "code", "kind", "message", "next_step"}
-        raise Rejected(code, message, **{k: v for k, v in fields.items() if k not in known})
-    raise VotenetError(message, code=code, next_step=str(fields.get("next_step", "")))
+        details = {name: value for name, value in fields.items() if name not in known and is_code(name)}
+        raise Rejected(code, message, **details)
+    if not is_code(code):
+        raise RemoteProtocolError("bad-message", "an error line whose code is none")
+    raise VotenetError(message, code=code, next_step=as_line(str(fields.get("next_step", ""))))

@@ -15,14 +15,15 @@ import binascii
 import re
 import struct
 from enum import Enum
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import msgspec
 
 from votenet.core.encoding import Hex32, Hex64, Unsigned
-from votenet.core.limits import HEADER_BYTES, MAX_BLOCK_VOTES
+from votenet.core.limits import HEADER_BYTES, MAX_BLOCK_VOTES, MAX_CANDIDATES, MAX_NAME
 from votenet.core.mempool import SHORT_ID
 from votenet.core.outcome import Outcome
+from votenet.core.text import NEVER
 from votenet.core.vote import Vote, VoterId
 from votenet.errors import RemoteProtocolError
 
@@ -46,22 +47,28 @@ MAX_PEERS_IN_LINE: Final = 1000
 MAX_DIALLED: Final = 2
 """Spellings of the address that was dialled: as a name, and as the IP address that it led to."""
 MAX_BOOTSTRAPS_IN_LINE: Final = 8
-MAX_TEXT: Final = 500
-"""Characters of a text that another program made: a name, a sentence about what is wrong."""
-UNPRINTABLE: Final = r"\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-"""As a class of a regular expression: controls, line separators, marks without width, turns of direction."""
+MAX_TEXT: Final = 1000
+"""Characters of a sentence that another program made: what is wrong, and what to do."""
+MAX_LABEL: Final = 100
+"""Characters of the name of a node, of its version, of its kernel."""
 
 Data = str | None
-Code = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_-]{1,64}\Z")]
+_code = re.compile(r"[a-z0-9_-]{1,64}")
+Code = Annotated[str, msgspec.Meta(pattern=rf"^{_code.pattern}\Z")]
 """Of an error, a warning, a state, a method, a kernel."""
 HexHeader = Annotated[str, msgspec.Meta(min_length=2 * HEADER_BYTES, max_length=2 * HEADER_BYTES)]
 HexSeed = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
 HexWork = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{1,64}\Z")]
 RequestId = Unsigned | None
-AddressText = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z_.:%\[\]-]{1,262}\Z")]
+_address = re.compile(r"[0-9A-Za-z_.:%\[\]-]{1,262}")
+AddressText = Annotated[str, msgspec.Meta(pattern=rf"^{_address.pattern}\Z")]
 """`host:port`, or an IP address alone: characters that are safe in any log or terminal."""
-Line = Annotated[str, msgspec.Meta(pattern=rf"^[^{UNPRINTABLE}]{{0,{MAX_TEXT}}}\Z")]
-"""A short text of another program: one line, nothing that steers a terminal or turns the order of letters."""
+OptionalAddress = Annotated[str, msgspec.Meta(pattern=rf"^({_address.pattern})?\Z")]
+Line = Annotated[str, msgspec.Meta(pattern=rf"^[^{NEVER}]{{0,{MAX_TEXT}}}\Z")]
+"""A text of another program: one line, nothing that steers a terminal or turns the order of letters."""
+Label = Annotated[str, msgspec.Meta(pattern=rf"^[^{NEVER}]{{0,{MAX_LABEL}}}\Z")]
+Name = Annotated[str, msgspec.Meta(pattern=rf"^[^{NEVER}]{{0,{MAX_NAME}}}\Z")]
+"""Of an election or a candidate, as a node tells it."""
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
@@ -108,7 +115,7 @@ class Hello(_Message, frozen=True, tag="hello"):
     version: Unsigned
     work: HexWork
     dialled: Annotated[tuple[AddressText, ...], msgspec.Meta(max_length=MAX_DIALLED)] = ()
-    listen: AddressText | Literal[""] = ""
+    listen: OptionalAddress = ""
     mines: bool = True
     own_address: bool = False
     proof: Hex64 | None = None
@@ -225,7 +232,7 @@ class NotReached(_Message, frozen=True, tag="not_reached"):
     """
 
     address: AddressText
-    seen: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    seen: OptionalAddress = ""
 
 
 # -- anybody ------------------------------------------------------------------------------------
@@ -283,8 +290,8 @@ class GetVoteStatus(_Message, frozen=True, tag="get_vote_status"):
 class VoteStatus(_Message, frozen=True, tag="vote_status"):
     """`state`: unknown, accepted (waiting, on disk) or in_block (then the block's fields are set)."""
 
-    voter_id: str
-    state: str
+    voter_id: Name
+    state: Code
     vote_id: Hex32 | None = None
     time: int | None = None
     block: Hex32 | None = None
@@ -329,9 +336,9 @@ class Results(_Message, frozen=True, tag="results"):
     `outcome` says who won by the method; `registered` how many are on the roll, where there is one.
     """
 
-    title: str
-    method: str
-    counts: tuple[tuple[str, int], ...]
+    title: Name
+    method: Code
+    counts: Annotated[tuple[tuple[Name, int], ...], msgspec.Meta(max_length=MAX_CANDIDATES)]
     votes: int
     waiting: int
     height: int
@@ -380,14 +387,14 @@ class NodeStatus(_Message, frozen=True, tag="node_status"):
     `synced` is false while the node is behind a peer, or cut off. `warnings`: what its operator should know.
     """
 
-    name: str
-    version: str
+    name: Label
+    version: Label
     node_key: Hex32
     network_id: Hex32
-    listen: str
+    listen: OptionalAddress
     height: int
     tip: Hex32
-    work: str
+    work: HexWork
     bits: int
     votes: int
     waiting: int
@@ -395,7 +402,7 @@ class NodeStatus(_Message, frozen=True, tag="node_status"):
     known_peers: int
     synced: bool
     mining: bool
-    kernel: str
+    kernel: Label
     uptime: int
     peer_bytes_sent: int = 0
     peer_bytes_received: int = 0
@@ -523,7 +530,7 @@ REPLIES: Final[dict[type[_Message], tuple[type[_Message], ...]]] = {
 
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 _encoder = msgspec.json.Encoder()
-_unprintable = re.compile(f"[{UNPRINTABLE}\\ud800-\\udfff]")
+_unprintable = re.compile(f"[{NEVER}\\ud800-\\udfff]")
 
 
 def encode_message(message: _Message) -> bytes:
@@ -605,9 +612,19 @@ def split_announced(ids: bytes) -> list[tuple[bytes, bytes]]:
     return list(_ANNOUNCED.iter_unpack(ids))
 
 
-def as_line(text: str) -> str:
-    """A sentence as `Line` takes it: cut to MAX_TEXT, a question mark for what is not printable."""
-    return _unprintable.sub("?", text)[:MAX_TEXT]
+def as_line(text: str, longest: int = MAX_TEXT) -> str:
+    """A sentence as `Line` takes it: cut, a question mark for what is not printable."""
+    return _unprintable.sub("?", text)[:longest]
+
+
+def is_address(text: str) -> bool:
+    """Whether this may be an address, by its characters and its length."""
+    return _address.fullmatch(text) is not None
+
+
+def is_code(text: str) -> bool:
+    """Whether this may be the code of an error."""
+    return _code.fullmatch(text) is not None
 
 
 def work_to_hex(work: int) -> str:
