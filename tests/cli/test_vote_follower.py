@@ -66,3 +66,18 @@ def test_it_follows_a_bounded_number(node: RunningNode) -> None:
     for _ in range(MAX_FOLLOWED + 10):
         follower.follow(record, 0.0)
     assert len(follower._followed) == MAX_FOLLOWED
+
+
+def test_another_vote_of_that_voter_is_not_taken_for_the_one_followed(node: RunningNode) -> None:
+    async def cast(follower: VoteFollower) -> None:
+        async with asyncio.TaskGroup() as tasks, NodeClient(node.address) as client:
+            running = tasks.create_task(follower.run())
+            await client.ask(SubmitVotes(votes=(_vote(node, "twice").vote,)), VotesTaken)
+            lost = make_vote(node.election, "twice", "Bob", time=node.election.definition.created)
+            follower.follow(lost.record, time.monotonic())
+            await follower.settle(1.0)
+            running.cancel()
+
+    follower = VoteFollower([node.address], confirmations=1)
+    asyncio.run(cast(follower))
+    assert follower.in_block.summary()["count"] == 0

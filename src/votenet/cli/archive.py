@@ -5,6 +5,8 @@ What lives here: options and reports. What must not: the work (`archive_files.py
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,8 +92,10 @@ def export(
         for line in lines:
             echo_bytes(line)
         return
-    write_lines(output, lines)
-    echo(f"Wrote {output}. Check it with: {command_line('audit', str(output))}")
+    head = next(lines)
+    write_lines(output, itertools.chain([head], lines))
+    network = ("--network", str(json.loads(head)["network_id"]))
+    echo(f"Wrote {output}. Check it with: {command_line('audit', str(output), options=network)}")
 
 
 def _local_lines(data_dir: Path | None, genesis: Path | None, instance: str) -> Iterator[bytes]:
@@ -159,7 +163,9 @@ def _show(heading: str, report: ArchiveReport, anchors: dict[str, str], as_json:
     if as_json:
         render.print_json(as_json_record(report) | {"compared_with": anchors})
         return
-    render.print_fields(heading, [("compared with", render.compared_with(anchors)), *_fields(report)])
+    render.print_fields(
+        heading, [("compared with", render.compared_with(anchors, "--network or --roll")), *_fields(report)]
+    )
     echo(f"Checked: {', '.join(checked(report))}.")
     made = render.table(
         f"Counted again ({report.method})", [("candidate", "left"), ("votes", "right"), ("", "left")]

@@ -66,14 +66,15 @@ def receipt(voter_id: str, output: Path | None, node: str | None, instance: str)
     from votenet.core.receipt import encode_receipt
 
     addresses, network_hex = actions.node_addresses(instance, node), actions.network_here(instance, node)
-    made = actions.run(fetch_receipt(addresses, voter_id, _key_here(voter_id, instance), network_hex))
+    key = _key_here(voter_id, instance)
+    address, made = actions.run(fetch_receipt(addresses, voter_id, key, network_hex))
     data = encode_receipt(made)
     if output in (None, STDOUT):
         echo_bytes(data)
         return
     write_lines(output, [data])
     check = command_line("verify", str(output), options=("--network", made.vote.network_id))
-    echo(f"Wrote {output}. Check it anywhere with: {check}")
+    echo(f"Wrote {output}, from {address} alone. Check it anywhere with: {check}")
 
 
 def _key_here(voter_id: str, instance: str) -> str | None:
@@ -119,7 +120,7 @@ def verify(
         if anchors
         else "The receipt agrees with itself; it was compared with nothing else.",
         [
-            ("compared with", render.compared_with(anchors)),
+            ("compared with", render.compared_with(anchors, "--network, --roll or --node")),
             *standing,
             ("election", report.title),
             ("network id", report.network_id),
@@ -184,8 +185,8 @@ async def confirmations_of(report: ReceiptReport, address: Address) -> int:
 
 async def fetch_receipt(
     addresses: Sequence[Address], voter_id: str, key: str | None = None, network_hex: str | None = None
-) -> Receipt:
-    """The receipt of a voter, checked, from the first node that answers.
+) -> tuple[Address, Receipt]:
+    """The receipt of a voter, checked, from the first node that answers; and which one that was.
 
     Args:
         key: the voter's public key, where it is known here: no other may have signed the vote.
@@ -211,7 +212,7 @@ async def fetch_receipt(
             continue
         check_receipt(made, int(time.time()))
         _check_owner(made, voter_id, key, address)
-        return made
+        return address, made
     raise error
 
 

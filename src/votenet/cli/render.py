@@ -82,11 +82,11 @@ def anchors(**given: object) -> dict[str, str]:
     return {name: str(value) for name, value in given.items() if value is not None}
 
 
-def compared_with(found: Mapping[str, str]) -> str:
-    """Anchors in words; and in plain words that there were none."""
+def compared_with(found: Mapping[str, str], could: str) -> str:
+    """Anchors in words; and in plain words that there were none, and which options give one."""
     words = {"network_id": "the network id given", "roll": "the roll {}", "node": "the node {}"}
     said = [words[name].format(value) for name, value in found.items()]
-    return ", ".join(said) or "nothing: give --network, --roll or --node"
+    return ", ".join(said) or f"nothing: give {could}"
 
 
 def count_of(number: int, one: str) -> str:

@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 
 from votenet.cli.latency import Latencies
+from votenet.core.merkle import leaf_hash
 from votenet.core.vote import Vote
 from votenet.errors import VotenetError
 from votenet.network.client import NodeClient
@@ -35,6 +36,7 @@ AHEAD: Final = 100
 @dataclass(slots=True)
 class _Followed:
     voter_id: str
+    vote_id: str
     began: float
     asked_at: str = ""
     """The tip at which this vote was last asked for."""
@@ -58,7 +60,8 @@ class VoteFollower:
     def follow(self, record: bytes, began: float) -> None:
         """One vote that a node has accepted; `began` on the clock."""
         if len(self._followed) < MAX_FOLLOWED:
-            self._followed.append(_Followed(self._decoder.decode(record).voter_id, began))
+            voter_id = self._decoder.decode(record).voter_id
+            self._followed.append(_Followed(voter_id, leaf_hash(record).hex(), began))
             self._settled.clear()
 
     async def run(self) -> None:
@@ -98,7 +101,7 @@ class VoteFollower:
 
     def _note(self, vote: _Followed, status: VoteStatus, tip: str) -> None:
         vote.asked_at, taken = tip, self._clock() - vote.began
-        if status.state != "in_block":
+        if status.state != "in_block" or status.vote_id != vote.vote_id:  # another vote of that voter
             return
         if not vote.in_block:
             vote.in_block = True
