@@ -167,3 +167,25 @@ def test_numbers_in_the_text_are_those_of_the_code() -> None:
     ):
         assert said in page, said
     assert bootstrap_messages.MAX_SAMPLE == messages.MAX_PEERS_IN_LINE
+
+
+def test_numbers_about_peers_are_those_of_the_code() -> None:
+    page = " ".join((DOCS / "peers.md").read_text(encoding="utf-8").split())
+    for said in (
+        f"Both lie in buckets of {address_book.BUCKET_SIZE}",
+        f"| rumours | {address_book.RUMOUR_BUCKETS} |",
+        f"| tried | {address_book.TRIED_BUCKETS} |",
+        f"one source reaches {address_book.BUCKETS_OF_SOURCE} buckets",
+        f"group of the address: {address_book.BUCKETS_OF_GROUP} buckets each",
+        f"own addresses have one bucket of {address_book.LOCAL_SIZE}",
+        f"A rumour is forgotten after {address_book.FORGET_AFTER} failures",
+        f"**{outbound.OUTBOUND} peers that it has dialled**",
+        f"{finder.VISITS_AT_ONCE} at once, then one in {1 / finder.VISITS_PER_SECOND:g} s",
+        f"**{link_table.MAX_PEERS} peers that dial it**, {link_table.MAX_PEERS_OF_ADDRESS} from one address",
+        f"after {address_book.QUARANTINE_AFTER} in a row it rests for "
+        f"{address_book.QUARANTINE_SECONDS / 60:g} minutes",
+        f"at once, one a second; {address_book.FORGET_AFTER} failures",
+        f"never met {finder.DIALS_OF_HOST} dials at once",
+        f"{finder.START_PATIENCE:g} s at most",
+    ):
+        assert said in page, said

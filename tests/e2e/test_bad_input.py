@@ -45,6 +45,32 @@ def test_an_unknown_candidate_lists_the_candidates(votenet: Votenet) -> None:
     assert "bad-choices" in votenet("vote", "v", "Alice", "Bob", exit_code=1).stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--title", "t" * 201), "1 too many"),
+        (("--candidate", "Ann", "--candidate", "c" * 300), "candidate 2"),
+        (("--candidate", "Ann", "--candidate", ""), "candidate 2 is empty"),
+        (("--candidate", "Ann", "--candidate", "Bo "), "candidate 2, 'Bo ', has a space at its end"),
+        (("--candidate", "Ann\u202e", "--candidate", "Bo"), "candidate 1"),
+        (("--candidates-from", "{csv}"), "candidate 2"),
+        (("--max-choices", "3"), "--method approval"),
+    ],
+    ids=lambda value: ascii(value)[:30],
+)
+def test_an_election_that_no_node_takes_is_refused_before_it_is_written(
+    votenet: Votenet, tmp_path: Path, options: tuple[str, ...], says: str
+) -> None:
+    csv = tmp_path / "ballots.csv"
+    csv.write_text("choice\nAnn\n" + "n" * 201 + "\n", encoding="utf-8")
+    options = tuple(option.format(csv=csv) for option in options)
+    done = votenet("up", "--detach", "--nodes", "1", *options, exit_code=78)
+    assert "[bad-genesis]" in done.stderr
+    assert says in done.stderr
+    assert list(votenet.home.rglob("genesis.json*")) == []
+    assert votenet("up", "--nodes", "1", "--dry-run").returncode == 0, "nothing has to be purged first"
+
+
 def test_a_taken_port_names_its_holder(votenet: Votenet, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from archive_support import NOW
 from support import CREATED, TRIVIAL_BITS, make_election, make_vote, make_votes, mine_block, mine_header
@@ -127,6 +129,13 @@ def test_both_take_the_same_characters(around: str) -> None:
     for name in (around.format(chr(point)) for point in EDGE_POINTS):
         assert is_plain(name) != verifier.unprintable(name), ascii(name)
         assert text.skeleton(name) == verifier.skeleton(name)
+
+
+@given(st.text(st.sampled_from([chr(point) for point in EDGE_POINTS]), min_size=1, max_size=6))
+@settings(max_examples=2000, deadline=None)
+def test_both_take_the_same_names(name: str) -> None:
+    assert is_plain(name) != verifier.unprintable(name)
+    assert text.skeleton(name) == verifier.skeleton(name)
 
 
 # -- what both readers answer ----------------------------------------------------------------------
