@@ -59,9 +59,7 @@ class RunningNode:
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     """One `votenet node` that mines at an easy target, for all tests of a module."""
-    election = make_election(
-        candidates=("Alice", "Bob", "Charlie"), max_choices=2, method="approval", created=int(time.time())
-    )
+    election = make_election(created=int(time.time()))
     with node_of(election, tmp_path_factory.mktemp("node")) as running:
         yield running
 

@@ -48,7 +48,7 @@ def test_the_report_fits_a_page_and_says_what_was_checked(cli: Cli, voted: list[
     assert len(shown.out.splitlines()) < 30
     assert shown.out.startswith(f"{path} agrees with itself; compared with nothing else.")
     assert "hours" not in shown.out, "this election has none: nothing was checked"
-    for word in ("Checked:", "every signature", "Counted again (approval)", "Bob", "tip"):
+    for word in ("Checked:", "every signature", "Counted again (plurality)", "Bob", "tip"):
         assert word in shown.out
     assert "a.jsonl: 100%, block" in shown.err
 
