@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +148,22 @@ def test_a_working_folder_that_is_gone_holds_no_file(
     user.write_text("[up]\nnodes = 3\n")
     project.parent.rmdir()
     assert [file.path for file in read_files(None, trusted)] == [user]
+
+
+def test_a_working_folder_that_may_not_be_looked_into_has_no_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    (closed / FILE_NAME).write_text("[up]\nnodes = 3\n")
+    monkeypatch.setenv("VOTENET_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(closed)
+    closed.chmod(0)
+    me = os.geteuid()
+    try:
+        if me == 0:  # whom no mode keeps out
+            os.seteuid(65534)
+        assert read_files(None, trusted) == []
+    finally:
+        os.seteuid(me)
+        closed.chmod(0o700)

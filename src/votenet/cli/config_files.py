@@ -65,13 +65,21 @@ def read_files(named: Path | None, left_out: Callable[[Path, Untrusted], None]) 
         return [_parsed(named, read_named(named))]
     found = []
     for path in places():
-        if not path.is_file():
+        if not _is_there(path):
             continue
         try:
             found.append(_parsed(path, read_found(path)))
         except Untrusted as error:
             left_out(path, error)
     return found
+
+
+def _is_there(path: Path) -> bool:
+    """A folder that this user may not look into has no settings for it."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def say_left_out(path: Path, error: Untrusted) -> None:
