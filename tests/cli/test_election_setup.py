@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -243,3 +245,24 @@ def test_the_difficulty_is_measured_with_the_kernel_that_will_mine(tmp_path: Pat
     made = _prepare(_dirs(tmp_path), said, kernel="python")
     assert read_genesis(made).bits != bits_for_zero_bits(24)
     assert "(python)" in said[0]
+
+
+def test_a_difficulty_at_which_no_block_would_ever_be_found_is_refused(tmp_path: Path) -> None:
+    dirs = _dirs(tmp_path)
+    with pytest.raises(ConfigError, match="hours") as refused:
+        _prepare(dirs, difficulty=64)
+    assert refused.value.code == "bad-difficulty"
+    assert not dirs.state.exists()
+    hardest = re.findall("Give ([0-9]+) bits", refused.value.next_step)
+    assert read_genesis(_prepare(dirs, difficulty=int(hardest[0]) - 1)).bits
+
+
+@pytest.mark.parametrize(
+    "change", [{"title": "t" * 201}, {"max_choices": 2}, {"candidates": ["A", "A\u200b"]}]
+)
+def test_a_genesis_file_that_no_node_takes_is_not_taken(tmp_path: Path, change: dict[str, Any]) -> None:
+    dirs, file = _dirs(tmp_path), tmp_path / "given.json"
+    file.write_text(json.dumps(json.loads(make_election().to_file()) | change), encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        _prepare(dirs, genesis=file)
+    assert (refused.value.code, dirs.state.exists()) == ("bad-genesis", False)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support import make_election
+from votenet.core.outcome import decide
 from votenet.core.tally import Ballot, CandidateCount, Tally
 
 RUNOFF = make_election(max_choices=2, method="instant-runoff")
@@ -79,3 +81,12 @@ def test_a_tally_does_not_share_what_it_was_made_from() -> None:
     tally = Tally(source)
     tally.add([("Alice",)])
     assert source == {("Alice",): 1}
+
+
+def test_an_unknown_method_is_counted_in_no_way() -> None:
+    """No definition has one; if one ever did, it would not be taken for a plurality."""
+    election = make_election()
+    election.definition = msgspec.structs.replace(election.definition, method="borda")
+    for count in (Tally().count, lambda held: decide(Tally({("Alice",): 1}), held)):
+        with pytest.raises(KeyError, match="borda"):
+            count(election)

@@ -6,6 +6,7 @@ the definition's rules (`core/election.py`), starting anything.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ from votenet.core.election import (
     check_definition,
     election_from_file,
 )
-from votenet.core.limits import MAX_CHOICES, Method
+from votenet.core.limits import MAX_BLOCK_SECONDS, MAX_CHOICES, Method
 from votenet.core.roll import Roll, with_roll
 from votenet.errors import ConfigError, PowError
 from votenet.pow import available_kernels, bits_for_zero_bits, measure_rate, selected_kernel
@@ -204,10 +205,24 @@ def _bits(difficulty: int | None, kernel: str | None, say: Say) -> int:
                 f"{rate / 1e6:.2f} million nonces a second on a core ({kernel or selected_kernel()}), "
                 f"and a block should not take over {LONGEST_BLOCK:g} s."
             )
+    elif difficulty > DEFAULT_DIFFICULTY:
+        _check_difficulty(difficulty, measure_rate(time.perf_counter, kernel=kernel))
     try:
         return bits_for_zero_bits(difficulty)
     except PowError as error:
         raise ConfigError(error.message, code="bad-difficulty") from error
+
+
+def _check_difficulty(difficulty: int, rate: float) -> None:
+    """No vote would ever be in a block. Raises ConfigError."""
+    hardest = int(math.log2(rate * MAX_BLOCK_SECONDS))
+    if difficulty > hardest:
+        hours = 2.0**difficulty / rate / 3600
+        raise ConfigError(
+            f"with {difficulty} bits a block would take this machine some {hours:,.0f} hours",
+            code="bad-difficulty",
+            next_step=f"Give {hardest} bits or fewer, or leave --difficulty out: it is then made to fit.",
+        )
 
 
 def _candidates(given: Sequence[str], source: Path | None, column: str | None) -> tuple[str, ...]:
