@@ -24,6 +24,10 @@ MAX_LINE: Final = 64 * 1024
 """Bytes of one line; a longer one is refused and passed over."""
 
 
+MAX_REST: Final = 16 * 1024 * 1024
+"""Bytes of an overlong line that are passed over; a longer one is no line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ballot:
     """One ballot: its number (1 is the first after the header) and line, voter id and choices."""
@@ -139,11 +143,18 @@ class BallotFile:
         return [name.strip() for name in header]
 
     def _next_line(self, file: IO[bytes]) -> bytes:
-        """One line; of an overlong one only the beginning, the rest is passed over."""
+        """One line; of an overlong one only the beginning, the rest is passed over.
+
+        Raises:
+            ConfigError: it does not end within MAX_REST bytes: this is a device, a disk image, anything.
+        """
         try:
-            raw = file.readline(MAX_LINE + 1)
-            rest = raw
+            raw = rest = file.readline(MAX_LINE + 1)
+            passed_over = 0
             while len(rest) > MAX_LINE and not rest.endswith(b"\n"):
+                passed_over += len(rest)
+                if passed_over > MAX_REST:
+                    raise self._unusable(ValueError(f"a line has more than {MAX_REST} bytes"))
                 rest = file.readline(MAX_LINE + 1)
         except READ_ERRORS as error:
             raise self._unusable(error) from error
