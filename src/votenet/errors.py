@@ -103,6 +103,7 @@ REFUSALS: Final[dict[str, tuple[Kind, str]]] = {
     "stale-record": (_P, "Sign a record with a higher sequence number."),
     "expired-record": (_P, "Sign a record that expires between now and 72 hours from now."),
     "bad-record": (_P, "Check the fields and the signature of the peer record."),
+    "being-checked": (_T, "Nothing: it is removed within a minute, or it answers and stays."),
     "still-alive": (_P, "The peer answers: stop it first, or let it remove itself."),
     "registry-full": (_T, "Try another bootstrap server, or later."),
     "too-many-peers": (_T, "Remove peers that no longer run, or use another bootstrap server."),

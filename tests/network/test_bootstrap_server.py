@@ -24,7 +24,8 @@ from votenet.network.dialback import DialBack
 from votenet.network.names import Names
 from votenet.network.transport import Link
 from votenet.protocol.address import Address
-from votenet.protocol.bootstrap_messages import MAX_ANSWER_LINE, encode_request
+from votenet.protocol.bootstrap import Call
+from votenet.protocol.bootstrap_messages import MAX_ANSWER_LINE, decode_request, encode_request
 from votenet.protocol.peer_record import sign_record
 from votenet.protocol.registry import PeerEntry
 from votenet.storage.sqlite_peer_store import SqlitePeerStore
@@ -503,12 +504,75 @@ def test_a_keyed_peer_is_removed_by_anybody_only_when_it_is_dead(tmp_path: Path)
     run(test)
 
 
-def test_a_peer_that_listens_but_never_answers_is_dead(tmp_path: Path) -> None:
+def test_a_peer_that_listens_but_never_answers_is_dead_once_it_was_asked_for_a_while(tmp_path: Path) -> None:
     async def test() -> None:
         dialback = DialBack(Names(), answer_seconds=0.2)
-        async with serving(tmp_path, dialback=dialback) as server, peer(None) as (address, _):
+        options: dict[str, Any] = {"dialback": dialback, "doubt_seconds": (0.05, 0.1)}
+        async with (
+            serving(tmp_path, **options) as server,
+            peer(None) as (address, _),
+            peer() as (other, told),
+        ):
             await ask(server, signed(address))
-            assert await ask(server, encode_request("REMOVE", address)) == b"Peer removed successfully\n"
+            await ask(server, encode_request("REGISTER", other))
+            assert await code_of(server, encode_request("REMOVE", address)) == "being-checked"
+            assert saved(server) == [address, other]
+            assert await told.get() == notice("shutdown_peer", address)
+            assert saved(server) == [other]
+
+    run(test)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_busy_keyed_peer_stays_whoever_wants_it_removed(tmp_path: Path, trusted: bool) -> None:
+    """It is silent for longer than one look, as a node that is paused or has much to do; then it answers."""
+
+    async def test() -> None:
+        lines = 0
+
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal lines
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                await reader.readuntil(b"\n")
+                lines += 1
+                if lines >= 3:
+                    writer.write(b'{"error":{"code":"busy","message":"later"}}\n')
+                await reader.read()
+            writer.close()
+
+        listening = await asyncio.start_server(talk, "127.0.0.1", 0)
+        address = f"127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        dialback = DialBack(Names(), answer_seconds=0.1)
+        options: dict[str, Any] = {"dialback": dialback, "doubt_seconds": (0.1, 20.0, 0.1)}
+        async with serving(tmp_path, **options) as server:
+            await ask(server, signed(address))
+            if not trusted:
+                pretend_from(server, STRANGER)
+            remove = encode_request("REMOVE", address)
+            assert await code_of(server, remove) == "being-checked"
+            assert await code_of(server, remove) == "being-checked"
+            while server._doubts.refusal(address) is not None:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            assert lines == 3, "the third ping was answered, and that was enough"
+            assert saved(server) == [address]
+        listening.close()
+
+    run(test)
+
+
+def test_a_strangers_word_is_not_believed_though_nobody_listens_while_a_node_restarts(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with serving(tmp_path, doubt_seconds=(0.05, 20.0)) as server:
+            async with peer() as (address, _):
+                await ask(server, signed(address))
+            pretend_from(server, STRANGER)
+            assert await code_of(server, encode_request("REMOVE", address)) == "being-checked"
+            assert saved(server) == [address]
+            with server._store.saving():  # it is back: its record is another one
+                server.core.step(Call(decode_request(signed(address, 2)), "127.0.0.1"), int(time.time()))
+            server.caretaker.silent(address, 1)
+            server.caretaker.turn()
+            assert saved(server) == [address]
 
     run(test)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from peer_support import deaf, greeting, listening, run
 from votenet.core.keys import SigningKey
 from votenet.network.dialback import DialBack
@@ -68,5 +70,31 @@ def test_the_address_a_peer_came_from_is_dialled_whatever_its_name_says() -> Non
         async with listening(lambda line: b"", "127.0.0.9") as (address, _):
             assert await look.present(PeerEntry(f"a.example:{address.port}", source="127.0.0.9"))
         assert asked == []
+
+    run(test)
+
+
+def test_a_peer_that_has_proved_its_key_and_is_busy_now_is_there() -> None:
+    async def test() -> None:
+        look = DialBack(Names(), **QUICK)
+        for code, there in (("busy", True), ("too-many-connections", True), ("network-mismatch", False)):
+            line = b'{"error":{"code":"%s","message":"m"}}\n' % code.encode()
+            async with listening(lambda _, line=line: line) as (address, _):
+                entry = PeerEntry(str(address), KEY.public_hex, NETWORK, 1, 99)
+                assert await look.present(entry) == there
+                assert not await look.present(replace(entry, proved=False))
+
+    run(test)
+
+
+def test_a_port_that_refuses_is_told_from_a_program_that_is_silent() -> None:
+    async def test() -> None:
+        look = DialBack(Names(), **QUICK)
+        async with listening(lambda line: b"") as (address, _):
+            assert not await look.refuses(address)
+        assert await look.refuses(address)
+        with deaf() as address:
+            assert not await look.refuses(address)
+        assert not await look.refuses(Address("does-not-exist.invalid", 1))
 
     run(test)

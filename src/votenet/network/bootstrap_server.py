@@ -28,6 +28,7 @@ from votenet.network.bootstrap_policy import Policy, RateCheck, victim_of
 from votenet.network.caretaker import Caretaker
 from votenet.network.checks import AliveCheck, OwnerCheck
 from votenet.network.dialback import DialBack
+from votenet.network.doubts import GAPS, Doubts
 from votenet.network.group_commit import GroupCommit, Result
 from votenet.network.metrics import Metrics
 from votenet.network.names import Names
@@ -111,6 +112,7 @@ class BootstrapServer:
         names: Names | None = None,
         dialback: DialBack | None = None,
         policy: Policy | None = None,
+        doubt_seconds: Sequence[float] = GAPS,
     ) -> None:
         names, policy = names or Names(), policy or Policy()
         dialback = dialback or DialBack(names)
@@ -152,6 +154,11 @@ class BootstrapServer:
             failed=self._storage_failed,
             checks=self.metrics.counter("checks", "Peers dialled, and peers that expired.", "result"),
         )
+        self._doubts = Doubts(dialback.answers, self.caretaker.silent, self._still_alive, doubt_seconds)
+
+    def _still_alive(self, address: str) -> None:
+        """A peer in doubt is there after all."""
+        self._quiet.event("still-alive", address=address)
 
     def _count_everything(self) -> None:
         self.metrics.gauge("peers", "Entries of the registry.", self.count)
@@ -319,18 +326,33 @@ class BootstrapServer:
             elif isinstance(need, NeedsOwner):
                 call = replace(call, owner=await self._owner.owns(call.client, need.host))
             else:
-                alive = await self._alive.alive(
-                    need.target,
-                    node_key=need.node_key,
-                    network_id=need.network_id,
-                    client=None if self._trusts(call.client) else call.client,
-                )
+                alive = await self._is_alive(call, need)
                 call = replace(call, probed=Probed(need.sequence, alive))
         except Rejected as error:
             self._deliver(session, call, error)
             self._unblock(session)
         else:
             self._unblock(session, call)
+
+    async def _is_alive(self, call: Call, need: NeedsProbe) -> bool:
+        """Whether a peer answers, or a key does. One to be removed that is silent may be busy: ask it on.
+
+        Raises:
+            Rejected: being-checked, or busy.
+        """
+        trusted, address, removal = self._trusts(call.client), call.request.address, need.node_key is None
+        refusal = self._doubts.refusal(address) if removal else None
+        if refusal is not None:
+            raise refusal
+        alive = await self._alive.alive(
+            need.target,
+            node_key=need.node_key,
+            network_id=need.network_id,
+            client=None if trusted else call.client,
+        )
+        if removal and not alive and not (trusted and await self._alive.refuses(need.target)):
+            raise self._doubts.begin(address, need.target, need.sequence)
+        return alive
 
     def _wait_for_reader(self, session: Session) -> None:
         """Go on with a link when its answers have been read; its idle limit ends the wait."""
@@ -377,6 +399,9 @@ class BootstrapServer:
         """After this nothing is saved or told any more."""
         self._stopped = True
 
+    def end_doubts(self) -> None:
+        self._doubts.end()
+
     def _audience(self, notice: Notice) -> list[PeerEntry]:
         try:
             return self.core.audience(notice, int(self._clock()))
@@ -419,6 +444,7 @@ async def serve_bootstrap(
     names: Names | None = None,
     dialback: DialBack | None = None,
     policy: Policy | None = None,
+    doubt_seconds: Sequence[float] = GAPS,
 ) -> AsyncIterator[BootstrapServer]:
     """Listen on `address` (port 0: any free one; see `server.address`) until the block ends.
 
@@ -429,7 +455,10 @@ async def serve_bootstrap(
         ConfigError: port-taken, cannot-listen.
     """
     async with asyncio.TaskGroup() as tasks:
-        server = BootstrapServer(store, tasks, clock=clock, names=names, dialback=dialback, policy=policy)
+        server = BootstrapServer(
+            store, tasks,
+            clock=clock, names=names, dialback=dialback, policy=policy, doubt_seconds=doubt_seconds,
+        )  # fmt: skip
         listener = Listener(
             server, address, limits,
             max_links=max_links, max_links_per_host=max_links_per_host, victim=server.victim,
@@ -445,6 +474,7 @@ async def serve_bootstrap(
                 yield server
                 await server.finish()
             finally:
+                server.end_doubts()
                 for task in background:
                     task.cancel()
         server.stop()

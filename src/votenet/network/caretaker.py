@@ -64,6 +64,7 @@ class Caretaker:
         self._found: list[tuple[PeerEntry, bool]] = []
         self._postponed: list[str] = []
         self._suspects: dict[str, None] = {}
+        self._silent: list[tuple[str, int]] = []
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -74,6 +75,11 @@ class Caretaker:
         """A peer could not be reached: look whether it is there."""
         if len(self._suspects) < MAX_SUSPECTS:
             self._suspects[address] = None
+
+    def silent(self, address: str, sequence: int) -> None:
+        """A keyed peer did not answer for as long as it was asked: see `doubts.py`."""
+        self._silent.append((address, sequence))
+        self._wake.set()
 
     async def run(self) -> None:
         """Take turns until cancelled."""
@@ -110,6 +116,7 @@ class Caretaker:
         self._found.clear()
         self._postponed.clear()
         self._suspects.clear()
+        self._silent.clear()
         self._checks["expired"] += gone
         self._hand_out(taken)
         for notice in notices:
@@ -117,13 +124,15 @@ class Caretaker:
         return gone == EXPIRE_BATCH
 
     def _anything(self, now: int) -> bool:
-        waiting = self._found or self._postponed or self._suspects
+        waiting = self._found or self._postponed or self._suspects or self._silent
         return bool(waiting or self._store.expired(1, now) or self._store.due(1, now))
 
     def _upkeep_once(self, now: int) -> tuple[list[Notice], int, list[PeerEntry]]:
         dialled = [entry.address for entry, _ in self._found]
-        self._store.prefetch([*dialled, *self._postponed, *self._suspects])
+        silent = [address for address, _ in self._silent]
+        self._store.prefetch([*dialled, *self._postponed, *self._suspects, *silent])
         notices = [self._upkeep.checked(entry, alive, now) for entry, alive in self._found]
+        notices += [self._upkeep.silent(*found, now) for found in self._silent]
         for address in self._postponed:
             self._upkeep.postpone(address, now + POSTPONE_SECONDS)
         for address in self._suspects:

@@ -113,6 +113,10 @@ class AliveCheck:
         finally:
             self._running -= 1
 
+    async def refuses(self, target: Address) -> bool:
+        """Whether the machine there says that nobody listens at a port."""
+        return await self._dialback.refuses(target)
+
     def _remember(self, name: str, now: float) -> None:
         self._last[name] = now
         self._last.move_to_end(name)

@@ -62,6 +62,13 @@ class Upkeep:
         if found is not None and not found.misses and (found.check_at is None or found.check_at > now):
             self._registry.put(replace(found, check_at=now))
 
+    def silent(self, address: str, sequence: int, now: int) -> Notice | None:
+        """A keyed peer was asked again and again, since somebody wants it removed, and never answered."""
+        found = self._registry.find(address)
+        if found is None or found.node_key is None or found.sequence != sequence:
+            return None  # gone, or renewed meanwhile
+        return self._book.drop(found, now)
+
     def checked(self, taken: PeerEntry, alive: bool, now: int) -> Notice | None:
         """What a dial has shown of an entry that `take_checks` gave out; what to tell of it."""
         found = self._registry.find(taken.address)
