@@ -12,6 +12,7 @@ import contextlib
 import itertools
 import json
 import os
+import shutil
 import socket
 import statistics
 import subprocess
@@ -22,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from adversary.long_chain import build_long_chain
 from support import key_of, make_election
 from votenet.core.vote import sign_vote
 from votenet.errors import Unreachable
@@ -129,12 +131,19 @@ class Honest:
 class Arena:
     """A victim that mines and an honest peer linked to it, both real processes."""
 
-    def __init__(self, folder: Path, **definition: Any) -> None:
-        """`definition`: what the election has else than that of most arenas, as for `make_election`."""
+    def __init__(self, folder: Path, *, votes: int = 0, **definition: Any) -> None:
+        """
+        Args:
+            votes: how many are on the chain already, in big blocks.
+            definition: what the election has else than that of most arenas, as for `make_election`.
+        """
         common = {"bits": bits_for_zero_bits(10), "created": int(time.time()) - 60}
         self.election = make_election(**{**common, **definition})
         self.genesis = folder / "genesis.json"
         self.genesis.write_bytes(self.election.to_file())
+        if votes:
+            build_long_chain(folder / "victim", self.election, votes=votes)
+            shutil.copytree(folder / "victim", folder / "peer")
         self.victim = Node(folder / "victim", self.genesis)
         self.peer = Node(folder / "peer", self.genesis, "--no-mine", "--peer", str(self.victim.address))
         self.acknowledged = 0
@@ -249,8 +258,8 @@ async def player(
 
 
 @contextlib.contextmanager
-def open_arena(folder: Path, **definition: Any) -> Iterator[Arena]:
-    arena = Arena(folder, **definition)
+def open_arena(folder: Path, *, votes: int = 0, **definition: Any) -> Iterator[Arena]:
+    arena = Arena(folder, votes=votes, **definition)
     try:
         asyncio.run(arena.ready())
         yield arena

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from support import CREATED, make_election, make_votes, mine_block
 from votenet.core.chain import Chain
-from votenet.core.election import MAX_BLOCK_VOTES, Election
+from votenet.core.election import Election
+from votenet.core.limits import MAX_BLOCK_VOTES
 from votenet.pow import bits_for_zero_bits
 from votenet.protocol.events import SaveBlock, SetBest
 from votenet.storage.block_store import SqliteBlockStore
@@ -22,8 +23,8 @@ VOTERS = 100_000
 
 
 def long_election(created: int = CREATED) -> Election:
-    """At a difficulty that costs nothing, with blocks as large as the product's defaults allow."""
-    return make_election(bits=bits_for_zero_bits(1), created=created, max_block_votes=MAX_BLOCK_VOTES)
+    """At a difficulty that costs next to nothing, with blocks as large as the product's defaults allow."""
+    return make_election(bits=bits_for_zero_bits(10), created=created, max_block_votes=MAX_BLOCK_VOTES)
 
 
 def build_long_chain(

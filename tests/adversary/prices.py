@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import json
 import random
@@ -47,45 +48,56 @@ BURST = 64
 """Questions in a burst: some 70 KB of requests for blocks."""
 LINKS = (1, 8, 60)
 
-Asks = Iterator[Message]
+Asks = Iterator[bytes]
+"""Lines, each with its newline."""
+
+
+def _line(message: Message) -> bytes:
+    return encode_message(message) + b"\n"
 
 
 def _proofs(election: Election, hashes: list[str]) -> Asks:
     dice = random.Random(1)
     while True:
-        yield GetProof(voter_id=f"voter-{dice.randrange(1, VOTERS + 1)}")
+        yield _line(GetProof(voter_id=f"voter-{dice.randrange(1, VOTERS + 1)}"))
 
 
 def _places(election: Election, hashes: list[str]) -> Asks:
     dice = random.Random(1)
     while True:
-        yield GetVoteStatus(voter_id=f"voter-{dice.randrange(1, VOTERS + 1)}")
+        yield _line(GetVoteStatus(voter_id=f"voter-{dice.randrange(1, VOTERS + 1)}"))
+
+
+@functools.cache
+def _known_votes(election: Election) -> list[bytes]:
+    """Lines of votes that are on the chain already."""
+    firsts = range(1, 4001, 500)
+    made = [tuple(sealed.vote for sealed in make_votes(election, 500, first=first)) for first in firsts]
+    return [_line(SubmitVotes(votes=votes)) for votes in made]
 
 
 def _duplicates(election: Election, hashes: list[str]) -> Asks:
-    """Lines of votes that are on the chain already."""
-    known = [
-        SubmitVotes(votes=tuple(vote.vote for vote in make_votes(election, 500, first=first)))
-        for first in range(1, 4001, 500)
-    ]
-    return itertools.cycle(known)
+    return itertools.cycle(_known_votes(election))
 
 
 def _blocks(election: Election, hashes: list[str]) -> Asks:
     """The same sixteen blocks, or as many as there are, again and again."""
-    return itertools.repeat(GetBlocks(hashes=tuple(itertools.islice(itertools.cycle(hashes), 16))))
+    return itertools.repeat(_line(GetBlocks(hashes=tuple(itertools.islice(itertools.cycle(hashes), 16)))))
 
 
 def _block_votes(election: Election, hashes: list[str]) -> Asks:
     """Nearly a whole block, by position; an old block in turn with the latest."""
     positions = tuple(range(19_000))
     return itertools.cycle(
-        [GetBlockVotes(hash=hashes[0], positions=positions), GetBlockVotes(hash=hashes[-1], positions=(0,))]
+        [
+            _line(GetBlockVotes(hash=hashes[0], positions=positions)),
+            _line(GetBlockVotes(hash=hashes[-1], positions=(0,))),
+        ]
     )
 
 
 def _always(message: Message) -> Callable[[Election, list[str]], Asks]:
-    return lambda election, hashes: itertools.repeat(message)
+    return lambda election, hashes: itertools.repeat(_line(message))
 
 
 QUESTIONS: dict[str, tuple[bool, Callable[[Election, list[str]], Asks]]] = {
@@ -129,7 +141,7 @@ async def _dial(foul: Foul, question: str) -> Wire | None:
 async def _burst(foul: Foul, question: str) -> int:
     """All at once on one link, which is then reset: whoever asked is gone before anything is answered."""
     asks = QUESTIONS[question][1](foul.election, await _hashes(foul))
-    lines = [encode_message(message) + b"\n" for message in itertools.islice(asks, BURST)]
+    lines = list(itertools.islice(asks, BURST))
     wire = await _dial(foul, question)
     assert wire is not None, "nothing was asked"
     await wire.send(b"".join(lines))
@@ -158,7 +170,7 @@ async def _ask_on(wire: Wire, asks: Asks) -> int:
     """Until the node closes this link."""
     answered = 0
     while True:
-        await wire.tell(*itertools.islice(asks, AHEAD))
+        await wire.send(b"".join(itertools.islice(asks, AHEAD)))
         for _ in range(AHEAD):
             line = await wire.line()
             if line is None:

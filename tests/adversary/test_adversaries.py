@@ -63,7 +63,7 @@ def test_s15_s17_honest_clients_are_served_while_it_plays(arena: Arena, name: st
         await arena.agree()
         await arena.descriptors_are_back_at(open_before)
         if before is not None:
-            _print_row(name, before, honest, growth, told["codes"])
+            print_row(name, before, honest, growth, told["codes"])
 
     asyncio.run(test())
 
@@ -89,7 +89,7 @@ def test_s15_after_all_of_them_every_honest_vote_is_counted_and_no_honest_peer_b
     assert arena.peer.log().count("joined peer") == 1, "the honest peer was linked all the time"
 
 
-def _print_row(name: str, before: Honest, during: Honest, growth: int, codes: dict[str, int]) -> None:
+def print_row(name: str, before: Honest, during: Honest, growth: int, codes: dict[str, int]) -> None:
     """Milliseconds before and during, and their ratio: p50, p99, longest."""
     for what, calm, busy in (
         ("vote", before.row(before.vote_seconds), during.row(during.vote_seconds)),

@@ -8,8 +8,11 @@ import contextlib
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
+import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -18,8 +21,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from support import EASY_BITS, key_of, make_election, make_vote, make_votes
+from support import EASY_BITS, key_of, make_election, make_vote, make_votes, mine_block
 from votenet.config import NodeConfig
+from votenet.core.chain import Chain
 from votenet.core.election import Election
 from votenet.core.vote import SealedVote
 from votenet.errors import StorageError, Unreachable
@@ -28,9 +32,11 @@ from votenet.network.node_service import NodeService
 from votenet.pow import bits_for_zero_bits
 from votenet.protocol.address import Address
 from votenet.protocol.connection import Connection, Identity
-from votenet.protocol.events import Change, SaveVotes
+from votenet.protocol.events import Change, SaveBlock, SaveVotes, SetBest
 from votenet.protocol.framing import MAX_CLIENT_LINE
 from votenet.protocol.messages import (
+    GetBlocks,
+    GetProof,
     GetResults,
     GetStatus,
     GetVoteStatus,
@@ -38,6 +44,7 @@ from votenet.protocol.messages import (
     NodeStatus,
     Ping,
     Pong,
+    Proof,
     Results,
     SubmitVotes,
     VoteOutcome,
@@ -252,14 +259,21 @@ def test_half_closed_and_pipelined_requests_are_answered_in_full_and_in_order(tm
 # -- those who lie ---------------------------------------------------------------------------------
 
 
+async def shake(wire: tuple[asyncio.StreamReader, asyncio.StreamWriter], name: str) -> None:
+    """Say hello, and prove the key of this name."""
+    reader, writer = wire
+    us = Connection(Identity(key_of(name), ELECTION.network_hex, ""), outbound=True, challenge=os.urandom(32))
+    writer.write(encode_message(us.hello(0, 0)) + b"\n")
+    _, answers = us.receive((await reader.readline()).rstrip(b"\n"), 0, 0)
+    writer.write(b"".join(encode_message(m) + b"\n" for m in answers))
+
+
 async def told_as_peer(address: Address, name: str, *messages: Message) -> str | None:
     """Become a peer, say something: the code of the refusal, or None if the node still answers a ping."""
     source = "127.0.0.66" if name == "liar" else "127.0.0.1"
     reader, writer = await asyncio.open_connection(*address, limit=2**24, local_addr=(source, 0))
-    us = Connection(Identity(key_of(name), ELECTION.network_hex, ""), outbound=True, challenge=os.urandom(32))
-    writer.write(encode_message(us.hello(0, 0)) + b"\n")
-    _, answers = us.receive((await reader.readline()).rstrip(b"\n"), 0, 0)
-    writer.write(b"".join(encode_message(m) + b"\n" for m in (*answers, *messages, Ping(id=5))))
+    await shake((reader, writer), name)
+    writer.write(b"".join(encode_message(m) + b"\n" for m in (*messages, Ping(id=5))))
     try:
         async with asyncio.timeout(PATIENCE):
             while line := await reader.readline():
@@ -338,6 +352,117 @@ class FullDisk(MemoryStore):
     def try_writing(self) -> None:
         if self.full:
             raise StorageError("database or disk is full", next_step="Free some space.")
+
+
+class SlowReads(MemoryStore):
+    """A chain of some full blocks. Long reads wait until they are `let`, and are counted by thread."""
+
+    LONG = ("votes_of", "block_line", "records_of", "blocks_in_order", "votes_in_order")
+
+    def __init__(self, blocks: int = 16) -> None:
+        super().__init__()
+        self.let = threading.Event()
+        self.reads: Counter[tuple[str, bool]] = Counter()
+        self.hashes: list[str] = []
+        chain = Chain(ELECTION)
+        for number in range(blocks):
+            tip, votes = chain.tip, make_votes(ELECTION, 40, first=1000 * number + 1)
+            block = mine_block(ELECTION, tip.header, votes, bits=chain.next_bits(tip))
+            entry = chain.add_header(block.header, block.header.time)
+            chain.add_body(entry, lambda _, votes=block.votes: votes)
+            self.apply([SaveBlock(entry, block.votes), SetBest(tip.height, [(entry, block.votes)])])
+            self.hashes.append(entry.hash.hex())
+        for name in self.LONG:
+            if hasattr(self, name):
+                setattr(self, name, self._slow(name, getattr(self, name)))
+
+    def vote_at(self, block_hash: bytes, position: int, voter_id: str) -> SealedVote:
+        return MemoryStore.votes_of(self, block_hash)[position]  # one row, in a database
+
+    def _slow(self, name: str, read: Callable[..., Any]) -> Callable[..., Any]:
+        def slow(*args: Any) -> Any:
+            here = threading.current_thread() is threading.main_thread()
+            self.reads[name, here] += 1
+            if not here:  # in the loop it would never end: counting it is enough
+                self.let.wait(PATIENCE)
+            return read(*args)
+
+        return slow
+
+
+def test_s17_a_node_answers_while_blocks_are_read_and_reads_none_for_a_peer_that_is_gone(
+    tmp_path: Path,
+) -> None:
+    """72 KB of requests for the same sixteen blocks, then the link is reset."""
+
+    async def test() -> None:
+        store = SlowReads()
+        async with serving(tmp_path, store=store, mine=False) as address:
+            wire = await asyncio.open_connection(*address, limit=2**24)
+            await shake(wire, "burst")
+            asking = encode_message(GetBlocks(hashes=tuple(store.hashes))) + b"\n"
+            wire[1].write(asking * 64)
+            await wire[1].drain()
+            assert len(asking) * 64 > 70_000
+            async with asyncio.timeout(PATIENCE):
+                while not store.reads:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            await until(address, lambda status: status.peers == 1)
+            assert await refusals(address, make_vote(ELECTION, "honest")) == [None]
+            wire[1].transport.abort()
+            await until(address, lambda status: status.peers == 0)
+            store.let.set()
+            async with NodeClient(address) as client:
+                proof = await client.ask(GetProof(voter_id="voter-1"), Proof)
+                assert proof.vote is not None, "it is answered after all that was asked before"
+            assert store.reads["block_line", False] == 1, "the one that was under way"
+            assert store.reads["block_line", True] == 0
+
+    run(test)
+
+
+def test_s17_the_loop_reads_no_block_whatever_is_asked(tmp_path: Path) -> None:
+    async def test() -> None:
+        store = SlowReads(blocks=2)
+        store.let.set()
+        async with serving(tmp_path, store=store, mine=False) as address, NodeClient(address) as client:
+            for voter in ("voter-1", "voter-1040", "voter-1"):
+                assert (await client.ask(GetProof(voter_id=voter), Proof)).vote is not None
+                await client.ask(GetVoteStatus(voter_id=voter), VoteStatus)
+            await client.ask(GetResults(), Results)
+            assert await refusals(address, *make_votes(ELECTION, 40)) == ["duplicate-vote"] * 40
+            assert await talk(address, b'{"type":"request_blockchain"}\n')
+        in_the_loop = {name: count for (name, here), count in store.reads.items() if here}
+        assert not in_the_loop
+        assert store.reads["records_of", False] >= 3
+
+    run(test)
+
+
+def test_s17_nothing_more_is_read_for_a_client_that_is_gone_and_others_are_answered(tmp_path: Path) -> None:
+    async def test() -> None:
+        store = SlowReads()
+        async with serving(tmp_path, store=store, mine=False) as address:
+            _, writer = await asyncio.open_connection(*address)
+            asked = [encode_message(GetProof(voter_id=f"voter-{1000 * n + 1}")) + b"\n" for n in range(16)]
+            writer.write(b"".join(asked) * 4)
+            await writer.drain()
+            async with asyncio.timeout(PATIENCE):
+                while not store.reads:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            reset = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            writer.transport.abort()
+            assert await refusals(address, make_vote(ELECTION, "honest")) == [None]
+            await until(address, lambda status: True)
+            store.let.set()
+            async with NodeClient(address) as client:
+                proof = await client.ask(GetProof(voter_id="voter-15001"), Proof)
+                assert proof.vote is not None
+            one_build = 40 // 32 + 3
+            assert store.reads["records_of", False] <= 2 * one_build, "of sixteen blocks two were read"
+
+    run(test)
 
 
 def test_a_vote_that_cannot_be_saved_is_not_accepted_and_the_node_goes_on(tmp_path: Path) -> None:

@@ -92,8 +92,8 @@ class Desk:
         self.serving.ask(link, begin, key, last=last)
 
     async def rest(self) -> None:
-        """Until nothing is being worked out."""
-        while self.serving._busy:  # noqa: ASYNC110
+        """Until nothing is being worked out, and nobody has a turn."""
+        while self.serving._busy or self.serving._queue:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 
 

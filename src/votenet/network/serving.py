@@ -125,8 +125,8 @@ class Serving:
             if generation == self._generation:
                 self._done(asked)
                 self._answer(asked, future)
-        finally:
-            self._go_on()
+        finally:  # not at once: a link that turned out to be gone is heard of first
+            asyncio.get_running_loop().call_soon(self._go_on)
 
     def _answer(self, asked: _Asked, future: asyncio.Future[Served]) -> None:
         try:

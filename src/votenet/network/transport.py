@@ -31,6 +31,8 @@ LINGER_BYTES: Final = 1024 * 1024
 PIECE: Final = 256 * 1024
 """Bytes of a line that are handed to the socket at a time: asyncio copies what the socket does not take. The
 rest of a long line stays as it is, once for all links that it is sent to."""
+PIECES_AT_ONCE: Final = 2
+"""Pieces before the loop does something else: copying a megabyte to the kernel takes nearly a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class Link(asyncio.Protocol):
         self._queued: deque[memoryview] = deque()
         """What is to be sent and was not handed to the socket, because that has enough."""
         self._queued_bytes = 0
-        self._socket_full = False
+        self._socket_full = self._goes_on = False
         self._unread = limits.unread
         self.drained: Callable[[], None] | None = None
         """Called when all of a line that had to wait is handed to the socket."""
@@ -287,29 +289,38 @@ class Link(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._socket_full = False
-        # Not from inside asyncio's writing: what is handed out may be answered at once.
-        self._loop.call_soon(self._write_on)
+        self._write_soon()  # not from inside asyncio's writing: what is handed out may be answered at once
+
+    def _write_soon(self) -> None:
+        if not self._goes_on:
+            self._goes_on = True
+            self._loop.call_soon(self._write_on)
 
     def _write_on(self) -> None:
+        self._goes_on = False
         self._pump()
         self._look_at_reader()
 
     def _pump(self) -> None:
-        """Hand to the socket what waits, until it has enough."""
+        """Hand to the socket what waits, until it has enough; a part of it now, the rest soon."""
         if not self._queued:
             return
-        while self._queued and not self._socket_full:
+        for _ in range(PIECES_AT_ONCE):
+            if self._socket_full or not self._queued:
+                break
             line = self._queued.popleft()
             if len(line) > PIECE:
                 self._queued.appendleft(line[PIECE:])
                 line = line[:PIECE]
             self._queued_bytes -= len(line)
             self._transport.write(line)
-        if not self._queued:
-            if self._closing:
-                self._say_goodbye()
-            elif self.drained is not None:
-                self._loop.call_soon(self.drained)
+        if self._queued:
+            if not self._socket_full:
+                self._write_soon()
+        elif self._closing:
+            self._say_goodbye()
+        elif self.drained is not None:
+            self._loop.call_soon(self.drained)
 
     def _look_at_reader(self) -> None:
         """While the other side reads more slowly than it asks, what it asks waits until it has read."""
