@@ -82,3 +82,20 @@ def test_the_supervisors_log_is_bounded_and_its_locks_are_inherited(
     assert detach.supervisor_log(dirs).stat().st_size == 0
     assert detach.supervisor_log(dirs).with_suffix(".old").stat().st_size > 1024 * 1024
     held.release()
+
+
+def test_a_log_that_cannot_be_written_is_named(dirs: InstanceDirs) -> None:
+    held = Claim(claim(dirs), [])
+    detach.supervisor_log(dirs).symlink_to("/dev/null")
+    try:
+        with pytest.raises(VotenetError, match="cannot be written") as caught:
+            detach.start_supervisor(dirs, held)
+    finally:
+        held.release()
+    assert caught.value.code == "storage-failed"
+
+
+def test_who_waits_for_the_command_hears_nothing_of_what_outlives_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
+        monkeypatch.setenv(name, "1")
+        assert name not in detach.environment()

@@ -142,3 +142,12 @@ def test_a_line_for_people_has_the_time_of_this_machine_with_the_zone(
         assert found == f"{shown} INFO votenet: x 2026-01-01T00:00:00Z"
         assert logs.in_local_time("  no time") == "  no time"
     time.tzset()
+
+
+def test_a_log_is_never_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("theirs")
+    (tmp_path / "n.1.log").symlink_to(tmp_path / "elsewhere")
+    logs.note(tmp_path / "n.1.log", "ours")
+    with pytest.raises(OSError, match="symbolic links"):
+        logs.open_for_append(tmp_path / "n.1.log")
+    assert (tmp_path / "elsewhere").read_text() == "theirs"

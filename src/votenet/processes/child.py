@@ -26,7 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from votenet.processes import procfs
+from votenet.processes import logs, procfs
 from votenet.processes.cause import Cause, Kind
 from votenet.processes.signals import signal_exactly
 
@@ -79,7 +79,7 @@ class Child:
         Raises:
             OSError: the program cannot be executed, or the machine has no room for it.
         """
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        output = logs.open_for_append(log)
         try:
             process = subprocess.Popen(
                 argv,

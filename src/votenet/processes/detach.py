@@ -42,11 +42,18 @@ def start_supervisor(dirs: InstanceDirs, claim: Claim) -> subprocess.Popen[bytes
         VotenetError: it could not be started.
     """
     log = supervisor_log(dirs)
-    if log.exists() and log.stat().st_size > _KEEP_LOG_BYTES:
-        log.replace(log.with_suffix(".old"))
+    try:
+        if log.exists() and log.stat().st_size > _KEEP_LOG_BYTES:
+            log.replace(log.with_suffix(".old"))
+        output = logs.open_for_append(log)
+    except OSError as error:
+        raise VotenetError(
+            f"the supervisor's log {log} cannot be written: {error.strerror or error}",
+            code="storage-failed",
+            next_step="Check its owner and free space; a link in its place is not followed.",
+        ) from error
     inherited = [part for fd in claim.descriptors for part in ("--inherit", str(fd))]
     argv = [*votenet_program(), "supervise", "-i", dirs.instance, *inherited]
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         process = subprocess.Popen(
             argv,

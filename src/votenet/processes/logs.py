@@ -65,10 +65,15 @@ def prune(folder: Path, name: str, keep: int = KEEP_INCARNATIONS) -> None:
             log.path.unlink()
 
 
+def open_for_append(path: Path) -> int:
+    """A log's descriptor; never through a link that somebody put in its place. Raises OSError."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
 def note(path: Path, text: str) -> None:
     """Append a line of the supervisor's own to a program's log. A full disk is no reason to stop."""
     with contextlib.suppress(OSError):
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        fd = open_for_append(path)
         try:
             os.write(fd, f"{supervisor_line(visible(text))}\n".encode())
         finally:
