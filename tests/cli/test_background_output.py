@@ -60,7 +60,7 @@ def test_what_nobody_reads_is_left_out_and_a_line_says_so() -> None:
     os.close(writing)
     os.close(reading)
     shown = got.count(b"x" * 99)
-    assert f"… {lines - shown} lines were not shown".encode() in got
+    assert f"... {lines - shown} lines were not shown".encode() in got
     assert MAX_BYTES // 100 <= shown < lines
 
 
@@ -130,3 +130,18 @@ def test_streams_without_a_descriptor_stay(monkeypatch: pytest.MonkeyPatch) -> N
         print("here")
     assert sys.stdout is out
     assert out.getvalue() == "here\n"
+
+
+def test_one_long_piece_is_whole() -> None:
+    """A status of many nodes, as JSON: half of it would be none."""
+    reading, writing = os.pipe()
+    writer = Writer(writing)
+    text = "x" * (2 * MAX_BYTES) + "\n"
+    stream(writing, writer).write(text)
+    got = 0
+    while got < len(text):
+        assert select.select([reading], [], [], 20)[0]
+        got += len(os.read(reading, 65536))
+    writer.close(20.0)
+    os.close(reading)
+    os.close(writing)

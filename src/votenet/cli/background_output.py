@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 MAX_BYTES: Final = 256 * 1024
-"""Held for a slow reader: some hundred refreshes of the table of a big network."""
+"""Held for a slow reader: some hundred refreshes of the table of a big network. A longer piece goes alone."""
 DRAIN_SECONDS: Final = 2.0
 """For the last words, at the end."""
 
@@ -48,7 +48,7 @@ class Writer:
         with self._changed:
             if self._lost:
                 return
-            if len(self._waiting) + len(data) > MAX_BYTES:
+            if self._waiting and len(self._waiting) + len(data) > MAX_BYTES:
                 self._left_out += data.count(b"\n")
                 return
             self._waiting += data
@@ -89,7 +89,7 @@ class Writer:
                 return b""
             data = bytes(self._waiting)
             if self._left_out:
-                data += f"… {self._left_out} lines were not shown: nobody read them in time\n".encode()
+                data += b"... %d lines were not shown: nobody read them in time\n" % self._left_out
             self._waiting, self._left_out, self._busy = bytearray(), 0, bool(data)
             return data
 

@@ -105,7 +105,7 @@ class Supervisor:
         self._events: deque[tuple[Slot, Event]] = deque()
         self._dispatching = False
         self._announcer = Announcer()
-        self._mistakes: set[str] = set()
+        self._mistakes: deque[str] = deque(maxlen=64)
         self.apart = Apart()
         self._began = time.monotonic()
         self._socket_trouble = ""
@@ -317,7 +317,7 @@ class Supervisor:
         text = f"{name}: a mistake in votenet: {type(error).__name__}: {error}; please report it"
         if text in self._mistakes:  # made at every look
             return
-        self._mistakes.add(text)
+        self._mistakes.append(text)
         with contextlib.suppress(Exception):
             traceback.print_exception(error)
         self.tell(text)
