@@ -140,3 +140,11 @@ def test_bytes_that_are_no_text_are_refused_by_name(
     assert named in done.err
     assert "\\udceb" in done.err
     assert "\udceb" not in done.err
+
+
+def test_a_group_without_a_command_shows_its_help(cli: Callable[..., Outcome]) -> None:
+    done = cli("config")
+    assert done.code == 2
+    assert done.err.startswith("Usage: votenet config")
+    assert "Error:" not in done.err
+    assert "\\t" not in cli("completion").err

@@ -61,7 +61,9 @@ def test_nothing_runs(shell: Shell) -> None:
     assert json.loads(done.stdout)["error"]["code"] == "not-running"
     shell.run("logs", code=3)
     done = shell.run("down", "--json")
-    assert json.loads(done.stdout) == {"instance": "t", "was_running": False, "leftovers": 0, "removed": None}
+    assert json.loads(done.stdout) == {
+        "instance": "t", "was_running": False, "leftovers": 0, "removed": None, "emptied": [],
+    }  # fmt: skip
     shell.run("supervise", code=78)
 
 

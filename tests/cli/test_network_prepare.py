@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from votenet.cli import network_prepare
-from votenet.cli.network_prepare import ELECTION, change, make_policy
+from votenet.cli.network_prepare import ELECTION, as_last_time, change, make_policy
 from votenet.config import InstanceDirs, instance_dirs
 from votenet.errors import ConfigError
+from votenet.processes import instance
 from votenet.processes.restart import RestartPolicy
+from votenet.processes.spec import NetworkSpec
 
 OPTIONS: dict[str, Any] = {
     **dict.fromkeys(ELECTION),
@@ -89,3 +91,27 @@ def test_ports_of_the_last_run_are_kept_and_continued(
         3: ports,
         5: (*ports, 3004, 3005),
     }
+
+
+def test_what_nobody_wrote_is_as_it_was_last_time(dirs: InstanceDirs) -> None:
+    """A network of seven became one of five when its supervisor was killed and `up` typed again."""
+    assert as_last_time(dirs, OPTIONS, set()) == (OPTIONS, []), "a new one"
+    instance.make_dirs(dirs)
+    network = NetworkSpec(
+        instance="t", genesis="g", bootstrap_port=4000, node_ports=tuple(range(3000, 3007)),
+        node_args=("--kernel", "python"), hang_seconds=9.0, policy=RestartPolicy(limit=3, retry_removed=None),
+    )  # fmt: skip
+    instance.save_network(dirs, network)
+    merged, words = as_last_time(dirs, OPTIONS, set())
+    assert words == ["--nodes 7", "--kernel python", "--hang-timeout 9.0", "--give-up", "--restart-limit 3"]
+    assert (merged["nodes"], merged["kernel"], merged["hang_timeout"]) == (7, "python", 9.0)
+    assert make_policy(merged) == network.policy
+    asked_for = {**OPTIONS, "nodes": 5, "kernel": "auto"}
+    merged, words = as_last_time(dirs, asked_for, {"nodes", "kernel"})
+    assert (merged["nodes"], merged["kernel"]) == (5, "auto")
+    assert words == ["--hang-timeout 9.0", "--give-up", "--restart-limit 3"]
+
+
+def test_a_kernel_that_is_none_is_refused_before_a_node_fails_over_it(dirs: InstanceDirs) -> None:
+    with pytest.raises(ConfigError, match="no kernel is called 'nonsense'"):
+        asked(dirs, kernel="nonsense")

@@ -23,6 +23,7 @@ from refused_calls import FLOCK, PIDFD_OPEN, command
 from support import key_of
 from votenet.cli import network_up
 from votenet.cli.actions import read_genesis
+from votenet.cli.ls import row_of
 from votenet.config import instance_dirs
 from votenet.core.roll import Roll
 from votenet.errors import Locked
@@ -353,3 +354,44 @@ def test_a_machine_whose_ports_are_all_for_outgoing_connections_has_a_network(sh
     assert "no block is free below 1024" in done.stderr
     status = json.loads(done.stdout.strip().splitlines()[-1])
     assert [program["state"] for program in status["programs"]] == ["ready"] * 4
+
+
+def test_after_a_killed_supervisor_up_goes_on_with_the_network_as_it_was(shell: Shell) -> None:
+    shell.up("--kernel", "python", nodes=3)
+    before = shell.pids()
+    shell.kill_supervisor()
+    again = shell.run("up", "--detach", *shell.program)
+    assert "as last time: --nodes 3, --kernel python" in again.stderr
+    assert shell.pids()[1:] == before[1:], "adopted, all of them"
+
+
+def test_settings_that_need_no_restart_are_said_to_change(shell: Shell) -> None:
+    """It said: nothing to change."""
+    shell.up()
+    before = shell.pids()
+    told = shell.call("up", "--hang-timeout", "33", "--restart-limit", "4", "--detach").stderr
+    assert "changed: hang timeout from 20 to 33 s, restart limit from 5 to 4" in told
+    assert shell.pids() == before
+    assert "nothing to change" in shell.call("up", "--hang-timeout", "33", "--detach").stderr
+
+
+def test_an_election_that_differs_says_in_what(shell: Shell) -> None:
+    shell.up("--candidate", "Ann", "--candidate", "Bo")
+    told = shell.run("up", "-d", "--candidate", "Ann", "--title", "X", "--difficulty", "9", code=78).stderr
+    assert (
+        "'Election', which cannot be changed: --title is 'Election', not 'X'; "
+        "--candidate is Ann, Bo, not Ann; --difficulty is 8, not 9"
+    ) in told
+    assert "votenet down -i t --purge" in told
+    shell.run("up", "-d", "--candidate", "Ann", "--candidate", "Bo", "--difficulty", "8")
+
+
+def test_a_network_of_another_name_is_pointed_at(shell: Shell) -> None:
+    shell.up()
+    told = shell.call("ps", "-i", "other", code=3).stderr
+    assert "no network is running (instance 'other'); others run: t (use -i NAME)" in told
+    told = shell.call("peers", "list", "-i", "other", code=3).stderr
+    assert "no network is running (instance 'other')" in told, "another one's server was asked"
+    assert row_of("t").state == "running"
+    shell.kill_supervisor()
+    assert row_of("t").state == "no supervisor"

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -29,7 +29,7 @@ from votenet.core.election import (
 from votenet.core.limits import MAX_BLOCK_SECONDS, MAX_CHOICES, Method
 from votenet.core.roll import Roll, with_roll
 from votenet.errors import ConfigError, PowError
-from votenet.pow import available_kernels, bits_for_zero_bits, measure_rate, selected_kernel
+from votenet.pow import available_kernels, bits_for_zero_bits, bits_to_target, measure_rate, selected_kernel
 from votenet.storage.output_file import replacing
 
 LONGEST_BLOCK: Final = 2.0
@@ -73,7 +73,7 @@ def prepare_genesis(
         ConfigError: the choices contradict each other, or what the instance already holds.
     """
     kernel = None if kernel == "auto" else kernel
-    _check_kernel(kernel)
+    check_kernel(kernel)
     _drop_unusable(dirs, say)
     rules = _Rules(title or None, difficulty, max_choices, method, opens, closes)
     asked = bool(candidates or candidates_from or rules != _Rules())
@@ -184,9 +184,9 @@ def fitting_difficulty(rate: float, wanted: int = DEFAULT_DIFFICULTY) -> int:
     return difficulty
 
 
-def _check_kernel(kernel: str | None) -> None:
+def check_kernel(kernel: str | None) -> None:
     """Before anything is started. Raises ConfigError, naming the kernels there are."""
-    if kernel not in (None, *available_kernels()):
+    if kernel not in (None, "auto", *available_kernels()):
         usable = ", ".join(available_kernels())
         raise ConfigError(
             f"no kernel is called {kernel!r} here",
@@ -244,7 +244,7 @@ def _reuse(dirs: InstanceDirs, rules: _Rules, names: tuple[str, ...] | None) -> 
     held = read_genesis(dirs.genesis).definition
     bits = rules.difficulty and bits_for_zero_bits(rules.difficulty)
     other = [
-        option
+        f"{option} is {_shown(option, has)}, not {_shown(option, wanted)}"
         for option, wanted, has in (
             ("--title", rules.title, held.title),
             ("--candidate", names, held.candidates),
@@ -258,12 +258,25 @@ def _reuse(dirs: InstanceDirs, rules: _Rules, names: tuple[str, ...] | None) -> 
     ]
     if other:
         raise ConfigError(
-            f"this instance holds the election {held.title!r}, which {', '.join(other)} would change",
+            f"this instance holds the election {held.title!r}, which cannot be changed: {'; '.join(other)}",
             code="other-election",
             next_step="Leave these options out to go on with it, start another network with -i NAME,"
-            " or delete this one with: votenet down --purge",
+            " or delete this one with its votes: votenet down --purge",
         )
     return dirs.genesis
+
+
+def _shown(option: str, value: Any) -> str:
+    """A setting of an election in words."""
+    from votenet.cli.render import when
+
+    if value is None:
+        return "not set"
+    if option in ("--opens", "--closes"):
+        return when(value)
+    if option == "--candidate":
+        return ", ".join(value[:5]) + (f" and {len(value) - 5} more" if len(value) > 5 else "")
+    return str(256 - bits_to_target(value).bit_length()) if option == "--difficulty" else repr(value)
 
 
 def _check_same(dirs: InstanceDirs, election: Election) -> None:
@@ -272,7 +285,7 @@ def _check_same(dirs: InstanceDirs, election: Election) -> None:
             "this instance already holds another election",
             code="other-election",
             next_step="Leave these options out to go on with it, start another network with -i NAME,"
-            " or delete this one with: votenet down --purge",
+            " or delete this one with its votes: votenet down --purge",
         )
 
 

@@ -72,6 +72,7 @@ def row_of(instance: str) -> Row:
     from votenet.cli.actions import network_status, read_genesis
     from votenet.config import instance_dirs
     from votenet.errors import VotenetError
+    from votenet.processes.identity import leftovers
     from votenet.processes.instance import load_network
 
     dirs = instance_dirs(instance)
@@ -87,5 +88,6 @@ def row_of(instance: str) -> Row:
         status = network_status(instance)
         state, nodes = str(status["phase"]), len(status["nodes"])
     except VotenetError as error:
-        state = "stopped" if error.code == "not-running" else error.code
+        gone = bool(leftovers(dirs))
+        state = "no supervisor" if gone else "stopped" if error.code == "not-running" else error.code
     return Row(instance, state, nodes, title, str(dirs.state), str(dirs.genesis))

@@ -244,12 +244,16 @@ def _show(error: VotenetError) -> None:
 
 def _show_usage(error: click.ClickException) -> None:
     """As click shows it, but through the door: arguments are text of others, too."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        for line in error.format_message().splitlines():
+            output.echo(line, err=True)
+        return
     if isinstance(error, click.UsageError) and error.ctx is not None:
         for line in error.ctx.get_usage().splitlines():
             output.echo(line, err=True)
         output.echo(f"Try '{error.ctx.command_path} --help' for help.", err=True)
         output.echo(err=True)
-    for line in f"Error: {error.format_message()}".splitlines():
+    for line in f"Error: {error.format_message()}".expandtabs(4).splitlines():
         output.echo(line, err=True)
     _show_json({"code": "usage", "message": error.format_message()})
 

@@ -43,7 +43,10 @@ Exit codes: 0 ready (or already running), 5 timed out, 6 some programs failed,
 Data, logs and locks live in the state folder of this user, or below VOTENET_HOME."""
 )
 @click.option(
-    "--nodes", type=click.IntRange(1, MAX_NODES), default=5, show_default=True, help="How many nodes."
+    "--nodes",
+    type=click.IntRange(1, MAX_NODES),
+    default=5,
+    help="How many nodes  [as last time; 5 for a new network].",
 )
 @click.option("-d", "--detach", is_flag=True, help="Run in the background; return when all are ready.")
 @click.option(

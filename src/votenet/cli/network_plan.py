@@ -25,11 +25,15 @@ def dry_run(
         VotenetError: what `up` would refuse.
     """
     from votenet.cli import network_prepare
+    from votenet.cli.network_view import say
 
     try:
         status = ask(dirs, {"command": "status"})
     except NotRunning:
-        plan = network_prepare.dry_run(dirs, options, adopt=detach)
+        merged, kept = network_prepare.as_last_time(dirs, options, given)
+        if kept:
+            say(f"as last time: {', '.join(kept)}")
+        plan = network_prepare.dry_run(dirs, merged, adopt=detach)
         _print(plan, _start_lines(plan), as_json)
         return
     request = network_prepare.change(dirs, status, options, given)

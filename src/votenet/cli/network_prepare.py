@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
+from votenet.cli.election_setup import check_kernel
 from votenet.cli.network_view import say
 from votenet.config import DEFAULT_BOOTSTRAP_PORT, DEFAULT_NODE_PORT, InstanceDirs
 from votenet.errors import ConfigError, VotenetError
@@ -40,6 +41,36 @@ _ASKED: Final = (*ELECTION, "kernel")
 POLICY: Final = {"restart_limit": "limit", "restart_window": "window", "restart_max_delay": "max_delay"}
 """Options to fields of `RestartPolicy`."""
 GRACE: Final = 10.0
+
+
+def as_last_time(
+    dirs: InstanceDirs, options: Mapping[str, Any], given: Collection[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """The options, with what nobody wrote as it was when this network ran last; and that in words.
+
+    A network of seven does not become one of five because its supervisor was killed.
+    """
+    merged = dict(options)
+    try:
+        last = instance.load_network(dirs)
+    except ConfigError:
+        return merged, []
+    kernel = last.node_args[last.node_args.index("--kernel") + 1] if "--kernel" in last.node_args else None
+    usual = RestartPolicy()
+    fields = {option: getattr(last.policy, field) for option, field in POLICY.items()}
+    before = {
+        "nodes": len(last.node_ports),
+        "kernel": kernel,
+        "hang_timeout": last.hang_seconds,
+        "give_up": last.policy.retry_removed is None,
+        **{name: None if value == getattr(usual, POLICY[name]) else value for name, value in fields.items()},
+    }
+    kept = {name: value for name, value in before.items() if name not in given and value != options[name]}
+    merged |= kept
+    words = [
+        f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}") for name, value in kept.items()
+    ]
+    return merged, words
 
 
 def prepare(
@@ -150,6 +181,7 @@ def change(
     asked: dict[str, Any] = {"nodes": options["nodes"]} if "nodes" in given else {}
     settings: dict[str, Any] = {}
     if "kernel" in given:
+        check_kernel(options["kernel"])
         settings["node_args"] = list(_node_args(dirs, options, roll_path_exists(dirs)))
     if "hang_timeout" in given:
         settings["hang_seconds"] = options["hang_timeout"]

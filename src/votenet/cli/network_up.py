@@ -8,12 +8,12 @@ What must not: options (`network.py`), decisions (`network_prepare.py`), being t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from votenet import __version__
 from votenet.cli.hints import for_instance
-from votenet.cli.network_prepare import change, lies_idle, prepare
+from votenet.cli.network_prepare import as_last_time, change, lies_idle, prepare
 from votenet.cli.network_view import how_to_vote, say, show, troubles
 from votenet.cli.render import reported
 from votenet.config import InstanceDirs
@@ -48,7 +48,10 @@ def up(
     reset_inherited()
     status = _status_or_lock(dirs, timeout)
     if isinstance(status, FileLock):
-        return _start(dirs, status, detach, timeout, as_json, options)
+        merged, kept = as_last_time(dirs, options, given)
+        if kept:
+            say(f"as last time: {', '.join(kept)}")
+        return _start(dirs, status, detach, timeout, as_json, merged)
     if status["phase"] == "stopping":
         raise Locked(
             f"{dirs.instance!r} is just stopping",
@@ -58,7 +61,8 @@ def up(
     if status["version"] != __version__:
         say(f"Its supervisor is votenet {status['version']}, this is {__version__}.")
     if request := change(dirs, status, options, given):
-        follow(dirs, {"command": "change", **request})
+        own = _settings_changed(status["settings"], request.get("settings", {}))
+        follow(dirs, {"command": "change", **request}, tuple(own))
         status = ask(dirs, {"command": "status"})
     if idle := lies_idle(status["programs"]):
         say(f"starting again what was out: {', '.join(idle)}")
@@ -70,8 +74,22 @@ def up(
         _all_ready(status)
 
 
-def follow(dirs: InstanceDirs, request: Mapping[str, Any]) -> dict[str, Any]:
+def _settings_changed(before: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[str]:
+    """Settings of the supervisor itself, which need no program to be started again."""
+    if (patience := asked.get("hang_seconds")) not in (None, before["hang_seconds"]):
+        yield f"hang timeout from {before['hang_seconds']:g} to {patience:g} s"
+    policy = asked.get("policy", before["policy"])
+    for name in ("limit", "window", "max_delay", "retry_removed"):
+        value = policy.get(name)
+        if value != before["policy"][name]:
+            yield f"restart {name} from {before['policy'][name]} to {value}"
+
+
+def follow(dirs: InstanceDirs, request: Mapping[str, Any], also: Sequence[str] = ()) -> dict[str, Any]:
     """Carry out a plan on the running network and say what happens; its final answer.
+
+    Args:
+        also: what changes by it beside programs, in words.
 
     Raises:
         VotenetError: what stopped it; code not-clean when something was left behind.
@@ -86,7 +104,8 @@ def follow(dirs: InstanceDirs, request: Mapping[str, Any]) -> dict[str, Any]:
     if answer["problems"]:
         raise VotenetError("; ".join(answer["problems"]), code="not-clean")
     if "changed" in answer:
-        say(f"changed: {', '.join(answer['changed'])}" if answer["changed"] else "nothing to change")
+        changed = [*answer["changed"], *also]
+        say(f"changed: {', '.join(changed)}" if changed else "nothing to change")
     return answer
 
 

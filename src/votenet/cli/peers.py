@@ -19,7 +19,7 @@ from votenet.cli.bans import NodeFolders, ban, node_folder_options, say_bans, un
 from votenet.cli.options import FilePath, instance_option, json_option
 from votenet.cli.output import echo, echo_json
 from votenet.cli.render import reported
-from votenet.config import DEFAULT_BOOTSTRAP_PORT
+from votenet.config import DEFAULT_BOOTSTRAP_PORT, DEFAULT_INSTANCE
 from votenet.errors import NotRunning, SomeFailed, Unreachable, VotenetError
 from votenet.network import bootstrap_client as client
 from votenet.protocol.address import Address, parse_address
@@ -56,11 +56,17 @@ class Target:
 
 
 def instance_bootstrap(instance: str) -> Address:
-    """The bootstrap server of the instance running here, else the default port of this machine."""
+    """The bootstrap server of the instance running here, else the default port of this machine.
+
+    Raises:
+        NotRunning: an instance with a name does not run: what listens at that port is not its own.
+    """
     try:
         actions = importlib.import_module("votenet.cli.actions")
         found: Address = actions.bootstrap_address(instance)
-    except (ImportError, NotRunning):
+    except NotRunning:
+        if instance != DEFAULT_INSTANCE:
+            raise
         return Address("127.0.0.1", DEFAULT_BOOTSTRAP_PORT)
     return found
 

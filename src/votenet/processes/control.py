@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from votenet.config import DEFAULT_INSTANCE, InstanceDirs
+from votenet.config import DEFAULT_INSTANCE, InstanceDirs, instance_names
 from votenet.errors import (
     ConfigError,
     Locked,
@@ -194,11 +194,23 @@ def _no_answer(dirs: InstanceDirs, error: OSError) -> VotenetError:
             next_step=f"Go on with it: {up_again(dirs)}; or stop it: votenet down{name}",
         )
     known = nodes_of_last_time(dirs) is not None
+    others = ", ".join(_running_beside(dirs))
     return NotRunning(
         f"no network is running (instance {dirs.instance!r})"
-        + ("; the one of last time is stopped" if known else ""),
+        + ("; the one of last time is stopped" if known else "")
+        + (f"; others run: {others} (use -i NAME)" if others else ""),
         next_step=f"Start {'it again' if known else 'one'} with: {up_again(dirs)}",
     )
+
+
+def _running_beside(dirs: InstanceDirs) -> list[str]:
+    """Other instances of this user that have a supervisor now."""
+    from votenet.processes.files import is_locked
+
+    with contextlib.suppress(VotenetError, OSError):
+        names = [name for name in instance_names() if name != dirs.instance]
+        return [name for name in names if is_locked(dirs.state.with_name(name) / dirs.supervisor_lock.name)]
+    return []
 
 
 def up_again(dirs: InstanceDirs) -> str:
