@@ -167,3 +167,17 @@ def test_a_working_folder_that_may_not_be_looked_into_has_no_settings(
     finally:
         os.seteuid(me)
         closed.chmod(0o700)
+
+
+def test_without_a_home_there_is_no_file_of_the_user(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An audit needs no home; a command that does says so."""
+
+    def unknown(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    for name in ("VOTENET_HOME", "HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert places() == (folders[1],)
