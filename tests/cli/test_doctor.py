@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from tests.cli.conftest import Outcome
 
+from refused_calls import PIDFD_OPEN, command
 from votenet.pow import available_kernels, kernel_states
 
 
@@ -28,3 +34,15 @@ def test_a_folder_that_cannot_be_used_is_a_problem(cli: Callable[..., Outcome], 
     assert done.code == 1
     assert "problem" in done.out
     assert "VOTENET_HOME" in done.out
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EPERM])
+def test_a_kernel_that_refuses_pidfds_is_a_problem(tmp_path: Path, number: int) -> None:
+    argv = command({PIDFD_OPEN: number}, sys.executable, "-m", "votenet", "doctor", "--json")
+    env = {**os.environ, "VOTENET_HOME": str(tmp_path)}
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    found = {line["what"]: line for line in json.loads(done.stdout)}
+    assert found["processes"]["state"] == "problem"
+    assert "pidfd_open" in found["processes"]["found"]
+    assert "seccomp" in found["processes"]["next_step"]

@@ -55,9 +55,16 @@ def _program() -> Iterator[Finding]:
     import sys
 
     from votenet import __version__
+    from votenet.errors import VotenetError
+    from votenet.processes.signals import need_pidfds
 
     yield Finding("votenet", "ok", f"{__version__}, Python {platform.python_version()}, {sys.executable}")
     yield Finding("SQLite", "ok", sqlite3.sqlite_version)
+    try:
+        need_pidfds()
+        yield Finding("processes", "ok", "can be watched and signalled (pidfd)")
+    except VotenetError as error:
+        yield Finding("processes", "problem", error.message, error.next_step)
 
 
 def _kernels() -> Iterator[Finding]:

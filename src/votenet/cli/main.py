@@ -17,6 +17,7 @@ import click
 
 from votenet import __version__
 from votenet.cli import output
+from votenet.cli.stop_signals import hear_as_process_1
 from votenet.errors import OutputError, Unreachable, VotenetError, votenet_error_in
 from votenet.text import is_unicode
 
@@ -198,6 +199,7 @@ def main(ctx: click.Context, config: Path | None) -> None:
 
 def run() -> None:
     """Entry point: every error ends here as a sentence, a next step and an exit code."""
+    hear_as_process_1()
     output.start()
     try:
         code = _outcome()
