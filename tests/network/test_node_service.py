@@ -486,6 +486,27 @@ def test_a_vote_that_cannot_be_saved_is_not_accepted_and_the_node_goes_on(tmp_pa
     run(test)
 
 
+def test_a_node_that_can_save_nothing_is_not_ready_at_its_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict[str, object]] = []
+    monkeypatch.setattr("votenet.network.node_service.notify", lambda **fields: told.append(fields))
+
+    async def test() -> None:
+        store = FullDisk()
+        store.full = True
+        async with serving(tmp_path, store=store, mine=False) as address:
+            status = await until(address, lambda status: bool(status.warnings))
+            assert [warning.code for warning in status.warnings] == ["cannot-save"]
+            assert not any(fields.get("READY") == 1 for fields in told)
+            store.full = False
+            async with asyncio.timeout(PATIENCE):
+                while not any(fields.get("READY") == 1 for fields in told):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+
+    run(test)
+
+
 def test_a_defect_in_the_core_is_survived_with_what_is_on_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

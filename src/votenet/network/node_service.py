@@ -286,13 +286,14 @@ class NodeService:
             self._post(Tick())
 
     async def _report(self) -> None:
-        """Say READY once the node listens, knows its peers and has caught up; then a heartbeat.
+        """Say READY once the node listens, can save, knows its peers and has caught up; then a heartbeat.
 
         While it catches up, before that or later, say how far it is.
         """
         said_at: float | None = None
         told: set[str] = set()
         progress = Progress()
+        await self._try_to_save()
         while True:
             told = self._tell_wrong(told)
             behind = progress.look(self._core.state, time.monotonic())
@@ -332,7 +333,7 @@ class NodeService:
                 return
 
     def _is_ready(self) -> bool:
-        return self._discovery.settled and self._core.caught_up
+        return self._unsaved is None and self._discovery.settled and self._core.caught_up
 
     def _readiness(self) -> dict[str, object]:
         """READY=0 while nothing can be saved or the node is cut off, READY=1 once when it is over."""
@@ -614,13 +615,19 @@ class NodeService:
         """Whether what could not be saved could be now: votes may be long in coming."""
         if self._unsaved is None:
             return
+        await self._try_to_save()
+        if self._unsaved is None:
+            log.info("votes can be saved again")
+
+    async def _try_to_save(self) -> None:
         try:
             await asyncio.get_running_loop().run_in_executor(self._storage, self._store.try_writing)
         except StorageError as error:
+            if self._unsaved is None:
+                log.error("cannot save: %s", error.message)
             self._unsaved = error
-            return
-        log.info("votes can be saved again")
-        self._unsaved = None
+        else:
+            self._unsaved = None
 
     async def _remember_bans(self) -> None:
         blamed = self._guard.blamed
