@@ -48,6 +48,8 @@ class BootstrapConfig:
     port: int
     data_dir: Path
     name: str = "bootstrap"
+    more_hosts: tuple[str, ...] = ()
+    """Other addresses to listen on, at the same port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class NodeConfig:
     kernel: str = "auto"
     threads: int = DEFAULT_MINER_THREADS
     roll: Path | None = None
+    more_hosts: tuple[str, ...] = ()
+    """Other addresses to listen on, at the same port."""
     discovery: tuple[str, ...] = ("broadcast", "poll", "announce", "gossip")
 
 

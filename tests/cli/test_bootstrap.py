@@ -475,3 +475,11 @@ def test_s06_a_real_node_is_dialled_back_before_it_is_listed(tmp_path: Path) -> 
     (peer,) = json.loads(listed)["peers"]
     assert peer["address"] == f"127.0.0.1:{port}"
     assert peer["network_id"] == make_election().network_hex
+
+
+def test_it_listens_on_every_address_that_is_named(tmp_path: Path) -> None:
+    with running(tmp_path, "--port", "0", "--host", "127.0.0.1", "--host", "127.0.0.9") as server:
+        for host in ("127.0.0.1", "127.0.0.9"):
+            with socket.create_connection((host, server.port), timeout=20) as conn:
+                conn.sendall(b'{"type":"GET_PEERS"}\n')
+                assert conn.recv(100) == b"[]\n"

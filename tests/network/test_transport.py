@@ -532,3 +532,48 @@ def test_an_error_line_has_its_code_message_and_next_step() -> None:
             "place": 3,
         }
     }
+
+
+async def seen_from(server: Recorder, host: str, port: int) -> str:
+    """How a client that dials this address is known."""
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(b"hello\n")
+    await reader.readline()
+    writer.close()
+    return server.links[-1].host
+
+
+def test_two_colons_are_all_addresses_of_ipv4_too_and_those_look_as_ever() -> None:
+    async def test() -> None:
+        server = Recorder()
+        async with Listener(server, Address("::", 0), LIMITS) as listener:
+            port = listener.address.port
+            assert [await seen_from(server, host, port) for host in ("127.0.0.1", "::1")] == [
+                "127.0.0.1",
+                "::1",
+            ]
+
+    run(test)
+
+
+def test_several_addresses_have_one_port() -> None:
+    async def test() -> None:
+        server = Recorder()
+        async with Listener(
+            server, Address("127.0.0.1", 0), LIMITS, more_hosts=["127.0.0.9", "::1"]
+        ) as listener:
+            port = listener.address.port
+            for host in ("127.0.0.1", "127.0.0.9", "::1"):
+                await seen_from(server, host, port)
+            with pytest.raises(OSError, match=r"refused|Connect call failed"):
+                await seen_from(server, "127.0.0.10", port)
+        with socket.create_server(("127.0.0.9", 0)) as taken:
+            port = taken.getsockname()[1]
+            with pytest.raises(Locked, match=f"port {port} is taken"):
+                await Listener(
+                    server, Address("127.0.0.1", port), LIMITS, more_hosts=["127.0.0.9"]
+                ).__aenter__()
+        with socket.create_server(("127.0.0.1", port)):  # the first address is free again
+            pass
+
+    run(test)

@@ -41,7 +41,14 @@ log = logging.getLogger("votenet.bootstrap")
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    default=("127.0.0.1",),
+    show_default=True,
+    help="Address to listen on, may be repeated; 0.0.0.0 for all, :: for all of IPv6 and IPv4.",
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -99,7 +106,7 @@ log = logging.getLogger("votenet.bootstrap")
 @click.pass_context
 def bootstrap(
     ctx: click.Context,
-    host: str,
+    hosts: tuple[str, ...],
     port: int,
     data_dir: Path | None,
     store: str | None,
@@ -126,9 +133,9 @@ def bootstrap(
     """
     if stats:
         named = any(
-            ctx.get_parameter_source(option) is not ParameterSource.DEFAULT for option in ("host", "port")
+            ctx.get_parameter_source(option) is not ParameterSource.DEFAULT for option in ("hosts", "port")
         )
-        show_stats(Address(host, port) if named else instance_bootstrap(instance), as_json=as_json)
+        show_stats(Address(hosts[0], port) if named else instance_bootstrap(instance), as_json=as_json)
         return
     from votenet.processes import lifeline
 
@@ -137,7 +144,7 @@ def bootstrap(
     _allow_descriptors()
     folder = data_dir if data_dir is not None else instance_dirs(instance).data_dir("bootstrap")
     run_bootstrap(
-        BootstrapConfig(host, port, folder, name),
+        BootstrapConfig(hosts[0], port, folder, name, hosts[1:]),
         store=store,
         import_peers=import_peers,
         metrics=None if metrics is None else metrics_address(metrics),
@@ -211,7 +218,9 @@ async def _serve(
         loop.add_signal_handler(number, on_signal, number)
     async with contextlib.AsyncExitStack() as stack:
         where = Address(config.host, config.port)
-        server = await stack.enter_async_context(serve_bootstrap(where, store, policy=policy))
+        server = await stack.enter_async_context(
+            serve_bootstrap(where, store, policy=policy, more_hosts=config.more_hosts)
+        )
         if metrics is not None:
             shown = await stack.enter_async_context(serve_metrics(metrics, server.metrics))
             log.info("event=metrics address=%s", shown)

@@ -39,7 +39,14 @@ The first start makes the node's key in its data folder. One process at a time m
     "--genesis", type=click.Path(path_type=Path), required=True, help="Genesis file of the election."
 )
 @click.option("--roll", type=click.Path(path_type=Path), help="Roll file, where the election has one.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    default=("127.0.0.1",),
+    show_default=True,
+    help="Address to listen on, may be repeated; :: for all of IPv6 and IPv4.",
+)
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
@@ -100,7 +107,7 @@ def node(
     data_dir: Path,
     genesis: Path,
     roll: Path | None,
-    host: str,
+    hosts: tuple[str, ...],
     port: int,
     listen: str | None,
     advertise: str | None,
@@ -121,7 +128,7 @@ def node(
     lifeline.arm()
     start_logging(log_level, as_json=as_json)
     try:
-        host, port = (host, port) if listen is None else parse_address(listen)
+        (host, port), more = ((hosts[0], port), hosts[1:]) if listen is None else (parse_address(listen), ())
         own = str(parse_peer_address(advertise or str(Address(host, port))))
         servers = [str(parse_address(text)) for several in bootstrap for text in several.split(",")]
         others = [str(parse_address(text)) for text in peers]
@@ -143,6 +150,7 @@ def node(
             threads=threads,
             roll=roll,
             discovery=discover,
+            more_hosts=more,
         ),
         metrics=None if metrics is None else _metrics_address(metrics),
     )

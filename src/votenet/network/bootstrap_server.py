@@ -445,8 +445,11 @@ async def serve_bootstrap(
     dialback: DialBack | None = None,
     policy: Policy | None = None,
     doubt_seconds: Sequence[float] = GAPS,
+    more_hosts: Sequence[str] = (),
 ) -> AsyncIterator[BootstrapServer]:
     """Listen on `address` (port 0: any free one; see `server.address`) until the block ends.
+
+    At the same port on `more_hosts`, too.
 
     At the end no new connection is taken, requests that have arrived are answered, and peers that are
     being told are left. The store stays open: it is the caller's.
@@ -462,6 +465,7 @@ async def serve_bootstrap(
         listener = Listener(
             server, address, limits,
             max_links=max_links, max_links_per_host=max_links_per_host, victim=server.victim,
+            more_hosts=more_hosts,
         )  # fmt: skip
         async with listener:
             server.address = listener.address

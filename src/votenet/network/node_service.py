@@ -248,6 +248,7 @@ class NodeService:
             async with Listener(
                 self._links, address, CLIENT_LIMITS,
                 gate=self._guard.connect, victim=self._links.victim, moved=self._links.moved,
+                more_hosts=self._config.more_hosts,
             ):  # fmt: skip
                 log.info(
                     "listening on %s, network %s, kernel %s", address, self._election.network_hex[:16],

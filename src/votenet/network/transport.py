@@ -14,8 +14,9 @@ import contextlib
 import errno
 import itertools
 import json
+import socket
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Protocol, TypeVar
@@ -251,7 +252,8 @@ class Link(asyncio.Protocol):
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         peer = transport.get_extra_info("peername") or ("", 0)
-        self.host, self.port = str(peer[0]), int(peer[1])
+        host = str(peer[0])
+        self.host, self.port = (plain_ip(host) or host if host.startswith("::ffff:") else host), int(peer[1])
         own = transport.get_extra_info("sockname") or ("", 0)
         self.local = str(Address(plain_ip(str(own[0])) or str(own[0]), int(own[1])))
         if self.dialled:
@@ -466,6 +468,7 @@ class Listener:
         gate: why an address may not connect now, or None.
         victim: which of these links makes room for a new one, if any does.
         moved: told how many bytes a link has taken or been given.
+        more_hosts: other addresses to listen on, at the same port.
 
     Raises (on entry):
         Locked: code port-taken, with who holds it.
@@ -483,33 +486,35 @@ class Listener:
         gate: Callable[[str], VotenetError | None] | None = None,
         victim: Callable[[Iterable[Link]], Link | None] | None = None,
         moved: Callable[[int], None] | None = None,
+        more_hosts: Sequence[str] = (),
     ) -> None:
-        self._handler, self._limits = handler, limits
+        self._handler, self._limits, self._more_hosts = handler, limits, more_hosts
         self._gate, self._victim, self._moved = gate, victim, moved
         self._max_links, self._max_per_host = max_links, max_links_per_host
         self._hosts: Counter[str] = Counter()
         self._links: set[Link] = set()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._all_gone: asyncio.Event | None = None
         self.address = address
 
     async def __aenter__(self) -> Listener:
         loop = asyncio.get_running_loop()
-        try:
-            self._server = await loop.create_server(self._new_link, self.address.host, self.address.port)
-        except OSError as error:
-            raise bind_error(self.address, error) from error
-        if self.address.port == 0:
-            port = self._server.sockets[0].getsockname()[1]
+        for host in (self.address.host, *self._more_hosts):
+            where = Address(host, self.address.port)
+            try:
+                server = await _listen(loop, self._new_link, where)
+            except OSError as error:
+                self._stop_listening()
+                raise bind_error(where, error) from error
+            self._servers.append(server)
+            port = server.sockets[0].getsockname()[1]  # the others take the one that the first was given
             self.address = Address(self.address.host, port)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._server is None:
-            return
-        self._server.close()
+        self._stop_listening()
         for link in list(self._links):
             link.close()
         if self._links:
@@ -518,6 +523,10 @@ class Listener:
                 await asyncio.wait_for(self._all_gone.wait(), 2 * LINGER_SECONDS)
         for link in list(self._links):
             link.abort()
+
+    def _stop_listening(self) -> None:
+        for server in self._servers:
+            server.close()
 
     @property
     def links(self) -> int:
@@ -556,6 +565,18 @@ class Listener:
                 del self._hosts[link.host]
         if self._all_gone is not None and not self._links:
             self._all_gone.set()
+
+
+async def _listen(
+    loop: asyncio.AbstractEventLoop, new_link: Callable[[], Link], address: Address
+) -> asyncio.Server:
+    """Listen there; on `::` for IPv4 too, which asyncio would leave out."""
+    if address.host != "::" or not socket.has_dualstack_ipv6():
+        return await loop.create_server(new_link, address.host, address.port)
+    listening = socket.create_server(
+        (address.host, address.port), family=socket.AF_INET6, backlog=100, dualstack_ipv6=True
+    )
+    return await loop.create_server(new_link, sock=listening)
 
 
 async def connect(
