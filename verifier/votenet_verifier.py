@@ -12,6 +12,7 @@ Exit 0: everything holds. Exit 1: something does not; the last line names the co
 """
 
 import argparse
+import contextlib
 import gzip
 import hashlib
 import json
@@ -629,10 +630,28 @@ def runoff(ballots, standing, lot):
 # -- whole files ---------------------------------------------------------------------------------------
 
 
+@contextlib.contextmanager
 def open_file(path):
-    if path.endswith(".xz"):
-        return lzma.open(path)
-    return gzip.open(path) if path.endswith(".gz") else open(path, "rb")
+    """A file, or standard input for `-`, uncompressed: by its first bytes, or as its name says."""
+    with contextlib.ExitStack() as opened:
+        raw = sys.stdin.buffer if path == "-" else opened.enter_context(open(path, "rb"))
+        head = raw.peek(6)
+        if head.startswith(b"\xfd7zXZ\0") or path.endswith(".xz"):
+            yield lzma.LZMAFile(raw)
+        elif head.startswith(b"\x1f\x8b") or path.endswith(".gz"):
+            yield gzip.GzipFile(fileobj=raw)
+        else:
+            yield raw
+
+
+def read_piece(file, size, line=False):
+    """The next bytes, up to a newline where a line is asked for."""
+    try:
+        return file.readline(size) if line else file.read(size)
+    except EOFError:
+        raise Fault("truncated", "the compressed file ends too early") from None
+    except (lzma.LZMAError, zlib.error, OSError) as error:
+        raise Fault("unreadable", str(error)) from None
 
 
 def numbered_lines(file):
@@ -640,12 +659,7 @@ def numbered_lines(file):
     number = 0
     while True:
         number += 1
-        try:
-            line = file.readline(MAX_ARCHIVE_LINE + 1)
-        except EOFError:
-            raise Fault("truncated", "the compressed file ends too early") from None
-        except (lzma.LZMAError, zlib.error, OSError) as error:
-            raise Fault("unreadable", str(error)) from None
+        line = read_piece(file, MAX_ARCHIVE_LINE + 1, line=True)
         if len(line) > MAX_ARCHIVE_LINE:
             raise Fault("line-too-long", f"line {number}")
         yield number, line
@@ -739,9 +753,9 @@ def take_block(record, headers, definition, network_hex, roll, voters, ballots):
 
 def check_receipt(path, expected, now, roll_path=None):
     """Everything that a receipt claims; returns the report."""
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         data = b""
-        while len(data) <= MAX_RECEIPT and (piece := file.read(16 * 1024 * 1024)):
+        while len(data) <= MAX_RECEIPT and (piece := read_piece(file, 16 * 1024 * 1024)):
             data += piece
     if len(data) > MAX_RECEIPT:
         raise Fault("line-too-long", f"a receipt has at most {MAX_RECEIPT} bytes")
@@ -787,7 +801,7 @@ def check_receipt(path, expected, now, roll_path=None):
 def main(argv=None):
     parser = argparse.ArgumentParser(description="Check a votenet archive or receipt.")
     parser.add_argument("kind", choices=["archive", "receipt"])
-    parser.add_argument("file")
+    parser.add_argument("file", help="the file; - is standard input, .xz and .gz may compress it")
     parser.add_argument("--network", help="network id that it must be of, 64 hexadecimal digits")
     parser.add_argument("--roll", help="roll file to check the voters by")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

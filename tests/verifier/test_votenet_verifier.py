@@ -177,6 +177,22 @@ def test_a_damaged_compressed_file_is_named(tmp_path: Path) -> None:
     assert caught.value.code == "unreadable"
 
 
+@pytest.mark.parametrize("squeeze", [bytes, gzip.compress, lzma.compress], ids=["plain", "gz", "xz"])
+@pytest.mark.parametrize("kind", ["archive", "receipt"])
+def test_compressed_files_without_a_suffix_and_standard_input(
+    tmp_path: Path, kind: str, squeeze: Any
+) -> None:
+    """As `votenet audit` and `verify` take them."""
+    data = squeeze(good_archive() if kind == "archive" else good_receipt())
+    command = [sys.executable, str(SOURCE), kind]
+    for where, fed in ((write(tmp_path, data), b""), ("-", data)):
+        done = subprocess.run([*command, where], input=fed, capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+    own = {"archive": ["audit"], "receipt": ["verify"]}[kind]
+    votenet = [sys.executable, "-m", "votenet", *own, write(tmp_path, data)]
+    assert subprocess.run(votenet, capture_output=True, check=False).returncode == 0
+
+
 def test_exit_codes_and_what_is_printed(tmp_path: Path) -> None:
     good, bad = write(tmp_path, good_receipt()), write(tmp_path, tampered_receipts()["path-cut"][1], "bad")
     command = [sys.executable, "-I", str(SOURCE), "receipt"]
