@@ -637,9 +637,9 @@ def open_file(path):
         raw = sys.stdin.buffer if path == "-" else opened.enter_context(open(path, "rb"))
         head = raw.peek(6)
         if head.startswith(b"\xfd7zXZ\0") or path.endswith(".xz"):
-            yield lzma.LZMAFile(raw)
+            yield opened.enter_context(lzma.LZMAFile(raw))
         elif head.startswith(b"\x1f\x8b") or path.endswith(".gz"):
-            yield gzip.GzipFile(fileobj=raw)
+            yield opened.enter_context(gzip.GzipFile(fileobj=raw))
         else:
             yield raw
 
