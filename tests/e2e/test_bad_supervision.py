@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from tests.e2e.conftest import Votenet
 
+from votenet.storage.block_store import DATABASE_NAME
+
 pytestmark = pytest.mark.e2e
 
 STRANGER = """
@@ -69,11 +71,14 @@ def test_scenario_19_state_that_belongs_to_somebody_else_or_is_broken(
     state.unlink()
     state.mkdir(mode=0o700)
     (state / "genesis.json").write_text("{")
+    (state / "node-1").mkdir(mode=0o700)
+    (state / "node-1" / DATABASE_NAME).touch()  # perhaps with votes: then nobody makes another election here
     refused(votenet, 78, *UP)
     (state / "genesis.json").unlink()
+    (state / "node-1" / DATABASE_NAME).unlink()
     for broken in ("{", '{"instance": 5}', "[]", "\0" * 100):
         (state / "network.json").write_text(broken)
-        assert "votenet up writes it anew" in votenet("supervise", exit_code=78).stderr
+        assert "write it anew with: votenet up --detach" in votenet("supervise", exit_code=78).stderr
     (state / "programs").mkdir()
     (state / "programs" / "node-1.json").write_text('{"v":1,"insta')
     votenet(*UP)

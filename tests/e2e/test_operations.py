@@ -146,7 +146,7 @@ def test_scenario_03_a_detached_network_outlives_its_supervisor(votenet: Votenet
     votenet("vote", "--node", address, "orphan", "Alice")
     found = {line["what"]: line for line in votenet.json("doctor", exit_code=1)}
     assert found["node-1"]["state"] == "problem"
-    assert "votenet up --detach" in found["node-1"]["next_step"]
+    assert "votenet up --nodes 2 --detach" in found["node-1"]["next_step"]
     votenet("up", "--nodes", "2", "--detach")
     now = votenet.programs()
     assert {name: program["pid"] for name, program in now.items()} == {
