@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
-
-from adversary import prices
-from adversary.adversaries import CODES
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "security.md").read_text(encoding="utf-8")
 FILE = re.compile(r"`(?:tests/)?([\w/]*test_\w+\.py)(?:::(test_\w+))?`")
 FUNCTION = re.compile(r"`(test_\w+)`")
-WORD = re.compile(r"`([a-z_]+(?:-\w+)?)`")
-ADVERSARIES = {*CODES, *prices.CASES}
+ANY = re.compile(r"`([^`]+)`")
+
+
+def _adversaries() -> set[str]:
+    """The names under which adversaries are played, and the files that they are in."""
+    found = {path.name for path in (TESTS / "adversary").glob("*.py")}
+    for path in (TESTS / "adversary").glob("[!t_]*.py"):
+        module = importlib.import_module(f"adversary.{path.stem}")
+        found |= {*getattr(module, "CODES", ()), *getattr(module, "CASES", ())}
+    return found
+
+
+ADVERSARIES = _adversaries()
 
 
 def _section(heading: str) -> str:
@@ -42,7 +51,7 @@ def _tests(text: str) -> list[str]:
     functions = FUNCTION.findall(text)
     for function in functions:
         assert _defines(TESTS / "test_not_protected.py", function), f"there is no {function}"
-    adversaries = [name for name in WORD.findall(text) if name in ADVERSARIES]
+    adversaries = [name for name in ANY.findall(text) if name in ADVERSARIES]
     return [*(shown for shown, _, _ in files), *functions, *adversaries]
 
 
@@ -52,7 +61,7 @@ def test_every_row_names_tests_and_nothing_else() -> None:
     for row in rows:
         named = _tests(row[-1])
         assert named, f"no test is named for: {row[0]}"
-        assert len(named) == row[-1].count("`") / 2, f"not all of it exists: {row[-1]}"
+        assert len(named) == len(ANY.findall(row[-1])), f"not all of it exists: {row[-1]}"
 
 
 def test_every_point_names_a_test_or_says_that_there_is_none() -> None:

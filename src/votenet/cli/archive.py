@@ -38,7 +38,7 @@ Examples:
 
 \b
   votenet audit election.jsonl.xz
-  votenet audit election.jsonl.xz --network 5e1f… --json
+  votenet audit election.jsonl.xz --network NETWORK_ID --json
 
 The archive is self-describing: compare the network id and the tip with what the organisers published.
 docs/audit.md tells how to check it with tools of your own.

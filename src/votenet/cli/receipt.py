@@ -35,7 +35,7 @@ Examples:
 
 \b
   votenet verify receipt.json
-  votenet verify receipt.json --network 5e1f… --json
+  votenet verify receipt.json --network NETWORK_ID --json
   votenet verify receipt.json --node 127.0.0.1:3000
 
 Needs no network. A receipt alone shows only that it agrees with itself: anybody can make one. Give the
