@@ -17,6 +17,7 @@ import gzip
 import hashlib
 import json
 import lzma
+import os
 import re
 import struct
 import sys
@@ -673,8 +674,8 @@ def whole(line):
 
 def read_roll(path, definition):
     """Voter id to key, out of the roll file whose root the definition names."""
-    with open(path, "rb") as file:
-        data = file.read()
+    with open_file(path) as file:
+        data = read_piece(file, -1)
     try:
         roll = json.loads(data.decode("utf-8"))
         shape_of_roll(roll)
@@ -798,6 +799,25 @@ def check_receipt(path, expected, now, roll_path=None):
     }
 
 
+def shown(value):
+    """A value on one line; a character that acts on a terminal is written as JSON writes it."""
+    acting = (*CONTROL, *INVISIBLE, (0xD800, 0xDFFF))
+    return "".join(
+        json.dumps(c)[1:-1].replace("\x7f", "\\u007f") if within(c, acting) else c for c in str(value)
+    )
+
+
+def say(text):
+    """A line on standard output; what does not take it ends the program with 74, not with an answer."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if not isinstance(error, BrokenPipeError):  # a reader that has enough (`| head`) is no error
+            print(f"cannot write to standard output: {error.strerror or error}", file=sys.stderr)
+            sys.exit(74)
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(description="Check a votenet archive or receipt.")
     parser.add_argument("kind", choices=["archive", "receipt"])
@@ -810,7 +830,8 @@ def main(argv=None):
     if expected and HEX32.fullmatch(expected) is None:
         parser.error("a network id has 64 hexadecimal digits")
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # a terminal may not know every letter
+        if stream is not None:  # a terminal may not know every letter
+            stream.reconfigure(errors="backslashreplace")
     if VerifyKey is None:
         print("PyNaCl is not here (pip install pynacl): checking signatures takes longer", file=sys.stderr)
     check = check_archive if options.kind == "archive" else check_receipt
@@ -822,12 +843,12 @@ def main(argv=None):
     except OSError as error:
         parser.error(f"cannot read {error.filename or options.file}: {error.strerror or error}")
     if options.json:
-        print(json.dumps(report, ensure_ascii=False))
+        say(json.dumps(report))
     else:
         for name, value in report.items():
             if name != "holds":
-                print(f"{name:<10}  {value}")
-        print("holds" if report["holds"] else "does not hold: " + report["code"])
+                say(f"{name:<10}  {shown(value)}")
+        say("holds" if report["holds"] else "does not hold: " + report["code"])
     return 0 if report["holds"] else 1
 
 

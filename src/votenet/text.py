@@ -1,6 +1,7 @@
 """Text from others, made fit for a terminal and for a log.
 
-What lives here: which characters may be shown as they are. What must not: printing, logging.
+What lives here: which characters may be shown as they are, and how others are. What must not: printing,
+logging, which names are allowed (`core/text.py`).
 
 Titles, candidates, voter ids, addresses, error texts and file names come from strangers. Shown raw they
 could start a new line of a log, move a terminal's cursor or turn a line from right to left.
@@ -11,12 +12,31 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_HOSTILE: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f"  # C0 with newline, tab and escape; delete; C1
-    "\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f"  # direction of writing; line and paragraph separators
-    "\ufeff\ufff9-\ufffb\ud800-\udfff"  # byte order mark; annotations; half characters
-    "\U000e0000-\U000e007f]"  # tags: invisible
+Ranges = tuple[tuple[int, int], ...]
+
+CONTROL: Final[Ranges] = ((0x0000, 0x001F), (0x007F, 0x009F), (0x2028, 0x2029))
+"""C0, DEL and C1 (a terminal may take U+009B for ESC [), line and paragraph separator: never."""
+INVISIBLE: Final[Ranges] = (
+    *((0x00AD, 0x00AD), (0x034F, 0x034F), (0x061C, 0x061C), (0x115F, 0x1160), (0x17B4, 0x17B5)),
+    *((0x200B, 0x200B), (0x200E, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164)),
+    *((0xFDD0, 0xFDEF), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFFC), (0xFFFE, 0xFFFF)),
+    *((0x13430, 0x13440), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0x1FFFE, 0x1FFFF), (0x2FFFE, 0x2FFFF)),
+    *((0x3FFFE, 0x3FFFF), (0x4FFFE, 0x4FFFF), (0x5FFFE, 0x5FFFF), (0x6FFFE, 0x6FFFF), (0x7FFFE, 0x7FFFF)),
+    *((0x8FFFE, 0x8FFFF), (0x9FFFE, 0x9FFFF), (0xAFFFE, 0xAFFFF), (0xBFFFE, 0xBFFFF), (0xCFFFE, 0xCFFFF)),
+    *((0xDFFFE, 0xDFFFF), (0xE0000, 0xE00FF), (0xE01F0, 0xE0FFF), (0xEFFFE, 0xEFFFF), (0xFFFFE, 0xFFFFF)),
+    *((0x10FFFE, 0x10FFFF),),
 )
+"""Direction marks and overrides, zero width spaces, fillers, tags, no characters at all: never."""
+
+
+def ranges_as_set(*ranges: Ranges) -> str:
+    """The inside of a regular expression's set."""
+    pairs = [pair for some in ranges for pair in some]
+    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in pairs)
+
+
+_ACTING: Final = re.compile(f"[{ranges_as_set(CONTROL, INVISIBLE)}\ud800-\udfff]")
+"""Half characters, too: they stand for bytes that are not UTF-8."""
 _SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -25,12 +45,12 @@ def visible(text: str) -> str:
 
     `\\n`, `\\u001b`, `\\u202e`: a JSON document on one line stays the same document.
     """
-    return _HOSTILE.sub(_escaped, text)
+    return _ACTING.sub(_escaped, text)
 
 
 def visible_lines(text: str) -> str:
     """The same for a text whose line breaks are meant (a JSON document, a trace)."""
-    return "\n".join(map(visible, text.split("\n"))) if _HOSTILE.search(text) else text
+    return "\n".join(map(visible, text.split("\n"))) if _ACTING.search(text) else text
 
 
 def is_unicode(text: str) -> bool:

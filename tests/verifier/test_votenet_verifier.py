@@ -13,6 +13,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -409,3 +410,38 @@ def test_a_roll_that_is_not_there_is_named(tmp_path: Path) -> None:
     done = subprocess.run([*command, "--roll", missing], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert missing in done.stderr
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress], ids=["plain", "gzip", "xz"])
+def test_it_reads_pipes_and_knows_what_is_compressed(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    done = subprocess.run(
+        [sys.executable, SOURCE, "archive", "-", "--json"],
+        input=pack(good_archive()),
+        capture_output=True,
+        check=False,
+    )
+    assert json.loads(done.stdout)["holds"], done.stderr
+    path = write(tmp_path, pack(good_archive()), "no-suffix")
+    assert verifier.check_archive(path, None, NOW)["height"] == 14
+
+
+def test_what_does_not_get_out_is_no_answer(tmp_path: Path) -> None:
+    """Python's own code would be 120 or 1, and 1 says that it does not hold."""
+    path = write(tmp_path, good_archive())
+    for options in ([], ["--json"]):
+        command = [sys.executable, str(SOURCE), "archive", path, *options]
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+        assert done.returncode == 74
+        assert b"Traceback" not in done.stderr
+        assert b"cannot write to standard output: No space left on device" in done.stderr
+        closed = subprocess.run(["bash", "-c", '"$@" >&- 2>&-', "-", *command], check=False)
+        assert closed.returncode == 0
+        gone = subprocess.run(["bash", "-c", '"$@" > >(exec <&-)', "-", *command], stderr=subprocess.PIPE)
+        assert (gone.returncode, gone.stderr.count(b"Broken")) == (0, 0)
+
+
+def test_text_of_others_acts_on_no_terminal() -> None:
+    hostile = "x\nholds\x1b[2J\x9b\u202e\u2028\x7f\udcff\U000e0041"
+    assert verifier.shown(hostile) == r"x\nholds\u001b[2J\u009b\u202e\u2028\u007f\udcff\udb40\udc41"
+    assert verifier.shown("Zoë 徐 🗳") == "Zoë 徐 🗳"

@@ -17,7 +17,6 @@ import os
 import select
 import stat
 import sys
-import traceback
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from votenet.errors import OutputError, VotenetError
@@ -170,6 +169,8 @@ def show_error(error: VotenetError) -> None:
 
 def show_defect(error: BaseException) -> None:
     """The trace of an error that nobody foresaw. Lines within a message cannot pose as log lines."""
+    import traceback
+
     first, *rest = "".join(traceback.format_exception(error)).splitlines()
     for line in (first, *(f"  {line}" for line in rest)):
         echo(line, err=True)

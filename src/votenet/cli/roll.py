@@ -8,21 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 import click
 
 from votenet.cli.options import FilePath, instance_option, json_option
 from votenet.cli.output import echo_bytes
 from votenet.core.election import Election
+from votenet.core.limits import MAX_RECEIPT
 from votenet.core.roll import Roll, roll_from_file, with_roll
 from votenet.errors import ConfigError, VotenetError
 from votenet.storage.input_file import read_input
 from votenet.storage.output_file import STDOUT, written
 
 _FILE = FilePath()
-MAX_ROLL: Final = 256 * 1024 * 1024
-"""Bytes of a roll file: two million voters."""
 
 
 @click.group()
@@ -105,7 +103,7 @@ def read_roll(path: Path) -> Roll:
     """Raises ConfigError, code bad-roll."""
     data = read_input(
         path,
-        MAX_ROLL,
+        MAX_RECEIPT,
         code="bad-roll",
         next_step="Make one with: votenet roll create VOTERS.csv -o roll.json",
     )

@@ -10,21 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-Ranges = tuple[tuple[int, int], ...]
+from votenet.text import CONTROL, INVISIBLE, Ranges, ranges_as_set
 
-CONTROL: Final[Ranges] = ((0x0000, 0x001F), (0x007F, 0x009F), (0x2028, 0x2029))
-"""C0, DEL and C1 (a terminal may take U+009B for ESC [), line and paragraph separator: never."""
-INVISIBLE: Final[Ranges] = (
-    *((0x00AD, 0x00AD), (0x034F, 0x034F), (0x061C, 0x061C), (0x115F, 0x1160), (0x17B4, 0x17B5)),
-    *((0x200B, 0x200B), (0x200E, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164)),
-    *((0xFDD0, 0xFDEF), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFFC), (0xFFFE, 0xFFFF)),
-    *((0x13430, 0x13440), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0x1FFFE, 0x1FFFF), (0x2FFFE, 0x2FFFF)),
-    *((0x3FFFE, 0x3FFFF), (0x4FFFE, 0x4FFFF), (0x5FFFE, 0x5FFFF), (0x6FFFE, 0x6FFFF), (0x7FFFE, 0x7FFFF)),
-    *((0x8FFFE, 0x8FFFF), (0x9FFFE, 0x9FFFF), (0xAFFFE, 0xAFFFF), (0xBFFFE, 0xBFFFF), (0xCFFFE, 0xCFFFF)),
-    *((0xDFFFE, 0xDFFFF), (0xE0000, 0xE00FF), (0xE01F0, 0xE0FFF), (0xEFFFE, 0xEFFFF), (0xFFFFE, 0xFFFFF)),
-    *((0x10FFFE, 0x10FFFF),),
-)
-"""Direction marks and overrides, zero width spaces, fillers, tags, no characters at all: never."""
 JOINERS: Final[Ranges] = ((0x200C, 0x200D),)
 """Zero width (non-)joiner: right after a letter of a script that joins; U+200D also after a picture."""
 JOINING: Final[Ranges] = (
@@ -56,27 +43,23 @@ BLANKS: Final[Ranges] = (
 """Spaces of every kind: not first, not last."""
 
 
-def _set(*ranges: Ranges) -> str:
-    """The inside of a regular expression's set."""
-    pairs = [pair for some in ranges for pair in some]
-    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in pairs)
-
-
-NEVER: Final = _set(CONTROL, INVISIBLE)
+NEVER: Final = ranges_as_set(CONTROL, INVISIBLE)
 """The inside of a set, for what no text of another program may hold, whatever it is."""
 _REFUSED: Final = re.compile(
     f"[{NEVER}]"
-    f"|(?<![{_set(JOINING)}])\u200c"
-    f"|(?<![{_set(JOINING, PICTURES, SELECTORS)}])\u200d"
-    f"|(?<![{_set(MONGOLIAN)}])[{_set(MONGOLIAN_SELECTORS)}]"
-    f"|(?<![{_set(IDEOGRAPHS, SELECTABLE, PICTURES)}])[{_set(SELECTORS)}]"
-    f"|(?<![{_set(IDEOGRAPHS)}])[{_set(IDEOGRAPH_SELECTORS)}]"
-    f"|\\A[{_set(BLANKS)}]|[{_set(BLANKS)}]\\Z"
+    f"|(?<![{ranges_as_set(JOINING)}])\u200c"
+    f"|(?<![{ranges_as_set(JOINING, PICTURES, SELECTORS)}])\u200d"
+    f"|(?<![{ranges_as_set(MONGOLIAN)}])[{ranges_as_set(MONGOLIAN_SELECTORS)}]"
+    f"|(?<![{ranges_as_set(IDEOGRAPHS, SELECTABLE, PICTURES)}])[{ranges_as_set(SELECTORS)}]"
+    f"|(?<![{ranges_as_set(IDEOGRAPHS)}])[{ranges_as_set(IDEOGRAPH_SELECTORS)}]"
+    f"|\\A[{ranges_as_set(BLANKS)}]|[{ranges_as_set(BLANKS)}]\\Z"
 )
-_CONTROL: Final = re.compile(f"[{_set(CONTROL)}]")
-_BLANK: Final = re.compile(f"[{_set(BLANKS)}]")
-_BLANK_RUN: Final = re.compile(f"[{_set(BLANKS)}]+")
-_UNSEEN: Final = re.compile(f"[{_set(JOINERS, MONGOLIAN_SELECTORS, SELECTORS, IDEOGRAPH_SELECTORS)}]")
+_CONTROL: Final = re.compile(f"[{ranges_as_set(CONTROL)}]")
+_BLANK: Final = re.compile(f"[{ranges_as_set(BLANKS)}]")
+_BLANK_RUN: Final = re.compile(f"[{ranges_as_set(BLANKS)}]+")
+_UNSEEN: Final = re.compile(
+    f"[{ranges_as_set(JOINERS, MONGOLIAN_SELECTORS, SELECTORS, IDEOGRAPH_SELECTORS)}]"
+)
 
 
 def is_plain(name: str) -> bool:

@@ -53,12 +53,12 @@ class InputFile:
         try:
             self._fd = _take_standard_input() if path == STDIN else _open(path)
             status = os.fstat(self._fd)
+            self.size: int | None = status.st_size if stat.S_ISREG(status.st_mode) else None
+            """Bytes as stored; None of a pipe or a device."""
+            self._copy = _nameless() if self.size is None and again else None
         except OSError as error:
             raise self.unusable(f"cannot read {self.name}: {error.strerror or error}") from error
-        self.size: int | None = status.st_size if stat.S_ISREG(status.st_mode) else None
-        """Bytes as stored; None of a pipe or a device."""
         self._first = os.lseek(self._fd, 0, os.SEEK_CUR) if self.size is not None else 0
-        self._copy = tempfile.TemporaryFile() if self.size is None and again else None  # noqa: SIM115
         self._copied = self._taken = 0
 
     def stream(self) -> IO[bytes]:
@@ -142,7 +142,10 @@ class InputFile:
     def _keep(self, data: bytes) -> None:
         assert self._copy is not None
         while data:
-            done = os.pwrite(self._copy.fileno(), data, self._copied)
+            try:
+                done = os.pwrite(self._copy.fileno(), data, self._copied)
+            except OSError as error:
+                raise OSError(error.errno, f"no room for a copy: {error.strerror}") from error
             self._copied += done
             data = data[done:]
 
@@ -195,6 +198,14 @@ def read_input(path: Path, limit: int, *, code: str, next_step: str = "") -> byt
         return source.read(limit)
     finally:
         source.close()
+
+
+def _nameless() -> IO[bytes]:
+    """A file without a name, on a disk if there is a folder for it, else in memory."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return open(os.memfd_create("input"), "w+b")
 
 
 def _open(path: Path) -> int:
