@@ -7,6 +7,7 @@
 #   make bench       every target of the project in one table, within half an hour (docs/performance.md)
 #   make bench-compare OLD=a.json NEW=b.json   what changed by more than ten percent
 #   make bench-election  a whole election over five nodes (T3)   make bench-vote  votenet vote, as typed (T4)
+#   make bench-dearest  honest clients while one address asks what costs a node most (T19)
 #   make bench-growth  what a vote costs as the chain grows (T11)   make bench-overload  bad input
 #   make pictures    the pictures in docs/: throughput and latency against offered load
 #   make soak MINUTES=20  steady load, a kill -9 every minute; nothing grows, nothing is lost
@@ -34,7 +35,7 @@ MINUTES ?= 5
 SEED   ?= $(shell date +%s)
 
 .PHONY: demo test check packages lint bench bench-pow bench-loop bench-chain bench-bootstrap bench-compare bench-election \
-	bench-vote bench-node bench-growth bench-overload bench-suite bench-supervisor soak pictures propagation sanitize sim \
+	bench-vote bench-node bench-growth bench-overload bench-dearest bench-suite bench-supervisor soak pictures propagation sanitize sim \
 	adversary discovery fuzz crash test-arm clean
 
 demo: $(VENV)/.run
@@ -74,7 +75,7 @@ bench: $(VENV)/.dev
 bench-compare: $(VENV)/.dev
 	$(PY) bench/compare.py $(OLD) $(NEW)
 
-bench-election bench-node bench-vote bench-growth bench-overload bench-suite bench-supervisor: bench-%: $(VENV)/.dev
+bench-election bench-node bench-vote bench-growth bench-overload bench-dearest bench-suite bench-supervisor: bench-%: $(VENV)/.dev
 	$(BIN)/pytest bench/bench_$*.py --benchmark-only -s
 
 bench-pow: $(VENV)/.dev

@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 
 from adversary.arena import Node, player
-from adversary.long_chain import build_long_chain, long_election
+from adversary.long_chain import VOTERS, build_long_chain, long_election
 from adversary.prices import CASES
 from support import key_of
 from votenet.core.election import Election
@@ -57,10 +57,10 @@ class Case:
 class Bench:
     """The node, mining, and its honest client. Each adversary has an address of its own."""
 
-    def __init__(self, folder: Path, election: Election) -> None:
+    def __init__(self, folder: Path, election: Election, votes: int) -> None:
         genesis = folder / "genesis.json"
         genesis.write_bytes(election.to_file())
-        build_long_chain(folder / "node", election)
+        build_long_chain(folder / "node", election, votes=votes)
         self.election, self._genesis = election, genesis
         self.node = Node(folder / "node", genesis)
         self._numbers, self._hosts = itertools.count(1), itertools.count(2)
@@ -131,9 +131,9 @@ def p99(times: Times) -> float:
 
 
 @contextlib.contextmanager
-def opened(folder: Path) -> Iterator[Bench]:
+def opened(folder: Path, votes: int = VOTERS) -> Iterator[Bench]:
     """A bench whose node listens; it is ended when the block is left."""
-    bench = Bench(folder, long_election(int(time.time()) - 3600))
+    bench = Bench(folder, long_election(int(time.time()) - 3600), votes)
     try:
         asyncio.run(bench.node.listens())
         yield bench

@@ -33,6 +33,7 @@ TARGETS = {
     "T11": "cost as the chain grows",
     "T12": "bytes on the wire for a vote",
     "T13": "the test suite",
+    "T19": "one address asks what is dearest",
 }
 
 
