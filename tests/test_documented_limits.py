@@ -64,8 +64,9 @@ PROTOCOL: Final = {
     "peers that have dialled, in all and from one address": (
         f"{link_table.MAX_PEERS}, {link_table.MAX_PEERS_OF_ADDRESS}"
     ),
-    "messages waiting for the core, of a client's link and of a peer's; lines in checking; bytes of both": (
-        f"{link_table.MAX_PENDING_OF_STRANGER} and {link_table.MAX_PENDING}; {link_table.MAX_JOBS}; "
+    "messages waiting for the core: a client's link, a peer's, all of an address; lines in checking; bytes": (
+        f"{link_table.MAX_PENDING_OF_STRANGER}, {link_table.MAX_PENDING}, "
+        f"{link_table.MAX_PENDING_OF_ADDRESS}; {link_table.MAX_JOBS}; "
         f"{link_table.MAX_HELD / MIB:g} and {size(link_table.MAX_HELD_OF_PEER)}"
     ),
     "questions of one link whose answers wait to be read from the disk": (
@@ -111,7 +112,7 @@ PRICES: Final = {
         f"{rates.LEVELS_UNITS:g} for each of its votes"
     ),
     "a block asked for, whole or in part": (
-        f"{rates.BLOCK_UNITS:g} more, "
+        f"{rates.BLOCK_UNITS:g} more, 1 for each {rates.POSITIONS_IN_UNIT} positions, "
         f"1 for each {size(rates.BYTES_READ_IN_UNIT)} that are read, and what is sent"
     ),
     "`request_blockchain`": (

@@ -21,6 +21,7 @@ from votenet.network.link_table import (
     MAX_PEERS,
     MAX_PEERS_OF_ADDRESS,
     MAX_PENDING,
+    MAX_PENDING_OF_ADDRESS,
     MAX_PENDING_OF_STRANGER,
     MEASURE_BYTES,
     PING_AFTER,
@@ -310,6 +311,48 @@ def test_a_link_that_sends_faster_than_the_core_takes_is_paused(peer: bool, most
     assert link.paused
     table.links.stepped(1)
     assert not link.paused
+
+
+def test_links_of_an_address_take_turns_at_being_read_when_much_of_it_waits() -> None:
+    table = Table()
+    links = [table.open(number, host=FAR) for number in range(1, 61)]
+    other = table.open(100, host=OTHER)
+    for link in links:
+        for _ in range(MAX_PENDING_OF_STRANGER):
+            if not link.paused:
+                table.line(link, encode_message(Ping()))
+    table.line(other, encode_message(Ping()))
+    taken = sum(isinstance(event, Received) for event in table.events) - 1
+    assert taken <= MAX_PENDING_OF_ADDRESS + len(links), "at most one more of each link"
+    waiting = [link for link in links if link.paused]
+    assert len(waiting) >= len(links) - MAX_PENDING_OF_ADDRESS // MAX_PENDING_OF_STRANGER
+    assert not other.paused
+    resumed: list[FakeLink] = []
+    for event in list(table.events):
+        assert isinstance(event, Received)
+        table.links.stepped(event.link)
+        fresh = [link for link in waiting if not link.paused and link not in resumed]
+        assert len(fresh) <= 2, "the next one, and the one whose line was taken"
+        resumed += fresh
+    table.links.keep_alive()
+    assert not any(link.paused for link in links)
+    assert not table.links._pending_of
+
+
+def test_whoever_leaves_loses_its_turn_and_what_it_sent_does_not_count_for_ever() -> None:
+    table = Table()
+    links = [table.open(number, host=FAR) for number in range(1, 21)]
+    for link in links:
+        while not link.paused:
+            table.line(link, encode_message(Ping()))
+    for link in links[:-1]:
+        table.links.link_closed(cast(Link, link), None)
+    assert links[-1].paused
+    for event in list(table.events):
+        assert isinstance(event, Received)
+        table.links.stepped(event.link)
+    assert not links[-1].paused
+    assert (table.links._pending_of, table.links._turns) == ({}, {})
 
 
 def test_a_link_with_too_many_checks_under_way_is_paused() -> None:

@@ -133,6 +133,7 @@ class Counted:
             for result in results:
                 self.core.step(result, NOW)
             ready = self.core.ready(NOW)
+            charged += sum(units for _, units in ready.charge)
             if ready.save:
                 self.store.apply(ready.save)
                 self.core.saved()

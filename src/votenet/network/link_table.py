@@ -51,7 +51,10 @@ MAX_PEERS_OF_ADDRESS: Final = 64
 MAX_PENDING: Final = 64
 """Messages of a peer's link that wait for the core before the link is paused."""
 MAX_PENDING_OF_STRANGER: Final = 8
-"""The same for a client's link: all links of an address may fill it before the loop looks at another's."""
+"""The same for a client's link."""
+MAX_PENDING_OF_ADDRESS: Final = 64
+"""Messages of all links of an address that wait for the core, before its links take turns at being read: so
+many the loop takes apart before it looks at what others sent."""
 MAX_JOBS: Final = 4
 """Lines of one link in the checking thread: each may hold 1,000 votes, 60 ms of work."""
 PING_AFTER: Final = 20.0
@@ -164,6 +167,10 @@ class LinkTable:
         """Links that closed while lines of theirs wait, or are being checked."""
         self._held_of: Counter[str] = Counter()
         """Bytes of such lines by crowd."""
+        self._pending_of: Counter[str] = Counter()
+        """Messages that wait for the core by crowd."""
+        self._turns: dict[str, dict[int, _Open]] = {}
+        """Links that are not read, by crowd, in the order in which they are next."""
         self._left: OrderedDict[int, _Left] = OrderedDict()
         self._seen = _no_lines_seen()
         self._secret = os.urandom(16)
@@ -229,6 +236,7 @@ class LinkTable:
         if reason is not None and reason.code == "line-too-long":  # the one refusal that transport makes
             self._blame(found, reason.code)
         greeted = found.connection.greeted
+        self._forget_turn(found)
         if found.pending or found.jobs:
             self._gone[link.id] = found
         if (found.pending or found.jobs) and not found.blamed:
@@ -293,6 +301,8 @@ class LinkTable:
             found.link.refuse(error)
         self._gone.clear()
         self._held_of.clear()
+        self._pending_of.clear()
+        self._turns.clear()
         self._seen = _no_lines_seen()
 
     def stepped(self, link_id: int, jobs: int = 0) -> int:
@@ -304,11 +314,15 @@ class LinkTable:
         if found is None or not found.pending:
             return 0
         size = found.pending.popleft()
+        self._pending_of[found.crowd] -= 1
+        if not self._pending_of[found.crowd]:
+            del self._pending_of[found.crowd]
         found.jobs += jobs
         if jobs:
             self._hold(found, size * (jobs - 1))
         else:
             self._release(found, size)
+        self._next_turn(found.crowd)
         return size
 
     def job_started(self, link_id: int, size: int = 0) -> None:
@@ -579,6 +593,7 @@ class LinkTable:
         if not found.is_peer and type(message) in REPLIES:
             found.link.expect_answer()
         found.pending.append(size)
+        self._pending_of[found.crowd] += 1
         self._hold(found, size)
         self._post(Received(found.link.id, message))
 
@@ -596,9 +611,11 @@ class LinkTable:
             or found.held > found.max_held
             or self._held_of[found.crowd] > found.max_held_of_address
             or found.idle_until > self._clock()
+            or self._pending_of[found.crowd] > MAX_PENDING_OF_ADDRESS
         ):
             found.paused = True
             found.link.pause()
+            self._turns.setdefault(found.crowd, {})[found.link.id] = found
 
     def _ease(self, found: _Open) -> None:
         if (
@@ -609,8 +626,26 @@ class LinkTable:
             and self._held_of[found.crowd] <= found.max_held_of_address // 2
             and found.idle_until <= self._clock()
         ):
+            if self._pending_of[found.crowd] > MAX_PENDING_OF_ADDRESS // 2:
+                self._turns.setdefault(found.crowd, {}).setdefault(found.link.id, found)
+                return
             found.paused = False
             found.link.resume()
+
+    def _next_turn(self, crowd: str) -> None:
+        """Of the links of an address that are not read, the next may be."""
+        turns = self._turns.get(crowd)
+        if not turns or self._pending_of[crowd] > MAX_PENDING_OF_ADDRESS // 2:
+            return
+        found = next(iter(turns.values()))
+        self._forget_turn(found)
+        self._ease(found)
+
+    def _forget_turn(self, found: _Open) -> None:
+        turns = self._turns.get(found.crowd, {})
+        turns.pop(found.link.id, None)
+        if not turns:
+            self._turns.pop(found.crowd, None)
 
     def _shed(self) -> None:
         """While strangers, or all links together, hold too much: addresses that hold most give links up."""

@@ -56,7 +56,7 @@ from votenet.protocol.events import (
     Served,
     Tick,
 )
-from votenet.protocol.limits import BAD_SIGNATURE_UNITS, BYTES_READ_IN_UNIT, CHAIN_UNITS
+from votenet.protocol.limits import BYTES_READ_IN_UNIT, CHAIN_UNITS
 from votenet.protocol.messages import (
     CANNOT_SAVE,
     REPLIES,
@@ -65,7 +65,6 @@ from votenet.protocol.messages import (
     NodeStatus,
     NodeWarning,
     SubmitVotes,
-    VotesTaken,
     as_line,
     encode_message,
     line_of,
@@ -464,8 +463,6 @@ class NodeService:
         lines: dict[int, bytes] = {}
         for link, message in ready.send:
             self._links.send(link, self._encoded(message, lines))
-            if isinstance(message, VotesTaken):
-                self._charge_for(link, message)
         for link, units in ready.charge:
             self._links.charge(link, units)
         for question in ready.questions:
@@ -496,13 +493,6 @@ class NodeService:
         if line is None:
             line = lines[id(message)] = line_of(message)
         return line
-
-    def _charge_for(self, link: int, taken: VotesTaken) -> None:
-        """Signatures that do not hold cost their sender more than those that do."""
-        errors = (outcome.error for outcome in taken.outcomes)
-        bad = sum(1 for error in errors if error is not None and error.get("code") == "bad-signature")
-        if bad:
-            self._links.charge(link, bad * BAD_SIGNATURE_UNITS)
 
     def _start_check(self, job: CheckJob) -> None:
         """Queue a check: who asks for many waits for those who ask for few."""

@@ -57,6 +57,9 @@ EXPENSIVE_UNITS: Final[dict[type, float]] = {
 BLOCK_UNITS: Final = 4.0
 """One block looked for."""
 
+POSITIONS_IN_UNIT: Final = 500
+"""Positions in a block, compared and looked up."""
+
 
 def sent_units(size: int) -> float:
     """What an answer of so many bytes costs beyond what LINE_UNITS pays for."""
@@ -96,7 +99,7 @@ def units(message: Message) -> float:
     if isinstance(message, SubmitVotes | Votes):
         return LINE_UNITS + VOTE_UNITS * len(message.votes)
     if isinstance(message, GetBlockVotes):
-        return LINE_UNITS + BLOCK_UNITS
+        return LINE_UNITS + BLOCK_UNITS + len(message.positions) / POSITIONS_IN_UNIT
     if isinstance(message, GetBlocks):
         return LINE_UNITS + BLOCK_UNITS * len(message.hashes)
     return LINE_UNITS + EXPENSIVE_UNITS.get(type(message), 0.0)

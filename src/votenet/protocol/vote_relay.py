@@ -20,9 +20,10 @@ from votenet.core.limits import MAX_BLOCK_BYTES, MAX_CLOCK_AHEAD
 from votenet.core.mempool import ENOUGH_ROOM, SHORT_ID, Named, Origin, short_id, short_ids
 from votenet.core.signature_cache import SignatureCache
 from votenet.core.vote import SealedVote, check_hours, check_vote, seal_all
-from votenet.errors import Rejected, RemoteProtocolError, StorageError, VotenetError
-from votenet.protocol.events import VotePlace
+from votenet.errors import Rejected
+from votenet.protocol.events import Served, VotePlace
 from votenet.protocol.holders import Holders
+from votenet.protocol.limits import BAD_SIGNATURE_UNITS
 from votenet.protocol.lines import votes_line
 from votenet.protocol.messages import (
     MAX_IDS_IN_LINE,
@@ -34,6 +35,7 @@ from votenet.protocol.messages import (
     VoteOutcome,
     Votes,
     VotesTaken,
+    encode_message,
     split_announced,
     split_ids,
 )
@@ -59,6 +61,12 @@ class _Submission:
     """Positions of the votes that are being checked."""
     again: list[int]
     """Positions of votes whose voters are on the chain already."""
+    explain: Callable[[], None] = lambda: None
+    """Gives these their outcomes."""
+
+    def answer(self) -> VotesTaken:
+        outcomes = tuple(outcome for outcome in self.outcomes if outcome is not None)
+        return VotesTaken(outcomes=outcomes, id=self.request_id)
 
 
 class _Heard(NamedTuple):
@@ -108,13 +116,11 @@ class VoteRelay:
                 work.doubtful.append(index)
             else:
                 work.outcomes[index] = VoteOutcome(vote_id=vote.id.hex(), error=refusal.as_dict())
-        if work.doubtful or work.again:
+        work.explain = self._explain(work, [sealed[index] for index in work.again])
+        if work.doubtful:
             votes = self._named([sealed[index] for index in work.doubtful])
             self._check(
-                link,
-                votes,
-                lambda result, later: self._finish_submission(work, votes, result, later),
-                self._explain(work, [sealed[index] for index in work.again]),
+                link, votes, lambda result, later: self._finish_submission(work, votes, result, later)
             )
         else:
             self._answer_submission(work)
@@ -126,11 +132,7 @@ class VoteRelay:
         blocks = [best[split_place(self.state.chain.voters[vote.vote.voter_id])[0]] for vote in votes]
 
         def explain() -> None:
-            errors: Iterable[VotenetError]
-            try:
-                errors = map(_second, votes, find(), blocks)
-            except StorageError as error:
-                errors = [RemoteProtocolError("storage-failed", error.message)] * len(votes)
+            errors = map(_second, votes, find(), blocks)
             for index, vote, found in zip(work.again, votes, errors, strict=True):
                 work.outcomes[index] = VoteOutcome(vote_id=vote.id.hex(), error=found.as_dict())
 
@@ -141,14 +143,25 @@ class VoteRelay:
     ) -> None:
         admitted, refusals = self._admit(votes, result, work.origin, now)
         self._pushed += admitted
+        bad = sum(wrong is not None and wrong.code == "bad-signature" for wrong in result)
+        if bad:
+            self.state.ready.charge.append((work.link, bad * BAD_SIGNATURE_UNITS))
         for index, (_, vote), refusal in zip(work.doubtful, votes, refusals, strict=True):
             error = None if refusal is None else refusal.as_dict()
             work.outcomes[index] = VoteOutcome(vote_id=vote.id.hex(), error=error)
         self._answer_submission(work)
 
     def _answer_submission(self, work: _Submission) -> None:
-        outcomes = tuple(outcome for outcome in work.outcomes if outcome is not None)
-        self.state.send(work.link, VotesTaken(outcomes=outcomes, id=work.request_id))
+        """At once, or when it is the link's turn to have votes looked up on the chain."""
+        if not work.again:
+            self.state.send(work.link, work.answer())
+            return
+
+        def explain() -> Served:
+            work.explain()
+            return Served(encode_message(work.answer()))
+
+        self.state.ask(work.link, lambda: explain)
 
     # -- the way into the pool -----------------------------------------------------------------
 
@@ -157,13 +170,9 @@ class VoteRelay:
         return list(zip(shorts, votes, strict=True))
 
     def _check(
-        self,
-        link: int,
-        votes: list[Named],
-        done: Callable[[list[Rejected | None], float], None],
-        also: Callable[[], None] = lambda: None,
+        self, link: int, votes: list[Named], done: Callable[[list[Rejected | None], float], None]
     ) -> None:
-        """Have votes checked, and `also` done; meanwhile they are neither asked for nor checked again."""
+        """Have votes checked; meanwhile they are neither asked for nor checked again."""
         shorts, sealed = [short for short, _ in votes], [vote for _, vote in votes]
         ids = [vote.id for vote in sealed]
         self._checking.update(ids)
@@ -177,12 +186,7 @@ class VoteRelay:
             done(result, now)
 
         election, signatures = self.state.election, self.state.signatures
-
-        def run() -> list[Rejected | None]:
-            also()
-            return _check_votes(sealed, election, signatures)
-
-        self.state.start_job(link, run, finish)
+        self.state.start_job(link, lambda: _check_votes(sealed, election, signatures), finish)
 
     def _admit(
         self, votes: list[Named], checked: Sequence[Rejected | None], origin: Origin, now: float
