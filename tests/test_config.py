@@ -173,6 +173,7 @@ def refuses(path: Path) -> str:
     assert caught.value.code == "bad-directory"
     assert str(path) in caught.value.message
     assert caught.value.next_step
+    assert "Remove" not in caught.value.next_step, "whatever was named: --data-dir /etc/passwd"
     return caught.value.message
 
 
@@ -188,7 +189,7 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytes
 
 def test_a_place_where_no_folder_can_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    refuses(tmp_path / "file")
+    assert "is not a folder" in refuses(tmp_path / "file")
     refuses(tmp_path / "file" / "below")
 
 

@@ -238,10 +238,17 @@ def private_dir(path: Path) -> Path:
 
 
 def _foreign(path: Path) -> ConfigError:
+    try:
+        found = path.lstat()
+        is_folder = stat.S_ISDIR(found.st_mode)
+        whose = f"belongs to another user (uid {found.st_uid})"
+        why = whose if is_folder else "is a link" if stat.S_ISLNK(found.st_mode) else "is not a folder"
+    except OSError:  # taken away since
+        why = "is a link, or not a folder, or belongs to another user"
     return ConfigError(
-        f"the folder {path} is a link, not a folder, or belongs to another user",
+        f"{path} {why}: votenet keeps its data only in a folder of its user",
         code="bad-directory",
-        next_step="Remove it, or choose another place with VOTENET_HOME.",
+        next_step="Choose another folder, with VOTENET_HOME or the option that names it.",
     )
 
 

@@ -78,7 +78,7 @@ def test_a_partition_is_shown_and_healed_and_mistakes_are_told(shell: Shell) -> 
     }
     assert programs["node-3"]["links"] == {"cut": [ports[1]], "delay": 0.0}
     assert "cut off" not in shell.call("heal").stdout
-    assert "more than one group" in shell.call("partition", "node-1 / node-*", code=1).stderr
+    assert "more than one group" in shell.call("partition", "node-1 / node-*", code=2).stderr
     assert "no node 'x'" in shell.call("partition", "node-1 / x", code=4).stderr
     assert "two groups" in shell.call("partition", "node-1,node-2", code=2).stderr
     assert "no delay" in shell.call("slow", "node-1", "soon", code=2).stderr

@@ -118,6 +118,10 @@ def test_a_partition_is_told_by_everything_that_shows_the_network(network: Voten
         assert why in network("top", "--once", "--interval", "0.1").stdout
         assert "it is cut off: a partition keeps it from node-3" in network("results").stderr
         assert any("votenet heal" in one["next_step"] for one in network.json("doctor", exit_code=None))
+        network("vote", "apart", "Alice", "--wait", "20", "--node", network.programs()["node-1"]["address"])
+        differ = network("results", "--all-nodes", exit_code=1).stderr
+        assert "see votenet ps" in differ
+        assert "ask again" not in differ, "it does not help"
     finally:
         network("heal")
     assert "cut off" not in network("ps").stdout
@@ -136,6 +140,22 @@ def test_a_node_that_the_others_have_banned_is_cut_off(network: Votenet) -> None
         network("peers", "unban", address)
     wait_for(lambda: joined(network), "they are peers again")
     assert not network.programs()["node-3"]["cut_off"]
+
+
+def test_a_bootstrap_server_that_is_away_is_named_with_its_state(network: Votenet) -> None:
+    """The advice was to start a network: one runs."""
+    network("pause", "bootstrap")
+    try:
+        told = network("peers", "list", exit_code=None)  # it listens, and does not answer
+        assert told.returncode
+        network("resume", "bootstrap")
+        network("stop", "bootstrap")
+        told = network("peers", "list", exit_code=3)
+        assert "it is stopped" in told.stderr
+        assert "  votenet start bootstrap" in told.stderr
+    finally:
+        network("start", "bootstrap")
+    wait_for(lambda: len(network.json("peers", "list")) == 3, "it knows all nodes")
 
 
 # -- times, and where it listens -------------------------------------------------------------------

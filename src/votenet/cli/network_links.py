@@ -14,7 +14,7 @@ import click
 from votenet.cli.network_control import EXITS, MARGIN, PATTERNS, complete_nodes, nodes_argument
 from votenet.cli.options import instance_option, json_option
 from votenet.config import InstanceDirs, instance_dirs
-from votenet.errors import WaitTimedOut
+from votenet.errors import VotenetError, WaitTimedOut
 
 _DELAY: Final = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)(ms|s)|0")
 _MAX_DELAY: Final = 60.0
@@ -113,11 +113,16 @@ def slow(names: tuple[str, ...], delay: str, instance: str, as_json: bool) -> No
 
 
 def _change(dirs: InstanceDirs, request: dict[str, Any], as_json: bool) -> None:
-    """Raises WaitTimedOut: some nodes do not follow yet."""
+    """Raises WaitTimedOut: some nodes do not follow yet; VotenetError, exit 2: names that make no sense."""
     from votenet.cli.network_view import show
     from votenet.processes.control import ask
 
-    answer = ask(dirs, request, timeout=2 * MARGIN)
+    try:
+        answer = ask(dirs, request, timeout=2 * MARGIN)
+    except VotenetError as error:
+        if error.code == "bad-message":
+            error.exit_code = 2
+        raise
     show({"instance": dirs.instance, "phase": "running", "programs": answer["programs"]}, as_json)
     if answer["late"]:
         failure = WaitTimedOut(

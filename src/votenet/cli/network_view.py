@@ -171,7 +171,8 @@ def troubles(status: Mapping[str, Any], calm: Container[str] = ("ready",)) -> It
             step = for_instance(f"votenet resume {program['name']}", status["instance"])
             yield f"{program['name']} is paused. Next: {step}"
             continue
-        cause = program["cause"] or program["says"]
+        lives = program["state"] in ("unready", "starting")  # its cause is that of the one before
+        cause = program["says"] if lives else program["cause"] or program["says"]
         yield f"{program['name']} is {program['state']}" + (f": {cause}" if cause else "")
         if program["problem"]:
             yield f"  {program['problem']}"

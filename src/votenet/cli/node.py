@@ -240,6 +240,6 @@ def _choose_kernel(name: str, log: logging.Logger) -> None:
     try:
         chosen = select_fastest(time.thread_time) if name == "auto" else select_kernel(name)
     except PowError as error:
-        raise ConfigError(error.message, code="no-such-kernel") from error
+        raise ConfigError(error.message, code="no-such-kernel", next_step=error.next_step) from error
     if chosen == PYTHON and name == "auto":
         log.warning("the C core is not built: mining with Python's hashlib, about forty times slower")

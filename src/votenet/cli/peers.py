@@ -7,6 +7,7 @@ conversation (`network/bootstrap_client.py`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import importlib
 from collections.abc import Callable, Coroutine
@@ -48,11 +49,24 @@ class Target:
         except Unreachable as error:
             if self.named:
                 raise
-            raise NotRunning(
-                f"no bootstrap server answers at {self.address}",
-                next_step="Name a bootstrap server with --bootstrap HOST:PORT, or start a network with:"
-                " votenet up --nodes 5 --detach",
-            ) from error
+            raise self._no_server() from error
+
+    def _no_server(self) -> NotRunning:
+        """That of a network that runs may be stopped or paused; else there is none."""
+        message = f"no bootstrap server answers at {self.address}"
+        actions = importlib.import_module("votenet.cli.actions")
+        with contextlib.suppress(VotenetError):
+            for program in actions.network_status(self.instance)["programs"]:
+                if program["role"] == "bootstrap" and program["address"] == str(self.address):
+                    step = "votenet resume" if program["state"] == "paused" else "votenet start"
+                    return NotRunning(
+                        f"{message}: it is {program['state']}", next_step=f"{step} {program['name']}"
+                    )
+        return NotRunning(
+            message,
+            next_step="Name a bootstrap server with --bootstrap HOST:PORT, or start a network with:"
+            " votenet up --nodes 5 --detach",
+        )
 
 
 def instance_bootstrap(instance: str) -> Address:

@@ -43,7 +43,7 @@ def results(all_nodes: bool, follow: bool, node: str | None, instance: str, as_j
     addresses = actions.node_addresses(instance, node)
     network_hex = actions.network_here(instance, node)
     if all_nodes:
-        _compare(addresses, network_hex, as_json)
+        _compare(addresses, network_hex, as_json, None if node else instance)
         return
     shown = ""
     while True:
@@ -151,12 +151,20 @@ def _as_json(address: str, found: Results) -> dict[str, object]:
     }
 
 
-def _compare(addresses: Sequence[Address], network_hex: str | None, as_json: bool) -> None:
+def _compare(
+    addresses: Sequence[Address], network_hex: str | None, as_json: bool, instance: str | None = None
+) -> None:
+    """`instance`: where the supervisor here may know of nodes that are cut off."""
     from votenet.cli import actions, render
     from votenet.errors import Unreachable, VotenetError
 
     answers = actions.run(actions.ask_each(addresses, lambda one: actions.fetch_results([one], network_hex)))
-    found = [(str(a), r[1], warnings_of(r[2])) for a, r in answers if not isinstance(r, VotenetError)]
+    apart = {str(a): [] if instance is None else actions.cut_off_here(instance, str(a)) for a in addresses}
+    found = [
+        (str(a), r[1], warnings_of(r[2]) + apart[str(a)])
+        for a, r in answers
+        if not isinstance(r, VotenetError)
+    ]
     lost = [(str(a), r) for a, r in answers if isinstance(r, VotenetError)]
     if not found:
         raise lost[0][1]
@@ -183,6 +191,8 @@ def _compare(addresses: Sequence[Address], network_hex: str | None, as_json: boo
         differ = VotenetError(
             "the nodes do not agree (yet)",
             code="nodes-disagree",
-            next_step="A block may be on its way: ask again. Look at their tips with: votenet status",
+            next_step="Nodes that are cut off cannot: see votenet ps"
+            if any(apart.values())
+            else "A block may be on its way: ask again. Look at their tips with: votenet status",
         )
         raise render.reported(differ)

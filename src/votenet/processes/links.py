@@ -77,7 +77,11 @@ class Links:
         found = [_nodes_only(self._select({"names": group})) for group in groups]
         names = [name for group in found for name in group]
         if twice := {name for name in names if names.count(name) > 1}:
-            raise VotenetError(f"{', '.join(sorted(twice))}: in more than one group", code="bad-message")
+            raise VotenetError(
+                f"{', '.join(sorted(twice))}: in more than one group",
+                code="bad-message",
+                next_step="Name each node in one group: votenet partition node-1,node-2 / node-3",
+            )
         return found
 
     async def _change(self, words: str, change: Callable[[str, LinkFaults], LinkFaults]) -> dict[str, Any]:
