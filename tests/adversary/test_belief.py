@@ -67,10 +67,10 @@ def test_after_relays_between_all_of_them_and_a_rolling_restart_five_nodes_are_o
         boot, *five = free_addresses(6)
         made.bootstrap(boot)
         for number, address in enumerate(five):
-            made.node(f"n{number}", address, "--bootstrap", str(boot))
-        wait_for(lambda: [joined(address) for address in five] == [4] * 5, lambda: made.log("n0"))
-        for one, two in itertools.combinations(five, 2):
-            with relay(two, STRANGER, forged_votes(made.election)) as between:
+            made.node(f"n{number}", address)  # not joined yet: a stranger comes first
+        wait_for(lambda: all(status(address) for address in five), lambda: made.log("n0"))
+        for source, (one, two) in enumerate(itertools.combinations(five, 2), start=70):
+            with relay(two, f"127.0.0.{source}", forged_votes(made.election)) as between:
                 between.name_to(one)
                 wait_for(lambda: between.ended, lambda: made.log("n0"))
         time.sleep(1.5)  # bans are written once a second
@@ -169,6 +169,18 @@ def test_eight_idle_links_make_no_node_ready_whose_peers_cannot_be_reached(tmp_p
             assert not found.synced
             assert not ready(made, "victim")
             cast(victim, made.election, "somebody")  # and yet a vote is saved there
+
+
+def test_a_node_whose_bootstrap_servers_names_do_not_resolve_says_so_and_is_not_ready(tmp_path: Path) -> None:
+    with programs(tmp_path) as made:
+        (address,) = free_addresses(1)
+        made.node("n1", address, "--bootstrap", "no-such-name.invalid:4000")
+        wait_for(lambda: codes(address) >= {"cut-off", "bootstrap-failed"}, lambda: made.log("n1"))
+        wait_for(lambda: "no bootstrap server has answered" in made.log("n1"), lambda: made.log("n1"))
+        found = status(address)
+        assert found is not None
+        assert not found.synced
+        assert not ready(made, "n1")
 
 
 @pytest.mark.parametrize("off", [4 * DAY, -3 * HOUR])

@@ -27,6 +27,7 @@ from votenet.network.link_table import (
     PING_AFTER,
     SHARE_OF_OURS,
     SHARE_OF_STRANGERS,
+    TWIN_PATIENCE,
     Behind,
     LinkTable,
 )
@@ -662,7 +663,7 @@ def test_where_a_key_comes_twice_the_older_link_must_show_that_it_lives() -> Non
     old, new = table.peer(1, "them"), table.peer(2, "them")
     table.links.refuse(2, RemoteProtocolError("key-twice", "m"))
     assert (old.types(), new.types()) == (["ping"], [])
-    table.wait(HINT_PATIENCE + 1.0)
+    table.wait(TWIN_PATIENCE + 1.0)
     assert old.aborted
 
 

@@ -78,6 +78,16 @@ def test_what_was_met_or_named_by_the_operator_is_told_from_rumours() -> None:
     found.appoint("nonsense")
 
 
+def test_an_address_whose_node_does_not_know_it_is_reached_and_not_met() -> None:
+    found = book()
+    found.add(PEER)
+    for _ in range(FORGET_AFTER - 1):
+        found.failed(PEER, 0.0)
+    found.reached(PEER), found.reached("10.9.9.9:1")
+    assert due(found, 0.0)
+    assert not found.is_met(PEER)
+
+
 def test_failures_make_the_next_try_wait_twice_as_long() -> None:
     found, now, waits = book(), 0.0, []
     found.add(PEER)

@@ -399,6 +399,23 @@ def test_a_link_that_is_unproven_works_and_does_not_count() -> None:
     assert THERE in found.busy(), "a stranger may stand between: it is dialled all the same"
 
 
+def test_unproven_links_take_no_place_and_their_addresses_are_not_met() -> None:
+    """Whoever passes on what others say, under as many addresses as he likes."""
+    relays = [far_address(number) for number in range(1, OUTBOUND + 3)]
+    there = "10.200.0.1:3000"
+    found = finder(*relays, there)
+    for link, address in enumerate(relays, start=1):
+        up(found, link, dialled=address, proven=False)
+    assert found.anchors() == []
+    assert not any(found.book.is_met(address) for address in relays)
+    assert set(found.book.due(0.0, set(relays))) == {parse_address(there)}
+    done = found.actions(0.0)
+    assert {action.link for action in done if isinstance(action, Part)} == {OUTBOUND + 1, OUTBOUND + 2}
+    assert Dial(parse_address(there)) in done, "no place is taken"
+    found.heard_bootstrap(BOOTSTRAP, 1)
+    assert found.known_servers == []
+
+
 def test_our_own_dial_shows_that_the_claim_of_another_link_holds() -> None:
     found = finder(HERE, kinds=(BROADCAST,))
     up(found, 1, dialled="", listen=HERE, key="them")

@@ -73,8 +73,11 @@ LIVE_SECONDS: Final = PING_AFTER + 10.0
 LATE_SECONDS: Final = 2.0
 """Between two looks at the links. When it was longer this process was held up, and hears nothing meanwhile:
 that time is nobody's silence."""
-HINT_PATIENCE: Final = 5.0
-"""A peer that somebody says has left has this long to answer a ping."""
+HINT_PATIENCE: Final = 20.0
+"""A peer that a stranger says has left has this long to answer a ping: a busy one is not gone."""
+TWIN_PATIENCE: Final = 5.0
+"""The same for a peer whose key another process has proved to have: where a machine lost its power and is up
+again, the old link is dead."""
 _VOTES_LINE: Final = b'{"type":"votes"'
 
 log = logging.getLogger("votenet.links")
@@ -459,7 +462,7 @@ class LinkTable:
         for found in self._open.values():
             greeted = found.connection.greeted
             if greeted is not None and address in (greeted.listen, found.dialled):
-                self._doubt(found)
+                self._doubt(found, HINT_PATIENCE)
 
     def _doubt_others(self, refused: _Open) -> None:
         """A newer process has this key: those that had it before may be gone."""
@@ -468,10 +471,10 @@ class LinkTable:
             greeted = found.connection.greeted
             same = newer is not None and greeted is not None and greeted.node_key == newer.node_key
             if same and found is not refused:
-                self._doubt(found)
+                self._doubt(found, TWIN_PATIENCE)
 
-    def _doubt(self, found: _Open) -> None:
-        found.heard = min(found.heard, self._clock() - LOST_AFTER + HINT_PATIENCE)
+    def _doubt(self, found: _Open, patience: float) -> None:
+        found.heard = min(found.heard, self._clock() - LOST_AFTER + patience)
         found.link.send_line(encode_message(Ping()))
 
     def traffic(self) -> tuple[int, int]:

@@ -168,6 +168,12 @@ class AddressBook:
         if known.bucket[0] != "tried":
             self._promote(text, known, now)
 
+    def reached(self, text: str) -> None:
+        """A handshake was done, with a node that does not know this address as its own: it is not met."""
+        known = self._known.get(text)
+        if known is not None:
+            known.failures, known.next_try = 0, 0.0
+
     def failed(self, text: str, now: float) -> None:
         known = self._known.get(text)
         if known is None:

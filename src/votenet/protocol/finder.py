@@ -222,7 +222,7 @@ class Finder:
     def heard_bootstrap(self, address: Address, link: int) -> None:
         """A peer names a bootstrap server; taken only from peers that we have chosen ourselves."""
         joined = self._links.get(link)
-        if joined is None or not joined.dialled or GOSSIP not in self.kinds:
+        if joined is None or joined not in self._chosen() or GOSSIP not in self.kinds:
             return
         if sum(server.learnt for server in self._servers.values()) < MAX_LEARNT:
             self._servers.setdefault(str(address), _Server(address, learnt=True))
@@ -260,12 +260,15 @@ class Finder:
 
     def peer_up(self, link: int, host: str, dialled: str, greeted: Greeted, now: float, wall: int) -> None:
         """A handshake is done. `dialled`: the address by which we reached it, empty if it dialled us."""
-        visit = bool(dialled) and dialled in self._visiting
+        crowded = bool(dialled) and not greeted.proven and len(self.unproven()) >= self._slots
+        visit = crowded or (bool(dialled) and dialled in self._visiting)
         self._visiting.discard(dialled)
         self._links[link] = _Joined(host, greeted, dialled, now, visit)
-        if dialled:
+        if dialled and greeted.proven:
             self.book.succeeded(dialled, now, wall)
             self._meet(dialled, greeted.node_key)
+        elif dialled:
+            self.book.reached(dialled)
         if greeted.listen and greeted.listen != dialled:
             self._claim(link, host, greeted, now)
         if GOSSIP in self.kinds:
@@ -468,11 +471,16 @@ class Finder:
 
     def anchors(self) -> list[str]:
         """The peers that we chose and were joined to for longest: dialled first after a restart."""
-        ours = [joined for joined in self._links.values() if joined.dialled and not joined.visit]
-        return [joined.dialled for joined in sorted(ours, key=lambda joined: joined.since)][: self._slots]
+        ours = sorted(self._chosen(), key=lambda joined: joined.since)
+        return [joined.dialled for joined in ours][: self._slots]
+
+    def _chosen(self) -> list[_Joined]:
+        """Peers that we have dialled ourselves, and that are where we dialled them."""
+        links = self._links.values()
+        return [one for one in links if one.dialled and one.greeted.proven and not one.visit]
 
     def _outbound(self) -> int:
-        return sum(bool(joined.dialled) and not joined.visit for joined in self._links.values())
+        return len(self._chosen())
 
     # -- what to do ----------------------------------------------------------------------------
 
