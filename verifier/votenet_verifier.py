@@ -832,11 +832,13 @@ def main(argv=None):
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # a terminal may not know every letter
             stream.reconfigure(errors="backslashreplace")
-    if VerifyKey is None:
+    if VerifyKey is None and sys.stderr is not None:
         print("PyNaCl is not here (pip install pynacl): checking signatures takes longer", file=sys.stderr)
     check = check_archive if options.kind == "archive" else check_receipt
     try:
         report = check(options.file, expected, int(time.time()), options.roll)
+        anchors = {"network_id": expected, "roll": options.roll}
+        report["compared_with"] = {name: value for name, value in anchors.items() if value}
         report["holds"] = True
     except Fault as fault:
         report = {"holds": False, "code": fault.code, "message": str(fault)}
@@ -846,8 +848,10 @@ def main(argv=None):
         say(json.dumps(report))
     else:
         for name, value in report.items():
+            if name == "compared_with":
+                value = ", ".join(value) or "nothing: give --network or --roll (anybody can make up a file)"
             if name != "holds":
-                say(f"{name:<10}  {shown(value)}")
+                say(f"{name:<13}  {shown(value)}")
         say("holds" if report["holds"] else "does not hold: " + report["code"])
     return 0 if report["holds"] else 1
 

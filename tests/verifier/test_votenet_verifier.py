@@ -199,6 +199,11 @@ def test_exit_codes_and_what_is_printed(tmp_path: Path) -> None:
     command = [sys.executable, "-I", str(SOURCE), "receipt"]
     shown = subprocess.run([*command, good], capture_output=True, text=True, check=True)
     assert shown.stdout.splitlines()[-1] == "holds"
+    assert "compared_with  nothing: give --network" in shown.stdout
+    anchored = subprocess.run(
+        [*command, good, "--network", election().network_hex], capture_output=True, text=True, check=True
+    )
+    assert "compared_with  network_id\n" in anchored.stdout
     refused = subprocess.run([*command, bad, "--json"], capture_output=True, text=True, check=False)
     assert refused.returncode == 1
     assert json.loads(refused.stdout)["code"] == "bad-merkle-path"
