@@ -239,3 +239,20 @@ def test_what_goes_to_the_background_says_nothing_to_who_started_it(
         shell.run("down")
         with pytest.raises(BlockingIOError):
             manager.recv(4096)
+
+
+def test_who_asks_a_stopped_supervisor_is_told_how_it_goes_on(shell: Shell) -> None:
+    process = shell.start(*shell.up_args())
+    try:
+        wait_until(lambda: _phase(shell) == "running")
+        process.send_signal(signal.SIGSTOP)
+        told = shell.call("ps", code=5).stderr
+        assert f"(pid {process.pid}) is stopped (Ctrl-Z or SIGSTOP)" in told
+        assert f"kill -CONT {process.pid}" in told
+        process.send_signal(signal.SIGCONT)
+        shell.call("ps")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.communicate()

@@ -26,7 +26,6 @@ from votenet.processes.machine import (
     Kill,
     KillRequested,
     Launch,
-    Lost,
     NotStarted,
     PauseChanged,
     Phase,
@@ -42,6 +41,7 @@ from votenet.processes.machine import (
     Timer,
     TimerFired,
     Unregister,
+    given_up,
     step,
 )
 from votenet.processes.restart import RestartPolicy
@@ -483,8 +483,7 @@ def test_a_mistake_of_ours_leaves_a_program_at_rest_that_a_person_may_start(
     program = Program(
         incarnation=3, epoch=1, wanted=wanted, phase=phase, ready=True, again=True, timers=((Timer.KILL, 4),)
     )
-    program, actions = step(program, Lost(3, "a mistake"), 0.0, POLICY, lambda: 0.0)
-    assert actions == ()
+    program = given_up(program, "a mistake")
     assert program.at_rest
     assert program.state is (State.FAILED if wanted else State.STOPPED)
     assert program.timers == ()

@@ -20,7 +20,7 @@ import pytest
 from process_support import in_pid_namespace, need_pid_namespace
 from votenet.config import InstanceDirs
 from votenet.errors import Unreachable, VotenetError
-from votenet.processes import logs, procfs
+from votenet.processes import launcher, logs, procfs
 from votenet.processes import supervisor as supervisor_module
 from votenet.processes.child import Child
 from votenet.processes.control import ask
@@ -762,5 +762,26 @@ def test_a_log_that_others_take_away_is_still_bounded(
             output.write(b"x" * 99_999 + b"\n")
             output.flush()
             await eventually(lambda: os.fstat(output.fileno()).st_blocks * 512 <= 64 * 1024)
+
+    assert net.play(scenario) == []
+
+
+def test_a_mistake_in_writing_a_record_costs_nothing(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = network()
+    real = launcher.write_identity
+
+    def broken(dirs: InstanceDirs, identity: Any) -> None:
+        if identity.intent == "running":
+            raise ZeroDivisionError("of ours")
+        real(dirs, identity)
+
+    monkeypatch.setattr(launcher, "write_identity", broken)
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        assert [slot.program.incarnation for slot in net.supervisor.slots.values()] == [1, 1]
+        assert any("a mistake in votenet" in line for line in net.said)
 
     assert net.play(scenario) == []

@@ -258,7 +258,7 @@ def _lines(
             if idle is not None and time.monotonic() < deadline:
                 idle()
                 continue
-            raise _mute(dirs) from error
+            raise _mute(dirs, peer_pid(link)) from error
         except OSError as error:
             raise Unreachable(f"the supervisor of {dirs.instance!r} hung up: {error}") from error
         if not more:
@@ -266,12 +266,14 @@ def _lines(
         data += more
 
 
-def _mute(dirs: InstanceDirs) -> WaitTimedOut:
-    """It took the call and says nothing: it is paused, or hangs."""
-    from votenet.processes.instance import supervisor_pid
+def _mute(dirs: InstanceDirs, pid: int) -> WaitTimedOut:
+    """It took the call and says nothing: it is paused, or hangs.
+
+    Args:
+        pid: of its process, from the kernel: people may signal it. 0 if it has no number here.
+    """
     from votenet.processes.procfs import read_stat
 
-    pid = supervisor_pid(dirs)
     stat = read_stat(pid) if pid else None
     if stat is not None and stat.paused:
         return WaitTimedOut(

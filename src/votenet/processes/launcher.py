@@ -130,11 +130,13 @@ class Launcher:
                     signal_exactly(left.pid, left.start_ticks, number)
 
     def _record(self, slot: Slot, intent: str) -> None:
-        """Write the identity; a full disk must not cost a healthy process its life."""
+        """Write the identity; a full disk must not cost a healthy process its life, nor a mistake of ours."""
         try:
             write_identity(self._dirs, slot.identity(self._dirs, intent))
         except VotenetError as error:
             self._supervisor.tell(f"{slot.spec.name}: {error.message}")
+        except Exception as error:
+            self._supervisor.mistake(slot.spec.name, error)
 
     def environment(self, spec: ProgramSpec) -> dict[str, str]:
         """What a program is started with: its argument list says all, so no configuration file."""

@@ -142,13 +142,6 @@ class Gone(Struct, frozen=True):
     problem: str = ""
 
 
-class Lost(Struct, frozen=True):
-    """A mistake in votenet itself left no process and no way on: `reason` is for people."""
-
-    incarnation: int
-    reason: str
-
-
 class TimerFired(Struct, frozen=True):
     timer: Timer
     sequence: int
@@ -167,7 +160,6 @@ Event = (
     | Hung
     | Ended
     | Gone
-    | Lost
     | TimerFired
 )
 
@@ -305,7 +297,7 @@ def step(program: Program, event: Event, now: float, policy: RestartPolicy, rng:
 
 def _observe(
     program: Program,
-    event: Started | NotStarted | ReadyChanged | PauseChanged | Hung | Ended | Gone | Lost,
+    event: Started | NotStarted | ReadyChanged | PauseChanged | Hung | Ended | Gone,
     now: float,
     policy: RestartPolicy,
     rng: Callable[[], float],
@@ -335,8 +327,6 @@ def _observe(
             return replace(program, phase=Phase.ENDED, cause=cause, ready=False, paused=False), ()
         case Gone(problem=problem) if phase is Phase.ENDED:
             return _gone(replace(program, problem=problem), now, policy, rng)
-        case Lost(reason=reason) if phase is not Phase.ABSENT:
-            return _lost(program, reason), ()
         case _:
             return program, ()
 
@@ -466,8 +456,11 @@ def _gone(program: Program, now: float, policy: RestartPolicy, rng: Callable[[],
             return replace(program, verdict=Verdict.FAILED), (Unregister(),)
 
 
-def _lost(program: Program, reason: str) -> Program:
-    """At rest as failed, whatever it was doing; a person may start it again."""
+def given_up(program: Program, reason: str) -> Program:
+    """At rest as failed, whatever it was doing; a person may start it again.
+
+    For the shell, after a mistake in votenet itself that left no process and no event to come.
+    """
     program = replace(
         _disarm(program, *Timer),
         phase=Phase.ABSENT,

@@ -37,7 +37,6 @@ from votenet.processes.machine import (
     Kill,
     KillRequested,
     Launch,
-    Lost,
     Program,
     ReadyChanged,
     SetTimer,
@@ -48,6 +47,7 @@ from votenet.processes.machine import (
     Timer,
     TimerFired,
     Unregister,
+    given_up,
     step,
 )
 from votenet.processes.notify import NotifySocket
@@ -309,8 +309,8 @@ class Supervisor:
         if slot.child is not None:
             slot.child.kill()
         else:
-            lost = Lost(slot.program.incarnation, f"a mistake in votenet: {type(error).__name__}: {error}")
-            slot.program, _ = step(slot.program, lost, time.monotonic(), self.network.policy, self._rng)
+            reason = f"a mistake in votenet: {type(error).__name__}: {error}"
+            slot.program = given_up(slot.program, reason)
 
     def mistake(self, name: str, error: Exception) -> None:
         """Tell of one of our own, once; its stack goes to the log."""
