@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ import pytest
 
 import votenet
 from printed_commands import command_of, commands_in, unknown_options
+from votenet.cli.main import main
 
 ROOT = Path(votenet.__file__).parent
 PROJECT = Path(__file__).parent.parent
@@ -19,11 +21,11 @@ PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 SOURCES = sorted(ROOT.rglob("*.py"))
 
 
-def texts_of(source: str) -> list[str]:
-    """The strings of a source, what is put into them written as X."""
+def texts_of(tree: ast.AST, silent: Set[int] = frozenset()) -> list[str]:
+    """The strings of a source but those that are `silent`; what is put into them is written as X."""
     found: list[str] = []
-    inner: set[int] = set()
-    for node in ast.walk(ast.parse(source)):
+    inner = set(silent)
+    for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             inner |= {id(part) for part in node.values}
             parts = (part.value if isinstance(part, ast.Constant) else "X" for part in node.values)
@@ -58,9 +60,61 @@ def test_a_wrong_command_would_be_seen() -> None:
 @pytest.mark.parametrize("path", [*SOURCES, *PAGES], ids=lambda path: str(path.relative_to(PROJECT)))
 def test_every_command_named_exists_with_its_options(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    for part in [text] if path.suffix == ".md" else texts_of(text):
+    for part in [text] if path.suffix == ".md" else texts_of(ast.parse(text)):
         for line in commands_in(part):
             assert not list(unknown_options(line)), f"{line!r} in {part[:200]!r}"
+
+
+def _helps() -> Iterator[tuple[str, str]]:
+    """Every text of every help, line breaks within a paragraph taken away."""
+    todo: list[tuple[str, click.Command]] = [("votenet", main)]
+    while todo:
+        name, command = todo.pop()
+        if isinstance(command, click.Group):
+            ctx = click.Context(command)
+            known = ((one, command.get_command(ctx, one)) for one in command.list_commands(ctx))
+            todo += [(f"{name} {one}", found) for one, found in known if found is not None]
+        options = (getattr(one, "help", None) for one in command.params)
+        for text in (command.help, command.epilog, *options):
+            yield name, re.sub(r"(?<=[^\n ])\n(?=\S)", " ", text or "")
+
+
+def _said() -> Iterator[tuple[str, str]]:
+    """What programs print: the strings of the sources that are no docstrings, and every help."""
+    for path in SOURCES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        lone = (node.value for node in ast.walk(tree) if isinstance(node, ast.Expr))
+        silent = {id(value) for value in lone if isinstance(value, ast.Constant)}
+        for text in texts_of(tree, silent):
+            if not re.fullmatch(r"votenet [a-z]+", text):  # the beginning of a command: names follow
+                yield path.name, text
+    yield from _helps()
+
+
+SAID = sorted({(where, line) for where, text in _said() for line in commands_in(text)})
+
+
+@pytest.mark.parametrize(("where", "line"), SAID)
+def test_what_is_printed_is_a_whole_command(
+    where: str, line: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nothing is missing, nothing stands behind it that does not belong to it. X is any name."""
+    monkeypatch.setenv("VOTENET_HOME", str(tmp_path))
+    found = command_of(line)
+    assert found is not None
+    name, command, _ = found
+    if isinstance(command, click.Group):
+        return
+    words = shlex.split(line)
+    arguments = words[words.index("votenet") + 1 + len(name.split()) :]
+    try:
+        command.make_context(name, arguments)
+    except click.exceptions.Exit:
+        return
+    except click.MissingParameter as error:
+        pytest.fail(f"{where}: {line}: {error.format_message()}")
+    except click.BadParameter:
+        return  # X, or a file that is not here
 
 
 def examples() -> list[str]:
@@ -68,7 +122,7 @@ def examples() -> list[str]:
     found = []
     for path in (*SOURCES, *PAGES):
         text = path.read_text(encoding="utf-8")
-        for part in [text] if path.suffix == ".md" else texts_of(text):
+        for part in [text] if path.suffix == ".md" else texts_of(ast.parse(text)):
             for block in re.findall(r"^(?: {2,}votenet .*(?:\\\n.*)*\n?)+", part, re.MULTILINE):
                 for line in block.replace("\\\n", " ").splitlines():
                     found += commands_in(line)[:1]

@@ -31,7 +31,7 @@ Examples:
   votenet export --node votes.example.org:3000 -o election.jsonl.xz
 
 The node may go on running: the archive is the chain of one moment. From a node elsewhere everything is
-checked on the way but for signatures; votenet audit checks those, too.
+checked on the way but for signatures; an audit checks those, too.
 """
 AUDIT_EPILOG = """
 Examples:

@@ -47,8 +47,8 @@ def config() -> None:
 @config.command(
     epilog="""\b
 Examples:
-  votenet config show                   what votenet up would take
-  votenet config show down --origin     and where each setting of votenet down comes from
+  votenet config show                   what `up` would take
+  votenet config show down --origin     and where each setting of `down` comes from
   votenet config show --json
 
 \b

@@ -79,7 +79,7 @@ Data, logs and locks live in the state folder of this user, or below VOTENET_HOM
 @click.option(
     "--roll",
     type=FilePath(exists=True),
-    help="Only those on this roll may vote; make one with: votenet roll create",
+    help="Only those on this roll may vote; see: votenet help roll create",
 )
 @click.option(
     "--max-choices",

@@ -21,7 +21,7 @@ from votenet.errors import SomeFailed, VotenetError, WaitTimedOut
 F = TypeVar("F", bound=Callable[..., Any])
 MARGIN: Final = 10.0
 """Seconds for an answer beyond what the supervisor itself may wait."""
-PATTERNS: Final = "NODE is a name that votenet ps shows, or a pattern in quotes such as 'node-*'."
+PATTERNS: Final = "NODE is a name (see: votenet ps), or a pattern in quotes such as 'node-*'."
 EXITS: Final = "Exit codes: 0 done, 3 nothing runs, 4 no such node"
 
 
@@ -79,7 +79,7 @@ Examples:
   votenet stop node-3
   votenet stop node-1 node-2 --timeout 2     killed if they do not stop within two seconds
 
-{PATTERNS} The others go on; votenet down stops the whole network.
+{PATTERNS} The others go on. The whole network stops with: votenet down
 
 {EXITS}, 1 something is left, 5 not stopped in time."""
 )
@@ -147,7 +147,7 @@ Examples:
   votenet kill -s TERM node-3          a clean end that nobody asked for
   votenet kill bootstrap               the network goes on without it
 
-{PATTERNS} To stop a node for good: votenet stop.
+{PATTERNS} To stop a node for good: votenet stop NODE
 
 {EXITS} or it does not run, 1 a signal could not be sent."""
 )

@@ -54,7 +54,7 @@ Examples:
   votenet heal
 
 Nodes that no group names reach everybody; so do voters, and the bootstrap server. It holds for nodes
-that are started again, until votenet heal or the next votenet up that starts the network anew.
+that are started again, until the network is started anew, or until: votenet heal.
 {PATTERNS}
 
 {EXITS}, 2 groups that make no sense, 5 not in force in time."""

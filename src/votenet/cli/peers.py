@@ -121,7 +121,7 @@ def peers() -> None:
 @target_options
 @json_option
 def register(target: Target, address: str, as_json: bool) -> None:
-    """Register a peer that has no key (a votenet node registers itself).
+    """Register a peer that has no key (a node of votenet registers itself).
 
     From another machine only that machine's own addresses can be registered.
 

@@ -31,7 +31,7 @@ Examples:
 The proof to keep is a file of its own: votenet receipt voter123 -o receipt.json
 
 In an election without a roll the voter's key is made on first use and kept for this user. With a roll, only
-the key on the roll can vote: votenet keys list shows those of this user.
+the key on the roll can vote. Those of this user: votenet keys list
 
 Votes are public: whoever reaches a node can read who voted how.
 """
