@@ -149,3 +149,29 @@ def test_a_group_of_our_errors_is_told_by_its_first_and_a_defect_is_not_hidden()
     assert votenet_error_in(BaseExceptionGroup("", [BaseExceptionGroup("", [ours]), other])) is ours
     assert votenet_error_in(BaseExceptionGroup("", [ours, KeyError()])) is None
     assert votenet_error_in(KeyError()) is None
+
+
+def test_what_an_operator_can_run_into_names_a_next_step() -> None:
+    """Every error of the commands and of the supervisor that is no answer to a malformed request."""
+    import ast
+    from pathlib import Path
+
+    import votenet
+    from votenet import errors
+
+    free = {"bad-message", "bad-json", "unknown-type", "line-too-long", "incomplete-line", "command-failed"}
+    missing = []
+    for folder in ("cli", "processes"):
+        for path in sorted((Path(votenet.__file__).parent / folder).glob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+                    continue
+                kind = getattr(errors, node.func.id, None)
+                if not (isinstance(kind, type) and issubclass(kind, errors.VotenetError)):
+                    continue
+                words = {one.arg: one.value for one in node.keywords}
+                code = words.get("code")
+                told = "next_step" in words or kind.default_next_step or issubclass(kind, errors.Rejected)
+                if not told and not (isinstance(code, ast.Constant) and code.value in free):
+                    missing.append(f"{path.name}:{node.lineno}")
+    assert missing == []

@@ -7,6 +7,7 @@ What lives here: exception classes and the table of refusal codes. What must not
     +-- NotRunning               exit 3: no network (or not this program) is running
     +-- NoSuchNode               exit 4: that node is not part of the network
     +-- WaitTimedOut             exit 5: it did not happen in the time given
+    +-- Stopping                 exit 1: the network is just being stopped
     +-- SomeFailed               exit 6: some nodes failed, others did not
     +-- Locked                   exit 75: another process holds the lock
     +-- Unreachable              exit 1: a peer or server could not be reached or stopped talking
@@ -154,6 +155,11 @@ class NoSuchNode(VotenetError):
 class WaitTimedOut(VotenetError):
     code = "timed-out"
     exit_code = 5
+
+
+class Stopping(VotenetError):
+    code = "stopping"
+    default_next_step = "Wait for its end with: votenet down; to start it again: votenet up --detach"
 
 
 class SomeFailed(VotenetError):

@@ -139,7 +139,11 @@ class BallotFile:
         except (ValueError, csv.Error) as error:
             raise self._unusable(error) from error
         if not any(header):
-            raise ConfigError(f"{self.source} has no header line", code="bad-ballot-file")
+            raise ConfigError(
+                f"{self.source} has no header line",
+                code="bad-ballot-file",
+                next_step="Put the names of the columns into its first line.",
+            )
         return [name.strip() for name in header]
 
     def _next_line(self, file: IO[bytes]) -> bytes:

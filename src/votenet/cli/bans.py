@@ -38,7 +38,12 @@ class Answers:
         broken = {name: error for name, error in self.refused.items() if error.code != "bad-address"}
         if broken:
             name, error = next(iter(broken.items()))
-            raise reported(SomeFailed(f"{len(broken)} nodes did not do it; {name}: {error.message}"))
+            raise reported(
+                SomeFailed(
+                    f"{count_of(len(broken), 'node')} did not do it; {name}: {error.message}",
+                    next_step=error.next_step,
+                )
+            )
 
 
 class NodeFolders:

@@ -116,7 +116,9 @@ class Demo:
                 replay.kill()
                 replay.wait()
         if not out:
-            raise VotenetError(f"the replay failed: {err.decode(errors='replace').strip()[-300:]}")
+            raise VotenetError(
+                f"the replay failed: {err.decode(errors='replace').strip()[-300:]}", code="command-failed"
+            )
         summary = json.loads(out)
         taken = summary["accepted"] + summary["repeated"]
         self._check(
@@ -232,7 +234,10 @@ class Demo:
             self._argv(*command), env=self._env, capture_output=True, text=True, check=False, timeout=120
         )
         if check and done.returncode != 0:
-            raise VotenetError(f"votenet {command[0]} failed: {(done.stderr or done.stdout).strip()[-400:]}")
+            raise VotenetError(
+                f"votenet {command[0]} failed: {(done.stderr or done.stdout).strip()[-400:]}",
+                code="command-failed",  # what to do next is in what it said
+            )
         return json.loads(done.stdout) if "--json" in command else None
 
     def _programs(self) -> list[dict[str, Any]]:

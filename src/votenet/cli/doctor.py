@@ -45,7 +45,11 @@ def doctor(instance: str, as_json: bool) -> None:
         render.print_table(made)
     problems = [finding for finding in findings if finding.state == "problem"]
     if problems:
-        error = VotenetError(f"{len(problems)} problems were found", code="problems-found")
+        error = VotenetError(
+            f"{render.count_of(len(problems), 'problem')} found",
+            code="problems-found",
+            next_step="What to do about each stands below it.",
+        )
         raise render.reported(error)
 
 

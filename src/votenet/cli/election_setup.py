@@ -210,7 +210,9 @@ def _bits(difficulty: int | None, kernel: str | None, say: Say) -> int:
     try:
         return bits_for_zero_bits(difficulty)
     except PowError as error:
-        raise ConfigError(error.message, code="bad-difficulty") from error
+        raise ConfigError(
+            error.message, code="bad-difficulty", next_step="Leave --difficulty out to have one that fits."
+        ) from error
 
 
 def _check_difficulty(difficulty: int, rate: float) -> None:

@@ -59,7 +59,10 @@ def down(dirs: InstanceDirs, *, grace: float, purge: bool, as_json: bool) -> Non
 
 def _wait_for_exit(pidfd: int | None) -> None:
     if pidfd is not None and not select.select([pidfd], [], [], EXIT_SECONDS)[0]:
-        raise WaitTimedOut("the supervisor has stopped everything but does not end itself")
+        raise WaitTimedOut(
+            "the supervisor has stopped everything but does not end itself",
+            next_step="Once more: votenet down; if that does not help, see: votenet doctor",
+        )
 
 
 def _ask_down(dirs: InstanceDirs, grace: float) -> bool:

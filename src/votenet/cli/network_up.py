@@ -102,7 +102,9 @@ def follow(dirs: InstanceDirs, request: Mapping[str, Any], also: Sequence[str] =
         say(for_instance("It goes on in the background. Look with: votenet ps", dirs.instance))
         raise
     if answer["problems"]:
-        raise VotenetError("; ".join(answer["problems"]), code="not-clean")
+        raise VotenetError(
+            "; ".join(answer["problems"]), code="not-clean", next_step="End what is named. See: votenet ps"
+        )
     if "changed" in answer:
         changed = [*answer["changed"], *also]
         say(f"changed: {', '.join(changed)}" if changed else "nothing to change")

@@ -68,7 +68,10 @@ def start_supervisor(dirs: InstanceDirs, claim: Claim) -> subprocess.Popen[bytes
         _detached.append(process)
         return process
     except OSError as error:
-        raise VotenetError(f"the supervisor could not be started: {error}") from error
+        raise VotenetError(
+            f"the supervisor could not be started: {error}",
+            next_step="See what this user may still start (ulimit -u, ulimit -n), and what memory is free.",
+        ) from error
     finally:
         os.close(output)
 
@@ -117,7 +120,11 @@ def watch_start(
 
 def _ended(dirs: InstanceDirs, code: int) -> VotenetError:
     if code == 0:
-        return VotenetError("the network was stopped while it was starting", code="stopped")
+        return VotenetError(
+            "the network was stopped while it was starting",
+            code="stopped",
+            next_step="Another command did that. To start it: votenet up --detach",
+        )
     lines = logs.tail(supervisor_log(dirs), 10)
     text = "\n".join(f"  | {line}" for line in lines)
     how = f"was killed by {signal_name(-code)}" if code < 0 else f"ended with exit code {code}"

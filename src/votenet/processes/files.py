@@ -94,7 +94,10 @@ class FileLock:
             try:
                 fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             except OSError as error:
-                raise ConfigError(f"cannot open the lock {path}: {error.strerror or error}") from error
+                raise ConfigError(
+                    f"cannot open the lock {path}: {error.strerror or error}",
+                    next_step="Check the owner, the mode and the free space of its folder.",
+                ) from error
             try:
                 _lock(fd, path)
             except BaseException:
@@ -113,7 +116,10 @@ class FileLock:
             ConfigError: the descriptor is not that file.
         """
         if not _same_file(fd, path):
-            raise ConfigError(f"descriptor {fd} is not the lock {path}")
+            raise ConfigError(
+                f"descriptor {fd} is not the lock {path}",
+                next_step="Leave --inherit out: it is for votenet itself.",
+            )
         os.set_inheritable(fd, False)
         _lock(fd, path)
         return cls(path, fd)
@@ -163,7 +169,9 @@ def _lock(fd: int, path: Path) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise Locked(f"another process holds {path}") from error
+        raise Locked(
+            f"another process holds {path}", next_step=f"Wait for its end, or see who it is: fuser -v {path}"
+        ) from error
     except OSError as error:  # ENOLCK, EIO: a network filesystem whose lock service is away
         raise ConfigError(
             f"the lock {path} cannot be taken: {error.strerror or error}",

@@ -104,7 +104,10 @@ def adopt(dirs: InstanceDirs, network: NetworkSpec, descriptors: tuple[int, ...]
     """
     wanted = (network.bootstrap_port, *network.node_ports)
     if len(descriptors) != 1 + len(wanted):
-        raise ConfigError(f"expected {1 + len(wanted)} inherited locks, got {len(descriptors)}")
+        raise ConfigError(
+            f"expected {1 + len(wanted)} inherited locks, got {len(descriptors)}",
+            next_step="Leave --inherit out: it is for votenet itself.",
+        )
     lock = FileLock.adopt(dirs.supervisor_lock, descriptors[0])
     sign(lock)
     folder = ports.port_locks_dir()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from votenet.config import private_dir
-from votenet.errors import StorageError, VotenetError
+from votenet.errors import Stopping, StorageError, VotenetError
 from votenet.network import link_faults
 from votenet.network.link_faults import MAX_DELAY, LinkFaults
 from votenet.processes.files import write_atomically
@@ -92,7 +92,7 @@ class Links:
         """
         supervisor = self._supervisor
         if supervisor.stopping:
-            raise VotenetError("the network is stopping", code="stopping")
+            raise Stopping("the network is stopping")
         slots = {name: slot for name, slot in supervisor.slots.items() if slot.spec.role is Role.NODE}
         wanted = {name: change(name, read(slot.spec.data_dir)) for name, slot in slots.items()}
         for name, faults in wanted.items():
@@ -136,7 +136,10 @@ def write(data_dir: Path, faults: LinkFaults) -> None:
         try:
             (data_dir / link_faults.FILE_NAME).unlink(missing_ok=True)
         except OSError as error:
-            raise StorageError(f"cannot remove the link faults in {data_dir}: {error.strerror}") from error
+            raise StorageError(
+                f"cannot remove the link faults in {data_dir}: {error.strerror}",
+                next_step=f"Remove it by hand: {data_dir / link_faults.FILE_NAME}",
+            ) from error
         return
     write_atomically(private_dir(data_dir) / link_faults.FILE_NAME, link_faults.encode(faults))
 

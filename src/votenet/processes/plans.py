@@ -16,7 +16,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from votenet.errors import Locked, SomeFailed, VotenetError, WaitTimedOut
+from votenet.errors import Locked, SomeFailed, Stopping, VotenetError, WaitTimedOut
 from votenet.processes import instance, links, ports
 from votenet.processes.control_server import internal_error
 from votenet.processes.identity import last_incarnations
@@ -151,7 +151,10 @@ class Plans:
                 await self._until(lambda: all(slot.settled or not slot.program.wanted for slot in slots))
         except TimeoutError:
             late = ", ".join(slot.spec.name for slot in slots if not slot.settled)
-            raise WaitTimedOut(f"{late}: not ready after {READY_SECONDS:g} s") from None
+            raise WaitTimedOut(
+                f"{late}: not ready after {READY_SECONDS:g} s",
+                next_step="It may still come: votenet wait --for ready; why not, is in: votenet logs",
+            ) from None
         if out := [slot for slot in slots if slot.program.state in OUT]:
             why = "; ".join(f"{s.spec.name} is {s.program.state.value}: {s.program.cause}" for s in out)
             raise SomeFailed(why, next_step="Look with: votenet ps, votenet logs")
@@ -213,17 +216,24 @@ class Plans:
             async with asyncio.timeout(READY_SECONDS):
                 await self._until(decided)
         except TimeoutError:
-            raise WaitTimedOut(f"{name} is {slot.program.state.value} after {READY_SECONDS:g} s") from None
+            raise WaitTimedOut(
+                f"{name} is {slot.program.state.value} after {READY_SECONDS:g} s",
+                next_step=f"Look with: votenet logs {name}",
+            ) from None
         if slot.program.state in OUT:
             raise SomeFailed(
                 f"{name} is {slot.program.state.value}: {slot.program.cause}",
                 next_step=f"Look with: votenet logs {name}",
             )
         if slot.program.epoch != epoch:
-            raise SomeFailed(f"another command about {name} came in between", code="overtaken")
+            raise SomeFailed(
+                f"another command about {name} came in between",
+                code="overtaken",
+                next_step="See what holds now: votenet ps; then give this command again.",
+            )
 
     async def _until(self, condition: Any) -> None:
         """Wait for a condition, unless the network is stopped first. Raises VotenetError."""
         await self._supervisor.until(lambda: condition() or self._supervisor.stopping)
         if self._supervisor.stopping:
-            raise VotenetError("the network is stopping", code="stopping")
+            raise Stopping("the network is stopping")

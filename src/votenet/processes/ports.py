@@ -99,7 +99,10 @@ def is_free(host: str, port: int) -> bool:
         except OSError as error:
             if error.errno in (errno.EADDRINUSE, errno.EACCES):
                 return False
-            raise ConfigError(f"cannot listen on {host}: {error.strerror or error}") from error
+            raise ConfigError(
+                f"cannot listen on {host}: {error.strerror or error}",
+                next_step=f"See that this machine has the address {host}: ip address",
+            ) from error
     return True
 
 
@@ -202,7 +205,9 @@ def _given_by_kernel(host: str) -> int:
             probe.bind((host, 0))
         except OSError as error:
             raise ConfigError(
-                f"no port is free on {host}: {error.strerror or error}", code="no-free-ports"
+                f"no port is free on {host}: {error.strerror or error}",
+                code="no-free-ports",
+                next_step="Stop programs that hold many ports; who listens: ss -ltnp",
             ) from error
         return int(probe.getsockname()[1])
 

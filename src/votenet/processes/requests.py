@@ -22,7 +22,7 @@ import msgspec
 
 from votenet import __version__
 from votenet.config import MAX_NODES
-from votenet.errors import ConfigError, NoSuchNode, NotRunning, VotenetError
+from votenet.errors import ConfigError, NoSuchNode, NotRunning, Stopping, VotenetError
 from votenet.processes.child import Child
 from votenet.processes.control_server import Progress
 from votenet.processes.links import Links
@@ -238,7 +238,7 @@ class Requests:
 
     def _refuse_when_stopping(self) -> None:
         if self._supervisor.stopping:
-            raise VotenetError("the network is stopping", code="stopping")
+            raise Stopping("the network is stopping")
 
 
 def _state_event(slot: Slot) -> dict[str, Any]:
@@ -296,5 +296,8 @@ def _settings(request: Mapping[str, Any]) -> dict[str, Any]:
     except msgspec.ValidationError as error:
         raise VotenetError(f"`settings`: {error}", code="bad-message") from None
     if found.hang_seconds is not None and not 1 <= found.hang_seconds <= 86400:
-        raise ConfigError("the patience with a silent program must be from 1 to 86400 s")
+        raise ConfigError(
+            "the patience with a silent program must be from 1 to 86400 s",
+            next_step="Give another --hang-timeout.",
+        )
     return {key: value for key, value in msgspec.structs.asdict(found).items() if value is not None}
