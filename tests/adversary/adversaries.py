@@ -397,6 +397,20 @@ async def header_spam(foul: Foul) -> None:
         await wire.rest(0.02)
 
 
+async def ties(foul: Foul) -> None:
+    """A header beside every tip, with as much work: the node mines on, to break the tie."""
+    peer = await foul.peer()
+    while peer is not None and foul.playing:
+        chain = await foul.chain()
+        tip = chain_tip(chain)
+        rival = tip.header
+        while tip.height and rival.hash <= tip.hash:  # so that it is for the node to mine
+            rival = await asyncio.to_thread(mine_header, _on(chain, chain.parent(tip), tip.header.time))
+        if tip.height:
+            await peer.tell(Headers(headers=(rival.pack().hex(),)))
+        await peer.rest(0.05)
+
+
 async def time_warp(foul: Foul) -> None:
     """Headers with work, three hours in the future."""
     chain = Chain(foul.election)
@@ -490,7 +504,8 @@ ADVERSARIES: dict[Callable[[Foul], Awaitable[None]], set[str]] = {
     replayed_proofs: {"bad-hello", "banned"},
     headers_without_work: {"bad-work", "banned"},
     header_spam: set(),
-    time_warp: {"bad-time"},
+    ties: set(),
+    time_warp: set(),
     withheld_blocks: set(),
     lying_hello: set(),
     forged_relay: {"bad-signature", "banned"},

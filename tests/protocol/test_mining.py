@@ -275,6 +275,51 @@ def test_a_tie_that_is_decided_needs_no_block() -> None:
     assert node.core.mining._template is None
 
 
+def tie_again(node: HandNode) -> None:
+    """A peer has another header beside our tip, whose hash is larger: it is for us to mine on."""
+    tip = node.chain.tip
+    parent = node.chain.parent(tip).header
+    rivals = (mine_block(node.election, parent, time=tip.header.time + number) for number in range(1, 40))
+    node.receive(1, headers_of(next(found for found in rivals if found.header.hash > tip.hash)))
+    assert node.chain.rivals()
+
+
+def test_s17_headers_that_tie_with_every_tip_do_not_have_us_mine_without_end() -> None:
+    """A stranger with one header's work for each of our tips had a node mine two hundred blocks in half a
+    minute, and the difficulty was 69 times what it had been."""
+    node = tied(0)
+    end = node.now + 30
+    while node.now < end and node.chain.tip.height < 12:
+        node.now += 0.05
+        node.run(Tick())
+        if node.core.mining._template is not None:
+            node.mine()
+            tie_again(node)
+    assert 3 < node.chain.tip.height < 12
+    assert node.chain.next_bits(node.chain.tip) == node.election.bits
+
+
+def test_s16_a_tie_of_blocks_with_votes_is_broken_as_fast_as_ever_whatever_was_before() -> None:
+    node = tied(0)
+    for _ in range(3):
+        node.now += 100
+        node.run(Tick())
+        node.mine()
+        tie_again(node)
+    assert node.core.mining._blocks_without_votes() == 3
+    (vote,) = make_votes(node.election, 1, first=77)
+    parent = node.chain.tip.header
+    made = (mine_block(node.election, parent, [vote], time=parent.time + n) for n in (1, 2))
+    smaller, larger = sorted(made, key=lambda block: block.header.hash)
+    node.give(1, smaller, larger)
+    assert node.chain.tip.hash == smaller.header.hash
+    node.run(Tick())
+    assert node.core.mining._template is None
+    node.now += 1.5 * TIE_PAUSE
+    node.run(Tick())
+    assert node.core.mining._template is not None
+
+
 def _first_turn(keys: list[str], votes: int = 1) -> tuple[HandNode, int]:
     """A node with mining peers and waiting votes, and how many of them go before it on genesis."""
     node = HandNode()

@@ -46,6 +46,14 @@ TIE_PATIENCE: Final = 3.0
 """Seconds after which the other side of a tie mines, too: the first may have no miner."""
 
 
+MAX_DOUBLINGS: Final = 12
+"""Each block without votes in a row, up to our tip, doubles both times: a tie is seldom followed by another.
+Whoever makes one after the other, each with the work of one header, else has us mine block after block, which
+raises the difficulty for all. With this the second waits a fifth of a second, the tenth a minute."""
+NO_VOTES: Final = votes_root(())
+"""The Merkle root of a block that only broke a tie."""
+
+
 class Mining:
     """The template of one node."""
 
@@ -55,8 +63,8 @@ class Mining:
         self._earlier: Template | None = None
         """The one before, whose search may still be under way: its nonce is as good."""
         self._template_time = 0.0
-        self._tie: tuple[bytes, float] | None = None
-        """The tip that is tied, and since when."""
+        self._tie: tuple[bytes, float, int] | None = None
+        """The tip that is tied, since when, and by how much our patience is longer than usual."""
         self._waiting_since: tuple[bytes, float] | None = None
         """The tip on which votes wait, and since when."""
         self._spent: set[Header] = set()
@@ -118,10 +126,19 @@ class Mining:
             self._tie = None
             return False
         if self._tie is None or self._tie[0] != tip.hash:
-            self._tie = (tip.hash, now)
-        lasted = now - self._tie[1]
+            self._tie = (tip.hash, now, 2 ** self._blocks_without_votes())
+        _, since, times = self._tie
         ours = tip.hash < min(rival.hash for rival in rivals)
-        return lasted >= (TIE_PAUSE if ours else TIE_PATIENCE)
+        return now - since >= times * (TIE_PAUSE if ours else TIE_PATIENCE)
+
+    def _blocks_without_votes(self) -> int:
+        """In a row, up to our tip: ties that were broken in vain. MAX_DOUBLINGS at most."""
+        count = 0
+        for entry in self.state.chain.best[: -MAX_DOUBLINGS - 1 : -1]:
+            if entry.header.merkle_root != NO_VOTES or entry.height == 0:
+                break
+            count += 1
+        return count
 
     def on_mined(self, event: Mined, now: float) -> None:
         """A nonce, or the news that none of 2**32 fits."""

@@ -12,6 +12,7 @@ from typing import Final
 
 from votenet.core.block import Header, check_sequence, header_from_hex
 from votenet.core.chain import Chain, Entry
+from votenet.core.limits import MAX_CLOCK_AHEAD
 from votenet.core.vote import SealedVote
 from votenet.errors import PowError, Rejected
 from votenet.pow import work_of
@@ -52,6 +53,8 @@ class Peer:
     """Its own."""
     headers_due: float | None = None
     """When the answer to our last `get_headers` is overdue; None when none is owed."""
+    again: int | None = None
+    """When it is asked for headers that were too far ahead of our clock."""
     late: bool = False
     """It did not send what was asked in time, and has sent no block since: others are asked first."""
 
@@ -119,6 +122,9 @@ class Sync:
             return
         hashes, fault = check_sequence(headers)
         for index, (header, block_hash) in enumerate(zip(headers, hashes, strict=False)):
+            if self._is_early(peer, header, now):
+                self.ask_bodies(now)
+                return
             try:
                 peer.best = self._better(peer.best, self._add_header(header, now, block_hash))
             except Rejected as error:
@@ -139,13 +145,14 @@ class Sync:
         self.ask_bodies(now)
 
     def take_new_header(self, link: int, header: Header, now: float) -> Entry | None:
-        """A header pushed with a new block; None when its parent is not known (headers are asked).
+        """A header pushed with a new block; None when its parent is not known (headers are asked), or when it
+        is of the future (then later).
 
         Raises:
             Rejected: it breaks a rule.
         """
         peer = self.peers[link]
-        if not self._worth_keeping([header]):
+        if not self._worth_keeping([header]) or self._is_early(peer, header, now):
             return None
         try:
             entry = self._add_header(header, now)
@@ -156,6 +163,17 @@ class Sync:
             return None
         peer.best = self._better(peer.best, entry)
         return entry
+
+    def _is_early(self, peer: Peer, header: Header, now: float) -> bool:
+        """Whether a header is too far ahead of our clock to be taken yet: it, or ours, may be wrong.
+
+        No fault of the peer, which has taken it by its own clock: it is asked again when it is time.
+        """
+        until = header.time - MAX_CLOCK_AHEAD
+        if until <= int(now) or header.hash in self.chain.entries:
+            return False
+        peer.again = until if peer.again is None else min(peer.again, until)
+        return True
 
     def _add_header(self, header: Header, now: float, block_hash: bytes | None = None) -> Entry:
         known = len(self.chain.entries)
@@ -308,6 +326,9 @@ class Sync:
         for peer in self.peers.values():
             if peer.headers_due is not None and peer.headers_due <= clock:
                 peer.headers_due, peer.late = None, True
+            if peer.again is not None and peer.again <= int(now):
+                peer.again = None
+                self._ask_headers(peer, now)
         self.ask_bodies(now)
 
     def _prompt(self, peers: Iterable[Peer]) -> list[Peer]:
