@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from network_shell import wait_until
 from process_support import in_pid_namespace, need_pid_namespace
 from support import make_election
+from votenet.processes import procfs
 
 PROGRAMS = ("node", "bootstrap")
 
@@ -101,3 +103,33 @@ def test_process_1_hears_a_signal_before_it_has_started_anything(
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_as_process_1_it_leaves_no_zombies(tmp_path: Path, program: str) -> None:
+    """Those of `docker exec`: a process that comes in from outside and leaves an orphan."""
+    need_pid_namespace()
+    argv = command(program, tmp_path)
+    port = int(argv[argv.index("--port") + 1])
+    process = subprocess.Popen(in_pid_namespace(*argv), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: _listens(port))
+        (inside,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        enter = ("nsenter", "--target", inside, "--pid", "--mount", "sh", "-c", "setsid sleep 1 &")
+        subprocess.run(enter, check=True)
+
+        def orphans() -> list[procfs.ProcessStat]:
+            return [stat for stat in procfs.all_processes() if stat.parent == int(inside)]
+
+        wait_until(lambda: orphans())
+        wait_until(lambda: not orphans())
+        os.kill(int(inside), signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as link:
+        return link.connect_ex(("127.0.0.1", port)) == 0

@@ -21,7 +21,7 @@ from votenet.cli.logging_setup import LEVELS, start_logging
 from votenet.cli.options import instance_option
 from votenet.cli.output import echo, echo_json
 from votenet.cli.peers import instance_bootstrap
-from votenet.cli.stop_signals import stop_signals
+from votenet.cli.stop_signals import leave_orphans_to_the_kernel, stop_signals
 from votenet.config import DEFAULT_BOOTSTRAP_PORT, BootstrapConfig, instance_dirs
 from votenet.errors import NotRunning, Rejected, Unreachable, votenet_error_in
 from votenet.network.bootstrap_client import get_stats
@@ -213,6 +213,7 @@ async def _serve(
             loop.remove_signal_handler(each)
         stop.set()
 
+    leave_orphans_to_the_kernel()
     signals = stop_signals()
     for number in signals:
         loop.add_signal_handler(number, on_signal, number)

@@ -198,7 +198,7 @@ async def _serve(service: NodeService, data_dir: Path, metrics: Address | None) 
     import contextlib
 
     from votenet.cli.node_control import NodeControl, control_socket
-    from votenet.cli.stop_signals import stop_signals
+    from votenet.cli.stop_signals import leave_orphans_to_the_kernel, stop_signals
     from votenet.network.collector import collect_seldom
     from votenet.network.metrics import serve_metrics
     from votenet.network.node_metrics import node_metrics
@@ -207,6 +207,7 @@ async def _serve(service: NodeService, data_dir: Path, metrics: Address | None) 
     collect_seldom()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    leave_orphans_to_the_kernel()
     for number in stop_signals():
         loop.add_signal_handler(number, stop.set)
     control, log = NodeControl(service), logging.getLogger("votenet")

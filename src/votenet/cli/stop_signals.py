@@ -1,4 +1,4 @@
-"""The signals that ask a program to stop."""
+"""The signals that ask a program to stop, and what process 1 of a container owes its orphans."""
 
 from __future__ import annotations
 
@@ -24,6 +24,16 @@ def hear_as_process_1() -> None:
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, _end)
+
+
+def leave_orphans_to_the_kernel() -> None:
+    """For a program that starts no other: as process 1 it gets the orphans of `docker exec`.
+
+    With SIGCHLD ignored the kernel reaps them itself; else each stays a zombie. (A supervisor has children
+    of its own, whose ends it must hear: `processes/orphans.py`.)
+    """
+    if os.getpid() == 1:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
 
 def _end(number: int, frame: FrameType | None) -> None:
