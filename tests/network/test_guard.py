@@ -8,8 +8,8 @@ import pytest
 
 from support import key_of
 from votenet.errors import RemoteProtocolError
-from votenet.network.guard import Guard
-from votenet.protocol.blame import BAN_SECONDS, of_key
+from votenet.network.guard import BY_HAND, Guard
+from votenet.protocol.blame import BAN_SECONDS, Ban, of_key
 from votenet.protocol.limits import (
     ADDRESS_BYTES_AT_ONCE,
     ADDRESS_BYTES_PER_SECOND,
@@ -118,6 +118,15 @@ def test_a_key_that_the_operator_bans_is_refused_from_anywhere() -> None:
         assert watched.guard.refusal(host, KEY) is not None
         assert watched.guard.refusal(host, key_of("honest").public_hex) is None
     assert watched.guard.blamed.changed
+
+
+def test_keys_that_an_earlier_version_banned_are_let_in_again() -> None:
+    later = 1_800_000_000
+    bans = [Ban(of_key(KEY), later, 1, "bad-signature"), Ban(of_key("aa" * 32), later, 1, BY_HAND)]
+    guard = Guard(lambda: 0.0, lambda: 1_700_000_000.0, [*bans, Ban(f"address:{FAR}", later, 1, "bad-work")])
+    assert guard.refusal(OTHER, KEY) is None
+    assert guard.refusal(OTHER, "aa" * 32) is not None
+    assert guard.refusal(FAR, KEY) is not None
 
 
 def test_false_proofs_add_up() -> None:

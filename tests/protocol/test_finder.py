@@ -12,6 +12,7 @@ from votenet.protocol.address import Address, parse_address
 from votenet.protocol.address_book import QUARANTINE_AFTER, QUARANTINE_SECONDS, AddressBook, CachedPeer
 from votenet.protocol.connection import Greeted
 from votenet.protocol.finder import (
+    ALONE_SECONDS,
     ANNOUNCE,
     BROADCAST,
     CUT_OFF_SECONDS,
@@ -497,10 +498,23 @@ def test_nodes_that_have_left_for_good_cut_nobody_off() -> None:
     assert found.cut_off(5.0) != "", "without a server nobody says that they have left"
 
 
+def test_a_node_that_is_cut_off_asks_its_servers_more_often() -> None:
+    found = finder(servers=(BOOTSTRAP,))
+    found.actions(0.0)
+    found.bootstrap_answered(BOOTSTRAP, True, [HERE], 1.0, [HERE])
+    ask = AskBootstrap(BOOTSTRAP, False)
+    assert ask not in found.actions(1.0 + ALONE_SECONDS - 1.1)
+    assert ask in found.actions(1.0 + ALONE_SECONDS)
+    found.bootstrap_answered(BOOTSTRAP, False, [], 7.0, [])
+    assert found.cut_off(7.0) == "", "they have left"
+    assert ask not in found.actions(20.0)
+
+
 def test_a_server_that_refuses_our_record_is_asked_again_and_its_list_is_kept() -> None:
     found = finder(servers=(BOOTSTRAP,))
     assert found.actions(0.0) == [AskBootstrap(BOOTSTRAP, True)]
     found.bootstrap_answered(BOOTSTRAP, False, [HERE], 1.0, [HERE])
     assert HERE in found.book
+    up(found, 1, dialled=HERE, now=2.0)
     assert not [action for action in found.actions(20.0) if isinstance(action, AskBootstrap)]
     assert AskBootstrap(BOOTSTRAP, True) in found.actions(40.0)

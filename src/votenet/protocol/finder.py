@@ -40,6 +40,8 @@ KINDS: Final = (BROADCAST, POLL, ANNOUNCE, GOSSIP)
 
 POLL_SECONDS: Final = 30.0
 """Between two questions for the list of a bootstrap server."""
+ALONE_SECONDS: Final = 5.0
+"""The same while no link counts: others may have come, or have left for good."""
 RETRY_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Waits between tries of a bootstrap server that does not answer."""
 RENEW_SECONDS: Final = DEFAULT_LIFETIME / 4
@@ -144,6 +146,7 @@ class _Server:
     answered: bool = False
     listed: frozenset[str] = frozenset()
     """Whom it named last."""
+    last_ask: float = 0.0
     next_ask: float = 0.0
     renew_at: float = 0.0
 
@@ -507,9 +510,11 @@ class Finder:
 
     def _ask_servers(self, now: float) -> list[Action]:
         found: list[Action] = []
+        alone = POLL in self.kinds and bool(self.cut_off(now))
         for server in self._servers.values():
-            if not server.asking and server.next_ask <= now:
-                server.asking = True
+            soon = alone and not server.failures and server.last_ask + ALONE_SECONDS <= now
+            if not server.asking and (soon or server.next_ask <= now):
+                server.asking, server.last_ask = True, now
                 found.append(AskBootstrap(server.address, register=server.renew_at <= now))
         return found
 
