@@ -28,7 +28,7 @@ send this again; duplicate: it is already here) and to one sentence that says wh
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
+from typing import Final, Self
 
 
 class Kind(Enum):
@@ -126,6 +126,11 @@ class VotenetError(Exception):
         if code is not None:
             self.code = code
         self.next_step = self.default_next_step if next_step is None else next_step
+
+    def advising(self, next_step: str) -> Self:
+        """The same error with a next step that fits its cause better than that of its code."""
+        self.next_step = next_step
+        return self
 
     def as_dict(self) -> dict[str, object]:
         """The error as sent on a socket or printed by `--json`."""

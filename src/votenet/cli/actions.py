@@ -241,9 +241,13 @@ async def fetch_election(client: NodeClient, network_hex: str | None = None) -> 
     info = await client.ask(GetElection(), ElectionInfo)
     election = election_from_file(bytes(info.definition), f"what {client.address} tells of its election")
     if election.network_hex != info.network_id:
-        raise Rejected("network-mismatch", f"{client.address} shows an election that is not its own")
+        raise Rejected(
+            "network-mismatch", f"{client.address} shows an election that is not its own"
+        ).advising("Ask another node: --node HOST:PORT; this one is broken, or lies.")
     if network_hex not in (None, election.network_hex):
-        raise Rejected("network-mismatch", f"{client.address} is a node of another network")
+        raise Rejected("network-mismatch", f"{client.address} is a node of another network").advising(
+            "Ask a node of the network that you mean: --node HOST:PORT. Networks here: votenet ls"
+        )
     return election
 
 

@@ -63,7 +63,10 @@ class NodeFolders:
             except VotenetError as error:
                 found.refused[name] = error
         if not found.said:
-            raise next(iter(found.refused.values()))
+            first = next(iter(found.refused.values()))
+            if first.code == "bad-address":
+                first.advising("Name a key, an address of another machine, or HOST:PORT of a joined peer.")
+            raise first
         return found
 
     def _folders(self, instance: str) -> dict[str, Path]:
