@@ -78,6 +78,16 @@ def test_what_was_met_or_named_by_the_operator_is_told_from_rumours() -> None:
     found.appoint("nonsense")
 
 
+def test_where_none_is_joined_those_that_were_met_or_named_by_the_operator_wait_for_half_a_minute() -> None:
+    found = book()
+    found.add(PEER), found.add("10.7.0.1:3000", "rumour"), found.appoint("10.8.0.1:3000")
+    found.succeeded(PEER, 0.0, NOW)
+    for address in (PEER, "10.7.0.1:3000", "10.8.0.1:3000"):
+        found.rest(address, 0.0)
+    found.hurry(0.0), found.hurry(10.0)
+    assert due(found, LONGEST_RETRY) == [PEER, "10.8.0.1:3000"]
+
+
 def test_an_address_whose_node_does_not_know_it_is_reached_and_not_met() -> None:
     found = book()
     found.add(PEER)

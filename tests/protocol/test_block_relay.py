@@ -514,6 +514,17 @@ def test_what_comes_before_a_header_of_the_future_is_taken_and_the_rest_is_not_a
     assert not [request for request in sent(ready, 1) if isinstance(request, GetHeaders)]
 
 
+def test_a_peer_that_is_ahead_of_our_clock_is_not_followed_until_it_is_time() -> None:
+    """A node whose clock is hours behind has peers, and yet is not where they are."""
+    node = node_with_peers()
+    early = mine_block(ELECTION, GOOD.header, time=int(NOW) + MAX_CLOCK_AHEAD + 40)
+    node.receive(1, headers_of(GOOD, early))
+    assert [node.state.sync.follows(link) for link in (1, 2, 99)] == [False, True, False]
+    node.now += 40
+    node.run(Tick())
+    assert node.state.sync.follows(1)
+
+
 def test_a_header_that_is_no_header_is_refused() -> None:
     node = node_with_peers()
     assert refused(node.receive(1, Headers(headers=("zz" * 80,)))) == [(1, "bad-header")]

@@ -50,7 +50,7 @@ log = logging.getLogger("votenet.discovery")
 class Discovery:
     """Keeps the address book filled and its due addresses dialled.
 
-    `is_peer`: whether the core still takes the one behind a link for a peer.
+    `is_peer`: whether the core still takes the one behind a link for a peer, and can follow it.
     """
 
     def __init__(

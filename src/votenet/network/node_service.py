@@ -151,7 +151,7 @@ class NodeService:
             bootstraps,
             self._faults,
             kinds=config.discovery,
-            is_peer=lambda link: link in self._core.state.sync.peers,
+            is_peer=lambda link: self._core.state.sync.follows(link),
         )
         book.restore(store.known_peers(), int(time.time()))
         for address in config.peers:

@@ -207,6 +207,13 @@ class AddressBook:
         if known is not None:
             known.next_try = now + seconds
 
+    def hurry(self, now: float) -> None:
+        """No address is joined: those that no stranger has put here wait LONGEST_RETRY at most, whatever they
+        did."""
+        for known in self._known.values():
+            if known.met or known.appointed:
+                known.next_try = min(known.next_try, now + LONGEST_RETRY)
+
     # -- questions -----------------------------------------------------------------------------
 
     def due(self, now: float, busy: set[str]) -> list[Address]:

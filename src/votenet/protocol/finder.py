@@ -459,9 +459,8 @@ class Finder:
         others = len(self.others())
         if others:
             open_ones = len(self._links)
-            but = (
-                f"; {open_ones} dialled it, or do not prove to be where it dialled them" if open_ones else ""
-            )
+            why = "not dialled by it, not proven, silent, or with blocks ahead of its clock"
+            but = f"; {open_ones} open links do not count ({why})" if open_ones else ""
             return f"it is joined to none of the {others} other nodes that it knows{but}"
         own = [server for server in self._servers.values() if not server.learnt]
         if own and not any(server.answered for server in own):
@@ -532,6 +531,8 @@ class Finder:
         return found
 
     def _dials(self, now: float) -> list[Action]:
+        if self.cut_off(now):
+            self.book.hurry(now)
         room = MAX_DIALS - len(self._dialling)
         due = self.book.due(now, self.busy() | self._withheld(now)) if room > 0 else []
         if not due:

@@ -102,6 +102,11 @@ class Sync:
         prompt = self._prompt(self.peers.values())
         return self._target(prompt) is None and all(peer.headers_due is None for peer in prompt)
 
+    def follows(self, link: int) -> bool:
+        """Whether a peer is there, and has told of no header that is too far ahead of our clock."""
+        peer = self.peers.get(link)
+        return peer is not None and peer.again is None
+
     @property
     def goal(self) -> Entry | None:
         """The best header that prompt peers have (or, failing them, late ones); None: our tip is as good."""
