@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from tests.cli.conftest import RunningNode
 from lying_node import Answer, lying_node, results_info
 from support import key_of, make_election
 from votenet.cli import actions
+from votenet.config import instance_dirs
 from votenet.core.vote import Vote, seal
 from votenet.errors import (
     ConfigError,
@@ -213,3 +215,19 @@ def test_a_refusal_keeps_its_details_on_the_way() -> None:
     error = actions.rejected_from({"code": "already-voted", "kind": "duplicate", "message": "m", "height": 7})
     assert (error.code, error.details) == ("already-voted", {"height": 7})
     assert actions.rejected_from({"code": "from-the-future", "message": "m"}).code == "bad-vote"
+
+
+def test_the_network_here_is_what_its_nodes_must_be_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VOTENET_HOME", str(tmp_path))
+    dirs = instance_dirs("board")
+    assert actions.network_here("board") is None
+    dirs.genesis.mkdir(parents=True)
+    with pytest.raises(ConfigError) as refused:
+        actions.network_here("board")
+    assert refused.value.code == "bad-genesis"
+    dirs.genesis.rmdir()
+    dirs.genesis.write_bytes(make_election().to_file())
+    assert actions.network_here("board") == make_election().network_hex
+    assert actions.network_here("board", "127.0.0.1:1") is None, "a node that was named may be of any"

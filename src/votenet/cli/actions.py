@@ -19,6 +19,7 @@ from votenet.core.keys import SigningKey
 from votenet.core.vote import SealedVote, check_vote, sign_vote
 from votenet.errors import (
     REFUSALS,
+    ConfigError,
     Kind,
     NotProven,
     NotRunning,
@@ -41,7 +42,6 @@ from votenet.protocol.messages import (
     VotesTaken,
     VoteStatus,
 )
-from votenet.storage.input_file import read_input
 
 DIAL_SECONDS: Final = 3.0
 POLL_SECONDS: Final = 0.04
@@ -55,6 +55,8 @@ M = TypeVar("M")
 
 def read_genesis(path: Path) -> Election:
     """The election in a genesis file. Raises ConfigError."""
+    from votenet.storage.input_file import read_input
+
     data = read_input(
         path,
         MAX_GENESIS,
@@ -226,10 +228,22 @@ async def fetch_status(addresses: Sequence[Address]) -> list[tuple[Address, Node
 def network_here(instance: str, node: str | None = None) -> str | None:
     """The network id of the instance on this machine: what its nodes must be of.
 
-    None for a node that was named, and where the instance has no election.
+    None for a node that was named, and where the instance has no election. Raises ConfigError.
     """
+    if node is not None:
+        return None
     path = instance_dirs(instance).genesis
-    return read_genesis(path).network_hex if node is None and path.exists() else None
+    try:
+        data = path.read_bytes()  # our own file: the reader of other people's takes its time to load
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read {path}: {error.strerror}",
+            code="bad-genesis",
+            next_step="Check its owner and mode.",
+        ) from error
+    return election_from_file(data).network_hex
 
 
 async def fetch_election(client: NodeClient, network_hex: str | None = None) -> Election:
