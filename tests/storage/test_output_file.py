@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from votenet.storage.output_file import replacing, written
+from votenet.errors import StorageError
+from votenet.storage.output_file import replacing, store, written
 
 
 def write(path: Path, data: bytes = b"new") -> None:
@@ -153,3 +155,17 @@ def test_a_file_of_our_own_folder_takes_the_place_of_a_link(tmp_path: Path) -> N
     assert (tmp_path / "victim").read_bytes() == b"keep"
     assert (tmp_path / "state").read_bytes() == b"new"
     assert stat.S_IMODE((tmp_path / "state").lstat().st_mode) == 0o600
+
+
+def test_a_full_disk_is_a_storage_error_and_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    store(tmp_path / "a", b"old", 0o600)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="No space left on device"):
+        store(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a"]

@@ -28,7 +28,7 @@ from votenet.core.roll import Roll, with_roll
 from votenet.core.vote import SealedVote
 from votenet.errors import ConfigError, NotRunning, StorageError
 from votenet.storage.input_file import READ_ERRORS, InputFile
-from votenet.storage.output_file import replacing, written
+from votenet.storage.output_file import store, written
 from votenet.text import visible
 
 BLOCKS_IN_TRANSACTION: Final = 100
@@ -192,17 +192,12 @@ def import_archive(
                 _store(fresh, check.election, blocks)
                 report = check.report()
             if roll is not None:
-                _put(data_dir / "roll.json", roll.to_file())
-            _put(data_dir / "genesis.json", check.election.to_file())
+                store(data_dir / "roll.json", roll.to_file())
+            store(data_dir / "genesis.json", check.election.to_file())
             (fresh / DATABASE_NAME).replace(data_dir / DATABASE_NAME)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     return report
-
-
-def _put(path: Path, data: bytes) -> None:
-    with replacing(path) as file:
-        file.write(data)
 
 
 def _store(folder: Path, election: Election, blocks: Blocks) -> None:

@@ -30,7 +30,7 @@ from votenet.core.limits import MAX_BLOCK_SECONDS, MAX_CHOICES, Method
 from votenet.core.roll import Roll, with_roll
 from votenet.errors import ConfigError, PowError
 from votenet.pow import available_kernels, bits_for_zero_bits, bits_to_target, measure_rate, selected_kernel
-from votenet.storage.output_file import replacing
+from votenet.storage.output_file import store
 
 LONGEST_BLOCK: Final = 2.0
 """Seconds that a block may take on average on this machine before the difficulty is lowered."""
@@ -295,6 +295,5 @@ def _take(dirs: InstanceDirs, election: Election) -> Path:
     if dirs.genesis.exists():
         return dirs.genesis
     private_dir(dirs.state)
-    with replacing(dirs.genesis) as file:
-        file.write(election.to_file())
+    store(dirs.genesis, election.to_file())
     return dirs.genesis

@@ -225,6 +225,9 @@ def _outcome() -> int:
         code = 130
     except output.ReaderGone:
         raise
+    except MemoryError:
+        _show(VotenetError("there is not enough memory for this", code="out-of-memory"))
+        code = 71  # EX_OSERR
     except (Exception, BaseExceptionGroup) as failure:
         known = votenet_error_in(failure)
         if known is None:

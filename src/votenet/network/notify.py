@@ -10,6 +10,8 @@ import os
 import socket
 from typing import Final
 
+from votenet.text import visible
+
 HEARTBEAT_SECONDS: Final = 1.0
 """How often a supervisor hears that the main loop of a program turns."""
 
@@ -27,7 +29,7 @@ def notify(**fields: object) -> bool:
     target = os.environ.get("NOTIFY_SOCKET", "")
     if not target or target[0] not in "/@":
         return False
-    message = "\n".join(f"{key}={str(value).replace(chr(10), ' ')}" for key, value in fields.items())
+    message = "\n".join(f"{key}={visible(str(value).replace(chr(10), ' '))}" for key, value in fields.items())
     address = "\0" + target[1:] if target[0] == "@" else target
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:

@@ -12,8 +12,8 @@ import socket
 from pathlib import Path
 from types import TracebackType
 
-from votenet.errors import ConfigError, Locked, StorageError
-from votenet.storage.output_file import replacing
+from votenet.errors import ConfigError, Locked
+from votenet.storage.output_file import store
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -22,14 +22,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         StorageError: the disk refused.
     """
-    try:
-        with replacing(path, 0o600) as file:
-            file.write(data)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror or error}",
-            next_step="Check free space and the owner of that folder.",
-        ) from error
+    store(path, data, 0o600)
 
 
 class SocketFile:

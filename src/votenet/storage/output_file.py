@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
 
+from votenet.errors import StorageError
 from votenet.storage.folders import sync_folder
 
 STDOUT: Final = Path("-")
@@ -87,6 +88,22 @@ def replacing(
         raise
     if sync:
         sync_folder(target.parent)
+
+
+def store(path: Path, data: bytes, mode: int | None = None) -> None:
+    """A file of our own folders, whole or not at all, also after a power cut.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    try:
+        with replacing(path, mode) as file:
+            file.write(data)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {path}: {error.strerror or error}",
+            next_step="Check free space and the owner of that folder.",
+        ) from error
 
 
 def _look_like(handle: int, found: os.stat_result) -> None:
