@@ -226,7 +226,12 @@ def _outcome() -> int:
     except output.ReaderGone:
         raise
     except MemoryError:
-        _show(VotenetError("there is not enough memory for this", code="out-of-memory"))
+        short = VotenetError(
+            "there is not enough memory for this",
+            code="out-of-memory",
+            next_step="End other programs, or try it on a larger machine.",
+        )
+        _show(short)
         code = 71  # EX_OSERR
     except (Exception, BaseExceptionGroup) as failure:
         known = votenet_error_in(failure)
