@@ -84,6 +84,18 @@ def test_s17_the_peers_of_an_address_wait_together_and_are_never_refused_for_it(
     assert watched.guard.spend(OURS, 1e12, peer=True) == 0.0
 
 
+def test_s17_an_address_in_deep_debt_is_refused_before_anything_of_it_is_read() -> None:
+    watched = Watched()
+    assert watched.guard.take_bytes(FAR, int(ADDRESS_BYTES_AT_ONCE + ADDRESS_BYTES_PER_SECOND * 6)) == 6.0
+    refusal = watched.guard.connect(FAR)
+    assert refusal is not None
+    assert refusal.code == "rate-limited"
+    assert "in 6 s" in refusal.message
+    assert watched.guard.connect(OTHER) is None
+    watched.now += 1
+    assert watched.guard.connect(FAR) is None
+
+
 def test_programs_on_this_machine_have_no_common_limit() -> None:
     watched = Watched()
     assert all(watched.guard.connect(OURS) is None for _ in range(3000))

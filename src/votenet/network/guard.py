@@ -53,14 +53,21 @@ class Guard:
     # -- addresses -----------------------------------------------------------------------------
 
     def connect(self, host: str) -> RemoteProtocolError | None:
-        """A stranger has connected: why it must go again, or None."""
+        """A stranger has connected: why it must go again, or None.
+
+        One of an address that is too far in debt goes before anything of it is read.
+        """
         subject = of_address(host)
         if subject is None:
             return None
+        now = self._clock()
+        owed = max(buckets.of(subject).wait(now, 0.0) for buckets in (self._work, self._bytes))
+        if owed > PATIENCE_SECONDS:
+            return _rate_limited("too many requests or bytes from this address", owed)
         bucket = self._connections.of(subject)
-        if bucket.take(self._clock()):
+        if bucket.take(now):
             return None
-        return _rate_limited("too many connections from this address", bucket.wait(self._clock()))
+        return _rate_limited("too many connections from this address", bucket.wait(now))
 
     def spend(self, host: str, cost: float, *, peer: bool = False) -> float:
         """Charge an address for work; seconds that the link should not be read for.
