@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import msgspec
 import pytest
 
 from support import key_of, make_election
+from votenet.core.keys import verify
 from votenet.errors import RemoteProtocolError
 from votenet.protocol.connection import Connection, Greeted, Identity
 from votenet.protocol.messages import (
@@ -130,6 +132,24 @@ def test_no_member_of_a_hello_can_be_changed_on_the_way(member: str) -> None:
 def test_every_member_that_may_be_written_is_covered() -> None:
     checked = {"challenge", "network_id", "node_key", "version", "proof"}  # by tests of their own
     assert set(CHANGES) | checked == set(Hello.__struct_fields__)
+
+
+def test_a_proof_is_made_as_the_page_says() -> None:
+    """docs/protocol.md, in other words than the program's: any language can do it."""
+    ann, bob = dialler(dialled=("b.example.org:3000", "10.0.0.2:3000")), listener(own=("10.0.0.2:3000",))
+    first, second, third = shake(ann, bob)
+    absent = {"dialled": [], "listen": "", "mines": True, "own_address": False, "time": 0}
+    lines = [json.loads(encode_message(hello)) for hello in (first, second)]
+    dial, answer = (
+        {**absent, **{k: v for k, v in line.items() if k not in ("type", "proof")}} for line in lines
+    )
+    assert len(dial) == len(answer) == 12
+    for name, proof, dialled in (("bob", second.proof, False), ("ann", third.proof, True)):
+        record = {"answer": answer, "dial": dial, "signer_dialled": dialled}
+        signed = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        assert proof is not None
+        key = bytes.fromhex(key_of(name).public_hex)
+        assert verify(key, b"votenet/hello/2\n" + signed, bytes.fromhex(proof))
 
 
 def test_both_learn_how_far_the_clock_of_the_other_is_ahead() -> None:
