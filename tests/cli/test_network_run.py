@@ -169,14 +169,14 @@ def test_scenario_17_a_network_that_was_away_kills_nobody(
     shell: Shell, freeze: Callable[[Shell, list[int]], Callable[[], None]]
 ) -> None:
     """Ctrl-Z and fg, a paused container: the supervisor missed the heartbeats, the programs no beat."""
-    process = shell.start(*shell.up_args("--hang-timeout", "2"))
+    process = shell.start(*shell.up_args("--hang-timeout", "3"))
     try:
         wait_until(lambda: _phase(shell) == "running")
         pids = shell.pids()
         thaw = freeze(shell, pids)
-        time.sleep(4.0)  # twice the patience
+        time.sleep(5.0)  # longer than the patience
         thaw()
-        time.sleep(3.0)  # some more looks
+        time.sleep(4.0)  # some more looks
         assert shell.pids() == pids
         assert [program["incarnation"] for program in shell.status()["programs"]] == [1, 1, 1]
         process.send_signal(signal.SIGTERM)

@@ -60,7 +60,7 @@ def test_a_node_that_cannot_work_is_named_with_its_last_words(shell: Shell) -> N
 
 def test_a_node_that_is_never_ready_is_named(shell: Shell) -> None:
     shell.plan({"node-1": {"ready": False}})
-    done = shell.up("--timeout", "1.5", code=5)
+    done = shell.up("--timeout", "5", code=5)
     assert "node-1 is starting" in done.stderr
     assert "| node-1 start 1" in done.stderr
     assert "not everything was ready within 1.5 s" in done.stderr

@@ -44,13 +44,14 @@ def test_ready_is_said_once_over_a_real_socket(
     ]
 
 
-def test_a_network_of_which_nothing_runs_is_not_ready() -> None:
+def test_a_network_without_a_node_is_not_ready() -> None:
     sent: list[dict[str, Any]] = []
     announcer = Announcer(lambda **fields: sent.append(fields))
     announcer.look({"bootstrap": "failed", "node-1": "failed"}, settled=True)
+    announcer.look({"bootstrap": "ready", "node-1": "failed"}, settled=True)
     announcer.look({"bootstrap": "failed", "node-1": "ready"}, settled=True)
-    assert ["READY" in fields for fields in sent] == [False, True]
-    assert sent[1]["STATUS"] == "1 of 2 programs are ready"
+    assert ["READY" in fields for fields in sent] == [False, False, True]
+    assert sent[2]["STATUS"] == "1 of 2 programs are ready"
 
 
 def test_a_stop_that_comes_before_readiness_is_not_followed_by_it() -> None:

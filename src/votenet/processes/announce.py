@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from votenet.network.notify import notify
+from votenet.processes.spec import Role
 
 WATCHDOG_VARIABLES: Final = ("WATCHDOG_USEC", "WATCHDOG_PID")
 ANNOUNCE_VARIABLES: Final = ("NOTIFY_SOCKET", *WATCHDOG_VARIABLES)
@@ -29,11 +30,12 @@ class Announcer:
 
         Args:
             states: of each program, by name.
-            settled: whether every program is ready, or known to be out. With none ready nobody is served.
+            settled: whether every program is ready, or known to be out. Without a node nobody is served.
         """
+        serves = any(state == "ready" for name, state in states.items() if name != Role.BOOTSTRAP.value)
         ready = sum(state == "ready" for state in states.values())
         fields: dict[str, Any] = {"WATCHDOG": 1, "STATUS": f"{ready} of {len(states)} programs are ready"}
-        if settled and ready and not self._ready and not self._stopping:
+        if settled and serves and not self._ready and not self._stopping:
             self._ready, fields = True, {"READY": 1, **fields}
         if self._stopping:
             fields["STATUS"] = "stopping"

@@ -160,10 +160,10 @@ class Child:
         """
         deadline = self._loop.time() + STRAGGLER_SECONDS
         while stragglers := self._members():
-            if self._loop.time() > deadline:
-                break
             for found in stragglers:
                 signal_exactly(found.pid, found.start_ticks, signal.SIGKILL)
+            if self._loop.time() > deadline:
+                break
             await asyncio.sleep(_POLL_SECONDS)
         if not self.adopted:  # also those that we had no descriptor left to look for
             self.signal_group(signal.SIGKILL)
