@@ -49,6 +49,25 @@ def test_with_more_links_than_places_each_has_its_turn_before_any_has_two() -> N
     assert served == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
 
 
+def test_sixty_links_of_one_address_do_not_hold_up_another() -> None:
+    turns, other = Turns(), session()
+    crowd = [Session(cast(Link, None), lane="crowd") for _ in range(60)]
+    for link in crowd:
+        for _ in range(2):
+            turns.add(link, QUESTION)
+    turns.add(other, QUESTION)
+    first = turns.take(32)
+    assert [whose for whose, _ in first[:2]] == [crowd[0], other]
+    assert len({id(whose) for whose, _ in first}) == 32, "of each link one question"
+    for whose, item in reversed(first):  # there was no time for any
+        turns.put_back(whose, [item])
+    turns.add(late := session(), QUESTION)
+    again = [whose for whose, _ in turns.take(4)]
+    assert {id(link) for link in again} >= {id(other), id(late)}
+    assert len(turns.take(1000)) == 60
+    assert turns.waiting == 120 + 2 - 4 - 60
+
+
 def test_of_one_link_there_are_changes_or_a_single_question() -> None:
     turns, link = Turns(), session()
     items: list[Item] = [change(1), change(2), QUESTION, QUESTION, change(3), GARBAGE]

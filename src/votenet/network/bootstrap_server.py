@@ -35,7 +35,7 @@ from votenet.network.names import Names
 from votenet.network.quiet_log import QuietLog
 from votenet.network.transport import Link, LinkLimits, Listener, error_line
 from votenet.network.turns import Item, Session, Turns, changes
-from votenet.protocol.address import Address
+from votenet.protocol.address import Address, network_group
 from votenet.protocol.bootstrap import (
     Answer,
     BootstrapCore,
@@ -174,7 +174,8 @@ class BootstrapServer:
     # -- links ---------------------------------------------------------------------------------
 
     def link_opened(self, link: Link) -> None:
-        self._sessions[link.id] = Session(link, asyncio.get_running_loop().time())
+        lane = "" if self._trusts(link.host) else network_group(link.host) or link.host
+        self._sessions[link.id] = Session(link, asyncio.get_running_loop().time(), lane=lane)
 
     def link_closed(self, link: Link, reason: VotenetError | None) -> None:
         self._sessions.pop(link.id, None)

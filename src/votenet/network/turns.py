@@ -1,15 +1,15 @@
-"""Requests of many links take turns: who sends thousands ahead does not hold up who sends one.
+"""Requests of many links take turns: who sends thousands ahead, or opens sixty links, holds up nobody.
 
 What lives here: Session (what one link still waits for), Turns. What must not: what becomes of a request.
 
-A turn takes from each link in order a fair share of the batch. Of one link that is either changes or a
-single question: a question follows the changes before it, and its answer may be so long that the link must
-read it before it goes on.
+A turn takes from each link a fair share of the batch, of each lane (an address) one link after another. Of
+one link that is either changes or a single question: a question follows the changes before it, and its answer
+may be so long that the link must read it before it goes on.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeGuard
@@ -36,18 +36,21 @@ class Session:
     last_taken: bool = False  # the chapter's conversation: one line; what follows is never looked at
     waiting: deque[Item] = field(default_factory=deque)
     queued: bool = False
+    lane: str = ""
+    """With whom it shares its turns; empty for nobody."""
 
 
 class Turns:
     """`waiting` is the number of all requests that wait, those of blocked links included."""
 
     def __init__(self) -> None:
-        self._order: deque[Session] = deque()
+        self._lanes: OrderedDict[str, deque[Session]] = OrderedDict()
+        self._queued = 0
         self.waiting = 0
 
     def __bool__(self) -> bool:
         """Whether a link may have a turn now."""
-        return bool(self._order)
+        return bool(self._lanes)
 
     def add(self, session: Session, item: Item) -> None:
         session.waiting.append(item)
@@ -64,21 +67,34 @@ class Turns:
         """Queue a link, if it has anything to say and is not blocked."""
         if session.waiting and not session.queued and not session.blocked:
             session.queued = True
-            (self._order.appendleft if first else self._order.append)(session)
+            self._queued += 1
+            lane = session.lane or f"link {id(session)}"
+            sessions = self._lanes.setdefault(lane, deque())
+            (sessions.appendleft if first else sessions.append)(session)
+            if first:
+                self._lanes.move_to_end(lane, last=False)
 
     def take(self, most: int) -> list[tuple[Session, Item]]:
         """The next requests, about `most` of them."""
         batch: list[tuple[Session, Item]] = []
-        share = max(1, most // max(1, len(self._order)))
-        for _ in range(len(self._order)):
-            if len(batch) >= most:
-                break
-            session = self._order.popleft()
-            session.queued = False
+        share, again = max(1, most // max(1, self._queued)), list[Session]()
+        while self._lanes and len(batch) < most:
+            session = self._next()
             if not session.blocked:
                 batch += self._some(session, share)
-                self.go_on(session)
+                again.append(session)
+        for session in again:  # each link has one turn
+            self.go_on(session)
         return batch
+
+    def _next(self) -> Session:
+        lane, sessions = self._lanes.popitem(last=False)
+        session = sessions.popleft()
+        if sessions:
+            self._lanes[lane] = sessions  # behind all others
+        session.queued = False
+        self._queued -= 1
+        return session
 
     def _some(self, session: Session, share: int) -> list[tuple[Session, Item]]:
         found: list[tuple[Session, Item]] = []
