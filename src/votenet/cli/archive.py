@@ -95,7 +95,8 @@ def export(
     head = next(lines)
     write_lines(output, itertools.chain([head], lines))
     network = ("--network", str(json.loads(head)["network_id"]))
-    echo(f"Wrote {output}. Check it with: {command_line('audit', str(output), options=network)}")
+    alone = "" if node is None else f", from {node} alone"
+    echo(f"Wrote {output}{alone}. Check it with: {command_line('audit', str(output), options=network)}")
 
 
 def _local_lines(data_dir: Path | None, genesis: Path | None, instance: str) -> Iterator[bytes]:
