@@ -199,6 +199,24 @@ def test_a_read_only_folder_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     assert "read-only" in refuses(tmp_path)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_the_home_of_another_user_is_named_by_every_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`down`, `doctor` and `ls` ended in a trace."""
+    monkeypatch.setenv("VOTENET_HOME", str(tmp_path / "home" / "votenet"))
+    (tmp_path / "home").mkdir(mode=0o700)
+    os.seteuid(54321)
+    try:
+        for look in (instance_dirs, config.instance_names):
+            with pytest.raises(ConfigError, match="may not look into") as caught:
+                look()
+            assert "VOTENET_HOME" in caught.value.next_step
+    finally:
+        os.seteuid(0)
+    assert instance_dirs().instance == "default"
+
+
 # -- TOML -----------------------------------------------------------------------------------------
 
 

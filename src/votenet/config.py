@@ -117,7 +117,7 @@ def instance_dirs(instance: str = DEFAULT_INSTANCE) -> InstanceDirs:
 
     Raises:
         ConfigError: the name has characters that do not fit a folder name, or is that of the
-            voters' keys, which `down --purge` must not meet.
+            voters' keys, which `down --purge` must not meet; or its folder is closed to this user.
     """
     if not _INSTANCE_NAME.fullmatch(instance) or instance == _KEYS:
         raise ConfigError(
@@ -125,6 +125,7 @@ def instance_dirs(instance: str = DEFAULT_INSTANCE) -> InstanceDirs:
             next_step=f"Use letters, digits, dot, dash and underscore, at most 32; not {_KEYS!r}.",
         )
     base = home_dir()
+    _refuse_closed((xdg_dir("XDG_STATE_HOME", ".local/state") if base is None else base) / instance)
     if base is not None:
         return InstanceDirs(instance, base / instance, short_run_dir(base / instance / "run"), base / _KEYS)
     state = xdg_dir("XDG_STATE_HOME", ".local/state") / instance
@@ -137,7 +138,22 @@ def instance_names() -> list[str]:
     base = home_dir()
     if base is None:
         base = xdg_dir("XDG_STATE_HOME", ".local/state")
+    _refuse_closed(base)
     return sorted(path.parent.name for path in base.glob("*/network.json"))
+
+
+def _refuse_closed(folder: Path) -> None:
+    """Raises ConfigError for a folder that this user may not look for, as with the HOME of another user."""
+    try:
+        folder.stat()
+    except PermissionError as error:
+        raise ConfigError(
+            f"this user may not look into the folder of {folder}",
+            code="bad-directory",
+            next_step="Set VOTENET_HOME, or HOME, to a folder of yours, or become the user of this network.",
+        ) from error
+    except OSError:  # not there yet, or wrong in a way that the command itself will meet
+        return
 
 
 def home_dir() -> Path | None:

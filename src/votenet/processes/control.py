@@ -180,7 +180,12 @@ def _no_answer(dirs: InstanceDirs, error: OSError) -> VotenetError:
     from votenet.processes.files import is_locked
 
     if error.errno not in (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR):
-        return Unreachable(f"cannot reach the supervisor of {dirs.instance!r}: {error.strerror or error}")
+        mine = "Set VOTENET_HOME, or HOME, to a folder of yours, or become the user of this network."
+        return Unreachable(
+            f"cannot reach the supervisor of {dirs.instance!r} at {dirs.control_socket}:"
+            f" {error.strerror or error}",
+            next_step=mine if error.errno in (errno.EACCES, errno.EPERM) else "See: votenet doctor",
+        )
     if is_locked(dirs.supervisor_lock):
         return Unreachable(
             f"the supervisor of {dirs.instance!r} is just starting or stopping",
