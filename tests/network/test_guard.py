@@ -134,10 +134,15 @@ def test_a_key_that_the_operator_bans_is_refused_from_anywhere() -> None:
 
 def test_keys_that_an_earlier_version_banned_are_let_in_again() -> None:
     later = 1_800_000_000
-    bans = [Ban(of_key(KEY), later, 1, "bad-signature"), Ban(of_key("aa" * 32), later, 1, BY_HAND)]
+    bans = [
+        Ban(of_key(KEY), later, 1, "bad-signature"),
+        Ban(of_key("aa" * 32), later, 1, BY_HAND),
+        Ban(of_key("bb" * 32), later, 1, f"{BY_HAND}:127.0.0.1:3002"),
+    ]
     guard = Guard(lambda: 0.0, lambda: 1_700_000_000.0, [*bans, Ban(f"address:{FAR}", later, 1, "bad-work")])
     assert guard.refusal(OTHER, KEY) is None
     assert guard.refusal(OTHER, "aa" * 32) is not None
+    assert guard.refusal(OTHER, "bb" * 32) is not None, "the operator named it by its address"
     assert guard.refusal(FAR, KEY) is not None
 
 

@@ -41,7 +41,7 @@ class Guard:
     ) -> None:
         self._clock, self._wall = clock, wall
         # Earlier versions banned keys for what came over a link.
-        kept = (ban for ban in bans if ban.code == BY_HAND or not ban.subject.startswith(of_key("")))
+        kept = (ban for ban in bans if ban.code.startswith(BY_HAND) or not ban.subject.startswith(of_key("")))
         self.blamed = Blame(kept)
         self._connections = Buckets(CONNECTIONS_PER_SECOND, CONNECTIONS_AT_ONCE)
         self._work = Buckets(ADDRESS_UNITS_PER_SECOND, ADDRESS_UNITS_AT_ONCE)
