@@ -344,9 +344,16 @@ def _election_faults() -> Corpus:
             other_definition(chain={"bits": 1, "block_seconds": 1, "max_block_votes": MAX_BLOCK_VOTES}),
         ),
         "definition-with-unknown-member": ("bad-record", other_definition(extra=1)),
-        "definition-with-a-member-left-out": (
+        **{
+            f"definition-without-{name}": (
+                "bad-record",
+                edit(lambda a, name=name: a.definition["definition"].pop(name)),
+            )
+            for name in json.loads(canonical(election().definition))
+        },
+        "definition-without-block-seconds": (
             "bad-record",
-            edit(lambda a: a.definition["definition"].pop("title")),
+            edit(lambda a: a.definition["definition"]["chain"].pop("block_seconds")),
         ),
     }
 
@@ -487,6 +494,10 @@ def tampered_receipts() -> dict[str, tuple[str, bytes]]:
         "header-eased": ("bad-bits", receipt_with(headers=[*headers[:-1], easy.pack().hex()])),
         "header-short": ("bad-header", receipt_with(headers=["00", *headers[1:]])),
         "definition-changed": ("network-mismatch", receipt_with(definition={**definition, "title": "Mine"})),
+        "definition-without-opens": (
+            "bad-record",
+            receipt_with(definition={name: definition[name] for name in definition if name != "opens"}),
+        ),
         "definition-contradicts": ("bad-genesis", receipt_with(definition={**definition, "candidates": []})),
         "format": ("wrong-format", receipt_with(format="votenet-archive")),
         "version": ("wrong-version", receipt_with(version=2)),

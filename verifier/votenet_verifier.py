@@ -528,8 +528,8 @@ def path_root(leaf_hash, index, size, path):
     return found if last == 0 else None
 
 
-def check_vote(vote, definition, network_hex):
-    """The rules for one vote, but for its signature."""
+def check_vote(vote, definition, network_hex, roll=None):
+    """The rules for one vote, but for its signature; `roll`: voter id to key."""
     who = repr(vote["voter_id"])
     if vote["network_id"] != network_hex:
         raise Fault("network-mismatch", f"the vote of {who} is of another network")
@@ -543,6 +543,10 @@ def check_vote(vote, definition, network_hex):
         raise Fault("bad-choices", "the vote of " + who)
     if not set(choices) <= set(definition["candidates"]):
         raise Fault("unknown-candidate", "the vote of " + who)
+    if roll is not None and vote["voter_id"] not in roll:
+        raise Fault("not-on-roll", who + " is not on the roll")
+    if roll is not None and roll[vote["voter_id"]] != vote["voter_key"]:
+        raise Fault("wrong-key", who + " has another key on the roll")
 
 
 def check_signature(vote):
@@ -562,7 +566,7 @@ def check_hours(at, definition):
         raise Fault("closed", "the block is from after the closing")
 
 
-def check_body(votes, root, at, definition, network_hex):
+def check_body(votes, root, at, definition, network_hex, roll):
     records = [canonical(vote) for vote in votes]
     ids = [leaf(record) for record in records]
     if tree_root(ids) != root:
@@ -576,7 +580,7 @@ def check_body(votes, root, at, definition, network_hex):
     if votes:
         check_hours(at, definition)
     for vote in votes:
-        check_vote(vote, definition, network_hex)
+        check_vote(vote, definition, network_hex, roll)
 
 
 # -- counting ------------------------------------------------------------------------------------------
@@ -607,7 +611,8 @@ def runoff(ballots, standing, lot):
 
     Two names, the winner first, where the last two were equal in every round: nothing but the lot chose.
     """
-    past, equal = [], []
+    lots = {name: lot(name) for name in standing}
+    rank, equal = dict.fromkeys(standing, 0), []  # larger: more votes in the last round that tells
     while True:
         votes = dict.fromkeys(standing, 0)
         for ballot, times in ballots.items():
@@ -620,12 +625,12 @@ def runoff(ballots, standing, lot):
         fewest = min(votes.values())
         out = [name for name in standing if votes[name] == fewest]
         if fewest:  # of several, the one that was weaker in the last round that tells, or by lot
-            keys = {name: ([before[name] for before in reversed(past)], lot(name)) for name in out}
-            out = [min(keys, key=keys.__getitem__)]
-            alike = len(standing) == len(keys) == 2 and len({str(key[0]) for key in keys.values()}) == 1
+            alike = len(standing) == len(out) == 2 and len({rank[name] for name in out}) == 1
+            out = [min(out, key=lambda name: (rank[name], lots[name]))]
             equal = out if alike else []
-        past.append(votes)
         standing = [name for name in standing if name not in out]
+        places = {pair: place for place, pair in enumerate(sorted({(votes[n], rank[n]) for n in standing}))}
+        rank = {name: places[votes[name], rank[name]] for name in standing}
 
 
 # -- whole files ---------------------------------------------------------------------------------------
@@ -691,14 +696,6 @@ def read_roll(path, definition):
     return dict(voters)
 
 
-def check_registered(votes, roll):
-    for vote in votes:
-        if vote["voter_id"] not in roll:
-            raise Fault("not-on-roll", f"{vote['voter_id']!r} is not on the roll")
-        if roll[vote["voter_id"]] != vote["voter_key"]:
-            raise Fault("wrong-key", f"{vote['voter_id']!r} has another key on the roll")
-
-
 def check_archive(path, expected, now, roll_path=None):
     """Everything that an archive claims; returns the report."""
     with open_file(path) as file:
@@ -733,16 +730,18 @@ def check_archive(path, expected, now, roll_path=None):
     report = dict(
         totals, counts=counts, state=state, winners=winners, network_id=network_hex, work=headers.work
     )
+    return dict(report, title=definition["title"], registration=registration(definition, roll))
+
+
+def registration(definition, roll):
+    """Who could vote, and whether that was looked up."""
     checked = "roll, checked" if roll is not None else "roll, not checked"
-    registration = "open" if definition["registration"] == "open" else checked
-    return dict(report, title=definition["title"], registration=registration)
+    return "open" if definition["registration"] == "open" else checked
 
 
 def take_block(record, headers, definition, network_hex, roll, voters, ballots):
     root, at = headers.add(record["header"])
-    check_body(record["votes"], root, at, definition, network_hex)
-    if roll is not None:
-        check_registered(record["votes"], roll)
+    check_body(record["votes"], root, at, definition, network_hex, roll)
     for vote in record["votes"]:
         if vote["voter_id"] in voters:
             raise Fault("voter-twice", f"{vote['voter_id']!r} has voted before")
@@ -769,9 +768,8 @@ def check_receipt(path, expected, now, roll_path=None):
     network_id = network_of(definition)
     if expected not in (None, network_id.hex()):
         raise Fault("network-mismatch", "the receipt is of network " + network_id.hex())
-    check_vote(vote, definition, network_id.hex())
-    if roll_path is not None:
-        check_registered([vote], read_roll(roll_path, definition))
+    roll = None if roll_path is None else read_roll(roll_path, definition)
+    check_vote(vote, definition, network_id.hex(), roll)
     check_signature(vote)
     for digits in receipt["headers"]:
         check_header_digits(digits)
@@ -789,6 +787,7 @@ def check_receipt(path, expected, now, roll_path=None):
     return {
         "title": definition["title"],
         "network_id": network_id.hex(),
+        "registration": registration(definition, roll),
         "voter_id": vote["voter_id"],
         "choices": vote["choices"],
         "vote_id": vote_id.hex(),

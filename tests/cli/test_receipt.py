@@ -164,6 +164,14 @@ def test_with_its_roll_the_voter_and_the_key_are_checked(
     assert other["holds"] is (code is None)
     if code is not None:
         assert json.loads(done.out)["error"]["code"] == other["code"] == code
+    else:
+        assert json.loads(done.out)["registration"] == other["registration"] == "roll, checked"
+    bare = cli("verify", str(receipt)).out
+    second = [sys.executable, str(VERIFIER), "receipt", str(receipt)]
+    theirs = subprocess.run(second, capture_output=True, text=True, check=True).stdout
+    assert "registration" in bare
+    assert "roll, not checked" in bare, "a receipt that nobody held against the roll says so"
+    assert "roll, not checked" in theirs
     other_roll = cli("verify", str(receipt), "--roll", str(tmp_path / "none"))
     assert other_roll.code == 78
 

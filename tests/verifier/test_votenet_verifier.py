@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import gzip
 import hashlib
 import importlib.util
@@ -13,9 +14,9 @@ import random
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -108,6 +109,34 @@ def test_both_name_the_same_winners_in_close_elections(method: str, seed: int) -
     counts, winners = verifier.count(ballots, definition, close.network_hex)
     assert counts == [(line.candidate, line.votes) for line in tally.count(close)]
     assert tuple(winners) == decide(tally, close).winners
+
+
+def test_a_runoff_of_a_thousand_who_are_equal_takes_steps_not_minutes() -> None:
+    """A lot is drawn once for each name, and no round is looked up again."""
+    names = [f"Name {number:03}" for number in range(1000)]
+    equal = make_election(candidates=tuple(names), max_choices=2, method="instant-runoff", title="Equal")
+    ballots = Counter((names[n], names[(7 * n + 1) % 1000]) for n in range(1000))
+    with counted_hashes() as count:
+        winners = verifier.count(ballots, json.loads(canonical(equal.definition)), equal.network_hex)[1]
+    assert tuple(winners) == decide(Tally(dict(ballots)), equal).winners
+    assert count[0] == 1000
+
+
+@contextlib.contextmanager
+def counted_hashes() -> Iterator[list[int]]:
+    """How many SHA-256 the verifier computes within."""
+    count = [0]
+
+    def sha256(data: bytes) -> Any:
+        count[0] += 1
+        return hashlib.sha256(data)
+
+    before = verifier.hashlib
+    verifier.hashlib = SimpleNamespace(sha256=sha256, sha512=hashlib.sha512)
+    try:
+        yield count
+    finally:
+        verifier.hashlib = before
 
 
 @given(

@@ -124,6 +124,7 @@ def verify(
             *standing,
             ("election", report.title),
             ("network id", report.network_id),
+            ("registration", report.registration),
             ("voter", report.voter_id),
             ("choice", render.preferences(report.choices, found.definition.method)),
             ("vote id", report.vote_id),

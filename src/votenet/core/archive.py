@@ -186,7 +186,7 @@ class ArchiveCheck:
             title=definition.title,
             network_id=self.election.network_hex,
             method=definition.method,
-            registration=_registration(self.election),
+            registration=registration_of(self.election),
             height=tip.height,
             tip=tip.hash.hex(),
             votes=self.chain.tally.votes,
@@ -250,7 +250,8 @@ class ArchiveCheck:
             )
 
 
-def _registration(election: Election) -> str:
+def registration_of(election: Election) -> str:
+    """Who could vote, and whether that was looked up, for a report."""
     if election.definition.registration == "open":
         return "open"
     return "roll, not checked" if election.registered is None else "roll, checked"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -29,7 +29,7 @@ FAULTS: Final[dict[str, str]] = {
     "not-json": "A line is not JSON in UTF-8.",
     "duplicate-key": "A JSON object has a member twice.",
     "bad-record": "A record has a missing, unknown or malformed member.",
-    "not-canonical": "A record is not written in canonical JSON with all its members.",
+    "not-canonical": "A record is not written in canonical JSON.",
     "wrong-format": "The file is of another kind.",
     "wrong-version": "The file has a version that this program does not know.",
     # The election
@@ -87,8 +87,20 @@ def decode_record(raw: bytes, kind: type[T]) -> T:
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         _check_syntax(raw)
         raise fault("not-json", f"not JSON: {str(error)[:200]}") from None
-    _check_syntax(raw)
+    missing = _left_out(_check_syntax(raw), msgspec.to_builtins(value))
+    if missing:
+        raise fault("bad-record", f"the member {missing!r} is missing")
     raise fault("not-canonical", "the record is written in another way than canonical JSON")
+
+
+def _left_out(written: Any, read: Any) -> str:
+    """The first member that the decoder filled in with its default; empty if all are written."""
+    if isinstance(read, dict):
+        left = next((name for name in read if name not in written), "")
+        return left or next(filter(None, (_left_out(written[name], read[name]) for name in read)), "")
+    if isinstance(read, list | tuple):
+        return next(filter(None, map(_left_out, written, read)), "")
+    return ""
 
 
 class _Twice(Exception):
@@ -108,12 +120,14 @@ def _no_number(text: str) -> float:
     raise ValueError(f"{text} is no JSON")
 
 
-def _check_syntax(raw: bytes) -> None:
-    """What the quick decoder does not tell apart. Raises NotProven not-json or duplicate-key."""
+def _check_syntax(raw: bytes) -> object:
+    """The record as it is written. Raises NotProven, not-json or duplicate-key: the quick decoder does not
+    tell them apart."""
     try:
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_number)
+        value: object = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_number)
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # half a surrogate pair is no text
     except _Twice as error:
         raise fault("duplicate-key", f"the member {str(error)!r} stands twice") from None
     except (ValueError, RecursionError) as error:
         raise fault("not-json", f"not JSON: {str(error)[:200]}") from None
+    return value

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from votenet.core.archive import checked_election, strict_header
+from votenet.core.archive import checked_election, registration_of, strict_header
 from votenet.core.block import Header, check_sequence
 from votenet.core.chain import Chain
 from votenet.core.election import Election, ElectionDefinition
@@ -48,6 +48,7 @@ class ReceiptReport:
 
     title: str
     network_id: str
+    registration: str
     voter_id: str
     choices: tuple[str, ...]
     vote_id: str
@@ -131,6 +132,7 @@ def _check(receipt: Receipt, election: Election, now: int) -> ReceiptReport:
     return ReceiptReport(
         title=election.definition.title,
         network_id=election.network_hex,
+        registration=registration_of(election),
         voter_id=sealed.voter_id,
         choices=sealed.vote.choices,
         vote_id=sealed.id.hex(),
