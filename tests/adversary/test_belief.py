@@ -170,6 +170,23 @@ def test_eight_idle_links_make_no_node_ready_whose_peers_cannot_be_reached(tmp_p
             cast(victim, made.election, "somebody")  # and yet a vote is saved there
 
 
+def test_a_node_that_a_bootstrap_server_does_not_register_still_gets_its_list(tmp_path: Path) -> None:
+    """As behind a port mapping: the server sees it come from another address than it names."""
+    with programs(tmp_path) as made:
+        boot, one, two = free_addresses(3)
+        where = ("--host", boot.host, "--port", str(boot.port), "--data-dir", str(tmp_path / "boot"))
+        made.start("boot", "bootstrap", *where, "--no-trust-loopback")
+        made.node("n1", one, "--no-mine", "--bootstrap", str(boot))
+        wait_for(lambda: ready(made, "n1"), lambda: made.log("n1"))
+        elsewhere = Address("127.0.0.9", two.port)
+        made.node("n2", elsewhere, "--no-mine", "--bootstrap", str(boot))
+        wait_for(lambda: ready(made, "n2"), lambda: made.log("n2") + made.log("boot"))
+        found = status(elsewhere)
+        assert found is not None
+        assert (found.peers, found.synced) == (1, True)
+        assert {warning.code for warning in found.warnings} == {"bootstrap-failed"}
+
+
 def test_a_node_whose_bootstrap_servers_names_do_not_resolve_says_so_and_is_not_ready(tmp_path: Path) -> None:
     with programs(tmp_path) as made:
         (address,) = free_addresses(1)
