@@ -577,3 +577,24 @@ def test_several_addresses_have_one_port() -> None:
             pass
 
     run(test)
+
+
+def test_s17_of_one_link_little_is_read_in_a_turn_until_it_has_shown_who_it_is() -> None:
+    """Sixty links of one address had the loop copy 15 MB before it looked at another's."""
+
+    async def read(handler: Recorder) -> int:
+        sizes: list[int] = []
+        limits = LinkLimits(max_line=2**20, at_once=8192)
+        async with listening(handler, limits, moved=sizes.append) as address:
+            _, writer = await asyncio.open_connection(*address)
+            for _ in range(2):
+                writer.write(b"x" * (2**20 - 1) + b"\n")
+                await handler.lines.get()
+            writer.close()
+        return max(sizes)
+
+    async def test() -> None:
+        assert await read(Recorder(lambda link, line: None)) <= 8192
+        assert await read(Recorder(lambda link, line: link.allow_lines_of(2**20))) > 8192
+
+    run(test)

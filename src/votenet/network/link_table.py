@@ -29,7 +29,7 @@ from votenet.protocol.limits import CLIENT_RATES, LINE_UNITS, PEER_RATES, Rates,
 from votenet.protocol.messages import REPLIES, Message, Ping, Role, encode_message
 from votenet.protocol.token_bucket import TokenBucket
 
-CLIENT_LIMITS: Final = LinkLimits(max_line=MAX_CLIENT_LINE, unread=1024 * 1024)
+CLIENT_LIMITS: Final = LinkLimits(max_line=MAX_CLIENT_LINE, at_once=32 * 1024, unread=1024 * 1024)
 MAX_HELD: Final = 2 * MAX_CLIENT_LINE
 MAX_HELD_OF_PEER: Final = 2 * MAX_PEER_LINE
 """Bytes of lines of one link that wait for the core or are being checked, before it is paused."""

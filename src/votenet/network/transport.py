@@ -35,6 +35,9 @@ rest of a long line stays as it is, once for all links that it is sent to."""
 PIECES_AT_ONCE: Final = 2
 """Pieces before the loop does something else: copying a megabyte to the kernel takes nearly a millisecond."""
 
+READ_AT_ONCE: Final = 256 * 1024
+"""Bytes that asyncio reads of a link in one turn of its loop."""
+
 
 @dataclass(frozen=True, slots=True)
 class LinkLimits:
@@ -49,6 +52,8 @@ class LinkLimits:
     """Time without any line: peers ping more often than this."""
     max_unsent: int = 64 * 1024 * 1024
     """Answers waiting for a slow reader; four of the largest peer lines."""
+    at_once: int = READ_AT_ONCE
+    """Bytes read in one turn of the event loop: in each turn all links that have sent something are read."""
     unread: int | None = None
     """Answers waiting for a reader before no more of its requests are read; None where two sides that
     both send could wait for each other."""
@@ -212,6 +217,7 @@ class Link(asyncio.Protocol):
     def allow_lines_of(self, max_line: int) -> None:
         """Raise the line limit, once the other side has shown who it is: a peer, that both asks and tells."""
         self._reader.max_line = max_line
+        _read_at_once(self._transport, READ_AT_ONCE)
         self._unread = None
         self._look_at_reader()
 
@@ -267,6 +273,7 @@ class Link(asyncio.Protocol):
             self.handler = _Nobody()
             self.refuse(refusal)
             return
+        _read_at_once(transport, self.limits.at_once)
         enough = PIECE if self._unread is None else min(PIECE, self._unread)
         transport.set_write_buffer_limits(high=enough, low=enough // 2)
         self._watch()
@@ -438,6 +445,12 @@ class Link(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _read_at_once(transport: asyncio.Transport, size: int) -> None:
+    """The limit is an attribute of asyncio's transports for sockets; others have none."""
+    if hasattr(transport, "max_size"):
+        transport.max_size = size
 
 
 def _without_frames(error: VotenetError) -> VotenetError:
