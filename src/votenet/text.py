@@ -9,6 +9,7 @@ could start a new line of a log, move a terminal's cursor or turn a line from ri
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Final
 
@@ -35,8 +36,16 @@ def ranges_as_set(*ranges: Ranges) -> str:
     return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in pairs)
 
 
-_ACTING: Final = re.compile(f"[{ranges_as_set(CONTROL, INVISIBLE)}\ud800-\udfff]")
-"""Half characters, too: they stand for bytes that are not UTF-8."""
+@functools.cache
+def _acting(ascii_only: bool) -> re.Pattern[str]:
+    """What must not be shown. Compiled when it is needed: the whole set takes as long as a command's start.
+
+    Half characters are in it, too: they stand for bytes that are not UTF-8.
+    """
+    found = "\x00-\x1f\x7f" if ascii_only else ranges_as_set(CONTROL, INVISIBLE) + "\ud800-\udfff"
+    return re.compile(f"[{found}]")
+
+
 _SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -45,12 +54,13 @@ def visible(text: str) -> str:
 
     `\\n`, `\\u001b`, `\\u202e`: a JSON document on one line stays the same document.
     """
-    return _ACTING.sub(_escaped, text)
+    plain = text.isascii()
+    return text if plain and text.isprintable() else _acting(plain).sub(_escaped, text)
 
 
 def visible_lines(text: str) -> str:
     """The same for a text whose line breaks are meant (a JSON document, a trace)."""
-    return "\n".join(map(visible, text.split("\n"))) if _ACTING.search(text) else text
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def is_unicode(text: str) -> bool:

@@ -275,7 +275,7 @@ def size(count: int | None) -> str:
 def log_prefix(name: str, names: Iterable[str], colour: bool) -> str:
     """`node-1 | `, padded to the longest name, each program in its own colour."""
     ordered = list(names)
-    text = f"{name:<{max(map(len, ordered), default=0)}} | "
+    text = visible(f"{name:<{max(map(len, ordered), default=0)}} | ")
     if not colour:
         return text
     return f"\x1b[{_PREFIX_COLOURS[ordered.index(name) % len(_PREFIX_COLOURS)]}m{text}\x1b[0m"
