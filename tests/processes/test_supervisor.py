@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import pkgutil
 import signal
@@ -19,7 +20,7 @@ import pytest
 
 from process_support import in_pid_namespace, need_pid_namespace
 from votenet.config import InstanceDirs
-from votenet.errors import Unreachable, VotenetError
+from votenet.errors import ConfigError, Unreachable, VotenetError
 from votenet.processes import launcher, logs, procfs
 from votenet.processes import supervisor as supervisor_module
 from votenet.processes.child import Child
@@ -785,3 +786,21 @@ def test_a_mistake_in_writing_a_record_costs_nothing(
         assert any("a mistake in votenet" in line for line in net.said)
 
     assert net.play(scenario) == []
+
+
+@pytest.mark.parametrize(("number", "step"), [(errno.EMFILE, "ulimit -n"), (errno.ENOTSUP, "VOTENET_HOME")])
+def test_a_socket_that_cannot_be_made_has_a_next_step_for_its_cause(
+    network: Network, monkeypatch: pytest.MonkeyPatch, number: int, step: str
+) -> None:
+    net = network()
+
+    def refused(path: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(supervisor_module, "NotifySocket", refused)
+    try:
+        with pytest.raises(ConfigError) as caught:
+            asyncio.run(net.supervisor.run())
+    finally:
+        net.claim.release()
+    assert step in caught.value.next_step
