@@ -56,3 +56,13 @@ def test_a_block_line_is_joined_not_encoded(records: bytes, line: bytes) -> None
 def test_a_percent_sign_in_a_vote_is_only_a_percent_sign() -> None:
     sealed = make_vote(ELECTION, "100%s %d %")
     assert sealed.record in join_block_line(bytes(80), sealed.record)
+
+
+def test_a_block_line_is_joined_from_rows() -> None:
+    whole = join_block_line(bytes(80), b"1,2,3,4,5")
+    assert (
+        join_block_line(bytes(80), b"1,2", b"3,4", b"5")
+        == join_block_line(bytes(80), b"1", b"2,3,4,5")
+        == whole
+    )
+    assert join_block_line(bytes(80)) == join_block_line(bytes(80), b"")

@@ -337,7 +337,7 @@ class SqliteBlockStore:
         if digest_of(rows) != self._digests.get(block_hash):
             self._votes_in(header, rows)
             self._digests[block_hash] = digest_of(rows)
-        return join_block_line(header, b",".join(rows))
+        return join_block_line(header, *rows)
 
     def votes_in_order(self) -> Iterator[tuple[int, SealedVote]]:
         for height, (_, votes) in enumerate(self.blocks_in_order(), start=1):

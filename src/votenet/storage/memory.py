@@ -122,6 +122,10 @@ class MemoryStore:
         """Nothing to close."""
 
 
-def join_block_line(header: bytes, records: bytes) -> bytes:
-    """The `block` message out of a packed header and comma-separated vote records."""
-    return b'{"type":"block","header":"%s","votes":[%s]}' % (header.hex().encode(), records)
+def join_block_line(header: bytes, *rows: bytes) -> bytes:
+    """The `block` message out of a packed header and rows of comma-separated vote records, copied once."""
+    head = b'{"type":"block","header":"%s","votes":[' % header.hex().encode()
+    first, *rest = rows or (b"",)
+    if not rest:
+        return b"".join((head, first, b"]}"))
+    return b",".join((head + first, *rest[:-1], rest[-1] + b"]}"))
