@@ -105,7 +105,9 @@ PRICES: Final = {
     "a vote submitted or passed on; one with a false signature": (
         f"{rates.VOTE_UNITS:g}; {rates.BAD_SIGNATURE_UNITS:g} more"
     ),
-    "short ids announced, or asked for": f"1 for each {rates.SHORT_IDS_IN_UNIT}",
+    "short ids announced, asked for, or in a compact block; headers": (
+        f"1 for each {rates.SHORT_IDS_IN_UNIT}; 1 for each {rates.HEADERS_IN_UNIT}"
+    ),
     "`get_proof`": (
         f"{rates.EXPENSIVE_UNITS[messages.GetProof]:g} more; "
         f"for the first of a block whose Merkle levels are not kept, "

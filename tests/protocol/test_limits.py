@@ -10,18 +10,22 @@ from votenet.protocol.limits import (
     BYTES_SENT_IN_UNIT,
     CLIENT_RATES,
     CONNECTIONS_AT_ONCE,
+    HEADERS_IN_UNIT,
     LINE_UNITS,
     PATIENCE_SECONDS,
+    PEER_RATES,
     SHORT_IDS_IN_UNIT,
     sent_units,
     units,
 )
 from votenet.protocol.messages import (
+    CompactBlock,
     GetBlocks,
     GetProof,
     GetVotes,
     GetVoteStatus,
     HaveVotes,
+    Headers,
     Ping,
     RequestBlockchain,
     SubmitVotes,
@@ -41,6 +45,9 @@ def test_expensive_requests_cost_more_than_a_line() -> None:
     assert units(RequestBlockchain()) * 101 > ADDRESS_UNITS_AT_ONCE, "a hundred whole chains are too many"
     assert units(Votes(votes=VOTES)) == LINE_UNITS + 20
     assert units(HaveVotes(ids=bytes(16 * 5000))) == LINE_UNITS + 10_000 / SHORT_IDS_IN_UNIT
+    assert units(CompactBlock(header=bytes(80), ids=bytes(8 * 1000))) == LINE_UNITS + 1000 / SHORT_IDS_IN_UNIT
+    assert units(Headers(headers=("00" * 80,) * 100)) == LINE_UNITS + 100 / HEADERS_IN_UNIT
+    assert units(Headers(headers=("00" * 80,) * 2000)) * 100 < PEER_RATES.units_at_once, "a chain of a day"
     assert units(GetVotes(ids=bytes(8 * 1000))) == LINE_UNITS + 1000 / SHORT_IDS_IN_UNIT
     assert sent_units(BYTES_SENT_IN_UNIT) == 0
     assert sent_units(3 * BYTES_SENT_IN_UNIT) == 2

@@ -18,11 +18,13 @@ from typing import Final
 
 from votenet.core.mempool import SHORT_ID
 from votenet.protocol.messages import (
+    CompactBlock,
     GetBlocks,
     GetBlockVotes,
     GetProof,
     GetVotes,
     HaveVotes,
+    Headers,
     Message,
     RequestBlockchain,
     SubmitVotes,
@@ -48,6 +50,8 @@ LEVELS_UNITS: Final = 0.04
 """For each vote of a block whose Merkle levels were not kept: two hashes, its share of a row."""
 SHORT_IDS_IN_UNIT: Final = 50
 """Short ids looked up, noted as asked for, or answered with a vote."""
+HEADERS_IN_UNIT: Final = 10
+"""Headers checked and put into the tree."""
 CHAIN_UNITS: Final = 0.25
 """For each vote of the chain that is put into the reference client's form."""
 EXPENSIVE_UNITS: Final[dict[type, float]] = {
@@ -94,8 +98,10 @@ CONNECTIONS_AT_ONCE: Final = 1500.0
 
 def units(message: Message) -> float:
     """What a request costs the address that it comes from."""
-    if isinstance(message, HaveVotes | GetVotes):
+    if isinstance(message, HaveVotes | GetVotes | CompactBlock):
         return LINE_UNITS + len(message.ids) / SHORT_ID / SHORT_IDS_IN_UNIT
+    if isinstance(message, Headers):
+        return LINE_UNITS + len(message.headers) / HEADERS_IN_UNIT
     if isinstance(message, SubmitVotes | Votes):
         return LINE_UNITS + VOTE_UNITS * len(message.votes)
     if isinstance(message, GetBlockVotes):
