@@ -104,7 +104,9 @@ class Chaos:
                 self._last_words(load)
             self._down()
             if not self._outcome.faults:
-                raise Broken(checks.SOMETHING_DONE, "no fault was injected")
+                raise Broken(checks.SOMETHING_DONE, "no fault was injected").advising(
+                    "Give it more time: votenet chaos --duration 120"
+                )
         except VotenetError as error:
             self._outcome.broken = error
         finally:
