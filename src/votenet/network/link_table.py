@@ -373,9 +373,8 @@ class LinkTable:
     def crowd(self, link_id: int) -> str:
         """With whom a link shares its turns at questions: all links of its address, peers or not; on this
         machine nobody."""
-        found, left = self._open.get(link_id), self._left.get(link_id)
-        host = found.link.host if found is not None else left.host if left is not None else ""
-        return of_address(host) or f"link {link_id}"
+        found = self._open.get(link_id) or self._gone.get(link_id)
+        return f"link {link_id}" if found is None else found.crowd
 
     def is_open(self, link_id: int) -> bool:
         """Whether somebody is there who may be answered."""
