@@ -9,6 +9,8 @@ pynacl) it checks the signatures; otherwise this file does, some seventy times s
     python3 votenet_verifier.py receipt receipt.json --network 5e1f...
 
 Exit 0: everything holds. Exit 1: something does not; the last line names the code of the first fault.
+Exit 2: the command is wrong, or a file cannot be read. 70: a defect of this program. 74: the answer could
+not be written.
 """
 
 import argparse
@@ -22,6 +24,7 @@ import re
 import struct
 import sys
 import time
+import traceback
 import zlib
 from collections import Counter
 from itertools import pairwise
@@ -754,9 +757,11 @@ def take_block(record, headers, definition, network_hex, roll, voters, ballots):
 def check_receipt(path, expected, now, roll_path=None):
     """Everything that a receipt claims; returns the report."""
     with open_file(path) as file:
-        data = b""
-        while len(data) <= MAX_RECEIPT and (piece := read_piece(file, 16 * 1024 * 1024)):
-            data += piece
+        pieces, length = [], 0
+        while length <= MAX_RECEIPT and (piece := read_piece(file, 16 * 1024 * 1024)):
+            pieces.append(piece)
+            length += len(piece)
+        data = b"".join(pieces)
     if len(data) > MAX_RECEIPT:
         raise Fault("line-too-long", f"a receipt has at most {MAX_RECEIPT} bytes")
     receipt = parse(whole(data), shape_of_receipt)
@@ -825,9 +830,11 @@ def main(argv=None):
     parser.add_argument("--roll", help="roll file to check the voters by")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(argv)
-    expected = options.network and options.network.strip().lower()
-    if expected and HEX32.fullmatch(expected) is None:
+    expected = None if options.network is None else options.network.strip().lower()
+    if expected is not None and HEX32.fullmatch(expected) is None:
         parser.error("a network id has 64 hexadecimal digits")
+    if "-" in (options.file, options.roll) and (sys.stdin is None or options.file == options.roll):
+        parser.error("standard input is closed, or named twice: it can be read once")
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # a terminal may not know every letter
             stream.reconfigure(errors="backslashreplace")
@@ -843,6 +850,9 @@ def main(argv=None):
         report = {"holds": False, "code": fault.code, "message": str(fault)}
     except OSError as error:
         parser.error(f"cannot read {error.filename or options.file}: {error.strerror or error}")
+    except Exception:  # a defect, or no memory: it must not end with 1, which is an answer
+        traceback.print_exc()
+        return 70
     if options.json:
         say(json.dumps(report))
     else:

@@ -112,6 +112,9 @@ def test_archives_and_receipts_come_through_pipes(run: Run, tmp_path: Path, node
         done = run(f"votenet audit --json {given}")
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["height"] == 14
+    named = run("votenet audit - < a.jsonl")
+    assert named.stdout.startswith("Standard input agrees with itself"), named.stdout
+    assert "standard input: 100%" in named.stderr, named.stderr
     assert run("cat a.packed | votenet import - --data-dir n1").returncode == 0
     assert (tmp_path / "n1" / "chain.db").exists()
     assert run(f"votenet vote voter Alice --node {node.address} --wait 60").returncode == 0

@@ -113,7 +113,9 @@ def test_a_node_says_how_deep_the_block_of_a_receipt_lies(
     assert f"at {node.address}, " in cli("verify", str(path), *where).out
     with socket.create_server(("127.0.0.1", 0)) as free:
         closed = f"127.0.0.1:{free.getsockname()[1]}"
-    assert "[unreachable]" in cli("verify", str(path), "--node", closed).err
+    unanswered = cli("verify", str(path), "--node", closed)
+    assert "[unreachable]" in unanswered.err
+    assert unanswered.code == 3, "1 would say that the receipt does not hold"
 
 
 @pytest.mark.parametrize(

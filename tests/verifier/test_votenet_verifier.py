@@ -427,6 +427,28 @@ def test_a_network_id_in_capitals_is_the_same_id(tmp_path: Path) -> None:
         assert done.returncode == code
 
 
+def test_only_a_file_that_does_not_hold_ends_with_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty shell variable, a closed or twice named standard input, a defect: none is an answer."""
+    path = write(tmp_path, good_receipt())
+    command = [sys.executable, "-I", str(SOURCE), "receipt"]
+    empty = subprocess.run([*command, path, "--network", ""], capture_output=True, text=True, check=False)
+    assert (empty.returncode, empty.stdout) == (2, "")
+    assert "64 hexadecimal digits" in empty.stderr
+    closed = ["sh", "-c", '"$@" <&-', "sh", *command, "-"]
+    for wrong in (closed, [*command, "-", "--roll", "-"]):
+        done = subprocess.run(wrong, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "Traceback" not in done.stderr
+
+    def broken(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(verifier, "check_receipt", broken)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO()))
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO()))
+    assert verifier.main(["receipt", path]) == 70
+
+
 def test_names_that_the_terminal_cannot_write_are_no_traceback(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(SOURCE), "archive", write(tmp_path, good_archive())],

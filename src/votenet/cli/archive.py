@@ -15,6 +15,7 @@ import click
 
 from votenet.cli.options import FilePath, instance_option, json_option, network_option, remember_node
 from votenet.cli.output import echo, echo_bytes
+from votenet.storage.input_file import STDIN
 from votenet.storage.output_file import STDOUT
 
 if TYPE_CHECKING:
@@ -125,7 +126,8 @@ def audit(archive: Path, network_hex: str | None, roll: Path | None, as_json: bo
 
     voters = None if roll is None else read_roll(roll)
     anchors = render.anchors(network_id=network_hex, roll=roll)
-    heading = f"{archive} holds." if anchors else f"{archive} agrees with itself; compared with nothing else."
+    name = "Standard input" if archive == STDIN else archive
+    heading = f"{name} holds." if anchors else f"{name} agrees with itself; compared with nothing else."
     _show(heading, audit_archive(archive, network_hex, voters), anchors, as_json)
 
 

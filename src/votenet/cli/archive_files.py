@@ -27,7 +27,7 @@ from votenet.core.limits import MAX_ARCHIVE_LINE
 from votenet.core.roll import Roll, with_roll
 from votenet.core.vote import SealedVote
 from votenet.errors import ConfigError, NotRunning, StorageError
-from votenet.storage.input_file import READ_ERRORS, InputFile
+from votenet.storage.input_file import READ_ERRORS, STDIN, InputFile
 from votenet.storage.output_file import store, written
 from votenet.text import visible
 
@@ -110,7 +110,8 @@ def checking(
 ) -> Iterator[tuple[ArchiveCheck, Blocks]]:
     """The check of an archive, and its blocks with progress shown. Raises NotProven, ConfigError."""
     source = open_archive(path)
-    progress = Progress(source.path.name if source.size else source.name, source.size, sys.stderr)
+    name = source.name if path == STDIN else path.name
+    progress = Progress(name, source.size, sys.stderr)
     with contextlib.closing(source), source.stream() as file, on_all_cores() as start:
         check = ArchiveCheck(
             lines_of(file), int(time.time()), start_check=start, network_hex=network_hex, roll=roll

@@ -99,12 +99,18 @@ def verify(
     from votenet.cli import actions, render
     from votenet.cli.roll import read_roll
     from votenet.core.receipt import check_receipt, decode_receipt
+    from votenet.errors import NotProven, NotRunning, VotenetError
     from votenet.protocol.address import parse_address
 
     voters = None if roll is None else read_roll(roll)
     found = decode_receipt(_read(receipt_file))
     report = check_receipt(found, int(time.time()), network_hex, voters)
-    confirmations = None if node is None else actions.run(confirmations_of(report, parse_address(node)))
+    try:
+        confirmations = None if node is None else actions.run(confirmations_of(report, parse_address(node)))
+    except VotenetError as error:
+        if not isinstance(error, NotProven) and error.exit_code == NotProven.exit_code:
+            error.exit_code = NotRunning.exit_code  # that code says that the receipt does not hold
+        raise
     anchors = render.anchors(network_id=network_hex, roll=roll, node=node)
     if as_json:
         asked = {} if confirmations is None else {"confirmations": confirmations}
