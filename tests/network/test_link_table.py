@@ -604,6 +604,13 @@ def test_when_peers_hold_too_much_no_stranger_pays_for_it() -> None:
     assert [link.turned_out for link in crowd].count(["busy"]) == 2
 
 
+def test_a_peer_that_we_have_dialled_goes_last() -> None:
+    table = Table(max_memory=1000)
+    ours, came = table.peer(1, "one", host=OTHER, outbound=True), table.peer(2, "two", host=FAR)
+    hold(table, (ours, 700), (came, 400))
+    assert (ours.turned_out, came.turned_out) == ([], ["busy"])
+
+
 def test_s17_what_waits_of_strangers_counts_as_the_objects_that_it_is() -> None:
     table = Table(max_strangers=1000)
     waits, fat = table.open(2, host=FAR), table.open(3, host=OTHER)

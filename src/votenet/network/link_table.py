@@ -660,15 +660,16 @@ class LinkTable:
     def _turn_out_fattest(self, links: list[_Open], most: int) -> int:
         """If these links hold more than `most`, close some until it is a quarter less; what they hold then.
 
-        First those of the address that holds most in all, so that no crowd pushes others out.
+        First those of the address that holds most in all, so that no crowd pushes others out; last those that
+        we have dialled ourselves, and may be catching up from.
         """
         total = sum(found.memory for found in links)
         if total <= most:
             return total
         crowds = Counter[str]()
         for found in links:
-            crowds[self.crowd(found.link.id)] += found.memory
-        links.sort(key=lambda found: (-crowds[self.crowd(found.link.id)], -found.memory))
+            crowds[found.crowd] += found.memory
+        links.sort(key=lambda found: (found.link.outbound, -crowds[found.crowd], -found.memory))
         for found in links:
             if total <= most // 4 * 3:
                 break
