@@ -28,14 +28,16 @@ class Votenet:
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("VOTENET_", "BOOTSTRAP_PORT"))}
         self.env["VOTENET_HOME"] = str(home)
 
-    def __call__(self, *args: str, exit_code: int | None = 0) -> subprocess.CompletedProcess[str]:
-        """Run a command; by default it must succeed. `exit_code=None` takes any."""
+    def __call__(
+        self, *args: str, exit_code: int | None = 0, seconds: float = 100
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command, for so long at most; by default it must succeed. `exit_code=None` takes any."""
         done = subprocess.run(
             [sys.executable, "-m", "votenet", *args],
             env=self.env,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=seconds,
             stdin=subprocess.DEVNULL,
             check=False,
         )

@@ -164,8 +164,9 @@ def test_an_election_with_a_roll_is_taken_by_every_reader(votenet: Votenet, tmp_
     assert "[roll-missing]" in bare.stderr
 
 
+@pytest.mark.timeout(600)  # 5,000 votes on five nodes, six times over: half a minute on an idle machine
 def test_what_demo_makes_untouched_is_taken_by_every_reader(votenet: Votenet, tmp_path: Path) -> None:
-    done = votenet("demo", "--keep", "--json", exit_code=None)
+    done = votenet("demo", "--keep", "--json", exit_code=None, seconds=300)
     home = Path(re.findall("chains and logs are in (.+)", done.stderr)[0])
     user = Votenet(home)
     try:
