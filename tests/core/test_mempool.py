@@ -73,15 +73,14 @@ def test_a_full_pool_says_so_and_still_knows_its_votes() -> None:
 def fill(pool: Mempool, origin: Origin, count: int, *, first: int) -> int:
     """How many of so many votes, all of one size, an origin gets in."""
     votes = [make_vote(ELECTION, f"voter-{number:06d}") for number in range(first, first + count)]
-    taken = pool.fitting([(short_id(sealed.id, SEED), sealed) for sealed in votes], origin)
-    pool.add_all(taken, origin)
+    taken = pool.add_fitting([(short_id(sealed.id, SEED), sealed) for sealed in votes], origin)
     return len(taken)
 
 
 def test_s17_the_pool_is_bounded_in_bytes_whatever_the_size_of_votes() -> None:
     long = make_votes(make_election(candidates=["x" * 100, "y" * 100], method="approval", max_choices=2), 30)
     pool = Mempool(SEED, limit=20_000)
-    pool.add_all(pool.fitting([(short_id(sealed.id, SEED), sealed) for sealed in long], Origin("a", 1000)))
+    pool.add_fitting([(short_id(sealed.id, SEED), sealed) for sealed in long], Origin("a", 1000))
     assert 0 < len(pool) < len(long)
     assert sum(2 * len(sealed.record) for sealed in pool) < pool.used <= 20_000
 
@@ -116,8 +115,8 @@ def test_what_does_not_fit_lets_smaller_votes_pass_and_is_refused_beside_them() 
     pool = Mempool(SEED, limit=weight(small) + 10)
     origin = Origin("local", 1000)
     named = [(short_id(sealed.id, SEED), sealed) for sealed in (big, small)]
-    assert pool.fitting(named, Origin("", 0)) == named[1:]
-    pool.add(small)
+    assert pool.add_fitting(named, Origin("", 0)) == named[1:]
+    assert [*pool] == [small]
     assert refusal(pool, big, origin).code == "pool-full"
 
 

@@ -64,11 +64,12 @@ def weight(sealed: SealedVote) -> int:
 
 
 class _Waiting(NamedTuple):
-    """`origin`: the name of one."""
+    """`origin`: the name of one. `size`: bytes, see `weight`."""
 
     short: bytes
     sealed: SealedVote
     origin: str
+    size: int
 
 
 class Mempool:
@@ -158,15 +159,20 @@ class Mempool:
             whose = "the pool is full" if origin.share == 0 else "your address has its share of the pool"
             raise Rejected("pool-full", f"{whose}: {len(self._votes)} votes are waiting for their block")
 
-    def fitting(self, votes: Iterable[Named], origin: Origin) -> list[Named]:
-        """Those of these votes that may wait; none of the others would fit beside them."""
-        room, found = self.room(origin), []
+    def add_fitting(self, votes: Iterable[Named], origin: Origin) -> list[Named]:
+        """Take those of these votes for which there is room; none of the others would fit beside them.
+
+        Like `add_all` for votes of different voters that have none. Returns those that were taken.
+        """
+        room, taken, sizes = self.room(origin), [], []
         for named in votes:
             size = weight(named[1])
             if size <= room:
                 room -= size
-                found.append(named)
-        return found
+                taken.append(named)
+                sizes.append(size)
+        self._put(taken, sizes, origin.name)
+        return taken
 
     def add(self, sealed: SealedVote, origin: Origin = OURS) -> None:
         """Take a vote of a voter that has none."""
@@ -174,15 +180,19 @@ class Mempool:
 
     def add_all(self, votes: Sequence[Named], origin: Origin = OURS) -> None:
         """Take votes of different voters that have none, each behind its short id with our seed."""
-        name = origin.name
+        self._put(votes, [weight(sealed) for _, sealed in votes], origin.name)
+
+    def _put(self, votes: Sequence[Named], sizes: Sequence[int], origin: str) -> None:
         self._votes.update([(sealed.id, sealed) for _, sealed in votes])
         self._voters.update(
-            [(sealed.vote.voter_id, _Waiting(short, sealed, name)) for short, sealed in votes]
+            [
+                (sealed.vote.voter_id, _Waiting(short, sealed, origin, size))
+                for (short, sealed), size in zip(votes, sizes, strict=True)
+            ]
         )
         self._short.update(votes)
-        size = sum(weight(sealed) for _, sealed in votes)
-        self._used += size
-        self._used_of[name] += size
+        self._used += sum(sizes)
+        self._used_of[origin] += sum(sizes)
 
     def remove_voters(self, voter_ids: Iterable[str]) -> list[bytes]:
         """Drop the waiting votes of voters whose vote is now in a block; returns their vote ids.
@@ -191,15 +201,15 @@ class Mempool:
         """
         forget, votes, shorts = self._voters.pop, self._votes, self._short
         removed = [gone for voter_id in voter_ids if (gone := forget(voter_id, None)) is not None]
-        for short, sealed, origin in removed:
+        used_of = self._used_of
+        for short, sealed, origin, size in removed:
             del votes[sealed.id]
             if shorts.get(short) is sealed:
                 del shorts[short]
-            size = weight(sealed)
+            used_of[origin] -= size
             self._used -= size
-            self._used_of[origin] -= size
-            if not self._used_of[origin]:
-                del self._used_of[origin]
+        for origin in {gone.origin for gone in removed if not used_of[gone.origin]}:
+            del used_of[origin]
         return [gone.sealed.id for gone in removed]
 
     def first(self, count: int, max_bytes: int) -> list[SealedVote]:

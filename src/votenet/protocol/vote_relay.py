@@ -202,8 +202,7 @@ class VoteRelay:
         for named, refusal in zip(sound, late, strict=True):
             if refusal is None:
                 first.setdefault(named[1].vote.voter_id, named)
-        admitted = pool.fitting(first.values(), origin)
-        pool.add_all(admitted, origin)
+        admitted = pool.add_fitting(first.values(), origin)
         if admitted:
             self.state.save_votes([vote for _, vote in admitted])
         if len(admitted) == len(votes):
