@@ -57,6 +57,12 @@ def test_the_same_ballot_gives_the_same_vote_again() -> None:
     assert sign_ballot(ballot, ELECTION, SECRET) != sign_ballot(ballot, ELECTION, bytes(32))
 
 
+def test_what_no_node_takes_does_not_spoil_the_file(tmp_path: Path) -> None:
+    wrong = [Ballot(9, 10, "x", ("Z" * 201,)), Ballot(10, 11, "i" * 129, ("Alice",))]
+    assert write_presigned(tmp_path / "out", ELECTION, [*wrong, *_ballots(3)], SECRET) == 3
+    PresignedFile(tmp_path / "out").check()
+
+
 def test_it_is_told_how_far_it_is_and_leaves_no_draft(tmp_path: Path) -> None:
     told: list[int] = []
     write_presigned(tmp_path / "out", ELECTION, _ballots(3), SECRET, told.append)

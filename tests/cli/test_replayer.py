@@ -10,10 +10,13 @@ from tests.cli.conftest import RunningNode
 
 from votenet.cli import replayer
 from votenet.cli.ballots import BadLine, Ballot
+from votenet.cli.presigned import SignedBallot
 from votenet.cli.replay_summary import Summary
-from votenet.cli.replayer import Pace, Replayer
+from votenet.cli.replayer import ENVELOPE_BYTES, Pace, Replayer, _in_one_line
 from votenet.errors import Unreachable
 from votenet.protocol.address import Address
+from votenet.protocol.framing import MAX_CLIENT_LINE
+from votenet.protocol.messages import SubmitVotes, encode_message
 
 SECRET = bytes(32)
 
@@ -56,6 +59,35 @@ def test_refusals_are_counted_by_code_with_examples(node: RunningNode) -> None:
     assert dict(summary.refused) == {"bad-csv-line": 1, "already-voted": 1, "unknown-candidate": 10}
     assert summary.examples["bad-csv-line"] == ["line 3: not CSV"]
     assert len(summary.examples["unknown-candidate"]) == 5
+
+
+def test_one_ballot_that_nobody_takes_costs_its_own_batch_nothing(node: RunningNode) -> None:
+    """A name or an id that is too long ended the connection, and with it the whole batch, again and again."""
+    wrong = [
+        Ballot(60, 61, "long-choice", ("Z" * 201,)),
+        Ballot(61, 62, "i" * 129, ("Alice",)),
+        Ballot(62, 63, "unseen\u200b", ("Alice",)),
+        Ballot(63, 64, "many", ("Alice",) * 65),
+    ]
+    good = _ballots("beside", 50)
+    summary = _replay([node.address], [*good[:25], *wrong, *good[25:]], batch=200)
+    assert (summary.read, summary.accepted) == (54, 50)
+    assert dict(summary.refused) == {"unknown-candidate": 1, "bad-vote": 2, "bad-choices": 1}
+    assert summary.examples["bad-choices"][0].startswith("line 64: ")
+
+
+def test_a_batch_of_long_votes_goes_in_several_lines() -> None:
+    ballots = [SignedBallot(n, bytes(15_000 + n)) for n in range(200)]
+    lines, left = [], ballots
+    while left:
+        sent, left = _in_one_line(left)
+        lines.append(sent)
+    assert [ballot for sent in lines for ballot in sent] == ballots
+    assert len(lines) == 3
+    for sent in lines:
+        assert sum(len(ballot.record) + 1 for ballot in sent) + ENVELOPE_BYTES <= MAX_CLIENT_LINE
+    envelope = len(encode_message(SubmitVotes(votes=(), id=2**53 - 1)))
+    assert envelope <= ENVELOPE_BYTES
 
 
 def test_a_dead_node_leaves_its_work_to_the_others(node: RunningNode) -> None:

@@ -24,8 +24,8 @@ from votenet.core.election import Election
 from votenet.core.encoding import Hex32
 from votenet.core.keys import SigningKey
 from votenet.core.limits import MAX_VOTE_BYTES
-from votenet.core.vote import Vote, sign_vote
-from votenet.errors import ConfigError
+from votenet.core.vote import Vote, check_vote, sign_vote
+from votenet.errors import ConfigError, Rejected
 from votenet.storage.input_file import READ_ERRORS, InputFile
 from votenet.storage.output_file import written
 
@@ -50,7 +50,11 @@ class SignedBallot:
 
 
 def sign_ballot(ballot: Ballot, election: Election, secret: bytes) -> SignedBallot:
-    """The vote of a ballot. The key follows from `secret` (32 bytes) and the voter id."""
+    """The vote of a ballot. The key follows from `secret` (32 bytes) and the voter id.
+
+    Raises:
+        Rejected: no node would take it; in a request with others it would be the end of all of them.
+    """
     seed = hmac.digest(secret, ballot.voter_id.encode(), hashlib.sha256)
     sealed = sign_vote(
         SigningKey(seed),
@@ -59,6 +63,7 @@ def sign_ballot(ballot: Ballot, election: Election, secret: bytes) -> SignedBall
         choices=ballot.choices,
         time=election.definition.created,  # the same record again when a replay is resumed
     )
+    check_vote(sealed, election)
     return SignedBallot(ballot.line, sealed.record)
 
 
@@ -71,6 +76,8 @@ def write_presigned(
 ) -> int:
     """Sign ballots one by one into a new file at `path`; how many. `report` is told after each.
 
+    Those that no node would take are passed over.
+
     Raises:
         ConfigError: code bad-presigned-file; it cannot be written.
     """
@@ -82,7 +89,11 @@ def write_presigned(
             start = file.tell()
             file.write(_header(election, 0))
             for ballot in ballots:
-                file.write(sign_ballot(ballot, election, secret).record + b"\n")
+                try:
+                    record = sign_ballot(ballot, election, secret).record
+                except Rejected:
+                    continue
+                file.write(record + b"\n")
                 votes += 1
                 report(votes)
             file.seek(start)

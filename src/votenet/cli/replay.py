@@ -191,18 +191,18 @@ def _presign(plan: ReplayPlan, out: Path, replayer: Replayer, secret: bytes, as_
     if out == STDOUT:
         raise click.BadParameter("name a file: how many votes it has is written last", param_hint="--presign")
     election = actions.run(replayer.election())
-    rows, passed_over = plan.rows(), 0
+    rows, read = plan.rows(), 0
 
     def good() -> Iterator[Ballot]:
-        nonlocal passed_over
+        nonlocal read
         for row in rows:
+            read += 1
             if isinstance(row, Ballot):
                 yield row
-            else:
-                passed_over += 1
 
     with _progress("signed", plan.total) as report:
         votes = write_presigned(out, election, good(), secret, report)
+    passed_over = read - votes
     if as_json:
         render.print_json(
             {
@@ -213,7 +213,7 @@ def _presign(plan: ReplayPlan, out: Path, replayer: Replayer, secret: bytes, as_
             }
         )
         return
-    note = f"; {passed_over:,} broken lines passed over" if passed_over else ""
+    note = f"; {passed_over:,} lines without a valid vote passed over" if passed_over else ""
     echo(f"{votes:,} ballots signed for {election.definition.title!r} in {out}{note}.")
 
 

@@ -17,7 +17,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any, Final
 
 import msgspec
@@ -30,9 +30,10 @@ from votenet.cli.replay_summary import Summary
 from votenet.cli.vote import for_people
 from votenet.cli.vote_follower import VoteFollower
 from votenet.core.election import Election
-from votenet.errors import Kind, Unreachable, VotenetError
+from votenet.errors import Kind, Rejected, Unreachable, VotenetError
 from votenet.network.client import NodeClient
 from votenet.protocol.address import Address
+from votenet.protocol.framing import MAX_CLIENT_LINE
 from votenet.protocol.messages import GetResults, Results, SubmitVotes, VotesTaken
 
 DEFAULT_BATCH: Final = 200
@@ -40,6 +41,8 @@ WORKERS_PER_NODE: Final = 2
 """One batch is being checked while the next is on its way."""
 BATCHES_PER_NODE: Final = 4
 """Signed batches in flight or waiting: bounds memory however long the file is."""
+ENVELOPE_BYTES: Final = 256
+"""Of a line to a node, beside the votes: type, id, brackets."""
 RETRY_SECONDS: Final = 0.2
 PATIENCE_SECONDS: Final = 60.0
 """How long a batch that nobody takes is offered again before its ballots are refused."""
@@ -182,10 +185,16 @@ class Replayer:
             if isinstance(row, SignedBallot):
                 yield row
             elif isinstance(row, Ballot):
-                yield sign_ballot(row, election, self._secret)
+                try:
+                    yield sign_ballot(row, election, self._secret)
+                except Rejected as error:
+                    self._refuse(error.code, row.line, error.message)
             else:
-                self.summary.refuse("bad-csv-line", f"line {row.line}: {row.reason}")
-                self._advance(1)
+                self._refuse("bad-csv-line", row.line, row.reason)
+
+    def _refuse(self, code: str, line: int, why: str) -> None:
+        self.summary.refuse(code, f"line {line}: {why}")
+        self._advance(1)
 
     # -- sending votes -------------------------------------------------------------------------
 
@@ -204,22 +213,24 @@ class Replayer:
                 await self._again(batch, error)
 
     async def _send(self, client: NodeClient, batch: _Batch) -> None:
-        """One batch to one node. What it refuses for now is sent again after a pause."""
+        """One batch to one node, in as many requests as it needs. What it refuses for now is sent again
+        after a pause."""
         while batch.ballots:
             if batch.began is None:
                 batch.began = time.monotonic()
-            taken = await client.ask(_request(batch.ballots), VotesTaken)
-            if len(taken.outcomes) != len(batch.ballots):
+            sent, left = _in_one_line(batch.ballots)
+            taken = await client.ask(_request(sent), VotesTaken)
+            if len(taken.outcomes) != len(sent):
                 raise wrong_answer(client.address, "what became of other votes")
             later: list[SignedBallot] = []
             accepted = [
                 ballot
-                for ballot, outcome in zip(batch.ballots, taken.outcomes, strict=True)
+                for ballot, outcome in zip(sent, taken.outcomes, strict=True)
                 if self._accepts(ballot, outcome.error, later)
             ]
             self._note(client.address, accepted, batch.began)
-            self._advance(len(batch.ballots) - len(later))
-            batch.ballots = later
+            self._advance(len(sent) - len(later))
+            batch.ballots = left + later
             if later:
                 if batch.gives_up():
                     raise Unreachable(f"{client.address} refused votes for now, too often")
@@ -289,6 +300,13 @@ class Replayer:
                 return (await client.ask(GetResults(), Results)).waiting
         except VotenetError:
             return None
+
+
+def _in_one_line(ballots: list[SignedBallot]) -> tuple[list[SignedBallot], list[SignedBallot]]:
+    """The first of them, as many as one line to a node holds, and the others."""
+    sizes = accumulate(len(ballot.record) + 1 for ballot in ballots)
+    fit = max(1, sum(size <= MAX_CLIENT_LINE - ENVELOPE_BYTES for size in sizes))
+    return ballots[:fit], ballots[fit:]
 
 
 def _request(ballots: Sequence[SignedBallot]) -> SubmitVotes:
