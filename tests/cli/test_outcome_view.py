@@ -21,6 +21,14 @@ def test_a_tie_says_whether_the_lot_chose() -> None:
     assert list(tie_breaks(runoff)) == ["Tie in round 2 between Ann, Bo: Bo left, by lot"]
 
 
+def test_a_tie_of_a_thousand_is_a_line_that_can_be_read() -> None:
+    names = tuple(f"c{n}" for n in range(1000))
+    one = Round(number=1, counts=(), eliminated=("c0",), tied=names, tie_break="lot")
+    (line,) = tie_breaks(Outcome(state="won", winners=("c1",), rounds=(one,)))
+    assert "c19, … (1,000 in all): c0 left, by lot" in line
+    assert "c19, … (1,000 in all)" in tie(Outcome(state="tied", winners=names))
+
+
 def test_a_tie_broken_by_an_earlier_round_names_it() -> None:
     earlier = Outcome(
         state="won",

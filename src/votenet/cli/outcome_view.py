@@ -6,7 +6,7 @@ What lives here: what `votenet results` and `votenet audit` show alike. What mus
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from votenet.cli import render
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 LEADERS: Final = 3
 """Candidates named in a line of the table of rounds."""
+
+TIED: Final = 20
+"""Candidates named in a line about a tie."""
 
 
 def show_rounds(outcome: Outcome) -> None:
@@ -40,10 +43,16 @@ def show_rounds(outcome: Outcome) -> None:
 
 def tie(outcome: Outcome) -> str:
     """Who is tied, and what the lot says: it decides in a runoff, elsewhere your own rules do."""
-    names = ", ".join(outcome.winners)
+    names = listed(outcome.winners)
     if outcome.rounds:
         return f"Tied: {names}; the lot chose {outcome.winners[0]} (see docs/elections.md)"
     return f"Tied: {names} (in the order of their lots; see docs/elections.md)"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Some names; a thousand on one line help nobody (`--json` has them all)."""
+    shown = ", ".join(names[:TIED])
+    return shown if len(names) <= TIED else f"{shown}, … ({len(names):,} in all)"
 
 
 def tie_breaks(outcome: Outcome) -> Iterator[str]:
@@ -51,9 +60,7 @@ def tie_breaks(outcome: Outcome) -> Iterator[str]:
     for one in outcome.rounds:
         if one.tie_break:
             how = "lot" if one.tie_break == "lot" else f"the fewest votes in {one.tie_break}"
-            yield (
-                f"Tie in round {one.number} between {', '.join(one.tied)}: {one.eliminated[0]} left, by {how}"
-            )
+            yield f"Tie in round {one.number} between {listed(one.tied)}: {one.eliminated[0]} left, by {how}"
 
 
 def turnout(votes: int, registered: int) -> str:

@@ -101,7 +101,8 @@ def verdict(found: Results, now: int) -> Iterator[str]:
     if outcome is None or outcome.state == "undecided":
         yield "Undecided: no votes" + (" yet." if open_because else ".")
     elif outcome.state == "tied":
-        yield f"Tied so far: {', '.join(outcome.winners)}" if open_because else outcome_view.tie(outcome)
+        so_far = f"Tied so far: {outcome_view.listed(outcome.winners)}"
+        yield so_far if open_because else outcome_view.tie(outcome)
     else:
         yield f"{'Leading so far' if open_because else 'Winner'}: {outcome.winners[0]}"
     if open_because:
