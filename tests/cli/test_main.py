@@ -90,6 +90,27 @@ def test_help_loads_neither_network_nor_database_nor_tables() -> None:
     assert done.stdout.splitlines()[-1] == "heavy: []"
 
 
+def test_no_command_compiles_large_sets_of_characters_before_it_needs_them() -> None:
+    """A set of many ranges takes milliseconds, and an expression with several as long as all imports."""
+    script = (
+        "import re, re._compiler as compiler\n"
+        "compile, long = compiler.compile, []\n"
+        "def noted(pattern, flags=0):\n"
+        "    if '\\\\U' in str(pattern): long.append(pattern)\n"
+        "    return compile(pattern, flags)\n"
+        "compiler.compile = noted\n"
+        "import votenet.cli.actions, votenet.cli.vote, votenet.cli.results\n"
+        "from votenet.core.text import is_plain, skeleton, text_fault\n"
+        "from votenet.protocol.messages import as_line\n"
+        "names = is_plain('Ann'), text_fault('Ann'), skeleton('Ann'), as_line('gone')\n"
+        "print(len(long), names); is_plain('Zo\\xeb'); print(len(long))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    counted, later = done.stdout.splitlines()
+    # One, of the texts of messages, which msgspec compiles when they are declared.
+    assert (counted, later) == ("1 (True, '', 'Ann', 'gone')", "2"), done.stderr
+
+
 HUNG_UP = """
 import sys
 from votenet.cli import main

@@ -7,6 +7,7 @@ categories change from version to version and every reader must give the same an
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Final
 
@@ -42,48 +43,57 @@ BLANKS: Final[Ranges] = (
 )
 """Spaces of every kind: not first, not last."""
 
-
+_ASCII_RUN: Final = re.compile(" +")
 NEVER: Final = ranges_as_set(CONTROL, INVISIBLE)
 """The inside of a set, for what no text of another program may hold, whatever it is."""
-_REFUSED: Final = re.compile(
-    f"[{NEVER}]"
-    f"|(?<![{ranges_as_set(JOINING)}])\u200c"
-    f"|(?<![{ranges_as_set(JOINING, PICTURES, SELECTORS)}])\u200d"
-    f"|(?<![{ranges_as_set(MONGOLIAN)}])[{ranges_as_set(MONGOLIAN_SELECTORS)}]"
-    f"|(?<![{ranges_as_set(IDEOGRAPHS, SELECTABLE, PICTURES)}])[{ranges_as_set(SELECTORS)}]"
-    f"|(?<![{ranges_as_set(IDEOGRAPHS)}])[{ranges_as_set(IDEOGRAPH_SELECTORS)}]"
-    f"|\\A[{ranges_as_set(BLANKS)}]|[{ranges_as_set(BLANKS)}]\\Z"
-)
-_CONTROL: Final = re.compile(f"[{ranges_as_set(CONTROL)}]")
-_BLANK: Final = re.compile(f"[{ranges_as_set(BLANKS)}]")
-_BLANK_RUN: Final = re.compile(f"[{ranges_as_set(BLANKS)}]+")
-_UNSEEN: Final = re.compile(
-    f"[{ranges_as_set(JOINERS, MONGOLIAN_SELECTORS, SELECTORS, IDEOGRAPH_SELECTORS)}]"
-)
+
+
+@functools.cache
+def _refused() -> re.Pattern[str]:
+    """What no name may hold. Compiled when a name that is not ASCII comes: most commands see none, and it
+    takes as long as a command's imports."""
+    return re.compile(
+        f"[{NEVER}]"
+        f"|(?<![{ranges_as_set(JOINING)}])\u200c"
+        f"|(?<![{ranges_as_set(JOINING, PICTURES, SELECTORS)}])\u200d"
+        f"|(?<![{ranges_as_set(MONGOLIAN)}])[{ranges_as_set(MONGOLIAN_SELECTORS)}]"
+        f"|(?<![{ranges_as_set(IDEOGRAPHS, SELECTABLE, PICTURES)}])[{ranges_as_set(SELECTORS)}]"
+        f"|(?<![{ranges_as_set(IDEOGRAPHS)}])[{ranges_as_set(IDEOGRAPH_SELECTORS)}]"
+        f"|\\A[{ranges_as_set(BLANKS)}]|[{ranges_as_set(BLANKS)}]\\Z"
+    )
+
+
+@functools.cache
+def _set_of(*ranges: Ranges) -> re.Pattern[str]:
+    """A run of these characters."""
+    return re.compile(f"[{ranges_as_set(*ranges)}]+")
 
 
 def is_plain(name: str) -> bool:
     """Whether a name has only characters that it may have. Quick for ASCII: every vote is asked."""
     if name.isascii():
         return name.isprintable() and name[:1] != " " and name[-1:] != " "
-    return _REFUSED.search(name) is None
+    return _refused().search(name) is None
 
 
 def text_fault(name: str) -> str:
     """What is wrong with the characters of a name, in words that name the character; empty if nothing."""
-    found = _REFUSED.search(name)
+    found = None if is_plain(name) else _refused().search(name)
     if found is None:
         return ""
     character, place = found[0], found.start() + 1
     code = f"U+{ord(character):04X}"
-    if _BLANK.match(character):
+    if _set_of(BLANKS).match(character):
         kind = "a space" if character == " " else f"a blank ({code})"
         return f"{kind} at its {'beginning' if found.start() == 0 else 'end'}"
-    if _CONTROL.match(character):
+    if _set_of(CONTROL).match(character):
         return f"a control character ({code}) in place {place}"
     return f"a character that cannot be seen ({code}) in place {place}"
 
 
 def skeleton(name: str) -> str:
     """A name without what cannot be seen in it: two candidates must differ in more than that."""
-    return _BLANK_RUN.sub(" ", _UNSEEN.sub("", name))
+    if name.isascii():
+        return _ASCII_RUN.sub(" ", name)
+    unseen = _set_of(JOINERS, MONGOLIAN_SELECTORS, SELECTORS, IDEOGRAPH_SELECTORS)
+    return _set_of(BLANKS).sub(" ", unseen.sub("", name))

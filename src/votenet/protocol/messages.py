@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import re
 import struct
 from enum import Enum
@@ -64,10 +65,11 @@ _address = re.compile(r"[0-9A-Za-z_.:%\[\]-]{1,262}")
 AddressText = Annotated[str, msgspec.Meta(pattern=rf"^{_address.pattern}\Z")]
 """`host:port`, or an IP address alone: characters that are safe in any log or terminal."""
 OptionalAddress = Annotated[str, msgspec.Meta(pattern=rf"^({_address.pattern})?\Z")]
-Line = Annotated[str, msgspec.Meta(pattern=rf"^[^{NEVER}]{{0,{MAX_TEXT}}}\Z")]
+_one_line: Final = rf"^[^{NEVER}]*\Z"
+Line = Annotated[str, msgspec.Meta(pattern=_one_line, max_length=MAX_TEXT)]
 """A text of another program: one line, nothing that steers a terminal or turns the order of letters."""
-Label = Annotated[str, msgspec.Meta(pattern=rf"^[^{NEVER}]{{0,{MAX_LABEL}}}\Z")]
-Name = Annotated[str, msgspec.Meta(pattern=rf"^[^{NEVER}]{{0,{MAX_NAME}}}\Z")]
+Label = Annotated[str, msgspec.Meta(pattern=_one_line, max_length=MAX_LABEL)]
+Name = Annotated[str, msgspec.Meta(pattern=_one_line, max_length=MAX_NAME)]
 """Of an election or a candidate, as a node tells it."""
 
 
@@ -530,7 +532,6 @@ REPLIES: Final[dict[type[_Message], tuple[type[_Message], ...]]] = {
 
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 _encoder = msgspec.json.Encoder()
-_unprintable = re.compile(f"[{NEVER}\\ud800-\\udfff]")
 
 
 def encode_message(message: _Message) -> bytes:
@@ -614,7 +615,13 @@ def split_announced(ids: bytes) -> list[tuple[bytes, bytes]]:
 
 def as_line(text: str, longest: int = MAX_TEXT) -> str:
     """A sentence as `Line` takes it: cut, a question mark for what is not printable."""
-    return _unprintable.sub("?", text)[:longest]
+    return (text if text.isascii() and text.isprintable() else _unprintable().sub("?", text))[:longest]
+
+
+@functools.cache
+def _unprintable() -> re.Pattern[str]:
+    """Compiled when it is needed: every command starts with this module."""
+    return re.compile(f"[{NEVER}\\ud800-\\udfff]")
 
 
 def is_address(text: str) -> bool:
