@@ -15,8 +15,10 @@ not be written.
 
 import argparse
 import contextlib
+import errno
 import gzip
 import hashlib
+import io
 import json
 import lzma
 import os
@@ -639,12 +641,31 @@ def runoff(ballots, standing, lot):
 # -- whole files ---------------------------------------------------------------------------------------
 
 
+class Again(io.RawIOBase):
+    """A file, with its first bytes put back: a pipe gives them once, and perhaps one by one."""
+
+    def __init__(self, head, file):
+        self.head, self.file = head, file
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        data = self.head[: len(buffer)] or self.file.read1(len(buffer))
+        self.head = self.head[len(data) :]
+        buffer[: len(data)] = data
+        return len(data)
+
+
 @contextlib.contextmanager
 def open_file(path):
     """A file, or standard input for `-`, uncompressed: by its first bytes, or as its name says."""
     with contextlib.ExitStack() as opened:
-        raw = sys.stdin.buffer if path == "-" else opened.enter_context(open(path, "rb"))
-        head = raw.peek(6)
+        if path == "-" and sys.stdin is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF), path)
+        file = sys.stdin.buffer if path == "-" else opened.enter_context(open(path, "rb"))
+        head = file.read(6)
+        raw = io.BufferedReader(Again(head, file), 1024 * 1024)
         if head.startswith(b"\xfd7zXZ\0") or path.endswith(".xz"):
             yield opened.enter_context(lzma.LZMAFile(raw))
         elif head.startswith(b"\x1f\x8b") or path.endswith(".gz"):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import fcntl
 import gzip
 import hashlib
 import importlib.util
 import io
 import json
 import lzma
+import os
 import random
 import subprocess
 import sys
+import termios
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -479,6 +483,38 @@ def test_it_reads_pipes_and_knows_what_is_compressed(tmp_path: Path, pack: Calla
     assert json.loads(done.stdout)["holds"], done.stderr
     path = write(tmp_path, pack(good_archive()), "no-suffix")
     assert verifier.check_archive(path, None, NOW)["height"] == 14
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress], ids=["plain", "gzip", "xz"])
+def test_a_pipe_that_gives_one_byte_first_is_uncompressed_too(pack: Callable[[bytes], bytes]) -> None:
+    data = pack(good_archive())
+    command = [sys.executable, SOURCE, "archive", "-", "--json"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        os.write(process.stdin.fileno(), data[:1])
+        while unread(process.stdin.fileno()):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.stdin.write(data[1:])
+        process.stdin.close()
+        assert json.loads(process.stdout.read())["holds"]
+
+
+def unread(pipe: int) -> int:
+    """Bytes that wait in a pipe."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+def test_closed_standard_input_is_no_answer() -> None:
+    done = subprocess.run(
+        ["bash", "-c", '"$@" <&-', "-", sys.executable, str(SOURCE), "archive", "-"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "cannot read -: Bad file descriptor" in done.stderr
 
 
 def test_what_does_not_get_out_is_no_answer(tmp_path: Path) -> None:
