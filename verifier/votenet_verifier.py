@@ -843,8 +843,13 @@ def say(text):
             sys.exit(74)
 
 
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        super().error(shown(message))  # a file's name may be a stranger's
+
+
 def main(argv=None):
-    parser = argparse.ArgumentParser(description="Check a votenet archive or receipt.")
+    parser = Parser(description="Check a votenet archive or receipt.")
     parser.add_argument("kind", choices=["archive", "receipt"])
     parser.add_argument("file", help="the file; - is standard input, .xz and .gz may compress it")
     parser.add_argument("--network", help="network id that it must be of, 64 hexadecimal digits")

@@ -59,6 +59,7 @@ def test_a_refused_voter_id_leaves_no_key_behind(cli: Callable[..., Outcome], no
     for voter in ("v" * 129, "", " edge"):
         refused = cli("vote", *where, voter, "Bob")
         assert (refused.code, "[bad-vote]" in refused.err) == (1, True)
+        assert "as the organisers wrote it" in refused.err
     assert json.loads(cli("keys", "list", "--json").out) == [kept]
 
 

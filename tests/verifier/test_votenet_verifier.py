@@ -537,3 +537,9 @@ def test_text_of_others_acts_on_no_terminal() -> None:
     hostile = "x\nholds\x1b[2J\x9b\u202e\u2028\x7f\udcff\U000e0041"
     assert verifier.shown(hostile) == r"x\nholds\u001b[2J\u009b\u202e\u2028\u007f\udcff\udb40\udc41"
     assert verifier.shown("Zoë 徐 🗳") == "Zoë 徐 🗳"
+    for arguments in (["no\x1b[2J\nholds"], ["no", "\x1b[2J\nholds"], ["no", "--roll", "\x1b[2J\nholds"]):
+        command = [sys.executable, "-I", str(SOURCE), "archive", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert "\x1b" not in done.stderr
+        assert "\nholds" not in done.stderr

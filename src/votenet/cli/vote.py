@@ -161,6 +161,8 @@ def for_people(error: Rejected, voter_id: str) -> VotenetError:
         field, said = _HOURS[error.code]
         hour = details.get(field)
         return Rejected(error.code, f"{said} {when(hour)}", **details) if isinstance(hour, int) else error
+    if error.code == "bad-vote":
+        return error.advising("Give the voter id as the organisers wrote it.")
     time = details.get("time")
     if error.code != "already-voted" or not isinstance(time, int):
         return error
