@@ -481,6 +481,10 @@ def tampered_receipts() -> dict[str, tuple[str, bytes]]:
         ),
         "another-position": ("bad-merkle-path", receipt_with(position=0)),
         "position-outside": ("bad-merkle-path", receipt_with(position=99)),
+        "position-just-outside": (
+            "bad-merkle-path",
+            canonical(receipt_fields(height=1, index=0) | {"position": 1}) + b"\n",
+        ),
         "another-size": ("bad-merkle-path", receipt_with(size=1)),
         "path-cut": ("bad-merkle-path", receipt_with(path=path[:-1])),
         "path-longer": ("bad-merkle-path", receipt_with(path=[*path, path[0]])),
