@@ -502,6 +502,19 @@ def test_s03_a_taken_port_names_its_holder() -> None:
     run(test)
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".example", "."])
+def test_a_text_that_is_no_hosts_name_is_no_defect(host: str) -> None:
+    async def test() -> None:
+        with pytest.raises(ConfigError) as caught:
+            await Listener(Recorder(), Address(host, 0), LIMITS).__aenter__()
+        assert caught.value.code == "cannot-listen"
+        assert "no host's name" in caught.value.message
+        with pytest.raises(Unreachable):
+            await connect(Recorder(), Address(host, 1), LIMITS)
+
+    run(test)
+
+
 def test_dialling_nobody_and_the_deaf_is_unreachable() -> None:
     async def test() -> None:
         with pytest.raises(Unreachable, match="cannot be reached"):

@@ -133,7 +133,7 @@ async def serve_metrics(address: Address, metrics: Metrics) -> AsyncIterator[Add
 
     try:
         server = await asyncio.start_server(answer, address.host, address.port, limit=REQUEST_BYTES)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise bind_error(address, error) from error
     try:
         async with server:

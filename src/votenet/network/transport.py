@@ -516,7 +516,7 @@ class Listener:
             where = Address(host, self.address.port)
             try:
                 server = await _listen(loop, self._new_link, where)
-            except OSError as error:
+            except (OSError, UnicodeError) as error:
                 self._stop_listening()
                 raise bind_error(where, error) from error
             self._servers.append(server)
@@ -616,6 +616,8 @@ async def connect(
         raise Unreachable(f"{address} did not answer within {timeout:g} s") from error
     except OSError as error:
         raise Unreachable(f"{address} cannot be reached: {error.strerror or error}") from error
+    except UnicodeError as error:
+        raise Unreachable(f"{address} cannot be reached: {address.host!r} is no host's name") from error
     return link
 
 
@@ -624,8 +626,17 @@ def error_line(error: VotenetError) -> bytes:
     return json.dumps({"error": error.as_dict()}, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def bind_error(address: Address, error: OSError) -> Locked | ConfigError:
-    """A sentence for a person out of a failed bind. A taken port may be free later: supervisors try again."""
+def bind_error(address: Address, error: OSError | UnicodeError) -> Locked | ConfigError:
+    """A sentence for a person out of a failed bind. A taken port may be free later: supervisors try again.
+
+    A UnicodeError says that no host can have this name.
+    """
+    if isinstance(error, UnicodeError):
+        return ConfigError(
+            f"cannot listen on {address}: {address.host!r} is no host's name",
+            code="cannot-listen",
+            next_step="Give an IP address of this machine, or a name that leads to one.",
+        )
     if error.errno == errno.EADDRINUSE:
         holder = port_holder(address.port)
         return Locked(
