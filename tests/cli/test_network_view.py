@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -80,7 +81,9 @@ def vote_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     """The line that says how to vote in a network with this election."""
     monkeypatch.setenv("VOTENET_HOME", str(tmp_path))
 
-    def line(instance: str = "default", roll: Roll | None = None, **fields: Any) -> str:
+    def line(
+        instance: str = "default", roll: Roll | None = None, height: int | None = None, **fields: Any
+    ) -> str:
         dirs = instance_dirs(instance)
         dirs.state.mkdir(exist_ok=True)
         if roll is not None:
@@ -91,6 +94,7 @@ def vote_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
             "instance": instance,
             "genesis": str(dirs.genesis),
             "supervisor": {"detached": True},
+            "programs": [{"height": None}, {"height": height, "waiting": 0}],
         } | PLACE
         return next(network_view.how_to_vote(status)).removeprefix("Vote:    ")
 
@@ -117,6 +121,16 @@ def test_the_vote_to_try_is_for_a_candidate_who_stands(vote_line: Callable[..., 
     assert vote_line(candidates=("Ann",)) == "votenet vote voter123 Ann"
     assert vote_line(candidates=("--force", "Bo O'Neil")) == "votenet vote voter123 'Bo O'\"'\"'Neil'"
     assert vote_line(candidates=("-x",)) == "votenet vote -- voter123 -x"
+
+
+def test_the_voter_to_try_has_not_voted(vote_line: Callable[..., str], tmp_path: Path) -> None:
+    """After a restart the example was refused: voter123 was the first that everybody had tried."""
+    again = vote_line(height=1)
+    assert re.fullmatch(r"votenet vote voter\d{6} Alice", again)
+    key = KeyStore(tmp_path / "keys").get_or_make("bo").key
+    roll = Roll([("bo", key.public_hex)])
+    assert vote_line("r", roll=roll, height=0) == "votenet vote -i r bo Alice"
+    assert vote_line("r", roll=roll, height=1) == "if bo has not voted yet: votenet vote -i r bo Alice"
 
 
 def test_the_voter_to_try_is_on_the_roll_and_has_the_key_here(

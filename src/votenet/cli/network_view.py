@@ -6,6 +6,7 @@ rich is imported only where a table is drawn: `votenet ps --json` does without.
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -219,9 +220,11 @@ def _first_vote(status: Mapping[str, Any]) -> str:
     from votenet.cli.hints import command_line
     from votenet.cli.render import when
 
+    begun = any(program.get("height") or program.get("waiting") for program in status.get("programs", ()))
     try:
         definition = read_genesis(Path(status["genesis"])).definition
-        voter = "voter123" if definition.registration == "open" else _voter_on_roll(status)
+        is_open = definition.registration == "open"
+        voter = _somebody(begun) if is_open else _voter_on_roll(status)
     except VotenetError as error:
         return error.message
     now = time.time()
@@ -236,7 +239,12 @@ def _first_vote(status: Mapping[str, Any]) -> str:
     line = command_line("vote", voter, choice, instance=status["instance"])
     if definition.opens is not None and now < definition.opens:
         return f"from {when(definition.opens)} on: {line}"
-    return line
+    return f"if {visible(voter)} has not voted yet: {line}" if begun and not is_open else line
+
+
+def _somebody(begun: bool) -> str:
+    """A voter of an open election who has not voted: most people try the example of the first day first."""
+    return f"voter{100_000 + secrets.randbelow(900_000)}" if begun else "voter123"
 
 
 def _voter_on_roll(status: Mapping[str, Any]) -> str | None:
