@@ -58,6 +58,28 @@ def test_every_command_refuses_a_broken_file_before_it_does_anything(
     assert cli("ps").code == 78
 
 
+@pytest.mark.parametrize(
+    ("text", "command", "step"),
+    [
+        ("[up]\nnods = 3\n", ("up", "--dry-run"), "votenet help up"),
+        ("[up]\nnodes = 'x'\n", ("up", "--dry-run"), "votenet help up"),
+        ("[peers.list]\nnodes = 3\n", ("peers", "list"), "votenet help peers list"),
+        ("[peers]\nnodes = 3\n", ("peers", "list"), "votenet help peers"),
+        ("[upp]\nnodes = 3\n", ("up", "--dry-run"), "votenet help"),
+        ("nodes = 3\n", ("up", "--dry-run"), "votenet help"),
+    ],
+)
+def test_the_next_step_of_a_broken_file_works_while_it_is_broken(
+    cli: Cli, project: Path, text: str, command: tuple[str, ...], step: str
+) -> None:
+    """`votenet config show` was the step; it checks every table, and fell over the same fault."""
+    project.write_text(text)
+    done = cli(*command)
+    assert done.code == 78
+    assert done.err.rstrip().endswith(step)
+    assert cli(*step.split()[1:]).code == 0
+
+
 def test_contradictions_are_refused(cli: Cli, project: Path, tmp_path: Path) -> None:
     project.write_text("[up]\nrestart_limit = 50\ndetach = true\n")
     done = cli("up")

@@ -229,7 +229,7 @@ def _checked_value(
         raise _refused(file, f"{where}: expected {'a list' if option.multiple else 'one value'}", "", ())
     wrong_flag = option.is_flag and not isinstance(value, bool)
     if wrong_flag or (isinstance(value, bool) and not option.is_flag):
-        raise _refused(file, f"{where}: {value!r} is {'not' if wrong_flag else ''} true or false", "", ())
+        raise _refused(file, f"{where}: {value!r} is {'not ' * wrong_flag}true or false", "", ())
     # Checked as text: a number with a fraction must not become a whole one in silence.
     text = [str(one) for one in value] if listed else value if option.is_flag else str(value)
     try:
@@ -256,7 +256,9 @@ def _refused(file: ConfigFile, message: str, word: str, known: Sequence[str]) ->
 
     near = difflib.get_close_matches(word, known, n=1) if word else []
     hint = f"Did you mean {near[0]!r}? " if near else ""
-    return ConfigError(f"{file.path}: {message}", next_step=hint + "See: votenet config show --origin")
+    table = message[1:].partition("]")[0].replace(".", " ") if message.startswith("[") else ""
+    help_of = " ".join(["votenet help", *table.split()])
+    return ConfigError(f"{file.path}: {message}", next_step=f"{hint}What there is: {help_of}")
 
 
 def _parsed(path: Path, data: bytes) -> ConfigFile:
