@@ -98,12 +98,23 @@ def test_every_command_is_run_here() -> None:
     assert sorted(leaves(main)) == sorted([*COMMANDS, *ELSEWHERE])
 
 
+def options_of(name: str) -> tuple[str, ...]:
+    return () if name in WITHOUT_JSON | SAYS_NOTHING else ("--json",)
+
+
 class Shell:
     """A user's shell in the folder of the test, with a network that runs."""
 
     def __init__(self, votenet: Votenet, folder: Path) -> None:
         self.votenet, self.folder, self._number = votenet, folder, 0
         self.disturbed = False
+        self._usual: dict[str, subprocess.CompletedProcess[str]] = {}
+
+    def usual(self, name: str) -> subprocess.CompletedProcess[str]:
+        """What the command does with the descriptors of a shell: run once, compared with often."""
+        if name not in self._usual:
+            self._usual[name] = self(name, "", *options_of(name))
+        return self._usual[name]
 
     def __call__(self, name: str, redirection: str, *options: str) -> subprocess.CompletedProcess[str]:
         self._number += 1
@@ -161,10 +172,9 @@ def ready(shell: Shell) -> Shell:
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in SAYS_NOTHING])
 def test_what_cannot_be_written_is_an_error_and_no_trace(ready: Shell, name: str) -> None:
     """Two commands ended with 0 and an empty file, fifteen with a trace."""
-    options = () if name in WITHOUT_JSON else ("--json",)
-    usual = ready(name, "", *options)
+    usual = ready.usual(name)
     assert usual.stdout, usual.stderr
-    full = ready(name, ">/dev/full", *options)
+    full = ready(name, ">/dev/full", *options_of(name))
     assert "Traceback" not in full.stderr
     assert full.returncode in (usual.returncode or 74, 74), full.stderr
     if full.returncode == 74:
@@ -174,7 +184,7 @@ def test_what_cannot_be_written_is_an_error_and_no_trace(ready: Shell, name: str
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_reader_that_is_gone_is_no_error(ready: Shell, name: str) -> None:
-    usual = ready(name, "")
+    usual = ready.usual(name)
     gone = ready(name, "> >(exec <&-)")
     assert "Traceback" not in gone.stderr
     assert "Broken pipe" not in gone.stderr
@@ -188,7 +198,7 @@ def test_a_reader_that_is_gone_is_no_error(ready: Shell, name: str) -> None:
 )
 def test_closed_descriptors_change_nothing(ready: Shell, name: str, closed: str) -> None:
     """With `>&-` every command ended with 1, its work done; `up -d <&-` could not start."""
-    usual = ready(name, "")
+    usual = ready.usual(name)
     done = ready(name, closed)
     assert done.returncode in {usual.returncode, *OTHERWISE.get(name, ())}, done.stderr
     assert "Traceback" not in done.stderr
