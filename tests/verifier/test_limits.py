@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import itertools
 import json
 import re
 from collections.abc import Callable
@@ -14,18 +15,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archive_support import NOW
+from archive_support import NOW, full_block
 from support import CREATED, TRIVIAL_BITS, make_election, make_vote, make_votes, mine_block, mine_header
 from votenet.core import encoding, limits, text
 from votenet.core.archive import ArchiveCheck, archive_lines
 from votenet.core.block import Block
 from votenet.core.chain import Chain
+from votenet.core.difficulty import next_bits
 from votenet.core.election import Election
 from votenet.core.encoding import DOMAIN_GENESIS, canonical, domain_hash
+from votenet.core.limits import LONG_GAP, MEDIAN_SPAN
 from votenet.core.receipt import check_receipt, decode_receipt
 from votenet.core.text import is_plain
 from votenet.core.vote import SealedVote
 from votenet.errors import NotProven
+from votenet.pow import bits_for_zero_bits, bits_to_target, target_to_bits
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
@@ -333,7 +337,7 @@ EDGES: Final[dict[str, tuple[str, Callable[[], bytes], Callable[[], bytes]]]] = 
 BEYOND_THIS_TABLE: Final = {
     # Names without an edge of their own, and the test that holds them.
     "RETARGET_SPAN": "test_both_ask_for_the_same_difficulty",
-    "LONG_GAP": "test_both_ask_for_the_same_difficulty",
+    "LONG_GAP": "test_both_take_the_same_gap_for_a_long_one",
     "MAX_ARCHIVE_LINE": "test_the_longest_line",
     "MAX_RECEIPT": "test_the_longest_receipt",
     "ARCHIVE_FORMAT": "test_formats_and_versions",
@@ -352,6 +356,31 @@ def test_both_take_what_is_at_a_limit_and_refuse_one_more(tmp_path: Path, what: 
     assert (product_says(at(), NOW), verifier_says(tmp_path, at(), NOW)) == ("", "")
     code = LIMITS[name][-1].strip("`")
     assert (product_says(beyond(), NOW), verifier_says(tmp_path, beyond(), NOW)) == (code, code)
+
+
+def test_a_block_holds_as_many_votes_as_its_election_says(tmp_path: Path) -> None:
+    full, over = full_block(votes=6, allowed=6), full_block(votes=7, allowed=6)
+    assert (product_says(full, NOW), verifier_says(tmp_path, full, NOW)) == ("", "")
+    assert {product_says(over, NOW), verifier_says(tmp_path, over, NOW)} == {"block-too-large"}
+
+
+@pytest.mark.parametrize("interval", [1, 60, 3600])
+def test_both_take_the_same_gap_for_a_long_one(interval: int) -> None:
+    long = LONG_GAP * interval
+    floor = bits_for_zero_bits(8)
+    bits = bits_for_zero_bits(20)
+    for before, gap in itertools.product((0, long - 1, long, long + 1, 10 * long), repeat=2):
+        chain = {"bits": floor, "block_seconds": interval}
+        headers = verifier.Headers({"chain": chain, "created": 0}, bytes(32), NOW)
+        headers.height, headers.bits, headers.medians = MEDIAN_SPAN, bits, [0, before, before + gap]
+        assert headers.next_bits() == next_bits(bits, floor, interval, gap, before), (before, gap)
+
+
+def test_both_write_a_target_alike() -> None:
+    for size, top, rest in itertools.product(range(1, 33), (1, 0x7F, 0x80, 0x81, 0xFF), (0, 1, 0xFF)):
+        target = int.from_bytes(bytes([top, *[rest] * (size - 1)]), "big")
+        assert verifier.compact(target) == target_to_bits(target), hex(target)
+        assert verifier.target_of(verifier.compact(target)) == bits_to_target(target_to_bits(target))
 
 
 def test_every_limit_of_the_page_is_tried() -> None:
