@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from support import CREATED, key_of, make_election, make_vote
 from votenet.core.election import Election
+from votenet.core.encoding import canonical
 from votenet.core.keys import SigningKey, verify
 from votenet.core.limits import MAX_VOTE_BYTES, MAX_VOTER_ID
 from votenet.core.vote import (
@@ -262,6 +263,14 @@ def test_a_long_list_of_candidates_is_cut_for_people_only() -> None:
         check_vote(make_vote(election, "voter-1", "Dave"), election)
     assert "c50" not in caught.value.message
     assert caught.value.details["candidates"] == [f"c{n}" for n in range(51)]
+
+
+def test_a_refusal_is_small_whatever_the_names_of_the_candidates() -> None:
+    """360 KB of a stranger, a thousand votes for nobody, were answered with 830 MB out of a node's memory."""
+    long = make_election(candidates=[f"{n:03}".ljust(200, "\U00020000") for n in range(1000)])
+    with pytest.raises(Rejected, match=r" \(1000 in all\)") as caught:
+        check_vote(make_vote(long, "voter-1", "Dave"), long)
+    assert len(canonical(caught.value.as_dict())) < 4096
 
 
 def test_the_longest_ascii_ballot_fits_and_a_longer_one_does_not() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from itertools import accumulate
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -33,6 +34,10 @@ from votenet.pow import bits_to_target
 DEFAULT_CANDIDATES: Final = ("Alice", "Bob", "Charlie")
 """The chapter's three (S11)."""
 DEFAULT_TITLE: Final = "Election"
+MAX_OFFERED: Final = 50
+"""Candidates that a refusal names in its sentence."""
+OFFERED_CHARACTERS: Final = 400
+"""Of the names of candidates in a refusal."""
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
 
 
@@ -91,6 +96,20 @@ class Election:
     @cached_property
     def network_hex(self) -> str:
         return self.network_id.hex()
+
+    @cached_property
+    def offer(self) -> tuple[str, tuple[str, ...]]:
+        """Whom one can vote for, in words, and by name where the names are few.
+
+        A stranger's request may have a thousand votes for nobody, and each refusal says this.
+        """
+        names = self.definition.candidates
+        lengths = list(accumulate(map(len, names)))
+        shown = min(MAX_OFFERED, sum(length <= OFFERED_CHARACTERS for length in lengths))
+        words = ", ".join(names[:shown])
+        if shown < len(names):
+            words += f", … ({len(names)} in all)"
+        return words, names if lengths[-1] <= OFFERED_CHARACTERS else ()
 
     def to_file(self) -> bytes:
         """The genesis file: the definition, indented for people."""

@@ -171,10 +171,11 @@ def check_vote(sealed: SealedVote, election: Election) -> None:
         raise Rejected("bad-choices", "a candidate is chosen twice")
     for choice in vote.choices:
         if choice not in election.candidates:
+            words, names = election.offer
             raise Rejected(
                 "unknown-candidate",
-                f"{choice!r} is not a candidate; choose from: {_listed(election)}",
-                candidates=list(election.definition.candidates),
+                f"{choice!r} is not a candidate; choose from: {words}",
+                **({"candidates": list(names)} if names else {}),
             )
     if election.registered is not None:
         check_registered(vote, election.registered)
@@ -204,9 +205,3 @@ def check_hours(time: int, election: Election) -> None:
         raise Rejected("not-open", "voting has not begun", opens=opens)
     if closes is not None and time >= closes:
         raise Rejected("closed", "voting has ended", closes=closes)
-
-
-def _listed(election: Election) -> str:
-    names = election.definition.candidates
-    shown = ", ".join(names[:50])
-    return shown if len(names) <= 50 else f"{shown}, … ({len(names)} in all)"
