@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -42,6 +43,27 @@ def test_programs_of_another_instance_are_strangers(dirs: InstanceDirs, start: S
     process = start()
     assert leftovers(instance_dirs("other")) == []
     assert [left.pid for left in leftovers(dirs)] == [process.pid]
+
+
+def test_a_copied_folder_touches_no_program_of_the_original(
+    dirs: InstanceDirs, start: Start, record: Record
+) -> None:
+    """`votenet up` in a copy stopped the network that ran in the original: the copy has its pids, too."""
+    process = start()
+    record(process)
+    copy = instance_dirs("copy")
+    shutil.copytree(dirs.state, copy.state)
+    assert end_leftovers(copy, 1.0, print) == (0, [])
+    assert process.poll() is None
+    assert [left.pid for left in leftovers(dirs)] == [process.pid]
+
+
+def test_a_folder_that_was_moved_keeps_its_programs(dirs: InstanceDirs, start: Start, record: Record) -> None:
+    process = start()
+    record(process)
+    moved = instance_dirs("moved")
+    dirs.state.rename(moved.state)
+    assert [left.pid for left in leftovers(moved)] == [process.pid]
 
 
 def test_scenario_19_a_corrupt_record_hides_nobody(dirs: InstanceDirs, start: Start, record: Record) -> None:

@@ -104,7 +104,8 @@ def leftovers(dirs: InstanceDirs) -> list[Leftover]:
     """
     found: dict[int, Leftover] = {}
     for name, record in read_identities(dirs).items():
-        if record is not None and (left := living(name, record)) is not None:
+        left = living(name, record) if record is not None else None
+        if left is not None and not _is_of_a_twin(dirs, left.pid):
             found[left.pid] = left
     for stat in procfs.all_processes():
         if stat.pid not in found and not stat.dead and (name := _tagged_name(dirs, stat.pid)):
@@ -122,6 +123,18 @@ def living(name: str, record: Identity) -> Leftover | None:
     if stat is None or stat.dead or stat.start_ticks != record.start_ticks:
         return None
     return Leftover(name, stat.pid, stat.start_ticks)
+
+
+def _is_of_a_twin(dirs: InstanceDirs, pid: int) -> bool:
+    """Whether this process belongs to the folder that ours is a copy of: the copy has its records, too.
+
+    A folder that was moved while its programs ran is not there any more under the name in their tags.
+    """
+    folder, _, _ = procfs.environment(pid).get(TAG_VARIABLE, "").rpartition(":")
+    try:
+        return bool(folder) and not os.path.samefile(folder, dirs.state)
+    except OSError:
+        return False
 
 
 def _tagged_name(dirs: InstanceDirs, pid: int) -> str:
