@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from tests.cli.conftest import Outcome
 
 
@@ -25,6 +26,13 @@ def test_a_key_that_is_not_there(cli: Callable[..., Outcome]) -> None:
     done = cli("keys", "show", "nobody")
     assert done.code == 1
     assert "votenet keys make nobody" in done.err
+
+
+@pytest.mark.parametrize("refused", ["", " x", "a\nb", "x" * 129, "a\u202eb"])
+def test_an_id_that_no_election_takes_leaves_no_key(cli: Callable[..., Outcome], refused: str) -> None:
+    done = cli("keys", "make", "anna", refused)
+    assert (done.code, "[bad-vote]" in done.err) == (1, True)
+    assert json.loads(cli("keys", "list", "--json").out) == [], "all or nothing"
 
 
 def test_a_broken_key_file_is_told_and_kept(cli: Callable[..., Outcome]) -> None:

@@ -26,6 +26,10 @@ def keys() -> None:
 @json_option
 def make(voter_ids: tuple[str, ...], instance: str, as_json: bool) -> None:
     """Make a key for each VOTER_ID that has none. Example: votenet keys make voter123"""
+    from votenet.core.vote import check_voter_id
+
+    for voter_id in voter_ids:
+        check_voter_id(voter_id)
     store = _store(instance)
     _print([store.get_or_make(voter_id) for voter_id in voter_ids], as_json)
 

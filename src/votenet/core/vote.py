@@ -146,6 +146,14 @@ def _claim(sealed: SealedVote) -> Claim:
     return public, b"".join((DOMAIN_VOTE, record[:begin], record[end:])), signature
 
 
+def check_voter_id(voter_id: str) -> None:
+    """Whether somebody may be called so. Raises Rejected bad-vote."""
+    if not 1 <= len(voter_id) <= MAX_VOTER_ID:
+        raise Rejected("bad-vote", f"a voter id has 1 to {MAX_VOTER_ID} characters")
+    if not is_plain(voter_id):
+        raise Rejected("bad-vote", f"the voter id {voter_id!r} has {text_fault(voter_id)}")
+
+
 def check_vote(sealed: SealedVote, election: Election) -> None:
     """Every rule about a vote that needs neither the chain, the clock nor the signature.
 
@@ -158,10 +166,7 @@ def check_vote(sealed: SealedVote, election: Election) -> None:
         raise Rejected("network-mismatch", "this vote belongs to another election")
     if len(sealed.record) > MAX_VOTE_BYTES:
         raise Rejected("vote-too-large", f"a vote has at most {MAX_VOTE_BYTES} bytes")
-    if not 1 <= len(vote.voter_id) <= MAX_VOTER_ID:
-        raise Rejected("bad-vote", f"a voter id has 1 to {MAX_VOTER_ID} characters")
-    if not is_plain(vote.voter_id):
-        raise Rejected("bad-vote", f"the voter id {vote.voter_id!r} has {text_fault(vote.voter_id)}")
+    check_voter_id(vote.voter_id)
     # Upper-case digits would give the same vote a second id.
     if vote.signature != vote.signature.lower() or vote.voter_key != vote.voter_key.lower():
         raise Rejected("bad-vote", "keys and signatures are written in lower-case hexadecimal")
