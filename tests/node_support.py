@@ -23,10 +23,12 @@ from votenet.protocol.messages import (
     Headers,
     Message,
     Neighbours,
+    Numbered,
     SubmitVotes,
     VoteOutcome,
     VotesTaken,
     decode_message,
+    line_of,
 )
 from votenet.protocol.state import NodeInfo
 from votenet.storage.memory import MemoryStore
@@ -70,7 +72,7 @@ class HandNode:
         self.core.saved()
         answers = [(question.link, question.begin()().line) for question in ready.questions]
         ready.send = [
-            (link, decode_message(message) if isinstance(message, bytes) else message)
+            (link, decode_message(line_of(message)) if isinstance(message, bytes | Numbered) else message)
             for link, message in ready.send + answers
         ]
         return ready

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Any
+
+import pytest
 
 from node_support import CLIENT, HandNode, sent
 from support import TRIVIAL_BITS, key_of, make_election, make_vote, make_votes, mine_block
@@ -101,6 +104,20 @@ def test_s17_a_long_count_is_one_job_and_the_core_goes_on_meanwhile() -> None:
     assert (three.id, three.height, three.votes) == (3, 2, 41)
     assert isinstance(ask(node, GetResults(id=4)), Results)
     assert not node.take(Received(CLIENT, GetResults(id=5))).check, "counted once for each tip"
+
+
+def test_of_a_long_answer_there_is_one_copy_until_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two thousand questions on one link while the votes were counted: 5.4 GB of answers at once."""
+    names = tuple(f"c{number}" for number in range(40))
+    node = HandNode(make_election(candidates=names, method="instant-runoff"))
+    node.submit(*(make_vote(node.election, f"v{n}", name) for n, name in enumerate(names)))
+    node.mine()
+    (job,) = node.take(*(Received(CLIENT, GetResults(id=n)) for n in range(2000))).check
+    told: list[Any] = []
+    monkeypatch.setattr(node.core.state, "answer", lambda link, line: told.append(line))
+    node.take(Checked(job.id, job.run()))
+    assert [answer.request_id for answer in told] == list(range(2000))
+    assert len({id(answer.line) for answer in told}) == 1
 
 
 def test_s11_the_election_comes_as_the_bytes_that_are_hashed() -> None:

@@ -266,6 +266,11 @@ class LinkTable:
         if found is not None:
             found.met = address
 
+    def takes(self, link_id: int) -> bool:
+        """Whether a line to this link still goes somewhere."""
+        found = self._open.get(link_id)
+        return found is not None and not found.link.closing
+
     def send(self, link_id: int, line: bytes) -> None:
         """A line to a peer, or the answer that a stranger is owed."""
         found = self._open.get(link_id)

@@ -64,6 +64,7 @@ from votenet.protocol.messages import (
     NoBlock,
     NodeStatus,
     NodeWarning,
+    Numbered,
     SubmitVotes,
     as_line,
     encode_message,
@@ -462,7 +463,8 @@ class NodeService:
         """Everything after the save, in the order of `Ready`."""
         lines: dict[int, bytes] = {}
         for link, message in ready.send:
-            self._links.send(link, self._encoded(message, lines))
+            if self._links.takes(link):
+                self._links.send(link, self._encoded(message, lines))
         for link, units in ready.charge:
             self._links.charge(link, units)
         for question in ready.questions:
@@ -487,8 +489,10 @@ class NodeService:
             miner.mine(ready.template)
 
     @staticmethod
-    def _encoded(message: Message | bytes, lines: dict[int, bytes]) -> bytes:
+    def _encoded(message: Message | bytes | Numbered, lines: dict[int, bytes]) -> bytes:
         """A message that goes to several peers is encoded once."""
+        if isinstance(message, Numbered):
+            return line_of(message)
         line = lines.get(id(message))
         if line is None:
             line = lines[id(message)] = line_of(message)

@@ -16,7 +16,7 @@ from votenet.core.encoding import canonical
 from votenet.core.outcome import Outcome, decide, work
 from votenet.core.tally import Tally
 from votenet.protocol.events import Served
-from votenet.protocol.lines import proof_line, with_id
+from votenet.protocol.lines import proof_line
 from votenet.protocol.messages import (
     MAX_BOOTSTRAPS_IN_LINE,
     MAX_HEADERS,
@@ -33,6 +33,7 @@ from votenet.protocol.messages import (
     Message,
     NodeStatus,
     NodeWarning,
+    Numbered,
     Peers,
     Ping,
     Pong,
@@ -107,7 +108,7 @@ class Answers:
 
     def on_get_election(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, GetElection)
-        self.state.answer(link, with_id(self._election, message.id))
+        self.state.answer(link, Numbered(self._election, message.id))
 
     def on_get_vote_status(self, link: int, message: Message, now: float) -> None:
         assert isinstance(message, GetVoteStatus)
@@ -210,7 +211,7 @@ class Answers:
         key = counted.tip.hash, len(self.state.pool)
         if self._results_line[0] != key:
             self._results_line = key, encode_message(self._results(counted))
-        self.state.answer(link, with_id(self._results_line[1], request_id))
+        self.state.answer(link, Numbered(self._results_line[1], request_id))
 
     def _results(self, counted: _Counted) -> Results:
         definition, registered = self.state.election.definition, self.state.election.registered

@@ -15,7 +15,7 @@ from votenet.core.chain import Entry
 from votenet.core.vote import SealedVote
 from votenet.errors import VotenetError
 from votenet.protocol.connection import Greeted
-from votenet.protocol.messages import Message
+from votenet.protocol.messages import Message, Numbered
 
 # -- events: what happened ----------------------------------------------------------------------
 
@@ -196,7 +196,7 @@ class Ready:
     """
 
     save: list[Change] = field(default_factory=list)
-    send: list[tuple[int, Message | bytes]] = field(default_factory=list)
+    send: list[tuple[int, Message | bytes | Numbered]] = field(default_factory=list)
     charge: list[tuple[int, float]] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
     send_blocks: list[tuple[int, bytes]] = field(default_factory=list)

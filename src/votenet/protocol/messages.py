@@ -15,6 +15,7 @@ import binascii
 import functools
 import re
 import struct
+from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Final
 
@@ -27,6 +28,7 @@ from votenet.core.outcome import Outcome
 from votenet.core.text import NEVER
 from votenet.core.vote import Vote, VoterId
 from votenet.errors import RemoteProtocolError
+from votenet.protocol.lines import with_id
 
 PROTOCOL_VERSION: Final = 2
 """Of the handshake; 1 signed no address."""
@@ -539,8 +541,21 @@ def encode_message(message: _Message) -> bytes:
     return _encoder.encode(message)
 
 
-def line_of(message: _Message | bytes) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A long answer that many wait for, and the id of one of them: put together when it is sent, not before.
+
+    Two thousand questions on one link must not make two thousand copies before the first one is written.
+    """
+
+    line: bytes
+    request_id: RequestId
+
+
+def line_of(message: _Message | bytes | Numbered) -> bytes:
     """A message as a line; one that is a line already stays as it is."""
+    if isinstance(message, Numbered):
+        return with_id(message.line, message.request_id)
     return message if isinstance(message, bytes) else _encoder.encode(message)
 
 

@@ -17,7 +17,7 @@ from votenet.core.vote import SealedVote
 from votenet.errors import Rejected, RemoteProtocolError
 from votenet.protocol.events import BlockSource, CheckJob, Question, Ready, SaveVotes, Served, VotePlace
 from votenet.protocol.limits import sent_units
-from votenet.protocol.messages import Message
+from votenet.protocol.messages import Message, Numbered
 from votenet.protocol.sync import Sync
 
 COVERED_SECONDS: Final = 10.0
@@ -62,10 +62,10 @@ class NodeState:
     def send(self, link: int, message: Message) -> None:
         self.ready.send.append((link, message))
 
-    def answer(self, link: int, line: bytes) -> None:
+    def answer(self, link: int, line: bytes | Numbered) -> None:
         """Answer with a line, and charge for a long one."""
         self.ready.send.append((link, line))
-        units = sent_units(len(line))
+        units = sent_units(len(line if isinstance(line, bytes) else line.line))
         if units:
             self.ready.charge.append((link, units))
 
