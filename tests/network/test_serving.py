@@ -27,6 +27,7 @@ class FakeTable:
         self.refused: list[tuple[int, str]] = []
         self.charged: dict[int, float] = defaultdict(float)
         self.jobs: dict[int, int] = defaultdict(int)
+        self.held: dict[int, int] = defaultdict(int)
         self.drained: Callable[[int], None] = lambda link: None
 
     def is_open(self, link: int) -> bool:
@@ -57,9 +58,11 @@ class FakeTable:
 
     def job_started(self, link: int, size: int = 0) -> None:
         self.jobs[link] += 1
+        self.held[link] += size
 
     def job_done(self, link: int, size: int = 0) -> None:
         self.jobs[link] -= 1
+        self.held[link] -= size
 
     def reads(self, link: int) -> None:
         """The link has read its long line."""
@@ -80,7 +83,9 @@ class Desk:
         self.begun: list[int] = []
         self.worked: list[int] = []
 
-    def ask(self, link: int, answer: bytes = b"x", key: Hashable = None, *, last: bool = False) -> None:
+    def ask(
+        self, link: int, answer: bytes = b"x", key: Hashable = None, *, last: bool = False, size: int = 0
+    ) -> None:
         def work() -> Served:
             self.worked.append(link)
             return Served(answer)
@@ -89,7 +94,7 @@ class Desk:
             self.begun.append(link)
             return work
 
-        self.serving.ask(link, begin, key, last=last)
+        self.serving.ask(link, begin, key, last=last, size=size)
 
     async def rest(self) -> None:
         """Until nothing is being worked out, and nobody has a turn."""
@@ -204,6 +209,22 @@ def test_a_peer_is_read_on_while_it_waits() -> None:
         assert desk.table.jobs[201] == 2
 
     run(test)
+
+
+def test_votes_that_are_kept_for_an_answer_count_as_memory_of_their_link() -> None:
+    """Sixty links that sent votes which are on the chain already had a node keep 500 MB of them, uncounted."""
+
+    async def test(desk: Desk) -> None:
+        desk.table.peers.add(301)
+        for link in (101, 101, 301):
+            desk.ask(link, size=450_000)
+        assert (desk.table.held[101], desk.table.held[301]) == (900_000, 450_000)
+        assert (desk.table.jobs[101], desk.table.jobs[301]) == (2, 1)
+        desk.table.leaves(101)
+
+    desk = run(test)
+    assert set(desk.table.held.values()) == {0}
+    assert set(desk.table.jobs.values()) == {0}
 
 
 def test_what_an_answer_costs_is_charged() -> None:

@@ -468,7 +468,7 @@ class NodeService:
         for link, units in ready.charge:
             self._links.charge(link, units)
         for question in ready.questions:
-            self._serving.ask(question.link, question.begin)
+            self._serving.ask(question.link, question.begin, size=question.size)
         for link, block_hash in ready.send_blocks:
             self._send_block(link, block_hash)
         for link in ready.send_chapter:

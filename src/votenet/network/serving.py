@@ -43,7 +43,8 @@ class _Asked:
     last: bool
     counted: bool
     """Whether the link is not read while too many of these wait. Not a peer's: two nodes that answer each
-    other would wait for each other."""
+    other would wait for each other. What keeps votes counts always: no node sends that to a peer."""
+    size: int
 
 
 class Serving:
@@ -62,12 +63,15 @@ class Serving:
         self._generation = 0
         links.drained = self._drained
 
-    def ask(self, link: int, begin: Callable[[], Work], key: Hashable = None, *, last: bool = False) -> None:
+    def ask(
+        self, link: int, begin: Callable[[], Work], key: Hashable = None, *, last: bool = False, size: int = 0
+    ) -> None:
         """Answer a link when it is its turn.
 
         Args:
             key: of two questions of one link with the same key, only the first is answered if it still waits.
             last: the link is closed behind the answer.
+            size: bytes of votes that are kept until then. They count as a line that is being checked.
         """
         if not self._links.is_open(link) or (key is not None and (link, key) in self._keys):
             return
@@ -79,9 +83,10 @@ class Serving:
         self._waiting[link] += 1
         if key is not None:
             self._keys.add((link, key))
-        asked = _Asked(link, self._links.crowd(link), begin, key, last, not self._links.is_peer(link))
-        if asked.counted:
-            self._links.job_started(link)
+        counted = size > 0 or not self._links.is_peer(link)
+        asked = _Asked(link, self._links.crowd(link), begin, key, last, counted, size)
+        if counted:
+            self._links.job_started(link, size)
         self._queue.put(asked.lane, asked)
         self._go_on()
 
@@ -145,7 +150,7 @@ class Serving:
 
     def _done(self, asked: _Asked) -> None:
         if asked.counted:
-            self._links.job_done(asked.link)
+            self._links.job_done(asked.link, asked.size)
         self._waiting[asked.link] -= 1
         if not self._waiting[asked.link]:
             del self._waiting[asked.link]

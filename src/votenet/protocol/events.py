@@ -115,11 +115,12 @@ class Question(NamedTuple):
 
     The shell calls `begin` when it is the link's turn, in the core's thread: until then only the question is
     kept, and nothing at all for a link that is gone. What `begin` returns runs in another thread. `begin` may
-    raise RemoteProtocolError.
+    raise RemoteProtocolError. `size`: bytes of votes that are kept until it is answered.
     """
 
     link: int
     begin: Callable[[], Callable[[], Served]]
+    size: int = 0
 
 
 class Template(NamedTuple):

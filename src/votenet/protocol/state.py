@@ -69,9 +69,9 @@ class NodeState:
         if units:
             self.ready.charge.append((link, units))
 
-    def ask(self, link: int, begin: Callable[[], Callable[[], Served]]) -> None:
+    def ask(self, link: int, begin: Callable[[], Callable[[], Served]], size: int = 0) -> None:
         """Have a question answered when it is this link's turn; see `Question`."""
-        self.ready.questions.append(Question(link, begin))
+        self.ready.questions.append(Question(link, begin, size))
 
     def refuse(self, link: int, error: Rejected | RemoteProtocolError) -> None:
         """Blame the other side of a link: one error line, then close. It is no peer from now on."""

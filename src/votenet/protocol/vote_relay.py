@@ -61,8 +61,10 @@ class _Submission:
     """Positions of the votes that are being checked."""
     again: list[int]
     """Positions of votes whose voters are on the chain already."""
-    explain: Callable[[], None] = lambda: None
-    """Gives these their outcomes."""
+    explain: Callable[[], list[VoteOutcome]] = list
+    """The outcomes of these. It knows nothing of this record: in a circle the two would outlive their use."""
+    size: int = 0
+    """Bytes of all its votes."""
 
     def answer(self) -> VotesTaken:
         outcomes = tuple(outcome for outcome in self.outcomes if outcome is not None)
@@ -116,7 +118,8 @@ class VoteRelay:
                 work.doubtful.append(index)
             else:
                 work.outcomes[index] = VoteOutcome(vote_id=vote.id.hex(), error=refusal.as_dict())
-        work.explain = self._explain(work, [sealed[index] for index in work.again])
+        work.explain = self._explain([sealed[index] for index in work.again])
+        work.size = sum(len(vote.record) for vote in sealed)
         if work.doubtful:
             votes = self._named([sealed[index] for index in work.doubtful])
             self._check(
@@ -125,16 +128,18 @@ class VoteRelay:
         else:
             self._answer_submission(work)
 
-    def _explain(self, work: _Submission, votes: list[SealedVote]) -> Callable[[], None]:
+    def _explain(self, votes: list[SealedVote]) -> Callable[[], list[VoteOutcome]]:
         """For a thread: says to each of these votes, whose voters are on the chain, where they voted."""
         find = self.state.places_of([vote.vote.voter_id for vote in votes])
         best = self.state.chain.best
         blocks = [best[split_place(self.state.chain.voters[vote.vote.voter_id])[0]] for vote in votes]
 
-        def explain() -> None:
+        def explain() -> list[VoteOutcome]:
             errors = map(_second, votes, find(), blocks)
-            for index, vote, found in zip(work.again, votes, errors, strict=True):
-                work.outcomes[index] = VoteOutcome(vote_id=vote.id.hex(), error=found.as_dict())
+            return [
+                VoteOutcome(vote_id=vote.id.hex(), error=found.as_dict())
+                for vote, found in zip(votes, errors, strict=True)
+            ]
 
         return explain
 
@@ -158,10 +163,11 @@ class VoteRelay:
             return
 
         def explain() -> Served:
-            work.explain()
+            for index, outcome in zip(work.again, work.explain(), strict=True):
+                work.outcomes[index] = outcome
             return Served(encode_message(work.answer()))
 
-        self.state.ask(work.link, lambda: explain)
+        self.state.ask(work.link, lambda: explain, work.size)
 
     # -- the way into the pool -----------------------------------------------------------------
 
