@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Callable
 from typing import Any, cast
@@ -637,6 +638,21 @@ def test_room_is_made_by_the_crowd_and_never_by_a_peer() -> None:
     lone.owes = True
     assert table.links.victim(links[:2]) is None
     assert table.links.victim(links[:1]) is None
+
+
+def test_who_makes_room_is_found_without_taking_addresses_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred connections come in one turn of the loop: with 512 links that took it half a second."""
+    table = Table()
+    links = [cast(Link, table.open(number, host=f"10.0.0.{number % 9}")) for number in range(1, 101)]
+    parsed: list[str] = []
+
+    def parse(text: str) -> ipaddress.IPv4Address:
+        parsed.append(text)
+        return ipaddress.IPv4Address(text)
+
+    monkeypatch.setattr("votenet.protocol.blame.ipaddress.ip_address", parse)
+    assert table.links.victim(links) in links
+    assert not parsed
 
 
 # -- blame ------------------------------------------------------------------------------------------

@@ -212,7 +212,7 @@ def test_a_peer_is_read_on_while_it_waits() -> None:
 
 
 def test_votes_that_are_kept_for_an_answer_count_as_memory_of_their_link() -> None:
-    """Sixty links that sent votes which are on the chain already had a node keep 500 MB of them, uncounted."""
+    """Sixty links that sent votes which are on the chain already: the node kept 500 MB of them, uncounted."""
 
     async def test(desk: Desk) -> None:
         desk.table.peers.add(301)

@@ -429,13 +429,14 @@ class LinkTable:
         The address with the most links gives one up: the one without a question open, silent for longest.
         """
         strangers = [found for link in links if (found := self._open.get(link.id)) and not found.is_peer]
-        crowds = Counter(of_address(found.link.host) for found in strangers)
+        owners = {found.link.id: of_address(found.link.host) for found in strangers}
+        crowds = Counter(owners.values())
 
         def useless(found: _Open) -> tuple[int, bool, float]:
-            return crowds[of_address(found.link.host)], not found.link.owes, -found.heard
+            return crowds[owners[found.link.id]], not found.link.owes, -found.heard
 
         worst = max(strangers, key=useless, default=None)
-        if worst is None or (worst.link.owes and crowds[of_address(worst.link.host)] == 1):
+        if worst is None or (worst.link.owes and crowds[owners[worst.link.id]] == 1):
             return None
         return worst.link
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import ipaddress
 from collections import OrderedDict
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 LIMIT: Final = 100
@@ -78,6 +79,7 @@ def of_key(node_key: str) -> str:
     return f"key:{node_key}"
 
 
+@lru_cache(maxsize=4096)
 def of_address(host: str) -> str | None:
     """The subject that an IP address is; an IPv6 one stands for its /64. None for this machine's own.
 

@@ -247,7 +247,7 @@ class VoteRelay:
         except Rejected as error:
             if error.code == "pool-full":
                 error.details["retry_seconds"] = self.state.election.definition.chain.block_seconds
-            return error
+            return error.with_traceback(None)  # whose frames hold the votes, and hold it: a circle
         return None
 
     def _check_new(self, vote: SealedVote, origin: Origin, now: float) -> None:
@@ -459,5 +459,5 @@ def _refusal(sealed: SealedVote, election: Election) -> Rejected | None:
     try:
         check_vote(sealed, election)
     except Rejected as error:
-        return error
+        return error.with_traceback(None)
     return None
