@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Outcome, RunningNode
 
-from archive_support import archive_of, election, good_archive, roll_archive, tampered
+from archive_support import archive_of, election, good_archive, good_receipt, roll_archive, tampered
 from support import CREATED, make_election, make_vote
 from votenet.core.outcome import lot
 from votenet.storage.block_store import SqliteBlockStore
@@ -80,6 +80,19 @@ def test_a_tampered_archive_is_refused_with_exit_1_and_its_code(cli: Cli, tmp_pa
     folder = tmp_path / "fresh"
     assert cli("import", str(path), "--data-dir", str(folder)).code == 1
     assert [entry.name for entry in folder.iterdir()] == ["lock"]
+
+
+def test_a_receipt_and_an_archive_that_are_mixed_up_lead_to_the_right_command(
+    cli: Cli, tmp_path: Path
+) -> None:
+    receipt, archive = tmp_path / "r.json", tmp_path / "a.jsonl"
+    receipt.write_bytes(good_receipt())
+    archive.write_bytes(good_archive())
+    for command, path, right in (("audit", receipt, "verify"), ("verify", archive, "audit")):
+        done = cli(command, str(path))
+        assert (done.code, "[wrong-format]" in done.err) == (1, True)
+        assert f"votenet {right} {path}" in done.err
+        assert cli(right, str(path)).code == 0
 
 
 def test_the_network_may_be_demanded(cli: Cli, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import itertools
 import lzma
 import os
 import shutil
@@ -18,15 +19,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Final, cast
 
+from votenet.cli.hints import command_line
 from votenet.cli.render import BAR_WIDTH, bar
 from votenet.core.archive import ArchiveCheck, ArchiveReport, StartCheck, first_bad_signature
 from votenet.core.chain import Entry
 from votenet.core.election import Election
 from votenet.core.evidence import fault
-from votenet.core.limits import MAX_ARCHIVE_LINE
+from votenet.core.limits import MAX_ARCHIVE_LINE, RECEIPT_FORMAT
 from votenet.core.roll import Roll, with_roll
 from votenet.core.vote import SealedVote
-from votenet.errors import ConfigError, NotRunning, StorageError
+from votenet.errors import ConfigError, NotProven, NotRunning, StorageError
 from votenet.storage.input_file import READ_ERRORS, STDIN, InputFile
 from votenet.storage.output_file import store, written
 from votenet.text import visible
@@ -113,8 +115,19 @@ def checking(
     name = source.name if path == STDIN else path.name
     progress = Progress(name, source.size, sys.stderr)
     with contextlib.closing(source), source.stream() as file, on_all_cores() as start:
+        lines = lines_of(file)
+        first = next(lines, b"")
+        if RECEIPT_FORMAT.encode() in first:
+            step = command_line("verify", str(path))
+            raise NotProven(
+                "this is a receipt, not an archive", code="wrong-format", next_step=f"Check it with: {step}"
+            )
         check = ArchiveCheck(
-            lines_of(file), int(time.time()), start_check=start, network_hex=network_hex, roll=roll
+            itertools.chain([first] if first else [], lines),
+            int(time.time()),
+            start_check=start,
+            network_hex=network_hex,
+            roll=roll,
         )
 
         def blocks() -> Blocks:

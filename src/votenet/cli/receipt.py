@@ -147,8 +147,10 @@ def verify(
 
 
 def _read(path: Path) -> bytes:
+    from votenet.cli.hints import command_line
     from votenet.core.evidence import fault
-    from votenet.core.limits import MAX_RECEIPT
+    from votenet.core.limits import ARCHIVE_FORMAT, MAX_RECEIPT
+    from votenet.errors import NotProven
     from votenet.storage.input_file import read_input
 
     data = read_input(
@@ -159,6 +161,11 @@ def _read(path: Path) -> bytes:
     )
     if len(data) > MAX_RECEIPT:
         raise fault("line-too-long", f"a receipt has at most {MAX_RECEIPT} bytes")
+    if data.startswith(f'{{"format":"{ARCHIVE_FORMAT}"'.encode()):
+        step = command_line("audit", str(path))
+        raise NotProven(
+            "this is an archive, not a receipt", code="wrong-format", next_step=f"Check it with: {step}"
+        )
     return data
 
 
