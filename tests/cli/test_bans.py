@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def test_s15_a_ban_is_made_listed_and_lifted(cli: Callable[..., Outcome], node: 
     assert cli("peers", "unban", f"key:{KEY}", *where).out == "data  unbanned\n"
     again = cli("peers", "unban", KEY, *where)
     assert (again.code, again.out) == (4, "data  had no such ban\n")
+    step = again.err.rstrip().rpartition("Those there are: votenet ")[2]
+    assert cli(*shlex.split(step)).code == 0, "it asks the same node, not those of the default network"
     assert json.loads(cli("peers", "list", "--banned", "--json", *where).out) == {"data": []}
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar, cast
 
 import click
 
+from votenet.cli.hints import command_line
 from votenet.cli.options import instance_option, json_option, parse_hour
 from votenet.cli.output import echo, echo_json
 from votenet.cli.render import count_of, reported, when
@@ -51,6 +52,12 @@ class NodeFolders:
 
     def __init__(self, data_dir: Path | None, node: str | None) -> None:
         self._data_dir, self._node = data_dir, node
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What names the same nodes on a command line."""
+        named = (("--data-dir", self._data_dir), ("--node", self._node))
+        return tuple(word for name, value in named if value is not None for word in (name, str(value)))
 
     def ask(self, instance: str, request: dict[str, Any]) -> Answers:
         """What each of them answers. Raises NotRunning, NoSuchNode; what every one of them refused."""
@@ -153,7 +160,8 @@ def unban(ctx: click.Context, folders: NodeFolders, instance: str, subject: str,
         echo(f"{name}: {error.message}", err=True)
     answers.raise_refused()
     if not any(lifted.values()):
-        echo("No node has such a ban. Those there are: votenet peers list --banned", err=True)
+        listed = command_line("peers list", options=("--banned", *folders.options), instance=instance)
+        echo(f"No node has such a ban. Those there are: {listed}", err=True)
         ctx.exit(EXIT_NOT_BANNED)
 
 
