@@ -45,6 +45,26 @@ def test_the_version_is_told(cli: Callable[..., Outcome]) -> None:
     assert __version__ in cli("--version").out
 
 
+@pytest.mark.parametrize("command", ["ls", "ps", "down", "up", "results", "doctor", "keys list", "vote a b"])
+def test_a_home_with_a_name_that_is_too_long_is_an_error_with_a_next_step(
+    cli: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
+) -> None:
+    monkeypatch.setenv("VOTENET_HOME", str(tmp_path / ("x" * 300)))
+    done = cli(*command.split())
+    assert done.code == 78
+    assert "[name-too-long]" in done.err
+    assert "VOTENET_HOME" in done.err
+
+
+def test_an_output_with_a_name_that_is_too_long_is_an_error_with_a_next_step(
+    cli: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    (tmp_path / "members.csv").write_text("voter_id,public_key\n")
+    done = cli("roll", "create", str(tmp_path / "members.csv"), "-o", str(tmp_path / ("x" * 300)))
+    assert done.code == 78
+    assert "[name-too-long]" in done.err
+
+
 def test_a_mistyped_command_is_guessed(cli: Callable[..., Outcome]) -> None:
     done = cli("resluts")
     assert done.code == 2

@@ -8,6 +8,7 @@ What must not: work, and imports of the command modules (each is loaded when it 
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ import click
 from votenet import __version__
 from votenet.cli import output
 from votenet.cli.stop_signals import hear_as_process_1
-from votenet.errors import OutputError, Unreachable, VotenetError, votenet_error_in
+from votenet.errors import ConfigError, OutputError, Unreachable, VotenetError, votenet_error_in
 from votenet.text import is_unicode
 
 GROUPS: Final[dict[str, dict[str, tuple[str, str]]]] = {
@@ -234,13 +235,24 @@ def _outcome() -> int:
         _show(short)
         code = 71  # EX_OSERR
     except (Exception, BaseExceptionGroup) as failure:
-        known = votenet_error_in(failure)
+        known = votenet_error_in(failure) or _long_name(failure)
         if known is None:
             output.show_defect(failure)
             return output.DEFECT
         _show(known)
         code = known.exit_code
     return code if isinstance(code, int) else 0
+
+
+def _long_name(failure: BaseException) -> VotenetError | None:
+    """The error for a file or folder whose name is longer than the system allows, wherever it was met."""
+    if not isinstance(failure, OSError) or failure.errno != errno.ENAMETOOLONG:
+        return None
+    return ConfigError(
+        f"the name of a file or folder is longer than the system allows: {failure.filename}",
+        code="name-too-long",
+        next_step="Name a shorter one; for the files of votenet itself: export VOTENET_HOME=/some/folder",
+    )
 
 
 def _show(error: VotenetError) -> None:

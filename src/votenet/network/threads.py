@@ -37,5 +37,5 @@ def no_threads(error: RuntimeError) -> VotenetError:
         f"the system allows this program no more threads ({error})",
         code="no-threads",
         next_step="Raise the limit of tasks (ulimit -u, TasksMax= of the service, pids of the container),"
-        " or stop other programs of this user.",
+        " or of memory (ulimit -v), or stop other programs of this user.",
     )

@@ -283,7 +283,8 @@ def _mute(dirs: InstanceDirs, pid: int) -> WaitTimedOut:
     if stat is not None and stat.paused:
         return WaitTimedOut(
             f"the supervisor of {dirs.instance!r} (pid {pid}) is stopped (Ctrl-Z or SIGSTOP)",
-            next_step=f"Let it go on: fg in its terminal, or kill -CONT {pid}. Its programs run meanwhile.",
+            next_step=f"Let it go on: fg in its terminal, or kill -CONT {pid}. Meanwhile nobody"
+            " looks after its programs.",
         )
     return WaitTimedOut(
         f"the supervisor of {dirs.instance!r}" + (f" (pid {pid})" if pid else "") + " did not answer in time",
