@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,15 @@ def test_imports_go_one_way(module: Path) -> None:
             assert allowed, f"{module} imports {name}"
         elif layer in PURE:
             assert top not in IMPURE, f"{module} is pure and must not import {top}"
+
+
+def test_only_packages_that_the_installation_brings_are_imported() -> None:
+    """A package that an older installation left behind hides that a new one lacks it."""
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+    declared = [*project["dependencies"], *project["optional-dependencies"]["redis"]]
+    names = {line.partition(">")[0].lower().replace("pynacl", "nacl") for line in declared}
+    used = {name.partition(".")[0] for module in MODULES for name in imports(module)}
+    assert used - set(sys.stdlib_module_names) - {"votenet", "_cffi_backend"} <= names
 
 
 def test_every_room_has_its_place() -> None:

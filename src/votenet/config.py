@@ -8,6 +8,7 @@ what few of its functions need is imported there.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -133,11 +134,14 @@ def instance_dirs(instance: str = DEFAULT_INSTANCE) -> InstanceDirs:
     return InstanceDirs(instance, state, short_run_dir(state / "run"), keys)
 
 
+def _state_base() -> Path:
+    """The folder of all instances. Raises ConfigError: there is no home."""
+    return home_dir() or xdg_dir("XDG_STATE_HOME", ".local/state")
+
+
 def instance_names() -> list[str]:
     """The instances that this user has had a network in."""
-    base = home_dir()
-    if base is None:
-        base = xdg_dir("XDG_STATE_HOME", ".local/state")
+    base = _state_base()
     _refuse_closed(base)
     return sorted(path.parent.name for path in base.glob("*/network.json"))
 
@@ -327,12 +331,8 @@ def _user_places() -> Iterator[Path]:
     runtime, temporary = os.environ.get("XDG_RUNTIME_DIR", ""), os.environ.get("TMPDIR", "")
     if os.path.isabs(runtime):
         yield Path(runtime) / "votenet"
-    base = home_dir()
-    if base is None:
-        import platformdirs
-
-        base = platformdirs.user_state_path("votenet")
-    yield base / ".run"  # no instance is called so
+    with contextlib.suppress(ConfigError):  # no home
+        yield _state_base() / ".run"  # no instance is called so
     if os.path.isabs(temporary):
         yield Path(temporary) / name
 
