@@ -41,6 +41,17 @@ def test_stop_start_restart_and_the_faults(shell: Shell) -> None:
     assert "node-2  ready" in shell.call("resume", "node-2").stdout
 
 
+def test_kill_says_why_this_process_ended_when_the_next_cannot_start(shell: Shell) -> None:
+    """It said of the killed process that it ended because the next could not be started (a full disk)."""
+    shell.up()
+    record = shell.dirs.state / "programs" / "node-2.json"
+    record.unlink()
+    (record / "in the way").mkdir(parents=True)
+    done = shell.run("kill", "node-2")
+    assert ", which ended: killed by SIGKILL. It is " in done.stderr
+    wait_until(lambda: "could not be started" in (programs(shell)["node-2"]["cause"] or ""))
+
+
 def test_kill_says_what_came_of_it(shell: Shell) -> None:
     """It showed the program as it was before, alive and with its old pid."""
     shell.up()
@@ -52,8 +63,10 @@ def test_kill_says_what_came_of_it(shell: Shell) -> None:
     assert str(old) not in done.stdout
     wait_until(lambda: programs(shell)["node-2"]["state"] == "ready")
     answer = json.loads(shell.call("kill", "-s", "term", "node-2", "--json").stdout)
-    assert answer["signals"] == [{"name": "node-2", "pid": new, "sent": True, "ended": True}]
-    assert answer["programs"][0]["cause"] == "exit 0 (ended by itself though nobody asked it to)"
+    cause = "exit 0 (ended by itself though nobody asked it to)"
+    told = {"name": "node-2", "pid": new, "sent": True, "ended": True, "cause": cause}
+    assert answer["signals"] == [told]
+    assert answer["programs"][0]["cause"] == cause
     shell.call("pause", "node-1")
     goes_on = shell.call("kill", "-s", "cont", "node-1")
     assert "SIGCONT sent to pid" in goes_on.stderr

@@ -302,7 +302,7 @@ def _signalled(
             yield f"{text}, which {'is paused' if program['state'] == 'paused' else 'goes on'}."
             continue
         again = f", pid {program['pid']}" if program["pid"] else ""
-        yield f"{text}, which ended: {program['cause']}. It is {program['state']}{again}."
+        yield f"{text}, which ended: {one['cause'] or 'nobody knows why'}. It is {program['state']}{again}."
 
 
 def _shortfall(command: str, answer: Mapping[str, Any]) -> VotenetError | None:

@@ -50,6 +50,8 @@ class Child:
     ) -> None:
         self._process, self._pidfd, self.log, self._is_ours = process, pidfd, log, is_ours
         self.pid = pid
+        self.cause: Cause | None = None
+        """Why it ended; None while it runs."""
         stat = procfs.read_stat(pid)
         self.start_ticks = stat.start_ticks if stat else 0
         self._oom_kills, self._killed = procfs.oom_kills(), False
@@ -132,7 +134,8 @@ class Child:
     async def died(self) -> Cause:
         """Wait for the process to end and read why. It stays unreaped until `finish`."""
         await self.gone()
-        return self._cause()
+        self.cause = self._cause()
+        return self.cause
 
     async def gone(self) -> None:
         """Wait for the process to end, and no more."""

@@ -185,7 +185,15 @@ class Requests:
         for slot in slots:
             self._supervisor.look(slot)
         told = [
-            {"name": slot.spec.name, "pid": child.pid, "sent": reached, "ended": slot.child is not child}
+            {
+                "name": slot.spec.name,
+                "pid": child.pid,
+                "sent": reached,
+                "ended": slot.child is not child,
+                "cause": str(child.cause)
+                if child.cause
+                else None,  # of this process: others may have died since
+            }
             for slot, child, reached in sent
         ]
         return {**self._answer(slots), "signals": told}
