@@ -61,9 +61,11 @@ def chaos(seed: int | None, duration: float, nodes: int, report: Path | None, as
     from votenet.cli.archive_files import write_lines
     from votenet.cli.chaos_report import as_html
     from votenet.cli.chaos_run import Chaos
+    from votenet.cli.stop_signals import stop_in_order
     from votenet.processes.signals import reset_inherited
 
     reset_inherited()
+    stop_in_order()
     chosen = int.from_bytes(os.urandom(4), "big") if seed is None else seed
     echo(f"seed {chosen}, {nodes} nodes, {duration:g} s of faults", err=True)
     home, before = Path(tempfile.mkdtemp(prefix="votenet-chaos-")), os.environ.get("VOTENET_HOME")

@@ -33,11 +33,13 @@ def demo(ballots: int, nodes: int, keep: bool, as_json: bool) -> None:
 
     from votenet.cli import render
     from votenet.cli.demo_run import Demo
+    from votenet.cli.stop_signals import stop_in_order
     from votenet.errors import VotenetError
     from votenet.processes.signals import reset_inherited
 
     began = time.monotonic()
     reset_inherited()
+    stop_in_order()
     run = Demo(ballots, nodes, say=lambda text: echo(f"... {text}", err=True))
     checks, counts = run.run(keep=keep)
     seconds = time.monotonic() - began

@@ -26,6 +26,13 @@ def hear_as_process_1() -> None:
                 signal.signal(number, _end)
 
 
+def stop_in_order() -> None:
+    """TERM and HUP unwind this program as Ctrl-C does, so that it stops the network that it started."""
+    for number in stop_signals():
+        if number != signal.SIGINT:
+            signal.signal(number, _end)
+
+
 def leave_orphans_to_the_kernel() -> None:
     """For a program that starts no other: as process 1 it gets the orphans of `docker exec`.
 
