@@ -26,8 +26,6 @@ from support import make_election
 from votenet.config import instance_dirs
 from votenet.protocol.address import Address
 
-# A connection that a lie ends is closed with the loop, not before it: a warning that no user sees.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 FORGED = "Error: the election was cancelled [cancelled]"
 HOSTILE = (
     f"x\n{FORGED}\r{FORGED}\x1b[2J\x1b]0;own\x07\x9b31m\u202egpj\u2028{FORGED}\u2066\u200f [bold]y[/bold]"

@@ -32,7 +32,7 @@ def test_up_ps_up_again_logs_down(shell: Shell) -> None:
         "node-2",
         "node-3",
     ]
-    assert "votenet vote -i t voter123 Alice" in done.stderr
+    assert "votenet vote -i t voter" in done.stderr
     assert "\x1b" not in done.stdout
     pids = shell.pids()
     assert all(map(alive, pids))

@@ -514,7 +514,7 @@ def test_closed_standard_input_is_no_answer() -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert "cannot read -: Bad file descriptor" in done.stderr
+    assert "standard input is closed" in done.stderr
 
 
 def test_what_does_not_get_out_is_no_answer(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ async def register_many(
                 except VotenetError as error:
                     answers.append(error)
     finally:
-        link.close()
+        await lines.end(link)
     return answers
 
 
@@ -125,7 +125,7 @@ async def _ask(bootstrap: Address, request: bytes, timeout: float) -> bytes:
         link.send_line(request)
         return await lines.next(bootstrap, timeout)
     finally:
-        link.close()
+        await lines.end(link)
 
 
 class _Lines:
@@ -134,6 +134,7 @@ class _Lines:
     def __init__(self) -> None:
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._reason: VotenetError | None = None
+        self._gone = asyncio.Event()
 
     def link_opened(self, link: Link) -> None:
         return None
@@ -144,6 +145,12 @@ class _Lines:
     def link_closed(self, link: Link, reason: VotenetError | None) -> None:
         self._reason = reason
         self._queue.put_nowait(None)
+        self._gone.set()
+
+    async def end(self, link: Link) -> None:
+        """Close it now: every answer that was wanted has come, and nothing is left to the end of the loop."""
+        link.abort()
+        await self._gone.wait()
 
     async def next(self, bootstrap: Address, timeout: float) -> bytes:
         try:
