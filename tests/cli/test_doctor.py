@@ -14,6 +14,7 @@ import pytest
 from tests.cli.conftest import Outcome
 
 from refused_calls import PIDFD_OPEN, command
+from votenet.cli.doctor_network import Finding
 from votenet.pow import available_kernels, kernel_states
 
 
@@ -46,3 +47,14 @@ def test_a_kernel_that_refuses_pidfds_is_a_problem(tmp_path: Path, number: int) 
     assert found["processes"]["state"] == "problem"
     assert "pidfd_open" in found["processes"]["found"]
     assert "seccomp" in found["processes"]["next_step"]
+
+
+def test_a_command_of_any_length_stands_in_one_line(
+    cli: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = f"VOTENET_HOME=/{'long/' * 60} votenet down -i board"
+    found = Finding(
+        "other instance", "note", "programs run without a supervisor", f"Stop them with: {command}"
+    )
+    monkeypatch.setattr("votenet.cli.doctor.examine", lambda instance: [found])
+    assert f"-> Stop them with: {command}\n" in cli("doctor").out

@@ -12,6 +12,7 @@ import click
 
 from votenet.cli.doctor_network import Finding, examine
 from votenet.cli.options import instance_option, json_option
+from votenet.cli.output import echo
 
 
 @click.command(
@@ -37,12 +38,11 @@ def doctor(instance: str, as_json: bool) -> None:
     if as_json:
         render.print_json([finding._asdict() for finding in findings])
     else:
-        made = render.table("", [("", "left"), ("", "left"), ("", "left")])
+        width = max(len(finding.what) for finding in findings)
         for finding in findings:
-            made.add_row(finding.state, finding.what, finding.found)
-            if finding.next_step:
-                made.add_row("", "", f"-> {finding.next_step}")
-        render.print_table(made)
+            echo(f"{finding.state:7}  {finding.what:{width}}  {finding.found}")
+            if finding.next_step:  # in one line, however long: commands in it are pasted
+                echo(f"{'':7}  {'':{width}}  -> {finding.next_step}")
     problems = [finding for finding in findings if finding.state == "problem"]
     if problems:
         error = VotenetError(
