@@ -50,7 +50,7 @@ check: $(VENV)/.dev
 	$(MAKE) crash
 	$(MAKE) adversary
 	$(MAKE) discovery
-	$(MAKE) fuzz MINUTES=5
+	$(MAKE) fuzz MINUTES=5 SEED=1301
 	$(MAKE) sanitize
 	$(MAKE) test-arm
 	$(MAKE) packages
