@@ -1,59 +1,81 @@
 # Two commands do everything on a fresh machine with Python 3.11+ and a C compiler:
-#   make demo    a whole election: five nodes, real ballots, a kill -9, every count compared
-#   make test    lint, types, every test; one that needs a tool which is not here is skipped, with a sentence
+#   make demo    a whole election: five nodes, two contests, real ballots, a kill -9, closing, counts compared
+#   make test    lint, types, every test; a test without its tool is skipped, with a sentence
 # The rest:
-#   make check       whatever takes longer: seeds, crashes, adversaries, fuzzing, sanitizers, packages (.ci/run has the tools)
+#   make check       the longer checks: seeds, crashes, adversaries, fuzzing, sanitizers, packages (.ci/run has the tools)
 #   make lint        ruff and mypy
+#   make architecture  docs/architecture.svg: the rooms, drawn from the imports
 #   make bench       every target of the project in one table, within half an hour (docs/performance.md)
-#   make bench-compare OLD=a.json NEW=b.json   what changed by more than ten percent
+#   make bench-compare OLD=a.json NEW=b.json   figures that changed by more than ten percent
 #   make bench-election  a whole election over five nodes (T3)   make bench-vote  votenet vote, as typed (T4)
-#   make bench-dearest  honest clients while one address asks what costs a node most (T19)
-#   make bench-growth  what a vote costs as the chain grows (T11)   make bench-overload  bad input
-#   make pictures    the pictures in docs/: throughput and latency against offered load
-#   make soak MINUTES=20  steady load, a kill -9 every minute; nothing grows, nothing is lost
+#   make bench-final  from a nonce to its certificate, from the last closing list to the final result, attacks
+#                    on what is final (T14, T22, T21)
+#   make bench-dearest  honest clients while one address asks the most expensive questions (T19)
+#   make bench-growth  the cost of a vote as the chain grows (T11)   make bench-overload  bad input
 #   make bench-pow   the nonce search (T1)           make bench-loop  event-loop lag while mining (T2)
-#   make bench-chain a node catches up, an archive is audited, what a vote costs on the wire (T5, T6, T12)
-#   make bench-supervisor  five nodes up, one killed and back, five idle (T8, T9, T10)
+#   make bench-chain a node catches up, an audit of an archive, bytes of a vote on the wire (T5, T6, T12)
+#   make bench-supervisor  five nodes and the page up, one killed and back, all idle (T8, T9, T10)
+#   make bench-page  500 voters within ten seconds, 1,000 open event streams, sizes (T15, T16, T18)
 #   make bench-bootstrap  a registry of a million peers in SQLite and in Redis, against a thousand (T7)
+#   make pictures    the screenshots in docs/pictures/, of a real evening in a real browser (needs chromium)
+#   make charts      the charts in docs/: throughput and latency against offered load
+#   make soak MINUTES=20  steady load, a kill -9 every minute; no growth, no lost vote
 #   make sanitize    ASan, UBSan, two minutes of fuzzing the C core (needs gcc and clang)
-#   make sim SEEDS=1000   five nodes in virtual time, with faults: one history for each seed
-#   make fuzz MINUTES=5   inputs nobody wrote, for all that reads what others wrote (docs/testing.md)
+#   make sim SEEDS=1000   nodes in virtual time, with faults: one history for each seed; every short consensus
+#   make fuzz MINUTES=5   invented inputs for every reader of foreign bytes (docs/testing.md)
+#   make fuzz-counted     the same for the same inputs each time, as make check does
 #   make propagation   100 and 1,000 nodes in virtual time: how votes and blocks spread (docs/performance.md)
+#   make api-fuzz    requests made from openapi.json against a real page of real nodes (schemathesis)
 #   make crash       kill, cut, fill and damage the storage at its every operation (docs/storage.md)
-#   make adversary   every adversary against real nodes, and how long honest clients wait meanwhile
-#   make discovery each kind of discovery alone, dead bootstrap servers, hosts in namespaces (docs/peers.md)
+#   make adversary   every adversary against real nodes, and the waits of honest clients meanwhile
+#   make discovery   each kind of discovery alone, dead bootstrap servers, hosts in namespaces (docs/peers.md)
+#   make frontend    what browsers get, built from frontend/ and tested (finds Node.js, or takes PyPI's)
+#   make every-case  every command with every closed descriptor, every reader with every odd file
 #   make test-arm    the ARMv8 kernels under qemu user emulation (needs a cross compiler and qemu)
 
 VENV   := .venv
 BIN    := $(VENV)/bin
 PY     := $(BIN)/python
 SOURCE := pyproject.toml setup.py build_pow.py $(wildcard csrc/*.c csrc/*.h)
-# Tests wait for programs more than they work: two for each of two cores.
-JOBS   ?= 4
+# Tests wait for programs more than they work: six for two cores.
+JOBS   ?= 6
 
 SEEDS  ?= 200
 MINUTES ?= 5
 SEED   ?= $(shell date +%s)
 
-.PHONY: demo test check packages lint bench bench-pow bench-loop bench-chain bench-bootstrap bench-compare bench-election \
-	bench-vote bench-node bench-growth bench-overload bench-dearest bench-suite bench-supervisor soak pictures propagation sanitize sim \
-	adversary discovery fuzz crash test-arm clean
+.PHONY: demo test compiled check packages lint bench bench-pow bench-loop bench-chain bench-bootstrap bench-compare bench-election \
+	bench-vote bench-final bench-node bench-growth bench-overload bench-dearest bench-page bench-suite bench-supervisor soak architecture pictures charts propagation sanitize sim \
+	adversary api-fuzz discovery discovery-table every-case frontend fuzz fuzz-counted crash test-arm clean
 
 demo: $(VENV)/.run
 	$(BIN)/votenet demo
 
-test: $(VENV)/.dev lint
-	$(BIN)/pytest -n $(JOBS) -p no:benchmark
+# Tests are compiled once, while mypy reads the sources: else each test process compiles all of them.
+test: $(VENV)/.dev
+	$(MAKE) -j2 lint compiled
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -p no:benchmark
+
+compiled: $(VENV)/.dev
+	$(PY) -m compileall -q src
+	mkdir -p build
+	$(BIN)/pytest --collect-only -qq -p no:benchmark >build/tests.txt || { cat build/tests.txt; exit 1; }
 
 check: $(VENV)/.dev
-	$(MAKE) sim SEEDS=200
+	$(MAKE) sim SEEDS=100
 	$(MAKE) crash
 	$(MAKE) adversary
-	$(MAKE) discovery
-	$(MAKE) fuzz MINUTES=5 SEED=1301
-	$(MAKE) sanitize
+	$(MAKE) discovery-table  # its tests are among those of make test
+	$(MAKE) every-case
+	$(MAKE) frontend BUILD=--check
+	$(MAKE) fuzz-counted
+	$(MAKE) -j2 sanitize packages  # each works on one core
 	$(MAKE) test-arm
-	$(MAKE) packages
+	$(MAKE) api-fuzz
+
+# BUILD=--check: the built files must be those that are committed.
+frontend: $(VENV)/.dev
+	VOTENET_PYTHON=$(abspath $(PY)) .ci/frontend $(BUILD)
 
 # The wheel runs elsewhere; without a C compiler the sdist installs and an election holds on the Python reference.
 packages: $(VENV)/.dev
@@ -76,8 +98,11 @@ bench: $(VENV)/.dev
 bench-compare: $(VENV)/.dev
 	$(PY) bench/compare.py $(OLD) $(NEW)
 
-bench-election bench-node bench-vote bench-growth bench-overload bench-dearest bench-suite bench-supervisor: bench-%: $(VENV)/.dev
+bench-election bench-node bench-vote bench-growth bench-overload bench-dearest bench-page bench-suite bench-supervisor: bench-%: $(VENV)/.dev
 	$(BIN)/pytest bench/bench_$*.py --benchmark-only -s
+
+bench-final: $(VENV)/.dev
+	$(BIN)/pytest bench/bench_decision.py bench/bench_unchanged.py --benchmark-only -s
 
 bench-pow: $(VENV)/.dev
 	$(BIN)/pytest bench/bench_pow.py --benchmark-only
@@ -92,11 +117,19 @@ bench-chain: $(VENV)/.dev
 soak: $(VENV)/.dev
 	$(PY) bench/soak.py --minutes $(MINUTES)
 
+architecture:
+	python3 docs/draw_architecture.py
+
 pictures: $(VENV)/.dev
-	PYTHONPATH=tests $(PY) bench/pictures.py
+	.ci/packages chromium
+	PYTHONPATH=tests $(PY) bench/screenshots.py
+
+charts: $(VENV)/.dev
+	PYTHONPATH=tests $(PY) bench/charts.py
 
 sim: $(VENV)/.dev
-	SIM_SEEDS=$(SEEDS) $(BIN)/pytest -q -n $(JOBS) -p no:benchmark tests/sim
+	SIM_SEEDS=$(SEEDS) CONSENSUS_SEEDS=$$(($(SEEDS) * 50)) CONSENSUS_CHECK=all NAMED_SEEDS=$(SEEDS) AMENDED_SEEDS=$(SEEDS) $(BIN)/pytest -q -n $(JOBS) -p no:benchmark \
+		tests/sim tests/protocol/consensus/test_exhaustive.py
 
 propagation: $(VENV)/.dev
 	PYTHONPATH=tests $(PY) bench/propagation.py --jobs $(JOBS)
@@ -104,16 +137,36 @@ propagation: $(VENV)/.dev
 fuzz: $(VENV)/.dev
 	PYTHONPATH=tests $(PY) -m fuzz --minutes $(MINUTES) --seed $(SEED) --jobs $(JOBS)
 
+# The same inputs on every machine: what it finds, it finds again.
+fuzz-counted: $(VENV)/.dev
+	PYTHONHASHSEED=0 PYTHONPATH=tests $(PY) -m fuzz --counted --seed 1301 --jobs $(JOBS)
+
+# It registers a plugin of pytest, which pyproject.toml keeps out of the tests.
+api-fuzz: $(VENV)/.dev
+	$(PY) -m pip install --quiet --editable '.[api-fuzz]'
+	PYTHONPATH=tests $(PY) -m support.api_fuzz
+
 crash: $(VENV)/.dev
 	PYTHONPATH=tests $(PY) -m crash.run
 
-adversary: $(VENV)/.dev
-	ADVERSARY_SECONDS=4 $(BIN)/pytest -q -s -p no:benchmark tests/adversary
+# The waits of honest clients are measured where nothing else runs. The others wait more than they work.
+MEASURED := $(addprefix tests/adversary/test_,adversaries.py floods.py prices.py)
 
-discovery: $(VENV)/.dev
-	PYTHONPATH=tests $(PY) -m discovery_table
-	$(BIN)/pytest -v -p no:benchmark tests/protocol/test_finder.py tests/e2e/test_discovery.py \
+adversary: $(VENV)/.dev
+	ADVERSARY_SECONDS=4 $(BIN)/pytest -q -s -p no:benchmark $(MEASURED)
+	ADVERSARY_SECONDS=4 $(BIN)/pytest -q -n 3 --dist worksteal -p no:benchmark tests/adversary \
+		$(addprefix --ignore=,$(MEASURED))
+
+discovery-table: $(VENV)/.dev
+	PYTHONPATH=tests $(PY) -m support.discovery_table
+
+discovery: discovery-table
+	$(BIN)/pytest -v -p no:benchmark tests/protocol/peers/test_discovery.py tests/e2e/test_discovery.py \
 		tests/namespaces
+
+every-case: $(VENV)/.dev
+	VOTENET_EVERY_CASE=1 $(BIN)/pytest -q -n $(JOBS) --dist worksteal -p no:benchmark \
+		tests/e2e/test_streams.py tests/cli/test_files_and_pipes.py
 
 bench-bootstrap: $(VENV)/.dev
 	.ci/packages redis-server

@@ -1,4 +1,4 @@
-"""T19: how long an honest client waits while one address asks what costs a node most, and what is left of it.
+"""T19: how long an honest client waits while one address asks the most expensive questions.
 
 One real node with 100,000 votes in blocks of 20,000 (with 20,000 for the reference client's question, which a
 longer chain does not answer), mining. An honest client votes and asks for the status, each as soon as it is

@@ -2,9 +2,8 @@
 
 Run with: pytest bench/bench_loop.py --benchmark-only -s
 
-What lives here: a real NodeService on a real store with a vote that waits for a block nobody can find,
-and a probe that asks the loop for a wake-up every millisecond. `extra_info` holds the lag's
-percentiles in milliseconds for both; the target is a p99 under 5 ms while mining.
+`extra_info` holds the lag's percentiles in milliseconds for both; the target is a p99 under 5 ms while
+mining.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from lines import add_line
-from support import key_of, make_election, make_vote
+from support.elections import key_of, make_election, make_vote
+from votenet.client.connection import NodeConnection
 from votenet.config import NodeConfig
-from votenet.network.client import NodeClient
-from votenet.network.node_service import NodeService
+from votenet.network.node.service import NodeService
 from votenet.pow import bits_for_zero_bits
-from votenet.protocol.address import Address
-from votenet.protocol.messages import GetStatus, NodeStatus, SubmitVotes, VotesTaken
-from votenet.storage.block_store import SqliteBlockStore
-from votenet.storage.database import lock_data_dir
+from votenet.protocol.wire.address import Address
+from votenet.protocol.wire.client_messages import GetStatus, NodeStatus, SubmitVotes, VotesTaken
+from votenet.storage.blocks.sqlite_block_store import SqliteBlockStore
+from votenet.storage.files import lock_data_dir
 
 SECONDS = 3.0
 INTERVAL = 0.001
@@ -63,7 +62,7 @@ async def _measure(folder: Path, threads: int) -> tuple[list[float], list[float]
             tasks.create_task(service.run(stop))
             await asyncio.sleep(0.5)
             idle = await _lags(SECONDS)
-            async with NodeClient(address) as client:
+            async with NodeConnection(address) as client:
                 vote = make_vote(election, "v", "Alice", time=int(time.time())).vote
                 await client.ask(SubmitVotes(votes=(vote,)), VotesTaken)
                 assert (await client.ask(GetStatus(), NodeStatus)).mining

@@ -1,11 +1,12 @@
-"""What a vote costs one node that shares its cores with nobody: the base of the model in docs/performance.md.
+"""The cost of a vote for one node with cores of its own: the base of the model in docs/performance.md.
 
 One real node, which does not mine, and this process as its four peers: real handshakes, votes encoded
 beforehand, and whenever 4,000 have arrived the block that holds them, compact. Sending costs nearly nothing,
 so the node has both cores, as with one node on each machine. The clock runs from the first vote until the
 last block is counted. Every signature is checked.
 
-The line belongs to T3, which has five nodes on two cores. The yardstick is what the cores could verify.
+No nodes are named: this is the cost of votes and of blocks alone. The line belongs to T3, which has five
+nodes on two cores. The yardstick is what the cores could verify.
 
     make bench-node       pytest bench/bench_node.py --benchmark-only -s
 """
@@ -27,26 +28,19 @@ import psutil
 import pytest
 
 from lines import add_line
-from record_chain import RecordChain, Yardstick, node
-from support import key_of
-from votenet.core.mempool import short_id
-from votenet.core.vote import Vote, seal_all
-from votenet.network.client import NodeClient
+from record_chain import BLOCK_VOTES, RecordChain, Yardstick, build, node
+from support.elections import key_of
+from votenet.client.connection import NodeConnection
+from votenet.core.ledger.mempool import short_id
+from votenet.core.ledger.vote import Vote, hash_votes
 from votenet.pow import sha256d
-from votenet.protocol.address import Address
-from votenet.protocol.connection import Connection, Greeted, Identity
-from votenet.protocol.framing import MAX_PEER_LINE
-from votenet.protocol.messages import (
-    BlockVotes,
-    CompactBlock,
-    GetBlockVotes,
-    GetStatus,
-    NodeStatus,
-    Votes,
-    decode_message,
-    encode_message,
-)
-from votenet.storage.chain_reader import read_chain
+from votenet.protocol.wire.address import Address
+from votenet.protocol.wire.client_messages import GetStatus, NodeStatus
+from votenet.protocol.wire.connection import Connection, LocalNode, PeerInfo
+from votenet.protocol.wire.framing import MAX_PEER_LINE
+from votenet.protocol.wire.messages import decode_message, encode_message
+from votenet.protocol.wire.peer_messages import BlockVotes, CompactBlock, GetBlockVotes, Votes
+from votenet.storage.blocks.chain_reader import read_chain
 
 BLOCKS: Final = 10
 LINKS: Final = 4
@@ -69,30 +63,30 @@ class Portion:
 
 def portions(chain: RecordChain) -> list[Portion]:
     decoder, made = msgspec.json.Decoder(tuple[Vote, ...]), []
-    for header, records in islice(read_chain(chain.data_dir, chain.election), BLOCKS):
+    for header, records, _ in islice(read_chain(chain.data_dir, chain.election), BLOCKS):
         votes = decoder.decode(b"[" + records + b"]")
         lines = [
             encode_message(Votes(votes=votes[start : start + IN_LINE])) + b"\n"
             for start in range(0, len(votes), IN_LINE)
         ]
-        made.append(Portion(lines, header, votes, [sealed.id for sealed in seal_all(votes)]))
+        made.append(Portion(lines, header, votes, [hashed.id for hashed in hash_votes(votes)]))
     return made
 
 
 async def _greet(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: Connection
-) -> Greeted:
+) -> PeerInfo:
     writer.write(encode_message(connection.hello(0, 0)) + b"\n")
-    while connection.greeted is None:
+    while connection.peer_info is None:
         _, answers = connection.receive((await reader.readline()).rstrip(b"\n"), 0, 0)
         for answer in answers:
             writer.write(encode_message(answer) + b"\n")
-    return connection.greeted
+    return connection.peer_info
 
 
 async def _feed(chain: RecordChain, port: int, work: Sequence[Portion]) -> float:
     """Seconds in which the node takes all of it."""
-    async with asyncio.TaskGroup() as tasks, NodeClient(Address("127.0.0.1", port)) as client:
+    async with asyncio.TaskGroup() as tasks, NodeConnection(Address("127.0.0.1", port)) as client:
         links = [await _link(chain, port, number) for number in range(LINKS)]
         listening = [tasks.create_task(_answer(reader, writer, work)) for reader, writer, _ in links]
         lines = [line for portion in work for line in portion.lines]
@@ -102,8 +96,8 @@ async def _feed(chain: RecordChain, port: int, work: Sequence[Portion]) -> float
         for number, portion in enumerate(work):
             known += len(portion.ids)
             await _until(client, lambda status, known=known: status.votes + status.waiting >= known)
-            _, writer, greeted = links[number % LINKS]
-            ids = b"".join(short_id(vote_id, greeted.seed) for vote_id in portion.ids)
+            _, writer, peer_info = links[number % LINKS]
+            ids = b"".join(short_id(vote_id, peer_info.seed) for vote_id in portion.ids)
             writer.write(encode_message(CompactBlock(header=portion.header, ids=ids)) + b"\n")
             await _until(client, lambda status, known=known: status.votes == known)
         seconds = time.perf_counter() - began
@@ -116,9 +110,9 @@ async def _feed(chain: RecordChain, port: int, work: Sequence[Portion]) -> float
 
 async def _link(
     chain: RecordChain, port: int, number: int
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Greeted]:
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, PeerInfo]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=MAX_PEER_LINE)
-    identity = Identity(key_of(f"bench peer {number}"), chain.election.network_hex, "", mines=False)
+    identity = LocalNode(key_of(f"bench peer {number}"), chain.election.network_hex, "", mines=False)
     connection = Connection(identity, outbound=True, challenge=os.urandom(32))
     return reader, writer, await _greet(reader, writer, connection)
 
@@ -149,7 +143,7 @@ async def _listen(reader: asyncio.StreamReader) -> None:
         pass
 
 
-async def _until(client: NodeClient, true: Callable[[NodeStatus], bool]) -> None:
+async def _until(client: NodeConnection, true: Callable[[NodeStatus], bool]) -> None:
     async with asyncio.timeout(60):
         while not true(await client.ask(GetStatus(), NodeStatus)):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
@@ -163,7 +157,10 @@ def _busy(pid: int) -> tuple[float, float]:
 
 
 @pytest.mark.timeout(600)
-def test_t3_one_node_alone(benchmark: Any, chain: RecordChain, tmp_path: Path) -> None:
+def test_t3_one_node_alone(benchmark: Any, tmp_path: Path) -> None:
+    source = tmp_path / "chain"
+    source.mkdir()
+    chain = build(source, BLOCKS * BLOCK_VOTES, named=False)
     work, yardstick = portions(chain), Yardstick()
     votes = sum(len(portion.ids) for portion in work)
     spent, taken = list[tuple[float, ...]](), list[float]()

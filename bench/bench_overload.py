@@ -1,4 +1,4 @@
-"""What bad input costs honest voters, and that counts stay exact under it. Five real nodes.
+"""The cost of bad input for honest voters; counts stay exact under it. Five real nodes.
 
 Each case casts VOTES good votes in some bad company, as fast as the nodes take them, while an honest client
 casts HONEST votes, one at a time, by the clock. Its latency is what the case is judged by. After each case
@@ -26,21 +26,22 @@ import pytest
 
 from lines import add_line
 from real_network import NODES, clients, counts, network, until_counted
-from support import make_election
-from votenet.cli.ballots import Ballot
-from votenet.cli.presigned import SignedBallot, sign_ballot
-from votenet.cli.replay_summary import Summary
-from votenet.cli.replayer import Pace, Replayer
+from support.elections import make_election
+from votenet.ballots.paper import Ballot
 from votenet.config import DEFAULT_DIFFICULTY
-from votenet.core.election import Election
+from votenet.core.election.definition import Election
 from votenet.core.limits import MAX_BLOCK_VOTES
+from votenet.lab.presigned import SignedBallot, sign_ballot
+from votenet.lab.replay_summary import Summary
+from votenet.lab.replayer import Replayer, SendingPace
+from votenet.lab.voter_keys import DerivedKeys
 from votenet.pow import bits_for_zero_bits
-from votenet.protocol.address import Address
+from votenet.protocol.wire.address import Address
 
 VOTES = int(os.environ.get("BENCH_OVERLOAD_VOTES", "15000"))
 HONEST_RATE = 20.0
 HONEST = 60
-SECRET = bytes(range(32))
+KEYS = DerivedKeys(bytes(range(32)))
 
 Stream = tuple[Sequence[Address], list[SignedBallot]]
 """Which nodes, and what they are sent."""
@@ -48,9 +49,9 @@ Plan = Callable[[Election, Sequence[Address]], list[Stream]]
 
 
 def _signed(election: Election, name: str, choice: int = 0, votes: int = VOTES) -> list[SignedBallot]:
-    names = election.definition.candidates
-    made = (Ballot(n, n, f"{name}-{n}", (names[(n + choice) % len(names)],)) for n in range(1, votes + 1))
-    return [sign_ballot(ballot, election, SECRET) for ballot in made]
+    names = election.names
+    made = (Ballot(n, n, f"{name}-{n}", ((names[(n + choice) % len(names)],),)) for n in range(1, votes + 1))
+    return [sign_ballot(ballot, election, KEYS) for ballot in made]
 
 
 def nothing_else(election: Election, nodes: Sequence[Address]) -> list[Stream]:
@@ -93,12 +94,12 @@ async def _case(
 
     async def stream(to: Sequence[Address], votes: list[SignedBallot]) -> Summary:
         clients_each = 16 if len(streams) == 1 else 2
-        return await Replayer(to, SECRET, Pace(clients=clients_each)).run(votes, lambda *_: None)
+        return await Replayer(to, KEYS, SendingPace(clients=clients_each)).run(votes, lambda *_: None)
 
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(stream(to, votes)) for to, votes in streams]
-        pace = Pace(batch=1, rate=HONEST_RATE, confirmations=1)
-        voter = tasks.create_task(Replayer(nodes, SECRET, pace).run(honest, lambda *_: None))
+        pace = SendingPace(batch=1, rate=HONEST_RATE, confirmations=1)
+        voter = tasks.create_task(Replayer(nodes, KEYS, pace).run(honest, lambda *_: None))
         total = Summary()
         for task in running:
             total.merge(await task)
@@ -109,7 +110,7 @@ async def _case(
 async def _agreed(nodes: Sequence[Address], votes: int) -> None:
     async with clients(nodes) as links:
         await until_counted(links, votes)
-        assert len({found.counts for found in await counts(links)}) == 1
+        assert len({found.contests[0].counts for found in await counts(links)}) == 1
 
 
 @pytest.mark.timeout(900)

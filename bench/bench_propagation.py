@@ -1,10 +1,11 @@
 """T12: bytes that a node sends and receives for one vote, in a network of five.
 
-Five real processes over loopback, every pair linked, all mining at the default difficulty. The votes are
-real ballots, signed, given to the five nodes in turn. Each node counts the bytes of its sockets to peers
-(`get_status`, `votenet status --json`); what is counted runs from the first submission until every node
-has every vote in its chain and they agree about the tip, and a second more: votes, announcements, blocks,
-what is asked for, pings. Divided by nodes, votes, and the size of the vote record.
+Five real processes over loopback, every pair linked, named by the election, as `votenet up` makes it. The
+votes are real ballots, signed, given to the five nodes in turn. Each node counts the bytes of its sockets
+to peers (`get_status`, `votenet status --json`); what is counted runs from the first submission until every
+node has every vote in its chain and a certificate of it, and a second more: votes, acceptances,
+announcements, proposals, what nodes sign to decide and to certify, what is asked for, pings. Divided by
+nodes, votes, and the size of the vote record.
 
     pytest bench/bench_propagation.py --benchmark-only -s
 
@@ -15,7 +16,6 @@ one before is in a block, so that every vote also pays for a block of its own.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -24,31 +24,28 @@ from typing import Any
 import pytest
 
 from lines import add_line
-from real_network import NODES, clients, network, statuses, until_counted
-from record_chain import RECORD, sign
-from support import make_election
-from votenet.cli.ballots import Ballot, BallotColumns, BallotFile, distinct_choices
-from votenet.config import DEFAULT_DIFFICULTY
-from votenet.core.limits import MAX_BLOCK_VOTES
-from votenet.core.vote import SealedVote
-from votenet.network.client import NodeClient
-from votenet.pow import bits_for_zero_bits
-from votenet.protocol.address import Address
-from votenet.protocol.messages import NodeStatus, SubmitVotes, VotesTaken
+from real_network import NODES, clients, network, statuses, until_counted, usual_election
+from record_chain import record_ballots, record_names, sign
+from votenet.client.connection import NodeConnection
+from votenet.core.ledger.vote import HashedVote
+from votenet.protocol.wire.address import Address
+from votenet.protocol.wire.client_messages import NodeStatus, SubmitVotes, VotesTaken
 
 STREAM = 5000
 BATCH = 100
 ALONE = 15
-TARGET = 2.5
+TARGET = 2.7
 
 
-async def _submit(client: NodeClient, votes: Sequence[SealedVote]) -> None:
-    taken = await client.ask(SubmitVotes(votes=tuple(vote.vote for vote in votes)), VotesTaken, timeout=60)
+async def _submit(client: NodeConnection, votes: Sequence[HashedVote]) -> None:
+    """Ask for the acceptances of the named nodes, too, as `votenet vote` does."""
+    question = SubmitVotes(votes=tuple(vote.vote for vote in votes), acceptances=True)
+    taken = await client.ask(question, VotesTaken, timeout=60)
     assert all(outcome.error is None for outcome in taken.outcomes)
 
 
-async def _stream(clients: Sequence[NodeClient], votes: Sequence[SealedVote], before: int) -> None:
-    async def feed(client: NodeClient, share: Sequence[SealedVote]) -> None:
+async def _stream(clients: Sequence[NodeConnection], votes: Sequence[HashedVote], before: int) -> None:
+    async def feed(client: NodeConnection, share: Sequence[HashedVote]) -> None:
         for start in range(0, len(share), BATCH):
             await _submit(client, share[start : start + BATCH])
 
@@ -58,13 +55,13 @@ async def _stream(clients: Sequence[NodeClient], votes: Sequence[SealedVote], be
     await until_counted(clients, before + len(votes))
 
 
-async def _one_at_a_time(clients: Sequence[NodeClient], votes: Sequence[SealedVote], before: int) -> None:
+async def _one_at_a_time(clients: Sequence[NodeConnection], votes: Sequence[HashedVote], before: int) -> None:
     for index, vote in enumerate(votes):
         await _submit(clients[index % NODES], [vote])
         await until_counted(clients, before + index + 1)
 
 
-async def _measure(addresses: Sequence[Address], votes: Sequence[SealedVote]) -> dict[str, dict[str, float]]:
+async def _measure(addresses: Sequence[Address], votes: Sequence[HashedVote]) -> dict[str, dict[str, float]]:
     found = {}
     async with clients(addresses) as nodes:
         await until_counted(nodes, 0)
@@ -96,14 +93,8 @@ def _bytes(status: NodeStatus) -> int:
 
 @pytest.mark.timeout(900)
 def test_t12_bytes_for_a_vote(benchmark: Any, tmp_path: Path) -> None:
-    election = make_election(
-        max_block_votes=MAX_BLOCK_VOTES,
-        bits=bits_for_zero_bits(DEFAULT_DIFFICULTY),
-        candidates=distinct_choices(RECORD, "rank1"),
-        created=int(time.time()),
-    )
-    ballots = (b for b in BallotFile(RECORD).ballots(BallotColumns(("rank1",))) if isinstance(b, Ballot))
-    votes = [sign(election, ballot) for ballot in islice(ballots, STREAM + ALONE)]
+    election = usual_election(candidates=record_names())
+    votes = [sign(election, ballot) for ballot in islice(record_ballots(election), STREAM + ALONE)]
 
     def run() -> dict[str, dict[str, float]]:
         with network(tmp_path, election) as nodes:

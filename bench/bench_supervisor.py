@@ -1,8 +1,10 @@
-"""T8, T9, T10: how soon a network is ready, how soon a killed node is back, what idle nodes cost.
+"""T8, T9, T10: how soon a network is ready, how soon a killed node is back, the cost of idle programs.
+
+All nodes are named by their election, as `votenet up` makes it.
 
 T8: `votenet up --nodes 5 --detach` as typed, from exec until it returns, which it does when all are ready:
-they listen, have shaken hands and caught up. Beside it stands, in every round, what five bare Python
-interpreters take that are started at once.
+they listen, have shaken hands and caught up, and the page listens. Beside it stands, in every round, what
+five bare Python interpreters take that are started at once.
 
 T9: three nodes with a chain of 10,000 real ballots. From kill -9 of one, through a handle on its process,
 until the supervisor reports that it is ready again, which the node says once it has caught up; then it
@@ -10,7 +12,8 @@ must count every vote. Detection is the time until the supervisor reports the de
 stream of events as they arrive here. Before each round the node's failures are forgiven (`votenet start`),
 so that every round is a first failure, which is restarted at once.
 
-T10: five idle nodes, some seconds after they became ready: processor time and resident memory.
+T10: five idle nodes and an idle page, some seconds after they became ready: processor time and resident
+memory.
 
     make bench-supervisor     pytest bench/bench_supervisor.py --benchmark-only -s
 """
@@ -20,14 +23,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,39 +35,18 @@ import psutil
 import pytest
 
 from lines import add_line
-from votenet.cli.actions import ask_all
-from votenet.config import InstanceDirs, instance_dirs
+from typed import votenet
+from votenet.client.failover import ask_each
+from votenet.config import InstanceDirs
 from votenet.processes.control import ask, converse
-from votenet.protocol.address import parse_address
-from votenet.protocol.messages import GetResults, Results
+from votenet.protocol.wire.address import parse_address
+from votenet.protocol.wire.client_messages import GetResults, Results
 
 UPS = int(os.environ.get("BENCH_UPS", "7"))
 KILLS = int(os.environ.get("BENCH_KILLS", "15"))
 BALLOTS = 10_000
 IDLE_SECONDS = float(os.environ.get("BENCH_IDLE_SECONDS", "20"))
 VICTIM = "node-2"
-
-
-def votenet(*args: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "votenet", *args], capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, f"{args}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-
-
-@pytest.fixture
-def dirs(monkeypatch: pytest.MonkeyPatch) -> Iterator[InstanceDirs]:
-    """A home of its own; its path is short, because sockets lie in it."""
-    home = tempfile.mkdtemp(prefix="votenet-bench-")
-    monkeypatch.setenv("VOTENET_HOME", home)
-    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # no user compiles all modules at each start
-    try:
-        yield instance_dirs()
-    finally:
-        subprocess.run(
-            [sys.executable, "-m", "votenet", "down"], capture_output=True, timeout=60, check=False
-        )
-        shutil.rmtree(home)
 
 
 def five_bare_interpreters() -> float:
@@ -83,6 +62,11 @@ def nodes(dirs: InstanceDirs) -> list[dict[str, Any]]:
     return [program for program in programs if program["role"] == "node"]
 
 
+def page(dirs: InstanceDirs) -> dict[str, Any]:
+    (found,) = (p for p in ask(dirs, {"command": "status"})["programs"] if p["role"] == "web")
+    return dict(found)
+
+
 @pytest.mark.timeout(600)
 def test_t8_up(benchmark: Any, dirs: InstanceDirs) -> None:
     bare: list[float] = []
@@ -94,6 +78,7 @@ def test_t8_up(benchmark: Any, dirs: InstanceDirs) -> None:
     votenet("up", "--nodes", "5", "--detach")  # the election is made once, by the first
     benchmark.pedantic(lambda: votenet("up", "--nodes", "5", "--detach"), setup=down, rounds=UPS)
     assert len(nodes(dirs)) == 5
+    assert page(dirs)["state"] == "ready"
     taken = statistics.median(benchmark.stats.stats.data)
     add_line(benchmark, "T8", "median of up --detach", taken, "s", goal=1.5, at_least=False)
     yardstick = statistics.median(bare)
@@ -113,7 +98,9 @@ def kill(pid: int, home: Path) -> float:
 
 
 def votes_at(address: str) -> int:
-    ((_, found),) = asyncio.run(ask_all([parse_address(address)], GetResults(), Results))
+    ((_, found),) = asyncio.run(
+        ask_each([parse_address(address)], lambda node: node.ask(GetResults(), Results))
+    )
     assert isinstance(found, Results), found
     return found.votes
 
@@ -121,7 +108,7 @@ def votes_at(address: str) -> int:
 @pytest.mark.timeout(600)
 def test_t9_kill(benchmark: Any, dirs: InstanceDirs) -> None:
     candidates = ("--candidates-from", "minneapolis-2013", "--choice-column", "rank1")
-    votenet("up", "--nodes", "3", "--detach", *candidates)
+    votenet("up", "--nodes", "3", "--detach", "--no-web", *candidates)
     votenet("replay", "minneapolis-2013", "--choice", "rank1", "--sample", str(BALLOTS))
     votenet("wait", "--for", "results")
     detected: list[float] = []
@@ -160,7 +147,7 @@ def test_t9_kill(benchmark: Any, dirs: InstanceDirs) -> None:
 @pytest.mark.timeout(600)
 def test_t10_idle(benchmark: Any, dirs: InstanceDirs) -> None:
     votenet("up", "--nodes", "5", "--detach")
-    processes = [psutil.Process(node["pid"]) for node in nodes(dirs)]
+    processes = [psutil.Process(program["pid"]) for program in (*nodes(dirs), page(dirs))]
     supervisor = psutil.Process(ask(dirs, {"command": "status"})["supervisor"]["pid"])
     time.sleep(5)  # after the start: the processor time of the first seconds is not that of idling
 
@@ -171,9 +158,10 @@ def test_t10_idle(benchmark: Any, dirs: InstanceDirs) -> None:
     benchmark.pedantic(lambda: time.sleep(IDLE_SECONDS), rounds=1)
     seconds = time.perf_counter() - began
     shares = [100 * (now - then) / seconds for now, then in zip(used(), before, strict=True)]
-    memory = max(process.memory_info().rss for process in processes) / 1e6
-    add_line(benchmark, "T10", "RSS of the largest node", memory, "MB", goal=50, at_least=False)
-    add_line(
-        benchmark, "T10", "processor of the busiest node", max(shares[:-1]), "%", goal=0.5, at_least=False
-    )
-    add_line(benchmark, "T10", "processor of the supervisor", shares[-1], "%")
+    *memory, page_memory = (process.memory_info().rss / 1e6 for process in processes)
+    *busy, page_busy, supervisor_busy = shares
+    add_line(benchmark, "T10", "RSS of the largest node", max(memory), "MB", goal=50, at_least=False)
+    add_line(benchmark, "T10", "processor of the busiest node", max(busy), "%", goal=0.5, at_least=False)
+    add_line(benchmark, "T10", "RSS of the page", page_memory, "MB", goal=45, at_least=False)
+    add_line(benchmark, "T10", "processor of the page", page_busy, "%", goal=0.2, at_least=False)
+    add_line(benchmark, "T10", "processor of the supervisor", supervisor_busy, "%")

@@ -1,7 +1,4 @@
-"""Charts as SVG, drawn by hand: lines with points on axes from zero.
-
-What lives here: `chart`. What must not: measuring, files.
-"""
+"""Charts as SVG, drawn by hand: lines with points on axes from zero."""
 
 from __future__ import annotations
 

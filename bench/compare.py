@@ -1,9 +1,9 @@
-"""Two results of `make bench`, line by line: what changed by more than ten percent.
+"""Two results of `make bench`, line by line: changes of more than ten percent.
 
     python bench/compare.py OLD.json NEW.json       make bench-compare OLD=… NEW=…
 
-What lives here: the comparison. What must not: measuring. Ratios are compared where there are any, since the
-machine's own drift is in them only by chance. Exit code 1 where something got worse by more than that.
+Ratios are compared where there are any, since the machine's own drift is in them only by chance. Exit code
+1 where something got worse by more than that.
 """
 
 from __future__ import annotations

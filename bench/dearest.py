@@ -1,7 +1,6 @@
-"""One node with a long chain, one address that asks its dearest questions, and an honest client beside it.
+"""One node with a long chain, one address with the most expensive questions, and an honest client.
 
-What lives here: Bench (the node and both), Case (what the honest client saw). What must not: goals, lines
-(`bench_dearest.py`). For a quick look, with another commit's interpreter where two are compared:
+For a quick look, with another commit's interpreter where two are compared:
 
     ADVERSARY_PYTHON=/elsewhere/.venv/bin/python PYTHONPATH=tests:bench python bench/dearest.py get_proof-60 …
 """
@@ -23,12 +22,12 @@ import psutil
 from adversary.arena import Node, player
 from adversary.long_chain import VOTERS, build_long_chain, long_election
 from adversary.prices import CASES
-from support import key_of
-from votenet.core.election import Election
-from votenet.core.vote import sign_vote
+from support.elections import key_of
+from votenet.client.connection import NodeConnection
+from votenet.core.election.definition import Election
+from votenet.core.ledger.vote import sign_vote
 from votenet.errors import VotenetError
-from votenet.network.client import NodeClient
-from votenet.protocol.messages import GetStatus, NodeStatus, SubmitVotes, VotesTaken
+from votenet.protocol.wire.client_messages import GetStatus, NodeStatus, SubmitVotes, VotesTaken
 
 PAUSE_SECONDS = 0.005
 AFTER_SECONDS = 1.0
@@ -66,7 +65,7 @@ class Bench:
         self._numbers, self._hosts = itertools.count(1), itertools.count(2)
 
     async def calm(self) -> tuple[float, float]:
-        """p99 of a vote and of a status while nobody else asks."""
+        """p99 of a vote and of a status while no other client asks."""
         votes, states = await self._honest(asyncio.sleep(CALM_SECONDS))
         return p99(votes), p99(states)
 
@@ -104,19 +103,19 @@ class Bench:
         return votes, states
 
     async def _votes(self, times: Times, stop: asyncio.Event) -> None:
-        async with NodeClient(self.node.address) as client:
+        async with NodeConnection(self.node.address) as client:
             while not stop.is_set():
                 name = f"honest-{next(self._numbers)}"
-                sealed = sign_vote(key_of(name), network_hex=self.election.network_hex, voter_id=name,
-                                   choices=["Alice"], time=int(time.time()))  # fmt: skip
+                hashed = sign_vote(key_of(name), network_hex=self.election.network_hex, voter_id=name,
+                                   choices=[["Alice"]], time=int(time.time()))  # fmt: skip
                 began = time.perf_counter()
-                taken = await client.ask(SubmitVotes(votes=(sealed.vote,)), VotesTaken, PATIENCE)
+                taken = await client.ask(SubmitVotes(votes=(hashed.vote,)), VotesTaken, PATIENCE)
                 times.append((began, time.perf_counter() - began))
                 assert [outcome.error for outcome in taken.outcomes] == [None]
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def _asks(self, times: Times, stop: asyncio.Event) -> None:
-        async with NodeClient(self.node.address) as client:
+        async with NodeConnection(self.node.address) as client:
             while not stop.is_set():
                 began = time.perf_counter()
                 await client.ask(GetStatus(), NodeStatus, PATIENCE)

@@ -1,6 +1,4 @@
-"""The one shape in which every bench says what it found: lines of the table of targets.
-
-What lives here: add_line, and how a line is printed. What must not: measuring.
+"""The format in which every bench reports its figures: lines of the table of targets.
 
 A line is a dict in the benchmark's `extra_info["lines"]`, so it is in the JSON of pytest-benchmark, where
 `table.py` and `compare.py` find it:
@@ -62,7 +60,7 @@ def verdict(line: dict[str, Any]) -> str:
     if line["met"]:
         return f"{wanted}: met"
     found = line["figure"] if line["ratio"] is None else line["ratio"]
-    return f"{wanted}: MISSED by {abs(found / line['goal'] - 1):.0%}"
+    return f"{wanted}: MISSED" + (f" by {abs(found / line['goal'] - 1):.0%}" if line["goal"] else "")
 
 
 def number(value: float | None) -> str:

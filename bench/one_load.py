@@ -1,7 +1,6 @@
-"""One network under one load: what the sender saw, what the nodes spent.
+"""One network under one load: latencies of the sender, costs of the nodes.
 
-What lives here: Load, Seen and `measure`, for the sweeps of `pictures.py`. What must not: which loads, goals,
-drawing. Every load gets a network of its own, so that none inherits the waiting votes of the one before.
+Every load gets a network of its own, so that none inherits the waiting votes of the one before.
 """
 
 from __future__ import annotations
@@ -17,20 +16,21 @@ from typing import Final
 import psutil
 
 from real_network import clients, network, statuses, until_counted
-from support import make_election
-from votenet.cli.ballots import Ballot
-from votenet.cli.latency import Latencies
-from votenet.cli.presigned import write_presigned
-from votenet.cli.replay_senders import ReplayPlan, cast
-from votenet.cli.replayer import Pace
+from support.elections import make_election
+from votenet.ballots.paper import Ballot
 from votenet.config import DEFAULT_DIFFICULTY
-from votenet.core.election import Election
+from votenet.core.election.definition import Election
 from votenet.core.limits import MAX_BLOCK_VOTES
+from votenet.lab.presigned import write_presigned
+from votenet.lab.replay_senders import ReplayPlan, cast
+from votenet.lab.replay_summary import Latencies
+from votenet.lab.replayer import SendingPace
+from votenet.lab.voter_keys import DerivedKeys
 from votenet.pow import bits_for_zero_bits, bits_to_target, target_to_bits
-from votenet.protocol.address import Address
-from votenet.protocol.messages import NodeStatus
+from votenet.protocol.wire.address import Address
+from votenet.protocol.wire.client_messages import NodeStatus
 
-SECRET: Final = bytes(range(32))
+KEYS: Final = DerivedKeys(bytes(range(32)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +69,18 @@ class Seen:
 def measure(load: Load) -> Seen:
     with tempfile.TemporaryDirectory(prefix="votenet-load-") as name:
         folder, election = Path(name), _election(load)
-        names = election.definition.candidates
-        ballots = (Ballot(n, n, f"v{n}", (names[n * n % len(names)],)) for n in range(load.votes))
-        write_presigned(folder / "signed", election, ballots, SECRET)
+        names = election.names
+        ballots = (Ballot(n, n, f"v{n}", ((names[n * n % len(names)],),)) for n in range(load.votes))
+        write_presigned(folder / "signed", election, ballots, KEYS)
         with network(folder, election, load.nodes) as nodes:
             addresses = tuple(node.address for node in nodes)
             before = asyncio.run(_settled(addresses, 0))
             programs = [psutil.Process(node.pid) for node in nodes]
             busy = _busy(programs)
             places = tuple(addresses[number % load.nodes] for number in range(load.clients))
-            pace = Pace(batch=load.batch, clients=1, rate=load.rate, confirmations=int(load.follow))
+            pace = SendingPace(batch=load.batch, clients=1, rate=load.rate, confirmations=int(load.follow))
             plan, began = ReplayPlan(folder / "signed", None, load.votes), time.monotonic()
-            summary = cast(plan, places, SECRET, pace, 1, lambda _: None)
+            summary = cast(plan, places, KEYS, pace, 1, lambda _: None)
             assert summary.accepted == load.votes
             after = asyncio.run(_settled(addresses, load.votes))
             seconds, shared = time.monotonic() - began, load.nodes * load.votes

@@ -2,12 +2,12 @@
 
     make propagation      PYTHONPATH=tests python bench/propagation.py [--nodes 100] [--votes 100]
 
-Real cores, links, handshakes and stores on the in-memory network (`tests/wide_network.py` has its model);
-the wires are simulated. The same seed gives the same table on any machine. Votes are cast one by one,
+Real cores, links, handshakes and stores on the in-memory network (`tests/support/wide_network.py` has its
+model); the wires are simulated. The same seed gives the same table on any machine. Votes are cast one by one,
 RATE in the time between two blocks, each at a node of its own luck; the run ends when all nodes have all
 of them in the same chain, and fails if that takes longer than PATIENCE.
 
-What lives here: the cases and the table. What must not: the model, goals. Columns:
+Columns:
 
     vote, block      seconds from the first node that has it until 50, 90, 99, 100 % have it: median
     records          bytes that a node sends and receives for one vote, in sizes of the record
@@ -30,8 +30,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from support import make_election
-from wide_network import COUNTRY, DIAL_SECONDS, HALL, SHARES, WORLD, Surroundings, WideNetwork
+from support.elections import make_election
+from support.wide_network import COUNTRY, DIAL_SECONDS, HALL, SHARES, WORLD, Surroundings, WideNetwork
 
 RATE: Final = 20.0
 BEGIN: Final = DIAL_SECONDS + 4.0
@@ -54,7 +54,8 @@ class Case:
 
     @property
     def search_seconds(self) -> float:
-        """All that are first among the miners they are linked to search at once (`protocol/mining.py`)."""
+        """All that are first among the miners they are linked to search at once
+        (`protocol/node/mining.py`)."""
         miners = self.miners or self.nodes
         at_once = max(1.0, miners / (1 + LINKS * miners / self.nodes))
         return self.mine_seconds or self.interval * at_once

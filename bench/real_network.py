@@ -1,27 +1,30 @@
-"""Real nodes on loopback, every pair linked, for the benches of a whole network.
-
-What lives here: starting and ending the processes, clients of all of them, waiting until all have
-counted. What must not: what is measured.
-"""
+"""Real nodes on loopback, every pair linked, for the benches of a whole network."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from record_chain import free_port
-from votenet.core.election import Election
+from support.elections import make_election, named_nodes
+from support.named_programs import write_node_key
+from votenet.cli.election.election_setup import named_difficulty
+from votenet.client.connection import NodeConnection
+from votenet.config import DEFAULT_DIFFICULTY
+from votenet.core.election.definition import Election
+from votenet.core.limits import MAX_BLOCK_VOTES
 from votenet.errors import VotenetError
-from votenet.network.client import NodeClient
-from votenet.protocol.address import Address
-from votenet.protocol.messages import GetResults, GetStatus, NodeStatus, Results
+from votenet.pow import bits_for_zero_bits, measure_rate
+from votenet.protocol.wire.address import Address
+from votenet.protocol.wire.client_messages import GetResults, GetStatus, NodeStatus, Results
 
 NODES: Final = 5
 PATIENCE_SECONDS: Final = 240
@@ -33,21 +36,42 @@ class RunningNode:
     pid: int
 
 
+def usual_election(*, named: bool = True, **fields: Any) -> Election:
+    """An election as `votenet up --nodes 5` makes it here; `named` False: with --no-named-nodes."""
+    difficulty = named_difficulty(measure_rate(time.perf_counter)) if named else DEFAULT_DIFFICULTY
+    return make_election(
+        bits=bits_for_zero_bits(difficulty),
+        max_block_votes=MAX_BLOCK_VOTES,
+        nodes=named_nodes(NODES) if named else (),
+        **({"created": int(time.time())} | fields),
+    )
+
+
 @contextlib.contextmanager
-def network(folder: Path, election: Election, nodes: int = NODES) -> Iterator[list[RunningNode]]:
-    """Node processes over the data folders `node-0`… in `folder`, ended when the block is left."""
+def network(
+    folder: Path, election: Election, *, program: Sequence[str] = ("-m", "votenet"), times: Path | None = None
+) -> Iterator[list[RunningNode]]:
+    """NODES node processes over the data folders `node-0`… in `folder`, ended when the block is left.
+
+    They are the election's named nodes, where it names any. `program`: what Python runs instead of votenet;
+    `times`: where it leaves the files of `timed_node.py`, `times-0`…
+    """
     genesis = folder / "genesis.json"
     genesis.write_bytes(election.to_file())
     with contextlib.ExitStack() as ports:
-        addresses = [Address("127.0.0.1", ports.enter_context(free_port())) for _ in range(nodes)]
+        addresses = [Address("127.0.0.1", ports.enter_context(free_port())) for _ in range(NODES)]
     running: list[subprocess.Popen[bytes]] = []
     try:
         for index, address in enumerate(addresses):
             others = [option for other in addresses[:index] for option in ("--peer", str(other))]
-            where = ["--data-dir", str(folder / f"node-{index}"), "--genesis", str(genesis)]
+            data_dir = folder / f"node-{index}"
+            if election.named:
+                write_node_key(data_dir, index)
+            where = ["--data-dir", str(data_dir), "--genesis", str(genesis), "--port", str(address.port)]
             running.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", "votenet", "node", *where, "--port", str(address.port), *others],
+                    [sys.executable, *program, "node", *where, *others],
+                    env={**os.environ, **({"BENCH_TIMES": str(times / f"times-{index}")} if times else {})},
                     stderr=subprocess.DEVNULL,
                 )
             )
@@ -60,7 +84,7 @@ def network(folder: Path, election: Election, nodes: int = NODES) -> Iterator[li
 
 
 @contextlib.asynccontextmanager
-async def clients(addresses: Sequence[Address]) -> AsyncIterator[list[NodeClient]]:
+async def clients(addresses: Sequence[Address]) -> AsyncIterator[list[NodeConnection]]:
     """A connection to each node, once it listens."""
     async with contextlib.AsyncExitStack() as stack:
         end = time.monotonic() + PATIENCE_SECONDS
@@ -68,7 +92,7 @@ async def clients(addresses: Sequence[Address]) -> AsyncIterator[list[NodeClient
         for address in addresses:
             while True:
                 try:
-                    made.append(await stack.enter_async_context(NodeClient(address)))
+                    made.append(await stack.enter_async_context(NodeConnection(address)))
                     break
                 except VotenetError:
                     if time.monotonic() > end:
@@ -77,21 +101,23 @@ async def clients(addresses: Sequence[Address]) -> AsyncIterator[list[NodeClient
         yield made
 
 
-async def statuses(nodes: Sequence[NodeClient]) -> list[NodeStatus]:
+async def statuses(nodes: Sequence[NodeConnection]) -> list[NodeStatus]:
     return list(await asyncio.gather(*(node.ask(GetStatus(), NodeStatus) for node in nodes)))
 
 
-async def counts(nodes: Sequence[NodeClient]) -> list[Results]:
+async def counts(nodes: Sequence[NodeConnection]) -> list[Results]:
     return list(await asyncio.gather(*(node.ask(GetResults(), Results) for node in nodes)))
 
 
-async def until_counted(nodes: Sequence[NodeClient], votes: int) -> None:
-    """Until every node is linked to every other, and all have so many votes in the same chain."""
+async def until_counted(nodes: Sequence[NodeConnection], votes: int) -> None:
+    """Until all nodes are linked, and have so many votes in the same chain; with a certificate, if named."""
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
         found = await statuses(nodes)
         agreed = len({status.tip for status in found}) == 1
-        if agreed and all((s.votes, s.waiting, s.peers) == (votes, 0, len(nodes) - 1) for s in found):
+        final = all(s.finality is None or s.finality.certificate == s.height for s in found)
+        counted = all((s.votes, s.waiting, s.peers) == (votes, 0, len(nodes) - 1) for s in found)
+        if agreed and final and counted:
             return
         await asyncio.sleep(0.05)
     raise TimeoutError(f"the nodes did not agree on {votes} votes")

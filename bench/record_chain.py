@@ -1,10 +1,7 @@
 """The election that the benches of the chain fetch and audit: 80,101 real ballots, signed, in blocks.
 
-What lives here: building it as a node's data folder and as an archive, the yardstick, starting a real
-node, the line that is printed. What must not: what is measured.
-
 The ballots are the shipped record (Minneapolis 2013, first choices). Signing and mining are set-up: the
-difficulty is one bit, and blocks of 4,000 votes come an interval apart, so that it stays there.
+difficulty is one bit. Five named nodes have decided the blocks, of 4,000 votes each.
 """
 
 from __future__ import annotations
@@ -25,25 +22,32 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+from nacl import _sodium
+
+from decided_chain import DecidedChain
 from lines import add_line
-from support import make_election, mine_block
-from votenet.cli.ballots import Ballot, BallotColumns, BallotFile, distinct_choices
-from votenet.core.archive import archive_lines
-from votenet.core.chain import Chain
-from votenet.core.election import Election
-from votenet.core.keys import Claim, SigningKey, verify_all
-from votenet.core.vote import SealedVote, sign_vote
+from support.elections import make_election, named_nodes
+from support.named_programs import write_node_key
+from votenet.ballots.check import ReadingOptions, check_ballots, found_candidates
+from votenet.ballots.layout import Columns
+from votenet.ballots.paper import Ballot
+from votenet.core.election.definition import Election
+from votenet.core.keys import SigningKey
+from votenet.core.ledger.vote import HashedVote, sign_vote
+from votenet.core.records.archive import archive_lines
 from votenet.pow import bits_for_zero_bits
-from votenet.protocol.events import SaveBlock, SetBest
-from votenet.storage.block_store import SqliteBlockStore
-from votenet.storage.chain_reader import read_chain
-from votenet.storage.database import lock_data_dir
+from votenet.storage.ballot_source import read_ballot_file
+from votenet.storage.blocks.chain_reader import read_chain
+from votenet.storage.blocks.sqlite_block_store import SqliteBlockStore
+from votenet.storage.files import lock_data_dir
 
 RECORD: Final = Path("minneapolis-2013")
 BALLOTS: Final = int(os.environ.get("BENCH_BALLOTS", "80101"))
 """Fewer for a quick look; the targets speak of all of them."""
 BLOCK_VOTES: Final = 4000
 READY_SECONDS: Final = 120
+NO_CHOICES: Final = ("undervote", "overvote")
+"""What the record has where there is no first choice: candidates here, so that every ballot is a vote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,44 +61,62 @@ class RecordChain:
     votes: int
 
 
-def build(folder: Path) -> RecordChain:
-    """Sign every ballot, put them in blocks, store them as a node does. Takes some ten seconds."""
-    names = distinct_choices(RECORD, "rank1")
+def build(folder: Path, ballots: int = BALLOTS, *, named: bool = True) -> RecordChain:
+    """Sign the ballots, put them in blocks, store them as a node does. All of them take some ten seconds.
+
+    `named`: five named nodes decided each block. The source is one of them.
+    """
     election = make_election(
-        bits=bits_for_zero_bits(1), candidates=names, title="Minneapolis, mayor, 2013", created=1_700_000_000
+        bits=bits_for_zero_bits(1),
+        candidates=record_names(),
+        title="Minneapolis, mayor, 2013",
+        created=1_700_000_000,
+        nodes=named_nodes(5) if named else (),
     )
     genesis, data_dir, archive = folder / "genesis.json", folder / "source", folder / "election.jsonl"
     genesis.write_bytes(election.to_file())
-    votes = 0
+    if named:
+        write_node_key(data_dir, 0)
+    made, note = DecidedChain(election), ""
     with lock_data_dir(data_dir):
         store = SqliteBlockStore(data_dir, election)
         try:
-            for changes in _blocks(election):
-                store.apply(changes)
-                votes += len(changes[0].votes)
+            for batch in _batches(election, ballots):
+                store.apply(made.add(batch))
+            if named:
+                certificate = made.certificate()
+                store.apply([certificate])
+                note = certificate.note
         finally:
             store.close()
     with archive.open("wb") as file:
-        file.writelines(archive_lines(election, read_chain(data_dir, election)))
-    assert votes == BALLOTS
+        file.writelines(archive_lines(election, read_chain(data_dir, election), note))
+    votes = made.chain.tally.votes
+    assert votes == ballots
     return RecordChain(election, data_dir, genesis, archive, votes)
 
 
-def _blocks(election: Election) -> Iterator[tuple[SaveBlock, SetBest]]:
-    chain, interval = Chain(election), election.definition.chain.block_seconds
-    ballots = (b for b in BallotFile(RECORD).ballots(BallotColumns(("rank1",))) if isinstance(b, Ballot))
-    ballots = islice(ballots, BALLOTS)
-    while batch := [sign(election, ballot) for ballot in islice(ballots, BLOCK_VOTES)]:
-        tip = chain.tip
-        block = mine_block(
-            election, tip.header, batch, time=tip.header.time + interval, bits=chain.next_bits(tip)
-        )
-        entry = chain.add_header(block.header, block.header.time)
-        chain.add_body(entry, lambda _, votes=block.votes: votes)
-        yield SaveBlock(entry, block.votes), SetBest(tip.height, [(entry, block.votes)])
+def record_names() -> tuple[str, ...]:
+    """Everything that stands at the first rank of the record."""
+    columns = Columns(choices=("rank1",))
+    return (*found_candidates(read_ballot_file(RECORD), ReadingOptions(columns)), *NO_CHOICES)
 
 
-def sign(election: Election, ballot: Ballot) -> SealedVote:
+def record_ballots(election: Election, prefix: str = "ballot-") -> Iterator[Ballot]:
+    """The first choices of the record, for an election between `record_names`."""
+    options = ReadingOptions(Columns(choices=("rank1",)), prefix=prefix)
+    checked = check_ballots(read_ballot_file(RECORD), options, election.definition.contests)
+    checked.demand_whole()
+    return iter(checked.ballots)
+
+
+def _batches(election: Election, ballots: int) -> Iterator[list[HashedVote]]:
+    rows = islice(record_ballots(election), ballots)
+    while batch := [sign(election, ballot) for ballot in islice(rows, BLOCK_VOTES)]:
+        yield batch
+
+
+def sign(election: Election, ballot: Ballot) -> HashedVote:
     """The vote of a ballot, with a key that follows from the voter id."""
     key = SigningKey(hashlib.sha256(b"bench " + ballot.voter_id.encode()).digest())
     return sign_vote(
@@ -118,16 +140,24 @@ class Yardstick:
         self._by_cpu: list[float] = []
 
     @staticmethod
-    def _claim(number: int) -> Claim:
+    def _claim(number: int) -> tuple[bytes, bytes]:
+        """A key, and a message behind its signature."""
         message = hashlib.sha512(number.to_bytes(4)).digest() * 4
         key = SigningKey(message[:32])
-        return key.public, message, key.sign(message)
+        return key.public, key.sign(message) + message
 
     def measure(self) -> None:
         """Once more, about a third of a second in all; to be called before and after what is measured."""
+        ffi, verify = _sodium.ffi, _sodium.lib.crypto_sign_open
+        opened, size = ffi.new("unsigned char[]", 512), ffi.new("unsigned long long *")
         for _ in range(3):
             began, busy = time.perf_counter(), time.thread_time()
-            assert all(verify_all(self._claims))
+            bad = [
+                n
+                for n, (key, signed) in enumerate(self._claims)
+                if verify(opened, size, signed, len(signed), key)
+            ]
+            assert not bad
             self._by_clock.append(len(self._claims) / (time.perf_counter() - began))
             self._by_cpu.append(len(self._claims) / (time.thread_time() - busy))
 

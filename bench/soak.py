@@ -31,16 +31,17 @@ from typing import Any
 
 import psutil
 
-from votenet.cli.ballots import Ballot
-from votenet.cli.replay_summary import Summary
-from votenet.cli.replayer import Pace, Replayer
-from votenet.protocol.address import Address, parse_address
+from votenet.ballots.paper import Ballot
+from votenet.lab.replay_summary import Summary
+from votenet.lab.replayer import Replayer, SendingPace
+from votenet.lab.voter_keys import DerivedKeys
+from votenet.protocol.wire.address import Address, parse_address
 
 NODES = 5
 SHARE = 0.6
 KNEE_VOTES = 12_000
 BATCH = 50
-SECRET = bytes(range(32))
+KEYS = DerivedKeys(bytes(range(32)))
 CANDIDATES = ("Ann", "Bo", "Cy")
 KILL_AT = 15.0
 """Seconds into each minute."""
@@ -104,8 +105,8 @@ class Soak:
     def _knee(self) -> None:
         """Set the rate, and warm everything up."""
         began = time.monotonic()
-        summary = asyncio.run(self._load("knee", KNEE_VOTES, Pace()))
-        waited = Replayer(self._addresses(), SECRET).wait_until_counted(lambda _: None, SETTLE_SECONDS)
+        summary = asyncio.run(self._load("knee", KNEE_VOTES, SendingPace()))
+        waited = Replayer(self._addresses(), KEYS).wait_until_counted(lambda _: None, SETTLE_SECONDS)
         if not asyncio.run(waited):
             self.faults.append(f"{KNEE_VOTES:,} votes were not in blocks after {SETTLE_SECONDS:g} s")
         found = KNEE_VOTES / (time.monotonic() - began)
@@ -116,18 +117,18 @@ class Soak:
             flush=True,
         )
 
-    async def _load(self, name: str, votes: int, pace: Pace) -> Summary:
+    async def _load(self, name: str, votes: int, pace: SendingPace) -> Summary:
         self._cast += votes
         ballots = (
-            Ballot(n, n, f"{name}-{n}", (CANDIDATES[n % len(CANDIDATES)],)) for n in range(1, votes + 1)
+            Ballot(n, n, f"{name}-{n}", ((CANDIDATES[n % len(CANDIDATES)],),)) for n in range(1, votes + 1)
         )
-        return await Replayer(self._addresses(), SECRET, pace).run(ballots, lambda *_: None, votes)
+        return await Replayer(self._addresses(), KEYS, pace).run(ballots, lambda _: None)
 
     async def _minute(self, number: int) -> Minute:
         victim = f"node-{number % NODES + 1}"
         assert self._rate is not None
         votes = int(self._rate * self._seconds)
-        pace = Pace(BATCH, rate=self._rate, confirmations=1, follow_seconds=30.0)
+        pace = SendingPace(BATCH, rate=self._rate, confirmations=1, follow_seconds=30.0)
         async with asyncio.TaskGroup() as tasks:
             load = tasks.create_task(self._load(f"m{number}", votes, pace))
             await asyncio.sleep(min(KILL_AT, self._seconds / 2))

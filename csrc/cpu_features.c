@@ -1,8 +1,7 @@
-/* What this processor can do and this operating system allows.
+/* The instruction sets that this processor has and this operating system allows.
  *
- * Read once: CPUID tells what the chip has, XCR0 which registers the system saves when it switches
- * threads; without the second a kernel would work and then see its registers change. What must not
- * live here: the choice of a kernel (dispatch.c).
+ * CPUID tells what the chip has, XCR0 which registers the system saves when it switches threads. Without the
+ * second a kernel would work until its registers change under it.
  */
 #include "pow.h"
 

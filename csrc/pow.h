@@ -1,7 +1,4 @@
-/* What the files of the C core share: the prepared search, the kernel's shape, small byte helpers.
- *
- * What must not live here: code of any one instruction set, or anything Python calls (pow_cdef.h).
- */
+/* What the files of the C core share: the prepared search, the kernel's shape, small byte helpers. */
 #ifndef VOTENET_POW_H
 #define VOTENET_POW_H
 
@@ -35,7 +32,7 @@ enum { POW_HEADER_SIZE = 80, POW_HASH_SIZE = 32, POW_NONCE_AT = 76 };
 /* No nonce of the scanned range is a candidate. */
 #define POW_NONE UINT64_MAX
 
-/* Everything about one header and target that does not depend on the nonce; see pow_search.c. */
+/* What is computed of a header and a target before the search: it does not depend on the nonce. */
 typedef struct {
     uint32_t midstate[8]; /* state after the header's first 64 bytes */
     uint32_t state3[8];   /* midstate after rounds 0, 1, 2 of the second block */
@@ -70,13 +67,24 @@ enum {
 };
 
 uint32_t pow_cpu_features(void);
-const pow_kernel *pow_ready_kernel(int kernel); /* NULL unless its state is 1 */
+int pow_kernel_passes(const pow_kernel *kernel);
+
+/* dispatch.c: the kernel of that number, or NULL; its state as votenet_pow_kernel_state tells it; the kernel
+ * if its state is 1, else NULL. */
+const pow_kernel *pow_kernel_at(int kernel);
+int pow_kernel_state(int kernel);
+const pow_kernel *pow_ready_kernel(int kernel);
+
+/* SHA-256 by the processor's own instructions, or NULL. */
+sha256_compress_fn *pow_compress_by_instruction(void);
 
 void pow_prepare(pow_job *job, const uint8_t *header, const uint8_t *target);
 void pow_hash_header(const uint32_t midstate[8], const uint8_t *tail, uint32_t nonce, uint8_t *hash);
 int pow_meets(const uint8_t *hash, const uint8_t *target);
 int pow_search_with(const pow_kernel *kernel, const uint8_t *header, const uint8_t *target,
                     uint32_t start, uint64_t count, uint32_t *nonce);
+size_t pow_verify_with(const pow_kernel *kernel, const uint8_t *headers, size_t count,
+                       const uint8_t *first_prev, uint8_t *hashes, int *fault);
 
 sha256_compress_fn sha256_compress_generic;
 pow_scan_fn pow_scan_generic;

@@ -1,8 +1,4 @@
-/* The C core as Python sees it.
- *
- * What lives here: the declarations that cffi reads and that pow.h includes, nothing else. cffi's
- * parser knows no preprocessor, so this file holds no directive. What must not live here: anything
- * internal to the kernels.
+/* The nonce search as Python sees it. cffi reads this file, and knows no preprocessor: no directive here.
  *
  * A kernel is named by its place in one ordered table; the first that works checks headers the fastest.
  * Which of them searches the fastest depends on the chip and is measured by the caller.

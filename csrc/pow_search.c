@@ -1,8 +1,8 @@
-/* The nonce search around the kernels: what is computed once, the bounded loop, the last word.
+/* The nonce search around the kernels: what is computed once, the bounded loop, the final check.
  *
- * Kernels only sieve: they report candidates by one word of the hash. Here each candidate is hashed
- * again by the generic code and compared in full, so that a wrong kernel can miss a solution (the
- * self-test looks for that) but never invent one. What must not live here: instruction sets.
+ * A kernel only finds candidates, by one word of the hash. Each candidate is hashed again here by the generic
+ * code and compared in full. So a wrong kernel can miss a solution, which its self-test looks for, but never
+ * invent one.
  *
  * An 80-byte header is two SHA-256 blocks. The first 64 bytes never change during a search: their
  * state is the midstate. Of the second block only word 3, the nonce, changes; words 4 to 15 are
@@ -114,16 +114,4 @@ int pow_search_with(const pow_kernel *kernel, const uint8_t *header, const uint8
         done += found + 1;
     }
     return 0;
-}
-
-int votenet_pow_search(int kernel, const uint8_t *header, const uint8_t *target, uint32_t start,
-                       uint64_t count, uint32_t *nonce)
-{
-    const pow_kernel *chosen = pow_ready_kernel(kernel);
-
-    if (chosen == NULL || header == NULL || target == NULL || nonce == NULL)
-        return -1;
-    if (count > ((uint64_t)1 << 32) - start)
-        return -1;
-    return pow_search_with(chosen, header, target, start, count, nonce);
 }

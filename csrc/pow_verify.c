@@ -1,15 +1,14 @@
-/* Checking headers that came from elsewhere: links, targets, work, many in one call.
+/* Headers of peers: their links, targets and work, many in one call.
  *
- * A header costs three compressions and little else; the copying of bytes to and from Python once a
- * batch is what makes this worth its place in C. What must not live here: rules about time or about
- * which target a block must have; those are the chain's.
+ * A header costs three compressions and little else, since bytes are copied from Python and back once a batch.
+ * Times, and which target a block must have, are rules of the chain.
  */
 #include <string.h>
 
 #include "pow.h"
 #include "sha256_constants.h"
 
-enum { FAULT_NONE, FAULT_LINK, FAULT_BITS, FAULT_WORK, FAULT_ARGUMENTS = -1 };
+enum { FAULT_NONE, FAULT_LINK, FAULT_BITS, FAULT_WORK };
 
 /* Bitcoin's compact form: one byte of length, then 23 bits of mantissa and a sign that must be clear.
  * Returns 0 for a target that is negative, zero or too large for 32 bytes. */
@@ -55,18 +54,11 @@ static void hash_header(const pow_kernel *kernel, const uint8_t *header, uint8_t
         store_be32(hash + 4 * i, state[i]);
 }
 
-size_t votenet_pow_verify_headers(int kernel, const uint8_t *headers, size_t count,
-                                  const uint8_t *first_prev, uint8_t *hashes, int *fault)
+size_t pow_verify_with(const pow_kernel *kernel, const uint8_t *headers, size_t count,
+                       const uint8_t *first_prev, uint8_t *hashes, int *fault)
 {
-    const pow_kernel *chosen = pow_ready_kernel(kernel);
     uint8_t hash[POW_HASH_SIZE], target[POW_HASH_SIZE];
     const uint8_t *prev = first_prev;
-
-    if (fault == NULL)
-        return 0;
-    *fault = FAULT_ARGUMENTS;
-    if (chosen == NULL || (headers == NULL && count > 0))
-        return 0;
 
     *fault = FAULT_NONE;
     for (size_t i = 0; i < count; i++) {
@@ -77,7 +69,7 @@ size_t votenet_pow_verify_headers(int kernel, const uint8_t *headers, size_t cou
             *fault = FAULT_BITS;
         if (*fault != FAULT_NONE)
             return i;
-        hash_header(chosen, header, hash);
+        hash_header(kernel, header, hash);
         if (!pow_meets(hash, target)) {
             *fault = FAULT_WORK;
             return i;

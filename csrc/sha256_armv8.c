@@ -1,9 +1,9 @@
 /* SHA-256 with the ARMv8 cryptographic extension: the compression function and a scan of three nonces.
  *
  * One pair of sha256h and sha256h2 does four rounds, and the next pair needs the answer; three nonces in
- * flight fill the wait, and AArch64's 32 vector registers hold them all. What must not live here: other
- * instruction sets. The tricks and their proofs are those of sha256_shani_template.h: fifteen stages of
- * four rounds for each compression, 4 to 63 of the first and 1 to 60 of the second.
+ * flight fill the wait, and AArch64's 32 vector registers hold them all. The shortcuts and their proofs are
+ * those of sha256_shani_template.h: fifteen stages of four rounds for each compression, 4 to 63 of the first
+ * and 1 to 60 of the second.
  */
 #include "pow.h"
 #include "sha256_constants.h"

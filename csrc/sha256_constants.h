@@ -1,8 +1,4 @@
-/* The constants of SHA-256, FIPS 180-4 sections 4.2.2 and 5.3.3: fractional parts of the cube roots of
- * the first 64 primes and of the square roots of the first 8.
- *
- * A header, so that every kernel's compiler sees the values and folds them.
- */
+/* The constants of SHA-256 (FIPS 180-4, 4.2.2 and 5.3.3), in a header so that compilers fold them. */
 #ifndef VOTENET_SHA256_CONSTANTS_H
 #define VOTENET_SHA256_CONSTANTS_H
 

@@ -1,7 +1,7 @@
 /* SHA-256 (FIPS 180-4) in plain C: the compression function, and the scan with one lane.
  *
- * Defines "right" for the other kernels, together with Python's hashlib. What must not live here:
- * intrinsics, or anything that an old compiler or another processor could not build.
+ * The other kernels must agree with this one and with Python's hashlib. Every compiler for every processor can
+ * build it.
  */
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* The candidate scan with one nonce in each lane of a vector: the same text for every vector width.
+/* The candidate scan with one nonce in each lane of a vector: one source for every vector width.
  *
  * Include after defining, for the instruction set at hand:
  *   LANES, VEC, SCAN and LAST_WORD (names of functions), TARGET (their attribute)
@@ -6,7 +6,7 @@
  *   and if there is a better way: XOR3(a,b,c); all of SUM0(x) SUM1(x) SIG0(x) SIG1(x) of FIPS 180-4
  *   NONCES(n)      the byte-swapped nonces n, n+1, ... n+LANES-1
  *   ZERO_LANES(v)  bit i is set if lane i is zero     LOWEST_BIT(m)  index of the lowest bit set in m
- * All are undefined again at the end. What must not live here: anything about one instruction set.
+ * All are undefined again at the end.
  *
  * Three things are left out of the two compressions of SHA-256d, each without changing the result:
  *  - rounds 0 to 3 of the first: pow_prepare did them (see pow_job);

@@ -1,7 +1,6 @@
-/* The lane scan with four nonces in 128-bit vectors, as the compiler's own vector type writes them.
+/* The lane scan with four nonces in 128-bit vectors of the compiler's own vector type.
  *
- * For processors without anything better: SSE2 is part of every x86-64, Advanced SIMD of every
- * AArch64. What must not live here: intrinsics, or anything those two lack.
+ * For processors without anything better: SSE2 is part of every x86-64, Advanced SIMD of every AArch64.
  */
 #include "pow.h"
 #include "sha256_constants.h"

@@ -1,7 +1,6 @@
 /* The lane scan for x86: AVX2 with eight nonces, AVX-512 with sixteen.
  *
- * What lives here: the vector operations by the names the template asks for. What must not: the
- * algorithm (sha256_lanes_template.h).
+ * These are the vector operations; the algorithm is in sha256_lanes_template.h.
  *
  * AVX2 has no rotation: two shifts and an exclusive-or make one (the halves do not overlap). Rotation
  * by 8, 16 or 24 bits would be one byte shuffle, but SHA-256 has none. AVX-512 rotates in one

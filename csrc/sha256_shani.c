@@ -1,8 +1,7 @@
 /* SHA-256 with the x86 SHA extensions: the compression function, and the scan in two encodings.
  *
- * The scan itself stands in sha256_shani_template.h. Here are the few instructions it is made of, with
- * AVX's three-operand encoding ("sha-ni") and without, for the small cores that have SHA but no AVX
- * ("sha-ni-sse"). What must not live here: other instruction sets.
+ * The scan is in sha256_shani_template.h. Here are its few instructions, with AVX's three-operand encoding
+ * ("sha-ni") and without, for the small cores that have SHA but no AVX ("sha-ni-sse").
  */
 #include "pow.h"
 #include "sha256_constants.h"

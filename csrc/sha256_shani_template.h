@@ -1,9 +1,9 @@
-/* The candidate scan with the x86 SHA extensions: three nonces in flight, a third of their way apart.
+/* The candidate scan with the x86 SHA extensions: three nonces in flight, each a third of the way behind the
+ * one before.
  *
  * Include after defining TARGET (the functions' attribute), NAME(x) (their names), and
  *   ROUNDS4(abef, cdgh, w, t)   four rounds from round t on with words w, not yet K added
  *   EXPAND(a, b, c, d)          a = the four words that follow the sixteen in a, b, c, d
- * What must not live here: the two instruction encodings that define those (sha256_shani.c).
  *
  * Why three streams. A sha256rnds2 does two rounds and answers after 4 cycles, but a new one can start
  * every cycle; each needs the one before. One stream waits three cycles of four, as hashlib does.

@@ -6,6 +6,8 @@ import contextlib
 import os
 import pwd
 import stat
+import tempfile
+from collections.abc import Iterator
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_s3_the_chapters_ports_are_the_defaults() -> None:
+def test_the_default_ports_are_those_of_the_reference_programs() -> None:
     assert config.DEFAULT_BOOTSTRAP_PORT == 4000
     assert config.DEFAULT_NODE_PORT == 3000
     assert config.DEFAULT_DIFFICULTY == 24
@@ -79,7 +81,7 @@ def test_relative_xdg_folders_are_ignored(tmp_path: Path, monkeypatch: pytest.Mo
         assert instance_dirs("x").state == tmp_path / ".local/state/votenet/x"
 
 
-def test_a_user_that_the_system_does_not_know_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_user_is_told_which_variable_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """A container with a number for a user: it was a folder called `~` in the working folder, or a trace."""
 
     def unknown(uid: int) -> None:
@@ -177,7 +179,7 @@ def refuses(path: Path) -> str:
     return caught.value.message
 
 
-def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     assert "link" in refuses(tmp_path / "link")
@@ -230,7 +232,7 @@ def test_a_toml_file_is_nested_tables(mark: bytes) -> None:
     "data",
     [b"port = ", b"[node", b"a = 1\na = 2", b"a = '\xff'", b"a=" + b"[" * 9000, b"a=" + b"1" * 5000],
 )
-def test_what_is_not_toml_is_named(data: bytes) -> None:
+def test_invalid_toml_is_named(data: bytes) -> None:
     with pytest.raises(ConfigError, match="is not a TOML file") as caught:
         parse_toml(data, Path("/some/votenet.toml"))
     assert "/some/votenet.toml" in caught.value.message
@@ -261,9 +263,10 @@ def test_others_do_not_write_into_a_private_folder(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def base() -> Iterator[Path]:
     """A short path, for sockets."""
-    return tmp_path_factory.mktemp("h")
+    with tempfile.TemporaryDirectory(prefix="v", dir="/tmp") as made:
+        yield Path(made)
 
 
 @pytest.fixture
@@ -331,7 +334,7 @@ def test_a_socket_that_is_there_is_found_where_it_is(temporary: Path, base: Path
     assert config.short_run_dir(deep) == other
 
 
-def test_a_folder_is_checked_by_what_was_opened_not_by_its_name(
+def test_a_folder_is_checked_through_its_open_descriptor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the look at a name and the use of it another user may put a link there."""

@@ -1,4 +1,4 @@
-"""The tables of limits in docs/ say what the constants are; docs/audit.md: tests/verifier/test_limits.py."""
+"""The limits in docs/ have the values of the constants (docs/audit.md: tests/verifier/test_limits.py)."""
 
 from __future__ import annotations
 
@@ -8,22 +8,20 @@ from typing import Final
 
 import pytest
 
-from votenet.core import limits, mempool
-from votenet.network import bootstrap_policy, bootstrap_server, link_table, serving, transport
-from votenet.protocol import (
-    address_book,
-    bootstrap,
-    bootstrap_messages,
-    chapter,
-    finder,
-    framing,
-    messages,
-    outbound,
-    registry,
-    sync,
-    vote_requests,
-)
-from votenet.protocol import limits as rates
+from votenet.core import limits
+from votenet.core.ledger import mempool
+from votenet.network import listener, transport
+from votenet.network.bootstrap import server
+from votenet.network.node import backpressure, links, memory_limit, serving
+from votenet.protocol import reference_go
+from votenet.protocol.bootstrap import bootstrap_messages, registry, server_core
+from votenet.protocol.node import acceptances, proposed_blocks, sync, vote_request_tracker
+from votenet.protocol.peers import address_manager, discovery, selection
+from votenet.protocol.wire import client_messages, framing, named_messages, peer_messages
+from votenet.protocol.wire import limits as rates
+from votenet.web import events, live_view
+from votenet.web import limits as page
+from votenet.web.api import archive_answer
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
 KIB, MIB = 1024, 1024 * 1024
@@ -42,8 +40,9 @@ def rows(page: str) -> dict[str, str]:
 
 
 LINK: Final = transport.LinkLimits(max_line=0)
-TRANSPORT: Final = inspect.signature(transport.Listener.__init__).parameters
+TRANSPORT: Final = inspect.signature(listener.Listener.__init__).parameters
 CLIENT, PEER = rates.CLIENT_RATES, rates.PEER_RATES
+STATEMENTS_UNITS: Final = rates.EXPENSIVE_UNITS[named_messages.GetConsensus]
 
 PROTOCOL: Final = {
     "line of a client or stranger at a node": size(framing.MAX_CLIENT_LINE),
@@ -52,7 +51,7 @@ PROTOCOL: Final = {
         f"{LINK.first_line:g} s, {LINK.partial_line:g} s, {LINK.idle:g} s"
     ),
     "unread answers of a client": (
-        f"{size(link_table.CLIENT_LIMITS.unread or 0)}, then its requests wait; {LINK.unread_seconds:g} s"
+        f"{size(links.CLIENT_LIMITS.unread or 0)}, then its requests wait; {LINK.unread_seconds:g} s"
     ),
     "unread lines of a peer": size(LINK.max_unsent),
     "connections, in all and from one address": (
@@ -62,21 +61,21 @@ PROTOCOL: Final = {
         f"{rates.CONNECTIONS_AT_ONCE:,g} at once, {rates.CONNECTIONS_PER_SECOND:g} a second"
     ),
     "peers that have dialled, in all and from one address": (
-        f"{link_table.MAX_PEERS}, {link_table.MAX_PEERS_OF_ADDRESS}"
+        f"{links.MAX_INBOUND}, {links.MAX_INBOUND_OF_ADDRESS}"
     ),
     "messages waiting for the core: a client's link, a peer's, all of an address; lines in checking; bytes": (
-        f"{link_table.MAX_PENDING_OF_STRANGER}, {link_table.MAX_PENDING}, "
-        f"{link_table.MAX_PENDING_OF_ADDRESS}; {link_table.MAX_JOBS}; "
-        f"{link_table.MAX_HELD / MIB:g} and {size(link_table.MAX_HELD_OF_PEER)}"
+        f"{backpressure.MAX_PENDING_OF_STRANGER}, {backpressure.MAX_PENDING}, "
+        f"{backpressure.MAX_PENDING_OF_ADDRESS}; {backpressure.MAX_JOBS}; "
+        f"{backpressure.MAX_HELD / MIB:g} and {size(backpressure.MAX_HELD_OF_PEER)}"
     ),
     "questions of one link whose answers wait to be read from the disk": (
-        f"{serving.MAX_WAITING}, then `rate-limited`; "
-        f"a client's link is not read while {link_table.MAX_JOBS} wait"
+        f"{serving.MAX_QUESTIONS}, then `rate-limited`; "
+        f"a client's link is not read while {backpressure.MAX_JOBS} wait"
     ),
     "links of one address that have a long answer under way": f"{serving.READERS};",
     "memory of what waits for all links together, and of it for links without a handshake (a line in the "
     "queue counts three times: its votes are objects)": (
-        f"{size(link_table.MAX_MEMORY)}, {size(link_table.MAX_STRANGERS_MEMORY)}"
+        f"{size(memory_limit.MAX_MEMORY)}, {size(memory_limit.MAX_STRANGERS_MEMORY)}"
     ),
     "work of a client's link, and of all clients of an address": (
         f"{CLIENT.units_at_once:,.0f} units at once, {CLIENT.units_per_second:,.0f} a second"
@@ -88,15 +87,16 @@ PROTOCOL: Final = {
         f"{CLIENT.bytes_at_once / MIB:g} and {size(PEER.bytes_at_once)} at once, "
         f"{CLIENT.bytes_per_second / MIB:g} and {size(PEER.bytes_per_second)} a second"
     ),
-    "peers dialled and kept; visits beyond them; known addresses": (
-        f"{outbound.OUTBOUND}; {finder.VISITS_AT_ONCE} at once, one in {1 / finder.VISITS_PER_SECOND:g} s; "
-        f"{address_book.MAX_KNOWN:,}"
+    "peers dialled and kept; feelers beyond them; known addresses": (
+        f"{selection.OUTBOUND}; {discovery.FEELERS_AT_ONCE} at once, "
+        f"one in {1 / discovery.FEELERS_PER_SECOND:g} s; "
+        f"{address_manager.MAX_KNOWN:,}"
     ),
     "headers with less work than our tip": f"{sync.MAX_SIDE_HEADERS:,}",
-    "votes in one line; one vote": f"{messages.MAX_VOTES_IN_LINE:,}; {size(limits.MAX_VOTE_BYTES)}",
+    "votes in one line; one vote": f"{peer_messages.MAX_VOTES_IN_LINE:,}; {size(limits.MAX_VOTE_BYTES)}",
     "memory of waiting votes (some 70,000 with one choice)": size(mempool.MAX_POOL_BYTES),
     "votes asked of peers at one time, in all and of one": (
-        f"{vote_requests.MAX_ASKED:,}, {vote_requests.MAX_ASKED_OF_PEER:,}"
+        f"{vote_request_tracker.MAX_ASKED:,}, {vote_request_tracker.MAX_ASKED_OF_PEER:,}"
     ),
     "votes and bytes of one block": f"{limits.MAX_BLOCK_VOTES:,}; {size(limits.MAX_BLOCK_BYTES)}",
 }
@@ -109,7 +109,7 @@ PRICES: Final = {
         f"1 for each {rates.SHORT_IDS_IN_UNIT}; 1 for each {rates.HEADERS_IN_UNIT}"
     ),
     "`get_proof`": (
-        f"{rates.EXPENSIVE_UNITS[messages.GetProof]:g} more; "
+        f"{rates.EXPENSIVE_UNITS[client_messages.GetProof]:g} more; "
         f"for the first of a block whose Merkle levels are not kept, "
         f"{rates.LEVELS_UNITS:g} for each of its votes"
     ),
@@ -118,16 +118,64 @@ PRICES: Final = {
         f"1 for each {size(rates.BYTES_READ_IN_UNIT)} that are read, and what is sent"
     ),
     "`request_blockchain`": (
-        f"{rates.EXPENSIVE_UNITS[messages.RequestBlockchain]:g} more; for the first at a tip "
+        f"{rates.EXPENSIVE_UNITS[peer_messages.RequestBlockchain]:g} more; for the first at a tip "
         f"{rates.CHAIN_UNITS:g} for each vote of the chain"
     ),
+    "a prevote, a precommit, a proposal told again; an acceptance that is handed on; "
+    "a signature in a commit, a line of a certificate": f"{rates.VOTE_UNITS:g}",
+    "a path in the log or its growth (`get_proof` with named nodes, `get_checkpoint`); "
+    "a proof that a named node lied": f"{rates.LOG_PROOF_UNITS:g} more; {rates.EVIDENCE_UNITS:g}",
+    "the statements of a height (`get_consensus`)": f"{STATEMENTS_UNITS:g} more",
 }
-HOST, GROUP = bootstrap_policy.RequestRate().host, bootstrap_policy.RequestRate().group
+POLICY = server_core.AdmissionPolicy()
+HOST, GROUP = POLICY.host_rate, POLICY.group_rate
 BOOTSTRAP: Final = {
     "requests a second (at once)": f"{HOST[0]:g} ({HOST[1]:g}) | {GROUP[0]:g} ({GROUP[1]:,g})",
-    "registered peers": f"{bootstrap.MAX_PER_HOST} | {bootstrap.MAX_PER_GROUP:,} | {registry.MAX_PEERS:,}",
-    "connections": f"{bootstrap_server.MAX_LINKS_PER_HOST} |  | {bootstrap_server.MAX_LINKS:,}",
+    "registered peers": (f"{POLICY.max_per_host} | {POLICY.max_per_group:,} | {registry.MAX_REGISTERED:,}"),
+    "connections": f"{server.MAX_LINKS_PER_HOST} |  | {server.MAX_LINKS:,}",
 }
+
+
+WEB: Final = {
+    "pages and files of one client, and the same again of the API": (
+        f"{page.REQUESTS_AT_ONCE:,g} at once, {page.REQUESTS_PER_SECOND:g} a second"
+    ),
+    "votes and enrolments of one client": (
+        f"{page.POSTS_AT_ONCE:,g} at once, {page.POSTS_PER_SECOND:g} a second"
+    ),
+    "body of a request": f"{size(page.MAX_BODY_BYTES)}, within {page.BODY_SECONDS:g} s",
+    "request line and headers": (
+        f"{size(page.MAX_HEAD_BYTES)}, within {page.HEAD_SECONDS:g} s; "
+        f"the address {page.MAX_PATH:,} characters"
+    ),
+    "silence between two requests; an answer that is not read": (
+        f"{page.KEEP_ALIVE_SECONDS} s; {page.UNREAD_SECONDS:g} s"
+    ),
+    "connections, in all and from one address": (f"{page.MAX_BROWSERS:,}, {page.MAX_BROWSERS_OF_ADDRESS:,}"),
+    "event streams": (
+        f"{page.MAX_STREAMS:,}, of which one client gets {page.MAX_STREAMS // 2}; "
+        "then `too-many-streams`, and readers ask `/api/v1/state`"
+    ),
+    "archives under way": (
+        f"{archive_answer.MAX_ARCHIVES}, of which one client gets {archive_answer.MAX_ARCHIVES // 2}; "
+        "then `busy`"
+    ),
+    "addresses whose requests are counted": f"{page.MAX_ADDRESSES:,}",
+}
+
+
+@pytest.mark.parametrize("row", WEB)
+def test_the_limits_of_the_page_are_those_of_its_document(row: str) -> None:
+    assert rows("web.md")[row] == WEB[row]
+
+
+def test_how_often_the_page_looks_is_written_down() -> None:
+    text = " ".join((DOCS / "web.md").read_text(encoding="utf-8").split())
+    assert f"A comment comes every {events.COMMENT_SECONDS:g} s" in text
+    assert f"less than {size(archive_answer.LEAST_BYTES_PER_SECOND)} a second" in text
+    assert f"for {archive_answer.READER_GRACE_SECONDS:g} s at least" in text
+    idle = live_view.IDLE_LOOK_SECONDS
+    assert f"was asked for in the last {live_view.LATELY_SECONDS:g} s, else every {idle:g} s" in text
 
 
 @pytest.mark.parametrize("row", PROTOCOL)
@@ -157,38 +205,46 @@ def test_numbers_in_the_text_are_those_of_the_code() -> None:
     for said in (
         f"It buys {rates.HASHES_IN_UNIT} hashes, {rates.ROWS_IN_UNIT} rows of the database, "
         f"{size(rates.BYTES_READ_IN_UNIT)} of records taken apart, or {size(rates.BYTES_SENT_IN_UNIT)} sent",
-        f"more than {rates.PATIENCE_SECONDS:g} s in debt",
-        f"over {chapter.MAX_CHAPTER_VOTES:,} votes: `response-too-large`",
-        f"at most {messages.MAX_HEADERS:,} that follow the first known hash",
-        f"at most {messages.MAX_BLOCKS_ASKED} hashes",
-        f"at most {messages.MAX_BOOTSTRAPS_IN_LINE} bootstrap servers",
-        f"keep-alive after {link_table.PING_AFTER:g} s, given up after {link_table.LOST_AFTER:g} s",
+        f"more than {rates.MAX_DEBT_SECONDS:g} s in debt",
+        f"over {reference_go.MAX_REFERENCE_VOTES:,} votes: `response-too-large`",
+        f"at most {peer_messages.MAX_HEADERS:,} that follow the first known hash",
+        f"at most {peer_messages.MAX_BLOCKS_ASKED} hashes",
+        f"`votes`: 1 to {named_messages.MAX_STATEMENTS:,} of `kind`",
+        f"`votes`: 1 to {named_messages.MAX_HANDED_ON} of `vote`",
+        f"`lies`: at most {named_messages.MAX_LIES} of `kind`",
+        f"the disk, at most every {acceptances.GROUP_SECONDS:g} s",
+        f"in the last {acceptances.NEAR_SECONDS // 60} minutes before closing",
+        f"signed for the votes, at most {acceptances.WAIT_SECONDS:g} s later",
+        f"for this block after {proposed_blocks.ASK_BLOCK_SECONDS:g} s",
+        f"more than {proposed_blocks.MAX_AHEAD} s ahead of its clock",
+        f"at most {peer_messages.MAX_BOOTSTRAPS_IN_LINE} bootstrap servers",
+        f"keep-alive after {links.PING_AFTER:g} s, given up after {links.LOST_AFTER:g} s",
         f"median of the last {limits.MEDIAN_SPAN} blocks",
         f"({limits.RETARGET_SPAN} T + gap - T) // ({limits.RETARGET_SPAN} T)",
         f"gap > {limits.LONG_GAP} T",
         f"up to height {limits.MEDIAN_SPAN} have the genesis",
     ):
         assert said in page, said
-    assert bootstrap_messages.MAX_SAMPLE == messages.MAX_PEERS_IN_LINE
+    assert bootstrap_messages.MAX_SAMPLE == peer_messages.MAX_PEERS_IN_LINE
 
 
 def test_numbers_about_peers_are_those_of_the_code() -> None:
     page = " ".join((DOCS / "peers.md").read_text(encoding="utf-8").split())
     for said in (
-        f"Both lie in buckets of {address_book.BUCKET_SIZE}",
-        f"| rumours | {address_book.RUMOUR_BUCKETS} |",
-        f"| tried | {address_book.TRIED_BUCKETS} |",
-        f"one source reaches {address_book.BUCKETS_OF_SOURCE} buckets",
-        f"group of the address: {address_book.BUCKETS_OF_GROUP} buckets each",
-        f"own addresses have one bucket of {address_book.LOCAL_SIZE}",
-        f"A rumour is forgotten after {address_book.FORGET_AFTER} failures",
-        f"**{outbound.OUTBOUND} peers that it has dialled**",
-        f"{finder.VISITS_AT_ONCE} at once, then one in {1 / finder.VISITS_PER_SECOND:g} s",
-        f"**{link_table.MAX_PEERS} peers that dial it**, {link_table.MAX_PEERS_OF_ADDRESS} from one address",
-        f"after {address_book.QUARANTINE_AFTER} in a row it rests for "
-        f"{address_book.QUARANTINE_SECONDS / 60:g} minutes",
-        f"at once, one a second; {address_book.FORGET_AFTER} failures",
-        f"never met {finder.DIALS_OF_HOST} dials at once",
-        f"{finder.START_PATIENCE:g} s at most",
+        f"Both lie in buckets of {address_manager.BUCKET_SIZE}",
+        f"| new | {address_manager.NEW_BUCKETS} |",
+        f"| tried | {address_manager.TRIED_BUCKETS} |",
+        f"one source reaches {address_manager.BUCKETS_OF_SOURCE} buckets",
+        f"group of the address: {address_manager.BUCKETS_OF_GROUP} buckets each",
+        f"own addresses have one bucket of {address_manager.LOCAL_SIZE}",
+        f"A new address is forgotten after {address_manager.FORGET_AFTER} failures",
+        f"**{selection.OUTBOUND} peers that it has dialled**",
+        f"{discovery.FEELERS_AT_ONCE} at once, then one in {1 / discovery.FEELERS_PER_SECOND:g} s",
+        f"**{links.MAX_INBOUND} peers that dial it**, {links.MAX_INBOUND_OF_ADDRESS} from one address",
+        f"after {address_manager.QUARANTINE_AFTER} in a row it rests for "
+        f"{address_manager.QUARANTINE_SECONDS / 60:g} minutes",
+        f"at once, one a second; {address_manager.FORGET_AFTER} failures",
+        f"never met {discovery.DIALS_OF_HOST} dials at once",
+        f"{discovery.START_PATIENCE:g} s at most",
     ):
         assert said in page, said

@@ -1,10 +1,12 @@
-"""The error tree and the table of refusals: what the documentation says is what the classes do."""
+"""The error tree and the table of refusals: the classes do what the documentation says."""
 
 from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -13,11 +15,11 @@ import votenet
 from votenet import errors
 from votenet.errors import (
     REFUSALS,
+    Command,
     ConfigError,
     Kind,
-    LocalProtocolError,
+    NextStep,
     PowError,
-    ProtocolError,
     Rejected,
     RemoteProtocolError,
     VotenetError,
@@ -78,8 +80,50 @@ def test_an_error_says_code_message_and_next_step() -> None:
     assert errors.NotRunning("x", next_step="").next_step == ""
 
 
+def test_an_os_error_is_told_with_the_reason_of_the_system() -> None:
+    cause = OSError(28, "No space left on device")
+    with (
+        pytest.raises(errors.StorageError) as caught,
+        errors.StorageError.of_os_errors("cannot write it", next_step="Free some space."),
+    ):
+        raise cause
+    told = (caught.value.message, caught.value.code, caught.value.next_step, caught.value.__cause__)
+    assert told == ("cannot write it: No space left on device", "storage-failed", "Free some space.", cause)
+    with pytest.raises(KeyError), errors.StorageError.of_os_errors("cannot", next_step="", code="x"):
+        raise KeyError
+
+
+def test_a_next_step_is_text_that_knows_its_commands() -> None:
+    step = NextStep("Look with: {}, {} then", Command("ps"), Command("logs", "it's"))
+    assert step == "Look with: votenet ps, votenet logs 'it'\"'\"'s' then"
+    assert step.parts == ("Look with: ", ("ps",), ", ", ("logs", "it's"), " then")
+    more = step + "; or: " + NextStep("{}", Command("doctor"))
+    assert more.parts[-2:] == ("; or: ", Command("doctor"))
+    assert step.with_commands(lambda one: Command(*one, "-x")).startswith("Look with: votenet ps -x, votenet")
+    assert type(ConfigError("x", next_step=step).as_dict()["next_step"]) is str
+    with pytest.raises(ValueError, match="zip"):
+        NextStep("{} and {}", "one")
+
+
+def test_a_next_step_goes_through_json() -> None:
+    step = NextStep("{}: {}", "{} is a name", Command("logs", "node-1"))
+    assert NextStep.from_json(json.loads(json.dumps(step.to_json()))) == step
+    assert [NextStep.from_json(wrong) for wrong in (None, "text", {}, [1], ["a", {}])] == [None] * 5
+
+
+@pytest.mark.parametrize(
+    "operands", [("voter123",), ("a b; rm -rf ~",), ("-x", "it's"), ("$HOME", "`id`", "\\"), ("Zoë", "*")]
+)
+def test_a_command_is_taken_by_a_shell_as_it_was_meant(operands: tuple[str, ...]) -> None:
+    words = shlex.split(str(Command.calling("voters check", *operands, options=("-o", "my file"))))
+    assert words[:3] == ["votenet", "voters", "check"]
+    rest = words[3:]
+    assert [word for word in rest if word not in ("-o", "my file", "--")] == list(operands)
+    assert not operands[0].startswith("-") or rest.index("--") < rest.index(operands[0])
+
+
 @pytest.mark.parametrize("code", REFUSALS)
-def test_every_refusal_has_a_kind_and_says_what_to_do(code: str) -> None:
+def test_every_refusal_has_a_kind_and_a_next_step(code: str) -> None:
     kind, sentence = REFUSALS[code]
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", code)
     assert re.fullmatch(r"[A-Z].*\.", sentence)
@@ -91,14 +135,14 @@ def test_every_refusal_has_a_kind_and_says_what_to_do(code: str) -> None:
         "next_step": sentence,
         "height": 7,
     }
-    for blamed in (RemoteProtocolError(code, "why"), LocalProtocolError(code, "why")):
-        assert blamed.kind is kind
-        assert blamed.as_dict() == {
-            "code": code,
-            "kind": kind.value,
-            "message": "why",
-            "next_step": sentence,
-        }
+    blamed = RemoteProtocolError(code, "why")
+    assert blamed.kind is kind
+    assert blamed.as_dict() == {
+        "code": code,
+        "kind": kind.value,
+        "message": "why",
+        "next_step": sentence,
+    }
 
 
 def test_a_duplicate_is_neither_temporary_nor_permanent() -> None:
@@ -108,19 +152,14 @@ def test_a_duplicate_is_neither_temporary_nor_permanent() -> None:
     assert REFUSALS["pool-full"][0] is Kind.TEMPORARY
 
 
-def test_nobody_is_blamed_by_the_parent_class() -> None:
-    with pytest.raises(TypeError):
-        ProtocolError("bad-json", "x")
-
-
-@pytest.mark.parametrize("make", [Rejected, RemoteProtocolError, LocalProtocolError])
+@pytest.mark.parametrize("make", [Rejected, RemoteProtocolError])
 def test_a_code_that_is_not_in_the_table_is_a_bug_here(make: type[Rejected]) -> None:
     with pytest.raises(KeyError):
         make("no-such-code", "x")
 
 
 def codes_in_use() -> dict[str, str]:
-    """First arguments of Rejected(…) and …ProtocolError(…) in the sources, with where they are."""
+    """First arguments of Rejected(…) and RemoteProtocolError(…) in the sources, with where they are."""
     found = {}
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -128,9 +167,7 @@ def codes_in_use() -> dict[str, str]:
                 continue
             name = node.func.id if isinstance(node.func, ast.Name) else ""
             first = node.args[0]
-            if name in ("Rejected", "RemoteProtocolError", "LocalProtocolError") and isinstance(
-                first, ast.Constant
-            ):
+            if name in ("Rejected", "RemoteProtocolError") and isinstance(first, ast.Constant):
                 found[str(first.value)] = f"{path.name}:{node.lineno}"
     return found
 
@@ -151,7 +188,7 @@ def test_a_group_of_our_errors_is_told_by_its_first_and_a_defect_is_not_hidden()
     assert votenet_error_in(KeyError()) is None
 
 
-def test_what_an_operator_can_run_into_names_a_next_step() -> None:
+def test_operator_errors_name_a_next_step() -> None:
     """Every error of the commands and of the supervisor that is no answer to a malformed request."""
     import ast
     from pathlib import Path
@@ -161,8 +198,8 @@ def test_what_an_operator_can_run_into_names_a_next_step() -> None:
 
     free = {"bad-message", "bad-json", "unknown-type", "line-too-long", "incomplete-line", "command-failed"}
     missing = []
-    for folder in ("cli", "processes"):
-        for path in sorted((Path(votenet.__file__).parent / folder).glob("*.py")):
+    for folder in ("cli", "lab", "client", "processes"):
+        for path in sorted((Path(votenet.__file__).parent / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):
                 if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
                     continue
@@ -171,7 +208,11 @@ def test_what_an_operator_can_run_into_names_a_next_step() -> None:
                     continue
                 words = {one.arg: one.value for one in node.keywords}
                 code = words.get("code")
-                told = "next_step" in words or kind.default_next_step or issubclass(kind, errors.Rejected)
+                told = (
+                    "next_step" in words
+                    or kind.default_next_step
+                    or issubclass(kind, errors.Rejected | errors.RemoteProtocolError)
+                )
                 if not told and not (isinstance(code, ast.Constant) and code.value in free):
                     missing.append(f"{path.name}:{node.lineno}")
     assert missing == []

@@ -7,31 +7,44 @@ from __future__ import annotations
 
 import pytest
 
-from support import CREATED, Ledger, key_of, make_election, make_vote, mine_block
-from votenet.core.archive import ArchiveCheck, archive_lines
-from votenet.core.block import Block, genesis_header
-from votenet.core.chain import MAX_CLOCK_AHEAD
-from votenet.core.election import Election
-from votenet.core.merkle import merkle_path
-from votenet.core.receipt import check_receipt, encode_receipt, make_receipt
-from votenet.core.vote import SealedVote, check_hours, check_vote, signature_holds
-from votenet.errors import Rejected
-from votenet.protocol import limits
+from support.elections import (
+    CREATED,
+    Ledger,
+    as_stored,
+    key_of,
+    keys_of_node,
+    make_election,
+    make_vote,
+    mine_block,
+    named_nodes,
+)
+from support.tampered_named_receipts import good_receipts
+from votenet.core.election.definition import Election
+from votenet.core.ledger.block import Block, genesis_header
+from votenet.core.ledger.chain import MAX_CLOCK_AHEAD
+from votenet.core.ledger.statement import Commit, PrecommitStatement, make_commit
+from votenet.core.ledger.vote import HashedVote, check_hours, check_vote, signature_holds
+from votenet.core.log.merkle import merkle_path
+from votenet.core.records.archive import ArchiveCheck, archive_lines
+from votenet.core.records.receipt import check_receipt, decode_receipt, encode_receipt, make_receipt
+from votenet.errors import NotProven, Rejected
+from votenet.protocol.wire import limits
 
 OPENS, CLOSES = CREATED, CREATED + 600
 AFTER = CLOSES + 3600
 """The clock of an attacker and of every node, an hour after closing."""
 ELECTION = make_election(opens=OPENS, closes=CLOSES)
+"""It names no nodes."""
 
 
-def _closed_with(*votes: SealedVote) -> Ledger:
+def _closed_with(*votes: HashedVote) -> Ledger:
     """A chain whose election is over, with one block of votes."""
     ledger = Ledger(ELECTION)
     ledger.grow(*votes, time=CLOSES - 60)
     return ledger
 
 
-def _branch(election: Election, bodies: list[list[SealedVote]], time: int) -> list[Block]:
+def _branch(election: Election, bodies: list[list[HashedVote]], time: int) -> list[Block]:
     blocks: list[Block] = []
     for body in bodies:
         parent = blocks[-1].header if blocks else genesis_header(election)
@@ -42,7 +55,7 @@ def _branch(election: Election, bodies: list[list[SealedVote]], time: int) -> li
 def test_votes_are_public_by_name() -> None:
     vote = make_vote(ELECTION, "voter-7", "Bob")
     assert b'"voter_id":"voter-7"' in vote.record
-    assert b'"choices":["Bob"]' in vote.record
+    assert b'"choices":[["Bob"]]' in vote.record
 
 
 def test_in_an_open_election_anybody_votes_as_anybody() -> None:
@@ -53,8 +66,56 @@ def test_in_an_open_election_anybody_votes_as_anybody() -> None:
 
 
 def test_one_address_may_send_thousands_of_votes_a_second() -> None:
-    assert limits.ADDRESS_UNITS_PER_SECOND / limits.VOTE_UNITS == 10_000
-    assert limits.ADDRESS_BYTES_PER_SECOND == 8 * 2**20
+    assert limits.CLIENT_RATES.units_per_second / limits.VOTE_UNITS == 10_000
+    assert limits.CLIENT_RATES.bytes_per_second == 8 * 2**20
+
+
+def test_the_time_of_a_vote_is_the_voters_word() -> None:
+    check_vote(make_vote(ELECTION, "voter-1", time=1), ELECTION)
+
+
+# -- with named nodes, too -----------------------------------------------------------------------
+
+
+def _commit(election: Election, block_hex: str, signers: list[int]) -> Commit:
+    signatures = {
+        node: PrecommitStatement(
+            block=block_hex, height=1, network_id=election.network_hex, node=node, round=0
+        ).sign(keys_of_node(node).statement)
+        for node in signers
+    }
+    return make_commit(0, signatures)
+
+
+def _check(election: Election, block_hex: str, signers: list[int]) -> list[int]:
+    commit = _commit(election, block_hex, signers)
+    return commit.check(election.network_hex, 1, block_hex, election.statement_keys, election.quorum)
+
+
+@pytest.mark.parametrize(("count", "liars"), [(3, 1), (4, 2), (5, 3), (6, 2), (7, 3)])
+def test_more_liars_than_an_election_bears_decide_two_blocks(count: int, liars: int) -> None:
+    """Each half of the honest nodes sees another block decided."""
+    election = make_election(nodes=named_nodes(count))
+    assert liars > election.faults
+    honest = list(range(liars, count))
+    half = len(honest) // 2
+    for block_hex, misled in (("aa" * 32, honest[:half]), ("bb" * 32, honest[half:])):
+        assert len(_check(election, block_hex, [*range(liars), *misled])) >= election.quorum
+
+
+def test_the_keys_of_a_quorum_decide_alone() -> None:
+    election = make_election(nodes=named_nodes(5))
+    assert _check(election, "aa" * 32, [1, 2, 3, 4]) == [1, 2, 3, 4]
+
+
+def test_an_election_of_ones_own_holds_until_its_network_id_is_compared() -> None:
+    receipt = decode_receipt(good_receipts()["final"])
+    assert check_receipt(receipt, AFTER).final
+    with pytest.raises(NotProven, match="network"):
+        check_receipt(receipt, AFTER, trusted=ELECTION.network_hex)
+
+
+# -- without named nodes -------------------------------------------------------------------------
 
 
 def test_a_closed_election_can_be_erased() -> None:
@@ -70,7 +131,7 @@ def test_a_closed_election_can_be_rewritten() -> None:
     forged = make_vote(ELECTION, "voter-1", "Bob", key=key_of("a stranger's"))
     for block in _branch(ELECTION, [[forged], []], CLOSES - 60):
         ledger.add(block, AFTER)
-    assert ledger.chain.tally.count(ELECTION)[0].candidate == "Bob"
+    assert ELECTION.contests[0].count(ledger.chain.tally.contests[0])[0].candidate == "Bob"
 
 
 def test_a_late_vote_counts_in_a_block_that_is_dated_back() -> None:
@@ -93,25 +154,21 @@ def test_blocks_of_the_future_close_a_poll_early() -> None:
         check_hours(max(now, ledger.chain.tip.median), ELECTION)
 
 
-def test_the_time_of_a_vote_is_the_voters_word() -> None:
-    check_vote(make_vote(ELECTION, "voter-1", time=1), ELECTION)
-
-
 def test_a_receipt_that_was_made_alone_holds() -> None:
     vote = make_vote(ELECTION, "voter-1", "Bob", key=key_of("a stranger's"))
     (block,) = _branch(ELECTION, [[vote]], CLOSES - 1)
     path = [sibling.hex() for sibling in merkle_path([vote.id], 0)]
     made = make_receipt(ELECTION, vote.vote, [block.header.pack().hex()], path=path, position=0, size=1)
     assert encode_receipt(made)
-    assert check_receipt(made, AFTER, ELECTION.network_hex).choices == ("Bob",)
+    assert check_receipt(made, AFTER, ELECTION.network_hex).choices == (("Bob",),)
 
 
 def test_an_archive_that_was_made_alone_holds() -> None:
     vote = make_vote(ELECTION, "voter-1", "Bob", key=key_of("a stranger's"))
     (block,) = _branch(ELECTION, [[vote]], CLOSES - 1)
-    lines = archive_lines(ELECTION, [(block.header.pack(), vote.record)])
+    lines = archive_lines(ELECTION, [as_stored(block)])
     check = ArchiveCheck(lines, AFTER, network_hex=ELECTION.network_hex)
-    assert check.run().counts[0] == ("Bob", 1)
+    assert check.run().contests[0].counts[0] == ("Bob", 1)
 
 
 def test_a_miner_may_leave_votes_out() -> None:

@@ -32,7 +32,7 @@ def test_a_skip_fails_only_where_nothing_may_be_skipped(switch: str, code: int, 
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
     )
     assert done.returncode == code, done.stdout
     assert "no such tool here: install it" in done.stdout

@@ -27,7 +27,7 @@ from votenet.text import is_unicode, visible, visible_lines
         ("\udcff\U000e0041", "\\udcff\\udb40\\udc41"),
     ],
 )
-def test_what_acts_is_written_as_json_writes_it(text: str, shown: str) -> None:
+def test_active_characters_are_written_as_json_writes_them(text: str, shown: str) -> None:
     assert visible(text) == shown
 
 

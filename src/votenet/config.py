@@ -1,9 +1,6 @@
-"""Settings of the programs, and the folders they live in.
+"""Settings of the programs, and their folders.
 
-What lives here: frozen dataclasses, default ports, the XDG folders of an instance, TOML to dicts. What
-must not: the options themselves (click, in `cli/`, joins flag > environment `VOTENET_*` > configuration
-file > default), and anything that opens a socket or a database. Every command starts with this module:
-what few of its functions need is imported there.
+Every command imports this module, so rare needs are imported inside functions.
 """
 
 from __future__ import annotations
@@ -21,30 +18,30 @@ from votenet.errors import ConfigError
 from votenet.text import is_unicode
 
 DEFAULT_BOOTSTRAP_PORT: Final = 4000
-"""The chapter's port; `BOOTSTRAP_PORT` changes it (S3)."""
+"""The port of the reference server; `BOOTSTRAP_PORT` changes it."""
 DEFAULT_NODE_PORT: Final = 3000
-"""First port of the nodes of one network; node-1 takes it, node-2 the next."""
+"""The port of node-1; node-2 has the next."""
+DEFAULT_WEB_PORT: Final = 8080
+"""The port of the page."""
 DEFAULT_MINER_THREADS: Final = min(os.cpu_count() or 1, 2)
-"""Two: after the last vote its block is all that anybody waits for, and the cores have nothing else to do.
-At low priority they take little from whoever checks votes."""
+"""Two: after the last vote the cores have only its block to find. At low priority they hardly slow checks."""
 DEFAULT_INSTANCE: Final = "default"
 CONFIG_VARIABLE: Final = "VOTENET_CONFIG"
-"""Names a configuration file, as `--config` does."""
+"""Names a configuration file, like `--config`."""
 DEFAULT_DIFFICULTY: Final = 24
-"""Leading zero bits of a block hash, as the chapter's author uses."""
+"""Leading zero bits of a block hash, as in the reference node."""
 MAX_NODES: Final = 64
-"""Nodes of one supervisor: their ports form a block of 100 with the bootstrap's."""
+"""Nodes of one supervisor: their ports and the bootstrap server's form a block of 100."""
 
 TEMPORARY: Final = Path("/tmp")
-"""Every system has it, and every shell of a user finds it, whatever TMPDIR says."""
+"""Every shell of a user finds it, with any TMPDIR."""
 _KEYS: Final = "keys"
+_KNOWN: Final = "known"
 _INSTANCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 
 
 @dataclass(frozen=True, slots=True)
 class BootstrapConfig:
-    """Settings of `votenet bootstrap`."""
-
     host: str
     port: int
     data_dir: Path
@@ -55,8 +52,6 @@ class BootstrapConfig:
 
 @dataclass(frozen=True, slots=True)
 class NodeConfig:
-    """Settings of `votenet node`."""
-
     host: str
     port: int
     advertise: str
@@ -72,15 +67,17 @@ class NodeConfig:
     more_hosts: tuple[str, ...] = ()
     """Other addresses to listen on, at the same port."""
     discovery: tuple[str, ...] = ("broadcast", "poll", "announce", "gossip")
+    witnesses: tuple[tuple[str, str], ...] = ()
+    """Key and URL of each witness beside those of the definition."""
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceDirs:
     """Folders of one instance (`-i NAME`), each made on demand with mode 0700.
 
-    `state` holds what must survive (chains, logs, genesis), `run` the sockets of a running supervisor,
-    `keys` the voters' keys (shared by all instances of this user). `run` is not below XDG_RUNTIME_DIR:
-    that folder goes away when its user logs out, which a detached network outlives, and cron has none.
+    `state` holds chains, logs and the genesis file, `run` the sockets of a running supervisor, `keys` the
+    voters' keys (shared by all instances of this user). `run` is not below XDG_RUNTIME_DIR, which disappears
+    when its user logs out, and which cron does not have.
     """
 
     instance: str
@@ -117,13 +114,13 @@ def instance_dirs(instance: str = DEFAULT_INSTANCE) -> InstanceDirs:
     """The folders of an instance: below `VOTENET_HOME` if set, else by the XDG rules.
 
     Raises:
-        ConfigError: the name has characters that do not fit a folder name, or is that of the
-            voters' keys, which `down --purge` must not meet; or its folder is closed to this user.
+        ConfigError: the name does not fit a folder name, or is that of another folder there; or its folder
+            is closed to this user.
     """
-    if not _INSTANCE_NAME.fullmatch(instance) or instance == _KEYS:
+    if not _INSTANCE_NAME.fullmatch(instance) or instance in (_KEYS, _KNOWN):
         raise ConfigError(
             f"instance name {instance!r} is not usable",
-            next_step=f"Use letters, digits, dot, dash and underscore, at most 32; not {_KEYS!r}.",
+            next_step="Use letters, digits, dot, dash and underscore, at most 32; not 'keys' or 'known'.",
         )
     base = home_dir()
     _refuse_closed((xdg_dir("XDG_STATE_HOME", ".local/state") if base is None else base) / instance)
@@ -134,20 +131,25 @@ def instance_dirs(instance: str = DEFAULT_INSTANCE) -> InstanceDirs:
     return InstanceDirs(instance, state, short_run_dir(state / "run"), keys)
 
 
+def known_dir() -> Path:
+    """Where elections that were seen are remembered for this user. Raises ConfigError without a home."""
+    return _state_base() / _KNOWN
+
+
 def _state_base() -> Path:
-    """The folder of all instances. Raises ConfigError: there is no home."""
+    """The folder of all instances. Raises ConfigError without a home."""
     return home_dir() or xdg_dir("XDG_STATE_HOME", ".local/state")
 
 
 def instance_names() -> list[str]:
-    """The instances that this user has had a network in."""
+    """The instances in which this user has started a network."""
     base = _state_base()
     _refuse_closed(base)
     return sorted(path.parent.name for path in base.glob("*/network.json"))
 
 
 def _refuse_closed(folder: Path) -> None:
-    """Raises ConfigError for a folder that this user may not look for, as with the HOME of another user."""
+    """Raises ConfigError for a folder that this user may not enter, as with the HOME of another user."""
     try:
         folder.stat()
     except PermissionError as error:
@@ -161,9 +163,7 @@ def _refuse_closed(folder: Path) -> None:
 
 
 def home_dir() -> Path | None:
-    """The folder that `VOTENET_HOME` names; None where it is not set.
-
-    Its real path, however it is spelled: programs are known by it, and sockets found.
+    """The real path of the folder in `VOTENET_HOME`; None where that is not set.
 
     Raises:
         ConfigError: it is relative, and the working folder is gone.
@@ -173,7 +173,7 @@ def home_dir() -> Path | None:
         return None
     try:
         return _in_unicode(Path(home).expanduser().resolve(), "VOTENET_HOME")
-    except (OSError, RuntimeError) as error:  # no working folder; `~` of nobody
+    except (OSError, RuntimeError) as error:  # no working folder; `~` of an unknown user
         raise ConfigError(
             f"VOTENET_HOME is {home!r}, which leads nowhere from here: {error}",
             code="bad-directory",
@@ -182,10 +182,9 @@ def home_dir() -> Path | None:
 
 
 def xdg_dir(variable: str, default: str) -> Path:
-    """The folder `votenet` below one of the XDG base folders; a relative one is ignored, as XDG asks.
+    """The folder `votenet` below an XDG base folder, which is `default` below the home without `variable`.
 
-    Args:
-        default: of the base folder, below the user's home.
+    A relative path in `variable` is ignored, as XDG asks.
 
     Raises:
         ConfigError: there is no home, or its name is not text.
@@ -211,7 +210,7 @@ def xdg_dir(variable: str, default: str) -> Path:
 
 
 def _in_unicode(path: Path, variable: str) -> Path:
-    """Paths go into JSON, to the supervisor and to programs: they must be text."""
+    """The path, which must be text, because it goes into JSON."""
     if not is_unicode(str(path)):
         raise ConfigError(
             f"the folder {path} has a name that is not UTF-8 (see {variable})",
@@ -222,9 +221,7 @@ def _in_unicode(path: Path, variable: str) -> Path:
 
 
 def private_dir(path: Path) -> Path:
-    """Make a folder that only this user can enter; refuse one that somebody else prepared.
-
-    One that is there may be read by others, as its owner wishes, but is no longer written by them.
+    """Make a folder for this user only; an existing one stays readable, but not writable, by others.
 
     Raises:
         ConfigError: it cannot be made or written, is a symbolic link, or belongs to another user.
@@ -240,7 +237,7 @@ def private_dir(path: Path) -> Path:
             code="bad-directory",
             next_step="Check its owner, mode and free space, or choose another with VOTENET_HOME.",
         ) from error
-    try:  # what was opened is what is checked, whatever the name leads to by now
+    try:  # checked through the descriptor: the name may lead elsewhere by now
         found = os.fstat(handle)
         if found.st_uid != os.geteuid():
             raise _foreign(path)
@@ -273,7 +270,7 @@ def _foreign(path: Path) -> ConfigError:
 
 
 def _is_ours(path: Path) -> bool:
-    """False for a link, a file, or a folder of another user; true where nothing is, too."""
+    """False for a link, a file, or a folder of another user; true for a missing path."""
     try:
         found = path.lstat()
     except OSError:
@@ -298,23 +295,22 @@ def parse_toml(data: bytes, path: Path) -> dict[str, Any]:
 
 
 def user_temp_dir() -> Path:
-    """Where a user's port locks are, and sockets with short names; callers check whose it is.
+    """The folder for port locks and for sockets with short names; callers check its owner.
 
-    All shells of a user must find the same one, so TMPDIR comes last. The usual place may be read-only, or
-    taken by another user before us: then the next that this user can have.
+    All shells of a user must find the same one, so TMPDIR comes last.
     """
     return next(filter(_usable, _user_places()), next(_user_places()))
 
 
 def short_run_dir(wanted: Path) -> Path:
-    """A unix socket path has at most 107 bytes: a deep folder is replaced by a short name for it."""
+    """`wanted`, or a short name for it if it is too deep: a unix socket path has at most 107 bytes."""
     if _fits(wanted):
         return wanted
     import hashlib
 
     name = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]
     places = [place for place in _user_places() if _fits(place / name)]
-    for place in places:  # one that is in use, also where nothing new could be made any more
+    for place in places:  # one in use, even if it is read-only by now
         if _is_ours(place) and (place / name / "control.sock").exists():
             return place / name
     return next(filter(_usable, places), next(_user_places())) / name
@@ -325,20 +321,19 @@ def _fits(folder: Path) -> bool:
 
 
 def _user_places() -> Iterator[Path]:
-    """Folders for small files of this user that need no home; the first is the usual one."""
     name = f"votenet-{os.geteuid()}"
     yield TEMPORARY / name
     runtime, temporary = os.environ.get("XDG_RUNTIME_DIR", ""), os.environ.get("TMPDIR", "")
     if os.path.isabs(runtime):
         yield Path(runtime) / "votenet"
     with contextlib.suppress(ConfigError):  # no home
-        yield _state_base() / ".run"  # no instance is called so
+        yield _state_base() / ".run"  # no instance has this name
     if os.path.isabs(temporary):
         yield Path(temporary) / name
 
 
 def _usable(folder: Path) -> bool:
-    """Whether `private_dir` would take it, without making it."""
+    """Whether `private_dir` would accept it."""
     if folder.is_symlink() or folder.exists():
         return _is_ours(folder) and os.access(folder, os.W_OK | os.X_OK)
     return os.access(next(p for p in folder.parents if p.exists()), os.W_OK | os.X_OK)

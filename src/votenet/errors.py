@@ -1,7 +1,5 @@
 """Every error votenet raises, the codes it sends, and the exit code of each at the command line.
 
-What lives here: exception classes and the table of refusal codes. What must not: logic.
-
     VotenetError                 anything votenet says is wrong; has a code, a message, a next step
     +-- ConfigError              exit 78: a setting, a file or a flag is wrong
     +-- NotRunning               exit 3: no network (or not this program) is running
@@ -17,9 +15,7 @@ What lives here: exception classes and the table of refusal codes. What must not
     +-- NotProven                exit 1: a receipt or an archive does not hold; the code names the fault
     +-- PowError                 also ValueError: a nonce search was asked for something impossible
     +-- Rejected                 a vote, block, header or registration was refused; has a Kind
-    +-- ProtocolError            never raised itself: says who broke the rules of a conversation
-        +-- LocalProtocolError   we did: a bug here
-        +-- RemoteProtocolError  they did: answered with one error line, then the link is closed
+    +-- RemoteProtocolError      the other side broke a rule: one error line, then the link is closed
 
 Refusals are data: `REFUSALS` maps each code to its kind (temporary: try again; permanent: never
 send this again; duplicate: it is already here) and to one sentence that says what to do.
@@ -27,12 +23,15 @@ send this again; duplicate: it is already here) and to one sentence that says wh
 
 from __future__ import annotations
 
+import contextlib
+import shlex
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Final, Self
 
 
 class Kind(Enum):
-    """How a refusal should be treated by whoever was refused."""
+    """How the sender should treat a refusal."""
 
     TEMPORARY = "temporary"
     PERMANENT = "permanent"
@@ -91,6 +90,7 @@ REFUSALS: Final[dict[str, tuple[Kind, str]]] = {
     "bad-work": (_P, "Search a nonce whose hash meets the target."),
     "bad-bits": (_P, "Use the difficulty that the chain asks for at this height."),
     "bad-time": (_P, "Use a time between the median of the last 11 blocks and two hours from now."),
+    "bad-miner": (_P, "Have the named node that found the block sign its hash and its height."),
     "bad-merkle-root": (_P, "Compute the Merkle root over the votes in block order."),
     "bad-order": (_P, "Order the votes of a block by vote id, each once."),
     "block-too-large": (_P, "Put fewer votes into one block."),
@@ -98,6 +98,26 @@ REFUSALS: Final[dict[str, tuple[Kind, str]]] = {
     "invalid-block": (_P, "Build on the best branch: this block, or one before it, broke a rule."),
     "unknown-parent": (_T, "Send the headers between our tip and this block first."),
     "duplicate-block": (_D, "Nothing to do: this block is already here."),
+    # Named nodes
+    "bad-statement": (_P, "Sign with the statement key that the election's definition names."),
+    "bad-commit": (_P, "Send precommits of a quorum of different named nodes for this very block."),
+    "bad-acceptance": (_P, "Show the acceptance as the named node signed it."),
+    "bad-evidence": (_P, "Send only evidence that proves a lie of a named node of this election."),
+    "bad-closing": (_P, "Close with the lists of a quorum of named nodes, and with exactly their votes."),
+    "bad-late-votes": (_P, "After the closing block send exactly the votes that it counts."),
+    "bad-amendment": (
+        _P,
+        "Sign the next amendment with the authority's key, by the rules of docs/elections.md.",
+    ),
+    "cancelled": (_P, "Nothing: the authority has cancelled this election, and nothing is counted."),
+    # Codes and enrolment
+    "bad-code": (_P, "Compare the code with the card, group by group: one character is wrong or missing."),
+    "bad-enrolment": (_P, "Make a key on the page of the election, with the invitation that you were given."),
+    "bad-invitation": (_P, "Type the invitation as it stands on your letter, or ask for a new one."),
+    "invitation-used": (
+        _D,
+        "If that was you, nothing is left to do. If not, tell the organiser at once, and ask for a new one.",
+    ),
     # Peers
     "bad-address": (_P, "Give an address as host:port with a port from 1 to 65535."),
     "not-owner": (_P, "Only the peer itself, or its key, may register or remove this address."),
@@ -111,21 +131,96 @@ REFUSALS: Final[dict[str, tuple[Kind, str]]] = {
 }
 
 
+class Command(tuple[str, ...]):
+    """A votenet command to type: its words, without `votenet`. `str()` quotes them for a shell."""
+
+    __slots__ = ()
+
+    def __new__(cls, *words: str) -> Self:
+        return super().__new__(cls, words)
+
+    @classmethod
+    def calling(cls, name: str, *operands: str, options: Iterable[str] = ()) -> Self:
+        """A command with operands of any characters: those that begin with a dash come last, behind `--`."""
+        if any(word.startswith("-") for word in operands):
+            return cls(*name.split(), *options, "--", *operands)
+        return cls(*name.split(), *operands, *options)
+
+    def __str__(self) -> str:
+        return shlex.join(("votenet", *self))
+
+
+class NextStep(str):
+    """A sentence for people that names commands: text that knows its `parts`.
+
+    `NextStep("Look with: {}", Command("ps"))`. The command line prints it with the instance and the node
+    put into the commands (`cli/options.py`); everywhere else it is the plain text.
+    """
+
+    __slots__ = ("parts",)
+    parts: tuple[str | Command, ...]
+
+    def __new__(cls, template: str, *given: str | Command) -> Self:
+        first, *texts = template.split("{}")
+        pairs = zip(given, texts, strict=True)
+        return cls.of(first, *(part for pair in pairs for part in pair))
+
+    @classmethod
+    def of(cls, *parts: str | Command) -> Self:
+        made = super().__new__(cls, "".join(map(str, parts)))
+        made.parts = tuple(part for part in parts if part)
+        return made
+
+    def __add__(self, more: str) -> NextStep:
+        return NextStep.of(*self.parts, *(more.parts if isinstance(more, NextStep) else (more,)))
+
+    def with_commands(self, change: Callable[[Command], Command]) -> str:
+        """The sentence with other commands in place of its own."""
+        return "".join(str(change(part)) if isinstance(part, Command) else part for part in self.parts)
+
+    def to_json(self) -> list[str | list[str]]:
+        """Its parts: a string for text, a list of words for a command."""
+        return [list(part) if isinstance(part, Command) else part for part in self.parts]
+
+    @classmethod
+    def from_json(cls, parts: object) -> NextStep | None:
+        """None if these are not parts of a next step."""
+        if not isinstance(parts, list) or not all(isinstance(part, str | list) for part in parts):
+            return None
+        return cls.of(*(part if isinstance(part, str) else Command(*map(str, part)) for part in parts))
+
+
 class VotenetError(Exception):
     """Base of all errors. `code` is stable; `next_step` tells a person what to do."""
 
     code = "error"
     exit_code = 1
     default_next_step = ""
-    reported = False
-    """The command has printed its `--json` document already: stdout carries one, never two."""
 
-    def __init__(self, message: str, *, code: str | None = None, next_step: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        next_step: str | None = None,
+        reported: bool = False,
+    ) -> None:
         super().__init__(message)
         self.message = message
+        self.reported = reported
+        """The command has printed its `--json` document already: stdout carries one, never two."""
         if code is not None:
             self.code = code
         self.next_step = self.default_next_step if next_step is None else next_step
+
+    @classmethod
+    @contextlib.contextmanager
+    def of_os_errors(cls, what: str, *, next_step: str, code: str | None = None) -> Iterator[None]:
+        """Raises this error in place of an OSError of the block: `what`, and the reason of the system."""
+        try:
+            yield
+        except OSError as error:
+            raise cls(f"{what}: {error.strerror or error}", code=code, next_step=next_step) from error
 
     def advising(self, next_step: str) -> Self:
         """The same error with a next step that fits its cause better than that of its code."""
@@ -136,7 +231,7 @@ class VotenetError(Exception):
         """The error as sent on a socket or printed by `--json`."""
         out: dict[str, object] = {"code": self.code, "message": self.message}
         if self.next_step:
-            out["next_step"] = self.next_step
+            out["next_step"] = str(self.next_step)
         return out
 
 
@@ -148,13 +243,13 @@ class ConfigError(VotenetError):
 class NotRunning(VotenetError):
     code = "not-running"
     exit_code = 3
-    default_next_step = "Start a network with: votenet up --nodes 5 --detach"
+    default_next_step = NextStep("Start a network with: {}", Command("up", "--nodes", "5", "--detach"))
 
 
 class NoSuchNode(VotenetError):
     code = "no-such-node"
     exit_code = 4
-    default_next_step = "List the nodes with: votenet ps"
+    default_next_step = NextStep("List the nodes with: {}", Command("ps"))
 
 
 class WaitTimedOut(VotenetError):
@@ -164,7 +259,9 @@ class WaitTimedOut(VotenetError):
 
 class Stopping(VotenetError):
     code = "stopping"
-    default_next_step = "Wait for its end with: votenet down; to start it again: votenet up --detach"
+    default_next_step = NextStep(
+        "Wait for its end with: {}; to start it again: {}", Command("down"), Command("up", "--detach")
+    )
 
 
 class SomeFailed(VotenetError):
@@ -219,30 +316,20 @@ class Rejected(VotenetError):
             "code": self.code,
             "kind": self.kind.value,
             "message": self.message,
-            "next_step": self.next_step,
+            "next_step": str(self.next_step),
             **self.details,
         }
 
 
-class ProtocolError(VotenetError):
-    """Somebody broke the rules of a conversation. Raise one of its two children."""
+class RemoteProtocolError(VotenetError):
+    """The other side broke the rules of a conversation: `code` is out of `REFUSALS`."""
 
     def __init__(self, code: str, message: str) -> None:
-        if type(self) is ProtocolError:
-            raise TypeError("raise LocalProtocolError or RemoteProtocolError")
         self.kind, sentence = REFUSALS[code]
         super().__init__(message, code=code, next_step=sentence)
 
     def as_dict(self) -> dict[str, object]:
         return {"kind": self.kind.value, **super().as_dict()}
-
-
-class LocalProtocolError(ProtocolError):
-    code = "local-protocol-error"
-
-
-class RemoteProtocolError(ProtocolError):
-    code = "remote-protocol-error"
 
 
 def votenet_error_in(error: BaseException) -> VotenetError | None:

@@ -1,9 +1,6 @@
-"""Text from others, made fit for a terminal and for a log.
+"""Foreign text, made safe for a terminal and for a log.
 
-What lives here: which characters may be shown as they are, and how others are. What must not: printing,
-logging, which names are allowed (`core/text.py`).
-
-Titles, candidates, voter ids, addresses, error texts and file names come from strangers. Shown raw they
+Titles, candidates, voter ids, addresses, error texts and file names come from strangers. Printed raw they
 could start a new line of a log, move a terminal's cursor or turn a line from right to left.
 """
 
@@ -38,9 +35,9 @@ def ranges_as_set(*ranges: Ranges) -> str:
 
 @functools.cache
 def _acting(ascii_only: bool) -> re.Pattern[str]:
-    """What must not be shown. Compiled when it is needed: the whole set takes as long as a command's start.
+    """Characters that must not be printed, and half characters, which stand for bytes that are not UTF-8.
 
-    Half characters are in it, too: they stand for bytes that are not UTF-8.
+    Compiled when needed: the whole set takes as long as a command's start.
     """
     found = "\x00-\x1f\x7f" if ascii_only else ranges_as_set(CONTROL, INVISIBLE) + "\ud800-\udfff"
     return re.compile(f"[{found}]")
@@ -50,17 +47,32 @@ _SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def visible(text: str) -> str:
-    """The text on one line, each character that acts instead of being seen written as JSON writes it.
+    """The text on one line, with control and invisible characters as JSON writes them (`\\n`, `\\u001b`).
 
-    `\\n`, `\\u001b`, `\\u202e`: a JSON document on one line stays the same document.
+    A JSON document on one line stays the same document.
     """
     plain = text.isascii()
     return text if plain and text.isprintable() else _acting(plain).sub(_escaped, text)
 
 
 def visible_lines(text: str) -> str:
-    """The same for a text whose line breaks are meant (a JSON document, a trace)."""
+    """The same for a text that keeps its line breaks (a JSON document, a trace)."""
     return "\n".join(map(visible, text.split("\n")))
+
+
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}",
+                  "\N{FULLWIDTH HYPHEN-MINUS}", "\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
+"""How a cell begins that spreadsheets compute (OWASP, CSV injection)."""
+BOM: Final = "\N{ZERO WIDTH NO-BREAK SPACE}"
+"""Without it spreadsheets read UTF-8 as something else."""
+
+
+def spreadsheet_cell(cell: int | str) -> int | str:
+    """The cell; a text that would be a formula with an apostrophe before it. Numbers stay numbers."""
+    if isinstance(cell, int):
+        return cell
+    text = visible(cell)
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def is_unicode(text: str) -> bool:

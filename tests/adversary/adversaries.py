@@ -1,13 +1,13 @@
-"""The adversaries: each plays one kind of foul against the node port, as a program of its own.
+"""The adversaries: each plays one kind of attack against the node port, as a program of its own.
 
-What lives here: one function for each, and the little they share. What must not: the node, honest
-clients and what is checked (`arena.py`, `test_adversaries.py`). Started as
+Started as
 
     python adversaries.py NAME PORT SOURCE SECONDS GENESIS
 
 it dials 127.0.0.1:PORT from the loopback address SOURCE and, after SECONDS (and not before it was told
 what it must be told, however slow this machine is), prints one JSON object:
-`codes`, how often it was refused with which code, and `lines`, how many lines it was answered.
+`codes`, how often it was refused with which code, `lines`, how many lines it was answered, and `seconds`,
+how long it played.
 """
 
 from __future__ import annotations
@@ -26,33 +26,34 @@ from pathlib import Path
 
 import msgspec
 
-from support import make_votes, mine_block, mine_header
-from votenet.core.block import Header, genesis_header, header_from_hex
-from votenet.core.chain import Chain, Entry
-from votenet.core.election import Election
+from support.elections import make_votes, mine_block, mine_header
+from votenet.core.election.definition import Election
 from votenet.core.keys import SigningKey
+from votenet.core.ledger.block import Header, genesis_header, header_from_hex
+from votenet.core.ledger.chain import BlockIndexEntry, Chain
+from votenet.core.ledger.vote import sign_vote
 from votenet.core.limits import BLOCK_VERSION
-from votenet.core.vote import sign_vote
-from votenet.protocol.connection import Connection, Identity
-from votenet.protocol.framing import MAX_CLIENT_LINE
-from votenet.protocol.messages import (
+from votenet.protocol.wire.client_messages import SubmitVotes
+from votenet.protocol.wire.connection import Connection, LocalNode
+from votenet.protocol.wire.framing import MAX_CLIENT_LINE
+from votenet.protocol.wire.limits import EXPENSIVE_UNITS
+from votenet.protocol.wire.message import LinkRole, Message
+from votenet.protocol.wire.messages import decode_message, encode_message
+from votenet.protocol.wire.peer_messages import (
     MAX_HEADERS,
     BlockMessage,
     GetHeaders,
     Headers,
     HelloProof,
-    Message,
-    Role,
-    SubmitVotes,
+    RequestBlockchain,
     Votes,
-    decode_message,
-    encode_message,
 )
 
 CROWD = 530
 """More connections than a node takes from one address."""
-OVERTIME_SECONDS = 40.0
+OVERTIME_SECONDS = 100.0
 """Until a player that must be refused has been: on a busy machine the flood of connections takes twenty."""
+OVERTIME_PATIENCE = 5.0
 
 
 class Wire:
@@ -69,7 +70,7 @@ class Wire:
     async def line(self, timeout: float | None = None) -> bytes | None:
         """The next line of the node, None at the end or after the time of play; refusals are counted."""
         with contextlib.suppress(OSError, TimeoutError, ValueError):
-            async with asyncio.timeout(max(timeout or self._foul.left + 0.5, 0.05)):
+            async with asyncio.timeout(timeout or self._foul.patience):
                 line = await self._reader.readline()
                 if line:
                     self._foul.lines += 1
@@ -91,15 +92,15 @@ class Wire:
 
     async def shake(self, key: SigningKey, network: str, *, height: int = 0, work: int = 0) -> bool:
         """Become a peer, by the node's own code; whether it looks as if we are one."""
-        connection = Connection(Identity(key, network, "", False), outbound=True, challenge=os.urandom(32))
+        connection = Connection(LocalNode(key, network, "", False), outbound=True, challenge=os.urandom(32))
         await self.send(encode_message(connection.hello(height, work)) + b"\n")
-        line = await self.line(2.0)
+        line = await self.line(20.0)
         if line is None or line.startswith(b'{"error"'):
             return False
         _, answers = connection.receive(line, height, work)
         for answer in answers:
             await self.send(encode_message(answer) + b"\n")
-        return connection.role is Role.PEER
+        return connection.role is LinkRole.PEER
 
     async def tell(self, *messages: Message) -> None:
         await self.send(b"".join(encode_message(message) + b"\n" for message in messages))
@@ -126,9 +127,23 @@ class Foul:
         return self._end - time.monotonic()
 
     @property
+    def played(self) -> float:
+        return self._seconds - self.left
+
+    @property
+    def told(self) -> bool:
+        """Whether it was told what it must be told."""
+        return self._wanted <= self.codes.keys()
+
+    @property
+    def patience(self) -> float:
+        """Seconds for one answer: to the end of play, or some in overtime, which means a busy machine."""
+        return self.left + 0.5 if self.left > 0 else OVERTIME_PATIENCE if self.playing else 0.05
+
+    @property
     def playing(self) -> bool:
         """Time is left; or it was not told what it must be told, and there is some overtime left."""
-        return self.left > 0 or (not self._wanted <= self.codes.keys() and self.left > -OVERTIME_SECONDS)
+        return self.left > 0 or (not self.told and self.left > -OVERTIME_SECONDS)
 
     @property
     def network(self) -> str:
@@ -152,13 +167,19 @@ class Foul:
             return wire
         return None
 
+    async def reach(self, dial: Callable[[], Awaitable[Wire | None]]) -> Wire:
+        """A link without which there is no play: a busy node takes it at last."""
+        for _ in range(30):
+            if (wire := await dial()) is not None:
+                return wire
+        raise AssertionError("the node takes no link")
+
     async def chain(self) -> Chain:
         """The headers of the node's best branch, asked for as anybody may."""
-        chain, wire = Chain(self.election), await self.dial()
-        assert wire is not None
+        chain, wire = Chain(self.election), await self.reach(self.dial)
         while True:
             await wire.tell(GetHeaders(locator=(chain_tip(chain).hash.hex(),)))
-            line = await wire.line(5.0)
+            line = await wire.line(60.0)
             answer = None if line is None else decode_message(line)
             assert isinstance(answer, Headers)
             for text in answer.headers:
@@ -168,12 +189,12 @@ class Foul:
                 return chain
 
 
-def chain_tip(chain: Chain) -> Entry:
+def chain_tip(chain: Chain) -> BlockIndexEntry:
     """The header with the most work; its votes were never asked for."""
     return max(chain.entries.values(), key=lambda entry: entry.work)
 
 
-def _on(chain: Chain, parent: Entry, time: int) -> Header:
+def _on(chain: Chain, parent: BlockIndexEntry, time: int) -> Header:
     """A header without a nonce, with the difficulty that the chain asks for."""
     return Header(BLOCK_VERSION, parent.hash, os.urandom(32), time, chain.next_bits(parent), 0)
 
@@ -285,15 +306,15 @@ async def forged_votes(foul: Foul) -> None:
     """Lines of 1,000 votes whose signatures do not hold."""
     made = make_votes(foul.election, 1000, first=10**6)
     forged = tuple(
-        msgspec.structs.replace(sealed.vote, signature=made[i - 1].vote.signature)
-        for i, sealed in enumerate(made)
+        msgspec.structs.replace(hashed.vote, signature=made[i - 1].vote.signature)
+        for i, hashed in enumerate(made)
     )
     line = encode_message(SubmitVotes(votes=forged, id=1)) + b"\n"
 
     async def once() -> None:
         if (wire := await foul.dial()) is not None:
             await wire.send(line)
-            await wire.line(2.0)
+            await wire.line(20.0)  # what a link leaves behind unanswered is not charged
             wire.close()
 
     await asyncio.gather(*(_again(foul, once) for _ in range(8)))
@@ -301,18 +322,18 @@ async def forged_votes(foul: Foul) -> None:
 
 async def equivocating_voters(foul: Foul) -> None:
     """Every voter votes twice, differently, at the same moment over two connections."""
-    names = foul.election.definition.candidates
+    names = foul.election.names
     wires = await foul.crowd(2)
     for number in range(10**9):
         if not foul.playing:
             break
         voter, key = f"two-faced-{os.getpid()}-{number}", _new_key()
         for wire, choice in zip(wires, names, strict=False):
-            sealed = sign_vote(key, network_hex=foul.network, voter_id=voter, choices=[choice], time=_now())
-            await wire.tell(SubmitVotes(votes=(sealed.vote,), id=1))
+            hashed = sign_vote(key, network_hex=foul.network, voter_id=voter, choices=[[choice]], time=_now())
+            await wire.tell(SubmitVotes(votes=(hashed.vote,), id=1))
         outcomes = []
         for wire in wires:
-            line = await wire.line(2.0)
+            line = await wire.line(60.0)
             outcomes.append(None if line is None else json.loads(line)["outcomes"][0].get("error"))
         foul.codes.update(str(error["code"]) for error in outcomes if error)
         assert outcomes.count(None) == 1, f"a voter was taken twice, or not at all: {outcomes}"
@@ -335,7 +356,7 @@ async def half_handshakes(foul: Foul) -> None:
     """Hello, and then nothing."""
     wires = await foul.crowd(CROWD)
     for wire in wires:
-        hello = Connection(Identity(_new_key(), foul.network, ""), outbound=True, challenge=os.urandom(32))
+        hello = Connection(LocalNode(_new_key(), foul.network, ""), outbound=True, challenge=os.urandom(32))
         await wire.tell(hello.hello(0, 0))
     while foul.playing:
         await asyncio.gather(*(wire.rest(0.2) for wire in wires))
@@ -347,11 +368,11 @@ async def half_handshakes(foul: Foul) -> None:
 async def replayed_proofs(foul: Foul) -> None:
     """Listens to a handshake, says it again word for word; then comes with a key of its own."""
     key = _new_key()
-    spoken = Connection(Identity(key, foul.network, ""), outbound=True, challenge=os.urandom(32))
+    spoken = Connection(LocalNode(key, foul.network, ""), outbound=True, challenge=os.urandom(32))
     hello, old_proof = spoken.hello(0, 0), ""
     if (wire := await foul.dial()) is not None:
         await wire.tell(hello)
-        line = await wire.line(2.0)
+        line = await wire.line(60.0)
         assert line is not None
         _, (proof,) = spoken.receive(line, 0, 0)
         assert isinstance(proof, HelloProof)
@@ -438,7 +459,7 @@ async def lying_hello(foul: Foul) -> None:
 
     async def once() -> None:
         if (wire := await foul.dial()) is not None:
-            us = Identity(_new_key(), foul.network, "")
+            us = LocalNode(_new_key(), foul.network, "")
             hello = Connection(us, outbound=True, challenge=os.urandom(32)).hello(2**53 - 1, 2**255)
             await wire.tell(hello)
             wire.close()
@@ -513,14 +534,17 @@ ADVERSARIES: dict[Callable[[Foul], Awaitable[None]], set[str]] = {
     many_identities: {"too-many-connections"},
 }
 CODES = {play.__name__: frozenset(codes) for play, codes in ADVERSARIES.items()}
+ANSWER_UNITS = {expensive_questions.__name__: EXPENSIVE_UNITS[RequestBlockchain]}
+"""What an answer costs at least, where only a fast machine gives so many that the address is refused."""
 
 
 def main(name: str, port: str, source: str, seconds: str, genesis: str) -> None:
-    from votenet.cli.actions import read_genesis
+    from votenet.storage.genesis_file import read_genesis
 
-    foul = Foul(int(port), source, float(seconds), read_genesis(Path(genesis)), CODES[name])
+    wanted = frozenset[str]() if name in ANSWER_UNITS else CODES[name]
+    foul = Foul(int(port), source, float(seconds), read_genesis(Path(genesis)), wanted)
     asyncio.run(next(play for play in ADVERSARIES if play.__name__ == name)(foul))
-    print(json.dumps({"codes": foul.codes, "lines": foul.lines}))
+    print(json.dumps({"codes": foul.codes, "lines": foul.lines, "seconds": foul.played}))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,4 @@
-"""Where adversaries play: two real nodes, honest clients, and a watch on what the node uses.
-
-What lives here: Node (a `votenet node` process), Arena (a victim and an honest peer of its), Honest
-(clients that vote and ask, and time it), `play` (an adversary in a process of its own). What must not:
-what is expected (`test_adversaries.py`), the adversaries.
-"""
+"""Where adversaries play: two real nodes, honest clients, and a watch on the resources of the node."""
 
 from __future__ import annotations
 
@@ -13,38 +8,41 @@ import itertools
 import json
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from adversary.long_chain import build_long_chain
-from support import key_of, make_election
-from votenet.core.vote import sign_vote
+from support.elections import key_of, make_election
+from support.ports import free_port
+from support.processes import LAST_LINES, dump_stacks, how_it_ended, how_it_stands
+from votenet.client.connection import NodeConnection
+from votenet.core.ledger.vote import sign_vote
 from votenet.errors import Unreachable
-from votenet.network.client import NodeClient
 from votenet.pow import bits_for_zero_bits
-from votenet.protocol.address import Address
-from votenet.protocol.messages import (
+from votenet.protocol.wire.address import Address
+from votenet.protocol.wire.client_messages import (
     GetResults,
     GetStatus,
     NodeStatus,
-    Ping,
-    Pong,
     Results,
     SubmitVotes,
     VotesTaken,
 )
+from votenet.protocol.wire.peer_messages import Ping, Pong
 
 HERE = Path(__file__).parent
 PATIENCE = 60.0
 PYTHON = os.environ.get("ADVERSARY_PYTHON", sys.executable)
 """Whose votenet the nodes are: that of another commit, where two are compared."""
+SERVED = 5
+"""How often honest clients must have been served while an adversary plays."""
 PAUSE_SECONDS = 0.005
 """Between two votes of the honest client: a voter now and then, not a flood."""
 
@@ -52,19 +50,21 @@ PAUSE_SECONDS = 0.005
 class Node:
     """One `votenet node`, ended by its own handle."""
 
-    def __init__(self, folder: Path, genesis: Path, *options: str) -> None:
+    def __init__(self, folder: Path, genesis: Path, *options: str, lie: str = "") -> None:
+        """`lie`: the program of `liars.py` runs in its place, and tells this one."""
         self.folder = folder
         folder.mkdir(exist_ok=True)
-        with socket.create_server(("127.0.0.1", 0)) as found:
-            self.address = Address("127.0.0.1", int(found.getsockname()[1]))
+        self.address = Address("127.0.0.1", free_port())
         self._log = (folder / "log").open("wb")
         where = ["--data-dir", str(folder), "--genesis", str(genesis), "--port", str(self.address.port)]
+        program = [str(HERE / "liars.py"), lie] if lie else ["-m", "votenet"]
+        tests = {"PYTHONPATH": str(HERE.parent)} if lie else {}
         self.process = subprocess.Popen(
-            [PYTHON, "-m", "votenet", "node", *where, *options],
+            [PYTHON, *program, "node", *where, *options],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
-            env={**os.environ, "VOTENET_HOME": str(folder)},
+            env={**os.environ, "VOTENET_HOME": str(folder), **tests},
         )
 
     @property
@@ -73,6 +73,12 @@ class Node:
 
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")
+
+    def tell(self) -> str:
+        """How it stands, and its last lines: for a test that has failed."""
+        stands = how_it_stands(self.process)
+        dump_stacks(self.process)
+        return "\n".join([f"{self.folder.name}: {stands}", *self.log().splitlines()[-LAST_LINES:]])
 
     def descriptors(self) -> int:
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
@@ -100,18 +106,20 @@ class Node:
             self._log.close()
 
     async def status(self) -> NodeStatus:
-        async with NodeClient(self.address) as client:
+        async with NodeConnection(self.address) as client:
             return await client.ask(GetStatus(), NodeStatus)
 
     async def listens(self) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                try:
-                    async with NodeClient(self.address) as client:
-                        await client.ask(Ping(), Pong)
-                        return
-                except Unreachable:
-                    await asyncio.sleep(0.02)
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                async with NodeConnection(self.address) as client:
+                    await client.ask(Ping(), Pong)
+                    return
+            except Unreachable:
+                if not self.alive or time.monotonic() > end:
+                    raise AssertionError(self.tell()) from None
+                await asyncio.sleep(0.02)
 
 
 @dataclass
@@ -149,6 +157,8 @@ class Arena:
         self.acknowledged = 0
         self._numbers = itertools.count(1)
         self._hosts = itertools.count(2)
+        self.source = ""
+        """From where the last adversary has played."""
 
     async def ready(self) -> None:
         await self.victim.listens()
@@ -165,27 +175,25 @@ class Arena:
     def end(self) -> list[int]:
         return [self.peer.end(), self.victim.end()]
 
-    async def serve_honest(self, stop: asyncio.Event) -> Honest:
+    async def serve_honest(self, stop: asyncio.Event, seen: Honest) -> None:
         """Vote and ask for the results, in turn, until `stop`; a new connection for every tenth voter.
 
         Raises whatever keeps an honest client from being served: every vote must be acknowledged.
         """
-        seen = Honest()
         while not stop.is_set():
-            async with NodeClient(self.victim.address) as client:
+            async with NodeConnection(self.victim.address) as client:
                 for _ in range(10):
                     await self._vote_and_ask(client, seen)
                     if stop.is_set():
                         break
                     await asyncio.sleep(PAUSE_SECONDS)
-        return seen
 
-    async def _vote_and_ask(self, client: NodeClient, seen: Honest) -> None:
+    async def _vote_and_ask(self, client: NodeConnection, seen: Honest) -> None:
         name = f"honest-{next(self._numbers)}"
-        sealed = sign_vote(key_of(name), network_hex=self.election.network_hex, voter_id=name,
-                           choices=["Alice"], time=int(time.time()))  # fmt: skip
+        hashed = sign_vote(key_of(name), network_hex=self.election.network_hex, voter_id=name,
+                           choices=[["Alice"]], time=int(time.time()))  # fmt: skip
         began = time.perf_counter()
-        taken = await client.ask(SubmitVotes(votes=(sealed.vote,)), VotesTaken)
+        taken = await client.ask(SubmitVotes(votes=(hashed.vote,)), VotesTaken)
         voted = time.perf_counter()
         assert [outcome.error for outcome in taken.outcomes] == [None]
         await client.ask(GetResults(), Results)
@@ -196,30 +204,40 @@ class Arena:
 
     async def calm(self, seconds: float) -> Honest:
         """Honest clients alone."""
-        return await self._with_honest(asyncio.sleep(seconds))
+        seen = Honest()
+        await self._with_honest(asyncio.sleep(seconds), seen)
+        return seen
 
     async def play(
         self, name: str, seconds: float, script: str = "adversaries.py"
     ) -> tuple[Honest, dict[str, Any]]:
-        """Honest clients while an adversary plays from an address of its own; what it was told."""
-        source = f"127.0.0.{next(self._hosts)}"
-        told: list[dict[str, Any]] = []
+        """Honest clients while an adversary plays from an address of its own; what it was told.
 
-        async def wait() -> None:
-            told.append(await player(script, name, self.victim.address, source, seconds, self.genesis))
+        It plays again, from another address, until honest clients were served a few times meanwhile: a busy
+        machine does not get so far in a short play.
+        """
+        seen, codes, totals = Honest(), Counter[str](), Counter[str]()
 
-        honest = await self._with_honest(wait())
-        return honest, told[0]
+        async def once() -> None:
+            self.source = f"127.0.0.{next(self._hosts)}"
+            told = await player(script, name, self.victim.address, self.source, seconds, self.genesis)
+            codes.update(told.pop("codes"))
+            totals.update(told)
 
-    async def _with_honest(self, meanwhile: Any) -> Honest:
+        end = time.monotonic() + PATIENCE
+        while True:
+            await self._with_honest(once(), seen)
+            if seen.acknowledged >= SERVED or time.monotonic() > end:
+                return seen, {"codes": dict(codes), **totals}
+
+    async def _with_honest(self, meanwhile: Coroutine[Any, Any, None], seen: Honest) -> None:
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
-            serving = tasks.create_task(self.serve_honest(stop))
+            tasks.create_task(self.serve_honest(stop, seen))
             try:
                 await meanwhile
             finally:
                 stop.set()
-        return serving.result()
 
     async def agree(self) -> None:
         """Until every acknowledged vote is in a block, and the honest peer has the same tip."""
@@ -237,22 +255,26 @@ class Arena:
 
 
 async def player(
-    script: str, name: str, victim: Address, source: str, seconds: float, genesis: Path
+    script: str, name: str, victim: Address, source: str, seconds: float, genesis: Path, *wanted: str
 ) -> dict[str, Any]:
-    """Have an adversary of `adversaries.py` or `prices.py` play in a process of its own; what it was told."""
+    """Have an adversary of one of the scripts play in a process of its own; what it was told.
+
+    `wanted`: codes for which it plays on in overtime, where the script takes them.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(HERE / script), name, str(victim.port), source, str(seconds), str(genesis),
+        *wanted,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(HERE.parent)},
     )  # fmt: skip
     try:
-        async with asyncio.timeout(seconds + PATIENCE):
+        async with asyncio.timeout(seconds + 3 * PATIENCE):
             out, errors = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    assert process.returncode == 0, errors.decode()
+    assert process.returncode == 0, f"{name}: {how_it_ended(process.returncode)}: {errors.decode()}"
     found: dict[str, Any] = json.loads(out)
     return found
 
@@ -265,4 +287,5 @@ def open_arena(folder: Path, *, votes: int = 0, **definition: Any) -> Iterator[A
         yield arena
     finally:
         codes = arena.end()
-    assert codes == [0, 0], "both nodes were alive to the end, and stopped when asked"
+    told = f"{arena.peer.tell()}\n{arena.victim.tell()}"
+    assert codes == [0, 0], f"both nodes are alive to the end, and stop when asked\n{told}"

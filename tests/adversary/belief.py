@@ -1,8 +1,4 @@
-"""Attacks on what nodes believe of each other: relayed handshakes, claimed addresses, clocks that are wrong.
-
-What lives here: Relay, a stranger between two honest nodes; `idle_peers`, links that claim addresses of
-others; `wrong_clock`, a node whose clock is off. What must not: what is expected (`test_belief.py`).
-"""
+"""Attacks on beliefs of nodes about each other: relayed handshakes, claimed addresses, wrong clocks."""
 
 from __future__ import annotations
 
@@ -17,19 +13,21 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from process_support import Programs
-from support import make_votes
-from votenet.core.election import Election
+from support.elections import make_votes
+from support.processes import Programs
+from votenet.core.election.definition import Election
 from votenet.core.keys import SigningKey
-from votenet.protocol.address import Address
-from votenet.protocol.connection import Connection, Identity
-from votenet.protocol.messages import Role, Votes, encode_message
+from votenet.protocol.wire.address import Address
+from votenet.protocol.wire.connection import Connection, LocalNode
+from votenet.protocol.wire.message import LinkRole
+from votenet.protocol.wire.messages import encode_message
+from votenet.protocol.wire.peer_messages import Votes
 
 HANDSHAKE_LINES = 3
 
 
 class Relay:
-    """Whoever dials it is joined to `target`, line by line; after the handshake both are sent rubbish.
+    """A node that dials it is joined to `target`, line by line; after the handshake both are sent rubbish.
 
     It signs nothing and has no key: the two nodes do their handshake with each other. `rubbish` none: it
     only holds the link. `shaken` counts handshakes that both sides finished, `ended` links that are over.
@@ -48,7 +46,7 @@ class Relay:
     def name_to(self, victim: Address) -> None:
         """Tell a node of our address as anybody may: it dials us."""
         data = base64.b64encode(str(self.address).encode()).decode()
-        with socket.create_connection(victim, timeout=10, source_address=(self._source, 0)) as link:
+        with socket.create_connection(victim, timeout=150, source_address=(self._source, 0)) as link:
             link.sendall(json.dumps({"type": "new_peer_joined", "data": data}).encode() + b"\n")
 
     def close(self) -> None:
@@ -64,7 +62,7 @@ class Relay:
         while not self._closing:
             with contextlib.suppress(OSError):
                 near, _ = self._server.accept()
-                far = socket.create_connection(self.target, timeout=10, source_address=(self._source, 0))
+                far = socket.create_connection(self.target, timeout=150, source_address=(self._source, 0))
                 near.settimeout(None), far.settimeout(None)
                 self._open += [near, far]
                 thread = threading.Thread(target=self._carry, args=(near, far))
@@ -123,7 +121,7 @@ def idle_peers(victim: Address, source: str, network: str, claims: Sequence[str]
         keys: list[str] = []
         for claim in claims:
             key = SigningKey(os.urandom(32))
-            link = socket.create_connection(victim, timeout=10, source_address=(source, 0))
+            link = socket.create_connection(victim, timeout=150, source_address=(source, 0))
             opened.callback(link.close)
             if _shake(link, victim, key, network, claim):
                 keys.append(key.public_hex)
@@ -133,7 +131,7 @@ def idle_peers(victim: Address, source: str, network: str, claims: Sequence[str]
 
 def _shake(link: socket.socket, victim: Address, key: SigningKey, network: str, claim: str) -> bool:
     connection = Connection(
-        Identity(key, network, claim, False),
+        LocalNode(key, network, claim, False),
         outbound=True,
         challenge=os.urandom(32),
         dialled=(str(victim),),
@@ -145,7 +143,7 @@ def _shake(link: socket.socket, victim: Address, key: SigningKey, network: str, 
     _, answers = connection.receive(line, 0, 0, int(time.time()))
     for answer in answers:
         link.sendall(encode_message(answer) + b"\n")
-    return connection.role is Role.PEER
+    return connection.role is LinkRole.PEER
 
 
 def _answer_pings(link: socket.socket) -> None:

@@ -1,7 +1,6 @@
-"""Adversaries who send: votes, lines and announcements without end, from sixty links of one address.
+"""Adversaries that send: votes, lines and announcements without end, from sixty links of one address.
 
-What lives here: what is sent. What must not: the node, honest clients (`arena.py`), what is expected
-(`test_floods.py`). Started as the players of `adversaries.py`:
+Started as the players of `adversaries.py`:
 
     python floods.py NAME PORT SOURCE SECONDS GENESIS
 """
@@ -18,14 +17,17 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from adversary.adversaries import Foul, Wire
-from support import key_of
-from votenet.core.election import Election, election_from_file
-from votenet.core.vote import sign_vote
-from votenet.protocol.messages import HaveVotes, Message, SubmitVotes, Votes, encode_message
+from support.elections import key_of
+from votenet.core.election.definition import election_from_file
+from votenet.core.ledger.vote import sign_vote
+from votenet.protocol.wire.client_messages import SubmitVotes
+from votenet.protocol.wire.message import Message
+from votenet.protocol.wire.messages import encode_message
+from votenet.protocol.wire.peer_messages import HaveVotes, Votes
 
 LINKS = 60
-VOTES = 12_000
-"""All different, each of a voter that nobody knows: an open election takes anybody."""
+VOTES_A_SECOND = 3000
+"""Of play, as many as a node takes: all different, each of an unknown voter."""
 VOTES_IN_LINE = 50
 """Of some 13 KB each: well below the longest line of a client."""
 
@@ -37,21 +39,20 @@ def _sign(genesis: bytes, first: int, count: int, kind: type[SubmitVotes] | type
     votes = tuple(
         sign_vote(
             key, network_hex=election.network_hex, voter_id=f"flood-{number}",
-            choices=list(election.definition.candidates), time=election.definition.created + 1,
+            choices=[election.names], time=election.definition.created + 1,
         ).vote
         for number in range(first, first + count)
     )  # fmt: skip
     return encode_message(kind(votes=votes)) + b"\n"
 
 
-async def _lines(election: Election, kind: type[SubmitVotes] | type[Votes]) -> list[bytes]:
+async def _lines(foul: Foul, kind: type[SubmitVotes] | type[Votes]) -> list[bytes]:
     """Signed before anything is sent, on all cores: what follows is as fast as the node takes it."""
     loop = asyncio.get_running_loop()
-    starts = range(0, VOTES, VOTES_IN_LINE)
+    starts = range(0, int(VOTES_A_SECOND * foul.left), VOTES_IN_LINE)
+    genesis = foul.election.to_file()
     with ProcessPoolExecutor() as pool:
-        jobs = (
-            loop.run_in_executor(pool, _sign, election.to_file(), at, VOTES_IN_LINE, kind) for at in starts
-        )
+        jobs = (loop.run_in_executor(pool, _sign, genesis, at, VOTES_IN_LINE, kind) for at in starts)
         return list(await asyncio.gather(*jobs))
 
 
@@ -78,15 +79,15 @@ async def _send_all(foul: Foul, lines: Iterator[bytes], dial: Callable[[], Await
 
 
 async def votes(foul: Foul) -> None:
-    """Good votes, as long as they may be: 150 MB of records, 300 MB of a pool without a bound."""
-    lines = await _lines(foul.election, SubmitVotes)
+    """Good votes, as long as they may be: in four seconds 150 MB of records, 300 MB of an unbounded pool."""
+    lines = await _lines(foul, SubmitVotes)
     foul.begin()
     await _send_all(foul, iter(lines), foul.dial)
 
 
 async def peers_votes(foul: Foul) -> None:
     """The same as peers, from sixty keys: a handshake costs nothing."""
-    lines = await _lines(foul.election, Votes)
+    lines = await _lines(foul, Votes)
     foul.begin()
 
     async def push() -> None:
@@ -132,7 +133,7 @@ CODES = {play.__name__: frozenset(codes) for play, codes in FLOODS.items()}
 
 
 def main(name: str, port: str, source: str, seconds: str, genesis: str) -> None:
-    from votenet.cli.actions import read_genesis
+    from votenet.storage.genesis_file import read_genesis
 
     foul = Foul(int(port), source, float(seconds), read_genesis(Path(genesis)), CODES[name])
     asyncio.run(next(play for play in FLOODS if play.__name__ == name)(foul))

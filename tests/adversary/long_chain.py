@@ -1,22 +1,18 @@
-"""A chain of many votes in big blocks, stored as a node stores it: what makes questions dear.
-
-What lives here: building it; 100,000 votes take some five seconds, nearly all for their signatures. What must
-not: nodes, questions.
-"""
+"""A chain of many votes in big blocks, stored as a node stores it: it makes questions expensive."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from support import CREATED, make_election, make_votes, mine_block
-from votenet.core.chain import Chain
-from votenet.core.election import Election
+from support.elections import CREATED, make_election, make_votes, mine_block
+from votenet.core.election.definition import Election
+from votenet.core.ledger.chain import Chain
 from votenet.core.limits import MAX_BLOCK_VOTES
 from votenet.pow import bits_for_zero_bits
-from votenet.protocol.events import SaveBlock, SetBest
-from votenet.storage.block_store import SqliteBlockStore
-from votenet.storage.database import lock_data_dir
+from votenet.protocol.node.events import SaveBlock, SetBest
+from votenet.storage.blocks.sqlite_block_store import SqliteBlockStore
+from votenet.storage.files import lock_data_dir
 
 BLOCK_VOTES = 20_000
 VOTERS = 100_000

@@ -1,8 +1,6 @@
-"""Adversaries who ask: a question that costs them a line, and the node as much as they can make it.
+"""Adversaries that ask: questions of one line, with the most work for the node.
 
-What lives here: every question that a stranger or a peer may ask, asked by one address over 1, 8 or 60 links
-as fast as it is answered, or in one burst before the links are closed. What must not: the node, honest
-clients (`arena.py`), what is expected (`test_prices.py`). Started as the players of `adversaries.py`:
+Started as the players of `adversaries.py`:
 
     python prices.py NAME PORT SOURCE SECONDS GENESIS
 
@@ -17,29 +15,33 @@ import contextlib
 import functools
 import itertools
 import json
+import os
 import random
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from adversary.adversaries import Foul, Wire
-from adversary.long_chain import VOTERS
-from support import make_votes
-from votenet.core.election import Election
-from votenet.protocol.messages import (
-    GetBlocks,
-    GetBlockVotes,
+from adversary.long_chain import BLOCK_VOTES
+from adversary.long_chain import VOTERS as MANY_VOTERS
+from support.elections import make_votes
+from votenet.core.election.definition import Election
+from votenet.protocol.wire.client_messages import (
     GetElection,
-    GetHeaders,
-    GetPeers,
     GetProof,
     GetResults,
     GetStatus,
     GetVoteStatus,
-    Message,
-    RequestBlockchain,
     SubmitVotes,
-    encode_message,
+)
+from votenet.protocol.wire.message import Message
+from votenet.protocol.wire.messages import encode_message
+from votenet.protocol.wire.peer_messages import (
+    GetBlocks,
+    GetBlockVotes,
+    GetHeaders,
+    GetPeers,
+    RequestBlockchain,
 )
 
 AHEAD = 8
@@ -47,6 +49,8 @@ AHEAD = 8
 BURST = 64
 """Questions in a burst: some 70 KB of requests for blocks."""
 LINKS = (1, 8, 60)
+VOTERS = MANY_VOTERS if "ADVERSARY_SECONDS" in os.environ else 2 * BLOCK_VOTES
+"""In blocks as large as may be; `make adversary` asks about a longer chain."""
 
 Asks = Iterator[bytes]
 """Lines, each with its newline."""
@@ -72,7 +76,7 @@ def _places(election: Election, hashes: list[str]) -> Asks:
 def _known_votes(election: Election) -> list[bytes]:
     """Lines of votes that are on the chain already."""
     firsts = range(1, 4001, 500)
-    made = [tuple(sealed.vote for sealed in make_votes(election, 500, first=first)) for first in firsts]
+    made = [tuple(hashed.vote for hashed in make_votes(election, 500, first=first)) for first in firsts]
     return [_line(SubmitVotes(votes=votes)) for votes in made]
 
 
@@ -139,11 +143,10 @@ async def _dial(foul: Foul, question: str) -> Wire | None:
 
 
 async def _burst(foul: Foul, question: str) -> int:
-    """All at once on one link, which is then reset: whoever asked is gone before anything is answered."""
+    """All at once on one link, which is then reset: the asking client is gone before any answer."""
     asks = QUESTIONS[question][1](foul.election, await _hashes(foul))
     lines = list(itertools.islice(asks, BURST))
-    wire = await _dial(foul, question)
-    assert wire is not None, "nothing was asked"
+    wire = await foul.reach(lambda: _dial(foul, question))
     await wire.send(b"".join(lines))
     await asyncio.sleep(0.05)
     wire.close()
@@ -179,7 +182,7 @@ async def _ask_on(wire: Wire, asks: Asks) -> int:
 
 
 def main(name: str, port: str, source: str, seconds: str, genesis: str) -> None:
-    from votenet.cli.actions import read_genesis
+    from votenet.storage.genesis_file import read_genesis
 
     foul = Foul(int(port), source, float(seconds), read_genesis(Path(genesis)), frozenset())
     size = asyncio.run(play(foul, name))

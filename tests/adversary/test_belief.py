@@ -1,4 +1,4 @@
-"""Attacks on what nodes believe of each other, on real nodes: none makes honest nodes refuse each other,
+"""Attacks on beliefs of nodes about each other, on real nodes: none makes honest nodes refuse each other,
 keeps a node alone, or lets one that is alone say that it is ready."""
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from adversary.belief import forged_votes, idle_peers, relay, wrong_clock
-from process_support import Programs, cast, free_addresses, programs, status, wait_for
-from votenet.protocol.address import Address
+from support.processes import Programs, cast, free_addresses, programs, status
+from votenet.protocol.wire.address import Address
 
 pytestmark = pytest.mark.e2e
 
@@ -42,20 +42,22 @@ def codes(address: Address) -> set[str]:
     return set() if found is None else {warning.code for warning in found.warnings}
 
 
-def test_a_stranger_who_relays_handshakes_and_sends_rubbish_bans_nobody_but_himself(tmp_path: Path) -> None:
+def test_a_stranger_that_relays_handshakes_and_sends_garbage_bans_only_its_own_address(
+    tmp_path: Path,
+) -> None:
     with programs(tmp_path) as made:
         one, two = free_addresses(2)
         made.node("n1", one, "--no-mine"), made.node("n2", two, "--no-mine")
-        wait_for(lambda: status(one) and status(two), lambda: made.log("n1") + made.log("n2"))
+        made.wait_for(lambda: status(one) and status(two))
         with relay(two, STRANGER, forged_votes(made.election)) as between:
             between.name_to(one)
-            wait_for(lambda: between.shaken, lambda: made.log("n1"))
-            wait_for(lambda: between.ended, lambda: made.log("n1") + made.log("n2"))
+            made.wait_for(lambda: between.shaken)
+            made.wait_for(lambda: between.ended)
         time.sleep(1.5)  # bans are written once a second
         for name in ("n1", "n2"):
             assert not [ban for ban in bans(tmp_path / name) if ban.startswith("key:")]
         made.node("n3", free_addresses(1)[0], "--no-mine", "--peer", str(one), "--peer", str(two))
-        wait_for(lambda: joined(one) == joined(two) == 2, lambda: made.log("n1") + made.log("n2"))
+        made.wait_for(lambda: joined(one) == joined(two) == 2)
 
 
 def test_after_relays_between_all_of_them_and_a_rolling_restart_five_nodes_are_one_network(
@@ -67,24 +69,24 @@ def test_after_relays_between_all_of_them_and_a_rolling_restart_five_nodes_are_o
         made.bootstrap(boot)
         for number, address in enumerate(five):
             made.node(f"n{number}", address)  # not joined yet: a stranger comes first
-        wait_for(lambda: all(status(address) for address in five), lambda: made.log("n0"))
+        made.wait_for(lambda: all(status(address) for address in five))
         for source, (one, two) in enumerate(itertools.combinations(five, 2), start=70):
             with relay(two, f"127.0.0.{source}", forged_votes(made.election)) as between:
                 between.name_to(one)
-                wait_for(lambda: between.ended, lambda: made.log("n0"))
+                made.wait_for(lambda: between.ended)
         time.sleep(1.5)  # bans are written once a second
         for number, address in enumerate(five):
             made.stop(f"n{number}")
             begun = made.log(f"n{number}").count(" ready: ")
             made.node(f"n{number}", address, "--bootstrap", str(boot))
             said = lambda: made.log(f"n{number}").count(" ready: ") > begun  # noqa: B023, E731
-            wait_for(said, lambda: made.log(f"n{number}"))  # noqa: B023
+            made.wait_for(said)
             found = status(address)
             assert found is not None
             assert found.peers
             assert found.synced
         cast(five[0], made.election, "somebody")
-        wait_for(lambda: {voted(address) for address in five} == {1}, lambda: made.log("n0"))
+        made.wait_for(lambda: {voted(address) for address in five} == {1})
         assert len({found.tip for address in five if (found := status(address))}) == 1
 
 
@@ -98,35 +100,35 @@ def test_a_copied_folder_beside_the_original_is_told_by_both_and_neither_is_read
         boot, one, two = free_addresses(3)
         made.bootstrap(boot)
         made.node("n1", one, "--bootstrap", str(boot))
-        wait_for(lambda: ready(made, "n1"), lambda: made.log("n1"))
+        made.wait_for(lambda: ready(made, "n1"))
         (tmp_path / "n2").mkdir(mode=0o700)
         shutil.copy2(tmp_path / "n1" / "node.key", tmp_path / "n2")
         made.node("n2", two, "--bootstrap", str(boot))
         for address in (one, two):
-            wait_for(lambda a=address: "key-twice" in codes(a), lambda: made.log("n1") + made.log("n2"))  # type: ignore[misc]
+            made.wait_for(lambda a=address: "key-twice" in codes(a))  # type: ignore[misc]
             found = status(address)
             assert found is not None
             assert not found.synced
         assert not ready(made, "n2")
-        wait_for(lambda: "runs with the key of this one" in made.log("n2"), lambda: made.log("n2"))
+        made.wait_for(lambda: "runs with the key of this one" in made.log("n2"))
 
 
 def test_a_relayed_link_that_is_only_held_keeps_no_two_nodes_apart(tmp_path: Path) -> None:
     with programs(tmp_path) as made:
         one, two, three = free_addresses(3)
         made.node("n1", one, "--no-mine"), made.node("n2", two, "--no-mine")
-        wait_for(lambda: status(one) and status(two), lambda: made.log("n1") + made.log("n2"))
+        made.wait_for(lambda: status(one) and status(two))
         with relay(two, STRANGER) as between:
             between.name_to(one)
-            wait_for(lambda: between.shaken, lambda: made.log("n1"))
-            wait_for(lambda: joined(one) == joined(two) == 1, lambda: made.log("n1"))
+            made.wait_for(lambda: between.shaken)
+            made.wait_for(lambda: joined(one) == joined(two) == 1)
             made.node("n3", three, "--no-mine", "--peer", str(one), "--peer", str(two))
             cast(one, made.election, "voter-of-one")
-            wait_for(lambda: waiting(two) == 1, lambda: made.log("n1") + made.log("n2"), 30.0)
-            wait_for(lambda: joined(one) == joined(two) == 2, lambda: made.log("n1") + made.log("n2"), 30.0)
+            made.wait_for(lambda: waiting(two) == 1)
+            made.wait_for(lambda: joined(one) == joined(two) == 2)
             made.kill("n3")
             cast(one, made.election, "another")
-            wait_for(lambda: waiting(two) == 2, lambda: made.log("n1") + made.log("n2"), 30.0)
+            made.wait_for(lambda: waiting(two) == 2)
 
 
 def waiting(address: Address) -> int:
@@ -138,7 +140,7 @@ def test_idle_links_that_claim_the_addresses_of_others_do_not_keep_a_new_node_al
     with programs(tmp_path) as made:
         boot, victim, *others = free_addresses(5)
         made.node("victim", victim, "--no-mine", "--bootstrap", str(boot))
-        wait_for(lambda: status(victim), lambda: made.log("victim"))
+        made.wait_for(lambda: status(victim))
         claims = [str(other) for other in others] + [str(boot)] * 5
         with idle_peers(victim, STRANGER, made.election.network_hex, claims) as keys:
             assert len(keys) == len(claims)
@@ -148,21 +150,21 @@ def test_idle_links_that_claim_the_addresses_of_others_do_not_keep_a_new_node_al
                 # By gossip alone none of them hears of the victim: it has to dial.
                 made.node(f"n{number}", other, "--no-mine", "--bootstrap", str(boot), "--discover", "gossip",
                           "--peer", str(others[0]))  # fmt: skip
-            wait_for(lambda: ready(made, "victim"), lambda: made.log("victim"))
+            made.wait_for(lambda: ready(made, "victim"))
             cast_when_up(made, others[0], "voter-of-one")
-            wait_for(lambda: waiting(victim) == 1, lambda: made.log("victim"), 45.0)
+            made.wait_for(lambda: waiting(victim) == 1)
 
 
 def test_eight_idle_links_make_no_node_ready_whose_peers_cannot_be_reached(tmp_path: Path) -> None:
     with programs(tmp_path) as made:
         victim, gone = free_addresses(2)
         made.node("victim", victim, "--no-mine", "--peer", str(gone))
-        wait_for(lambda: status(victim), lambda: made.log("victim"))
+        made.wait_for(lambda: status(victim))
         claims = [f"127.0.0.66:{port}" for port in range(1, 8)] + [str(gone)]
         with idle_peers(victim, STRANGER, made.election.network_hex, claims) as keys:
-            wait_for(lambda: joined(victim) == len(keys) == 8, lambda: made.log("victim"))
-            wait_for(lambda: "cut-off" in codes(victim), lambda: made.log("victim"))
-            time.sleep(16.0)  # a start that waits for nobody any more
+            made.wait_for(lambda: joined(victim) == len(keys) == 8)
+            made.wait_for(lambda: "cut-off" in codes(victim))
+            time.sleep(16.0)  # a start that waits for no peer any more
             found = status(victim)
             assert found is not None
             assert not found.synced
@@ -177,10 +179,10 @@ def test_a_node_that_a_bootstrap_server_does_not_register_still_gets_its_list(tm
         where = ("--host", boot.host, "--port", str(boot.port), "--data-dir", str(tmp_path / "boot"))
         made.start("boot", "bootstrap", *where, "--no-trust-loopback")
         made.node("n1", one, "--no-mine", "--bootstrap", str(boot))
-        wait_for(lambda: ready(made, "n1"), lambda: made.log("n1"))
+        made.wait_for(lambda: ready(made, "n1"))
         elsewhere = Address("127.0.0.9", two.port)
         made.node("n2", elsewhere, "--no-mine", "--bootstrap", str(boot))
-        wait_for(lambda: ready(made, "n2"), lambda: made.log("n2") + made.log("boot"))
+        made.wait_for(lambda: ready(made, "n2"))
         found = status(elsewhere)
         assert found is not None
         assert (found.peers, found.synced) == (1, True)
@@ -191,8 +193,8 @@ def test_a_node_whose_bootstrap_servers_names_do_not_resolve_says_so_and_is_not_
     with programs(tmp_path) as made:
         (address,) = free_addresses(1)
         made.node("n1", address, "--bootstrap", "no-such-name.invalid:4000")
-        wait_for(lambda: codes(address) >= {"cut-off", "bootstrap-failed"}, lambda: made.log("n1"))
-        wait_for(lambda: "no bootstrap server has answered" in made.log("n1"), lambda: made.log("n1"))
+        made.wait_for(lambda: codes(address) >= {"cut-off", "bootstrap-failed"})
+        made.wait_for(lambda: "no bootstrap server has answered" in made.log("n1"))
         found = status(address)
         assert found is not None
         assert not found.synced
@@ -205,25 +207,25 @@ def test_a_node_with_a_wrong_clock_says_so_and_is_not_banned(tmp_path: Path, off
         one, two = free_addresses(2)
         made.node("n1", one)
         cast_when_up(made, one, "first")
-        wait_for(lambda: (found := status(one)) and found.height, lambda: made.log("n1"))
+        made.wait_for(lambda: (found := status(one)) and found.height)
         wrong_clock(made, "n2", two, off, "--peer", str(one))
-        wait_for(lambda: "clock-off" in codes(two), lambda: made.log("n2"))
+        made.wait_for(lambda: "clock-off" in codes(two))
         found = status(two)
         assert found is not None
         (message,) = [warning.message for warning in found.warnings if warning.code == "clock-off"]
         assert ("4 days ahead" if off > 0 else "3 hours behind") in message
         if off > 0:  # the other operator is told, too
-            wait_for(lambda: codes(one) & {"clock-off", "peer-clock-off"}, lambda: made.log("n1"))
+            made.wait_for(lambda: codes(one) & {"clock-off", "peer-clock-off"})
             # One that is behind takes votes of now for votes of the future.
             cast(two, made.election, "second")
-            wait_for(lambda: waiting(one) == 2, lambda: made.log("n1") + made.log("n2"))
+            made.wait_for(lambda: waiting(one) == 2)
         time.sleep(5.0)
         assert bans(tmp_path / "n1") == bans(tmp_path / "n2") == set()
         alone = lambda: (found := status(two)) and found.cut_off  # noqa: E731
-        wait_for(lambda: alone() or (off > 0 and joined(two) == 1), lambda: made.log("n2"))
+        made.wait_for(lambda: alone() or (off > 0 and joined(two) == 1))
         assert ready(made, "n2") is (off > 0), "it cannot take the blocks of its peer, and stays alone"
 
 
 def cast_when_up(made: Programs, address: Address, voter: str) -> None:
-    wait_for(lambda: status(address), lambda: str(made.running))
+    made.wait_for(lambda: status(address))
     cast(address, made.election, voter)

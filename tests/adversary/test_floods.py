@@ -1,4 +1,4 @@
-"""S17: one address sends what sixty links can; the node's memory is bounded, and honest votes are taken.
+"""One address sends all that sixty links can; the node's memory stays bounded, and honest votes are accepted.
 
 The memory is that of the process, not what the node counts. `make adversary` has each flood play longer and
 prints it, with how long honest clients waited.
@@ -12,12 +12,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from adversary.arena import Arena, open_arena
+from adversary.arena import SERVED, Arena, open_arena
 from adversary.floods import CODES
 from votenet.pow import bits_for_zero_bits
 
 SECONDS = float(os.environ.get("ADVERSARY_SECONDS", "0"))
-QUICK_SECONDS = 2.0
+QUICK_SECONDS = 0.5
 MEMORY = 300 * 10**6
 NAMES = ("Alice", *(f"{number:03d}" + "x" * 190 for number in range(63)))
 """Candidates of an approval ballot: a vote for all of them has some 13 KB."""
@@ -34,7 +34,7 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("name", CODES)
-def test_s17_memory_is_bounded_and_honest_votes_are_taken_under_a_flood(arena: Arena, name: str) -> None:
+def test_memory_is_bounded_and_honest_votes_are_taken_under_a_flood(arena: Arena, name: str) -> None:
     async def test() -> None:
         victim = arena.victim
         victim.forget_peak()
@@ -47,7 +47,7 @@ def test_s17_memory_is_bounded_and_honest_votes_are_taken_under_a_flood(arena: A
                   f"{peak / 1e6:.0f} MB; told {told['codes']}", end="")  # fmt: skip
         assert victim.alive
         assert peak < MEMORY, f"{peak / 1e6:.0f} MB"
-        assert honest.acknowledged >= 5, "and none of them was refused: the arena asks that of every one"
+        assert honest.acknowledged >= SERVED, "and none of them was refused: the arena asks that of every one"
         assert set(told["codes"]) >= CODES[name], f"it was told {told['codes']}"
         await arena.agree()
 

@@ -1,7 +1,6 @@
-"""S17: short questions whose answers are as long as an election can make them; a node's memory is bounded.
+"""Short questions with the longest answers that an election allows; a node's memory stays bounded.
 
-A thousand candidates with the longest names: results have a megabyte and more. What lives here: what one link
-asks, and what it may cost. What must not: questions of the usual length (`prices.py`).
+A thousand candidates with the longest names: results have a megabyte and more.
 """
 
 from __future__ import annotations
@@ -12,11 +11,13 @@ from collections.abc import Iterator
 import pytest
 
 from adversary.arena import PATIENCE, Arena, open_arena
-from support import key_of
-from votenet.core.vote import sign_vote
-from votenet.network.client import NodeClient
+from support.elections import key_of
+from votenet.client.connection import NodeConnection
+from votenet.core.ledger.vote import sign_vote
 from votenet.pow import bits_for_zero_bits
-from votenet.protocol.messages import GetResults, Message, Results, SubmitVotes, VotesTaken, encode_message
+from votenet.protocol.wire.client_messages import GetResults, Results, SubmitVotes, VotesTaken
+from votenet.protocol.wire.message import Message
+from votenet.protocol.wire.messages import encode_message
 
 MEMORY = 300 * 10**6
 NAMES = tuple(f"{number:03d}".ljust(200, "\U00020000") for number in range(1000))
@@ -32,12 +33,12 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
 async def _vote(arena: Arena, voter: str, choice: str) -> VotesTaken:
     """One vote, signed; a name that does not stand is told so."""
     election = arena.election
-    sealed = sign_vote(
-        key_of(voter), network_hex=election.network_hex, voter_id=voter, choices=(choice,),
+    hashed = sign_vote(
+        key_of(voter), network_hex=election.network_hex, voter_id=voter, choices=[[choice]],
         time=election.definition.created,
     )  # fmt: skip
-    async with NodeClient(arena.victim.address) as client:
-        return await client.ask(SubmitVotes(votes=(sealed.vote,)), VotesTaken)
+    async with NodeConnection(arena.victim.address) as client:
+        return await client.ask(SubmitVotes(votes=(hashed.vote,)), VotesTaken)
 
 
 async def _send(arena: Arena, messages: list[Message]) -> asyncio.StreamWriter:
@@ -49,7 +50,7 @@ async def _send(arena: Arena, messages: list[Message]) -> asyncio.StreamWriter:
 
 
 @pytest.mark.e2e
-def test_s17_two_thousand_questions_for_long_results_on_one_link(arena: Arena) -> None:
+def test_two_thousand_questions_for_long_results_on_one_link(arena: Arena) -> None:
     """They wait together for a new count, and were then answered together: 5.4 GB."""
 
     async def test() -> None:
@@ -61,7 +62,7 @@ def test_s17_two_thousand_questions_for_long_results_on_one_link(arena: Arena) -
                 await asyncio.sleep(0.02)
         victim.forget_peak()
         writer = await _send(arena, [GetResults(id=number) for number in range(2000)])
-        async with NodeClient(victim.address) as client:
+        async with NodeConnection(victim.address) as client:
             assert (await client.ask(GetResults(), Results)).votes >= 1
         writer.close()
         assert victim.memory("VmHWM") < MEMORY
@@ -70,7 +71,7 @@ def test_s17_two_thousand_questions_for_long_results_on_one_link(arena: Arena) -
 
 
 @pytest.mark.e2e
-def test_s17_a_thousand_votes_for_nobody_in_one_line(arena: Arena) -> None:
+def test_a_thousand_votes_for_unknown_candidates_in_one_line(arena: Arena) -> None:
     """Each was answered with the names of all candidates: a gigabyte for 360 KB."""
 
     async def test() -> None:
@@ -78,12 +79,12 @@ def test_s17_a_thousand_votes_for_nobody_in_one_line(arena: Arena) -> None:
         votes = tuple(
             sign_vote(
                 key_of("nobody"), network_hex=election.network_hex, voter_id=f"nobody-{number}",
-                choices=("Nobody",), time=election.definition.created,
+                choices=[["Nobody"]], time=election.definition.created,
             ).vote
             for number in range(1000)
         )  # fmt: skip
         victim.forget_peak()
-        async with NodeClient(victim.address) as client:
+        async with NodeConnection(victim.address) as client:
             taken = await client.ask(SubmitVotes(votes=votes), VotesTaken)
         assert {str((outcome.error or {})["code"]) for outcome in taken.outcomes} == {"unknown-candidate"}
         assert victim.memory("VmHWM") < MEMORY

@@ -1,4 +1,4 @@
-"""Nobody writes a line into a node's log but the node, and nothing in it drives a terminal."""
+"""Only the node writes lines into its log, and nothing in it drives a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from adversary.arena import Node, player
 from adversary.text import ADVERSARIES, FORGED
-from support import make_election
+from support.elections import make_election
 from votenet.pow import bits_for_zero_bits
 
 SECONDS = max(float(os.environ.get("ADVERSARY_SECONDS", "0")) / 2, 1.0)

@@ -1,4 +1,4 @@
-"""S17: a stranger with a header beside every tip does not have a node mine block after block."""
+"""A stranger with a header beside every tip does not make a node mine block after block."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from adversary.arena import Node, player
-from support import make_election, make_votes
-from votenet.network.client import NodeClient
+from support.elections import make_election, make_votes
+from votenet.client.connection import NodeConnection
 from votenet.pow import bits_for_zero_bits
-from votenet.protocol.messages import SubmitVotes, VotesTaken
+from votenet.protocol.wire.client_messages import SubmitVotes, VotesTaken
 
 SECONDS = max(float(os.environ.get("ADVERSARY_SECONDS", "0")), 6.0)
 
 
 @pytest.mark.e2e
-def test_s17_ties_with_headers_alone_do_not_raise_the_difficulty(tmp_path: Path) -> None:
+def test_ties_with_headers_alone_do_not_raise_the_difficulty(tmp_path: Path) -> None:
     genesis = tmp_path / "genesis.json"
     election = make_election(bits=bits_for_zero_bits(10), created=int(time.time()) - 60)
     genesis.write_bytes(election.to_file())
@@ -27,8 +27,8 @@ def test_s17_ties_with_headers_alone_do_not_raise_the_difficulty(tmp_path: Path)
 
     async def test() -> int:
         await node.listens()
-        async with NodeClient(node.address) as client:
-            votes = tuple(sealed.vote for sealed in make_votes(election, 1))
+        async with NodeConnection(node.address) as client:
+            votes = tuple(hashed.vote for hashed in make_votes(election, 1))
             await client.ask(SubmitVotes(votes=votes), VotesTaken)
         await player("adversaries.py", "ties", node.address, "127.0.0.66", SECONDS, genesis)
         return (await node.status()).height

@@ -1,7 +1,6 @@
-"""Adversaries who write: they try to put lines of their own into a node's log, and commands to a terminal.
+"""Adversaries that write: they try to put lines of their own into a node's log, and commands to a terminal.
 
-What lives here: one function for each way by which a stranger's text comes into a log. What must not: the
-node, what is expected (`test_text.py`). Started as the players of `adversaries.py`:
+Started as the players of `adversaries.py`:
 
     python text.py NAME PORT SOURCE SECONDS GENESIS
 """
@@ -17,8 +16,8 @@ from pathlib import Path
 
 from adversary.adversaries import Foul
 from votenet.core.keys import SigningKey
-from votenet.protocol.connection import Connection, Identity
-from votenet.protocol.messages import encode_message
+from votenet.protocol.wire.connection import Connection, LocalNode
+from votenet.protocol.wire.messages import encode_message
 
 FORGED = "2026-01-01T00:00:00.000Z WARNING votenet.node: stopping, the election was cancelled"
 """What the operator is to read as a line of the node's own."""
@@ -30,7 +29,7 @@ async def forge_log_by_hello(foul: Foul) -> None:
     while foul.playing:
         wire = await foul.dial()
         if wire is not None:
-            identity = Identity(SigningKey(os.urandom(32)), foul.network, HOSTILE, False)
+            identity = LocalNode(SigningKey(os.urandom(32)), foul.network, HOSTILE, False)
             connection = Connection(identity, outbound=True, challenge=os.urandom(32))
             await wire.send(encode_message(connection.hello(0, 0)) + b"\n")
             line = await wire.line(2.0)
@@ -60,7 +59,7 @@ ADVERSARIES: dict[str, Callable[[Foul], Awaitable[None]]] = {
 
 
 def main(name: str, port: str, source: str, seconds: str, genesis: str) -> None:
-    from votenet.cli.actions import read_genesis
+    from votenet.storage.genesis_file import read_genesis
 
     foul = Foul(int(port), source, float(seconds), read_genesis(Path(genesis)), frozenset())
     asyncio.run(ADVERSARIES[name](foul))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import socket
 import subprocess
 import sys
@@ -13,14 +15,16 @@ from pathlib import Path
 
 import pytest
 
-from support import make_election
+from support.elections import keys_of_node, make_election, named_nodes
+from support.ports import free_port
 from votenet.cli import main
-from votenet.core.election import Election
-from votenet.protocol.address import Address
+from votenet.core.election.definition import Election
+from votenet.protocol.wire.address import Address
+from votenet.storage.key_store import NODE_KEY_NAME
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CommandResult:
     """What a command left: exit code, stdout, stderr."""
 
     code: int
@@ -31,20 +35,23 @@ class Outcome:
 @pytest.fixture
 def cli(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Outcome]:
+) -> Iterator[Callable[..., CommandResult]]:
     """The `votenet` command, run in this process with a home of its own."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     monkeypatch.setenv("VOTENET_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("VOTENET_NODE", raising=False)
 
-    def call(*args: str) -> Outcome:
+    def call(*args: str) -> CommandResult:
         monkeypatch.setattr(sys, "argv", ["votenet", *args])
         with pytest.raises(SystemExit) as stopped:
             main.run()
         shown = capsys.readouterr()
         assert isinstance(stopped.value.code, int)
-        return Outcome(stopped.value.code, shown.out, shown.err)
+        return CommandResult(stopped.value.code, shown.out, shown.err)
 
-    return call
+    yield call
+    for number, handler in handlers.items():  # some commands set them for the rest of their process
+        signal.signal(number, handler)
 
 
 @dataclass(frozen=True)
@@ -64,13 +71,22 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def named_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+    """The only named node of an election: what it decides is final."""
+    election = make_election(created=int(time.time()), nodes=named_nodes(1), title="Named")
+    with node_of(election, tmp_path_factory.mktemp("named")) as running:
+        yield running
+
+
 @contextmanager
 def node_of(election: Election, folder: Path, *options: str) -> Iterator[RunningNode]:
-    """A `votenet node` of this election, until the end of the block."""
+    """A `votenet node` of this election, until the end of the block: its first named node if it has some."""
     genesis = folder / "genesis.json"
     genesis.write_bytes(election.to_file())
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = Address("127.0.0.1", free.getsockname()[1])
+    address = Address("127.0.0.1", free_port())
+    if election.named:
+        write_node_key(folder / "data", 0)
     command = [
         "node",
         "--data-dir",
@@ -88,11 +104,22 @@ def node_of(election: Election, folder: Path, *options: str) -> Iterator[Running
             yield RunningNode(address, election, genesis)
         finally:
             process.terminate()
-            assert process.wait(timeout=20) == 0, (folder / "log").read_text()
+            assert process.wait(timeout=150) == 0, (folder / "log").read_text()
+
+
+def write_node_key(data_dir: Path, index: int) -> None:
+    """The key file of a node of `named_nodes`."""
+    key = keys_of_node(index).node
+    record = {
+        "kind": "votenet-key-1", "owner": "node", "public_key": key.public_hex, "secret_seed": key.seed.hex()
+    }  # fmt: skip
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (data_dir / NODE_KEY_NAME).touch(0o600)
+    (data_dir / NODE_KEY_NAME).write_text(json.dumps(record), encoding="utf-8")
 
 
 def _wait_until_it_listens(process: subprocess.Popen[bytes], address: Address, log: Path) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             socket.create_connection(address, timeout=1).close()

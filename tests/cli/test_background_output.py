@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from votenet.cli.background_output import MAX_BYTES, BackgroundStream, Writer, background_output
+from votenet.cli.background_output import MAX_UNREAD_BYTES, BackgroundStream, Writer, background_output
 
 
 def stream(descriptor: int, writer: Writer) -> BackgroundStream:
@@ -36,30 +36,30 @@ def test_everything_reaches_a_reader_in_order() -> None:
     for number in range(2000):
         assert ours.write(f"line {number}\n") == len(f"line {number}\n")
     ours.write("Zoë\n")  # what an ASCII terminal cannot say is no error here
-    writer.close(20.0)
+    writer.close(60.0)
     os.close(writing)
-    thread.join(20)
+    thread.join(60)
     os.close(reading)
     assert b"".join(got).decode() == "".join(f"line {number}\n" for number in range(2000)) + "Zo\\xeb\n"
 
 
-def test_what_nobody_reads_is_left_out_and_a_line_says_so() -> None:
+def test_unread_output_is_dropped_and_a_line_says_so() -> None:
     reading, writing = os.pipe()
     writer = Writer(writing)
     ours = stream(writing, writer)
-    lines = 3 * MAX_BYTES // 100
+    lines = 3 * MAX_UNREAD_BYTES // 100
     for _ in range(lines):
         ours.write("x" * 99 + "\n")  # far more than a pipe and we can hold: returns all the same
     got = b""
     while (shown := got.count(b"x" * 99)) + left_out(got) < lines:  # each is shown or counted
-        assert select.select([reading], [], [], 20)[0], "nothing more comes"
+        assert select.select([reading], [], [], 60)[0], "nothing more comes"
         got += os.read(reading, 65536)
     assert shown + left_out(got) == lines
-    assert MAX_BYTES // 100 <= shown < lines
+    assert MAX_UNREAD_BYTES // 100 <= shown < lines
     ours.write("later\n")
-    assert select.select([reading], [], [], 20)[0]
+    assert select.select([reading], [], [], 60)[0]
     assert os.read(reading, 65536) == b"later\n"
-    writer.close(20.0)
+    writer.close(60.0)
     os.close(writing)
     os.close(reading)
 
@@ -75,7 +75,7 @@ def test_a_reader_that_is_gone_is_no_error() -> None:
     ours = stream(writing, writer)
     for _ in range(10):
         ours.write("x\n")
-    writer.close(20.0)
+    writer.close(60.0)
     assert ours.write("x\n") == 2
     os.close(writing)
 
@@ -87,15 +87,15 @@ def test_a_non_blocking_terminal_gets_everything() -> None:
     stream(other, writer).write("x" * 20_000 + "\n")
     got = 0
     while got < 20_000:
-        assert select.select([own], [], [], 20)[0]
+        assert select.select([own], [], [], 60)[0]
         got += os.read(own, 65536).count(b"x")
-    writer.close(20.0)
+    writer.close(60.0)
     os.close(own)
     os.close(other)
 
 
 @pytest.mark.parametrize("end", ["pass", "raise SystemExit(7)"])
-def test_a_program_ends_though_nobody_reads(end: str) -> None:
+def test_a_program_ends_though_its_output_is_unread(end: str) -> None:
     script = (
         "import sys\n"
         "from votenet.cli.background_output import background_output\n"
@@ -106,7 +106,7 @@ def test_a_program_ends_though_nobody_reads(end: str) -> None:
     reading, writing = os.pipe()
     process = subprocess.Popen([sys.executable, "-c", script], stdout=writing, stderr=writing)
     try:
-        assert process.wait(30) == (0 if end == "pass" else 7)
+        assert process.wait(60) == (0 if end == "pass" else 7)
     finally:
         process.kill()
         os.close(reading)
@@ -140,12 +140,12 @@ def test_one_long_piece_is_whole() -> None:
     """A status of many nodes, as JSON: half of it would be none."""
     reading, writing = os.pipe()
     writer = Writer(writing)
-    text = "x" * (2 * MAX_BYTES) + "\n"
+    text = "x" * (2 * MAX_UNREAD_BYTES) + "\n"
     stream(writing, writer).write(text)
     got = 0
     while got < len(text):
-        assert select.select([reading], [], [], 20)[0]
+        assert select.select([reading], [], [], 60)[0]
         got += len(os.read(reading, 65536))
-    writer.close(20.0)
+    writer.close(60.0)
     os.close(reading)
     os.close(writing)

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Outcome
+from tests.cli.conftest import CommandResult
 
 from votenet.config import instance_dirs
-from votenet.processes.identity import Identity, write_identity
+from votenet.processes.identity import IdentityRecord, write_identity
 
 
 def complete(words: str, home: Path) -> list[str]:
@@ -37,9 +37,10 @@ def test_commands_options_and_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     dirs.state.mkdir()
     for name in ("bootstrap", "node-1", "node-2"):
         write_identity(
-            dirs, Identity(instance="default", name=name, incarnation=1, intent="stopped", address="h:1")
+            dirs,
+            IdentityRecord(instance="default", name=name, incarnation=1, intent="stopped", address="h:1"),
         )
-    assert complete("votenet re", tmp_path) == ["results", "receipt", "restart", "replay", "resume"]
+    assert complete("votenet re", tmp_path) == ["results", "report", "receipt", "restart", "replay", "resume"]
     assert complete("votenet up --det", tmp_path) == ["--detach"]
     assert complete("votenet restart node", tmp_path) == ["node-1", "node-2"]
     assert complete("votenet logs -f node", tmp_path) == ["node-1", "node-2"]
@@ -50,7 +51,7 @@ def test_commands_options_and_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_script_for_every_shell(cli: Callable[..., Outcome], shell: str) -> None:
+def test_a_script_for_every_shell(cli: Callable[..., CommandResult], shell: str) -> None:
     done = cli("completion", shell)
     assert done.code == 0
     assert "_VOTENET_COMPLETE" in done.out
@@ -59,5 +60,5 @@ def test_a_script_for_every_shell(cli: Callable[..., Outcome], shell: str) -> No
         assert (checked.returncode, checked.stderr) == (0, "")
 
 
-def test_another_shell(cli: Callable[..., Outcome]) -> None:
+def test_another_shell(cli: Callable[..., CommandResult]) -> None:
     assert cli("completion", "tcsh").code == 2

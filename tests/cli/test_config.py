@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Outcome
+from tests.cli.conftest import CommandResult
 
-Cli = Callable[..., Outcome]
+Cli = Callable[..., CommandResult]
 
 
 @pytest.fixture
@@ -20,7 +20,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder / "votenet.toml"
 
 
-def test_show_says_what_holds_and_why(cli: Cli, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_show_prints_each_setting_with_its_origin(
+    cli: Cli, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project.write_text('[up]\nnodes = 7\ncandidate = ["Ann", "Bo"]\n[down]\ntimeout = 3\n')
     monkeypatch.setenv("VOTENET_UP_TIMEOUT", "9")
     lines = cli("config", "show", "--origin").out.splitlines()

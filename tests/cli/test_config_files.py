@@ -1,4 +1,4 @@
-"""Which files are read, what they may say, which of them wins."""
+"""Which configuration files are read, their allowed settings, and their order."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_every_kind_of_value() -> None:
         (5, "is no table"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_file(table: Any, says: str) -> None:
+def test_errors_name_their_file(table: Any, says: str) -> None:
     with pytest.raises(ConfigError, match=says) as caught:
         checked(ConfigFile(Path("/etc/v.toml"), {}), "[up]", table, up)
     assert caught.value.exit_code == 78
@@ -137,7 +137,7 @@ def test_where_each_setting_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     assert found["nodes"] == (2, "/project")
     assert found["max_wait"] == (4, "/user")
-    assert found["detach"] == ("1", "VOTENET_UP_DETACH")
+    assert found["detach"] == (True, "VOTENET_UP_DETACH")
     assert found["mine"] == (True, "default")
 
 

@@ -1,4 +1,4 @@
-"""Which configuration files are believed, and what a file of a stranger can do: nothing."""
+"""Which configuration files are trusted; a file of a stranger has no effect."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 import click
 import pytest
-from tests.cli.conftest import Outcome
+from tests.cli.conftest import CommandResult
 
 from votenet.cli import main
 from votenet.cli.config_trust import Untrusted, check, read_found, read_named
 from votenet.cli.options import FlagOnly
 from votenet.errors import ConfigError
 
-Cli = Callable[..., Outcome]
+Cli = Callable[..., CommandResult]
 STRANGER = 54321
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
 
@@ -75,7 +75,7 @@ def test_so_is_a_file_below_a_folder_that_others_can_write(cli: Cli, project: Pa
 
 @needs_root
 @pytest.mark.parametrize("whose", ["file", "folder", "folder above"])
-def test_what_belongs_to_another_user_is_left_out(cli: Cli, project: Path, whose: str) -> None:
+def test_a_file_of_another_user_is_left_out(cli: Cli, project: Path, whose: str) -> None:
     path = {"file": project, "folder": project.parent, "folder above": project.parent.parent}[whose]
     os.chown(path, STRANGER, STRANGER)
     try:
@@ -84,7 +84,7 @@ def test_what_belongs_to_another_user_is_left_out(cli: Cli, project: Path, whose
         os.chown(path, 0, 0)
 
 
-def test_a_link_is_followed_to_what_is_trusted_only(cli: Cli, project: Path, tmp_path: Path) -> None:
+def test_a_link_is_followed_only_to_a_trusted_file(cli: Cli, project: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir(mode=0o755)
     real = project.rename(elsewhere / "real.toml")
@@ -151,7 +151,7 @@ def test_a_pipe_of_ones_own_can_be_named(tmp_path: Path) -> None:
 
 
 def test_no_file_names_a_program(cli: Cli, project: Path, tmp_path: Path) -> None:
-    """A stranger's script ran with the rights of whoever typed `votenet up` beside it."""
+    """A stranger's script ran with the rights of the user who typed `votenet up` beside it."""
     ran = tmp_path / "ran"
     script = project.parent / "script"
     script.write_text(f"#!/bin/sh\ntouch {ran}\n")

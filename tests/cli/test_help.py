@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Outcome
+from tests.cli.conftest import CommandResult
 
 from votenet import __version__
 
@@ -15,8 +15,8 @@ from votenet import __version__
     ("asked", "same"),
     [((), ("--help",)), (("vote",), ("vote", "--help")), (("peers", "ban"), ("peers", "ban", "--help"))],
 )
-def test_help_shows_what_the_option_shows(
-    cli: Callable[..., Outcome], asked: tuple[str, ...], same: tuple[str, ...]
+def test_help_prints_the_same_as_the_option(
+    cli: Callable[..., CommandResult], asked: tuple[str, ...], same: tuple[str, ...]
 ) -> None:
     shown = cli("help", *asked)
     assert (shown.code, shown.err) == (0, "")
@@ -24,20 +24,20 @@ def test_help_shows_what_the_option_shows(
 
 
 @pytest.mark.parametrize("asked", [("vte",), ("vote", "ban"), ("peers", "bna")])
-def test_help_of_what_is_no_command_lists_those_there_are(
-    cli: Callable[..., Outcome], asked: tuple[str, ...]
+def test_help_for_an_unknown_command_lists_the_commands(
+    cli: Callable[..., CommandResult], asked: tuple[str, ...]
 ) -> None:
     done = cli("help", *asked)
     assert done.code == 2
     assert f"has no command '{asked[-1]}'" in done.err
 
 
-def test_the_version_is_told(cli: Callable[..., Outcome]) -> None:
+def test_the_version_is_told(cli: Callable[..., CommandResult]) -> None:
     assert cli("version").out == cli("--version").out == f"votenet, version {__version__}\n"
 
 
 def test_a_broken_settings_file_hides_neither(
-    cli: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Callable[..., CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "votenet.toml").write_text("[up\n", encoding="utf-8")

@@ -1,8 +1,4 @@
-"""Commands that are told lies: what reaches the terminal is a line each, and acts on nothing.
-
-What lives here: nodes, a bootstrap server, a supervisor, files and logs full of text that would drive a
-terminal or pose as a line of our own. What must not: whether a lie is believed.
-"""
+"""Commands that get hostile text: each text reaches the terminal as one harmless line."""
 
 from __future__ import annotations
 
@@ -19,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.conftest import Outcome
+from tests.cli.conftest import CommandResult
 
-from lying_node import election_info, lying_node, results_info, status_info
-from support import make_election
+from support.elections import make_election
+from support.lying_node import election_info, lying_node, results_info, status_info
 from votenet.config import instance_dirs
-from votenet.protocol.address import Address
+from votenet.protocol.wire.address import Address
 
 FORGED = "Error: the election was cancelled [cancelled]"
 HOSTILE = (
@@ -34,7 +30,7 @@ ELECTION = make_election(candidates=("Alice", "Bob"))
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def harmless(done: Outcome) -> None:
+def harmless(done: CommandResult) -> None:
     """Nothing acts, no line begins as the stranger wished, markup is text."""
     for text in (done.out, done.err):
         acting = {c for c in text if c != "\n" and unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs")}
@@ -45,7 +41,8 @@ def harmless(done: Outcome) -> None:
 
 
 def hostile_results() -> dict[str, Any]:
-    return results_info(ELECTION) | {
+    told = results_info(ELECTION)
+    contest = told["contests"][0] | {
         "title": HOSTILE,
         "counts": [[HOSTILE, 2], ["[red]Bob[/red]", 1]],
         "votes": 3,
@@ -59,6 +56,7 @@ def hostile_results() -> dict[str, Any]:
             ],
         },
     }  # fmt: skip
+    return told | {"title": HOSTILE, "votes": 3, "contests": [contest]}
 
 
 def hostile_status() -> dict[str, Any]:
@@ -140,8 +138,12 @@ ASKING = {
         pair for pair in itertools.product(ASKING, LIES) if pair != ("replay", "words")
     ],  # it tries for a minute
 )
-def test_what_a_node_says_acts_on_nothing(
-    cli: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, lies: str
+def test_text_of_a_node_has_no_effect_on_the_terminal(
+    cli: Callable[..., CommandResult],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    lies: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ballots.csv").write_text("choice\nAlice\n")
@@ -151,10 +153,10 @@ def test_what_a_node_says_acts_on_nothing(
     assert done.out or done.err
 
 
-@pytest.mark.parametrize("name", ["audit", "verify", "roll check", "import", "replay", "peers import"])
+@pytest.mark.parametrize("name", ["audit", "verify", "voters check", "import", "replay", "peers import"])
 @pytest.mark.parametrize("form", ["json", "csv"])
-def test_what_stands_in_a_file_or_its_name_acts_on_nothing(
-    cli: Callable[..., Outcome], tmp_path: Path, name: str, form: str
+def test_text_in_a_file_or_its_name_has_no_effect_on_the_terminal(
+    cli: Callable[..., CommandResult], tmp_path: Path, name: str, form: str
 ) -> None:
     definition = election_info(ELECTION)["definition"] | {"title": HOSTILE, "candidates": [HOSTILE]}
     record: dict[str, Any] = {"format": HOSTILE, "version": 1, "definition": definition, "kind": HOSTILE}
@@ -170,7 +172,7 @@ def test_what_stands_in_a_file_or_its_name_acts_on_nothing(
     harmless(done)
 
 
-def test_arguments_act_on_nothing(cli: Callable[..., Outcome]) -> None:
+def test_arguments_act_on_nothing(cli: Callable[..., CommandResult]) -> None:
     for arguments in (
         (HOSTILE,), ("vote", HOSTILE), ("results", f"--{HOSTILE}"), ("results", "--node", HOSTILE),
         ("results", "-i", HOSTILE), ("keys", "show", HOSTILE), ("keys", "make", HOSTILE), ("keys", "list"),
@@ -214,8 +216,8 @@ def lying_server(answer: bytes) -> Iterator[Address]:
     ],
 )
 @pytest.mark.parametrize("command", ["register", "list", "remove", "ping", "export"])
-def test_what_a_bootstrap_server_says_acts_on_nothing(
-    cli: Callable[..., Outcome], command: str, answer: str
+def test_text_of_a_bootstrap_server_has_no_effect_on_the_terminal(
+    cli: Callable[..., CommandResult], command: str, answer: str
 ) -> None:
     with lying_server(answer.encode() + b"\n") as address:
         peer = ("127.0.0.1:1",) if command in ("register", "remove") else ()
@@ -265,7 +267,9 @@ def lying_supervisor(answers: list[dict[str, Any]]) -> Iterator[None]:
      "wait --for ready --timeout 0", "start node-1", "stop node-1", "restart node-1",
      "kill node-1", "doctor"],
 )  # fmt: skip
-def test_what_a_supervisor_says_acts_on_nothing(cli: Callable[..., Outcome], command: str, lie: str) -> None:
+def test_text_of_a_supervisor_has_no_effect_on_the_terminal(
+    cli: Callable[..., CommandResult], command: str, lie: str
+) -> None:
     cli("version")  # sets the home
     with lying_node(ELECTION, LIES["words"]) as node:  # type: ignore[arg-type]
         status = {
@@ -279,10 +283,10 @@ def test_what_a_supervisor_says_acts_on_nothing(cli: Callable[..., Outcome], com
         error = {"code": HOSTILE, "message": HOSTILE, "next_step": HOSTILE, "exit_code": 1}
         with lying_supervisor(words if lie == "words" else [{"ok": False, "error": error}]):
             done = cli(*command.split())
-    harmless(Outcome(done.code, COLOURS.sub("", done.out), done.err))
+    harmless(CommandResult(done.code, COLOURS.sub("", done.out), done.err))
 
 
-def test_logs_show_one_line_for_one_line(cli: Callable[..., Outcome]) -> None:
+def test_logs_show_one_line_for_one_line(cli: Callable[..., CommandResult]) -> None:
     cli("version")
     folder = instance_dirs().logs
     folder.mkdir(parents=True)

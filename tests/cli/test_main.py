@@ -14,13 +14,13 @@ from pathlib import Path
 
 import click
 import pytest
-from tests.cli.conftest import Outcome
+from tests.cli.conftest import CommandResult
 
 from votenet.cli.main import COMMANDS, GROUPS, HIDDEN
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_exists_and_its_help_teaches(cli: Callable[..., Outcome], name: str) -> None:
+def test_every_command_exists_and_its_help_teaches(cli: Callable[..., CommandResult], name: str) -> None:
     command = getattr(importlib.import_module(COMMANDS[name][0]), name)
     assert isinstance(command, click.Command)
     shown = cli(name, "--help")
@@ -28,7 +28,7 @@ def test_every_command_exists_and_its_help_teaches(cli: Callable[..., Outcome], 
     assert len(shown.out.splitlines()) >= 5
 
 
-def test_help_lists_the_commands_in_order_and_how_to_start(cli: Callable[..., Outcome]) -> None:
+def test_help_lists_the_commands_in_order_and_how_to_start(cli: Callable[..., CommandResult]) -> None:
     shown = cli("--help").out
     listed = re.findall(
         r"^  ([a-z]+)  ", shown.partition("Vote:")[2].partition("Start here")[0], re.MULTILINE
@@ -39,7 +39,7 @@ def test_help_lists_the_commands_in_order_and_how_to_start(cli: Callable[..., Ou
     assert "votenet up --nodes 5 --detach" in shown
 
 
-def test_the_version_is_told(cli: Callable[..., Outcome]) -> None:
+def test_the_version_is_told(cli: Callable[..., CommandResult]) -> None:
     from votenet import __version__
 
     assert __version__ in cli("--version").out
@@ -47,7 +47,7 @@ def test_the_version_is_told(cli: Callable[..., Outcome]) -> None:
 
 @pytest.mark.parametrize("command", ["ls", "ps", "down", "up", "results", "doctor", "keys list", "vote a b"])
 def test_a_home_with_a_name_that_is_too_long_is_an_error_with_a_next_step(
-    cli: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
+    cli: Callable[..., CommandResult], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
 ) -> None:
     monkeypatch.setenv("VOTENET_HOME", str(tmp_path / ("x" * 300)))
     done = cli(*command.split())
@@ -57,21 +57,29 @@ def test_a_home_with_a_name_that_is_too_long_is_an_error_with_a_next_step(
 
 
 def test_an_output_with_a_name_that_is_too_long_is_an_error_with_a_next_step(
-    cli: Callable[..., Outcome], tmp_path: Path
+    cli: Callable[..., CommandResult], tmp_path: Path
 ) -> None:
     (tmp_path / "members.csv").write_text("voter_id,public_key\n")
-    done = cli("roll", "create", str(tmp_path / "members.csv"), "-o", str(tmp_path / ("x" * 300)))
+    done = cli("voters", "import", str(tmp_path / "members.csv"), "-o", str(tmp_path / ("x" * 300)))
     assert done.code == 78
     assert "[name-too-long]" in done.err
 
 
-def test_a_mistyped_command_is_guessed(cli: Callable[..., Outcome]) -> None:
+def test_a_mistyped_command_is_guessed(cli: Callable[..., CommandResult]) -> None:
     done = cli("resluts")
     assert done.code == 2
     assert "Did you mean 'results'?" in done.err
 
 
-def test_errors_have_a_code_a_next_step_and_a_json_form(cli: Callable[..., Outcome]) -> None:
+def test_a_name_that_begins_with_a_dash_is_told_its_place(cli: Callable[..., CommandResult]) -> None:
+    done = cli("vote", "-bob", "Alice")
+    assert done.code == 2
+    told = "If -bob is a name, give it behind --: votenet vote [OPTIONS] -- [VOTER_ID] [CANDIDATE]..."
+    assert done.err.splitlines()[-1] == told
+    assert "behind --" not in cli("ls", "--bob").err, "a command without names"
+
+
+def test_errors_have_a_code_a_next_step_and_a_json_form(cli: Callable[..., CommandResult]) -> None:
     done = cli("results")
     assert (done.code, done.out) == (3, "")
     assert "[not-running]" in done.err
@@ -80,7 +88,7 @@ def test_errors_have_a_code_a_next_step_and_a_json_form(cli: Callable[..., Outco
 
 
 def test_a_configuration_file_gives_defaults_and_flags_win(
-    cli: Callable[..., Outcome], tmp_path: Path
+    cli: Callable[..., CommandResult], tmp_path: Path
 ) -> None:
     config = tmp_path / "votenet.toml"
     config.write_text('[results]\nnode = "127.0.0.1:1"\n')
@@ -119,9 +127,9 @@ def test_no_command_compiles_large_sets_of_characters_before_it_needs_them() -> 
         "    if '\\\\U' in str(pattern): long.append(pattern)\n"
         "    return compile(pattern, flags)\n"
         "compiler.compile = noted\n"
-        "import votenet.cli.actions, votenet.cli.vote, votenet.cli.results\n"
+        "import votenet.client.api, votenet.cli.votes.vote, votenet.cli.election.results\n"
         "from votenet.core.text import is_plain, skeleton, text_fault\n"
-        "from votenet.protocol.messages import as_line\n"
+        "from votenet.protocol.wire.fields import as_line\n"
         "names = is_plain('Ann'), text_fault('Ann'), skeleton('Ann'), as_line('gone')\n"
         "print(len(long), names); is_plain('Zo\\xeb'); print(len(long))"
     )
@@ -147,7 +155,7 @@ main.run()
 
 
 def test_text_left_for_a_closed_terminal_does_not_change_the_exit_code() -> None:
-    """Python exits with 120 when it cannot flush; whoever waits wants to know of the signal."""
+    """Python exits with 120 when it cannot flush; the waiting program wants to know of the signal."""
     own, other = pty.openpty()
     env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     process = subprocess.Popen(
@@ -156,7 +164,7 @@ def test_text_left_for_a_closed_terminal_does_not_change_the_exit_code() -> None
     os.close(other)
     assert os.read(own, 100) == b"here\r\n"
     os.close(own)
-    _, errors = process.communicate(b"\n", timeout=30)
+    _, errors = process.communicate(b"\n", timeout=150)
     assert (process.returncode, errors) == (129, b"")
 
 
@@ -173,7 +181,7 @@ def test_text_left_for_a_closed_terminal_does_not_change_the_exit_code() -> None
     ],
 )
 def test_bytes_that_are_no_text_are_refused_by_name(
-    cli: Callable[..., Outcome], arguments: tuple[str, ...], named: str
+    cli: Callable[..., CommandResult], arguments: tuple[str, ...], named: str
 ) -> None:
     """They were a trace and exit 1; of `audit`, 1 says that it does not hold."""
     done = cli(*arguments)
@@ -183,7 +191,7 @@ def test_bytes_that_are_no_text_are_refused_by_name(
     assert "\udceb" not in done.err
 
 
-def test_a_group_without_a_command_shows_its_help(cli: Callable[..., Outcome]) -> None:
+def test_a_group_without_a_command_shows_its_help(cli: Callable[..., CommandResult]) -> None:
     done = cli("config")
     assert done.code == 2
     assert done.err.startswith("Usage: votenet config")

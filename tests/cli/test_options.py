@@ -8,7 +8,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from votenet.cli.options import hour, instance_option, json_option, node_option, parse_hour
+from votenet.cli.options import hour, instance_option, json_option, node_option, parse_hour, placed
+from votenet.errors import Command, NextStep
 
 
 @click.command()
@@ -55,7 +56,7 @@ def test_hours_are_relative_or_iso_with_a_zone(text: str, seconds: int) -> None:
         ("1969-12-31T00:00Z", "before 1970"),
     ],
 )
-def test_other_hours_are_refused_with_what_is_wrong(text: str, says: str) -> None:
+def test_malformed_hours_are_refused_with_the_reason(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         parse_hour(text, 0)
 
@@ -83,3 +84,40 @@ def test_no_color_is_as_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "")
     assert CliRunner().invoke(command, []).output == "\n"
     assert CliRunner().invoke(command, ["--no-color"]).output == "1\n"
+
+
+def _placed(*commands: Command, instance: str = "default", node: str | None = None) -> str:
+    return placed(NextStep.of(*commands), instance, node)
+
+
+@pytest.mark.parametrize(
+    ("command", "wanted"),
+    [
+        (("down", "--purge"), "votenet down -i b --purge"),
+        (("logs", "node-1"), "votenet logs -i b node-1"),
+        (("peers", "remove", "HOST:PORT"), "votenet peers remove -i b HOST:PORT"),
+        (("keys", "make", "votenet down"), "votenet keys make -i b 'votenet down'"),
+        (("receipt", "--", "-i"), "votenet receipt -i b -- -i"),
+        (("audit", "FILE"), "votenet audit -i b FILE"),
+        (("help", "up"), "votenet help up"),
+        (("ls",), "votenet ls"),
+    ],
+)
+def test_the_instance_goes_into_the_commands_that_know_it(command: tuple[str, ...], wanted: str) -> None:
+    assert _placed(Command(*command), instance="b") == wanted
+    assert "-i b" not in _placed(Command(*command))
+
+
+def test_text_stays_as_it_is() -> None:
+    assert (
+        placed("what another program says: votenet ps", "b", "h:1") == "what another program says: votenet ps"
+    )
+    assert placed(NextStep("{}: {}", "votenet ps", Command("ps")), "b") == "votenet ps: votenet ps -i b"
+
+
+def test_the_node_that_was_named_goes_in_where_a_command_knows_it() -> None:
+    with_node = ("vote", "receipt", "results", "status", "replay", "export")
+    for name in ("up", "scale", "verify", "bootstrap", *with_node):
+        assert ("--node" in _placed(Command(name), node="h:1")) == (name in with_node), name
+    assert _placed(Command("peers", "ban", "x"), node="h:1") == "votenet peers ban x"
+    assert _placed(Command("status"), instance="b", node="[::1]:1") == "votenet status -i b --node '[::1]:1'"

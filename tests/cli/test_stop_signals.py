@@ -13,25 +13,29 @@ from pathlib import Path
 
 import pytest
 
-from network_shell import wait_until
-from process_support import in_pid_namespace, need_pid_namespace
-from support import make_election
+from support.elections import make_election, named_nodes
+from support.network_shell import wait_until
+from support.ports import free_port
+from support.processes import in_pid_namespace, need_pid_namespace
 from votenet.processes import procfs
+from votenet.processes.signals import signal_exactly
 
-PROGRAMS = ("node", "bootstrap")
+PROGRAMS = ("node", "bootstrap", "witness", "web")
 
 
-def command(program: str, folder: Path) -> list[str]:
-    options = ["--data-dir", str(folder / "data"), "--port", free_port()]
+def command(program: str, folder: Path, port: int) -> list[str]:
+    if program == "web":
+        options = ["--node", f"127.0.0.1:{free_port()}", "--port", str(port)]
+        return [sys.executable, "-m", "votenet", program, *options]
+    options = ["--data-dir", str(folder / "data")]
+    options += ["--listen", f"127.0.0.1:{port}"] if program == "witness" else ["--port", str(port)]
     if program == "node":
         (folder / "genesis.json").write_bytes(make_election().to_file())
         options += ["--genesis", str(folder / "genesis.json"), "--no-mine", "--kernel", "python"]
+    if program == "witness":
+        (folder / "genesis.json").write_bytes(make_election(nodes=named_nodes(1)).to_file())
+        options += ["--genesis", str(folder / "genesis.json")]
     return [sys.executable, "-m", "votenet", program, *options]
-
-
-def free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return str(found.getsockname()[1])
 
 
 @contextlib.contextmanager
@@ -40,10 +44,10 @@ def running(program: str, folder: Path, *, nohup: bool) -> Iterator[subprocess.P
     number = signal.SIG_IGN if nohup else signal.SIG_DFL
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
         told.bind(f"\0votenet-test-{os.getpid()}-{os.urandom(6).hex()}")
-        told.settimeout(30)
+        told.settimeout(60)
         name = "@" + told.getsockname()[1:].decode()
         process = subprocess.Popen(
-            command(program, folder),
+            command(program, folder, free_port()),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             env={**os.environ, "VOTENET_HOME": str(folder), "NOTIFY_SOCKET": name},
             preexec_fn=lambda: signal.signal(signal.SIGHUP, number),
@@ -68,7 +72,7 @@ def ignores_hup(process: subprocess.Popen[str]) -> bool:
 def test_hup_ends_a_program_as_term_does(program: str, tmp_path: Path) -> None:
     with running(program, tmp_path, nohup=False) as process:
         process.send_signal(signal.SIGHUP)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=150)
     assert process.returncode == 0
     assert "stopped" in errors
     assert "Traceback" not in errors
@@ -80,7 +84,7 @@ def test_under_nohup_hup_is_nothing_and_term_still_ends_it(program: str, tmp_pat
         assert ignores_hup(process)
         process.send_signal(signal.SIGHUP)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=150)
         assert process.returncode == 0
 
 
@@ -99,7 +103,7 @@ def test_process_1_hears_a_signal_before_it_has_started_anything(
         with open(tmp_path / "ballots.csv", "w"):  # returns when it is being read: long before any network
             (inside,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
             os.kill(int(inside), number)
-            assert process.wait(20) == 128 + number
+            assert process.wait(60) == 128 + number
     finally:
         process.kill()
         process.wait()
@@ -109,22 +113,24 @@ def test_process_1_hears_a_signal_before_it_has_started_anything(
 def test_as_process_1_it_leaves_no_zombies(tmp_path: Path, program: str) -> None:
     """Those of `docker exec`: a process that comes in from outside and leaves an orphan."""
     need_pid_namespace()
-    argv = command(program, tmp_path)
-    port = int(argv[argv.index("--port") + 1])
+    port = free_port()
+    argv = command(program, tmp_path, port)
     process = subprocess.Popen(in_pid_namespace(*argv), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: _listens(port))
         (inside,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        enter = ("nsenter", "--target", inside, "--pid", "--mount", "sh", "-c", "setsid sleep 1 &")
+        enter = ("nsenter", "--target", inside, "--pid", "--mount", "sh", "-c", "setsid sleep 600 &")
         subprocess.run(enter, check=True)
 
         def orphans() -> list[procfs.ProcessStat]:
             return [stat for stat in procfs.all_processes() if stat.parent == int(inside)]
 
         wait_until(lambda: orphans())
+        for orphan in orphans():
+            signal_exactly(orphan.pid, orphan.start_ticks, signal.SIGKILL)
         wait_until(lambda: not orphans())
         os.kill(int(inside), signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()

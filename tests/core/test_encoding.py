@@ -95,7 +95,7 @@ def test_the_rfcs_own_order_of_names() -> None:
     ]
 
 
-def test_members_of_a_record_are_sorted_whatever_their_order_in_the_class() -> None:
+def test_members_of_a_record_are_sorted_for_any_order_in_the_class() -> None:
     class Record(msgspec.Struct):
         b: int
         a: str

@@ -1,10 +1,8 @@
-"""Ed25519 against RFC 8032's vectors, and what a careless verifier would let through."""
+"""Ed25519 by RFC 8032, HKDF by RFC 5869, and signatures that a careless verifier would accept."""
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from votenet.core import keys
-from votenet.core.keys import Claim, SigningKey, verify, verify_all
+from votenet.core.keys import SigningKey, hkdf, is_public_key, node_keys, verify
 
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "ed25519.json").read_text())["vectors"]
 
@@ -93,69 +90,6 @@ def test_a_signature_of_another_length_holds_for_nothing(length: int) -> None:
     assert not verify(KEY.public, b"vote", (KEY.sign(b"\x00vote") + b"\x00")[:length])
 
 
-def _claims() -> list[Claim]:
-    """Good and bad ones of every kind above, in turn."""
-    signature = KEY.sign(b"vote")
-    good: Claim = (KEY.public, b"vote", signature)
-    s = int.from_bytes(signature[32:], "little")
-    forged = BASE_POINT + (1).to_bytes(32, "little")
-    bad: list[Claim] = [
-        (KEY.public, b"vote", signature[:32] + (s + ORDER).to_bytes(32, "little")),
-        (KEY.public, b"vote", _flip(signature, 300)),
-        (KEY.public, b"votes", signature),
-        (KEY.public, b"", signature),
-        (SigningKey(bytes(32)).public, b"vote", signature),
-        (KEY.public[:31], b"vote", signature),
-        (b"", b"", b""),
-        (KEY.public, b"te", signature + b"vo"),  # the same bytes, cut elsewhere
-        (KEY.public, b"", signature + b"vote"),
-        (KEY.public, signature[63:] + b"vote", signature[:63]),
-        *((public, b"%d" % n, forged) for public in SMALL_ORDER.values() for n in range(16)),
-    ]
-    vectors: list[Claim] = [
-        (bytes.fromhex(v["public"]), bytes.fromhex(v["message"]), bytes.fromhex(v["signature"]))
-        for v in VECTORS
-    ]
-    return [*vectors, *(claim for one in bad for claim in (one, good)), bad[0]]
-
-
-class TestBatch:
-    """`verify_all`, in one call where the C core is built, and one by one where it is not."""
-
-    @pytest.fixture(params=["in one call", "one by one"], autouse=True)
-    def _way(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-        keys.native_batches.cache_clear()
-        if request.param == "one by one":
-            monkeypatch.setitem(sys.modules, "votenet.core.native", None)
-        else:
-            pytest.importorskip("votenet.core.native")
-        monkeypatch.delattr("votenet.core.native", raising=False)
-        assert (keys._verifier() is keys._one_by_one) is (request.param == "one by one")
-        yield
-        keys.native_batches.cache_clear()
-
-    def test_it_says_what_verify_says(self) -> None:
-        claims = _claims()
-        answers = verify_all(claims)
-        assert answers == [verify(*claim) for claim in claims]
-        assert answers.count(True) > 100
-        assert answers.count(False) > 100
-
-    def test_each_alone_gets_the_same_answer_as_in_company(self) -> None:
-        claims = _claims()
-        assert [verify_all([claim])[0] for claim in claims] == verify_all(claims)
-
-    def test_nothing_is_asked_nothing_is_answered(self) -> None:
-        assert verify_all([]) == []
-
-    def test_none_of_many_slips(self) -> None:
-        signed = [(KEY.public, b"%d" % n, KEY.sign(b"%d" % n)) for n in range(300)]
-        for bad in (0, 150, 299):
-            claims = list(signed)
-            claims[bad] = (KEY.public, b"x", claims[bad][2])
-            assert verify_all(claims) == [n != bad for n in range(300)]
-
-
 @pytest.mark.parametrize("length", [0, 31, 33])
 def test_a_seed_has_32_bytes(length: int) -> None:
     with pytest.raises(ValueError, match="32 bytes"):
@@ -166,6 +100,57 @@ def test_a_key_does_not_print_its_secret() -> None:
     assert KEY.public_hex in repr(KEY)
     assert KEY.seed.hex() not in repr(KEY)
     assert KEY.seed.hex() not in str(KEY)
+
+
+HKDF_VECTORS = [  # RFC 5869, appendices A.1 to A.3: secret, salt, info, derived
+    (
+        bytes([0x0B] * 22), bytes(range(13)), bytes(range(0xF0, 0xFA)),
+        "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865",
+    ),
+    (
+        bytes(range(0x50)), bytes(range(0x60, 0xB0)), bytes(range(0xB0, 0x100)),
+        "b11e398dc80327a1c8e7f78c596a49344f012eda2d4efad8a050cc4c19afa97c59045a99cac7827271cb41c65e590e09"
+        "da3275600c2f09b8367793a9aca3db71cc30c58179ec3e87c14c01d5c1f3434f1d87",
+    ),
+    (
+        bytes([0x0B] * 22), b"", b"",
+        "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("secret", "salt", "info", "derived"), HKDF_VECTORS, ids=("A.1", "A.2", "A.3"))
+def test_rfc_5869(secret: bytes, salt: bytes, info: bytes, derived: str) -> None:
+    assert hkdf(secret, info, len(derived) // 2, salt=salt).hex() == derived
+
+
+def test_a_node_has_four_keys_that_follow_from_its_seed() -> None:
+    keys = node_keys(KEY.seed)
+    assert [key.seed for key in keys] == [key.seed for key in node_keys(KEY.seed)]
+    assert keys.node.public == KEY.public
+    assert len({key.public for key in keys}) == 4
+    assert keys.statement.seed == hkdf(KEY.seed, b"votenet/statement/1", 32)
+    assert keys.cosign.seed == hkdf(KEY.seed, b"votenet/cosign/1", 32)
+    assert keys.log.seed == hkdf(KEY.seed, b"votenet/log/1", 32)
+
+
+def test_only_points_of_the_curve_that_can_sign_are_public_keys() -> None:
+    assert is_public_key(KEY.public_hex)
+    small_order = (
+        "01" + "00" * 31,
+        "00" * 32,
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    )
+    for wrong in (
+        "",
+        "ab",
+        KEY.public_hex.upper(),
+        KEY.public_hex + "00",
+        "ff" * 32,
+        "zz" * 32,
+        *small_order,
+    ):
+        assert not is_public_key(wrong), wrong
 
 
 def _flip(data: bytes, bit: int) -> bytes:

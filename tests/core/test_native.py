@@ -1,4 +1,4 @@
-"""The batch in C: what it refuses, and that it lets other threads run. test_keys.py has the answers."""
+"""Votes in C: the same answers as one signature at a time, what it refuses, and that other threads run."""
 
 from __future__ import annotations
 
@@ -9,63 +9,86 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support import make_election, make_votes
-from votenet.core.encoding import DOMAIN_VOTE
-from votenet.core.keys import SigningKey, verify_all
-from votenet.core.vote import _claim, seal, signatures_hold
+from support.elections import key_of, make_election, make_votes
+from votenet.core.encoding import DOMAIN_VOTE, canonical
+from votenet.core.keys import verify
+from votenet.core.ledger.vote import Vote, _claim, hash_vote, signatures_hold
+from votenet.core.log.merkle import _root
+from votenet.pow import available_kernels
 
 native = pytest.importorskip("votenet.core.native", reason="the C core is not built")
 
-KEY = SigningKey(bytes(range(32)))
-SIGNED = KEY.sign(b"vote") + b"vote"
+VOTES = make_votes(make_election(), 40)
+SMALL_ORDER = (
+    "00" * 32,
+    "01" + "00" * 31,
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+)
+FORGED = "58" + "66" * 31 + "01" + "00" * 31
+"""The base point, and one: it fits every key of small order."""
 
 
-def test_good_and_bad_in_their_places() -> None:
-    assert native.verify_batch([KEY.public] * 3, [SIGNED, SIGNED[:-1], SIGNED]) == [True, False, True]
-    assert native.verify_batch([], []) == []
-
-
-@pytest.mark.parametrize("publics", [[], [KEY.public[:31]], [KEY.public, KEY.public]])
-def test_one_key_of_32_bytes_for_each(publics: list[bytes]) -> None:
-    with pytest.raises(ValueError, match="one key of 32 bytes"):
-        native.verify_batch(publics, [SIGNED])
-
-
-@pytest.mark.parametrize("signed", [[SIGNED, b""], [SIGNED, SIGNED[:63]], [bytes(63), SIGNED]])
-def test_a_signed_message_has_its_signature(signed: list[bytes]) -> None:
-    with pytest.raises(ValueError, match="64 bytes"):
-        native.verify_batch([KEY.public, KEY.public], signed)
-
-
-def test_c_refuses_what_python_would_not_send() -> None:
-    ffi, verify = native.ffi, native.lib.votenet_verify_signatures
-    good, scratch = ffi.new("uint8_t[2]", b"\x07\x07"), ffi.new("uint8_t[200]")
-    packed, keys = SIGNED * 2, KEY.public * 2
-    for ends in ([68, 67], [68, 131], [63, 136], [2**64 - 1, 68]):
-        assert verify(native._verifier, keys, packed, ffi.new("uint64_t[]", ends), 2, scratch, good) == -1
+def test_c_refuses_arguments_that_python_never_sends() -> None:
+    ffi, verify_records = native.ffi, native.lib.votenet_verify_records
+    record = VOTES[0].record
+    size, packed, domain = len(record), record * 2, DOMAIN_VOTE
+    need = 2 * (64 + len(domain) + size)
+    good, scratch = ffi.new("uint8_t[2]", b"\x07\x07"), ffi.new("uint8_t[]", need)
+    head = [native.VERIFIER, domain, len(domain), packed]
+    for ends in ([size, size - 1], [2 * size + 1, size], [size, 2 * size + 1], [2**64 - 1, size]):
+        assert verify_records(*head, ffi.new("uint64_t[]", ends), 2, scratch, need, good) == -1
         assert bytes(good) == bytes(2)
-    right = [native._verifier, keys, packed, ffi.new("uint64_t[]", [68, 136]), 2, scratch, good]
-    assert verify(*right) == 2
+    right = [*head, ffi.new("uint64_t[]", [size, 2 * size]), 2, scratch, need, good]
+    assert verify_records(*right) == 2
     assert bytes(good) == b"\x01\x01"
-    for place in (0, 1, 2, 3, 5, 6):
-        assert verify(*right[:place], ffi.NULL, *right[place + 1 :]) == -1
-
-
-ELECTION = make_election()
-VOTES = make_votes(ELECTION, 40)
+    assert verify_records(*right[:7], need - 2, good) == -1
+    for place in (0, 1, 3, 4, 6, 8):
+        assert verify_records(*right[:place], ffi.NULL, *right[place + 1 :]) == -1
 
 
 def test_records_hold_where_the_reference_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a third the signature is another's, of another third it is no hexadecimal, or in capitals."""
     votes = list(VOTES)
     for n in range(0, 40, 3):
-        votes[n] = seal(msgspec.structs.replace(votes[n].vote, signature=votes[n - 1].vote.signature))
+        votes[n] = hash_vote(msgspec.structs.replace(votes[n].vote, signature=votes[n - 1].vote.signature))
     for n in range(1, 40, 3):
         odd = ("zz" * 64, "é" * 128, " " * 128, votes[n].vote.signature.upper())[n // 3 % 4]
-        votes[n] = seal(msgspec.structs.replace(votes[n].vote, signature=odd))
+        votes[n] = hash_vote(msgspec.structs.replace(votes[n].vote, signature=odd))
     answers = signatures_hold(votes)
     assert 13 <= answers.count(True) <= 20
-    assert answers == verify_all([_claim(sealed) for sealed in votes])
+    assert answers == [verify(*_claim(hashed)) for hashed in votes]
+
+
+def test_records_of_several_contests_and_of_secret_elections_are_read() -> None:
+    """The ballot comes before the signature in the record, and may look like one."""
+    key, several = key_of("v"), (("Alice",), (), ("Bo", "Cy"))
+    votes = []
+    for extra in ({}, {"ballot": ',"signature":"'}, {"ballot": '{"answers":[{"proof":"\\u0000é"}]}'}):
+        unsigned = {"choices": several, "network_id": "ab" * 32, "time": 1, "voter_id": "v",
+                    "voter_key": key.public_hex, **extra}  # fmt: skip
+        signature = key.sign(DOMAIN_VOTE + canonical(unsigned)).hex()
+        votes.append(hash_vote(msgspec.convert(unsigned | {"signature": signature}, Vote)))
+    assert signatures_hold(votes) == [True, True, True]
+    assert [verify(*_claim(hashed)) for hashed in votes] == [True, True, True]
+    stripped = hash_vote(msgspec.structs.replace(votes[1].vote, ballot=""))
+    assert signatures_hold([stripped]) == [False]
+
+
+def test_a_key_of_small_order_signs_no_vote() -> None:
+    votes = [
+        hash_vote(msgspec.structs.replace(vote.vote, voter_key=key, signature=FORGED))
+        for key in SMALL_ORDER
+        for vote in VOTES[:16]
+    ]
+    assert signatures_hold(votes) == [False] * len(votes)
+    assert not any(verify(*_claim(hashed)) for hashed in votes)
+
+
+@pytest.mark.parametrize("bad", [0, 150, 299])
+def test_none_of_many_slips(bad: int) -> None:
+    records = [VOTES[n % 40].record for n in range(300)]
+    records[bad] = records[bad].replace(b"voter-", b"Voter-")
+    assert native.verify_records(DOMAIN_VOTE, records) == [n != bad for n in range(300)]
 
 
 @given(st.data())
@@ -90,11 +113,11 @@ def test_records_of_nothing() -> None:
 def test_other_threads_run_meanwhile() -> None:
     """This thread counts while another is in C: one that kept the lock would leave it at nought."""
     entered, left = threading.Event(), threading.Event()
-    signed = [SIGNED] * 5000
+    records = [VOTES[0].record] * 5000
 
     def check() -> None:
         entered.set()
-        assert all(native.verify_batch([KEY.public] * len(signed), signed))
+        assert all(native.verify_records(DOMAIN_VOTE, records))
         left.set()
 
     thread = threading.Thread(target=check)
@@ -104,22 +127,22 @@ def test_other_threads_run_meanwhile() -> None:
     while not left.wait(0.001):
         turns += 1
     thread.join()
-    assert turns > 10
+    assert turns > 2
 
 
 def test_another_pynacl_is_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "SIGN_OPEN", "int(*)(void)")
     with pytest.raises(ImportError, match="crypto_sign_open is a"):
-        native._find_verifier()
-    monkeypatch.setattr(native._sodium, "lib", native.lib)  # a library without that function
+        native.find_verifier()
+    monkeypatch.setattr(native.sodium, "lib", native.lib)  # a library without that function
     with pytest.raises(ImportError, match="no crypto_sign_open"):
-        native._find_verifier()
+        native.find_verifier()
 
 
 def test_an_older_build_of_the_c_core_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "lib", object())
     with pytest.raises(ImportError, match="build it again"):
-        native._find_verifier()
+        native.find_verifier()
 
 
 def test_a_verifier_that_always_agrees_fails_the_self_test(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,6 +150,20 @@ def test_a_verifier_that_always_agrees_fails_the_self_test(monkeypatch: pytest.M
     def always(message: object, size: object, signed: object, signed_size: int, key: object) -> int:
         return 0
 
-    monkeypatch.setattr(native, "_verifier", always)
+    monkeypatch.setattr(native, "VERIFIER", always)
     with pytest.raises(ImportError, match="does not verify"):
-        native._self_test()
+        native.self_test()
+
+
+@given(st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=70))
+def test_a_merkle_root_in_c_is_that_of_hashlib(leaves: list[bytes]) -> None:
+    root = native.merkle_root(leaves)
+    assert root == _root(leaves) or (root is None and not _has_sha_instructions())
+
+
+def test_a_merkle_root_of_nothing_is_not_asked_of_c() -> None:
+    assert native.merkle_root([]) is None
+
+
+def _has_sha_instructions() -> bool:
+    return any(name.startswith(("sha-ni", "armv8")) for name in available_kernels())

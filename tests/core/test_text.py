@@ -1,11 +1,11 @@
-"""Which characters a name may have: what is refused, what real names need, what looks the same."""
+"""Which characters a name may have: refusals, the needs of real names, and names that look the same."""
 
 from __future__ import annotations
 
 import pytest
 
 from votenet.core import text
-from votenet.core.text import is_plain, skeleton, text_fault
+from votenet.core.text import did_you_mean, folded, is_plain, skeleton, text_fault, twins
 
 REAL = {
     "Indonesian": "Siti Nurhaliza",
@@ -65,7 +65,7 @@ def test_real_names_in_all_scripts_work(script: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "says"), WRONG, ids=lambda value: ascii(value)[:40])
-def test_what_is_wrong_is_named_with_its_place(name: str, says: str) -> None:
+def test_a_forbidden_character_is_named_with_its_place(name: str, says: str) -> None:
     assert text_fault(name) == says
     assert not is_plain(name)
 
@@ -98,3 +98,21 @@ def test_the_ranges_do_not_overlap_where_it_matters() -> None:
         assert all(first <= last for first, last in ranges)
         assert list(ranges) == sorted(ranges)
         assert refused.isdisjoint(p for first, last in ranges for p in range(first, last + 1))
+
+
+def test_names_that_people_take_for_one() -> None:
+    for one, other in (
+        ("Ann", "ANN"), ("Straße", "STRASSE"), ("Zoë", "Zoe\u0308"), ("00 17", "0017"), ("a\u00a0b", "ab"),
+        ("ﬁn", "fin"), ("１", "1"), ("علی\u200cرضا", "علیرضا"), ("\u1e9e", "ss"),
+    ):  # fmt: skip
+        assert folded(one) == folded(other)
+        assert twins(["x", one, "y", other, one]) == (1, 3)
+    assert twins(["0017", "17", "Zoë", "Zoe", "l", "1"]) is None
+    assert twins([]) is None
+
+
+def test_what_was_probably_meant() -> None:
+    known = ["0017", "0018", "Ann Li", "Zoë"]
+    for asked, meant in (("17", "0017"), ("ann  li", "Ann Li"), ("Ann L", "Ann Li"), ("x", None), ("", None)):
+        assert did_you_mean(asked, known) == meant
+    assert did_you_mean("ann", []) is None

@@ -1,8 +1,5 @@
 """Damage of files at rest: bits, sectors and pages changed, ends cut off, files lost.
 
-What lives here: Rest (a node's folder as it lies on the disk), the seeded ways to damage a file, the
-verdict. What must not: faults while the node runs (`harness.py`).
-
 A damaged folder must be refused in words that name the file and a next step, or give back the very
 state that was acknowledged. After a refusal the next step is taken: the files are moved away, and the
 node must start.
@@ -19,8 +16,10 @@ from typing import Final
 
 from crash.harness import Outcome
 from crash.workload import DATA, KEY_NAME, judge, opened, take_step, workloads
+from votenet.core.election.definition import Election
 from votenet.errors import StorageError, VotenetError
-from votenet.storage.block_store import DATABASE_NAME, MARK_NAME
+from votenet.storage.blocks.sqlite_block_store import MARK_NAME
+from votenet.storage.blocks.tables import DATABASE_NAME
 
 PAGE: Final = 4096
 SECTOR: Final = 512
@@ -88,12 +87,12 @@ AT_REST: Final = ("stopped", "killed")
 class Rest:
     """The folder of a node that took a whole workload: after a clean stop, or after kill -9."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, workload: str = "first start") -> None:
         self._scratch = scratch
-        self.workload = workloads()["first start"]
+        self.workload = workloads()[workload]
         home = scratch / "live"
         home.mkdir()
-        with opened(home) as (store, key):
+        with opened(home, self.workload.election) as (store, key):
             self.key = key
             for step in self.workload.steps:
                 take_step(store, step)
@@ -132,13 +131,13 @@ class Rest:
         try:
             judge(home, self.workload, len(self.workload.steps), self.key, hints=False)
         except VotenetError as error:
-            return Outcome(operation, fault, True, _take_next_step(home, error))
+            return Outcome(operation, fault, True, _take_next_step(home, self.workload.election, error))
         except Exception as error:
             return Outcome(operation, fault, False, f"{type(error).__name__}: {error}")
         return Outcome(operation, fault, False, "")
 
 
-def _take_next_step(home: Path, error: VotenetError) -> str:
+def _take_next_step(home: Path, election: Election, error: VotenetError) -> str:
     """Do what the error says; '' when the node starts then."""
     if not error.next_step or not (isinstance(error, StorageError) or error.code == "bad-key"):
         return f"an unhelpful refusal: [{error.code}] {error.message}"
@@ -146,7 +145,7 @@ def _take_next_step(home: Path, error: VotenetError) -> str:
     for path in (home / DATA).glob(pattern):
         path.rename(home / path.name)
     try:
-        with opened(home):
+        with opened(home, election):
             return ""
     except VotenetError as again:
         return f"still refused after its next step: {again.message}"

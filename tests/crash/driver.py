@@ -1,7 +1,5 @@
 """A process with `io_faults.c` preloaded that forks one child for each experiment.
 
-What lives here: the loop over commands on stdin and the child's work. What must not: judgement.
-
 A command is a JSON line {"workload", "home", "log", "at", "action", "snapshot", "acks"}; the answer is
 one line with the child's wait status. Forking saves the start of Python a thousand times; each child
 is a process of its own and dies a real death.
@@ -15,15 +13,14 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import sqlite3
 import sys
 import traceback
 from pathlib import Path
 from typing import Any
 
 from crash.workload import Session, Step, Workload, workloads
-from votenet.storage import database, folders, key_store
-from votenet.storage.interface import BlockStore
+from votenet.storage import database, files, key_store
+from votenet.storage.blocks.block_store import BlockStore
 
 DEFECT_EXIT = 3
 
@@ -73,27 +70,21 @@ def _tell(out: int, line: str) -> None:
 
 
 def _never_sync() -> None:
-    prepare = database._prepare
-
-    def sloppy(conn: sqlite3.Connection, path: Path) -> None:
-        prepare(conn, path)
-        conn.execute("PRAGMA synchronous = OFF")
-
-    database._prepare = sloppy
+    database.WRITER_SETTINGS["synchronous"] = "OFF"
 
 
 def _acknowledge_before_saving() -> None:
-    take = Session._take
+    take = Session.take
 
     def hasty(self: Session, store: BlockStore, workload: Workload, step: Step, number: int) -> None:
         self._tell(f"ack {number} {self._key}")
         take(self, store, workload, step, number)
 
-    Session._take = hasty  # type: ignore[method-assign]
+    Session.take = hasty  # type: ignore[method-assign]
 
 
 def _never_sync_folders() -> None:
-    for module in (database, folders, key_store):
+    for module in (database, files, key_store):
         module.sync_folder = lambda folder: None
 
 

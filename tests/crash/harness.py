@@ -1,9 +1,4 @@
-"""Experiments with storage that fails: one operation, one fault, one verdict.
-
-What lives here: building the shim, the forking driver's other end, the list of operations of a
-workload, the experiments on each, and what a power cut leaves. What must not: what a good state is
-(`workload.py`), damage of files at rest (`damage.py`).
-"""
+"""Experiments with storage that fails: one operation, one fault, one verdict."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
 """A real `votenet node` that is killed, or whose disk fails, at each step of taking votes and mining.
 
-What lives here: NodeRun (the process, with the shim in it, and a client's socket) and the experiments.
-What must not: other storage experiments (`harness.py` has many more, without a node around them).
-
 The client believes only what it was told. After the kill the node is started again without the shim
 and asked for every vote that it acknowledged; then it must go on: a fresh vote, all votes in blocks.
 """
@@ -11,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import random
 import shutil
 import socket
 import subprocess
@@ -22,11 +18,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from crash.harness import ERRNOS, Outcome, child_environment
-from support import EASY_BITS, make_election, make_votes
-from votenet.core.vote import SealedVote
-from votenet.protocol.messages import SubmitVotes, encode_message
+from support.elections import EASY_BITS, make_election, make_votes
+from support.ports import free_port
+from votenet.core.ledger.vote import HashedVote
+from votenet.protocol.wire.client_messages import SubmitVotes
+from votenet.protocol.wire.messages import encode_message
 
-PATIENCE: Final = 30.0
+PATIENCE: Final = 60.0
 ELECTION: Final = make_election(bits=EASY_BITS)
 BATCHES: Final = (make_votes(ELECTION, 2), make_votes(ELECTION, 1, first=3))
 FRESH: Final = make_votes(ELECTION, 1, first=9)
@@ -90,21 +88,21 @@ class NodeRun:
             except OSError as error:
                 raise Gone(str(error)) from error
 
-    def submit(self, votes: list[SealedVote]) -> str:
+    def submit(self, votes: list[HashedVote]) -> str:
         """'' when all were acknowledged, else the first code. Raises Gone."""
-        message = SubmitVotes(votes=tuple(sealed.vote for sealed in votes), id=1)
+        message = SubmitVotes(votes=tuple(hashed.vote for hashed in votes), id=1)
         answer = self.ask(encode_message(message) + b"\n")
         if "error" in answer:
             return str(answer["error"]["code"])
         codes = [outcome.get("error", {}).get("code", "") for outcome in answer["outcomes"]]
         return next((code for code in codes if code not in ("", "duplicate-vote")), "")
 
-    def state(self, vote: SealedVote) -> str:
+    def state(self, vote: HashedVote) -> str:
         """unknown, accepted, in_block; or the code of a node that is starting over. Raises Gone."""
         answer = self.ask(_line(type="get_vote_status", voter_id=vote.voter_id))
         return str(answer["error"]["code"] if "error" in answer else answer["state"])
 
-    def wait_until_mined(self, votes: list[SealedVote]) -> None:
+    def wait_until_mined(self, votes: list[HashedVote]) -> None:
         """Raises Gone; TimeoutError when they are in no block for long."""
         deadline = time.monotonic() + PATIENCE
         while any(self.state(vote) != "in_block" for vote in votes):
@@ -114,14 +112,6 @@ class NodeRun:
 
     def wait_until_dead(self) -> None:
         self.process.wait(PATIENCE)
-
-
-def free_port() -> int:
-    """A port below those that the kernel gives to outgoing connections: other tests make many of them."""
-    while True:
-        port = random.randrange(20000, 30000)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 def _line(**fields: object) -> bytes:
@@ -167,7 +157,7 @@ class NodeBench:
         """kill -9 at an operation; every vote acknowledged until then is there afterwards."""
         with self._folder(f"{number}-{when}") as folder:
             faults = {"FOLDER": folder / "home", "AT": number, "ACTION": when}
-            told: list[SealedVote] = []
+            told: list[HashedVote] = []
             # An operation that this run never reaches: the node is killed while nothing happens.
             problem = ""
             with self._faulty(folder, faults) as node, contextlib.suppress(Gone):
@@ -186,7 +176,7 @@ class NodeBench:
         with self._folder(f"{number}-{name}") as folder:
             healed = folder / "healed"
             faults = {"FOLDER": folder / "home", "AT": number, "ACTION": ERRNOS[name], "HEALED": healed}
-            told: list[SealedVote] = []
+            told: list[HashedVote] = []
             refused, problem = "", ""
             with self._faulty(folder, faults) as node:
                 try:
@@ -209,14 +199,14 @@ class NodeBench:
             code = node.submit(batch)
             if code:
                 return code
-            deadline = time.monotonic() + 1.0
+            deadline = time.monotonic() + PATIENCE
             while time.monotonic() < deadline and "cannot save" not in node.errors:
                 if node.state(batch[0]) == "in_block":
                     break
                 time.sleep(0.02)
         return ""
 
-    def _submit_again(self, node: NodeRun, batch: list[SealedVote]) -> None:
+    def _submit_again(self, node: NodeRun, batch: list[HashedVote]) -> None:
         deadline = time.monotonic() + PATIENCE
         while (code := node.submit(batch)) not in ("", "already-voted"):
             if time.monotonic() > deadline:
@@ -227,7 +217,7 @@ class NodeBench:
         named = {f"IO_FAULTS_{name}": str(value) for name, value in faults.items()}
         return NodeRun(folder, child_environment(self._shim, **named))
 
-    def _judge(self, folder: Path, told: list[SealedVote]) -> str:
+    def _judge(self, folder: Path, told: list[HashedVote]) -> str:
         environment = child_environment(self._shim)
         with NodeRun(folder, environment) as node:
             try:

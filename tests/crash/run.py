@@ -1,8 +1,7 @@
 """`make crash`: every storage operation, every fault, damage of every file; a table at the end.
 
-What lives here: the list of jobs, the processes that do them, what is printed. What must not: the
-experiments themselves. Run as `python -m crash.run` with tests/ on the path. Exit code: 0 nothing is
-lost, 1 something is, 2 it cannot run here.
+Run as `python -m crash.run` with tests/ on the path. Exit code: 0 nothing is lost, 1 something is, 2 it
+cannot run here.
 """
 
 from __future__ import annotations
@@ -24,22 +23,26 @@ from typing import Final
 from crash import small_disk
 from crash.damage import AT_REST, DAMAGES, Rest
 from crash.harness import ERRNOS, MEMORY, Bench, Outcome, build_shim, compiler
+from crash.named_runs import NamedBench
 from crash.node_runs import NodeBench
-from votenet.storage.block_store import DATABASE_NAME
+from votenet.storage.blocks.tables import DATABASE_NAME
 
-WORKERS: Final = os.cpu_count() or 1
+WORKERS: Final = (os.cpu_count() or 1) + 1
+"""One more than cores: some wait for the node that they started."""
 SEEDS: Final = {DATABASE_NAME: 40, f"{DATABASE_NAME}-wal": 40}
 """Places tried for each kind of damage of a file; 10 where the file is small."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One piece of work for a worker: `kind` is storage, node, or damage."""
+    """One piece of work for a worker: `kind` is storage, node, named, or damage."""
 
     kind: str
     name: str
     number: int = 0
     operation: str = ""
+    file: str = ""
+    """That is damaged."""
 
 
 class Worker:
@@ -51,23 +54,36 @@ class Worker:
         self.bench = stack.enter_context(Bench())
         (scratch / "node").mkdir()
         (scratch / "rest").mkdir()
-        self._scratch = scratch
-        self.rest = Rest(scratch / "rest")
+        self._scratch, self._stack = scratch, stack
+        self.rests = {}
+        for name in ("first start", "named node"):
+            (scratch / "rest" / name).mkdir()
+            self.rests[name] = Rest(scratch / "rest" / name, name)
 
     @functools.cached_property
     def node_bench(self) -> NodeBench:
         return NodeBench(self._scratch / "node", build_shim(self._scratch))
 
+    @functools.cached_property
+    def named_bench(self) -> NamedBench:
+        (self._scratch / "named").mkdir()
+        return self._stack.enter_context(NamedBench(self._scratch / "named", build_shim(self._scratch)))
+
     def jobs(self) -> Iterator[Job]:
+        """The longest come first, so that no worker is left with one at the end."""
+        for name, rest in self.rests.items():
+            for state in AT_REST:
+                for file in rest.files(state):
+                    yield Job("damage", name, operation=state, file=file)
         for name, workload in self.bench.workloads.items():
             for number, operation in enumerate(self.bench.operations(workload), start=1):
                 yield Job("storage", name, number, operation)
         operations, opening = self.node_bench.operations()
         for number, operation in enumerate(operations[opening:], start=opening + 1):
             yield Job("node", "node", number, operation)
-        for state in AT_REST:
-            for file in self.rest.files(state):
-                yield Job("damage", file, operation=state)
+        operations, opening = self.named_bench.operations()
+        for number, operation in enumerate(operations[opening:], start=opening + 1):
+            yield Job("named", "named", number, operation)
 
     def do(self, job: Job) -> list[Outcome]:
         if job.kind == "storage":
@@ -80,14 +96,15 @@ class Worker:
                 self.node_bench.kill(job.number, job.operation, middle),
                 self.node_bench.fail(job.number, job.operation, name),
             ]
-        seeds = SEEDS.get(job.name, 10)
+        if job.kind == "named":
+            kills = ("before", "middle" if job.operation.endswith("-write") else "after")
+            return [self.named_bench.kill(job.number, job.operation, kills[job.number % 2])]
+        seeds, rest = SEEDS.get(job.file, 10), self.rests[job.name]
         outcomes = [
-            self.rest.experiment(job.operation, job.name, way, seed)
-            for way in DAMAGES
-            for seed in range(seeds)
+            rest.experiment(job.operation, job.file, way, seed) for way in DAMAGES for seed in range(seeds)
         ]
         # A lost key is no damage that could be seen: the node has a new identity, and its votes.
-        return outcomes if job.name.endswith(".key") else [*outcomes, self.rest.loss(job.operation, job.name)]
+        return outcomes if job.file.endswith(".key") else [*outcomes, rest.loss(job.operation, job.file)]
 
 
 _stack = contextlib.ExitStack()

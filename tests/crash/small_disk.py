@@ -1,8 +1,4 @@
-"""A real file system that is full: a tmpfs of a few hundred kilobytes, mounted where nobody else sees it.
-
-What lives here: the program that fills it (run by `run_on_a_small_disk` in a mount namespace of its
-own). What must not: simulated faults.
-"""
+"""A real file system that is full: a tmpfs of some hundred kilobytes, in a mount namespace of its own."""
 
 from __future__ import annotations
 
@@ -15,11 +11,11 @@ from typing import Final
 
 from crash.harness import python_path
 from crash.workload import ELECTION, opened
-from support import make_votes
-from votenet.core.vote import SealedVote
+from support.elections import make_votes
+from votenet.core.ledger.vote import HashedVote
 from votenet.errors import StorageError
-from votenet.protocol.events import SaveVotes
-from votenet.storage.block_store import SqliteBlockStore
+from votenet.protocol.node.events import SaveVotes
+from votenet.storage.blocks.sqlite_block_store import SqliteBlockStore
 
 SIZE_KIB: Final = 400
 BALLAST_KIB: Final = 150
@@ -47,7 +43,7 @@ def run_on_a_small_disk(folder: Path) -> subprocess.CompletedProcess[str]:
         env={"PYTHONPATH": python_path(), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
 
@@ -67,20 +63,20 @@ def fill(home: Path) -> None:
                 assert "the disk is full" in why.message, why.message
                 assert why.next_step
                 refused += 1
-                assert [sealed.voter_id for sealed in store.load().waiting] == acknowledged
+                assert [hashed.voter_id for hashed in store.load().waiting] == acknowledged
                 if not ballast.exists():
                     break
                 ballast.unlink()
                 store.apply([SaveVotes(batch)])
-            acknowledged += [sealed.voter_id for sealed in batch]
+            acknowledged += [hashed.voter_id for hashed in batch]
     assert refused == 2, f"the disk was full {refused} times, not twice"
     shutil.copytree(home, home.parent / f"{home.name}-moved")
     with opened(home.parent / f"{home.name}-moved") as (store, _):
-        assert [sealed.voter_id for sealed in store.load().waiting] == acknowledged
+        assert [hashed.voter_id for hashed in store.load().waiting] == acknowledged
     print(f"{len(acknowledged)} votes acknowledged, full twice, none lost")
 
 
-def refusal(store: SqliteBlockStore, votes: Sequence[SealedVote]) -> StorageError | None:
+def refusal(store: SqliteBlockStore, votes: Sequence[HashedVote]) -> StorageError | None:
     try:
         store.apply([SaveVotes(votes)])
     except StorageError as error:

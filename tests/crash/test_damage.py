@@ -9,9 +9,12 @@ import pytest
 from crash.damage import AT_REST, DAMAGES, Rest
 
 
+@pytest.mark.parametrize("workload", ["first start", "named node"])
 @pytest.mark.parametrize("state", AT_REST)
-def test_damage_is_named_or_harmless_and_the_next_step_helps(state: str, tmp_path: Path) -> None:
-    rest = Rest(tmp_path)
+def test_damage_is_named_or_harmless_and_the_next_step_helps(
+    state: str, workload: str, tmp_path: Path
+) -> None:
+    rest = Rest(tmp_path, workload)
     outcomes = [rest.experiment(state, name, way, seed=1) for name in rest.files(state) for way in DAMAGES]
     outcomes += [rest.loss(state, name) for name in rest.files(state) if not name.endswith(".key")]
     assert [outcome for outcome in outcomes if outcome.problem] == []

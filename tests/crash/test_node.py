@@ -9,9 +9,10 @@ import pytest
 
 from crash import small_disk
 from crash.harness import build_shim, compiler
+from crash.named_runs import NamedBench
 from crash.node_runs import ALL, PATIENCE, NodeBench, NodeRun
 from crash.workload import DATA
-from votenet.storage.block_store import DATABASE_NAME
+from votenet.storage.blocks.tables import DATABASE_NAME
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C compiler: faults cannot be made")
 
@@ -24,7 +25,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> NodeBench:
 
 
 @needs_compiler
-def test_scenario_15_s11_a_node_that_dies_while_it_takes_votes_or_mines_keeps_what_it_acknowledged(
+def test_scenario_15_a_node_killed_while_accepting_or_mining_keeps_acknowledged_votes(
     bench: NodeBench,
 ) -> None:
     operations, opening = bench.operations()
@@ -36,6 +37,18 @@ def test_scenario_15_s11_a_node_that_dies_while_it_takes_votes_or_mines_keeps_wh
     assert outcomes[-1].refused, "the voter is told"
 
 
+@needs_compiler
+def test_a_named_node_killed_between_saving_and_saying_contradicts_nothing(tmp_path: Path) -> None:
+    (tmp_path / "shim").mkdir()
+    with NamedBench(tmp_path.resolve(), build_shim(tmp_path / "shim")) as bench:
+        operations, opening = bench.operations()
+        syncs = [n for n, name in enumerate(operations, start=1) if n > opening and name == "wal-sync"]
+        assert len(syncs) >= 4, "vote, prevote, block and certificate are synced"
+        outcomes = [bench.kill(number, "wal-sync", "after") for number in syncs[:: max(1, len(syncs) // 3)]]
+        outcomes.append(bench.kill(syncs[1], "wal-sync", "before"))
+        assert [outcome for outcome in outcomes if outcome.problem] == []
+
+
 def test_a_small_disk_that_is_really_full(tmp_path: Path) -> None:
     if why := small_disk.why_not():
         pytest.skip(why)
@@ -44,7 +57,7 @@ def test_a_small_disk_that_is_really_full(tmp_path: Path) -> None:
     assert "none lost" in done.stdout
 
 
-def test_a_damaged_node_says_what_to_do_and_doing_it_brings_every_vote_back(tmp_path: Path) -> None:
+def test_the_next_step_of_a_damaged_node_brings_every_vote_back(tmp_path: Path) -> None:
     one, two, votes = tmp_path / "one", tmp_path / "two", list(ALL)
     for folder in (one, two):
         (folder / "home").mkdir(parents=True)

@@ -13,7 +13,7 @@ from crash.harness import Bench, Outcome, compiler
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C compiler: faults cannot be made")
 
-SAMPLE = {"first start": 41, "upgrade": 23}
+SAMPLE = {"first start": 41, "later start": 23, "named node": 97}
 """Every so many operations of a workload; numbers without a common factor with its rhythm."""
 
 
@@ -28,7 +28,7 @@ def problems(outcomes: list[Outcome]) -> list[Outcome]:
 
 
 @pytest.mark.parametrize("name", SAMPLE)
-def test_s11_whatever_dies_or_fails_nothing_acknowledged_is_lost(bench: Bench, name: str) -> None:
+def test_no_acknowledged_vote_is_lost_at_any_crash_or_failure(bench: Bench, name: str) -> None:
     workload = bench.workloads[name]
     operations = bench.operations(workload)
     kinds = {operation.split("-")[0] for operation in operations}

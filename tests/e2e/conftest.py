@@ -1,7 +1,4 @@
-"""Fixtures for end-to-end tests: the installed program, driven only through its commands.
-
-What lives here: Votenet, a user with a home of its own. What must not: imports of votenet's code.
-"""
+"""Fixtures for end-to-end tests: the installed program, driven only through its commands."""
 
 from __future__ import annotations
 
@@ -17,19 +14,20 @@ from typing import Any
 
 import pytest
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class Votenet:
-    """A user of the command line with an own VOTENET_HOME."""
+    """A user of the command line with an own VOTENET_HOME; networks are without a page unless asked for."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("VOTENET_", "BOOTSTRAP_PORT"))}
         self.env["VOTENET_HOME"] = str(home)
+        self.env["VOTENET_UP_WEB"] = "false"
 
     def __call__(
-        self, *args: str, exit_code: int | None = 0, seconds: float = 100
+        self, *args: str, exit_code: int | None = 0, seconds: float = 250
     ) -> subprocess.CompletedProcess[str]:
         """Run a command, for so long at most; by default it must succeed. `exit_code=None` takes any."""
         done = subprocess.run(
@@ -49,29 +47,34 @@ class Votenet:
     def json(self, *args: str, exit_code: int | None = 0) -> Any:
         return json.loads(self(*args, "--json", exit_code=exit_code).stdout)
 
+    def counts(self, *options: str) -> dict[str, int]:
+        """The votes of each candidate of an election with one contest."""
+        return dict(self.json("results", *options)["contests"][0]["counts"])
+
     def programs(self) -> dict[str, dict[str, Any]]:
         """Programs of the network by name, as `ps` tells."""
         return {program["name"]: program for program in self.json("ps")["programs"]}
 
     def left_over(self) -> list[int]:
         """Pids of processes that work in our home."""
-        found = []
-        for name in os.listdir("/proc"):
-            if name.isdigit() and int(name) != os.getpid():
-                try:
-                    command = Path(f"/proc/{name}/cmdline").read_bytes()
-                except OSError:
-                    continue
-                if str(self.home).encode() in command:
-                    found.append(int(name))
-        return found
+        pids = (int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid())
+        return [pid for pid in pids if self._is_ours(pid)]
+
+    def _is_ours(self, pid: int) -> bool:
+        """Whether it names our home in its command, or works in a folder below it, as the page does."""
+        try:
+            folder = Path(os.readlink(f"/proc/{pid}/cwd"))
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return False
+        return str(self.home).encode() in command or self.home in folder.parents
 
     def kill(self, name: str) -> int:
         """kill -9 of one program, through a handle on the process that works in our home."""
         pid: int = self.programs()[name]["pid"]
         handle = os.pidfd_open(pid)
         try:
-            assert str(self.home).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+            assert self._is_ours(pid)
             import signal
 
             signal.pidfd_send_signal(handle, signal.SIGKILL)
@@ -81,11 +84,14 @@ class Votenet:
 
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
-    """Until `condition` holds; fails the test when it does not come."""
+    """Until `condition` holds; fails the test when it does not come. A slow look is rarer."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    while True:
+        asked = time.monotonic()
+        if condition():
+            return
         assert time.monotonic() < deadline, f"did not happen in {seconds:g} s: {what}"
-        time.sleep(0.05)
+        time.sleep(max(0.05, time.monotonic() - asked))
 
 
 @pytest.fixture
@@ -94,5 +100,5 @@ def votenet() -> Iterator[Votenet]:
     with tempfile.TemporaryDirectory(prefix="votenet-e2e-") as folder:
         user = Votenet(Path(folder))
         yield user
-        user("down", exit_code=None)
-        assert user.left_over() == []
+        down = user("down", exit_code=None)
+        assert user.left_over() == [], f"down ended with {down.returncode}:\n{down.stdout}\n{down.stderr}"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.e2e.conftest import Votenet
 
-from votenet.storage.block_store import DATABASE_NAME
+from votenet.storage.blocks.tables import DATABASE_NAME
 
 pytestmark = pytest.mark.e2e
 
@@ -59,9 +59,7 @@ def test_options_that_contradict_each_other(votenet: Votenet, tmp_path: Path) ->
     assert not (votenet.home / "default" / "network.json").exists()
 
 
-def test_scenario_19_state_that_belongs_to_somebody_else_or_is_broken(
-    votenet: Votenet, tmp_path: Path
-) -> None:
+def test_scenario_19_state_of_another_user_or_broken_state(votenet: Votenet, tmp_path: Path) -> None:
     state = votenet.home / "default"
     state.symlink_to(tmp_path)
     assert refused(votenet, 78, *UP)["code"] == "bad-directory"
@@ -72,7 +70,7 @@ def test_scenario_19_state_that_belongs_to_somebody_else_or_is_broken(
     state.mkdir(mode=0o700)
     (state / "genesis.json").write_text("{")
     (state / "node-1").mkdir(mode=0o700)
-    (state / "node-1" / DATABASE_NAME).touch()  # perhaps with votes: then nobody makes another election here
+    (state / "node-1" / DATABASE_NAME).touch()  # perhaps with votes: then no other election is made here
     refused(votenet, 78, *UP)
     (state / "genesis.json").unlink()
     (state / "node-1" / DATABASE_NAME).unlink()
@@ -104,7 +102,7 @@ def test_scenario_19_a_socket_that_is_not_ours(votenet: Votenet) -> None:
     assert votenet.json("ps")["phase"] == "running", "the stale socket is replaced"
 
 
-def test_names_that_nobody_has(votenet: Votenet) -> None:
+def test_unknown_names(votenet: Votenet) -> None:
     votenet(*UP)
     for command in ("start", "stop", "restart", "kill", "pause", "resume"):
         error = json.loads(votenet(command, "node-7", "--json", exit_code=4).stdout)["error"]

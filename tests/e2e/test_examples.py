@@ -20,11 +20,14 @@ from tests.e2e.test_printed_commands import Reader
 from test_printed_commands import examples
 from votenet.cli.main import COMMANDS, HIDDEN
 from votenet.core.keys import SigningKey
+from votenet.storage.key_store import KeyStore
 
 pytestmark = pytest.mark.e2e
 
-ELSEWHERE = re.compile(r"example\.org|10\.0\.0\.|HOST|/var/lib|0\.0\.0\.0|NODE|A,B|boot|key:")
-"""Names of other machines, folders and nodes that only their owner has."""
+ELSEWHERE = re.compile(
+    r"example\.org|10\.0\.0\.|HOST|/var/lib|0\.0\.0\.0|NODE|A,B|boot|key:|VKEY|votenet evidence "
+)
+"""Names of other machines, folders and nodes that only their owner has, and lies that no node here tells."""
 LONG = ("votenet chaos", "votenet demo", "votenet bootstrap", "votenet node")
 ONE_NETWORK = """
 votenet help
@@ -45,6 +48,7 @@ votenet ls
 votenet ls --json
 votenet vote voter123 Alice
 votenet vote voter124 Bob --wait 0
+votenet vote voter125 Bob --receipt bob.json
 votenet wait --for results
 votenet results
 votenet results --all-nodes
@@ -52,11 +56,22 @@ votenet results --follow
 votenet status
 votenet status --voter voter123
 votenet receipt voter123 -o receipt.json
+votenet receipt --upgrade receipt.json
+votenet receipt voter123 --tlog-proof -o vote.tlog-proof
+votenet watch
+votenet watch --node 127.0.0.1:3000 --node 127.0.0.1:3002 --once
+votenet export --tiles ./log
+votenet compare receipt.json bob.json
+votenet compare receipt.json bob.json --node 127.0.0.1:3000
 votenet verify receipt.json
 votenet verify receipt.json --node 127.0.0.1:3000
 votenet verify receipt.json --network NETWORK_ID --json
 votenet export -o election.jsonl
 votenet audit election.jsonl
+votenet report -o minutes.html
+votenet report -o minutes.csv
+votenet report -o minutes.html --archive election.jsonl
+votenet report -o minutes.html --archive election.jsonl --network NETWORK_ID
 votenet export -o election.jsonl.xz
 votenet audit election.jsonl.xz
 votenet audit election.jsonl.xz --network NETWORK_ID --json
@@ -104,30 +119,43 @@ votenet kill bootstrap
 votenet wait --for ready
 votenet stop node-3
 votenet start node-3
-votenet stop node-1 node-2 --timeout 2
+votenet stop node-3 --timeout 2
+votenet stop node-1 node-2 --force
 votenet start 'node-*'
 votenet restart node-3
 votenet restart --rolling 'node-*'
 votenet restart --rolling
 votenet scale 7 --dry-run
 votenet scale 7
-votenet scale 3
+votenet scale 5
+votenet scale 3 --force
 votenet down --timeout 2
 votenet down
 votenet down --purge --yes
 """
 OTHERS = [
     """
-votenet roll create members.csv -o roll.json
-votenet roll create members.csv -o roll.json --force
-votenet roll check roll.json ann
+votenet voters import members.csv -o roll.json
+votenet voters import members.csv -o roll.json --force
+votenet voters check roll.json ann
 votenet up -d --roll roll.json
+votenet keys import ann.json
+votenet keys list
+votenet vote ann Alice --key ann.json
+votenet voters keys
+votenet voters status
+votenet election close +2h
+votenet election extend +3h --reason "the hall was late"
+votenet keys make dan
+votenet voters add dan PUBLIC_KEY --reason "paid today"
+votenet voters replace-key bo PUBLIC_KEY --reason "lost his card"
 votenet down --purge --yes
 """,
     """
-votenet roll create members.csv -o roll.json --make-keys
+votenet voters import members.csv -o roll.json --make-keys
 votenet up --nodes 5 --detach --candidates-from minneapolis-2013 --choice-column rank1
-votenet replay minneapolis-2013 --presign signed.jsonl --limit 2000
+votenet ballots check minneapolis-2013 --choice rank1 --json
+votenet replay minneapolis-2013 --choice rank1 --presign signed.jsonl --limit 2000
 votenet replay signed.jsonl --senders 2 --rate 1000 --confirmations 2
 votenet replay minneapolis-2013 --choice rank1 --sample 500
 votenet down --purge --yes
@@ -136,10 +164,20 @@ votenet down --purge --yes
 votenet up -d --title "Board 2026" --candidate Ann --candidate Bo
 votenet down --purge --yes
 votenet up -d --method instant-runoff --closes +2h --candidate Ann --candidate Bo --candidate Cy
+votenet ballots check ballots.csv
+votenet ballots check ballots.csv --write-ins skip
+votenet ballots check ballots.csv --contest 1=first,second
 votenet replay ballots.csv --voter-column member_no --choice first --choice second
 votenet up -d -i second
 votenet down
 votenet down -i second
+""",
+    """
+votenet election new -o election.toml
+votenet election check election.toml
+votenet election show election.toml
+votenet up -d -f election.toml
+votenet down --purge --yes
 """,
     """
 votenet up
@@ -147,13 +185,33 @@ votenet up --nodes 5
 """,
 ]
 NOT_RUN = {
-    "votenet down --purge": "asks on a terminal; tests/cli/test_network_down.py",
-    "votenet events": "says nothing until something happens; tests/cli/test_network_events.py",
+    "votenet down --purge": "asks on a terminal; tests/cli/network/test_down.py",
+    "votenet vote --code Alice": "asks for the code of a card; tests/cli/votes/test_code_input.py",
+    "votenet vote --code-file code.txt Alice": "the same",
+    "votenet voters cards": "members without keys; tests/cli/election/test_cards.py",
+    "votenet voters cards --forget": "the same",
+    "votenet voters cards 0017 0023 -o two.html": "the same",
+    'votenet voters replace-key bo --card --reason "lost his card"': "tests/cli/election/test_new_card.py",
+    "votenet voters invite members.csv -f election.toml -o invitations.csv": "cli/election/test_enrol.py",
+    "votenet voters invite members.csv -f election.toml -o invitations.html": "the same",
+    "votenet voters invite members.csv -f election.toml --again 0017 -o again.html": "the same",
+    "votenet voters approve --enrolment enrolment --authority-key authority.key": "the same",
+    "votenet voters status --enrolment enrolment": "the same",
+    "votenet web": "tests/e2e/test_page.py, tests/cli/network/test_web.py",
+    "votenet web --hashes": "tests/cli/network/test_web.py",
+    "votenet events": "says nothing until something happens; tests/cli/network/test_events.py",
     "votenet events --json": "the same",
-    "votenet peers ping": "a bootstrap server of the test's own; tests/cli/test_peers.py",
+    "votenet peers ping": "a bootstrap server of the test's own; tests/cli/peers/test_peers.py",
     "votenet replay minneapolis-2013 --choice rank1 --sample 5000": "with 500, above",
-    "votenet replay minneapolis-2013 --presign signed.jsonl": "with 2,000, above",
-    "votenet export --data-dir ./n1 --genesis genesis.json -o election.jsonl": "tests/cli/test_archive.py",
+    "votenet replay minneapolis-2013 --choice rank1 --presign signed.jsonl": "with 2,000, above",
+    "votenet audit election.jsonl.xz --compare result.json": "tests/cli/archive/test_archive.py",
+    "votenet audit election.jsonl.xz --result result.json": "the same",
+    "votenet wait --for final --timeout 7200": "until the closing; tests/cli/network/test_events.py",
+    "votenet results --final -o result.json": "after the closing; tests/cli/election/test_final_result.py",
+    "votenet report -o minutes.html --result result.json": "after the closing; cli/report/test_report.py",
+    "votenet report -o - --format json --result result.json": "the same",
+    "votenet verify result.json --network NETWORK_ID": "the same",
+    "votenet export --data-dir ./n1 --genesis genesis.json -o election.jsonl": "cli/archive/test_archive.py",
 }
 README_PAGE = Path(__file__).parent.parent.parent / "README.md"
 
@@ -171,6 +229,7 @@ def reader() -> Iterator[Reader]:
         (one.cwd / "members.csv").write_text(f"id,public_key\n{keys}")
         (one.cwd / "ballots.csv").write_text("member_no,first,second\n" + "m1,Ann,Bo\nm2,Bo,\n")
         (one.cwd / "board.toml").write_text("[up]\nnodes = 3\n")
+        KeyStore(folder).put("ann", SigningKey(b"ann".ljust(32))).path.rename(one.cwd / "ann.json")
         (one.cwd / "data").mkdir()
         (one.cwd / "data" / "peers.json").write_text('[{"address":"127.0.0.1:3998"}]')
         yield one
@@ -183,6 +242,9 @@ def run(reader: Reader, line: str) -> None:
     """An example as it stands, but for the ports and the network id of the network here."""
     if "NETWORK_ID" in line:
         line = line.replace("NETWORK_ID", reader.json("votenet results")["network_id"])
+    if "PUBLIC_KEY" in line:
+        voter = f"new-{line.split()[3]}"
+        line = line.replace("PUBLIC_KEY", reader.json(f"votenet keys make {voter}")[0]["public_key"])
     if re.search(r":300\d", line) and "3999" not in line:
         ports = {one["name"]: one["address"] for one in reader.json("votenet ps")["programs"]}
         line = line.replace("127.0.0.1:3002", ports["node-3"])
@@ -225,8 +287,10 @@ def test_readme_works_from_top_to_bottom(reader: Reader) -> None:
     for line in _in_readme():
         done = reader.run(line)
         if line == "votenet vote voter123 Alice":
-            shown = page.split("    Your vote is in block")[1].split("\n\n")[0]
-            for wanted in ("    Your vote is in block" + shown).splitlines():
+            heading, *shown = page.split("    Your vote is final")[1].split("\n\n")[0].splitlines()
+            assert heading == ", signed by 5 of 5."
+            assert done.stdout.startswith("Your vote is final, signed by ")
+            for wanted in shown:
                 label = wanted.strip().split("  ")[0]
                 assert label == "..." or label in done.stdout, f"README shows {wanted!r}"
     receipt = json.loads((reader.cwd / "receipt.json").read_text())

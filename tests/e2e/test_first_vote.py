@@ -12,15 +12,15 @@ from tests.e2e.conftest import Votenet, wait_for
 pytestmark = pytest.mark.e2e
 
 
-def test_s16_five_nodes_one_vote_one_refusal_results_from_every_node(votenet: Votenet) -> None:
+def test_five_nodes_one_vote_one_refusal_results_from_every_node(votenet: Votenet) -> None:
     votenet("up", "--nodes", "5", "--detach", "--difficulty", "12")
 
     states = {name: program["state"] for name, program in votenet.programs().items()}
     assert states == {"bootstrap": "ready", **{f"node-{n}": "ready" for n in range(1, 6)}}
 
     receipt = votenet.json("vote", "voter123", "Alice")
-    assert receipt["state"] == "in_block"
-    assert (receipt["height"], receipt["choices"]) == (1, ["Alice"])
+    assert receipt["state"] == "final"
+    assert (receipt["height"], receipt["choices"]) == (1, [["Alice"]])
     assert receipt["confirmations"] >= 1
 
     # At this difficulty two nodes may find a block at once, and then one of the two stands.
@@ -33,7 +33,7 @@ def test_s16_five_nodes_one_vote_one_refusal_results_from_every_node(votenet: Vo
 
     found = votenet.json("results", "--all-nodes")
     assert len(found["nodes"]) == 5
-    assert found["nodes"][0]["counts"] == {"Alice": 1, "Bob": 0, "Charlie": 0}
+    assert dict(found["nodes"][0]["contests"][0]["counts"]) == {"Alice": 1, "Bob": 0, "Charlie": 0}
 
     votenet("down")
     assert votenet.left_over() == []
@@ -55,7 +55,7 @@ def test_the_chain_survives_down_and_up(votenet: Votenet) -> None:
     before = votenet.json("vote", "voter123", "Charlie")
     votenet("down")
     votenet("up", "--nodes", "2", "--detach")
-    assert votenet.json("results")["counts"]["Charlie"] == 1
+    assert votenet.counts()["Charlie"] == 1
     assert votenet.json("status", "--voter", "voter123")["block"] == before["block"]
     votenet("vote", "voter123", "Alice", exit_code=1)
 
@@ -73,14 +73,14 @@ def test_up_is_idempotent_and_another_election_needs_another_instance(votenet: V
         "up", "--nodes", "1", "--detach", "--candidate", "Dora", "--candidate", "Emil", "--difficulty", "8"
     )
     votenet("vote", "v1", "Dora")
-    assert votenet.json("results")["counts"] == {"Dora": 1, "Emil": 0}
+    assert votenet.counts() == {"Dora": 1, "Emil": 0}
 
 
-def test_s06_nodes_register_and_the_chapters_clients_see_them(votenet: Votenet) -> None:
+def test_nodes_register_and_reference_clients_see_them(votenet: Votenet) -> None:
     votenet("up", "--nodes", "2", "--detach", "--difficulty", "8")
     programs = votenet.programs()
     host, port = programs["bootstrap"]["address"].split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as link:
+    with socket.create_connection((host, int(port)), timeout=150) as link:
         link.sendall(b'{"type":"GET_PEERS"}\n')
         listed = json.loads(link.makefile().readline())
     wanted = {programs["node-1"]["address"], programs["node-2"]["address"]}

@@ -12,13 +12,39 @@ def _votes_at(votenet: Votenet, address: str) -> int:
     return int(votenet.json("results", "--node", address)["votes"])
 
 
+def _waiting_at(votenet: Votenet, address: str) -> int:
+    return int(votenet.json("results", "--node", address)["waiting"])
+
+
 def _agree(votenet: Votenet, votes: int) -> bool:
     done = votenet("results", "--all-nodes", "--json", exit_code=None)
     return done.returncode == 0 and f'"votes": {votes}' in done.stdout
 
 
-def test_scenario_20_a_partition_of_two_and_three_heals_into_one_chain(votenet: Votenet) -> None:
+def test_scenario_20_neither_side_of_a_partition_decides_and_healed_all_votes_count(votenet: Votenet) -> None:
     votenet("up", "--nodes", "5", "--detach", "--difficulty", "8")
+    address = {name: program["address"] for name, program in votenet.programs().items()}
+    votenet("vote", "before", "Alice")
+    wait_for(lambda: _agree(votenet, 1), "all count the first vote")
+    votenet("partition", "node-1,node-2", "/", "node-3,node-4,node-5")
+    votenet("vote", "left", "Alice", "--node", address["node-1"], "--wait", "0")
+    for voter in ("right", "right-too"):
+        votenet("vote", voter, "Bob", "--node", address["node-4"], "--wait", "0")
+    wait_for(lambda: _waiting_at(votenet, address["node-2"]) == 1, "the smaller side has its own vote")
+    wait_for(lambda: _waiting_at(votenet, address["node-5"]) == 2, "the larger side has its own votes")
+    assert "a partition keeps it from" in votenet("status").stdout
+    old = votenet.kill("node-2")
+    wait_for(lambda: votenet.programs()["node-2"]["pid"] not in (None, old), "node-2 runs again")
+    wait_for(lambda: votenet.programs()["node-2"]["state"] == "ready", "node-2 is ready, as far as it sees")
+    wait_for(lambda: _waiting_at(votenet, address["node-2"]) == 1, "it lost no vote")
+    assert [_votes_at(votenet, address[name]) for name in ("node-1", "node-2", "node-3")] == [1, 1, 1]
+    votenet("heal")
+    wait_for(lambda: _agree(votenet, 4), "one chain with every vote of both sides", 120)
+    assert votenet.counts() == {"Alice": 2, "Bob": 2, "Charlie": 0}
+
+
+def test_without_named_nodes_a_partition_heals_into_the_chain_with_most_work(votenet: Votenet) -> None:
+    votenet("up", "--nodes", "5", "--detach", "--difficulty", "8", "--no-named-nodes")
     address = {name: program["address"] for name, program in votenet.programs().items()}
     votenet("vote", "before", "Alice")
     wait_for(lambda: _agree(votenet, 1), "all count the first vote")
@@ -34,8 +60,8 @@ def test_scenario_20_a_partition_of_two_and_three_heals_into_one_chain(votenet: 
     wait_for(lambda: votenet.programs()["node-2"]["state"] == "ready", "node-2 is ready, as far as it sees")
     assert [_votes_at(votenet, address[name]) for name in ("node-1", "node-2", "node-3")] == [2, 2, 3]
     votenet("heal")
-    wait_for(lambda: _agree(votenet, 4), "one chain with every vote of both sides", 60)
-    assert votenet.json("results")["counts"] == {"Alice": 2, "Bob": 2, "Charlie": 0}
+    wait_for(lambda: _agree(votenet, 4), "one chain with every vote of both sides", 120)
+    assert votenet.counts() == {"Alice": 2, "Bob": 2, "Charlie": 0}
     assert {program["links"] for program in votenet.programs().values()} == {None}
 
 

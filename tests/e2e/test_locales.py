@@ -34,7 +34,7 @@ def latin(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"LOCPATH": str(folder), "LC_ALL": LOCALE}
 
 
-def test_the_locale_is_what_it_says(latin: dict[str, str]) -> None:
+def test_the_locale_is_set_as_named(latin: dict[str, str]) -> None:
     script = "import sys; print(sys.stdout.encoding, sys.getfilesystemencoding())"
     done = subprocess.run([sys.executable, "-c", script], env={**os.environ, **latin}, capture_output=True)
     assert done.stdout.lower() == b"iso8859-1 iso8859-1\n"

@@ -63,12 +63,12 @@ def load(votenet: Votenet, folder: Path) -> Iterator[Load]:
     thread = threading.Thread(target=found.run)
     thread.start()
     try:
-        assert found.rounds.acquire(timeout=60), "the first round"
+        assert found.rounds.acquire(timeout=200), "the first round"
         yield found
-        assert found.rounds.acquire(timeout=60), "votes came all the time"
+        assert found.rounds.acquire(timeout=200), "votes came all the time"
     finally:
         found.stop()
-        thread.join(100)
+        thread.join(200)
     if found.failure is not None:
         raise found.failure
     assert all(one["accepted"] + one["repeated"] == BATCH for one in found.summaries), found.summaries
@@ -85,10 +85,12 @@ def test_scenario_12_scale_5_3_7_under_load(votenet: Votenet, tmp_path: Path) ->
     votenet("up", "--nodes", "5", "--detach", "--difficulty", "8")
     before = votenet.programs()
     with load(votenet, tmp_path) as votes:
-        votenet("scale", "3")
+        votenet("scale", "3", "--force")  # fewer than must agree: votes are saved
         gone = [before[name]["address"] for name in ("node-4", "node-5")]
-        registered = {peer["address"] for peer in votenet.json("peers", "list")}
-        assert not registered & set(gone)
+        wait_for(
+            lambda: not {peer["address"] for peer in votenet.json("peers", "list")} & set(gone),
+            "the registry has dropped them",
+        )
         for address in gone:
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -122,16 +124,16 @@ def test_scenario_20_a_rolling_restart_under_load_refuses_nothing_and_loses_no_l
             assert {program["cause"] for program in now.values()} == {"exit 0, as asked"}
             wait_for(lambda: all_count(votenet, votes.votes), "every node counts every vote")
             whole = votenet("logs", "-n", "10000", "node-1", "--no-prefix").stdout.splitlines()[:-5]
-            wait_for(lambda: "incarnation 2" in (tmp_path / "followed").read_text(), "the follower has it")
-            seen = [
-                line.partition(" | ")[2]
-                for line in (tmp_path / "followed").read_text().splitlines()
-                if line.startswith("node-1")
-            ]
-            assert seen[: len(whole)] == whole
+
+            def seen() -> list[str]:
+                lines = (tmp_path / "followed").read_text().splitlines()
+                return [line.partition(" | ")[2] for line in lines if line.startswith("node-1")]
+
+            wait_for(lambda: len(seen()) > len(whole), "it has as many lines")
+            assert seen()[: len(whole)] == whole
         finally:
             follower.send_signal(signal.SIGINT)
-            follower.wait(30)
+            follower.wait(60)
 
 
 def test_scenario_03_a_detached_network_outlives_its_supervisor(votenet: Votenet) -> None:
@@ -154,7 +156,7 @@ def test_scenario_03_a_detached_network_outlives_its_supervisor(votenet: Votenet
     }
     assert {program["state"] for program in now.values()} == {"ready"}
     assert votenet.json("results")["votes"] == 1
-    votenet("stop", "node-2")
+    votenet("stop", "node-2", "--force")
     assert before["node-2"]["address"] not in {peer["address"] for peer in votenet.json("peers", "list")}
 
 

@@ -22,7 +22,8 @@ from typing import Any
 import pytest
 from tests.e2e.conftest import PATIENCE, Votenet, wait_for
 
-from printed_commands import command_of, commands_in
+from support.elections import key_of
+from support.printed_commands import command_of, commands_in
 
 pytestmark = pytest.mark.e2e
 
@@ -33,7 +34,7 @@ PLACEHOLDER = re.compile(r"\b(?:VOTER_ID|FILE|OUT|DIR|HOST:PORT|NODE|ID)\b")
 
 
 class Reader:
-    """Somebody who pastes what was printed into a shell, in a folder of their own."""
+    """A reader who pastes printed commands into a shell, in a folder of their own."""
 
     def __init__(self, folder: Path, **env: str) -> None:
         self.folder, self.seen, self.left = folder, list[str](), list[str]()
@@ -49,7 +50,7 @@ class Reader:
     def __call__(self, line: str, code: int | None = 0) -> DONE:
         """A line as pasted."""
         done = subprocess.run(
-            ["bash", "-c", line], env=self.env, cwd=self.cwd, capture_output=True, text=True, timeout=100,
+            ["bash", "-c", line], env=self.env, cwd=self.cwd, capture_output=True, text=True, timeout=250,
             stdin=subprocess.DEVNULL, check=False,
         )  # fmt: skip
         assert "Traceback" not in done.stderr, done.stderr
@@ -112,7 +113,9 @@ class Reader:
         first = os.read(process.stdout.fileno(), 65536) if ready else b""
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=PATIENCE)
-        assert process.returncode in (0, 130), f"{line}: {process.returncode} {(first + rest).decode()}"
+        assert process.returncode in (0, 130, -signal.SIGINT), (
+            f"{line}: {process.returncode} {(first + rest).decode()}"
+        )
         assert first, f"{line} says nothing"
 
 
@@ -122,20 +125,20 @@ def _endless(command: str, words: list[str]) -> bool:
         return not {"-d", "--detach", "--dry-run"} & set(words)
     if command in ("logs", "results"):
         return bool(follows)
-    return command in ("events", "top") and "--once" not in words
+    return command in ("events", "top", "watch") and "--once" not in words
 
 
 @pytest.fixture
 def reader() -> Iterator[Reader]:
     with tempfile.TemporaryDirectory(prefix="vp-") as folder:
-        one = Reader(Path(folder), VOTENET_HOME=str(Path(folder, "home")))
+        one = Reader(Path(folder), VOTENET_HOME=str(Path(folder, "home")), VOTENET_UP_WEB="false")
         yield one
         for row in one.json("votenet ls"):
             one(f"votenet down -i {row['instance']}", None)
         assert Votenet(Path(folder)).left_over() == []
 
 
-def test_without_a_network_what_is_printed_starts_one(reader: Reader) -> None:
+def test_without_a_network_the_printed_command_starts_one(reader: Reader) -> None:
     lost = [reader(f"votenet {words}", 3) for words in ("vote ann Alice", "results", "ps", "receipt ann")]
     printed = [reader.follow(done) for done in lost]
     assert all(lines == ["votenet up --nodes 5 --detach"] for lines in printed)
@@ -145,7 +148,8 @@ def test_without_a_network_what_is_printed_starts_one(reader: Reader) -> None:
 
 def test_with_own_candidates_another_instance_and_odd_names(reader: Reader) -> None:
     started = reader(
-        f"votenet up -d -i a.b_1 --nodes 1 --difficulty 8 --candidate {shlex.quote(ODD)} --candidate Bo"
+        f"votenet up -d -i a.b_1 --nodes 1 --difficulty 8 --no-named-nodes --candidate {shlex.quote(ODD)}"
+        " --candidate Bo"
     )
     assert any("vote -i a.b_1 voter123 'it'" in line for line in reader.follow(started))
     voted = reader(f"votenet vote -i a.b_1 {shlex.quote(ODD)} Bo")
@@ -172,20 +176,37 @@ def test_with_own_candidates_another_instance_and_odd_names(reader: Reader) -> N
 
 def test_with_a_roll_the_vote_to_try_is_one_that_counts(reader: Reader) -> None:
     (reader.cwd / "members.csv").write_text("id\nann\nbo\n")
-    made = reader("votenet roll create members.csv -o roll.json --make-keys")
+    made = reader("votenet voters import members.csv -o roll.json --make-keys")
     reader.follow(made)
     started = reader("votenet up -d --nodes 1 --difficulty 8 --roll roll.json")
     lines = reader.follow(started)
     assert lines[0] == "votenet vote ann Alice"
     assert reader.json("votenet results")["votes"] == 1
     stranger = reader("votenet vote cy Alice", 1)
-    assert "[no-key]" in stranger.stderr
-    assert reader.follow(stranger) == ["votenet keys list"]
+    assert "[not-on-roll]" in stranger.stderr
+    reader.end()
+
+
+def test_what_is_refused_to_the_authority_leads_to_what_is_not(reader: Reader) -> None:
+    (reader.cwd / "members.csv").write_text("id\nann\nbo\n")
+    reader("votenet voters import members.csv -o roll.json --make-keys")
+    reader.follow(reader("votenet up -d --nodes 1 --difficulty 8 --roll roll.json"))  # ann votes
+    new, other = (one["public_key"] for one in reader.json("votenet keys make new other"))
+    assert reader.follow(reader("votenet election extend +2h", 1)) == ["votenet election close +2h"]
+    assert reader.follow(reader(f"votenet voters add bo {new}", 1)) == [
+        f"votenet voters replace-key bo {new}"
+    ]
+    assert reader.follow(reader(f"votenet voters replace-key ann {other}", 1)) == [
+        "votenet status --voter ann"
+    ]
+    short = reader(f"votenet voters add cy {other[1:]}", 1)
+    assert reader.follow(short, VOTER_ID="cy") == ["votenet keys make VOTER_ID"]
+    assert len(reader.json("votenet results")["amendments"]) == 2
     reader.end()
 
 
 def test_a_member_elsewhere_is_sent_to_the_node_that_was_named(reader: Reader, tmp_path: Path) -> None:
-    reader("votenet up -d --nodes 1 --difficulty 8")
+    reader("votenet up -d --nodes 1 --difficulty 8 --no-named-nodes")
     address = reader.json("votenet ps")["programs"][1]["address"]
     member = Reader(tmp_path, VOTENET_HOME=str(tmp_path / "home"))
     nowhere = member("votenet vote ann Alice", 3)
@@ -221,9 +242,9 @@ def test_a_stopped_network_of_three_starts_again_with_three(tmp_path_factory: py
         assert Votenet(folder).left_over() == []
 
 
-def test_in_a_partition_what_is_printed_ends_it(reader: Reader) -> None:
+def test_in_a_partition_the_printed_command_ends_it(reader: Reader) -> None:
     """Both halves take votes: a count of one half says whose votes are missing."""
-    reader("votenet up -d --nodes 2 --difficulty 8")
+    reader("votenet up -d --nodes 2 --difficulty 8 --no-named-nodes")
     reader("votenet partition node-1 / node-2")
     voted = reader("votenet vote ann Alice")
     counted = reader("votenet results")
@@ -236,7 +257,7 @@ def test_in_a_partition_what_is_printed_ends_it(reader: Reader) -> None:
     assert "cut off" not in reader("votenet results").stderr
 
 
-def test_after_the_death_of_the_supervisor_what_is_printed_goes_on(reader: Reader) -> None:
+def test_after_the_death_of_the_supervisor_the_printed_command_continues(reader: Reader) -> None:
     reader("votenet up -d --nodes 2 --difficulty 8")
     before = {one["name"]: one["pid"] for one in reader.json("votenet ps")["programs"]}
     pid = reader.json("votenet ps")["supervisor"]["pid"]
@@ -253,11 +274,11 @@ def test_after_the_death_of_the_supervisor_what_is_printed_goes_on(reader: Reade
 def test_files_that_are_not_there(reader: Reader) -> None:
     reader("votenet up -d --nodes 1 --difficulty 8")
     reader("votenet vote ann Alice")
-    (reader.cwd / "VOTERS.csv").write_text("id,public_key\nann," + "ab" * 32 + "\n")
+    (reader.cwd / "VOTERS.csv").write_text(f"id,public_key\nann,{key_of('ann').public_hex}\n")
     (reader.cwd / "broken.json").write_text("no")
     node = reader.json("votenet ps")["programs"][1]["address"]
     values = {"FILE": "made.json", "VOTER_ID": "ann", "OUT": "out", "HOST_PORT": node}
-    for words in ("verify none", "audit none", "roll check none", "roll check broken.json"):
+    for words in ("verify none", "audit none", "voters check none", "voters check broken.json"):
         done = reader(f"votenet {words}", None)
         assert done.returncode not in (0, 2)
         assert reader.follow(done, **values), f"{words} names nothing to do: {done.stderr}"

@@ -27,11 +27,11 @@ def test_scenario_01_a_killed_node_comes_back_with_every_acknowledged_vote(voten
     assert "SIGKILL" in votenet.programs()["node-2"]["cause"]
 
 
-def test_s13_a_node_that_keeps_dying_is_removed_and_its_peers_are_told(votenet: Votenet) -> None:
-    votenet("up", "--nodes", "3", "--detach", "--difficulty", "8")
+def test_a_node_that_keeps_dying_is_removed_and_its_peers_are_told(votenet: Votenet) -> None:
+    votenet("up", "--nodes", "3", "--detach", "--difficulty", "8", "--restart-window", "300")
     address = votenet.programs()["node-3"]["address"]
     killed: set[int] = set()
-    while len(killed) < 5:  # the limit of the restart policy within two minutes
+    while len(killed) < 5:  # the limit of the restart policy within its window
         wait_for(lambda: votenet.programs()["node-3"]["pid"] not in {None, *killed}, "node-3 runs again")
         killed.add(votenet.kill("node-3"))
     wait_for(lambda: votenet.programs()["node-3"]["state"] == "removed", "node-3 is removed")
@@ -58,8 +58,8 @@ def test_scenario_18_two_instances_side_by_side(votenet: Votenet) -> None:
         votenet("up", "-i", "two", "--nodes", "1", "--detach", "--difficulty", "8", "--candidate", "Zoe")
         votenet("vote", "-i", "one", "v", "Alice")
         votenet("vote", "-i", "two", "v", "Zoe")
-        assert votenet.json("results", "-i", "one")["counts"]["Alice"] == 1
-        assert votenet.json("results", "-i", "two")["counts"] == {"Zoe": 1}
+        assert votenet.counts("-i", "one")["Alice"] == 1
+        assert votenet.counts("-i", "two") == {"Zoe": 1}
     finally:
         votenet("down", "-i", "one", exit_code=None)
         votenet("down", "-i", "two", exit_code=None)
@@ -75,7 +75,7 @@ def test_scenario_02_two_of_five_then_four_are_killed(votenet: Votenet) -> None:
     votenet("vote", "again", "Bob")
     votenet("wait", "--for", "ready")
     wait_for(lambda: votenet("results", "--all-nodes", exit_code=None).returncode == 0, "all agree")
-    assert votenet.json("results")["counts"] == {"Alice": 2, "Bob": 1, "Charlie": 0}
+    assert votenet.counts() == {"Alice": 2, "Bob": 1, "Charlie": 0}
     restarts = {name: program["restarts"] for name, program in votenet.programs().items()}
     assert restarts == {"bootstrap": 0, "node-1": 2, "node-2": 2, "node-3": 1, "node-4": 1, "node-5": 0}
 

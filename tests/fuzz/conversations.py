@@ -1,7 +1,4 @@
-"""Targets: what peers, clients and bootstrap servers are told on their sockets, without the sockets.
-
-What lives here: framing, messages, the handshake, a node's core and a bootstrap's core in conversation.
-What must not: stored things (`files.py`, `stores.py`).
+"""Targets: conversations of peers, clients and bootstrap servers, without sockets.
 
 Conversations are scripts, line by line, in the language of the golden ones (tests/scenarios), which are
 the seeds. A line that this language does not know is passed over: to change a script must not break it.
@@ -14,16 +11,14 @@ from pathlib import Path
 from typing import Final
 
 from fuzz.engine import Target
-from node_support import CLIENT, HandNode, block_message, compact_block, headers_of
 from protocol.test_bootstrap_scenarios import Player as BootstrapPlayer
-from protocol.test_messages import SAMPLES
 from protocol.test_node_scenarios import Player as NodePlayer
-from support import CREATED, TRIVIAL_BITS, Ledger, key_of, make_election, make_vote, make_votes
+from support.elections import CREATED, TRIVIAL_BITS, Ledger, key_of, make_election, make_vote, make_votes
+from support.message_samples import SAMPLES
+from support.nodes import CLIENT, HandNode, block_message, compact_block, headers_of
 from votenet.errors import REFUSALS, Rejected, RemoteProtocolError
-from votenet.network.client import refusal_in
 from votenet.network.transport import error_line
-from votenet.protocol.address import parse_address
-from votenet.protocol.bootstrap_messages import (
+from votenet.protocol.bootstrap.bootstrap_messages import (
     KnownPeer,
     decode_peers,
     decode_request,
@@ -31,30 +26,22 @@ from votenet.protocol.bootstrap_messages import (
     encode_page,
     encode_plain,
     encode_request,
-    raise_refusal,
 )
-from votenet.protocol.connection import Connection, Identity
-from votenet.protocol.events import Received, Tick
-from votenet.protocol.framing import LineReader
-from votenet.protocol.messages import (
-    SENDERS,
-    GetBlocks,
-    GetHeaders,
-    Hello,
-    HelloProof,
-    Message,
-    Role,
-    SubmitVotes,
-    Votes,
-    decode_data,
-    decode_message,
-    encode_message,
-)
-from votenet.protocol.peer_record import check_record, check_removal, sign_record, sign_removal
+from votenet.protocol.bootstrap.peer_record import check_record, check_removal, sign_record, sign_removal
+from votenet.protocol.node.events import Received, Tick
+from votenet.protocol.wire.address import parse_address
+from votenet.protocol.wire.client_messages import SubmitVotes
+from votenet.protocol.wire.connection import Connection, LocalNode
+from votenet.protocol.wire.error_lines import error_in
+from votenet.protocol.wire.fields import decode_data
+from votenet.protocol.wire.framing import LineReader
+from votenet.protocol.wire.message import LinkRole, Message
+from votenet.protocol.wire.messages import MESSAGES, decode_message, encode_message
+from votenet.protocol.wire.peer_messages import GetBlocks, GetHeaders, Hello, HelloProof, Votes
 
 SCENARIOS: Final = Path(__file__).parent.parent / "scenarios"
 MAX_SCRIPT_LINES: Final = 60
-TYPES: Final = tuple(b'{"type":"%s"}' % kind.__struct_config__.tag.encode() for kind in SENDERS)
+TYPES: Final = tuple(b'{"type":"%s"}' % kind.encode() for kind in MESSAGES)
 ELECTION: Final = make_election(bits=TRIVIAL_BITS)
 
 
@@ -105,10 +92,8 @@ def answers_of_servers(data: bytes) -> None:
         decode_peers(line)
     elif kind == b"t":
         decode_text(line)
-    elif kind == b"r":
-        raise_refusal(line)
-    else:
-        error_line(refusal_in(line))
+    elif (error := error_in(line)) is not None:
+        error_line(error)
 
 
 def _server_answers() -> list[bytes]:
@@ -131,9 +116,9 @@ def handshake(data: bytes) -> None:
     """Lines for both ends of a link. `~` stands for what an honest other side would say now."""
     network = ELECTION.network_hex
     for outbound in (False, True):
-        ours = Connection(Identity(key_of("us"), network, "us:1"), outbound=outbound, challenge=bytes(32))
+        ours = Connection(LocalNode(key_of("us"), network, "us:1"), outbound=outbound, challenge=bytes(32))
         honest = Connection(
-            Identity(key_of("them"), network, "them:1"), outbound=not outbound, challenge=bytes([1] * 32)
+            LocalNode(key_of("them"), network, "them:1"), outbound=not outbound, challenge=bytes([1] * 32)
         )
         waiting: list[Message] = [ours.hello(3, 4)] if outbound else []
         for line in data.splitlines()[:MAX_SCRIPT_LINES]:
@@ -141,13 +126,13 @@ def handshake(data: bytes) -> None:
                 line = _honest_line(honest, waiting)
             message, answers = ours.receive(line, 3, 4)
             waiting += answers
-            assert message is None or ours.role in SENDERS[type(message)]
-            assert (ours.greeted is not None) == (ours.role is Role.PEER)
+            assert message is None or ours.role in message.senders
+            assert (ours.peer_info is not None) == (ours.role is LinkRole.PEER)
 
 
 def _honest_line(honest: Connection, waiting: list[Message]) -> bytes:
     """The next line of the honest side, which has heard what waits for it."""
-    if not waiting and honest.role is Role.STRANGER and honest.outbound:
+    if not waiting and honest.role is LinkRole.STRANGER and honest.outbound:
         return encode_message(honest.hello(1, 2))
     for message in waiting:
         try:
@@ -192,7 +177,7 @@ class TolerantNodePlayer(NodePlayer):
             self.name = words[1]
         elif words[:1] == ["time"] and len(words) == 2 and words[1].strip("+").isascii():
             digits = words[1].strip("+")
-            self.net.run(min(float(digits), 200.0) if digits.isdigit() else 1.0)
+            self.net.run(min(float(digits), 200.0) if digits.isascii() and digits.isdigit() else 1.0)
         elif words == ["mine"]:
             self.net.run_until(lambda: not len(self.node.core.state.pool), 120.0)
 
@@ -236,7 +221,7 @@ def node_core(data: bytes) -> None:
             node.now += 1 + int.from_bytes(text[:2], "big")
             node.run(Tick())
         elif who == b"m":
-            if node.core.mining._template is not None:
+            if node.template is not None:
                 node.mine()
         elif who == b"v":
             voter, *names = text.decode("utf-8", "replace")[:300].split()[:4] or ["v"]
@@ -258,8 +243,8 @@ def _say(node: HandNode, link: int, text: bytes) -> None:
         message = decode_message(text)
     except RemoteProtocolError:
         return
-    role = Role.STRANGER if link == CLIENT else Role.PEER
-    if role in SENDERS[type(message)] and not isinstance(message, Hello | HelloProof):
+    role = LinkRole.STRANGER if link == CLIENT else LinkRole.PEER
+    if role in message.senders and not isinstance(message, Hello | HelloProof):
         ready = node.run(Received(link, message))
         for to, answer in ready.send:
             encode_message(answer)
@@ -303,7 +288,8 @@ class TolerantBootstrapPlayer(BootstrapPlayer):
     def settings(self, words: list[str]) -> None:
         if words[:1] == ["time"]:
             digits = words[-1].strip("+")
-            self.now += min(int(digits), 10**6) if digits.isascii() and digits.isdigit() else 1
+            whole = digits.isascii() and digits.isdigit() and len(digits) < 12
+            self.now += min(int(digits), 10**6) if whole else 1
         elif words == ["sweep"] or (len(words) == 2 and words[0] in ("client", "owner", "alive")):
             super().settings(words)
 
@@ -320,7 +306,7 @@ class TolerantBootstrapPlayer(BootstrapPlayer):
 
 
 def bootstrap_script(data: bytes) -> None:
-    """Chapter's clients and nodes at one registry."""
+    """Reference clients and nodes at one registry."""
     player = TolerantBootstrapPlayer()
     for line in _script(data):
         if line.startswith("@"):

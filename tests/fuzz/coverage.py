@@ -1,7 +1,5 @@
 """Which lines of the program an input has run for the first time.
 
-What lives here: Coverage. What must not: what is done with the answer (`engine.py`).
-
 sys.settrace works in every supported Python. A code object whose lines have all been seen is no longer
 traced, so the price falls as the hunt goes on.
 """

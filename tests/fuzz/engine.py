@@ -1,17 +1,15 @@
 """The hunt: run a target on inputs that are changed again and again, keep those that reach new lines.
 
-What lives here: Target, what counts as a finding, the loop, shrinking, the files it leaves. What must
-not: targets, command line (`__main__.py`).
-
 A target takes bytes and returns, or raises a VotenetError that can be sent: that is all that a stranger
-may bring about. Everything else is a finding: another exception, an error of ours to blame
-(LocalProtocolError), an error that cannot be written as a line, more than CPU_SECONDS of work.
+may bring about. Everything else is a finding: another exception, an
+error that cannot be written as a line, more than CPU_SECONDS of work.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import mmap
 import random
 import signal
@@ -24,8 +22,8 @@ from typing import Final
 
 from fuzz.coverage import Coverage
 from fuzz.mutations import mutate
-from votenet.core.evidence import FAULTS
-from votenet.errors import REFUSALS, LocalProtocolError, NotProven, ProtocolError, Rejected, VotenetError
+from votenet.core.faults import FAULTS
+from votenet.errors import REFUSALS, NotProven, Rejected, RemoteProtocolError, VotenetError
 from votenet.network.transport import error_line
 
 CPU_SECONDS: Final = 10.0
@@ -79,10 +77,8 @@ def failure_of(target: Target, data: bytes, watch: contextlib.AbstractContextMan
 
 def _undocumented(error: VotenetError) -> str | None:
     """What is wrong with an error of votenet's, if anything is."""
-    if isinstance(error, LocalProtocolError):
-        return "blames ourselves"
     known = FAULTS if isinstance(error, NotProven) else REFUSALS
-    if isinstance(error, NotProven | Rejected | ProtocolError) and error.code not in known:
+    if isinstance(error, NotProven | Rejected | RemoteProtocolError) and error.code not in known:
         return f"unknown code {error.code}"
     try:
         error_line(error)
@@ -145,8 +141,8 @@ class Hunt:
     corpus: list[bytes] = field(default_factory=list)
     coverage: Coverage = field(default_factory=Coverage)
 
-    def run(self, seconds: float) -> None:
-        """Until the time is over."""
+    def run(self, seconds: float, runs: float = math.inf) -> None:
+        """Until the time is over, or so many inputs have been tried."""
         end = time.monotonic() + seconds
         dice = random.Random(f"{self.target.name} {self.seed}")
         self._found = self.folder / "corpus" / self.target.name
@@ -156,7 +152,7 @@ class Hunt:
             for data in start:
                 self.corpus.append(data)
                 self._try(data, current)
-            while time.monotonic() < end:
+            while time.monotonic() < end and self.runs < runs:
                 recent = self.corpus[-20:] if dice.random() < 0.4 else self.corpus
                 parent = dice.choice(recent)
                 data = mutate(dice, parent, self.corpus, self.target.tokens, self.target.max_bytes)

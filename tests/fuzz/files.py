@@ -1,9 +1,4 @@
-"""Targets: files that people and programs hand to votenet, and lines of its own local sockets and logs.
-
-What lives here: genesis files, rolls, ballots, configuration, lists of peers, keys, state files, control
-and log lines, votes and headers on their own. What must not: archives (`archives.py`), databases
-(`stores.py`).
-"""
+"""Targets: files that people and programs hand to votenet, and lines of its own local sockets and logs."""
 
 from __future__ import annotations
 
@@ -20,28 +15,32 @@ import click
 import msgspec
 
 from fuzz.engine import Target
-from support import TRIVIAL_BITS, Ledger, key_of, make_election, make_vote, make_votes
-from votenet.cli.ballots import BallotColumns, BallotFile
+from support.elections import TRIVIAL_BITS, Ledger, key_of, make_election, make_vote, make_votes, named_nodes
+from votenet.ballots.check import ReadingOptions, check_ballots
+from votenet.ballots.layout import Columns
+from votenet.ballots.voter_list import VoterColumns, read_voter_list
 from votenet.cli.config_files import check_tables, defaults_for, read_files, say_left_out
 from votenet.cli.main import COMMANDS, main
 from votenet.cli.options import parse_hour
-from votenet.cli.roll import _voters
 from votenet.config import InstanceDirs
-from votenet.core.archive import strict_header
-from votenet.core.block import check_sequence, genesis_header
-from votenet.core.chain import Chain
-from votenet.core.election import election_from_file
-from votenet.core.roll import Roll, roll_from_file, with_roll
-from votenet.core.vote import check_vote, seal, signature_holds, unseal
-from votenet.errors import Rejected
+from votenet.core.election.definition import election_from_file
+from votenet.core.election.roll import Roll, roll_from_file, with_roll
+from votenet.core.ledger.block import check_sequence, genesis_header
+from votenet.core.ledger.chain import Chain
+from votenet.core.ledger.vote import Vote, check_vote, hash_vote, signature_holds
+from votenet.core.records.archive import strict_header
+from votenet.errors import ConfigError, Rejected
 from votenet.processes import control, identity, instance, logs, notify
 from votenet.processes.control_server import parse_request
-from votenet.processes.log_reader import Reader
-from votenet.processes.requests import _names, _seconds
+from votenet.processes.heartbeat import Heartbeat
+from votenet.processes.logs import LogReader
+from votenet.processes.requests import names_of, seconds_of
 from votenet.processes.spec import NetworkSpec
-from votenet.processes.status import Vitals
+from votenet.protocol.bootstrap.bootstrap_messages import encode_plain
+from votenet.storage.ballot_source import read_ballot_file
+from votenet.storage.input_file import read_input
 from votenet.storage.key_store import KeyStore, read_key
-from votenet.storage.peer_store import peers_json, read_peers_file
+from votenet.storage.registry.peer_store import read_peers_file
 
 FOLDER: Final = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
 """Files of one run: in memory where there is such a place."""
@@ -60,11 +59,11 @@ def folder():  # type: ignore[no-untyped-def]
 def votes(data: bytes) -> None:
     """A stored record: what can be read keeps its meaning in its canonical form."""
     try:
-        sealed = unseal(data)
+        vote = msgspec.json.decode(data, type=Vote)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return  # documented: storage turns it into StorageCorrupt
-    again = seal(sealed.vote)
-    assert unseal(again.record).vote == sealed.vote
+    again = hash_vote(vote)
+    assert msgspec.json.decode(again.record, type=Vote) == vote
     signature_holds(again)
     check_vote(again, ELECTION)
 
@@ -94,7 +93,7 @@ def genesis(data: bytes) -> None:
 def rolls(data: bytes) -> None:
     roll = roll_from_file(data)
     assert roll_from_file(roll.to_file()).root_hex == roll.root_hex
-    with_roll(make_election(registration="roll", roll_root=roll.root_hex), roll)
+    with_roll(make_election(roll=roll), roll)
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -106,12 +105,12 @@ def ballots(data: bytes) -> None:
     with folder() as place:
         path = place / f"ballots{suffix}"
         path.write_bytes(data[1:])
-        file = BallotFile(path)
-        columns = BallotColumns(tuple(file.header[1:4] or file.header), voter=file.header[0])
-        file.check(columns)
-        numbers = [(ballot.line, getattr(ballot, "number", 0)) for ballot in file.ballots(columns)]
-        assert numbers == sorted(numbers, key=lambda pair: pair[0])
-        Roll(_voters(path, None, "public_key", None))
+        columns = Columns(choices=("2", "3"), voter="1", header=True)
+        with contextlib.suppress(ConfigError):
+            found = check_ballots(read_ballot_file(path), ReadingOptions(columns))
+            numbers = [ballot.number for ballot in found.ballots]
+            assert numbers == sorted(set(numbers))
+        Roll(read_voter_list(read_input(path, 2**24, code="bad-roll"), "f", VoterColumns()))
 
 
 def _ballot_files() -> list[bytes]:
@@ -145,7 +144,7 @@ def peers_file(data: bytes) -> None:
         path = place / "peers.json"
         path.write_bytes(data)
         found = read_peers_file(path)
-        path.write_bytes(peers_json(found))
+        path.write_bytes(encode_plain(found))
         assert read_peers_file(path) == found
 
 
@@ -172,19 +171,19 @@ def _key_files() -> list[bytes]:
 def control_line(data: bytes) -> None:
     """A request to the supervisor, and an answer of it."""
     with contextlib.suppress(control.VotenetError):
-        answer = control._decode(data)
+        answer = control.parse_answer(data)
         if not answer.get("ok"):
             raise control.error_from(answer.get("error", {}))
     request = parse_request(data)
-    _seconds(request, "grace", 1.0)
-    _names(request)
+    seconds_of(request, "grace", 1.0)
+    names_of(request)
 
 
 def notification(data: bytes) -> None:
     """A datagram of a supervised program."""
-    vitals = Vitals()
-    vitals.hear(notify.parse(data), 1.0)
-    assert vitals.height is None or vitals.height >= 0
+    heartbeat = Heartbeat()
+    heartbeat.update(notify.parse(data), 1.0)
+    assert heartbeat.height is None or heartbeat.height >= 0
 
 
 def state_files(data: bytes) -> None:
@@ -202,7 +201,7 @@ def state_files(data: bytes) -> None:
 
 
 def _state_files() -> list[bytes]:
-    record = identity.Identity(
+    record = identity.IdentityRecord(
         instance="fuzz", name="node-1", incarnation=3, intent="running", address="127.0.0.1:3000", pid=5
     )
     network = NetworkSpec(instance="fuzz", genesis="g.json", bootstrap_port=4000, node_ports=(3000, 3001))
@@ -218,7 +217,7 @@ def log_lines(data: bytes) -> None:
         path.write_bytes(data)
         assert len(logs.tail(path, 3)) <= 3
         for lines, since in ((None, None), (2, None), (None, 1.7e9), (5, 1.7e9)):
-            reader = Reader(dirs, ["node-1"])
+            reader = LogReader(dirs, ["node-1"])
             try:
                 past = list(reader.past(lines, since))
                 assert lines is None or len(past) <= lines
@@ -239,12 +238,12 @@ def times(data: bytes) -> None:
 
 def _genesis_files() -> list[bytes]:
     full = make_election(
-        method="approval", max_choices=2, opens=5, closes=9, node_keys=("ab" * 32,), authority_key="cd" * 32
+        method="approval", max_choices=2, opens=5, closes=9, nodes=named_nodes(4), authority_key="cd" * 32
     )
     return [
         ELECTION.to_file(),
         full.to_file(),
-        make_election(registration="roll", roll_root="ef" * 32).to_file(),
+        make_election(roll_root="ef" * 32, roll_size=1).to_file(),
     ]
 
 
@@ -308,7 +307,9 @@ TARGETS: Final = (
         (*(b"\n[%s]\n" % name.encode() for name in COMMANDS), b"\nx = " + b"[" * 2000),
         8192,
     ),
-    Target("peers-file", peers_file, lambda: [peers_json(["a:1", "[::1]:2", "b.example:65535"])], weight=0.5),
+    Target(
+        "peers-file", peers_file, lambda: [encode_plain(["a:1", "[::1]:2", "b.example:65535"])], weight=0.5
+    ),
     Target("key-file", key_file, _key_files, weight=0.5),
     Target("control-line", control_line, lambda: list(_REQUESTS), weight=0.5),
     Target(

@@ -1,7 +1,5 @@
 """Changing an input a little: bytes, lines, and the JSON in it.
 
-What lives here: `mutate`. What must not: which inputs are kept (`engine.py`), what they mean (targets).
-
 All inputs are bytes; most are lines, and most lines hold JSON behind a word or two. So one mutator does
 for all: it takes a line's JSON apart when there is some, and else works on bytes. All chance comes from
 one `random.Random`: the same generator in the same state gives the same bytes.

@@ -1,8 +1,5 @@
 """Targets: databases that were damaged on the disk, then opened, loaded and read as their programs do.
 
-What lives here: the chain of a node, the registry of a bootstrap server. What must not: that damage is
-noticed (tests/crash asks for that); here nothing may happen but documented errors.
-
 An input is a list of edits, one JSON object a line: `{"file":"db"|"wal","at":N,"put":HEX}`,
 `{"file":…,"cut":N}`, `{"table":T,"column":C,"row":N,"value":V}` (text in HEX with `"blob":true`),
 `{"delete":T,"row":N}`.
@@ -21,18 +18,27 @@ from typing import Any, Final
 
 from fuzz.engine import Target
 from fuzz.files import folder
-from support import CREATED, TRIVIAL_BITS, Ledger, key_of, make_election, make_votes
-from votenet.core.archive import archive_lines
-from votenet.network.node_service import load_core
-from votenet.protocol.address_book import CachedPeer
-from votenet.protocol.bootstrap import BootstrapCore
-from votenet.protocol.chapter import chapter_line
-from votenet.protocol.events import SaveBlock, SaveVotes, SetBest
-from votenet.protocol.registry import PeerEntry
-from votenet.protocol.state import NodeInfo
-from votenet.storage.block_store import SqliteBlockStore
-from votenet.storage.chain_reader import best_height, read_chain
-from votenet.storage.sqlite_peer_store import SqlitePeerStore
+from support.elections import (
+    CREATED,
+    TRIVIAL_BITS,
+    Ledger,
+    key_of,
+    keys_of_node,
+    make_election,
+    make_votes,
+)
+from support.named_history import named_history
+from votenet.core.records.archive import archive_lines
+from votenet.network.node.persistence import load_core
+from votenet.protocol.bootstrap.registry import PeerEntry
+from votenet.protocol.bootstrap.server_core import BootstrapCore
+from votenet.protocol.node.events import SaveBlock, SaveVotes, SetBest
+from votenet.protocol.node.state import NodeInfo
+from votenet.protocol.peers.address_manager import CachedPeer
+from votenet.protocol.reference_go import reference_chain
+from votenet.storage.blocks.chain_reader import best_height, read_chain, stored_certificate
+from votenet.storage.blocks.sqlite_block_store import SqliteBlockStore
+from votenet.storage.registry.sqlite_peer_store import SqlitePeerStore
 
 ELECTION: Final = make_election(bits=TRIVIAL_BITS)
 VOTES: Final = make_votes(ELECTION, 12)
@@ -46,6 +52,12 @@ Files = dict[str, bytes]
 def good_chain() -> tuple[Files, Files]:
     """A chain's files: (all in the database, most in the write-ahead log). Blocks, a branch, a pool."""
     return _files_of("chain.db", _make_chain)
+
+
+@functools.cache
+def good_named() -> tuple[Files, Files]:
+    """The files of a named node up to the final result."""
+    return _files_of("chain.db", _make_named)
 
 
 @functools.cache
@@ -70,6 +82,14 @@ def _make_chain(place: Path) -> SqliteBlockStore:
     stale = branch.grow(VOTES[10])
     store.apply([SaveBlock(branch.chain.tip, stale.votes), SaveVotes(VOTES[9:])])
     store.remember_peers([CachedPeer("a:1", "10.0.0.0/16", 1_700_000_000, True), CachedPeer("b:2")])
+    return store
+
+
+def _make_named(place: Path) -> SqliteBlockStore:
+    election, batches = named_history()
+    store = SqliteBlockStore(place, election)
+    for batch in batches:
+        store.apply(batch)
     return store
 
 
@@ -162,23 +182,38 @@ def chain_store(data: bytes) -> None:
             chain = core.state.chain
             core.ready(CREATED + 100.0)
             core.status(CREATED + 100.0)
-            for sealed in VOTES:
-                core.vote_status(sealed.voter_id)
+            for hashed in VOTES:
+                core.vote_status(hashed.voter_id)
             for entry in chain.best:
                 if entry.height:
                     store.votes_of(entry.hash)
                     store.block_line(entry.hash)
             store.known_peers()
-            # The core knows every height it counts; a store that holds more best blocks has been damaged.
-            votes = (
-                (vote, chain.best[min(h, chain.tip.height)].header.nonce)
-                for h, vote in store.votes_in_order()
-            )
-            chapter_line(ELECTION, chain.genesis.header, votes, chain.tally)
+            reference_chain(ELECTION, chain.genesis.header, store.blocks_in_order())
         finally:
             store.close()
         best_height(place)
         b"".join(archive_lines(ELECTION, read_chain(place, ELECTION)))
+
+
+def named_store(data: bytes) -> None:
+    """As chain_store, for a named node: its log, its statements, its certificate, evidence."""
+    election, keys = named_history()[0], keys_of_node(0)
+    with folder() as place:
+        _damaged(place, data, good_named())
+        store = SqliteBlockStore(place, election)
+        try:
+            info = NodeInfo("n", "0", keys.node.public_hex, "us:1", "t", True, 0.0, 0, keys)
+            core = load_core(election, store, info)
+            core.ready(CREATED + 150.0)
+            core.status(CREATED + 150.0)
+            for entry in core.state.chain.best[1:]:
+                store.block_line(entry.hash)
+            store.tile(0, 0)
+        finally:
+            store.close()
+        height, note = stored_certificate(place)
+        b"".join(archive_lines(election, read_chain(place, election, up_to=height), note))
 
 
 def registry_store(data: bytes) -> None:
@@ -196,7 +231,7 @@ def registry_store(data: bytes) -> None:
             with store.saving():
                 store.put(PeerEntry("new:1"))
                 store.remove("a1:1")
-                core.upkeep.expire(3, CREATED + 5)
+                core.liveness_policy.expire(3, CREATED + 5)
         finally:
             store.close()
 
@@ -230,6 +265,10 @@ _CHAIN: Final = {
     "meta": "value", "blocks": "number hash height best header", "peers": "address source met anchor",
     "bodies": "place records", "waiting": "batch records digest",
 }  # fmt: skip
+_NAMED: Final = {
+    "meta": "value", "blocks": "extras precommits best", "tiles": "level number hashes",
+    "evidence": "node kind proof sentence",
+}  # fmt: skip
 _REGISTRY: Final = {
     "peers": "id slot address node_key network_id sequence expires",
     "retired": "node_key address sequence until",
@@ -239,6 +278,7 @@ TARGETS: Final = (
     Target(
         "chain-store", chain_store, lambda: [b"", *_rows(_CHAIN), *_bytes_edits()], max_bytes=8192, weight=3.0
     ),
+    Target("named-store", named_store, lambda: [b"", *_rows(_NAMED), *_bytes_edits()], max_bytes=8192),
     Target(
         "registry-store", registry_store, lambda: [b"", *_rows(_REGISTRY), *_bytes_edits()], max_bytes=8192
     ),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from fuzz import archives, conversations, files, stores
+from fuzz import archives, conversations, evidence, files, notes, stores
 from fuzz.engine import Target
 
 TARGETS: Final[tuple[Target, ...]] = (
     *conversations.TARGETS,
     *files.TARGETS,
     *archives.TARGETS,
+    *notes.TARGETS,
+    *evidence.TARGETS,
     *stores.TARGETS,
 )
 

@@ -1,4 +1,4 @@
-"""The client, against this server and against one that speaks as the chapter's does (S5)."""
+"""The client, against this server and against one that answers like the reference server."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import pytest
 
 from votenet.core.keys import SigningKey
 from votenet.errors import Rejected, RemoteProtocolError, Unreachable, VotenetError
+from votenet.network.bootstrap.server import serve_bootstrap
 from votenet.network.bootstrap_client import all_peers, get_peers, register, register_many, remove
-from votenet.network.bootstrap_server import serve_bootstrap
-from votenet.protocol.address import Address
-from votenet.protocol.bootstrap_messages import KnownPeer
-from votenet.protocol.peer_record import sign_record, sign_removal
-from votenet.storage.sqlite_peer_store import SqlitePeerStore
+from votenet.protocol.bootstrap.bootstrap_messages import KnownPeer
+from votenet.protocol.bootstrap.peer_record import sign_record, sign_removal
+from votenet.protocol.wire.address import Address
+from votenet.storage.registry.sqlite_peer_store import SqlitePeerStore
 
 KEY = SigningKey(bytes(32))
 
@@ -26,7 +26,7 @@ KEY = SigningKey(bytes(32))
 def run(folder: Path, test: Callable[[Address], Awaitable[None]]) -> None:
     async def main() -> None:
         with contextlib.closing(SqlitePeerStore(folder / "peers.db")) as store:
-            async with asyncio.timeout(20), serve_bootstrap(Address("127.0.0.1", 0), store) as server:
+            async with asyncio.timeout(60), serve_bootstrap(Address("127.0.0.1", 0), store) as server:
                 await test(server.address)
 
     asyncio.run(main())
@@ -34,7 +34,7 @@ def run(folder: Path, test: Callable[[Address], Awaitable[None]]) -> None:
 
 @contextlib.asynccontextmanager
 async def speaking(answers: dict[bytes, bytes]) -> AsyncIterator[Address]:
-    """A server that knows these request lines and closes after each, as the chapter's does."""
+    """A server that knows these request lines and closes after each, like the reference server."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = await reader.readline()
@@ -50,7 +50,7 @@ async def speaking(answers: dict[bytes, bytes]) -> AsyncIterator[Address]:
         await asyncio.sleep(0)
 
 
-def test_s05_register_list_and_remove(tmp_path: Path) -> None:
+def test_register_list_and_remove(tmp_path: Path) -> None:
     async def test(bootstrap: Address) -> None:
         assert await get_peers(bootstrap) == []
         assert await register(bootstrap, "localhost:3000") == "Peer registered successfully"
@@ -62,15 +62,15 @@ def test_s05_register_list_and_remove(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
-def test_s05_works_with_the_chapters_server() -> None:
+def test_works_with_the_reference_server() -> None:
     async def test() -> None:
-        chapter = {
+        reference = {
             b'{"type":"REGISTER","payload":"localhost:3000"}\n': b"Peer registered successfully\n",
             b'{"type":"GET_PEERS","payload":""}\n': b'[{"address":"localhost:3000"},{"address":"b:1"}]\n',
             b'{"type":"GET_PEERS","payload":{"limit":2000,"after":0}}\n': b'[{"address":"localhost:3000"}]\n',
             b'{"type":"REMOVE","payload":"localhost:3000"}\n': b"Peer removed successfully\n",
         }
-        async with speaking(chapter) as bootstrap:
+        async with speaking(reference) as bootstrap:
             assert await register(bootstrap, "localhost:3000") == "Peer registered successfully"
             assert await get_peers(bootstrap) == [KnownPeer("localhost:3000"), KnownPeer("b:1")]
             assert [peer async for peer in all_peers(bootstrap)] == [KnownPeer("localhost:3000")]
@@ -81,7 +81,7 @@ def test_s05_works_with_the_chapters_server() -> None:
     asyncio.run(test())
 
 
-def test_s06_a_signed_record_registers_renews_and_leaves(tmp_path: Path) -> None:
+def test_a_signed_record_registers_renews_and_leaves(tmp_path: Path) -> None:
     async def test(bootstrap: Address) -> None:
         address, expires = "127.0.0.1:3000", int(time.time()) + 60
         first = sign_record(KEY, address, "ab" * 32, sequence=1, expires=expires)
@@ -121,7 +121,7 @@ def test_refusals_carry_the_servers_code(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
-def test_s05_nobody_there_or_silence_is_unreachable() -> None:
+def test_a_dead_or_silent_server_is_unreachable() -> None:
     async def test() -> None:
         with pytest.raises(Unreachable):
             await register(Address("127.0.0.1", 1), "localhost:3000")

@@ -12,8 +12,9 @@ import pytest
 from votenet.errors import Unreachable, VotenetError
 from votenet.network import link_faults
 from votenet.network.link_faults import Faults, LinkFaults, Wire, decode, encode, read
-from votenet.network.transport import Link, LinkLimits, Listener, connect
-from votenet.protocol.address import Address
+from votenet.network.listener import Listener
+from votenet.network.transport import Link, LinkLimits, connect
+from votenet.protocol.wire.address import Address
 
 LIMITS = LinkLimits(max_line=64 * 1024, max_unsent=256 * 1024)
 PEER = "127.0.0.1:3001"
@@ -41,7 +42,7 @@ class End:
         self.heard.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():
                 self.heard.clear()
                 await self.heard.wait()
@@ -76,7 +77,7 @@ def test_a_cut_loses_nothing_and_says_nothing() -> None:
         async with joined() as (near, far):
             assert near.link is not None
             assert far.link is not None
-            wire = near.link.lay(Wire)
+            wire = near.link.insert(Wire)
             near.link.send_line(b"before")
             await far.until(lambda: far.lines == [b"before"])
             wire.set(cut=True, delay=0.0)
@@ -101,7 +102,7 @@ def test_a_slow_link_delays_each_line_both_ways_and_keeps_their_order() -> None:
         async with joined() as (near, far):
             assert near.link is not None
             assert far.link is not None
-            wire = near.link.lay(Wire)
+            wire = near.link.insert(Wire)
             wire.set(cut=False, delay=0.1)
             began = loop.time()
             for number in range(5):
@@ -126,7 +127,7 @@ def test_an_end_behind_a_cut_is_not_seen_before_it_is_healed() -> None:
         async with joined() as (near, far):
             assert near.link is not None
             assert far.link is not None
-            wire = near.link.lay(Wire)
+            wire = near.link.insert(Wire)
             wire.set(cut=True, delay=0.0)
             far.link.send_line(b"last words")
             far.link.close()
@@ -143,7 +144,7 @@ def test_a_goodbye_over_a_slow_link_arrives() -> None:
     async def main() -> None:
         async with joined() as (near, far):
             assert near.link is not None
-            near.link.lay(Wire).set(cut=False, delay=0.05)
+            near.link.insert(Wire).set(cut=False, delay=0.05)
             near.link.close(b"goodbye")
             await far.until(lambda: far.closed)
             assert far.lines == [b"goodbye"]
@@ -151,11 +152,11 @@ def test_a_goodbye_over_a_slow_link_arrives() -> None:
     run(main)
 
 
-def test_what_waits_behind_a_cut_is_bounded() -> None:
+def test_lines_behind_a_cut_are_bounded() -> None:
     async def main() -> None:
         async with joined() as (near, far):
             assert near.link is not None
-            near.link.lay(Wire).set(cut=True, delay=0.0)
+            near.link.insert(Wire).set(cut=True, delay=0.0)
             for _ in range(2 * LIMITS.max_unsent // 1024):
                 near.link.send_line(b"x" * 1023)
             await near.until(lambda: near.closed)
@@ -164,14 +165,14 @@ def test_what_waits_behind_a_cut_is_bounded() -> None:
     run(main)
 
 
-def test_what_is_on_its_way_in_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link_faults, "MAX_HELD", 4096)
+def test_incoming_delayed_lines_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_faults, "MAX_DELAYED", 4096)
 
     async def main() -> None:
         async with joined(LinkLimits(max_line=64 * 1024)) as (near, far):
             assert near.link is not None
             assert far.link is not None
-            wire = near.link.lay(Wire)
+            wire = near.link.insert(Wire)
             wire.set(cut=False, delay=30.0)
             for _ in range(1024):
                 far.link.send_line(b"x" * 1023)
@@ -185,7 +186,7 @@ def test_what_is_on_its_way_in_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_file_is_followed_and_a_broken_one_changes_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file = tmp_path / link_faults.FILE_NAME
+    file = tmp_path / link_faults.LINK_FAULTS_FILE
     faults = Faults(file)
     assert not faults.look()
     assert not faults.now
@@ -217,7 +218,7 @@ def test_words_and_bytes() -> None:
 
 def test_only_links_to_those_that_are_cut_off_are_cut(tmp_path: Path) -> None:
     async def main() -> None:
-        faults = Faults(tmp_path / link_faults.FILE_NAME)
+        faults = Faults(tmp_path / link_faults.LINK_FAULTS_FILE)
         async with joined() as (near, far), joined() as (other, beyond):
             assert near.link is not None
             assert other.link is not None
@@ -239,7 +240,7 @@ def test_only_links_to_those_that_are_cut_off_are_cut(tmp_path: Path) -> None:
 
 def test_a_dial_over_a_cut_gets_no_answer_until_it_is_healed(tmp_path: Path) -> None:
     async def main() -> None:
-        faults = Faults(tmp_path / link_faults.FILE_NAME)
+        faults = Faults(tmp_path / link_faults.LINK_FAULTS_FILE)
         address = Address("127.0.0.1", 3001)
         await faults.passable(address, 0.0)
         faults.now = LinkFaults(cut=(PEER,))

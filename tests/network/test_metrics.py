@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from peer_support import run
+from support.peers import run
 from votenet.errors import ConfigError
-from votenet.network.metrics import REQUEST_BYTES, Metrics, serve_metrics
-from votenet.protocol.address import Address
+from votenet.network.metrics import SCRAPE_BYTES, Metrics, serve_metrics
+from votenet.protocol.wire.address import Address
 
 
 def made(now: list[float]) -> Metrics:
@@ -25,19 +25,19 @@ def made(now: list[float]) -> Metrics:
 TEXT = """\
 # HELP votenet_test_peers Entries.
 # TYPE votenet_test_peers gauge
-votenet_test_peers 3
+votenet_test_peers 3.0
 # HELP votenet_test_answers_total Answers.
 # TYPE votenet_test_answers_total counter
-votenet_test_answers_total{request="Register"} 4
-votenet_test_answers_total{request="odd\\"one\\n"} 1
+votenet_test_answers_total{request="Register"} 4.0
+votenet_test_answers_total{request="odd\\"one\\n"} 1.0
 # HELP votenet_test_plain_total Without a label.
 # TYPE votenet_test_plain_total counter
-votenet_test_plain_total 2
+votenet_test_plain_total 2.0
 """
 
 
 def test_the_text_is_prometheus_format() -> None:
-    assert made([0.0]).text() == TEXT
+    assert made([0.0]).text().decode() == TEXT
 
 
 def test_rates_are_those_of_the_last_minute() -> None:
@@ -78,7 +78,7 @@ def test_a_scraper_gets_the_text_and_others_a_status() -> None:
                 (b"nonsense\r\n\r\n", b"400"),
             ):
                 assert (await fetch(address, request)).split()[1] == status
-            assert await fetch(address, b"x" * (2 * REQUEST_BYTES)) == b""
+            assert await fetch(address, b"x" * (2 * SCRAPE_BYTES)) == b""
 
     run(test)
 

@@ -36,7 +36,7 @@ def test_without_a_supervisor_nothing_happens(target: str | None, monkeypatch: p
     assert not notify(READY=1)
 
 
-def test_a_supervisor_that_does_not_read_stops_nobody(
+def test_a_supervisor_that_does_not_read_stops_no_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:

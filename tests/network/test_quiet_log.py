@@ -24,7 +24,7 @@ def test_a_flood_is_summed_up(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages[-2:] == ["event=refused more=7", "event=other"]
 
 
-def test_what_strangers_wrote_cannot_forge_a_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_text_of_strangers_cannot_forge_a_line(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         QuietLog(log).event("refused", why="a b\nevent=forged", client="", code="x")
     assert caplog.messages == [r"event=refused why='a b\nevent=forged' client='' code=x"]

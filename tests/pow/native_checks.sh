@@ -74,7 +74,7 @@ arm() {
 avx512() {
     need gcc
     gcc -std=c11 -O1 -mavx2 -I"$csrc" "$here/c/check_avx512.c" "$csrc/pow_search.c" "$csrc/sha256_generic.c" \
-        "$csrc/dispatch.c" "$csrc/cpu_features.c" "$csrc/sha256_shani.c" "$csrc/sha256_lanes_vector.c" \
+        "$csrc/dispatch.c" "$csrc/kernel_selftest.c" "$csrc/cpu_features.c" "$csrc/sha256_shani.c" "$csrc/sha256_lanes_vector.c" \
         -o "$work/check_avx512"
     "$work/check_avx512"
     if [ -n "${SDE:-}" ]; then

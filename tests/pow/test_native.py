@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from votenet.errors import PowError
@@ -20,9 +20,15 @@ IV = (0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x
 READY = [name for name in native.KERNELS if native.kernel_state(name) == native.READY]
 
 
+def compress(blocks: bytes, kernel: str) -> tuple[int, ...]:
+    words, number = native.ffi.new("uint32_t[8]", IV), native.KERNELS.index(kernel)
+    assert native.lib.votenet_pow_compress(number, words, blocks, len(blocks) // 64) == 0
+    return tuple(words)
+
+
 def sha256(message: bytes, kernel: str) -> str:
     padded = message + b"\x80" + bytes(-(len(message) + 9) % 64) + (8 * len(message)).to_bytes(8, "big")
-    return "".join(f"{word:08x}" for word in native.compress(IV, padded, kernel))
+    return "".join(f"{word:08x}" for word in compress(padded, kernel))
 
 
 def test_generic_is_last_and_ready() -> None:
@@ -42,28 +48,21 @@ class TestCompress:
         message = vector["message"].encode() * int(vector["repeat"])
         assert sha256(message, kernel) == vector["digest"]
 
-    @settings(deadline=None)
     @given(message=st.binary(max_size=300))
     def test_random_messages(self, kernel: str, message: bytes) -> None:
         assert sha256(message, kernel) == hashlib.sha256(message).hexdigest()
 
     def test_no_block_changes_nothing(self, kernel: str) -> None:
-        assert native.compress(IV, b"", kernel) == IV
-
-    def test_wrong_sizes(self, kernel: str) -> None:
-        with pytest.raises(PowError, match="whole blocks"):
-            native.compress(IV, bytes(63), kernel)
-        with pytest.raises(PowError, match="8 words"):
-            native.compress(IV[:7], bytes(64), kernel)
+        assert compress(b"", kernel) == IV
 
 
 @pytest.mark.parametrize("kernel", READY)
-@pytest.mark.parametrize("shift", range(1, 16))
-def test_unaligned_header(kernel: str, shift: int) -> None:
-    header = bytes(range(100, 180))
-    buffer = memoryview(bytes(shift) + header + bytes(16))[shift : shift + 80]
-    target = 2**252
-    assert native.search(buffer, target, 0, 1000, kernel) == native.search(header, target, 0, 1000, "generic")
+def test_unaligned_header(kernel: str) -> None:
+    header, target = bytes(range(100, 180)), 2**252
+    for shift in range(1, 16):
+        buffer = memoryview(bytes(shift) + header + bytes(16))[shift : shift + 80]
+        found = native.search(buffer, target, 0, 1000, kernel)
+        assert found == native.search(header, target, 0, 1000, "generic"), shift
 
 
 def test_unknown_kernel() -> None:
@@ -78,7 +77,7 @@ def test_kernels_of_other_processors_are_refused() -> None:
             native.search(bytes(80), 1, 0, 1, name)
 
 
-def test_c_refuses_what_python_would_not_send() -> None:
+def test_c_refuses_arguments_that_python_never_sends() -> None:
     """The C entry points check for themselves: a wrong number of a kernel, a range past the last nonce."""
     nonce = native.ffi.new("uint32_t *")
     for kernel in (-1, len(native.KERNELS)):

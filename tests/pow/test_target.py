@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from votenet.errors import PowError
@@ -71,7 +71,6 @@ def test_bits_that_are_no_target(bits: int, reason: str) -> None:
         work_of(bits)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 2**256 - 1))
 def test_compact_form_is_the_nearest_below(target: int) -> None:
     bits = target_to_bits(target)
@@ -102,11 +101,11 @@ def test_bits_for_zero_bits(n: int, bits: int) -> None:
     assert bits_for_zero_bits(n) == bits
 
 
-@pytest.mark.parametrize("n", range(1, 256))
-def test_every_difficulty_is_below_its_power_of_two(n: int) -> None:
-    target = bits_to_target(bits_for_zero_bits(n))
-    assert 2 ** (255 - n) <= target < 2 ** (256 - n)
-    assert 2**n <= work_of(bits_for_zero_bits(n)) < 2 ** (n + 1)
+def test_every_difficulty_is_below_its_power_of_two() -> None:
+    for n in range(1, 256):
+        target = bits_to_target(bits_for_zero_bits(n))
+        assert 2 ** (255 - n) <= target < 2 ** (256 - n)
+        assert 2**n <= work_of(bits_for_zero_bits(n)) < 2 ** (n + 1)
 
 
 @pytest.mark.parametrize("n", [0, -1, 256])
@@ -133,9 +132,9 @@ def test_a_hash_has_32_bytes(size: int) -> None:
         hash_to_int(bytes(size))
 
 
-@pytest.mark.parametrize("vector", HEADERS, ids=lambda v: str(v["height"]))
-def test_bitcoin_hashes_meet_their_targets(vector: dict[str, object]) -> None:
-    hash32 = bytes.fromhex(str(vector["hash"]))[::-1]
-    target = bits_to_target(int(str(vector["bits"])))
-    assert meets(hash32, target)
-    assert target_to_bits(target) == vector["bits"]
+def test_bitcoin_hashes_meet_their_targets() -> None:
+    for vector in HEADERS:
+        hash32 = bytes.fromhex(vector["hash"])[::-1]
+        target = bits_to_target(vector["bits"])
+        assert meets(hash32, target), vector
+        assert target_to_bits(target) == vector["bits"]

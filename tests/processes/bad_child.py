@@ -1,4 +1,4 @@
-"""A program that misbehaves on demand: stands in for `votenet node` and `votenet bootstrap`.
+"""A program that misbehaves on demand: stands in for `votenet node`, `votenet bootstrap` and `votenet web`.
 
 It takes the same arguments. What it does comes from the JSON file named by BAD_CHILD:
 `{"node-1": {...}, "*": {...}}`, read at every start, so that a test may change it in between.
@@ -6,6 +6,7 @@ It takes the same arguments. What it does comes from the JSON file named by BAD_
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -16,17 +17,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from votenet.network import link_faults
 from votenet.network.notify import notify
-from votenet.processes import lifeline
+from votenet.processes import parent_death
 
 _stop = False
 
 
 def main() -> int:
-    lifeline.arm()
+    parent_death.arm()
     args = dict(zip(sys.argv[2::2], sys.argv[3::2], strict=False))
-    name, data_dir = args["--name"], Path(args["--data-dir"])
+    name = args["--name"]
+    data_dir = Path(args.get("--data-dir", name))  # a page has none, and works in the folder of the instance
     plan = _plan(name)
     data_dir.mkdir(parents=True, exist_ok=True)
     starts = _count(data_dir / "starts")
@@ -59,18 +60,19 @@ def main() -> int:
 
 
 def _live(name: str, plan: dict[str, Any], data_dir: Path) -> int:
-    if plan.get("ready", True):
-        notify(READY=1, STATUS="fine", X_HEIGHT=7, X_PEERS=2, X_TIP="ab" * 32, X_WAITING=0)
+    told = {"READY": 1, "STATUS": "fine", "X_HEIGHT": 7, "X_PEERS": 2, "X_TIP": "ab" * 32, "X_WAITING": 0}
+    while plan.get("ready", True) and not _stop and not notify(**told):
+        time.sleep(0.01)  # of ten datagrams that wait already: one that hangs or is mute says it only once
     if plan.get("stop_self"):
         os.kill(os.getpid(), signal.SIGSTOP)
     if "say" in plan:
         print(plan["say"], flush=True)
     beaten, began = 0.0, time.monotonic()
     while not _stop:
-        if plan.get("ready", True) and not plan.get("mute") and time.monotonic() - beaten > 0.1:
-            notify(WATCHDOG=1, X_HEIGHT=plan.get("height", 7), **_links(data_dir))
+        due = plan.get("ready", True) and not plan.get("mute") and time.monotonic() - beaten > 0.1
+        if due and notify(WATCHDOG=1, X_HEIGHT=plan.get("height", 7), **_links(data_dir)):
             beaten = time.monotonic()
-        if plan.get("hang"):
+        if plan.get("hang") and beaten:
             _hang()
         if plan.get("eat") and (data_dir / "eat").exists():
             _eat()
@@ -78,14 +80,18 @@ def _live(name: str, plan: dict[str, Any], data_dir: Path) -> int:
             return 1
         time.sleep(0.02)
     notify(STOPPING=1)
-    time.sleep(plan.get("slow_stop", 0))
+    if "slow_stop" in plan:
+        print(f"{name} has heard TERM", flush=True)
+        time.sleep(plan["slow_stop"])
     print(f"{name} stops", flush=True)
     return 0
 
 
 def _links(data_dir: Path) -> dict[str, str]:
-    """What its file of link faults says."""
-    return {"X_LINKS": link_faults.encode(link_faults.read(data_dir / link_faults.FILE_NAME)).decode()}
+    """What its file of link faults says. To import the reader of that would double the cost of a start."""
+    with contextlib.suppress(FileNotFoundError):
+        return {"X_LINKS": (data_dir / "link-faults.json").read_text()}
+    return {"X_LINKS": '{"cut":[],"delay":0.0}'}
 
 
 def _hang() -> None:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -18,21 +17,25 @@ from typing import Any
 
 import pytest
 
+from support.ports import first_of_block
 from votenet.config import InstanceDirs, instance_dirs
 from votenet.errors import ConfigError, NoSuchNode
 from votenet.processes import ports, procfs
 from votenet.processes.control_server import ControlServer, Progress
-from votenet.processes.identity import TAG_VARIABLE, Identity, leftovers, tag, write_identity
+from votenet.processes.identity import TAG_VARIABLE, IdentityRecord, leftovers, tag, write_identity
 from votenet.processes.instance import Claim, claim, make_dirs
-from votenet.processes.machine import State
+from votenet.processes.machine import ProgramState, State
+from votenet.processes.managed_program import ManagedProgram
 from votenet.processes.restart import RestartPolicy
 from votenet.processes.signals import signal_exactly
-from votenet.processes.spec import NetworkSpec, ProgramSpec
-from votenet.processes.supervisor import Slot, Supervisor
+from votenet.processes.spec import NetworkSpec, ProgramSpec, WebSpec
+from votenet.processes.supervisor import Supervisor
 
 BAD_CHILD = (sys.executable, str(Path(__file__).with_name("bad_child.py")))
-PATIENCE = 20.0
-FAST = RestartPolicy(first_delay=0.05, max_delay=0.2, reset_after=20.0, limit=3, window=30.0, wait_delay=0.1)
+PATIENCE = 60.0
+FAST = RestartPolicy(
+    first_delay=0.05, max_delay=0.2, reset_after=200.0, limit=3, window=300.0, wait_delay=0.1
+)
 
 
 @pytest.fixture
@@ -58,13 +61,13 @@ def dirs(home: Path) -> Iterator[InstanceDirs]:
 
 
 @pytest.fixture
-def lease_ports() -> Iterator[Callable[[int], ports.Block]]:
+def lease_ports() -> Iterator[Callable[[int], ports.PortBlock]]:
     """Blocks of free ports far from the usual ones, locked until the test ends."""
     leases: list[ports.Lease] = []
 
-    def take(nodes: int) -> ports.Block:
+    def take(nodes: int) -> ports.PortBlock:
         while True:
-            first = random.randrange(20000, 30000)
+            first = first_of_block(1 + nodes)
             with contextlib.suppress(ConfigError):
                 leases.append(ports.choose(nodes, bootstrap_port=first, node_port=first + 1))
                 return leases[-1].block
@@ -81,11 +84,12 @@ class Net:
         self.dirs, self.spec, self.said, self.removed = dirs, spec, [], []
         self.claim = Claim(claim(dirs), [])
 
-        async def remover(program: ProgramSpec, network: NetworkSpec) -> None:
+        async def unregistrar(program: ProgramSpec, network: NetworkSpec) -> None:
             self.removed.append(program.name)
 
-        defaults: dict[str, Any] = {"remover": remover, "say": self.said.append}
+        defaults: dict[str, Any] = {"unregistrar": unregistrar, "say": self.said.append}
         self.supervisor = Supervisor(spec, dirs, self.claim, **{**defaults, **settings})
+        self.table = self.supervisor.table
 
     def plan(self, **plans: dict[str, Any]) -> None:
         """What each program does from its next start on; `_` in a name stands for `-`."""
@@ -93,21 +97,24 @@ class Net:
             json.dumps({key.replace("_", "-"): value for key, value in plans.items()})
         )
 
-    def slot(self, name: str) -> Slot:
-        return self.supervisor.slots[name]
+    def program(self, name: str) -> ManagedProgram:
+        return self.table.programs[name]
+
+    def machine(self, name: str) -> ProgramState:
+        return self.program(name).machine
 
     def state(self, name: str) -> State:
-        return self.slot(name).program.state
+        return self.program(name).state
 
     def pid(self, name: str) -> int:
-        child = self.slot(name).child
+        child = self.program(name).child
         assert child is not None
         return child.pid
 
     async def until(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
         """Wait for an event that makes the condition true."""
         async with asyncio.timeout(seconds):
-            await self.supervisor.until(condition)
+            await self.table.until(condition)
 
     async def hears(self, words: str) -> None:
         """Wait until the supervisor has said this: no event tells of it."""
@@ -122,7 +129,7 @@ class Net:
             pytest.fail(f"{name} is {self.state(name)}, not {state}; said: {self.said}")
 
     async def all_ready(self) -> None:
-        for name in self.supervisor.slots:
+        for name in self.table.programs:
             await self.reaches(name, State.READY)
 
     def play(self, scenario: Callable[[Net], Awaitable[None]]) -> list[str]:
@@ -145,23 +152,26 @@ class Net:
 
 
 @pytest.fixture
-def network(dirs: InstanceDirs, lease_ports: Callable[[int], ports.Block]) -> Callable[..., Net]:
+def network(dirs: InstanceDirs, lease_ports: Callable[[int], ports.PortBlock]) -> Callable[..., Net]:
     """Makes a Net: `network(nodes=2, plans={"node-1": {...}}, grace=1.0)`."""
 
     def make(
         nodes: int = 1,
         plans: dict[str, Any] | None = None,
-        grace: float = 5.0,
+        grace: float = 30.0,
         policy: RestartPolicy = FAST,
         hang_seconds: float = 20.0,
+        page: bool = False,
         **settings: Any,
     ) -> Net:
-        block = lease_ports(nodes)
+        block = lease_ports(nodes + page)
+        *node_ports, last = block.nodes
         spec = NetworkSpec(
             instance=dirs.instance,
             genesis=str(dirs.genesis),
             bootstrap_port=block.bootstrap,
-            node_ports=block.nodes,
+            node_ports=tuple(node_ports) if page else block.nodes,
+            web=WebSpec(port=last) if page else None,
             program=BAD_CHILD,
             grace=grace,
             policy=policy,
@@ -176,6 +186,11 @@ def network(dirs: InstanceDirs, lease_ports: Callable[[int], ports.Block]) -> Ca
 def alive(pid: int) -> bool:
     stat = procfs.read_stat(pid)
     return stat is not None and not stat.dead
+
+
+def is_paused(pid: int) -> bool:
+    stat = procfs.read_stat(pid)
+    return stat is not None and stat.paused
 
 
 @pytest.fixture
@@ -212,12 +227,12 @@ def serve_control(dirs: InstanceDirs) -> Iterator[None]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    assert started.wait(10)
+    assert started.wait(60)
     try:
         yield
     finally:
         loop_box[0].call_soon_threadsafe(stop_box[0].set)
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
 
@@ -250,7 +265,7 @@ def start(dirs: InstanceDirs) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     yield begin
     for process in started:
         for member in procfs.members(process.pid):
-            os.kill(member.pid, signal.SIGKILL)
+            signal_exactly(member.pid, member.start_ticks, signal.SIGKILL)
         process.kill()
         process.communicate()
 
@@ -272,6 +287,6 @@ def record(dirs: InstanceDirs) -> Callable[..., None]:
             "start_ticks": stat.start_ticks,
             "boot_id": procfs.boot_id(),
         }
-        write_identity(dirs, Identity(**{**fields, **changes}))  # type: ignore[arg-type]
+        write_identity(dirs, IdentityRecord(**{**fields, **changes}))  # type: ignore[arg-type]
 
     return write

@@ -7,14 +7,17 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from tests.processes.conftest import is_paused
 
+from support.processes import in_pid_namespace, need_pid_namespace
 from votenet.processes import procfs
-from votenet.processes.cause import Cause, Kind
-from votenet.processes.child import NO_MEMORY, Child
+from votenet.processes.child import NO_MEMORY, Child, reap_orphans
+from votenet.processes.exit_cause import ExitCause, ExitKind
 
 IGNORE_TERM = """
 import signal, time
@@ -33,7 +36,7 @@ def run(tmp_path: Path, code: str, scenario: Callable[[Child], Awaitable[None]])
     """Start `python -c code`, play, and make sure that nothing of it is left."""
 
     async def play() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             child = Child.start([sys.executable, "-c", code], os.environ, tmp_path / "log")
             try:
                 await scenario(child)
@@ -59,7 +62,7 @@ def test_a_kill_that_may_be_for_lack_of_memory_is_told_unless_it_was_ours(
 ) -> None:
     async def scenario(child: Child) -> None:
         await logged(tmp_path, "up")
-        monkeypatch.setattr(procfs, "oom_kills", lambda: 10**9)  # somebody else's, for all we know
+        monkeypatch.setattr(procfs, "oom_kills", lambda: 10**9)  # perhaps another program's
         if ours:
             child.kill()
         else:
@@ -84,7 +87,7 @@ def test_each_process_of_a_group_gets_a_signal_once(tmp_path: Path, adopted: boo
     async def scenario(child: Child) -> None:
         await logged(tmp_path, "up")
         if adopted:
-            other = Child.adopt(child.pid, child.start_ticks, child.log, lambda pid: True)
+            other = Child.adopt(child.pid, child.start_ticks, child.log, lambda pid: pid == child.pid)
             other.signal_group(signal.SIGRTMIN)
             other.reap()
         else:
@@ -97,7 +100,7 @@ def test_each_process_of_a_group_gets_a_signal_once(tmp_path: Path, adopted: boo
 @pytest.mark.parametrize("code", [0, 1, 64, 255])
 def test_exit_code_is_the_cause(tmp_path: Path, code: int) -> None:
     async def scenario(child: Child) -> None:
-        assert await child.died() == Cause(Kind.EXITED, code)
+        assert await child.died() == ExitCause(ExitKind.EXITED, code)
         assert procfs.read_stat(child.pid) is not None, "not reaped before finish"
         assert await child.finish() == ""
         assert procfs.read_stat(child.pid) is None
@@ -109,20 +112,20 @@ def test_signal_is_the_cause(tmp_path: Path) -> None:
     async def scenario(child: Child) -> None:
         await logged(tmp_path, "up")
         child.kill()
-        assert await child.died() == Cause(Kind.SIGNALLED, signal.SIGKILL)
+        assert await child.died() == ExitCause(ExitKind.SIGNALLED, signal.SIGKILL)
         assert await child.finish() == ""
 
     run(tmp_path, IGNORE_TERM, scenario)
 
 
-def test_death_is_seen_at_once(tmp_path: Path) -> None:
+def test_death_is_an_event_and_no_look_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(child: Child) -> None:
         await logged(tmp_path, "up")
-        loop = asyncio.get_running_loop()
-        killed = loop.time()
-        child.kill()
-        await child.died()
-        assert loop.time() - killed < 1.0
+        with monkeypatch.context() as patch:
+            for name in ("call_at", "call_later"):
+                patch.setattr(asyncio.get_running_loop(), name, lambda *_, **__: 1 // 0)
+            child.kill()
+            await child.died()
         await child.finish()
 
     run(tmp_path, IGNORE_TERM, scenario)
@@ -131,7 +134,7 @@ def test_death_is_seen_at_once(tmp_path: Path) -> None:
 def test_scenario_06_stragglers_die_before_the_leader_is_reaped(tmp_path: Path) -> None:
     async def scenario(child: Child) -> None:
         pid = int((await logged(tmp_path, "pid")).split("pid ")[1].split()[0])
-        assert await child.died() == Cause(Kind.EXITED, 3)
+        assert await child.died() == ExitCause(ExitKind.EXITED, 3)
         assert [found.pid for found in procfs.members(child.pid)] == [pid]
         assert await child.finish() == ""
         stat = procfs.read_stat(pid)
@@ -143,17 +146,17 @@ def test_scenario_06_stragglers_die_before_the_leader_is_reaped(tmp_path: Path) 
 def test_scenario_07_a_stopped_process_hears_term(tmp_path: Path) -> None:
     async def scenario(child: Child) -> None:
         await logged(tmp_path, "up")
-        signal.pidfd_send_signal(child._pidfd, signal.SIGSTOP)
-        while not child.paused:  # noqa: ASYNC110
+        child.send(signal.SIGSTOP)
+        while not is_paused(child.pid):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         child.terminate()
-        assert await child.died() == Cause(Kind.SIGNALLED, signal.SIGTERM)
+        assert await child.died() == ExitCause(ExitKind.SIGNALLED, signal.SIGTERM)
         await child.finish()
 
     run(tmp_path, "import time; print('up', flush=True); time.sleep(600)", scenario)
 
 
-def test_signals_after_the_end_reach_nobody(tmp_path: Path) -> None:
+def test_signals_after_the_end_reach_no_process(tmp_path: Path) -> None:
     async def scenario(child: Child) -> None:
         await child.died()
         child.terminate()
@@ -161,7 +164,7 @@ def test_signals_after_the_end_reach_nobody(tmp_path: Path) -> None:
         child.terminate()
         child.kill()
         child.reap()
-        assert not child.paused
+        assert not is_paused(child.pid)
 
     run(tmp_path, "pass", scenario)
 
@@ -219,32 +222,35 @@ def test_no_descriptor_left_means_no_child(tmp_path: Path, monkeypatch: pytest.M
 
 ORPHAN = """
 import subprocess, sys
-env = {{"TAG": "ours"}}
+env = {{"TAG": sys.argv[1]}}
 p = subprocess.Popen([sys.executable, '-c', {code!r}], start_new_session=True, env=env, stdout=sys.stderr)
 print(p.pid, flush=True)
 """
 
 
 def adopt(tmp_path: Path, code: str, scenario: Callable[[Child], Awaitable[None]]) -> None:
-    """Make a process that is nobody's child, adopt it, play, and make sure that nothing of it is left."""
-    starter = [sys.executable, "-c", ORPHAN.format(code=code)]
+    """Make a process that is no child of ours, adopt it, play, and make sure that nothing of it is left."""
+
+    def is_ours(pid: int) -> bool:
+        return procfs.environment(pid).get("TAG") == str(tmp_path)
+
+    starter = [sys.executable, "-c", ORPHAN.format(code=code), str(tmp_path)]
     with (tmp_path / "log").open("wb") as log:
         done = subprocess.run(starter, stdout=subprocess.PIPE, stderr=log, text=True, check=True)
     stat = procfs.read_stat(int(done.stdout))
     assert stat is not None
+    while not is_ours(stat.pid):  # in the middle of an exec it has no environment
+        time.sleep(0.01)
 
     async def play() -> None:
         assert stat is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             child = Child.adopt(stat.pid, stat.start_ticks, tmp_path / "log", is_ours)
             try:
                 await scenario(child)
             finally:
                 child.kill_and_reap()
         assert not [found for found in procfs.members(stat.pid) if is_ours(found.pid)]
-
-    def is_ours(pid: int) -> bool:
-        return procfs.environment(pid).get("TAG") == "ours"
 
     asyncio.run(play())
 
@@ -254,13 +260,30 @@ def test_scenario_03_an_adopted_process_is_watched_stopped_and_its_grandchild_en
 
     async def scenario(child: Child) -> None:
         assert child.adopted
-        while not child._members():  # noqa: ASYNC110
+        while not child.members():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         child.terminate()
-        assert (await child.died()).kind is Kind.UNKNOWN
+        assert (await child.died()).kind is ExitKind.UNKNOWN
         assert await child.finish() == ""
 
     adopt(tmp_path, code, scenario)
+
+
+def test_a_signal_to_an_adopted_program_reaches_no_process_that_was_started_later(tmp_path: Path) -> None:
+    async def scenario(child: Child) -> None:
+        await logged(tmp_path, "up")
+        sleep = "import time; time.sleep(600)"
+        stranger = await asyncio.create_subprocess_exec(sys.executable, "-c", sleep)
+        try:
+            child.signal_group(signal.SIGRTMIN)
+            await child.died()
+            assert await child.finish() == ""
+            assert stranger.returncode is None
+        finally:
+            stranger.kill()
+            assert await stranger.wait() == -signal.SIGKILL, "and of nothing else"
+
+    adopt(tmp_path, IGNORE_TERM, scenario)
 
 
 def test_scenario_05_a_pid_that_passed_to_a_stranger_is_not_adopted(tmp_path: Path) -> None:
@@ -268,7 +291,7 @@ def test_scenario_05_a_pid_that_passed_to_a_stranger_is_not_adopted(tmp_path: Pa
         own = procfs.read_stat(os.getpid())
         assert own is not None
         with pytest.raises(OSError, match="not the process that was recorded"):
-            Child.adopt(own.pid, own.start_ticks - 1, tmp_path / "log", lambda pid: True)
+            Child.adopt(own.pid, own.start_ticks - 1, tmp_path / "log", lambda pid: False)
 
     asyncio.run(play())
 
@@ -280,8 +303,51 @@ def test_scenario_08_a_dump_shows_where_a_program_hangs(tmp_path: Path) -> None:
         await logged(tmp_path, "up")
         child.send(signal.SIGSTOP)
         child.dump()
-        assert await child.died() == Cause(Kind.SIGNALLED, signal.SIGABRT)
+        assert await child.died() == ExitCause(ExitKind.SIGNALLED, signal.SIGABRT)
         await child.finish()
         assert 'File "<string>", line 2 in <module>' in (tmp_path / "log").read_text()
 
     run(tmp_path, code, scenario)
+
+
+AS_PROCESS_1 = """
+import os, subprocess, sys, time
+from votenet.processes import procfs
+from votenet.processes.child import reap_orphans
+
+def zombies():
+    return sorted(stat.pid for stat in procfs.all_processes() if stat.dead and stat.parent == 1)
+
+assert os.getpid() == 1
+ours = subprocess.Popen([sys.executable, "-c", ""])
+subprocess.run(["sh", "-c", "sh -c 'sleep 0.1' & sh -c 'sleep 0.1' & exit 0"], check=True)
+deadline = time.monotonic() + 60
+while len(zombies()) < 3 and time.monotonic() < deadline:
+    time.sleep(0.01)
+assert len(zombies()) == 3, zombies()
+reaped = reap_orphans([ours.pid])
+assert len(reaped) == 2 and ours.pid not in reaped, reaped
+assert zombies() == [ours.pid]
+assert ours.wait() == 0, "its exit code is still there for us"
+assert reap_orphans([]) == []
+print("fine")
+"""
+
+
+def test_process_1_reaps_orphans_and_leaves_our_own_programs_alone() -> None:
+    need_pid_namespace()
+    done = subprocess.run(
+        in_pid_namespace(sys.executable, "-c", AS_PROCESS_1),
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "fine\n"), done.stderr
+
+
+def test_anybody_else_reaps_nothing() -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert reap_orphans([]) == []
+    assert child.wait() == 0

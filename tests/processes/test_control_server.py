@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -15,6 +16,7 @@ from votenet.config import InstanceDirs
 from votenet.processes import control_server
 from votenet.processes.control import MAX_REQUEST, ask
 from votenet.processes.control_server import parse_request
+from votenet.processes.instance import make_dirs
 
 Serving = Callable[[InstanceDirs], AbstractContextManager[None]]
 
@@ -22,7 +24,7 @@ Serving = Callable[[InstanceDirs], AbstractContextManager[None]]
 def raw(dirs: InstanceDirs, data: bytes, *, end: bool = True) -> dict[str, Any]:
     """What the server answers to any bytes."""
     with socket.socket(socket.AF_UNIX) as link:
-        link.settimeout(10)
+        link.settimeout(60)
         link.connect(str(dirs.control_socket))
         with suppress(BrokenPipeError):  # a server that has refused us need not wait for our bytes
             link.sendall(data)
@@ -63,9 +65,10 @@ def test_scenario_19_bad_requests_are_answered_and_the_server_lives(
 def test_silent_and_vanished_callers_cost_nothing(
     serving: Serving, dirs: InstanceDirs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control_server, "REQUEST_SECONDS", 0.2)
     with serving(dirs):
-        assert raw(dirs, b"", end=False) == {}
+        with monkeypatch.context() as patch:
+            patch.setattr(control_server, "CALL_SECONDS", 0.2)
+            assert raw(dirs, b"", end=False) == {}
         with socket.socket(socket.AF_UNIX) as link:
             link.connect(str(dirs.control_socket))
             link.sendall(b'{"v":1,"command":"stream"}\n')
@@ -76,7 +79,7 @@ def test_a_crowd_waits_its_turn(
     serving: Serving, dirs: InstanceDirs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(control_server, "MAX_CALLS", 2)
-    monkeypatch.setattr(control_server, "REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr(control_server, "CALL_SECONDS", 0.2)
     with serving(dirs):
         links = [socket.socket(socket.AF_UNIX) for _ in range(6)]
         for link in links:
@@ -107,3 +110,21 @@ def test_a_mistake_of_ours_costs_an_answer_and_not_the_network(
         assert "ZeroDivisionError" in answer["error"]["message"]
         assert ask(dirs, {"command": "ping"})["ok"]
     assert "ZeroDivisionError" in capfd.readouterr().err
+
+
+def test_a_caller_that_comes_while_the_network_ends_is_hung_up_on(dirs: InstanceDirs) -> None:
+    make_dirs(dirs)
+    caller = socket.socket(socket.AF_UNIX)
+    caller.settimeout(60)
+
+    async def test() -> None:
+        class Ending(asyncio.TaskGroup):
+            def create_task(self, coro: Any, **options: Any) -> Any:
+                raise RuntimeError("TaskGroup is shutting down")
+
+        async with control_server.ControlServer(dirs.control_socket, lambda *_: None, Ending()):  # type: ignore[arg-type]
+            caller.connect(str(dirs.control_socket))
+            assert await asyncio.to_thread(caller.recv, 1) == b""
+
+    asyncio.run(test())
+    caller.close()

@@ -61,7 +61,7 @@ def test_a_dead_supervisor_is_quoted(dirs: InstanceDirs, monkeypatch: pytest.Mon
 
 
 def test_the_supervisors_log_is_bounded_and_its_locks_are_inherited(
-    dirs: InstanceDirs, lease_ports: Callable[[int], ports.Block], monkeypatch: pytest.MonkeyPatch
+    dirs: InstanceDirs, lease_ports: Callable[[int], ports.PortBlock], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[tuple[list[str], tuple[int, ...]]] = []
 
@@ -74,7 +74,6 @@ def test_the_supervisors_log_is_bounded_and_its_locks_are_inherited(
     detach.supervisor_log(dirs).write_bytes(b"x" * (1024 * 1024 + 1))
     held = Claim(lock, [])
     monkeypatch.setattr(subprocess, "Popen", start)
-    monkeypatch.setattr(detach, "_detached", [])
     detach.start_supervisor(dirs, held)
     ((argv, inherited),) = started
     assert argv[-5:] == ["supervise", "-i", "t", "--inherit", str(lock.fd)]
@@ -95,7 +94,9 @@ def test_a_log_that_cannot_be_written_is_named(dirs: InstanceDirs) -> None:
     assert caught.value.code == "storage-failed"
 
 
-def test_who_waits_for_the_command_hears_nothing_of_what_outlives_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_caller_that_waits_for_the_command_gets_no_output_of_the_background(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
         monkeypatch.setenv(name, "1")
         assert name not in detach.environment()

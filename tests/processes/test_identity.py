@@ -66,15 +66,17 @@ def test_a_folder_that_was_moved_keeps_its_programs(dirs: InstanceDirs, start: S
     assert [left.pid for left in leftovers(moved)] == [process.pid]
 
 
-def test_scenario_19_a_corrupt_record_hides_nobody(dirs: InstanceDirs, start: Start, record: Record) -> None:
+def test_scenario_19_a_corrupt_record_hides_no_program(
+    dirs: InstanceDirs, start: Start, record: Record
+) -> None:
     process = start()
     record(process)
     told_wrong = (records_dir(dirs) / "node-1.json").read_bytes().replace(b"127.0.0.1:", b"127.0.0.1:7")
     for broken in (b'{"v":1,"instance":"\xff"}', b'{"x":' + b"[" * 100_000, b'{"v":1,"insta', told_wrong):
         (records_dir(dirs) / "node-1.json").write_bytes(broken)
         assert read_identities(dirs) == {"node-1": None}
-    assert end_leftovers(dirs, 5.0, print) == (1, [])
-    assert process.wait(10) == -signal.SIGTERM
+    assert end_leftovers(dirs, 60.0, print) == (1, [])
+    assert process.wait(60) == -signal.SIGTERM
 
 
 def test_counting_goes_on_after_records_and_logs(dirs: InstanceDirs, start: Start, record: Record) -> None:

@@ -1,4 +1,4 @@
-"""Claims: one supervisor per instance, and what it remembers."""
+"""One supervisor for each instance, and its saved settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from votenet.processes import instance, ports
 from votenet.processes.spec import NetworkSpec
 
 
-def spec(block: ports.Block) -> NetworkSpec:
+def spec(block: ports.PortBlock) -> NetworkSpec:
     return NetworkSpec(instance="t", genesis="g", bootstrap_port=block.bootstrap, node_ports=block.nodes)
 
 
@@ -45,7 +45,7 @@ def test_the_network_is_remembered(dirs: InstanceDirs) -> None:
     instance.make_dirs(dirs)
     with pytest.raises(ConfigError, match="no network yet"):
         instance.load_network(dirs)
-    network = spec(ports.Block(20000, (20001,)))
+    network = spec(ports.PortBlock(20000, (20001,)))
     instance.save_network(dirs, network)
     assert instance.load_network(dirs) == network
     fine = instance.network_file(dirs).read_bytes()
@@ -57,7 +57,7 @@ def test_the_network_is_remembered(dirs: InstanceDirs) -> None:
 
 
 def test_a_claim_can_be_inherited_only_as_it_is(
-    dirs: InstanceDirs, lease_ports: Callable[[int], ports.Block]
+    dirs: InstanceDirs, lease_ports: Callable[[int], ports.PortBlock]
 ) -> None:
     lock = instance.claim(dirs)
     lease = ports.choose(1)

@@ -15,9 +15,9 @@ from tests.processes.conftest import Net
 from votenet.config import CONFIG_VARIABLE, InstanceDirs
 from votenet.processes import logs
 from votenet.processes.identity import read_identities
-from votenet.processes.launcher import Launcher
-from votenet.processes.lifeline import PARENT_VARIABLE
+from votenet.processes.launcher import environment
 from votenet.processes.machine import State
+from votenet.processes.parent_death import PARENT_VARIABLE
 
 Network = Callable[..., Any]
 Alive = Callable[[int], bool]
@@ -29,7 +29,7 @@ from votenet.processes.spec import NetworkSpec
 from votenet.processes.supervisor import Supervisor
 spec, dirs = msgspec.json.decode(sys.argv[1], type=NetworkSpec), instance_dirs("t")
 say = lambda text: print(text, flush=True)
-asyncio.run(Supervisor(spec, dirs, Claim(claim(dirs), []), say=say, lifeline=False).run())
+asyncio.run(Supervisor(spec, dirs, Claim(claim(dirs), []), say=say, parent_death=False).run())
 """
 
 
@@ -54,17 +54,17 @@ def test_scenario_03_a_detached_network_is_adopted_watched_restarted_and_stopped
     first = network(nodes=2)
     left = orphan(first)
     assert all(map(is_alive, left.values())), "detached: they go on"
-    net = Net(dirs, first.spec, lifeline=False)
+    net = Net(dirs, first.spec, parent_death=False)
 
     async def scenario(net: Any) -> None:
         await net.all_ready()
-        assert {name: net.pid(name) for name in net.supervisor.slots} == left
-        assert [net.slot(name).program.incarnation for name in net.supervisor.slots] == [1, 1, 1]
-        assert net.supervisor.status()["programs"][1]["uptime"] > 0
+        assert {name: net.pid(name) for name in net.table.programs} == left
+        assert [net.machine(name).incarnation for name in net.table.programs] == [1, 1, 1]
+        assert net.table.status()["programs"][1]["uptime"] > 0
         os.kill(left["node-1"], signal.SIGKILL)
-        await net.until(lambda: net.slot("node-1").program.incarnation == 2)
+        await net.until(lambda: net.machine("node-1").incarnation == 2)
         await net.reaches("node-1", State.READY)
-        assert not net.slot("node-1").child.adopted
+        assert not net.program("node-1").child.adopted
 
     assert net.play(scenario) == []
     assert not any(map(is_alive, left.values()))
@@ -72,19 +72,19 @@ def test_scenario_03_a_detached_network_is_adopted_watched_restarted_and_stopped
     assert "node-2 stops" in "".join(logs.tail(logs.log_path(dirs.logs, "node-2", 1), 2)), "cleanly"
 
 
-def test_scenario_06_what_an_adopted_program_left_is_ended(
+def test_scenario_06_leftovers_of_an_adopted_program_are_ended(
     network: Network, dirs: InstanceDirs, is_alive: Alive
 ) -> None:
     first = network(plans={"node-1": {"grandchild": True}})
     left = orphan(first)
-    net = Net(dirs, first.spec, lifeline=False)
+    net = Net(dirs, first.spec, parent_death=False)
     grandchild = int((dirs.data_dir("node-1") / "grandchild").read_text())
 
     async def scenario(net: Any) -> None:
         await net.all_ready()
         net.plan()
         os.kill(left["node-1"], signal.SIGKILL)
-        await net.until(lambda: net.slot("node-1").program.incarnation == 2)
+        await net.until(lambda: net.machine("node-1").incarnation == 2)
         assert not is_alive(grandchild)
 
     assert net.play(scenario) == []
@@ -94,24 +94,24 @@ def test_one_that_dies_before_it_can_be_adopted_is_started(network: Network, dir
     first = network()
     left = orphan(first)
     os.kill(left["node-1"], signal.SIGKILL)
-    net = Net(dirs, first.spec, lifeline=False)
+    net = Net(dirs, first.spec, parent_death=False)
 
     async def scenario(net: Any) -> None:
         await net.all_ready()
         assert net.pid("bootstrap") == left["bootstrap"]
-        assert net.slot("node-1").program.incarnation == 2
+        assert net.machine("node-1").incarnation == 2
 
     assert net.play(scenario) == []
 
 
-def test_what_a_program_is_started_with(network: Network, monkeypatch: Any) -> None:
+def test_arguments_and_environment_of_a_program(network: Network, monkeypatch: Any) -> None:
     monkeypatch.setenv(CONFIG_VARIABLE, "/broken.toml")
     monkeypatch.setenv(PARENT_VARIABLE, "1")
     net = network()
-    spec = net.slot("node-1").spec
-    foreground = Launcher(net.supervisor, lifeline=True).environment(spec)
+    spec = net.program("node-1").spec
+    foreground = environment(net.dirs, spec, parent_death=True)
     assert foreground[PARENT_VARIABLE] == str(os.getpid())
-    detached = Launcher(net.supervisor, lifeline=False).environment(spec)
+    detached = environment(net.dirs, spec, parent_death=False)
     assert PARENT_VARIABLE not in detached
     assert CONFIG_VARIABLE not in detached
     assert detached["VOTENET_SUPERVISED"] == f"{net.dirs.state}:node-1"

@@ -1,4 +1,4 @@
-"""Partition, heal, slow: what reaches each node's file, and that bad requests change nothing."""
+"""Partition, heal, slow: the contents of each node's file; bad requests change nothing."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from votenet.errors import NoSuchNode, StorageError, VotenetError
-from votenet.network.link_faults import FILE_NAME, LinkFaults
+from votenet.network.link_faults import LINK_FAULTS_FILE, LinkFaults
 from votenet.processes import links
 from votenet.processes.links import forget, read, write
 from votenet.processes.machine import State
-from votenet.processes.requests import Requests
 
 Network = Callable[..., Any]
 
@@ -23,15 +22,15 @@ async def nothing(event: Mapping[str, Any]) -> None:
 
 
 async def ask(net: Any, command: str, **fields: Any) -> Mapping[str, Any]:
-    return await Requests(net.supervisor).handle({"command": command, **fields}, nothing)
+    return await net.supervisor.requests.handle({"command": command, **fields}, nothing)
 
 
 def faults(net: Any) -> dict[str, LinkFaults]:
-    return {name: read(net.slot(name).spec.data_dir) for name in net.supervisor.slots if name != "bootstrap"}
+    return {name: read(net.program(name).spec.data_dir) for name in net.table.programs if name != "bootstrap"}
 
 
 def addresses(net: Any, *numbers: int) -> tuple[str, ...]:
-    return tuple(str(net.slot(f"node-{number}").spec.address) for number in numbers)
+    return tuple(str(net.program(f"node-{number}").spec.address) for number in numbers)
 
 
 def test_partition_slow_and_heal_are_written_followed_and_shown(network: Network) -> None:
@@ -77,7 +76,7 @@ def test_a_node_that_is_started_again_is_as_cut_off_as_before(network: Network) 
         answer = await ask(net, "partition", groups=[["node-1"], ["node-2"]])
         assert answer["late"] == []  # it reads its file when it starts
         await ask(net, "start", names=["node-2"], wait=20)
-        await net.until(lambda: net.slot("node-2").vitals.links == LinkFaults(cut=addresses(net, 1)))
+        await net.until(lambda: net.program("node-2").heartbeat.links == LinkFaults(cut=addresses(net, 1)))
 
     assert net.play(scenario) == []
 
@@ -122,11 +121,11 @@ def test_bad_requests_change_nothing(network: Network, command: str, fields: Any
 
 def test_a_network_that_starts_anew_starts_whole(network: Network, tmp_path: Path) -> None:
     net = network(nodes=1)
-    write(net.slot("node-1").spec.data_dir, LinkFaults(delay=1.0))
+    write(net.program("node-1").spec.data_dir, LinkFaults(delay=1.0))
 
     async def scenario(net: Any) -> None:
         await net.reaches("node-1", State.READY)
-        assert not read(net.slot("node-1").spec.data_dir)
+        assert not read(net.program("node-1").spec.data_dir)
 
     assert net.play(scenario) == []
 
@@ -136,14 +135,14 @@ def test_files(tmp_path: Path) -> None:
     write(folder, LinkFaults())
     assert not folder.exists()
     write(folder, LinkFaults(delay=0.5))
-    assert (folder / FILE_NAME).stat().st_mode & 0o777 == 0o600
+    assert (folder / LINK_FAULTS_FILE).stat().st_mode & 0o777 == 0o600
     assert read(folder) == LinkFaults(delay=0.5)
     write(folder, LinkFaults())
-    assert not (folder / FILE_NAME).exists()
-    (folder / FILE_NAME).write_text("{")
+    assert not (folder / LINK_FAULTS_FILE).exists()
+    (folder / LINK_FAULTS_FILE).write_text("{")
     assert read(folder) == LinkFaults()
     forget([folder, tmp_path / "nobody"])
     assert list(folder.iterdir()) == []
-    (folder / FILE_NAME).mkdir()
+    (folder / LINK_FAULTS_FILE).mkdir()
     with pytest.raises(StorageError):
         write(folder, LinkFaults())

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from votenet.config import InstanceDirs
+from votenet.errors import NoSuchNode, NotRunning
 from votenet.processes import logs
-from votenet.processes.logs import Follower, LogFile
+from votenet.processes.instance import make_dirs
+from votenet.processes.logs import Follower, LogFile, LogReader, log_path, select_logs
 
 
 def test_names_sort_as_people_count(tmp_path: Path) -> None:
@@ -33,16 +36,17 @@ def test_only_the_last_incarnations_are_kept(tmp_path: Path) -> None:
     assert len(logs.list_logs(tmp_path, "node-10")) == 1
 
 
-def test_a_flood_is_bounded_and_keeps_its_end(tmp_path: Path) -> None:
+def test_a_flood_is_bounded_and_keeps_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "MAX_LOG_BYTES", 400_000)
     path = logs.log_path(tmp_path, "node-1", 1)
     with path.open("a") as writer:
         for number in range(40_000):
             writer.write(f"line {number} {'x' * 60}\n")
             if number % 10_000 == 0:
                 writer.flush()
-                logs.trim(path, 400_000)
+                logs.trim(path)
         writer.flush()
-        logs.trim(path, 400_000)
+        logs.trim(path)
         assert os.stat(path).st_blocks * 512 <= 400_000
         writer.write("the end\n")
     assert logs.tail(path, 2)[1] == "the end"
@@ -55,10 +59,11 @@ def test_a_flood_is_bounded_and_keeps_its_end(tmp_path: Path) -> None:
 
 
 def test_without_holes_there_is_still_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "_punch", lambda fd, length: False)
+    monkeypatch.setattr(logs, "punch_hole", lambda fd, length: False)
+    monkeypatch.setattr(logs, "MAX_LOG_BYTES", 10_000)
     path = tmp_path / "a.1.log"
     path.write_text("x" * 100_000)
-    logs.trim(path, 10_000)
+    logs.trim(path)
     assert path.stat().st_size == 0
 
 
@@ -151,3 +156,58 @@ def test_a_log_is_never_written_through_a_link(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic links"):
         logs.open_for_append(tmp_path / "n.1.log")
     assert (tmp_path / "elsewhere").read_text() == "theirs"
+
+
+@pytest.fixture
+def logged(dirs: InstanceDirs) -> InstanceDirs:
+    make_dirs(dirs)
+    log_path(dirs.logs, "node-1", 1).write_text("a\nb\n")
+    log_path(dirs.logs, "node-1", 2).write_text("c\nd\nhalf")
+    log_path(dirs.logs, "node-2", 1).write_text("x\n")
+    return dirs
+
+
+def test_selection(logged: InstanceDirs) -> None:
+    assert select_logs(logged, ()) == ["node-1", "node-2"]
+    assert select_logs(logged, ("node-2", "node-2")) == ["node-2"]
+    assert select_logs(logged, ("node-2", "node-*")) == ["node-2", "node-1"]
+    with pytest.raises(NoSuchNode, match=r"'node-9'.*node-1, node-2") as caught:
+        select_logs(logged, ("node-9",))
+    assert caught.value.exit_code == 4
+    with pytest.raises(NoSuchNode):
+        select_logs(logged, ("supervisor",))
+
+
+def test_no_logs_at_all(dirs: InstanceDirs) -> None:
+    with pytest.raises(NotRunning):
+        select_logs(dirs, ())
+
+
+@pytest.mark.parametrize(("lines", "found"), [(None, "abcd"), (3, "bcd"), (2, "cd"), (0, ""), (99, "abcd")])
+def test_past_lines_reach_back_over_incarnations(logged: InstanceDirs, lines: int | None, found: str) -> None:
+    reader = LogReader(logged, ["node-1"])
+    assert "".join(line for _, line in reader.past(lines, None)) == found
+    assert list(reader.rests()) == [("node-1", "half")]
+    reader.close()
+
+
+def test_scenario_20_no_line_is_lost_or_repeated_over_a_restart(logged: InstanceDirs) -> None:
+    reader = LogReader(logged, ["node-1", "node-2"])
+    assert list(reader.past(1, None)) == [("node-1", "d"), ("node-2", "x")]
+    assert list(reader.news()) == []
+    with log_path(logged.logs, "node-1", 2).open("a") as writer:
+        writer.write(" done\nlast words")
+    log_path(logged.logs, "node-1", 3).write_text("new life\n")
+    assert list(reader.news()) == [("node-1", "half done"), ("node-1", "last words"), ("node-1", "new life")]
+    log_path(logged.logs, "node-2", 2).write_text("y\n")
+    assert list(reader.news()) == [("node-2", "y")]
+    assert list(reader.news()) == []
+    reader.close()
+
+
+def test_the_supervisors_log(logged: InstanceDirs) -> None:
+    (logged.logs / "supervisor.log").write_text("s\n")
+    assert select_logs(logged, ("supervisor",)) == ["supervisor"]
+    reader = LogReader(logged, ["supervisor"])
+    assert list(reader.past(5, None)) == [("supervisor", "s")]
+    reader.close()

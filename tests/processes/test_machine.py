@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from votenet.processes import machine
-from votenet.processes.cause import Cause, Kind
+from votenet.processes.exit_cause import ExitCause, ExitKind
 from votenet.processes.machine import (
     HUNG_GRACE,
     Action,
@@ -29,7 +29,7 @@ from votenet.processes.machine import (
     NotStarted,
     PauseChanged,
     Phase,
-    Program,
+    ProgramState,
     ReadyChanged,
     RestartRequested,
     SetTimer,
@@ -47,13 +47,13 @@ from votenet.processes.machine import (
 from votenet.processes.restart import RestartPolicy
 
 POLICY = RestartPolicy()
-CRASH = Cause(Kind.EXITED, 1)
-TERM = Cause(Kind.SIGNALLED, 15)
+CRASH = ExitCause(ExitKind.EXITED, 1)
+TERM = ExitCause(ExitKind.SIGNALLED, 15)
 
 
 def test_the_promises_are_made_in_names_that_exist() -> None:
     names = re.findall(r"`([A-Za-z_.]+)`", machine.__doc__ or "")
-    fields = set(Program.__dataclass_fields__)
+    fields = set(ProgramState.__dataclass_fields__)
     missing = [name for name in names if name not in fields and not name.endswith(".py") and not _has(name)]
     assert "wanted" in names
     assert missing == []
@@ -71,31 +71,31 @@ class History:
     """One program under a fake clock."""
 
     def __init__(self, policy: RestartPolicy = POLICY) -> None:
-        self.program, self.policy, self.now = Program(), policy, 0.0
+        self.machine, self.policy, self.now = ProgramState(), policy, 0.0
         self.actions: list[Action] = []
 
     def play(self, *events: Event) -> list[Action]:
         """What the last of these events asks for."""
         for event in events:
-            self.program, actions = step(self.program, event, self.now, self.policy, lambda: 0.0)
+            self.machine, actions = step(self.machine, event, self.now, self.policy, lambda: 0.0)
             self.actions = list(actions)
         return self.actions
 
     def up(self) -> History:
-        self.play(StartRequested(), Started(self.program.incarnation + 1))
-        self.play(ReadyChanged(self.program.incarnation, True))
+        self.play(StartRequested(), Started(self.machine.incarnation + 1))
+        self.play(ReadyChanged(self.machine.incarnation, True))
         return self
 
-    def die(self, cause: Cause = CRASH, problem: str = "") -> list[Action]:
-        number = self.program.incarnation
+    def die(self, cause: ExitCause = CRASH, problem: str = "") -> list[Action]:
+        number = self.machine.incarnation
         return self.play(Ended(number, cause), Gone(number, problem))
 
     def fire(self, timer: Timer) -> list[Action]:
-        return self.play(TimerFired(timer, dict(self.program.timers)[timer]))
+        return self.play(TimerFired(timer, dict(self.machine.timers)[timer]))
 
     @property
     def state(self) -> State:
-        return self.program.state
+        return self.machine.state
 
 
 def test_start_ready_stop() -> None:
@@ -112,11 +112,11 @@ def test_start_ready_stop() -> None:
     assert history.state is State.STOPPING
     assert history.play(Gone(1)) == [Unregister()], "ended by a signal: it did not say goodbye itself"
     assert history.state is State.STOPPED
-    assert history.program.cause == replace(TERM, requested=True)
-    assert history.program.history.streak == 0
+    assert history.machine.exit_cause == replace(TERM, requested=True)
+    assert history.machine.history.streak == 0
 
 
-def test_what_does_not_stop_is_killed_once() -> None:
+def test_a_program_that_does_not_stop_is_killed_once() -> None:
     history = History().up()
     history.play(StopRequested())
     assert history.fire(Timer.KILL) == [Kill(1)]
@@ -137,7 +137,7 @@ def test_a_less_patient_stop_brings_the_kill_forward_and_never_back() -> None:
 def test_a_crash_restarts_at_once_and_the_next_one_waits() -> None:
     history = History().up()
     assert history.die() == [Launch(2)]
-    assert history.program.restarts == 1
+    assert history.machine.restarts == 1
     history.play(Started(2))
     (timer,) = history.die()
     assert isinstance(timer, SetTimer)
@@ -152,15 +152,15 @@ def test_a_program_that_could_not_be_started_waits_like_one_that_crashed() -> No
     assert history.play(NotStarted(1, "no such file")) == [Launch(2)]
     history.play(NotStarted(2, "no such file"))
     assert history.state is State.BACKOFF
-    assert "no such file" in str(history.program.cause)
+    assert "no such file" in str(history.machine.exit_cause)
 
 
-def test_what_is_left_of_the_old_one_delays_the_new_one() -> None:
+def test_leftovers_of_the_old_incarnation_delay_the_new_one() -> None:
     history = History().up()
     (timer,) = history.die(problem="port 3000 is still held")
     assert isinstance(timer, SetTimer)
     assert timer.delay == POLICY.first_delay
-    assert history.program.problem == "port 3000 is still held"
+    assert history.machine.problem == "port 3000 is still held"
 
 
 def test_sixty_seconds_ready_give_a_clean_record() -> None:
@@ -173,13 +173,13 @@ def test_sixty_seconds_ready_give_a_clean_record() -> None:
 
 def test_unready_stops_the_proof() -> None:
     history = History().up()
-    (stale,) = history.program.timers
+    (stale,) = history.machine.timers
     history.play(ReadyChanged(1, False))
     assert history.state is State.UNREADY
-    before = replace(history.program, history=replace(history.program.history, streak=2))
-    history.program = before
+    before = replace(history.machine, history=replace(history.machine.history, streak=2))
+    history.machine = before
     history.play(TimerFired(*stale))
-    assert history.program == before
+    assert history.machine == before
 
 
 def test_scenario_09_crash_loop_ends_removed_and_exit_78_failed() -> None:
@@ -188,25 +188,25 @@ def test_scenario_09_crash_loop_ends_removed_and_exit_78_failed() -> None:
         history.die()
         if history.state is State.BACKOFF:
             history.fire(Timer.RETRY)
-        history.play(Started(history.program.incarnation))
+        history.play(Started(history.machine.incarnation))
     unregister, timer = history.die()
     assert unregister == Unregister()
     assert isinstance(timer, SetTimer)
     assert timer.delay == 300.0
     assert history.state is State.REMOVED
     history.fire(Timer.RETRY)
-    history.play(Started(history.program.incarnation))
+    history.play(Started(history.machine.incarnation))
     assert history.die()[0] == Unregister(), "one failure on trial is enough"
 
     failed = History().up()
-    assert failed.die(Cause(Kind.EXITED, 78)) == [Unregister()]
+    assert failed.die(ExitCause(ExitKind.EXITED, 78)) == [Unregister()]
     assert failed.state is State.FAILED
-    assert not failed.program.timers
+    assert not failed.machine.timers
 
 
-def test_a_person_may_start_what_was_removed_or_failed() -> None:
+def test_start_brings_back_removed_and_failed_programs() -> None:
     history = History().up()
-    history.die(Cause(Kind.EXITED, 78))
+    history.die(ExitCause(ExitKind.EXITED, 78))
     assert history.play(StartRequested()) == [Launch(2)]
     assert history.state is State.STARTING
 
@@ -216,7 +216,7 @@ def test_scenario_11_stop_during_backoff_then_start_then_restart() -> None:
     history.die()
     history.play(Started(2))
     history.die()
-    (stale,) = history.program.timers
+    (stale,) = history.machine.timers
     history.play(StopRequested())
     assert history.state is State.STOPPED
     assert history.play(TimerFired(*stale)) == [], "the back-off timer was overtaken by the stop"
@@ -231,7 +231,7 @@ def test_a_stop_beats_a_restart_in_flight() -> None:
     history = History().up()
     history.play(RestartRequested())
     history.play(StopRequested())
-    assert history.die(Cause(Kind.EXITED, 0)) == [], "a clean end said goodbye itself"
+    assert history.die(ExitCause(ExitKind.EXITED, 0)) == [], "a clean end said goodbye itself"
     assert history.state is State.STOPPED
 
 
@@ -243,14 +243,14 @@ def test_a_start_after_a_stop_in_flight_wins() -> None:
 
 def test_a_restart_that_was_asked_for_is_never_shown_as_a_failure() -> None:
     history = History().up()
-    history.play(RestartRequested(3.0), Ended(1, Cause(Kind.EXITED, 0)))
+    history.play(RestartRequested(3.0), Ended(1, ExitCause(ExitKind.EXITED, 0)))
     assert history.state is State.STOPPING
     assert history.play(Gone(1)) == [Launch(2)]
 
 
 def test_a_start_between_death_and_proof_is_not_held_off() -> None:
     history = History().up()
-    history.play(Ended(1, Cause(Kind.EXITED, 78)), StartRequested())
+    history.play(Ended(1, ExitCause(ExitKind.EXITED, 78)), StartRequested())
     assert history.play(Gone(1)) == [Launch(2)]
 
 
@@ -258,10 +258,10 @@ def test_late_events_of_an_old_incarnation_are_dropped() -> None:
     history = History().up()
     history.die()
     history.play(Started(2))
-    before = history.program
+    before = history.machine
     for event in (ReadyChanged(1, True), Ended(1, CRASH), Gone(1), Started(1), PauseChanged(1, True)):
         assert history.play(event) == []
-    assert history.program == before
+    assert history.machine == before
 
 
 def test_scenario_07_paused_is_shown_and_can_be_stopped() -> None:
@@ -277,19 +277,19 @@ def test_kill_now_while_stopping() -> None:
     history.play(StopRequested())
     assert history.play(KillRequested()) == [Kill(1)]
     assert history.play(KillRequested()) == []
-    assert history.die(Cause(Kind.SIGNALLED, 9)) == [Unregister()]
+    assert history.die(ExitCause(ExitKind.SIGNALLED, 9)) == [Unregister()]
     assert history.state is State.STOPPED
 
 
 def test_scenario_03_an_adopted_incarnation_goes_on_under_its_number() -> None:
     history = History()
     assert history.play(Adopted(7)) == []
-    assert (history.state, history.program.incarnation) == (State.STARTING, 7)
+    assert (history.state, history.machine.incarnation) == (State.STARTING, 7)
     history.play(ReadyChanged(7, True))
     assert history.state is State.READY
     assert history.play(Adopted(9)) == [], "only a new supervisor adopts"
-    assert history.program.incarnation == 7
-    assert history.die(Cause(Kind.UNKNOWN)) == [Launch(8)]
+    assert history.machine.incarnation == 7
+    assert history.die(ExitCause(ExitKind.UNKNOWN)) == [Launch(8)]
 
 
 def test_scenario_08_a_hung_program_is_dumped_then_killed_and_it_counts() -> None:
@@ -299,22 +299,22 @@ def test_scenario_08_a_hung_program_is_dumped_then_killed_and_it_counts() -> Non
     assert history.play(Hung(1)) == [], "once"
     assert history.play(ReadyChanged(1, True)) == [], "its last words change nothing"
     assert history.fire(Timer.KILL) == [Kill(1)]
-    assert history.die(Cause(Kind.SIGNALLED, 9)) == [Launch(2)]
-    assert str(history.program.cause) == "its main loop hung; killed by SIGKILL"
-    assert history.program.history.streak == 1
-    assert not history.program.hung
+    assert history.die(ExitCause(ExitKind.SIGNALLED, 9)) == [Launch(2)]
+    assert str(history.machine.exit_cause) == "its main loop hung; killed by SIGKILL"
+    assert history.machine.history.streak == 1
+    assert not history.machine.hung
 
 
 def test_a_hung_program_can_be_stopped_and_then_is_no_failure() -> None:
     history = History().up()
     history.play(Hung(1), StopRequested(3.0))
     assert history.state is State.STOPPING
-    history.die(Cause(Kind.SIGNALLED, 6))
+    history.die(ExitCause(ExitKind.SIGNALLED, 6))
     assert history.state is State.STOPPED
-    assert history.program.history.streak == 0
+    assert history.machine.history.streak == 0
 
 
-def test_a_stop_that_meets_a_launch_ends_what_was_started() -> None:
+def test_a_stop_during_a_launch_ends_the_started_program() -> None:
     history = History()
     history.play(StartRequested(), StopRequested())
     assert history.play(Started(1))[0] == Terminate(1)
@@ -328,7 +328,7 @@ def test_every_state_can_be_seen(state: State) -> None:
     seen = {
         State.STOPPED: History(),
         State.READY: up(),
-        State.FAILED: _after(up(), Ended(1, Cause(Kind.EXITED, 64)), Gone(1)),
+        State.FAILED: _after(up(), Ended(1, ExitCause(ExitKind.EXITED, 64)), Gone(1)),
         State.STARTING: _after(History(), StartRequested()),
         State.UNREADY: _after(up(), ReadyChanged(1, False)),
         State.STOPPING: _after(up(), StopRequested()),
@@ -351,7 +351,7 @@ class World(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.program, self.now = Program(), 0.0
+        self.machine, self.now = ProgramState(), 0.0
         self.living: set[int] = set()
         self.proving: set[int] = set()
         self.told: list[Event] = []
@@ -359,7 +359,7 @@ class World(RuleBasedStateMachine):
         self.stopped_by_command = True
 
     def tell(self, event: Event) -> None:
-        self.program, actions = step(self.program, event, self.now, POLICY, lambda: 0.3)
+        self.machine, actions = step(self.machine, event, self.now, POLICY, lambda: 0.3)
         self.do(actions)
 
     def do(self, actions: Iterable[Action]) -> None:
@@ -371,7 +371,7 @@ class World(RuleBasedStateMachine):
                     assert not self.stopped_by_command, "a stop was overtaken by a restart"
                     self.living.add(number)
                 case Terminate(incarnation=number) | Dump(incarnation=number) | Kill(incarnation=number):
-                    assert number == self.program.incarnation
+                    assert number == self.machine.incarnation
                 case SetTimer(timer=timer, sequence=sequence):
                     self.timers.append((timer, sequence))
 
@@ -390,23 +390,23 @@ class World(RuleBasedStateMachine):
         self.stopped_by_command = True
         self.tell(KillRequested() if now else StopRequested())
 
-    @precondition(lambda self: self.program.phase is Phase.LAUNCHING)
+    @precondition(lambda self: self.machine.phase is Phase.LAUNCHING)
     @rule(works=st.booleans())
     def launched(self, works: bool) -> None:
-        number = self.program.incarnation
+        number = self.machine.incarnation
         if works:
             self.observe(Started(number))
         else:
             self.living.discard(number)
             self.observe(NotStarted(number, "no room"))
 
-    @precondition(lambda self: self.living and self.program.phase is not Phase.LAUNCHING)
+    @precondition(lambda self: self.living and self.machine.phase is not Phase.LAUNCHING)
     @rule(code=st.sampled_from([0, 1, 64, 75, 78]))
     def dies(self, code: int) -> None:
         (number,) = self.living
         self.living.clear()
         self.proving.add(number)
-        self.observe(Ended(number, Cause(Kind.EXITED, code)))
+        self.observe(Ended(number, ExitCause(ExitKind.EXITED, code)))
 
     @precondition(lambda self: self.proving)
     @rule(problem=st.sampled_from(["", "port held"]))
@@ -417,9 +417,9 @@ class World(RuleBasedStateMachine):
     @precondition(lambda self: self.living)
     @rule(ready=st.booleans())
     def says_ready(self, ready: bool) -> None:
-        self.observe(ReadyChanged(self.program.incarnation, ready))
+        self.observe(ReadyChanged(self.machine.incarnation, ready))
 
-    @precondition(lambda self: not self.program.epoch)
+    @precondition(lambda self: not self.machine.epoch)
     @rule()
     def is_adopted(self) -> None:
         self.stopped_by_command = False
@@ -429,12 +429,12 @@ class World(RuleBasedStateMachine):
     @precondition(lambda self: self.living)
     @rule()
     def hangs(self) -> None:
-        self.observe(Hung(self.program.incarnation))
+        self.observe(Hung(self.machine.incarnation))
 
     @precondition(lambda self: self.living)
     @rule(paused=st.booleans())
     def pauses(self, paused: bool) -> None:
-        self.observe(PauseChanged(self.program.incarnation, paused))
+        self.observe(PauseChanged(self.machine.incarnation, paused))
 
     @precondition(lambda self: self.timers)
     @rule(data=st.data())
@@ -446,7 +446,7 @@ class World(RuleBasedStateMachine):
     @precondition(lambda self: self.told)
     @rule(data=st.data())
     def late_event(self, data: st.DataObject) -> None:
-        old = [event for event in self.told if event.incarnation != self.program.incarnation]  # type: ignore[union-attr]
+        old = [event for event in self.told if event.incarnation != self.machine.incarnation]  # type: ignore[union-attr]
         if old:
             self.tell(data.draw(st.sampled_from(old)))
 
@@ -458,20 +458,20 @@ class World(RuleBasedStateMachine):
     def record_agrees_with_the_world(self) -> None:
         assert len(self.living) + len(self.proving) <= 1
         busy = bool(self.living or self.proving)
-        assert busy == (self.program.phase is not Phase.ABSENT)
-        assert isinstance(self.program.state, State)
-        waiting = dict(self.program.timers)
-        if self.program.state is State.BACKOFF and not busy:
+        assert busy == (self.machine.phase is not Phase.ABSENT)
+        assert isinstance(self.machine.state, State)
+        waiting = dict(self.machine.timers)
+        if self.machine.state is State.BACKOFF and not busy:
             assert Timer.RETRY in waiting, "waiting for nothing"
-        if self.program.phase is Phase.STOPPING:
+        if self.machine.phase is Phase.STOPPING:
             assert Timer.KILL in waiting, "a stop without an end"
-        if self.program.hung and self.program.phase is Phase.ALIVE:
-            assert not self.program.ready
+        if self.machine.hung and self.machine.phase is Phase.ALIVE:
+            assert not self.machine.ready
         if not busy and self.stopped_by_command:
-            assert self.program.state is State.STOPPED
+            assert self.machine.state is State.STOPPED
 
 
-World.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+World.TestCase.settings = settings(max_examples=120, stateful_step_count=40)
 TestWorld = World.TestCase
 
 
@@ -480,13 +480,13 @@ TestWorld = World.TestCase
 def test_a_mistake_of_ours_leaves_a_program_at_rest_that_a_person_may_start(
     phase: Phase, wanted: bool
 ) -> None:
-    program = Program(
+    program = ProgramState(
         incarnation=3, epoch=1, wanted=wanted, phase=phase, ready=True, again=True, timers=((Timer.KILL, 4),)
     )
     program = given_up(program, "a mistake")
     assert program.at_rest
     assert program.state is (State.FAILED if wanted else State.STOPPED)
     assert program.timers == ()
-    assert "a mistake" in str(program.cause)
+    assert "a mistake" in str(program.exit_cause)
     program, actions = step(program, StartRequested(), 0.0, POLICY, lambda: 0.0)
     assert actions == (Launch(4),)

@@ -1,4 +1,4 @@
-"""The hearing end of sd_notify."""
+"""sd_notify from programs to their supervisor, and from the supervisor to systemd."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from votenet.network.notify import notify
-from votenet.processes.notify import MAX_BATCH, MAX_MESSAGE, NotifySocket, parse
+from votenet.processes.notify import MAX_DATAGRAM, MAX_DATAGRAMS, NotifySocket, ServiceNotifier, parse
 
 
 @pytest.fixture
@@ -44,10 +45,10 @@ def test_garbage_and_floods_are_bounded(ear: NotifySocket) -> None:
         sender.connect(str(ear.path))
         sender.setblocking(False)
         sender.send(b"\xff\xfe\0READY\n=1\n\n")
-        sender.send(b"READY=1\n" + b"x" * MAX_MESSAGE)
+        sender.send(b"READY=1\n" + b"x" * MAX_DATAGRAM)
         sent = 2
         try:
-            while sent < 2 * MAX_BATCH:
+            while sent < 2 * MAX_DATAGRAMS:
                 sender.send(b"WATCHDOG=1")
                 sent += 1
         except BlockingIOError:
@@ -55,8 +56,60 @@ def test_garbage_and_floods_are_bounded(ear: NotifySocket) -> None:
     first = ear.receive()
     assert first[0] == (os.getpid(), {})
     assert all("READY" not in fields for _, fields in first), "a cut message is not believed"
-    assert len(first) <= MAX_BATCH
+    assert len(first) <= MAX_DATAGRAMS
 
 
 def test_parse() -> None:
     assert parse(b"A=1\nB\n=2\nC=x=y\n") == {"A": "1", "C": "x=y"}
+
+
+FINE = {"bootstrap": "ready", "node-1": "ready"}
+
+
+def listen(path: Path, monkeypatch: pytest.MonkeyPatch) -> socket.socket:
+    found = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    found.bind(str(path))
+    found.setblocking(False)
+    monkeypatch.setenv("NOTIFY_SOCKET", str(path))
+    return found
+
+
+def test_ready_is_said_once_over_a_real_socket(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with listen(tmp_path_factory.mktemp("n") / "s", monkeypatch) as manager:
+        notifier = ServiceNotifier()
+        notifier.update({**FINE, "node-1": "starting"}, settled=False)
+        notifier.update(FINE, settled=True)
+        notifier.update(FINE, settled=True)
+        notifier.stopping()
+        notifier.stopping()
+        notifier.update({**FINE, "node-1": "stopping"}, settled=False)
+        heard = [manager.recv(4096).decode() for _ in range(5)]
+        with pytest.raises(BlockingIOError):
+            manager.recv(4096)
+    assert heard == [
+        "WATCHDOG=1\nSTATUS=1 of 2 programs are ready",
+        "READY=1\nWATCHDOG=1\nSTATUS=2 of 2 programs are ready",
+        "WATCHDOG=1\nSTATUS=2 of 2 programs are ready",
+        "STOPPING=1\nSTATUS=stopping",
+        "WATCHDOG=1\nSTATUS=stopping",
+    ]
+
+
+def test_a_network_without_a_node_is_not_ready() -> None:
+    sent: list[dict[str, Any]] = []
+    notifier = ServiceNotifier(lambda **fields: sent.append(fields))
+    notifier.update({"bootstrap": "failed", "node-1": "failed"}, settled=True)
+    notifier.update({"bootstrap": "ready", "node-1": "failed"}, settled=True)
+    notifier.update({"bootstrap": "failed", "node-1": "ready"}, settled=True)
+    assert ["READY" in fields for fields in sent] == [False, False, True]
+    assert sent[2]["STATUS"] == "1 of 2 programs are ready"
+
+
+def test_a_stop_that_comes_before_readiness_is_not_followed_by_it() -> None:
+    sent: list[dict[str, Any]] = []
+    notifier = ServiceNotifier(lambda **fields: sent.append(fields))
+    notifier.stopping()
+    notifier.update(FINE, settled=True)
+    assert not any("READY" in fields for fields in sent)

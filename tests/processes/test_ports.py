@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import itertools
 import os
-import random
 import socket
 from collections.abc import Callable
 
 import pytest
 
+from support.ports import first_of_block, free_port
 from votenet.errors import ConfigError
+from votenet.network import listener
 from votenet.processes import ports
-from votenet.processes.ports import Block, blocks, choose, is_free, take_again
+from votenet.processes.ports import PortBlock, blocks, choose, choose_web, is_free, release, take_again
 from votenet.processes.procfs import ephemeral_range
+from votenet.protocol.wire.address import Address
 
-LeasePorts = Callable[[int], Block]
+LeasePorts = Callable[[int], PortBlock]
 
 
 def is_local_free(port: int) -> bool:
     return is_free("127.0.0.1", port)
 
 
-def test_the_usual_block_is_the_chapters_and_blocks_never_overlap() -> None:
+def test_the_first_block_has_the_reference_ports_and_blocks_never_overlap() -> None:
     first, second, *_ = found = list(blocks(64))
-    assert first == Block(4000, tuple(range(3000, 3064)))
+    assert first == PortBlock(4000, tuple(range(3000, 3064)))
     assert (second.bootstrap, second.nodes[0]) == (4100, 3100)
     used = list(itertools.chain.from_iterable(block.all for block in found))
     assert len(used) == len(set(used))
@@ -33,16 +35,19 @@ def test_the_usual_block_is_the_chapters_and_blocks_never_overlap() -> None:
 
 
 def test_a_taken_port_moves_the_whole_block_and_names_its_holder(lease_ports: LeasePorts) -> None:
-    preferred = Block(*_split(lease_ports(3)))
+    preferred = PortBlock(*_split(lease_ports(3)))
     with pytest.raises(ConfigError, match="taken"):  # by the fixture's own lock
         choose(3, bootstrap_port=preferred.bootstrap, node_port=preferred.nodes[0])
     with socket.socket() as stranger:
-        while (free := random.randrange(20000, 30000)) and not all(map(is_local_free, (free, free + 1))):
+        leased = set(preferred.all)  # their lock is held; a program listens on none of them
+        while (free := first_of_block(2)) and not all(
+            is_local_free(port) and port not in leased for port in (free, free + 1)
+        ):
             continue
         taken = free + 1
         stranger.bind(("127.0.0.1", taken))
         stranger.listen()
-        lease = choose(2, preferred=Block(free, (taken, taken + 1)))
+        lease = choose(2, preferred=PortBlock(free, (taken, taken + 1)))
         try:
             assert taken not in lease.block.all
             assert f"port {taken} is taken by pid {os.getpid()}" in lease.moved
@@ -74,14 +79,34 @@ def test_scenario_18_two_supervisors_never_get_the_same_block(lease_ports: Lease
             lease.release()
 
 
-def test_released_ports_can_be_taken_again(lease_ports: LeasePorts) -> None:
-    lease = choose(2)
+def test_released_ports_can_be_taken_again() -> None:
+    free = first_of_block(3)
+    while not all(map(is_local_free, range(free, free + 3))):
+        free = first_of_block(3)
+    lease = choose(2, bootstrap_port=free, node_port=free + 1)  # the usual ones, another test may take next
+    addresses = [Address("127.0.0.1", port) for port in lease.block.all]
     with pytest.raises(ConfigError, match="taken"):
-        take_again(lease.block.all, "127.0.0.1")
+        take_again(addresses)
     lease.release()
-    again = take_again(lease.block.all, "127.0.0.1")
+    again = take_again(addresses)
     for lock in again:
         lock.release()
+
+
+def test_the_page_moves_to_a_free_port_unless_its_port_was_asked_for() -> None:
+    usual, locks, moved = choose_web("127.0.0.1", port=None, preferred=first_of_block(1))
+    assert not moved
+    try:
+        other, more, why = choose_web("127.0.0.1", port=None, preferred=usual)
+        release(more)
+        assert other != usual
+        assert why == f"port {usual} is taken by another program or network"
+        with pytest.raises(ConfigError) as caught:
+            choose_web("127.0.0.1", port=usual, preferred=other)
+        assert caught.value.code == "port-taken"
+        assert choose_web("127.0.0.1", port=other, preferred=usual)[1][0].path.name == f"{other}.lock"
+    finally:
+        release(locks)
 
 
 @pytest.mark.parametrize(("bootstrap", "node"), [(20002, 20000), (20000, 65534)])
@@ -93,7 +118,7 @@ def test_ports_that_cannot_fit_are_refused(bootstrap: int, node: int) -> None:
 
 def test_no_port_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ports, "is_free", lambda host, port: False)
-    monkeypatch.setattr(ports, "port_holder", lambda port: "")
+    monkeypatch.setattr(listener, "port_holder", lambda port: "")
     with pytest.raises(ConfigError, match="no 2 ports are free") as caught:
         choose(1)
     assert caught.value.code == "no-free-ports"
@@ -103,7 +128,7 @@ def test_without_a_free_block_ports_are_taken_one_by_one(monkeypatch: pytest.Mon
     """Every second port is a stranger's."""
     real = ports.is_free
     monkeypatch.setattr(ports, "is_free", lambda host, port: port % 2 == 1 and real(host, port))
-    monkeypatch.setattr(ports, "port_holder", lambda port: "pid 5")
+    monkeypatch.setattr(listener, "port_holder", lambda port: "pid 5")
     lease = choose(3)
     lease.release()
     assert all(port % 2 == 1 for port in lease.block.all)
@@ -163,7 +188,7 @@ def test_a_wanted_port_keeps_its_place_among_single_ports(
 
 
 def test_a_preferred_block_that_would_end_too_high_is_passed_over() -> None:
-    lease = choose(3, preferred=Block(65000, (65534, 65535, 65536)))
+    lease = choose(3, preferred=PortBlock(65000, (65534, 65535, 65536)))
     lease.release()
     assert max(lease.block.all) <= 65535
 
@@ -176,7 +201,7 @@ def test_an_address_that_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_closed_connections_do_not_take_a_port() -> None:
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        server.bind(("127.0.0.1", 0))
+        server.bind(("127.0.0.1", free_port()))
         server.listen()
         port = server.getsockname()[1]
         assert not is_free("127.0.0.1", port)
@@ -185,7 +210,7 @@ def test_closed_connections_do_not_take_a_port() -> None:
     assert is_free("127.0.0.1", port)
 
 
-def _split(block: Block) -> tuple[int, tuple[int, ...]]:
+def _split(block: PortBlock) -> tuple[int, tuple[int, ...]]:
     return block.bootstrap, block.nodes
 
 
@@ -230,7 +255,7 @@ def test_more_ports_come_from_anywhere_or_are_refused(
         ports.take_more(2, "127.0.0.1", used)
 
 
-def test_files_of_ports_that_nobody_keeps_are_removed(lease_ports: LeasePorts) -> None:
+def test_lock_files_of_unused_ports_are_removed(lease_ports: LeasePorts) -> None:
     (kept,) = lease_ports(1).nodes
     folder = ports.port_locks_dir()
     left = folder / "1.lock"  # no network has this port

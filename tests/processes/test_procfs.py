@@ -37,7 +37,7 @@ def test_ourselves() -> None:
     assert procfs.boot_id()
 
 
-def test_a_strange_name_and_nobody(sleeper: subprocess.Popen[bytes]) -> None:
+def test_a_strange_process_name_and_a_missing_process(sleeper: subprocess.Popen[bytes]) -> None:
     stat = procfs.read_stat(sleeper.pid)
     assert stat is not None
     assert (stat.pid, stat.session) == (sleeper.pid, sleeper.pid)
@@ -59,10 +59,10 @@ def test_ephemeral_range_is_above_our_ports() -> None:
     assert 1 < first < last <= 65535
 
 
-def test_what_a_process_was_started_with_and_how_long_ago() -> None:
+def test_arguments_and_age_of_a_process() -> None:
     own = procfs.read_stat(os.getpid())
     assert own is not None
     assert procfs.command_line(os.getpid())[0] == sys.orig_argv[0]
-    assert 0 < procfs.age(own) < 86400
+    assert 0 < own.age < 86400
     assert own.memory > 1_000_000
     assert procfs.command_line(0) == ()

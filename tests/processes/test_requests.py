@@ -20,7 +20,7 @@ Network = Callable[..., Any]
 
 
 async def call(net: Any, command: str, **fields: Any) -> dict[str, Any]:
-    return await asyncio.to_thread(ask, net.dirs, {"command": command, **fields}, timeout=20.0)
+    return await asyncio.to_thread(ask, net.dirs, {"command": command, **fields}, timeout=150)
 
 
 async def refused(net: Any, command: str, **fields: Any) -> str:
@@ -55,9 +55,9 @@ def test_stop_start_restart_one_node(network: Network) -> None:
         other = net.pid("node-2")
         (stopped,) = (await call(net, "stop", names=["node-1"]))["programs"]
         assert (stopped["state"], stopped["pid"]) == ("stopped", None)
-        (started,) = (await call(net, "start", names=["node-1"], wait=20))["programs"]
+        (started,) = (await call(net, "start", names=["node-1"], wait=50))["programs"]
         assert (started["state"], started["incarnation"]) == ("ready", 2)
-        answer = await call(net, "restart", names=["node-1", "node-1"], wait=20)
+        answer = await call(net, "restart", names=["node-1", "node-1"], wait=50)
         assert [program["incarnation"] for program in answer["programs"]] == [3]
         assert net.pid("node-2") == other
 
@@ -69,13 +69,13 @@ def test_scenario_11_a_later_command_ends_the_wait_for_an_earlier_one(network: N
 
     async def scenario(net: Any) -> None:
         await net.all_ready()
-        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
             stopping = tasks.create_task(call(net, "stop", names=["node-1"], grace=0.5))
             await net.reaches("node-1", State.STOPPING)
-            await call(net, "start", names=["node-1"], wait=20)
+            await call(net, "start", names=["node-1"], wait=50)
             assert stopping.done() or (await stopping)
         await net.reaches("node-1", State.READY)
-        assert net.slot("node-1").program.incarnation == 2
+        assert net.machine("node-1").incarnation == 2
 
     assert net.play(scenario) == []
 
@@ -109,22 +109,22 @@ def test_bad_fields_change_nothing(
 
     async def scenario(net: Any) -> None:
         await net.all_ready()
-        epoch = net.slot("node-1").program.epoch
+        epoch = net.machine("node-1").epoch
         assert await refused(net, command, **fields) == code
-        assert net.slot("node-1").program.epoch == epoch
-        assert not net.supervisor.stopping
+        assert net.machine("node-1").epoch == epoch
+        assert not net.table.stopping
 
     assert net.play(scenario) == []
 
 
-def test_down_streams_what_happens_and_answers_last(network: Network) -> None:
+def test_down_streams_events_and_answers_last(network: Network) -> None:
     net = network(nodes=2, plans={"node-2": {"ignore_term": True}})
     events: list[dict[str, Any]] = []
 
     async def scenario(net: Any) -> None:
         await net.all_ready()
         request = {"command": "down", "grace": 0.3}
-        events.extend(await asyncio.to_thread(lambda: list(converse(net.dirs, request, timeout=20.0))))
+        events.extend(await asyncio.to_thread(lambda: list(converse(net.dirs, request, timeout=150))))
 
     assert net.play(scenario) == []
     *states, last = events
@@ -141,13 +141,13 @@ def test_a_signal_is_a_fault_not_a_request(network: Network) -> None:
         await net.all_ready()
         await call(net, "signal", names=["node-*"], signal=9)
         for name in ("node-1", "node-2"):
-            await net.until(lambda name=name: net.slot(name).program.incarnation == 2)
+            await net.until(lambda name=name: net.machine(name).incarnation == 2)
             await net.reaches(name, State.READY)
-            assert str(net.slot(name).program.cause) == "killed by SIGKILL"
-            assert net.slot(name).program.history.streak == 1
+            assert str(net.machine(name).exit_cause) == "killed by SIGKILL"
+            assert net.machine(name).history.streak == 1
         await call(net, "stop", names=["node-1"])
         assert await refused(net, "signal", names=["node-2", "node-1"], signal=9) == "not-running"
-        assert net.slot("node-2").program.incarnation == 2, "nothing by half"
+        assert net.machine("node-2").incarnation == 2, "nothing by half"
 
     assert net.play(scenario) == []
 
@@ -175,10 +175,10 @@ def test_events_tell_every_change_and_why(network: Network) -> None:
 
     async def scenario(net: Any) -> None:
         await net.all_ready()
-        lines = await asyncio.to_thread(converse, net.dirs, {"command": "events"}, timeout=20.0)
+        lines = await asyncio.to_thread(converse, net.dirs, {"command": "events"}, timeout=150)
         for _ in range(2):
             events.append(await asyncio.to_thread(next, lines))
-        net.supervisor.dispatch(net.slot("node-1"), StopRequested())
+        net.table.dispatch(net.program("node-1"), StopRequested())
         while events[-1]["state"] != "stopped":
             events.append(await asyncio.to_thread(next, lines))
         lines.close()
@@ -194,13 +194,14 @@ def test_events_tell_every_change_and_why(network: Network) -> None:
 
 
 def test_a_stopping_network_starts_nothing(network: Network) -> None:
-    net = network(plans={"node-1": {"ignore_term": True}}, grace=1.0)
+    net = network(plans={"node-1": {"ignore_term": True}}, grace=300.0)
 
     async def scenario(net: Any) -> None:
         await net.all_ready()
         net.supervisor.request_stop()
         assert await refused(net, "start", names=["node-1"]) == "stopping"
         assert (await call(net, "status"))["phase"] == "stopping"
+        net.supervisor.request_stop(now=True)
 
     assert net.play(scenario) == []
 
@@ -225,7 +226,7 @@ def test_a_signal_that_was_not_sent_is_said_to_be_so(
         pid, real = net.pid("node-1"), signal.pidfd_send_signal
 
         def filtered(pidfd: int, number: int) -> None:
-            if pidfd == net.slot("node-1").child._pidfd:
+            if pidfd == net.program("node-1").child.pidfd:
                 raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
             real(pidfd, number)
 

@@ -1,4 +1,4 @@
-"""The restart policy: a table, and what must hold for any history."""
+"""The restart policy: a table, and invariants for any history."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from votenet.errors import ConfigError
-from votenet.processes.cause import Cause, Kind
-from votenet.processes.restart import Fail, History, Remove, Restart, RestartPolicy, decide
+from votenet.processes.exit_cause import ExitCause, ExitKind
+from votenet.processes.restart import Fail, History, RemoveProgram, Restart, RestartPolicy, decide
 
 POLICY = RestartPolicy()
-CRASH = Cause(Kind.EXITED, 1)
-KILLED = Cause(Kind.SIGNALLED, 9)
+CRASH = ExitCause(ExitKind.EXITED, 1)
+KILLED = ExitCause(ExitKind.SIGNALLED, 9)
 
 
-def crash_at(times: list[float], policy: RestartPolicy = POLICY, cause: Cause = CRASH, rng: float = 0.0):  # type: ignore[no-untyped-def]
+def crash_at(times: list[float], policy: RestartPolicy = POLICY, cause: ExitCause = CRASH, rng: float = 0.0):  # type: ignore[no-untyped-def]
     history, decisions = History(), []
     for now in times:
         history, decision = decide(policy, history, cause, now, lambda: rng)
@@ -24,7 +24,7 @@ def crash_at(times: list[float], policy: RestartPolicy = POLICY, cause: Cause = 
 
 
 def test_first_restart_at_once_then_doubling_until_removed() -> None:
-    assert crash_at([0, 1, 2, 3, 4]) == [Restart(0), Restart(0.5), Restart(1), Restart(2), Remove(300)]
+    assert crash_at([0, 1, 2, 3, 4]) == [Restart(0), Restart(0.5), Restart(1), Restart(2), RemoveProgram(300)]
 
 
 def test_delays_stop_growing_at_the_maximum() -> None:
@@ -41,34 +41,34 @@ def test_jitter_takes_up_to_half() -> None:
 
 @pytest.mark.parametrize("code", [64, 78])
 def test_scenario_09_a_useless_restart_is_not_tried(code: int) -> None:
-    history, decision = decide(POLICY, History(), Cause(Kind.EXITED, code), 0.0, lambda: 0.0)
+    history, decision = decide(POLICY, History(), ExitCause(ExitKind.EXITED, code), 0.0, lambda: 0.0)
     assert isinstance(decision, Fail)
     assert history == History()
 
 
 @pytest.mark.parametrize(
-    "cause", [CRASH, KILLED, Cause(Kind.EXITED, 0), Cause(Kind.NOT_STARTED, detail="no")]
+    "cause", [CRASH, KILLED, ExitCause(ExitKind.EXITED, 0), ExitCause(ExitKind.NOT_STARTED, detail="no")]
 )
-def test_every_unasked_end_counts(cause: Cause) -> None:
-    assert isinstance(crash_at([0, 1, 2, 3, 4], cause=cause)[-1], Remove)
+def test_every_unasked_end_counts(cause: ExitCause) -> None:
+    assert isinstance(crash_at([0, 1, 2, 3, 4], cause=cause)[-1], RemoveProgram)
 
 
 def test_a_signal_with_the_number_of_a_useless_code_is_a_crash() -> None:
-    assert crash_at([0], cause=Cause(Kind.SIGNALLED, 64)) == [Restart(0)]
+    assert crash_at([0], cause=ExitCause(ExitKind.SIGNALLED, 64)) == [Restart(0)]
 
 
 def test_locked_data_waits_and_does_not_count() -> None:
-    decisions = crash_at([float(n) for n in range(50)], cause=Cause(Kind.EXITED, 75))
+    decisions = crash_at([float(n) for n in range(50)], cause=ExitCause(ExitKind.EXITED, 75))
     assert set(decisions) == {Restart(POLICY.wait_delay)}
 
 
 def test_requested_ends_are_no_failures() -> None:
-    asked = Cause(Kind.SIGNALLED, 15, requested=True)
+    asked = ExitCause(ExitKind.SIGNALLED, 15, requested=True)
     assert decide(POLICY, History(), asked, 0.0, lambda: 0.0) == (History(), Restart(0.0))
 
 
 def test_scenario_10_a_crash_every_eleven_seconds_reaches_the_limit() -> None:
-    assert isinstance(crash_at([11.0 * n for n in range(5)])[-1], Remove)
+    assert isinstance(crash_at([11.0 * n for n in range(5)])[-1], RemoveProgram)
 
 
 def test_rare_crashes_never_reach_the_limit() -> None:
@@ -77,12 +77,12 @@ def test_rare_crashes_never_reach_the_limit() -> None:
 
 def test_one_failure_on_trial_removes_again() -> None:
     history, decision = decide(POLICY, History(on_trial=True), CRASH, 1000.0, lambda: 0.0)
-    assert decision == Remove(300)
+    assert decision == RemoveProgram(300)
     assert history.on_trial
 
 
 def test_give_up_has_no_retry() -> None:
-    assert crash_at([0, 1, 2, 3, 4], RestartPolicy(retry_removed=None))[-1] == Remove(None)
+    assert crash_at([0, 1, 2, 3, 4], RestartPolicy(retry_removed=None))[-1] == RemoveProgram(None)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_the_limit_of_an_accepted_policy_fires(policy: RestartPolicy, rng: float
         history, decision = decide(policy, history, CRASH, now, lambda: rng)
         if isinstance(decision, Restart):
             now += decision.delay
-    assert isinstance(decision, Remove)
+    assert isinstance(decision, RemoveProgram)
 
 
 @given(policies(), st.lists(st.floats(0, 1000), max_size=30), st.floats(0, 0.999))

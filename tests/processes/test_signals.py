@@ -1,4 +1,4 @@
-"""Signals that reach the process that was meant, or nobody."""
+"""Signals reach the intended process, or none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from refused_calls import PIDFD_OPEN, PIDFD_SEND_SIGNAL, command
+from support.refused_calls import PIDFD_OPEN, PIDFD_SEND_SIGNAL, command
 from votenet.processes import procfs
 from votenet.processes.signals import signal_exactly
 
@@ -22,7 +22,7 @@ def test_a_signal_needs_the_right_start_time(start: Callable[..., subprocess.Pop
     assert not signal_exactly(sleeper.pid, stat.start_ticks + 1, signal.SIGKILL)
     assert sleeper.poll() is None
     assert signal_exactly(sleeper.pid, stat.start_ticks, signal.SIGTERM)
-    assert sleeper.wait(10) == -signal.SIGTERM
+    assert sleeper.wait(60) == -signal.SIGTERM
     assert not signal_exactly(sleeper.pid, stat.start_ticks, signal.SIGKILL)
 
 
@@ -37,7 +37,7 @@ print(blocked, signal.getsignal(signal.SIGTERM).name, signal.getsignal(signal.SI
 """
 
 
-def test_what_was_inherited_is_undone_but_nohup() -> None:
+def test_inherited_signal_settings_are_undone_except_nohup() -> None:
     def spoil() -> None:
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)

@@ -18,18 +18,17 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from support.memory_peer_store import MemoryPeerStore
 from votenet.core.keys import SigningKey
 from votenet.errors import Rejected, RemoteProtocolError
-from votenet.protocol.bootstrap import BootstrapCore, Call, NeedsOwner, NeedsProbe, Probed
-from votenet.protocol.bootstrap_messages import decode_request, encode_request
-from votenet.protocol.peer_record import sign_record, sign_removal
-from votenet.protocol.registry import Notice
-from votenet.storage.memory_peer_store import MemoryPeerStore
+from votenet.protocol.bootstrap.bootstrap_messages import decode_request, encode_request
+from votenet.protocol.bootstrap.peer_record import sign_record, sign_removal
+from votenet.protocol.bootstrap.registry import Notice
+from votenet.protocol.bootstrap.server_core import BootstrapCore, Call, NeedsOwner, NeedsProbe, Probed
 
 SCENARIOS = sorted((Path(__file__).parent.parent / "scenarios").glob("bootstrap_*.txt"))
 
@@ -48,7 +47,7 @@ class Player:
             case ["owner" | "alive" as fact, answer]:
                 setattr(self, fact, answer == "yes")
             case ["sweep"]:
-                self.core.upkeep.expire(100, self.now)
+                self.core.liveness_policy.expire(100, self.now)
             case _:
                 raise AssertionError(f"unknown setting: {words}")
 
@@ -71,11 +70,11 @@ class Player:
             outcome = self.core.step(call, self.now)
             if isinstance(outcome, NeedsOwner):
                 yield f"? does {outcome.host} resolve to {self.client}: {'yes' if self.owner else 'no'}"
-                outcome = self.core.step(replace(call, owner=self.owner), self.now)
+                outcome = self.core.step(call._replace(owner=self.owner), self.now)
             elif isinstance(outcome, NeedsProbe):
                 key = f" with key {outcome.node_key[:8]}" if outcome.node_key else ""
                 yield f"? does {outcome.target} answer{key}: {'yes' if self.alive else 'no'}"
-                outcome = self.core.step(replace(call, probed=Probed(outcome.sequence, self.alive)), self.now)
+                outcome = self.core.step(call._replace(probed=Probed(outcome.sequence, self.alive)), self.now)
         except (Rejected, RemoteProtocolError) as error:
             yield f"< error {error.code}: {error.message}"
             return
@@ -85,9 +84,9 @@ class Player:
             yield self.told(outcome.notice)
 
     def check(self) -> Iterator[str]:
-        for entry in self.core.upkeep.take_checks(100, self.now):
+        for entry in self.core.liveness_policy.take_checks(100, self.now):
             yield f"? does {entry.target} answer: {'yes' if self.alive else 'no'}"
-            notice = self.core.upkeep.checked(entry, self.alive, self.now)
+            notice = self.core.liveness_policy.checked(entry, self.alive, self.now)
             if notice is not None:
                 yield self.told(notice)
 

@@ -21,9 +21,10 @@ from pathlib import Path
 
 import pytest
 
-from support import CREATED, make_election, make_vote
-from votenet.network.memory import MemoryClient, MemoryNetwork
-from votenet.protocol.messages import SubmitVotes, encode_message
+from support.elections import CREATED, make_election, make_vote
+from support.simulated_network import SimulatedClient, SimulatedNetwork
+from votenet.protocol.wire.client_messages import SubmitVotes
+from votenet.protocol.wire.messages import encode_message
 
 SCENARIOS = sorted((Path(__file__).parent.parent / "scenarios").glob("node_*.txt"))
 ANSWER_SECONDS = 1.0
@@ -34,9 +35,9 @@ CLOSE_SECONDS = 0.1
 class Player:
     def __init__(self) -> None:
         self.election = make_election(max_block_votes=5000)  # as when the conversations were written down
-        self.net = MemoryNetwork(self.election, seed=1, start=CREATED + 100.0, mine_seconds=0.5)
+        self.net = SimulatedNetwork(self.election, seed=1, start=CREATED + 100.0, mine_seconds=0.5)
         self.node = self.net.add("node")
-        self.clients: dict[str, MemoryClient] = {}
+        self.clients: dict[str, SimulatedClient] = {}
         self.name = "ann"
         self.requests = 0
 

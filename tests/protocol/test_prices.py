@@ -1,7 +1,7 @@
 """Every question is asked, what a node does for it is counted, and its price covers that.
 
 On a chain with a full block. A change that makes a question dearer fails here, and one that has the core's
-own thread do the work. What a unit buys stands in `protocol/limits.py`; its milliseconds are shown by
+own thread do the work. What a unit buys stands in `protocol/wire/limits.py`; its milliseconds are shown by
 `make bench` (T19).
 """
 
@@ -13,16 +13,51 @@ from pathlib import Path
 
 import pytest
 
-from node_support import NOW, SEED
-from support import CREATED, TRIVIAL_BITS, key_of, make_election, make_vote, make_votes, mine_block
-from votenet.config import NodeConfig
-from votenet.core.chain import Chain
-from votenet.core.mempool import SHORT_ID
-from votenet.core.vote import SealedVote
-from votenet.network.node_service import NodeService, load_core
-from votenet.protocol.connection import Greeted
-from votenet.protocol.events import Checked, PeerUp, Received, SaveBlock, SetBest
-from votenet.protocol.limits import (
+from support.elections import (
+    CREATED,
+    TRIVIAL_BITS,
+    key_of,
+    keys_of_node,
+    make_election,
+    make_vote,
+    make_votes,
+    mine_block,
+    named_nodes,
+)
+from support.nodes import NOW, SEED
+from support.work import Work, counting
+from votenet.core.ledger.block import log_leaves, log_start
+from votenet.core.ledger.chain import Chain
+from votenet.core.ledger.mempool import SHORT_ID
+from votenet.core.ledger.vote import HashedVote
+from votenet.core.log.certificate import checkpoint_text, cosign_checkpoint, make_certificate
+from votenet.network.node.persistence import load_core
+from votenet.network.node.reference_chain import ReferenceChain
+from votenet.network.node.serving import read_block
+from votenet.protocol.node.events import (
+    Checked,
+    PeerUp,
+    Received,
+    SaveBlock,
+    SaveCertificate,
+    SaveTiles,
+    SetBest,
+)
+from votenet.protocol.node.state import NodeInfo
+from votenet.protocol.wire.client_messages import (
+    GetAmendments,
+    GetCheckpoint,
+    GetElection,
+    GetEvidence,
+    GetProof,
+    GetResults,
+    GetStatus,
+    GetVoteStatus,
+    SubmitAmendment,
+    SubmitVotes,
+)
+from votenet.protocol.wire.connection import PeerInfo
+from votenet.protocol.wire.limits import (
     BYTES_READ_IN_UNIT,
     BYTES_SENT_IN_UNIT,
     HASHES_IN_UNIT,
@@ -31,31 +66,24 @@ from votenet.protocol.limits import (
     sent_units,
     units,
 )
-from votenet.protocol.messages import (
+from votenet.protocol.wire.lines import line_of
+from votenet.protocol.wire.message import Message
+from votenet.protocol.wire.messages import MESSAGES
+from votenet.protocol.wire.named_messages import GetConsensus
+from votenet.protocol.wire.peer_messages import (
     MAX_BLOCKS_ASKED,
     MAX_HEADERS,
     MAX_VOTES_IN_LINE,
-    REPLIES,
     GetBlocks,
     GetBlockVotes,
-    GetElection,
     GetHeaders,
     GetPeers,
-    GetProof,
-    GetResults,
-    GetStatus,
     GetVotes,
-    GetVoteStatus,
     Hello,
-    Message,
     Ping,
     RequestBlockchain,
-    SubmitVotes,
-    line_of,
 )
-from votenet.protocol.state import NodeInfo
-from votenet.storage.block_store import SqliteBlockStore
-from work import Work, counting
+from votenet.storage.blocks.sqlite_block_store import SqliteBlockStore
 
 FULL = 20_000
 MILLISECOND = 10.0
@@ -87,8 +115,9 @@ def cost(work: Work) -> float:
 class Counted:
     """A node's core on a real database, of which everything that it does is counted."""
 
-    def __init__(self, folder: Path) -> None:
-        self.election = make_election(bits=TRIVIAL_BITS, max_block_votes=FULL)
+    def __init__(self, folder: Path, *, named: int = 0) -> None:
+        """`named`: how many named nodes decide and sign the chain."""
+        self.election = make_election(bits=TRIVIAL_BITS, max_block_votes=FULL, nodes=named_nodes(named))
         self.votes = make_votes(self.election, FULL)
         store = SqliteBlockStore(folder, self.election)
         self._fill(store)
@@ -96,39 +125,45 @@ class Counted:
         info = NodeInfo("counted", "0", key_of("us").public_hex, "us:1", "test", False, NOW, SEED)
         self.core = load_core(self.election, store, info)
         self.tip = self.core.state.chain.tip
-        self.core.blocks._tip_votes = self.tip.hash, store.votes_of(self.tip.hash)
-        config = NodeConfig(host="", port=1, advertise="us:1", data_dir=folder, genesis=folder)
-        self._service = NodeService(config, self.election, key_of("us"), store)
-        greeted = Greeted(key_of("peer").public_hex, "peer:1", 0, 0, False, SEED)
-        self.core.step(PeerUp(PEER, greeted, False), NOW)
+        self.core.blocks.tip_votes = self.tip.hash, store.votes_of(self.tip.hash)
+        self._reference_chain = ReferenceChain(self.election, store)
+        peer_info = PeerInfo(key_of("peer").public_hex, "peer:1", 0, 0, False, SEED)
+        self.core.step(PeerUp(PEER, peer_info, False), NOW)
         self.core.ready(NOW)
 
     def _fill(self, store: SqliteBlockStore) -> None:
         """More headers than an answer has, then the full block."""
-        chain = Chain(self.election)
+        chain, log = Chain(self.election), log_start(self.election)
         for number in range(MAX_HEADERS + 1):
             votes = self.votes if number == MAX_HEADERS else []
             tip = chain.tip
             block = mine_block(self.election, tip.header, votes, bits=chain.next_bits(tip))
             entry = chain.add_header(block.header, CREATED + 10**6)
             chain.add_body(entry, lambda _, votes=block.votes: votes)
-            store.apply([SaveBlock(entry, block.votes), SetBest(tip.height, [(entry, block.votes)])])
+            log, tiles = log.append(log_leaves(block.header, block.votes))
+            kept = [SaveTiles(tuple(tiles))] if self.election.named else []
+            store.apply([SaveBlock(entry, block.votes), SetBest(tip.height, [(entry, block.votes)]), *kept])
+        if self.election.named:
+            text = checkpoint_text(self.election.network_id, log.size, log.root)
+            signers = [(node, keys_of_node(node).cosign) for node in range(self.election.quorum)]
+            lines = [cosign_checkpoint(key, node, text, CREATED) for node, key in signers]
+            store.apply([SaveCertificate(entry.height, str(make_certificate(text, lines)))])
 
     def ask(self, link: int, message: Message) -> Bill:
         """One question and its answer, through to the lines that are sent."""
         with counting(self.store) as work:
-            self.core.step(Received(link, message), NOW)
+            jobs = self.core.step(Received(link, message), NOW)
             ready = self.core.ready(NOW)
             began = [question.begin() for question in ready.questions]
-            began += [self._service._begin_chapter() for _ in ready.send_chapter]
+            began += [self._reference_chain.begin(self.core.state.chain) for _ in ready.send_reference_chain]
             lines = [line_of(message) for _, message in ready.send]
             here = cost(work)
             served = [run() for run in began]
-            served += [self._service._read_block(block) for _, block in ready.send_blocks]
+            served += [read_block(self.store, block) for _, block in ready.send_blocks]
             charged = units(message) + sum(units for _, units in ready.charge)
             charged += sum(answer.units + sent_units(len(answer.line)) for answer in served)
             lines += [answer.line for answer in served]
-            results = [Checked(job.id, job.run()) for job in ready.check]
+            results = [Checked(job, job.run()) for job in jobs]
             before = cost(work)
             for result in results:
                 self.core.step(result, NOW)
@@ -146,6 +181,13 @@ class Counted:
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counted]:
     counted = Counted(tmp_path_factory.mktemp("prices"))
+    yield counted
+    counted.store.close()
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counted]:
+    counted = Counted(tmp_path_factory.mktemp("named"), named=7)
     yield counted
     counted.store.close()
 
@@ -174,7 +216,21 @@ def test_a_proof_costs_its_block_once_and_then_a_row(node: Counted) -> None:
     assert again.charged < 50
     other = node.ask(CLIENT, GetProof(voter_id="voter-19000"))
     check(other)
-    assert other.work.hashes <= 100, "the levels are those of the block, whoever asks"
+    assert other.work.hashes <= 100, "the levels are those of the block, for every client"
+
+
+@pytest.mark.parametrize("voter", ["voter-77", "voter-19000"])
+def test_a_proof_of_the_log_costs_its_path(named: Counted, voter: str) -> None:
+    first, _ = twice(named, GetProof(voter_id=voter, id=1))
+    assert b"c2sp.org/tlog-proof@v1" in first.lines[0]
+    assert first.charged < 30
+
+
+@pytest.mark.parametrize("size", [1, 255, 256, 1999, 2**14, FULL + 2001])
+def test_the_growth_of_the_log_costs_its_path(named: Counted, size: int) -> None:
+    first, _ = twice(named, GetCheckpoint(size=size, id=1))
+    assert len(first.lines[0]) > 1000
+    assert first.charged < 30
 
 
 def test_results_are_counted_and_encoded_once_for_a_tip(node: Counted) -> None:
@@ -212,8 +268,9 @@ def test_the_reference_clients_chain_is_made_once_for_a_tip(node: Counted) -> No
 
 @pytest.mark.parametrize(
     "message",
-    [GetElection(), GetPeers(), GetStatus(), GetVoteStatus(voter_id="voter-5"), GetVoteStatus(voter_id="x"),
-     GetProof(voter_id="x"), Ping()],
+    [GetElection(), GetAmendments(), GetPeers(), GetStatus(), GetEvidence(),
+     GetVoteStatus(voter_id="voter-5"), GetVoteStatus(voter_id="x"), GetProof(voter_id="x"),
+     GetCheckpoint(size=7), Ping()],
     ids=lambda message: type(message).__name__,
 )  # fmt: skip
 def test_small_questions_cost_a_line(node: Counted, message: Message) -> None:
@@ -222,11 +279,11 @@ def test_small_questions_cost_a_line(node: Counted, message: Message) -> None:
     assert first.work.hashes <= 1
 
 
-def as_message(votes: list[SealedVote]) -> SubmitVotes:
-    return SubmitVotes(votes=tuple(sealed.vote for sealed in votes))
+def as_message(votes: list[HashedVote]) -> SubmitVotes:
+    return SubmitVotes(votes=tuple(hashed.vote for hashed in votes))
 
 
-def test_votes_of_those_who_have_voted_are_looked_up_beside_the_core(node: Counted) -> None:
+def test_second_votes_are_looked_up_beside_the_core(node: Counted) -> None:
     bill = node.ask(CLIENT, as_message(node.votes[:MAX_VOTES_IN_LINE]))
     assert bill.done <= bill.charged
     assert bill.work.rows >= MAX_VOTES_IN_LINE
@@ -248,6 +305,8 @@ def test_votes_are_paid_for_with_their_signatures(node: Counted) -> None:
 def test_every_question_is_asked_here() -> None:
     asked = {
         *(GetProof, GetResults, GetHeaders, GetBlocks, GetBlockVotes, GetVotes, RequestBlockchain),
-        *(GetElection, GetPeers, GetStatus, GetVoteStatus, Ping, SubmitVotes),
+        *(GetAmendments, GetCheckpoint, GetElection, GetEvidence, GetPeers, GetStatus, GetVoteStatus, Ping),
+        SubmitVotes,
     }
-    assert asked == REPLIES.keys() - {Hello}
+    elsewhere = {GetConsensus, SubmitAmendment}  # node/test_finality.py, node/test_amendments.py
+    assert asked == {kind for kind in MESSAGES.values() if kind.replies} - {Hello} - elsewhere

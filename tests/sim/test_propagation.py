@@ -8,19 +8,14 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from support import CREATED, make_election, make_votes
-from votenet.core.mempool import short_id
-from votenet.core.vote import SealedVote, seal_all
-from votenet.network.memory import MemoryLink, MemoryNetwork
-from votenet.protocol.messages import (
-    CompactBlock,
-    GetVotes,
-    HaveVotes,
-    Message,
-    SubmitVotes,
-    Votes,
-    decode_message,
-)
+from support.elections import CREATED, make_election, make_votes
+from support.simulated_network import SimulatedLink, SimulatedNetwork
+from votenet.core.ledger.mempool import short_id
+from votenet.core.ledger.vote import HashedVote, hash_votes
+from votenet.protocol.wire.client_messages import SubmitVotes
+from votenet.protocol.wire.message import Message
+from votenet.protocol.wire.messages import decode_message
+from votenet.protocol.wire.peer_messages import CompactBlock, GetVotes, HaveVotes, Votes
 
 ELECTION = make_election()
 MESH, RING = "mesh", "ring"
@@ -39,15 +34,15 @@ class Wires:
     ) -> None:
         self.lines: list[tuple[str, str, bytes]] = []
         self.names = [f"node-{number}" for number in range(size)]
-        self.net = MemoryNetwork(ELECTION, seed=seed, start=CREATED + 100.0, mine_seconds=mine_seconds)
-        send_line = MemoryLink.send_line
+        self.net = SimulatedNetwork(ELECTION, seed=seed, start=CREATED + 100.0, mine_seconds=mine_seconds)
+        send_line = SimulatedLink.send_line
 
-        def kept(link: MemoryLink, line: bytes) -> None:
+        def kept(link: SimulatedLink, line: bytes) -> None:
             if "client" not in (link.owner, link.other.owner):
                 self.lines.append((link.owner, link.other.owner, line))
             send_line(link, line)
 
-        monkeypatch.setattr(MemoryLink, "send_line", kept)
+        monkeypatch.setattr(SimulatedLink, "send_line", kept)
         for name in self.names:
             self.net.add(name, mining=False)
         degree = 2 if shape == RING else size - 1
@@ -61,7 +56,7 @@ class Wires:
         self.net.run(2.0)
         self.lines.clear()
 
-    def submit(self, name: str, *votes: SealedVote) -> None:
+    def submit(self, name: str, *votes: HashedVote) -> None:
         self.net.client(name).ask(SubmitVotes(votes=tuple(vote.vote for vote in votes), id=1))
 
     def spread(self, count: int) -> None:
@@ -76,13 +71,13 @@ class Wires:
     def full(self) -> Counter[tuple[str, str, bytes]]:
         """How often each vote went in full from one node to another."""
         return Counter(
-            (one, other, sealed.id)
+            (one, other, hashed.id)
             for one, other, message in self.messages()
             if isinstance(message, Votes)
-            for sealed in seal_all(message.votes)
+            for hashed in hash_votes(message.votes)
         )
 
-    def announced(self, votes: Sequence[SealedVote]) -> Counter[tuple[str, str, bytes]]:
+    def announced(self, votes: Sequence[HashedVote]) -> Counter[tuple[str, str, bytes]]:
         found: Counter[tuple[str, str, bytes]] = Counter()
         for one, other, message in self.messages():
             if isinstance(message, HaveVotes):
@@ -95,7 +90,7 @@ class Wires:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize(("size", "records_per_node"), [(5, 2.5), (9, 3.0)])
-def test_a_vote_reaches_every_node_of_a_mesh_once_and_costs_what_it_must(
+def test_a_vote_reaches_every_node_of_a_mesh_once_at_the_expected_cost(
     size: int, records_per_node: float, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wires = Wires(size, MESH, seed, monkeypatch)
@@ -109,7 +104,7 @@ def test_a_vote_reaches_every_node_of_a_mesh_once_and_costs_what_it_must(
     assert set(full.values()) == {1}
     assert sum(full.values()) == len(votes) * (size - 1)
     assert max(announced.values(), default=0) <= 1
-    # Nobody tells a vote to a node that it has it from, nor to one that has told it of the vote.
+    # No node sends a vote back to its sender, or to a node that has announced it.
     assert all((other, one, vote) not in full for one, other, vote in announced)
     assert not [message for _, _, message in wires.messages() if isinstance(message, GetVotes)]
     records = sum(len(vote.record) for vote in votes)

@@ -1,4 +1,4 @@
-"""Opening, transactions, named causes of failure, and the lock of a data folder."""
+"""Opening, transactions, named causes of failure."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import contextlib
 import os
 import sqlite3
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from votenet.errors import ConfigError, Locked, StorageCorrupt, StorageError
+from votenet.errors import StorageCorrupt, StorageError
 from votenet.storage import database
-from votenet.storage.database import lock_data_dir, open_database, reading, storage_error, transaction
+from votenet.storage.database import migrate, open_database, reading, storage_error, transaction
 
 TABLE = ["CREATE TABLE things (name TEXT PRIMARY KEY, size INTEGER NOT NULL) WITHOUT ROWID"]
 
@@ -147,46 +145,6 @@ def test_errors_of_sqlite_without_a_known_cause_still_become_ours() -> None:
     assert "closed database" in error.message
 
 
-def test_a_data_folder_has_one_owner_named_by_its_pid(tmp_path: Path) -> None:
-    with lock_data_dir(tmp_path / "data") as folder:
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-        with pytest.raises(Locked, match=f"pid {os.getpid()}") as caught, lock_data_dir(folder):
-            pass
-        assert caught.value.exit_code == 75
-    with lock_data_dir(tmp_path / "data"):
-        pass
-
-
-def test_the_lock_goes_with_a_killed_owner(tmp_path: Path) -> None:
-    script = (
-        "import sys, pathlib; from votenet.storage.database import lock_data_dir\n"
-        "with lock_data_dir(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
-    )
-    command = [sys.executable, "-c", script, str(tmp_path / "data")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
-        assert owner.stdout is not None
-        assert owner.stdout.readline() == "held\n"
-        with pytest.raises(Locked, match=f"pid {owner.pid}"), lock_data_dir(tmp_path / "data"):
-            pass
-        owner.kill()
-        owner.wait()
-        with lock_data_dir(tmp_path / "data"):
-            pass
-
-
-def test_a_data_folder_that_is_a_file_or_a_link_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError), lock_data_dir(tmp_path / "file"):
-        pass
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    with pytest.raises(ConfigError), lock_data_dir(tmp_path / "link"):
-        pass
-    (tmp_path / "real" / "lock").mkdir()
-    with pytest.raises(StorageError), lock_data_dir(tmp_path / "real"):
-        pass
-
-
 def test_writing_to_a_closed_connection_is_ours_to_name(tmp_path: Path) -> None:
     conn = open_database(tmp_path / "a.db", TABLE)
     conn.close()
@@ -224,3 +182,52 @@ def test_the_log_shrinks_after_a_long_read_while_the_program_runs(tmp_path: Path
             with transaction(writer) as conn:
                 conn.execute("INSERT INTO big VALUES (zeroblob(1))")
         assert log.stat().st_size <= database.LOG_BYTES
+
+
+# -- schemas ---------------------------------------------------------------------------------------
+
+FIRST = "CREATE TABLE a (x INTEGER); INSERT INTO a VALUES (1);"
+SECOND = "ALTER TABLE a ADD COLUMN y TEXT DEFAULT 'new';  -- a comment at the end"
+BROKEN = "CREATE TABLE b (x INTEGER); INSERT INTO nowhere VALUES (1);"
+
+
+def memory() -> sqlite3.Connection:
+    return sqlite3.connect(":memory:", isolation_level=None)
+
+
+def test_each_script_is_applied_once() -> None:
+    conn = memory()
+    for scripts in ([FIRST], [FIRST], [FIRST, SECOND]):
+        migrate(conn, scripts, Path("x"))
+    assert conn.execute("SELECT x, y FROM a").fetchall() == [(1, "new")]
+    assert conn.execute("PRAGMA user_version").fetchone() == (2,)
+    conn.close()
+
+
+def test_a_broken_script_leaves_nothing_behind() -> None:
+    conn = memory()
+    with pytest.raises(sqlite3.Error):
+        migrate(conn, [FIRST, BROKEN], Path("x"))
+    assert conn.execute("PRAGMA user_version").fetchone() == (1,)
+    assert conn.execute("SELECT count(*) FROM sqlite_master WHERE name = 'b'").fetchone() == (0,)
+    assert not conn.in_transaction
+    conn.close()
+
+
+def test_a_broken_script_is_a_storage_error_when_a_file_is_opened(tmp_path: Path) -> None:
+    with pytest.raises(StorageError):
+        open_database(tmp_path / "a.db", [FIRST, BROKEN])
+
+
+def test_a_file_of_a_newer_votenet_is_refused_with_a_next_step(tmp_path: Path) -> None:
+    open_database(tmp_path / "a.db", [FIRST, SECOND]).close()
+    with pytest.raises(StorageError, match="format 2") as caught:
+        open_database(tmp_path / "a.db", [FIRST])
+    assert caught.value.code == "storage-version"
+    assert "newer votenet" in caught.value.next_step
+
+
+def test_a_reader_does_not_migrate(tmp_path: Path) -> None:
+    open_database(tmp_path / "a.db", [FIRST]).close()
+    with pytest.raises(StorageError, match="older format"):
+        open_database(tmp_path / "a.db", [FIRST, SECOND], read_only=True)

@@ -55,7 +55,7 @@ def given(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress], ids=["plain", "gzip", "xz"])
-def test_every_byte_is_given_each_time_whatever_the_name_says(
+def test_every_byte_is_read_each_time_under_any_name(
     given: Callable[[bytes], Path], pack: Callable[[bytes], bytes]
 ) -> None:
     source = InputFile(given(pack(TEXT)))
@@ -121,7 +121,7 @@ def test_standard_input_is_a_dash_and_can_be_taken_once() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "none", "none/none", "/dev/fd/999"])
-def test_what_cannot_be_opened_is_named_with_the_cause(tmp_path: Path, name: str) -> None:
+def test_a_file_that_cannot_be_opened_is_named_with_the_cause(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match=r"cannot read .*(folder|No such file)") as refused:
         InputFile(tmp_path / name, code="bad-x")
     assert refused.value.code == "bad-x"
@@ -130,14 +130,14 @@ def test_what_cannot_be_opened_is_named_with_the_cause(tmp_path: Path, name: str
 @pytest.mark.parametrize(
     ("start", "kind"), [(b"\x28\xb5\x2f\xfd....", "zstd"), (b"BZh9....", "bzip2"), (b"PK\x03\x04....", "zip")]
 )
-def test_what_nobody_here_unpacks_is_named(tmp_path: Path, start: bytes, kind: str) -> None:
+def test_an_unknown_compression_is_named(tmp_path: Path, start: bytes, kind: str) -> None:
     (tmp_path / "a.csv").write_bytes(start)
     with pytest.raises(ConfigError, match=kind):
         InputFile(tmp_path / "a.csv").stream()
 
 
 @pytest.mark.parametrize(("suffix", "pack"), [(".gz", gzip.compress), (".xz", lzma.compress)])
-def test_damaged_files_raise_what_is_named(
+def test_damaged_files_raise_the_documented_error(
     tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
 ) -> None:
     whole = pack(TEXT)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from votenet.core.keys import SigningKey, verify
 from votenet.errors import ConfigError
 from votenet.storage import key_store
-from votenet.storage.key_store import KeyStore, load_or_make_key, read_key
+from votenet.storage.key_store import KeyStore, load_or_make_key, read_key, read_voter_key
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_looking_makes_nothing(keys: KeyStore) -> None:
     assert not keys.folder.exists()
 
 
-def test_a_pending_key_is_nobodys_until_it_is_kept(keys: KeyStore) -> None:
+def test_a_pending_key_belongs_to_no_voter_until_it_is_kept(keys: KeyStore) -> None:
     pending = keys.pending("voter123")
     assert keys.find("voter123") is None
     (hidden,) = keys.folder.iterdir()
@@ -51,6 +51,23 @@ def test_a_pending_key_is_nobodys_until_it_is_kept(keys: KeyStore) -> None:
     assert found is not None
     assert found.key.seed == pending.key.seed
     assert [path.name for path in keys.folder.iterdir()] == [found.path.name]
+
+
+def test_a_key_that_was_handed_over_is_taken_in_and_replaces_no_other(keys: KeyStore, tmp_path: Path) -> None:
+    made = KeyStore(tmp_path / "authority").get_or_make("voter123")
+    handed = read_voter_key(made.path, "voter123")
+    assert (handed.owner, handed.key.public) == ("voter123", made.key.public)
+    for created in (True, False):
+        put = keys.put(handed.owner, handed.key)
+        assert (put.created, put.key.seed) == (created, made.key.seed)
+    assert stat.S_IMODE(put.path.stat().st_mode) == 0o600
+    assert [path.name for path in keys.folder.iterdir()] == [put.path.name]
+    other = SigningKey(bytes(32))
+    with pytest.raises(ConfigError, match="another key of 'voter123'"):
+        keys.put("voter123", other)
+    assert read_key(put.path, "voter123").seed == made.key.seed, "kept"
+    with pytest.raises(ConfigError, match="not of 'eve'"):
+        read_voter_key(made.path, "eve")
 
 
 def test_a_dropped_key_leaves_nothing(keys: KeyStore) -> None:
@@ -78,7 +95,7 @@ def test_of_two_first_uses_at_once_the_second_loses_neither_key(keys: KeyStore) 
     assert other.key.seed.hex() in kept
 
 
-def test_nobody_else_can_read_a_key(keys: KeyStore, tmp_path: Path) -> None:
+def test_no_other_user_can_read_a_key(keys: KeyStore, tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         made = keys.get_or_make("voter123")
@@ -90,7 +107,7 @@ def test_nobody_else_can_read_a_key(keys: KeyStore, tmp_path: Path) -> None:
     assert stat.S_IMODE(keys.folder.stat().st_mode) == 0o700
 
 
-def test_the_file_says_what_it_is(keys: KeyStore) -> None:
+def test_the_key_file_names_its_kind(keys: KeyStore) -> None:
     made = keys.get_or_make("Zoë")
     record = json.loads(made.path.read_text(encoding="utf-8"))
     assert record == {
@@ -262,7 +279,7 @@ def test_a_broken_file_is_named_and_left_alone(name: str, keys: KeyStore) -> Non
     assert path.read_bytes() == BROKEN[name]
 
 
-def test_a_list_of_keys_passes_over_what_is_none(keys: KeyStore) -> None:
+def test_a_list_of_keys_skips_other_files(keys: KeyStore) -> None:
     keys.get_or_make("b")
     keys.get_or_make("a")
     (keys.folder / "note.json").write_text("{}")
@@ -315,3 +332,15 @@ def test_a_full_disk_leaves_no_half_key(keys: KeyStore, monkeypatch: pytest.Monk
         keys.get_or_make("voter123")
     assert [stored.owner for stored in keys.all()] == ["other"]
     assert len(list(keys.folder.iterdir())) == 1
+
+
+def test_a_hidden_file_that_cannot_be_removed_costs_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        key = load_or_make_key(tmp_path / "node.key", "node")
+    assert read_key(tmp_path / "node.key", "node").seed == key.seed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import subprocess
@@ -12,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from votenet.errors import StorageError
-from votenet.storage.output_file import replacing, store, written
+from votenet.errors import ConfigError
+from votenet.storage.output_file import refuse_existing, write_output, written
 
 
 def write(path: Path, data: bytes = b"new") -> None:
@@ -99,7 +98,7 @@ def test_standard_output_in_a_file_is_written_to_where_it_stands(tmp_path: Path,
     assert os.listdir(tmp_path) == ["out"]
 
 
-def test_what_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"old")
     for error in (OSError("the disk is gone"), KeyboardInterrupt(), ValueError("x")):
         with pytest.raises(type(error)):
@@ -112,7 +111,7 @@ def test_what_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
         write(tmp_path / "none" / "a")
 
 
-def test_a_name_beside_it_is_never_one_that_somebody_else_prepared(tmp_path: Path) -> None:
+def test_a_temporary_name_cannot_be_prepared_by_another_user(tmp_path: Path) -> None:
     """The part was `NAME.part`, or had the process id in it, and was opened through a link."""
     prepared = tmp_path / "victim"
     prepared.write_bytes(b"keep")
@@ -147,25 +146,14 @@ def test_another_users_link_in_a_shared_folder_is_not_followed(tmp_path: Path) -
     assert (tmp_path / "victim").read_bytes() == b"keep"
 
 
-def test_a_file_of_our_own_folder_takes_the_place_of_a_link(tmp_path: Path) -> None:
-    (tmp_path / "victim").write_bytes(b"keep")
-    (tmp_path / "state").symlink_to("victim")
-    with replacing(tmp_path / "state", 0o600) as file:
-        file.write(b"new")
-    assert (tmp_path / "victim").read_bytes() == b"keep"
-    assert (tmp_path / "state").read_bytes() == b"new"
-    assert stat.S_IMODE((tmp_path / "state").lstat().st_mode) == 0o600
-
-
-def test_a_full_disk_is_a_storage_error_and_changes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(handle: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    store(tmp_path / "a", b"old", 0o600)
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StorageError, match="No space left on device"):
-        store(tmp_path / "a", b"new")
-    assert (tmp_path / "a").read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["a"]
+def test_what_is_there_is_replaced_by_force_alone(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    refuse_existing(path, force=False)
+    write_output(path, b"one")
+    refuse_existing(path, force=True)
+    with pytest.raises(ConfigError, match="is there already") as caught:
+        refuse_existing(path, force=False)
+    assert (path.read_bytes(), caught.value.code) == (b"one", "file-exists")
+    with pytest.raises(ConfigError, match="cannot write") as caught:
+        write_output(tmp_path / "no" / "file", b"", code="bad-roll")
+    assert caught.value.code == "bad-roll"

@@ -1,10 +1,7 @@
 """Output that never waits for its reader, for a program that has something better to do: the supervisor.
 
-What lives here: `background_output`, which puts streams in place of stdout and stderr that write in threads
-of their own. What must not: what is said, and escaping (`output.py`).
-
-A terminal that is stopped (Ctrl-S, a laptop asleep behind ssh) or a pipe that nobody empties blocks whoever
-writes to it. A supervisor that waits there restarts nothing. So what is not read in time is left out, with a
+A terminal that is stopped (Ctrl-S, a laptop asleep behind ssh) or a pipe that is not read blocks its
+writer. A supervisor that waits there restarts nothing. So what is not read in time is left out, with a
 line that says so; a reader that is gone (`votenet up | head -1`) is written to no more, and ends nothing:
 only INT, TERM and HUP do.
 """
@@ -22,7 +19,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-MAX_BYTES: Final = 256 * 1024
+MAX_UNREAD_BYTES: Final = 256 * 1024
 """Held for a slow reader: some hundred refreshes of the table of a big network. A longer piece goes alone."""
 DRAIN_SECONDS: Final = 2.0
 """For the last words, at the end."""
@@ -48,7 +45,7 @@ class Writer:
         with self._changed:
             if self._lost:
                 return
-            if self._waiting and len(self._waiting) + len(data) > MAX_BYTES:
+            if self._waiting and len(self._waiting) + len(data) > MAX_UNREAD_BYTES:
                 self._left_out += data.count(b"\n")
                 return
             self._waiting += data
@@ -81,7 +78,6 @@ class Writer:
                 self._changed.notify_all()
 
     def _next(self) -> bytes:
-        """What is to be written now; empty at the end."""
         with self._changed:
             while not (self._waiting or self._left_out or self._lost or self._closed):
                 self._changed.wait()
@@ -89,7 +85,7 @@ class Writer:
                 return b""
             data = bytes(self._waiting)
             if self._left_out:
-                data += b"... %d lines were not shown: nobody read them in time\n" % self._left_out
+                data += b"... %d lines were not shown: they were not read in time\n" % self._left_out
             self._waiting, self._left_out, self._busy = bytearray(), 0, bool(data)
             return data
 
@@ -97,7 +93,7 @@ class Writer:
         while data and not self._lost:
             try:
                 data = data[os.write(self._descriptor, data) :]
-            except BlockingIOError:  # somebody made it non-blocking, for all who share it
+            except BlockingIOError:  # another program made it non-blocking, for all that share it
                 select.select((), (self._descriptor,), (), 1.0)
 
 
@@ -131,7 +127,7 @@ class BackgroundStream(io.TextIOBase):
 
 @contextlib.contextmanager
 def background_output(seconds: float = DRAIN_SECONDS) -> Iterator[None]:
-    """While this holds, nothing that is printed can hold up whoever prints it."""
+    """While this holds, nothing that is printed can hold up the program."""
     real = sys.stdout, sys.stderr
     writers: list[tuple[os.stat_result, Writer]] = []
     try:
@@ -144,7 +140,7 @@ def background_output(seconds: float = DRAIN_SECONDS) -> Iterator[None]:
 
 
 def _in_background(stream: Any, writers: list[tuple[os.stat_result, Writer]]) -> Any:
-    """The same stream where nobody reads while we write: a file on a disk, a test's stream.
+    """The same stream where no reader can hold us up: a file on a disk, a test's stream.
 
     One writer for stdout and stderr, where both are one terminal, keeps their order.
     """
@@ -160,6 +156,6 @@ def _in_background(stream: Any, writers: list[tuple[os.stat_result, Writer]]) ->
             return BackgroundStream(stream, writer)
     try:
         writers.append((found, Writer(stream.fileno())))
-    except RuntimeError:  # no thread to be had
+    except RuntimeError:  # no thread can be started
         return stream
     return BackgroundStream(stream, writers[-1][1])

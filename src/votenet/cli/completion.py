@@ -1,13 +1,10 @@
-"""`votenet completion`: the script that lets a shell complete commands, options and node names.
-
-What lives here: printing click's script. What must not: completing (click asks `main.py` itself).
-"""
+"""`votenet completion`: the script that lets a shell complete commands, options and node names."""
 
 from __future__ import annotations
 
 import click
 
-from votenet.cli.output import echo
+from votenet.cli import ui
 
 
 @click.command(
@@ -30,4 +27,4 @@ def completion(ctx: click.Context, /, shell: str) -> None:
     assert kind is not None
     script = kind(ctx.find_root().command, {}, "votenet", "_VOTENET_COMPLETE").source()
     for line in script.splitlines():
-        echo(prefix=line)
+        ui.echo(prefix=line)

@@ -1,7 +1,4 @@
-"""`votenet config`: which settings hold, and where each comes from.
-
-What lives here: options and output. What must not: reading files and their rules (`config_files.py`).
-"""
+"""`votenet config`: which settings hold, and where each comes from."""
 
 from __future__ import annotations
 
@@ -12,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from votenet.cli import config_files, ui
 from votenet.cli.options import json_option
-from votenet.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
     from votenet.cli.config_files import ConfigFile
@@ -60,8 +57,6 @@ Exit codes: 0 ok, 2 no such command, 78 a file is wrong: it says where and how."
 @click.pass_context
 def show(ctx: click.Context, /, command: str, origin: bool, as_json: bool) -> None:
     """Show the settings of COMMAND [up]; checks every table of every file."""
-    from votenet.cli import config_files
-
     root = ctx.find_root()
     group = root.command
     assert isinstance(group, click.Group)
@@ -82,16 +77,16 @@ def show(ctx: click.Context, /, command: str, origin: bool, as_json: bool) -> No
         listed = [{"name": name, "value": value, "origin": where} for name, value, where in settings]
         ignored = [{"path": str(path), **error.as_dict()} for path, error in left_out.items()]
         found_files = {"files": [str(file.path) for file in files], "not_read": ignored}
-        echo_json({**found_files, "settings": listed})
+        ui.echo_json({**found_files, "settings": listed})
         return
     for path, error in left_out.items():
         config_files.say_left_out(path, error)
     if origin:
         for path in config_files.places() if root.params["config"] is None else (root.params["config"],):
-            echo(f"# {path}: {_fate(path, files, left_out)}")
-    echo(f"[{command}]")
+            ui.echo(f"# {path}: {_fate(path, files, left_out)}")
+    ui.echo(f"[{command}]")
     for name, value, where in settings:
-        echo(_line(name, value, where if origin else ""))
+        ui.echo(_line(name, value, where if origin else ""))
 
 
 def _fate(path: Path, files: Sequence[ConfigFile], left_out: Container[Path]) -> str:

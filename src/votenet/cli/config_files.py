@@ -1,9 +1,5 @@
 """Configuration files: which are read, what they may say, which of them wins.
 
-What lives here: finding, checking and joining TOML files, where each setting comes from, and saying so. What
-must not: settings themselves (an option of a command can be set in the table named after the command),
-whom to trust (`config_trust.py`).
-
 Order, strongest first: flag, environment (`VOTENET_UP_NODES`), project file (`votenet.toml` in the
 working folder), user file (`votenet.toml` below `$XDG_CONFIG_HOME/votenet` or `VOTENET_HOME`), default.
 A file named by `--config` or `VOTENET_CONFIG` is read instead of both. What others can have written is not
@@ -21,11 +17,11 @@ from typing import Any, Final
 
 import click
 
+from votenet.cli import ui
 from votenet.cli.config_trust import Untrusted, read_found, read_named
 from votenet.cli.options import FlagOnly
-from votenet.cli.output import echo
 from votenet.config import home_dir, parse_toml, xdg_dir
-from votenet.errors import ConfigError
+from votenet.errors import Command, ConfigError, NextStep
 
 FILE_NAME: Final = "votenet.toml"
 FILES_META: Final = "votenet.files"
@@ -59,7 +55,7 @@ def read_files(named: Path | None, left_out: Callable[[Path, Untrusted], None]) 
         left_out: told of a file that lies there and is not read, because others can have written it.
 
     Raises:
-        ConfigError: one cannot be read, is too big or is not TOML; the one that was named is not trusted.
+        ConfigError: one cannot be read, is too big or is not TOML; a named file is not trusted.
     """
     if named is not None:
         return [_parsed(named, read_named(named))]
@@ -83,9 +79,8 @@ def _is_there(path: Path) -> bool:
 
 
 def say_left_out(path: Path, error: Untrusted) -> None:
-    """On stderr: a file is not read, why, and what to do about it."""
-    echo(f"Not read: {path}, because {error.message}.", err=True)
-    echo(f"  {error.next_step}", err=True)
+    ui.say(f"Not read: {path}, because {error.message}.")
+    ui.say(f"  {error.next_step}")
 
 
 class SettingsContext(click.Context):
@@ -94,7 +89,7 @@ class SettingsContext(click.Context):
     def invoke(self, *args: Any, **kwargs: Any) -> Any:
         if self.command.callback is not None and args[:1] == (self.command.callback,):
             for line in taken_lines(self):
-                echo(line, err=True)
+                ui.say(line)
         return super().invoke(*args, **kwargs)
 
 
@@ -138,11 +133,6 @@ def _shown(value: Any) -> str:
 
 
 def defaults_for(files: Sequence[ConfigFile], name: str, command: click.Command) -> dict[str, Any]:
-    """What the files say about one command, as click's default map for it.
-
-    Raises:
-        ConfigError: a table or key that nothing reads, a value of the wrong kind.
-    """
     found: dict[str, Any] = {}
     for file in files:
         table = file.tables.get(name, {})
@@ -184,7 +174,7 @@ def _is_setting(option: click.Option) -> bool:
 
 
 def aliases(option: click.Option) -> set[str]:
-    """Names that a file may use for an option: those of its long flags, with underscores."""
+    """Names of an option in a file: its long flags, with underscores."""
     return {_underscore(name[2:]) for name in (*option.opts, *option.secondary_opts) if name[:2] == "--"} - {
         _underscore(name[2:]) for name in option.secondary_opts
     }
@@ -198,6 +188,7 @@ def origins(
     for option in options_of(command):
         key = min(aliases(option) or {str(option.name)}, key=len)
         if (value := option.value_from_envvar(ctx)) is not None:
+            value = option.type_cast_value(ctx, value) if option.is_flag else value  # a file has no "false"
             yield key, value, _variable(option, ctx)
             continue
         for file, table in reversed(tables):
@@ -252,13 +243,13 @@ def _no_setting(
 
 
 def _refused(file: ConfigFile, message: str, word: str, known: Sequence[str]) -> ConfigError:
-    import difflib  # only where somebody mistyped: every command starts with this module
+    import difflib  # only after a typing mistake: every command starts with this module
 
     near = difflib.get_close_matches(word, known, n=1) if word else []
     hint = f"Did you mean {near[0]!r}? " if near else ""
     table = message[1:].partition("]")[0].replace(".", " ") if message.startswith("[") else ""
-    help_of = " ".join(["votenet help", *table.split()])
-    return ConfigError(f"{file.path}: {message}", next_step=f"{hint}What there is: {help_of}")
+    help_of = Command("help", *table.split())
+    return ConfigError(f"{file.path}: {message}", next_step=NextStep("{}What there is: {}", hint, help_of))
 
 
 def _parsed(path: Path, data: bytes) -> ConfigFile:

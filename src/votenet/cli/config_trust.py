@@ -1,8 +1,5 @@
 """Which configuration files can be believed: those that only their user, or root, can have written.
 
-What lives here: owners and modes of a file, of the folders and links on the way to it; reading it without a
-gap between the look and the reading. What must not: what a file says, and where it lies (`config_files.py`).
-
 The rules are those of ssh's StrictModes. One file more: the folder that holds the file, or a link to it, may
 not be one like /tmp, where others cannot rename a file but can make a hard link to another one.
 """
@@ -12,18 +9,19 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from votenet.errors import ConfigError
+from votenet.errors import Command, ConfigError, NextStep
 
-MAX_BYTES: Final = 1024 * 1024
+MAX_CONFIG_BYTES: Final = 1024 * 1024
 _MAX_LINKS: Final = 40
 _OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 class Untrusted(ConfigError):
-    """Somebody else can have written this file."""
+    """Other users can have written this file."""
 
     code = "untrusted-file"
 
@@ -35,27 +33,21 @@ def read_named(path: Path) -> bytes:
         Untrusted: others can have written it.
         ConfigError: it cannot be read, or is too big.
     """
-    try:
-        with open(path, "rb") as file:
-            found = os.fstat(file.fileno())
-            if stat.S_ISREG(found.st_mode):
-                _refuse_swapped(path, found, check(path))
-            elif fault := _fault(str(path), found, sticky_will_do=False):
-                raise fault
-            return _content(path, file)
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    with _reading(path), open(path, "rb") as file:
+        found = os.fstat(file.fileno())
+        if stat.S_ISREG(found.st_mode):
+            _refuse_swapped(path, found, check(path))
+        elif fault := _fault(str(path), found, sticky_will_do=False):
+            raise fault
+        return _content(path, file)
 
 
 def read_found(path: Path) -> bytes:
     """The content of a file that lies where votenet looks for one. Raises as `read_named` does."""
     trusted = check(path)
-    try:
-        with open(trusted, "rb", opener=_without_links) as file:
-            _refuse_swapped(path, os.fstat(file.fileno()), trusted)
-            return _content(path, file)
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    with _reading(path), open(trusted, "rb", opener=_without_links) as file:
+        _refuse_swapped(path, os.fstat(file.fileno()), trusted)
+        return _content(path, file)
 
 
 def _without_links(path: str, flags: int) -> int:
@@ -69,10 +61,8 @@ def check(path: Path) -> str:
         Untrusted: its owner, or who can write it, or one of the folders or links on the way.
         ConfigError: it is not there.
     """
-    try:
+    with _reading(path):
         way = list(_way(path.absolute()))
-    except OSError as error:
-        raise _unreadable(path, error) from error
     last = way[-1][0]
     holders = {os.path.dirname(at) for at, found in way if at == last or stat.S_ISLNK(found.st_mode)}
     for at, found in way:
@@ -108,7 +98,7 @@ def _fault(at: str, found: os.stat_result, *, sticky_will_do: bool) -> Untrusted
     if stat.S_ISLNK(found.st_mode) or not found.st_mode & _OTHERS:
         return None
     if sticky_will_do and stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX:
-        return None  # nobody can take the place of what we or root have there
+        return None  # no other user can replace what we or root have there
     mode = stat.S_IMODE(found.st_mode)
     if found.st_mode & stat.S_ISVTX:
         advice = "Move the file into a folder that only you can write."
@@ -118,7 +108,7 @@ def _fault(at: str, found: os.stat_result, *, sticky_will_do: bool) -> Untrusted
 
 
 def _refuse_swapped(path: Path, opened: os.stat_result, trusted: str) -> None:
-    """Raises Untrusted when what was opened is not what was looked at."""
+    """Raises Untrusted when the opened file is not the one that was checked."""
     found = os.lstat(trusted)
     if not stat.S_ISREG(opened.st_mode) or (found.st_dev, found.st_ino) != (opened.st_dev, opened.st_ino):
         raise Untrusted(
@@ -127,16 +117,16 @@ def _refuse_swapped(path: Path, opened: os.stat_result, trusted: str) -> None:
 
 
 def _content(path: Path, file: BinaryIO) -> bytes:
-    data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
+    data = file.read(MAX_CONFIG_BYTES + 1)
+    if len(data) > MAX_CONFIG_BYTES:
         raise ConfigError(
-            f"{path} is longer than a configuration file can be ({MAX_BYTES} bytes)",
-            next_step="Name another file, or write one: votenet config show > votenet.toml",
+            f"{path} is longer than a configuration file can be ({MAX_CONFIG_BYTES} bytes)",
+            next_step=NextStep(
+                "Name another file, or write one: {} > votenet.toml", Command("config", "show")
+            ),
         )
     return data
 
 
-def _unreadable(path: Path, error: OSError) -> ConfigError:
-    return ConfigError(
-        f"cannot read {path}: {error.strerror or error}", next_step="Check its name, owner and mode."
-    )
+def _reading(path: Path) -> AbstractContextManager[None]:
+    return ConfigError.of_os_errors(f"cannot read {path}", next_step="Check its name, owner and mode.")

@@ -1,14 +1,11 @@
-"""`votenet help` and `votenet version`: what people type before they know the options.
-
-What lives here: these two commands. What must not: the table of commands (`main.py`).
-"""
+"""`votenet help` and `votenet version`: what people type before they know the options."""
 
 from __future__ import annotations
 
 import click
 
 from votenet import __version__
-from votenet.cli.output import echo
+from votenet.cli import ui
 
 
 @click.command(
@@ -32,10 +29,10 @@ def help(ctx: click.Context, command: tuple[str, ...]) -> None:
             raise click.UsageError(f"{shown.command_path} has no command {name!r}. It has: {known}", ctx)
         shown = click.Context(found, info_name=name, parent=shown)
     for line in shown.get_help().splitlines():
-        echo(line)
+        ui.echo(line)
 
 
 @click.command()
 def version() -> None:
     """Print the version, as votenet --version does."""
-    echo(f"votenet, version {__version__}")
+    ui.echo(f"votenet, version {__version__}")

@@ -1,7 +1,4 @@
-"""Logs of the long-running programs: one line an event, with time, level and part.
-
-What lives here: the two formats. What must not: what is worth a line.
-"""
+"""Logs of the long-running programs: one line an event, with time, level and part."""
 
 from __future__ import annotations
 
@@ -13,7 +10,6 @@ from typing import Any, Final
 
 from votenet.text import visible
 
-LEVELS: Final = ("debug", "info", "warning", "error")
 _TIME: Final = "%Y-%m-%dT%H:%M:%S"
 
 
@@ -31,8 +27,6 @@ class _LineFormatter(logging.Formatter):
 
 
 class _JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
-
     def format(self, record: logging.LogRecord) -> str:
         at = time.strftime(_TIME, time.gmtime(record.created))
         fields = {

@@ -1,9 +1,4 @@
-"""The `votenet` command: which sub-command lives in which module.
-
-What lives here: the command table, global options, the one door where errors become exit codes.
-What must not: work, and imports of the command modules (each is loaded when it is called, so that
-`votenet --help` and `votenet vote` start fast).
-"""
+"""The `votenet` command: which sub-command lives in which module."""
 
 from __future__ import annotations
 
@@ -17,7 +12,7 @@ from typing import Any, Final
 import click
 
 from votenet import __version__
-from votenet.cli import output
+from votenet.cli import ui
 from votenet.cli.stop_signals import hear_as_process_1
 from votenet.errors import ConfigError, OutputError, Unreachable, VotenetError, votenet_error_in
 from votenet.text import is_unicode
@@ -25,49 +20,69 @@ from votenet.text import is_unicode
 GROUPS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     # heading: {name: (module, one line of help)}
     "Vote": {
-        "vote": ("votenet.cli.vote", "Cast a signed vote and say where it stands."),
-        "results": ("votenet.cli.results", "Count the votes on the chain."),
-        "receipt": ("votenet.cli.receipt", "Write the proof that a vote is on the chain."),
-        "keys": ("votenet.cli.keys", "Make, list and show voters' keys."),
+        "vote": ("votenet.cli.votes.vote", "Cast a signed vote and say where it stands."),
+        "results": ("votenet.cli.election.results", "Count the votes on the chain."),
+        "report": ("votenet.cli.report.report", "Write the minutes: results, rounds, who signed."),
+        "ballots": ("votenet.cli.votes.ballots", "Look into a file of ballots before it is cast."),
+        "receipt": ("votenet.cli.votes.receipt", "Write the proof that a vote is final, or was received."),
+        "keys": ("votenet.cli.votes.keys", "Make, take in, list and show voters' keys."),
     },
     "Run a network": {
-        "up": ("votenet.cli.network", "Start a network: a bootstrap server and its nodes."),
-        "down": ("votenet.cli.network", "Stop the network, cleanly and with proof."),
-        "ls": ("votenet.cli.ls", "List the networks on this machine and where their files are."),
-        "ps": ("votenet.cli.network", "Show the programs of the network and their state."),
-        "status": ("votenet.cli.status", "Show height, tip and peers of every node."),
-        "top": ("votenet.cli.top", "Watch nodes, rates, heights, waiting votes and the count, live."),
-        "logs": ("votenet.cli.network", "Show or follow the logs of the nodes."),
-        "events": ("votenet.cli.network_events", "Print every change of a program's state."),
-        "wait": ("votenet.cli.network_events", "Wait until the network is ready, high enough, has counted."),
-        "start": ("votenet.cli.network_control", "Start nodes that are stopped, removed or failed."),
-        "stop": ("votenet.cli.network_control", "Stop nodes, with proof."),
-        "restart": ("votenet.cli.network_control", "Restart nodes; --rolling: all, one after the other."),
-        "scale": ("votenet.cli.network_control", "Change the number of nodes of the running network."),
-        "roll": ("votenet.cli.roll", "Make and check the list of those who may vote."),
+        "up": ("votenet.cli.network.up", "Start a network: a bootstrap server and its nodes."),
+        "down": ("votenet.cli.network.down", "Stop the network, cleanly and with proof."),
+        "ls": ("votenet.cli.network.ls", "List the networks on this machine and where their files are."),
+        "ps": ("votenet.cli.network.status", "Show the programs of the network and their state."),
+        "status": ("votenet.cli.network.status", "Show height, tip and peers of every node."),
+        "top": ("votenet.cli.network.top", "Watch nodes, rates, heights, waiting votes and the count, live."),
+        "logs": ("votenet.cli.network.logs", "Show or follow the logs of the nodes."),
+        "events": ("votenet.cli.network.events", "Print every change of a program's state."),
+        "wait": ("votenet.cli.network.events", "Wait until the network is ready, high enough, has counted."),
+        "start": ("votenet.cli.network.control", "Start nodes that are stopped, removed or failed."),
+        "stop": ("votenet.cli.network.control", "Stop nodes, with proof."),
+        "restart": ("votenet.cli.network.control", "Restart nodes; --rolling: all, one after the other."),
+        "scale": ("votenet.cli.network.control", "Change the number of nodes of the running network."),
+        "election": (
+            "votenet.cli.election.election",
+            "The file of an election; change the running one's hours, cancel it.",
+        ),
+        "voters": (
+            "votenet.cli.election.voters",
+            "The roll: make it, check it, add to it, see who has voted.",
+        ),
     },
     "Check": {
-        "verify": ("votenet.cli.receipt", "Check a receipt, offline."),
-        "export": ("votenet.cli.archive", "Write the whole election into one archive."),
-        "audit": ("votenet.cli.archive", "Check an archive and count it again."),
-        "import": ("votenet.cli.archive", "Make a node's data folder out of an archive."),
-        "doctor": ("votenet.cli.doctor", "Look at this machine and the network, and explain what is wrong."),
+        "verify": ("votenet.cli.votes.receipt", "Check a receipt, offline."),
+        "evidence": ("votenet.cli.votes.evidence", "List, show and check proofs that a named node lied."),
+        "compare": ("votenet.cli.votes.compare", "Check that two receipts are of one log."),
+        "watch": ("votenet.cli.network.watch", "Follow the signed logs of several nodes and compare them."),
+        "export": ("votenet.cli.archive.archive", "Write the whole election into one archive."),
+        "audit": ("votenet.cli.archive.archive", "Check an archive and count it again."),
+        "import": ("votenet.cli.archive.archive", "Make a node's data folder out of an archive."),
+        "doctor": (
+            "votenet.cli.network.doctor",
+            "Look at this machine and the network, and explain what is wrong.",
+        ),
     },
     "Single programs, several machines": {
-        "node": ("votenet.cli.node", "Run one node (what the supervisor, systemd or a container starts)."),
-        "bootstrap": ("votenet.cli.bootstrap", "Run the bootstrap server."),
-        "peers": ("votenet.cli.peers", "Register, list, remove, import and export peers."),
+        "node": (
+            "votenet.cli.network.node",
+            "Run one node (what the supervisor, systemd or a container starts).",
+        ),
+        "bootstrap": ("votenet.cli.network.bootstrap", "Run the bootstrap server."),
+        "witness": ("votenet.cli.network.witness", "Cosign an election's checkpoints from outside."),
+        "web": ("votenet.cli.network.web", "Run the page on which members vote, watch and check."),
+        "peers": ("votenet.cli.peers.peers", "Register, list, remove, import and export peers."),
     },
     "Instruments: load, faults, trials": {
-        "demo": ("votenet.cli.demo", "Run an election end to end and check it."),
-        "replay": ("votenet.cli.replay", "Cast a CSV file of ballots."),
-        "chaos": ("votenet.cli.chaos", "Break a network at random and check every promise."),
-        "kill": ("votenet.cli.network_control", "Send a signal to nodes: they come back."),
-        "pause": ("votenet.cli.network_control", "Stop nodes where they stand (SIGSTOP)."),
-        "resume": ("votenet.cli.network_control", "Let paused nodes go on (SIGCONT)."),
-        "partition": ("votenet.cli.network_links", "Cut the links between groups of nodes."),
-        "heal": ("votenet.cli.network_links", "End a partition."),
-        "slow": ("votenet.cli.network_links", "Delay every line between nodes and their peers."),
+        "demo": ("votenet.cli.lab.demo", "Run an election end to end and check it."),
+        "replay": ("votenet.cli.lab.replay", "Cast a file of ballots: all of them, or none."),
+        "chaos": ("votenet.cli.lab.chaos", "Break a network at random and check every promise."),
+        "kill": ("votenet.cli.network.control", "Send a signal to nodes: they come back."),
+        "pause": ("votenet.cli.network.control", "Stop nodes where they stand (SIGSTOP)."),
+        "resume": ("votenet.cli.network.control", "Let paused nodes go on (SIGCONT)."),
+        "partition": ("votenet.cli.network.control", "Cut the links between groups of nodes."),
+        "heal": ("votenet.cli.network.control", "End a partition."),
+        "slow": ("votenet.cli.network.control", "Delay every line between nodes and their peers."),
     },
     "Help and settings": {
         "help": ("votenet.cli.help", "Show the help of votenet, or of one command."),
@@ -77,11 +92,11 @@ GROUPS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     },
 }
 """The commands as `votenet --help` shows them."""
-HIDDEN: Final = {"supervise": ("votenet.cli.network", "Run the supervisor of a detached network.")}
+HIDDEN: Final = {"supervise": ("votenet.cli.network.run", "Run the supervisor of a detached network.")}
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     name: found for group in (*GROUPS.values(), HIDDEN) for name, found in group.items()
 }
-PROGRAMS: Final = {"node", "bootstrap", "supervise"}
+PROGRAMS: Final = {"node", "bootstrap", "witness", "web", "supervise"}
 """Started by others with complete argument lists: they read no file but one that they are named."""
 
 
@@ -107,8 +122,6 @@ def _for_text(command: click.Command) -> click.Command:
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's module when the command is asked for."""
-
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for name in COMMANDS if name not in HIDDEN]
 
@@ -138,12 +151,12 @@ class LazyGroup(click.Group):
         except (VotenetError, BaseExceptionGroup) as failure:
             known, instance = votenet_error_in(failure), ctx.meta.get("votenet.instance")
             if known is not None and instance is not None:
-                from votenet.cli.hints import for_instance
+                from votenet.cli.options import NODE_META, placed
 
-                known.next_step = for_instance(known.next_step, instance, ctx.meta.get("votenet.node"))
+                known.next_step = placed(known.next_step, instance, ctx.meta.get(NODE_META))
             raise
         except BrokenPipeError as failure:  # click would end with 1, without a word
-            if isinstance(failure, output.ReaderGone):
+            if isinstance(failure, ui.ReaderGone):
                 raise
             raise Unreachable("the other side closed the connection") from failure
 
@@ -167,7 +180,7 @@ Start here:
   votenet down
 
 \b
-Votes are public by name, and no result is final: votenet help vote, docs/security.md.
+Votes are public by name (docs/security.md). What final means, and when it holds: docs/trust.md.
 Every command has examples: votenet help COMMAND""",
 )
 @click.version_option(__version__, prog_name="votenet")
@@ -201,19 +214,18 @@ def main(ctx: click.Context, config: Path | None) -> None:
 def run() -> None:
     """Entry point: every error ends here as a sentence, a next step and an exit code."""
     hear_as_process_1()
-    output.start()
+    ui.start()
     try:
         code = _outcome()
-    except output.ReaderGone:  # `votenet logs | head`: the reader has what it wanted
-        output.give_up()
+    except ui.ReaderGone:  # `votenet logs | head`: the reader has what it wanted
+        ui.give_up()
         code = 0
     except SystemExit as stop:  # commands that end with a signal's code
         code = stop.code if isinstance(stop.code, int) else 0
-    sys.exit(output.finish(code))
+    sys.exit(ui.finish(code))
 
 
 def _outcome() -> int:
-    """Run the command; its exit code."""
     try:
         code: Any = main.main(prog_name="votenet", standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -222,9 +234,9 @@ def _outcome() -> int:
         _show_usage(error)
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        output.echo("Interrupted.", err=True)
+        ui.say("Interrupted.")
         code = 130
-    except output.ReaderGone:
+    except ui.ReaderGone:
         raise
     except MemoryError:
         short = VotenetError(
@@ -237,8 +249,8 @@ def _outcome() -> int:
     except (Exception, BaseExceptionGroup) as failure:
         known = votenet_error_in(failure) or _long_name(failure)
         if known is None:
-            output.show_defect(failure)
-            return output.DEFECT
+            ui.show_defect(failure)
+            return ui.DEFECT
         _show(known)
         code = known.exit_code
     return code if isinstance(code, int) else 0
@@ -258,8 +270,8 @@ def _long_name(failure: BaseException) -> VotenetError | None:
 def _show(error: VotenetError) -> None:
     """For people on stderr; with --json also as JSON on stdout, where programs look."""
     if isinstance(error, OutputError):
-        output.give_up()
-    output.show_error(error)
+        ui.give_up()
+    ui.show_error(error)
     if not error.reported:
         _show_json(error.as_dict())
 
@@ -268,20 +280,31 @@ def _show_usage(error: click.ClickException) -> None:
     """As click shows it, but through the door: arguments are text of others, too."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         for line in error.format_message().splitlines():
-            output.echo(line, err=True)
+            ui.say(line)
         return
     if isinstance(error, click.UsageError) and error.ctx is not None:
         for line in error.ctx.get_usage().splitlines():
-            output.echo(line, err=True)
-        output.echo(f"Try '{error.ctx.command_path} --help' for help.", err=True)
-        output.echo(err=True)
+            ui.say(line)
+        ui.say(f"Try '{error.ctx.command_path} --help' for help.")
+        ui.echo(err=True)
     for line in f"Error: {error.format_message()}".expandtabs(4).splitlines():
-        output.echo(line, err=True)
+        ui.say(line)
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+        _show_dashes(error.option_name, error.ctx)
     _show_json({"code": "usage", "message": error.format_message()})
+
+
+def _show_dashes(option: str, ctx: click.Context) -> None:
+    """Where a command takes names: how to give it one that begins with a dash."""
+    options, *operands = ctx.command.collect_usage_pieces(ctx)
+    if operands:
+        word = next((one for one in sys.argv if one.startswith(option)), option)
+        usage = " ".join([ctx.command_path, options, "--", *operands])
+        ui.say(f"If {word} is a name, give it behind --: {usage}")
 
 
 def _show_json(error: dict[str, object]) -> None:
     """That stdout is gone or full changes nothing about the error."""
     if "--json" in sys.argv[1:]:
         with contextlib.suppress(OSError, OutputError):
-            output.echo_json({"error": error})
+            ui.echo_json({"error": error})

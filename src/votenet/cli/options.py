@@ -1,7 +1,4 @@
-"""Options that several commands share.
-
-What lives here: click decorators and types. What must not: work.
-"""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -16,6 +13,8 @@ from typing import Any, Final, TypeVar
 import click
 
 from votenet.config import DEFAULT_INSTANCE, instance_names
+from votenet.errors import Command, NextStep, Rejected
+from votenet.protocol.wire.address import Address, parse_address
 
 
 class FilePath(click.Path):
@@ -48,20 +47,21 @@ class FlagOnly(click.Option):
         self.allow_from_autoenv = False
 
 
+def remember_instance(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """Callback of `-i`: commands that are printed then name the same network, see `placed`."""
+    ctx.meta[INSTANCE_META] = value
+    return value
+
+
 def instance_option(command: F) -> F:
-    """`-i/--instance NAME`: which network on this machine. Errors learn of it: see `INSTANCE_META`."""
-
-    def remember(ctx: click.Context, param: click.Parameter, value: str) -> str:
-        ctx.meta[INSTANCE_META] = value
-        return value
-
+    """`-i/--instance NAME`: which network on this machine."""
     return click.option(
         "-i",
         "--instance",
         default=DEFAULT_INSTANCE,
         show_default=True,
         envvar="VOTENET_INSTANCE",
-        callback=remember,
+        callback=remember_instance,
         shell_complete=lambda ctx, param, incomplete: [
             name for name in instance_names() if name.startswith(incomplete)
         ],
@@ -100,6 +100,44 @@ def network_option(command: F) -> F:
     )(command)
 
 
+roll_option = click.option(
+    "--roll",
+    type=FilePath(),
+    help="Roll file to check voters and weights by  [that of the network here, if it is of this election].",
+)
+
+
+def timeout_option(seconds: float, help: str, least: float = 0.0) -> Callable[[F], F]:
+    kind = click.FloatRange(least, 86400)
+    return click.option("--timeout", type=kind, default=seconds, show_default=True, help=help)
+
+
+def address_or_any_port(ctx: click.Context, param: click.Parameter, value: str | None) -> Address | None:
+    """Callback of an option HOST:PORT on which a program listens; port 0 is any free one."""
+    if value is None:
+        return None
+    host, _, port = value.rpartition(":")
+    try:
+        return Address(host, 0) if port == "0" and host else parse_address(value)
+    except Rejected as error:
+        raise click.BadParameter(error.message, ctx, param) from None
+
+
+metrics_option = click.option(
+    "--metrics",
+    metavar="HOST:PORT",
+    callback=address_or_any_port,
+    help="Answer GET /metrics for Prometheus there, on loopback; port 0 takes any free one.",
+)
+log_level_option = click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="What is worth a line on stderr.",
+)
+
+
 def node_option(command: F) -> F:
     """`--node HOST:PORT`: ask this node instead of one of the running instance."""
     return click.option(
@@ -112,14 +150,55 @@ def node_option(command: F) -> F:
 
 
 def remember_node(ctx: click.Context, param: click.Parameter, value: T) -> T:
-    """Callback of `--node`: what is said to type next names the same node (the first, of several)."""
+    """Callback of `--node`: next steps name the same node (the first of several)."""
     found = value[0] if isinstance(value, tuple) and value else value
     if isinstance(found, str):
         ctx.meta[NODE_META] = found
     return value
 
 
-_RELATIVE: Final = re.compile(r"\+(?=\d)(?:(\d{1,5})d)?(?:(\d{1,5})h)?(?:(\d{1,5})m)?(?:(\d{1,7})s)?")
+def placed(step: str, instance: str, node: str | None = None) -> str:
+    """A next step as it is printed: its commands name the instance, and the node, unless they are the usual.
+
+    A command gets those of the two options that it has.
+    """
+    if not isinstance(step, NextStep) or (instance == DEFAULT_INSTANCE and node is None):
+        return str(step)
+    return step.with_commands(lambda command: _placed(command, instance, node))
+
+
+def _placed(command: Command, instance: str, node: str | None) -> Command:
+    depth, callbacks = _lookup(command)
+    options: list[str] = []
+    if remember_instance in callbacks and instance != DEFAULT_INSTANCE:
+        options += ["-i", instance]
+    if remember_node in callbacks and node is not None:
+        options += ["--node", node]
+    return Command(*command[:depth], *options, *command[depth:])
+
+
+def _lookup(words: Command) -> tuple[int, list[Any]]:
+    """Of a command: how many words its name has, and the callbacks of its options."""
+    from votenet.cli.main import main
+
+    found: click.Command = main
+    depth = 0
+    ctx = click.Context(main)
+    while isinstance(found, click.Group) and (inner := found.get_command(ctx, words[depth])):
+        found, depth = inner, depth + 1
+    return depth, [param.callback for param in found.params]
+
+
+_SPAN: Final = re.compile(r"\+(?=\d)(?:(\d{1,5})d)?(?:(\d{1,5})h)?(?:(\d{1,5})m)?(?:(\d{1,7})s)?")
+
+
+def parse_span(text: str) -> int | None:
+    """Seconds of `+2h`, `+1d12h` or `+30m`; None for any other text."""
+    found = _SPAN.fullmatch(text.strip())
+    if found is None:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def parse_hour(text: str, now: float) -> int:
@@ -128,10 +207,9 @@ def parse_hour(text: str, now: float) -> int:
     Raises:
         ValueError: it is neither; the text says what is missing.
     """
-    relative = _RELATIVE.fullmatch(text.strip())
-    if relative:
-        days, hours, minutes, seconds = (int(part or 0) for part in relative.groups())
-        return int(now) + ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    later = parse_span(text)
+    if later is not None:
+        return int(now) + later
     try:
         found = datetime.fromisoformat(text.strip())
     except ValueError:

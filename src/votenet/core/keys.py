@@ -1,17 +1,17 @@
-"""Ed25519 keys and signatures (RFC 8032), by libsodium.
-
-What lives here: making a key pair from a seed, signing, verifying. What must not: randomness
-(seeds are an argument), files, the records that are signed.
-"""
+"""Ed25519 keys and signatures (RFC 8032), by libsodium; the four keys of a node."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
-from types import ModuleType
-from typing import Final
+import hashlib
+import hmac
+from typing import Final, NamedTuple
 
-from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypair
+from nacl.bindings import (
+    crypto_core_ed25519_is_valid_point,
+    crypto_sign,
+    crypto_sign_open,
+    crypto_sign_seed_keypair,
+)
 from nacl.exceptions import BadSignatureError, CryptoError
 
 SEED_BYTES: Final = 32
@@ -19,7 +19,7 @@ SIGNATURE_BYTES: Final = 64
 PUBLIC_KEY_BYTES: Final = 32
 
 Claim = tuple[bytes, bytes, bytes]
-"""Public key, message, signature: what somebody says that they have signed."""
+"""Public key, message, signature."""
 
 
 class SigningKey:
@@ -39,12 +39,44 @@ class SigningKey:
         return self.public.hex()
 
     def sign(self, message: bytes) -> bytes:
-        """The 64-byte signature of `message`."""
         return crypto_sign(message, self._secret)[:SIGNATURE_BYTES]
 
     def __repr__(self) -> str:
-        """Never shows the secret half."""
         return f"SigningKey(public={self.public_hex})"
+
+
+class NodeKeys(NamedTuple):
+    """The four keys of a node, which all follow from one seed."""
+
+    node: SigningKey
+    statement: SigningKey
+    cosign: SigningKey
+    log: SigningKey
+
+
+def node_keys(seed: bytes) -> NodeKeys:
+    """The keys of the node with this 32-byte seed."""
+    infos = (b"votenet/statement/1", b"votenet/cosign/1", b"votenet/log/1")
+    return NodeKeys(SigningKey(seed), *(SigningKey(hkdf(seed, info, SEED_BYTES)) for info in infos))
+
+
+def hkdf(secret: bytes, info: bytes, length: int, *, salt: bytes = b"") -> bytes:
+    """`length` bytes derived from a secret by HKDF-SHA-256 (RFC 5869)."""
+    extracted = hmac.digest(salt or bytes(hashlib.sha256().digest_size), secret, hashlib.sha256)
+    made = block = b""
+    counter = 1
+    while len(made) < length:
+        block = hmac.digest(extracted, block + info + bytes([counter]), hashlib.sha256)
+        made += block
+        counter += 1
+    return made[:length]
+
+
+def is_public_key(key: str) -> bool:
+    """Whether these are the 64 lower-case hexadecimal digits of a key that can sign: a point of the curve."""
+    if len(key) != 2 * PUBLIC_KEY_BYTES or not set(key) <= set("0123456789abcdef"):
+        return False
+    return crypto_core_ed25519_is_valid_point(bytes.fromhex(key))
 
 
 def verify(public: bytes, message: bytes, signature: bytes) -> bool:
@@ -59,41 +91,3 @@ def verify(public: bytes, message: bytes, signature: bytes) -> bool:
     except (BadSignatureError, CryptoError):
         return False
     return True
-
-
-def verify_all(claims: Sequence[Claim]) -> list[bool]:
-    """What `verify` says of each claim. About 60 microseconds each, in one call without the GIL.
-
-    Where the C core is not built, libsodium is asked about one at a time: the answers are the same.
-    """
-    fit = [len(claim[0]) == PUBLIC_KEY_BYTES and len(claim[2]) == SIGNATURE_BYTES for claim in claims]
-    answers = iter(_verifier()([claim for claim, fits in zip(claims, fit, strict=True) if fits]))
-    return [fits and next(answers) for fits in fit]
-
-
-@cache
-def native_batches() -> ModuleType | None:
-    """The module that checks many signatures in one call, None where the C core is not built."""
-    try:
-        from votenet.core import native
-    except ImportError:
-        return None
-    return native
-
-
-def _verifier() -> Callable[[Sequence[Claim]], list[bool]]:
-    native = native_batches()
-    if native is None:
-        return _one_by_one
-
-    def in_one_call(claims: Sequence[Claim]) -> list[bool]:
-        found: list[bool] = native.verify_batch(
-            [public for public, _, _ in claims], [signature + message for _, message, signature in claims]
-        )
-        return found
-
-    return in_one_call
-
-
-def _one_by_one(claims: Sequence[Claim]) -> list[bool]:
-    return [verify(public, message, signature) for public, message, signature in claims]

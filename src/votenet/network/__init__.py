@@ -1,0 +1,1 @@
+"""Sockets, name resolution, clients."""

@@ -1,7 +1,5 @@
 """How often Python looks for garbage in cycles, in a program that holds many records for long.
 
-What lives here: `collect_seldom`. What must not: anything about memory that is not freed.
-
 Reference counting frees nearly everything here at once. By default Python looks for cycles after every
 700 new objects that stay, which a line of votes makes several of, and again and again through all records
 of the chain: a tenth to a third of the work of a node's loop, and for nothing.
@@ -17,7 +15,7 @@ THRESHOLDS: Final = (50_000, 20, 20)
 
 
 def collect_seldom() -> None:
-    """Call once when a program has loaded what it keeps: it is never looked through again."""
+    """Call once after loading: the garbage collector leaves out all objects made before."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)

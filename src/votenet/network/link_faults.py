@@ -1,12 +1,8 @@
 """Faults on a node's links, made on purpose: cut off from some peers, slow to all.
 
-What lives here: what is asked for (`LinkFaults`, a file in the node's data folder), `Wire`, which stands
-between a link and its socket, `Faults`, which follows the file and puts wires in. What must not: who
-asks (`processes/links.py`), and the links to clients, which stay as they are.
-
 A cut is a pulled cable, not a lost message. TCP keeps sending what was not acknowledged, so bytes wait on
 both sides and arrive in order when the cable is back, unless one side has given the other up meanwhile.
-Nobody is told of the cut; a dial gets no answer. Whoever can write into the data folder holds the
+Neither side is told of the cut; a dial gets no answer. A user who can write into the data folder has the
 node's key already: the file needs no other protection.
 """
 
@@ -25,16 +21,16 @@ import msgspec
 
 from votenet.errors import Unreachable
 from votenet.network.transport import Link
-from votenet.protocol.address import Address
+from votenet.protocol.wire.address import Address
 
-FILE_NAME: Final = "link-faults.json"
+LINK_FAULTS_FILE: Final = "link-faults.json"
 MAX_FILE: Final = 64 * 1024
 """The addresses of 64 nodes are below 4 KiB."""
 MAX_DELAY: Final = 60.0
 """Seconds; a longer one is a cut, since silent peers are given up."""
-MAX_HELD: Final = 1024 * 1024
+MAX_DELAYED: Final = 1024 * 1024
 """Bytes that are on their way in before no more are read."""
-LOOK_SECONDS: Final = 0.05
+CUT_POLL_SECONDS: Final = 0.05
 
 log = logging.getLogger("votenet.links")
 
@@ -91,7 +87,7 @@ class Wire(asyncio.Transport, asyncio.Protocol):
         socket.set_protocol(self)
 
     def set(self, *, cut: bool, delay: float) -> None:
-        """From now on, also for what is on its way."""
+        """Set the faults from now on, also for lines under way."""
         self._cut, self._delay = cut, delay
         for pipe in (self._outward, self._inward):
             pipe.hasten(self._loop.time() + delay)
@@ -165,7 +161,7 @@ class Wire(asyncio.Transport, asyncio.Protocol):
         self._flow()
 
     def _flow(self) -> None:
-        """Deliver what is due, unless the wire is cut; come again for the rest."""
+        """Deliver lines that are due, unless the wire is cut; call again for the rest."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -180,7 +176,7 @@ class Wire(asyncio.Transport, asyncio.Protocol):
             self._timer = self._loop.call_at(min(dues), self._flow)
 
     def _set_reading(self) -> None:
-        if self._wants_input and not self._cut and self._inward.size < MAX_HELD:
+        if self._wants_input and not self._cut and self._inward.size < MAX_DELAYED:
             self._socket.resume_reading()
         else:
             self._socket.pause_reading()
@@ -198,7 +194,7 @@ class Wire(asyncio.Transport, asyncio.Protocol):
 
 
 class _Pipe:
-    """What is on its way in one direction, in order."""
+    """Lines under way in one direction, in order."""
 
     def __init__(self) -> None:
         self._queue: deque[tuple[float, Callable[[], object], int]] = deque()
@@ -222,7 +218,7 @@ class _Pipe:
         self.size = 0
 
     def flow(self, now: float) -> None:
-        """Deliver what is due. What is delivered may lead to more: that waits for its turn."""
+        """Deliver lines that are due. Lines that these cause wait for their turn."""
         if self._flowing:
             return
         self._flowing = True
@@ -268,7 +264,7 @@ class Faults:
         """Make the links as the file says.
 
         Args:
-            peers: every link to a peer, with the addresses by which that one is known.
+            peers: every link to a peer, with the known addresses of that peer.
         """
         if not self.now and not self._wires:
             return
@@ -277,7 +273,7 @@ class Faults:
             is_cut = bool(addresses & cut)
             wire = self._wires.get(link.id)
             if wire is None and (is_cut or self.now.delay):
-                wire = link.lay(Wire)
+                wire = link.insert(Wire)
             if wire is not None:
                 wire.set(cut=is_cut, delay=self.now.delay)
                 wires[link.id] = wire
@@ -294,4 +290,4 @@ class Faults:
         while str(address) in self.now.cut:
             if loop.time() >= deadline:
                 raise Unreachable(f"{address} did not answer within {seconds:g} s")
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CUT_POLL_SECONDS)

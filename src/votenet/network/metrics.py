@@ -1,9 +1,6 @@
 """Numbers of a running program, for people (`--stats`) and for Prometheus.
 
-What lives here: Metrics (counters, gauges, what they did in the last minute), the text format, and a
-small HTTP server for it on loopback. What must not: what is counted (each program says it).
-
-Text format: Prometheus exposition format 0.0.4, `name{label="value"} number`.
+The HTTP server runs in the event loop, because gauges read what only the loop may read.
 """
 
 from __future__ import annotations
@@ -12,18 +9,21 @@ import asyncio
 import contextlib
 import ipaddress
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING, Final
 
 from votenet.errors import ConfigError
-from votenet.network.transport import bind_error
-from votenet.protocol.address import Address
+from votenet.network.listener import bind_error
+from votenet.protocol.wire.address import Address
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
 
 RATE_SECONDS: Final = 60
 """Rates are those of the last minute."""
-REQUEST_BYTES: Final = 8 * 1024
+SCRAPE_BYTES: Final = 8 * 1024
 """Longest HTTP request head read."""
-REQUEST_SECONDS: Final = 5.0
+SCRAPE_SECONDS: Final = 5.0
 MAX_READERS: Final = 16
 """Scrapes at one time; more are closed at once."""
 
@@ -31,7 +31,7 @@ Gauge = Callable[[], float]
 
 
 class Metrics:
-    """Counters by name and label, and gauges that are asked when somebody looks.
+    """Counters by name and label, and gauges that are read when a client asks.
 
     Args:
         prefix: before every name in the text format, e.g. `votenet_bootstrap`.
@@ -84,25 +84,29 @@ class Metrics:
     def gauges(self) -> dict[str, float]:
         return {name: ask() for name, (_, ask) in self._gauges.items()}
 
-    def text(self) -> str:
-        """Everything in Prometheus' text format."""
-        lines = []
+    def text(self) -> bytes:
+        """Everything in Prometheus' text format 0.0.4."""
+        from prometheus_client import (  # only for programs that show numbers
+            CollectorRegistry,
+            generate_latest,
+        )
+
+        registry = CollectorRegistry()
+        registry.register(self)
+        return generate_latest(registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """What prometheus-client asks of a collector."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
         for name, (help, ask) in self._gauges.items():
-            lines += [*self._head(name, help, "gauge"), f"{self._prefix}_{name} {ask():g}"]
+            yield GaugeMetricFamily(f"{self._prefix}_{name}", help, value=ask())
         for name, counts in self._counts.items():
             label, help = self._help[name]
-            lines += self._head(f"{name}_total", help, "counter")
+            family = CounterMetricFamily(f"{self._prefix}_{name}", help, labels=[label] if label else None)
             for value, count in sorted(counts.items()):
-                labels = f'{{{label}="{_escaped(value)}"}}' if label else ""
-                lines.append(f"{self._prefix}_{name}_total{labels} {count}")
-        return "\n".join(lines) + "\n"
-
-    def _head(self, name: str, help: str, kind: str) -> list[str]:
-        return [f"# HELP {self._prefix}_{name} {help}", f"# TYPE {self._prefix}_{name} {kind}"]
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+                family.add_metric([value] if label else [], count)
+            yield family
 
 
 @contextlib.asynccontextmanager
@@ -119,20 +123,20 @@ async def serve_metrics(address: Address, metrics: Metrics) -> AsyncIterator[Add
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         readers.add(writer)
         try:
-            async with asyncio.timeout(REQUEST_SECONDS):
+            async with asyncio.timeout(SCRAPE_SECONDS):
                 if len(readers) <= MAX_READERS:
                     head = await reader.readuntil(b"\r\n\r\n")
                     writer.write(_response(head, metrics))
                 writer.close()
                 await writer.wait_closed()
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
-            pass  # its reader is gone or is no HTTP client: nobody is waiting for an answer
+            pass  # its reader is gone or is no HTTP client: no answer is due
         finally:
             writer.transport.abort()
             readers.discard(writer)
 
     try:
-        server = await asyncio.start_server(answer, address.host, address.port, limit=REQUEST_BYTES)
+        server = await asyncio.start_server(answer, address.host, address.port, limit=SCRAPE_BYTES)
     except (OSError, UnicodeError) as error:
         raise bind_error(address, error) from error
     try:
@@ -148,20 +152,19 @@ async def serve_metrics(address: Address, metrics: Metrics) -> AsyncIterator[Add
 def _response(head: bytes, metrics: Metrics) -> bytes:
     words = head.split(b"\r\n", 1)[0].split(b" ")
     if len(words) != 3 or not words[2].startswith(b"HTTP/1."):
-        status, body = b"400 Bad Request", "send an HTTP/1.1 request\n"
+        status, body = b"400 Bad Request", b"send an HTTP/1.1 request\n"
     elif words[0] != b"GET":
-        status, body = b"405 Method Not Allowed", "only GET is answered here\n"
+        status, body = b"405 Method Not Allowed", b"only GET is answered here\n"
     elif words[1].split(b"?")[0] != b"/metrics":
-        status, body = b"404 Not Found", "the numbers are at /metrics\n"
+        status, body = b"404 Not Found", b"the numbers are at /metrics\n"
     else:
         status, body = b"200 OK", metrics.text()
-    data = body.encode()
     kind = b"text/plain; version=0.0.4; charset=utf-8"
     return b"HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (
         status,
         kind,
-        len(data),
-        data,
+        len(body),
+        body,
     )
 
 

@@ -1,8 +1,4 @@
-"""Telling a supervisor how this program is: the sd_notify protocol, in pure Python.
-
-What lives here: one datagram to the socket that `NOTIFY_SOCKET` names (systemd, a container runtime
-and votenet's own supervisor set it). What must not: what to tell, and when.
-"""
+"""Telling a supervisor how this program is: the sd_notify protocol, in pure Python."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""A log that a flood cannot fill.
-
-What lives here: QuietLog. What must not: what is worth a line.
-"""
+"""A log that a flood cannot fill."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Worker threads that start with the program: one that the system refuses later would cost a vote.
-
-What lives here: start_threads, no_threads. What must not: what the threads do.
-"""
+"""Worker threads that start with the program: one that the system refuses later would cost a vote."""
 
 from __future__ import annotations
 

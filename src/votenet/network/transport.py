@@ -1,8 +1,5 @@
 """TCP connections that carry lines, with every limit on a stranger's socket in one place.
 
-What lives here: Link (one connection), Listener (a server socket and its caps), `connect`. What
-must not: the meaning of a line.
-
 A Link never raises into the event loop and never holds more than its limits allow: whatever
 breaks it ends in one error line, a bounded farewell and `LinkHandler.link_closed`.
 """
@@ -11,19 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import itertools
 import json
-import socket
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Final, Protocol, TypeVar
 
-from votenet.errors import ConfigError, Locked, RemoteProtocolError, Unreachable, VotenetError
-from votenet.protocol.address import Address, plain_ip
-from votenet.protocol.framing import LineReader
+from votenet.errors import RemoteProtocolError, Unreachable, VotenetError
+from votenet.protocol.wire.address import Address, plain_ip
+from votenet.protocol.wire.framing import LineReader
 
 LINGER_SECONDS: Final = 1.0
 """How long a closed link still reads (and drops) input, so that the last answer is not cut by a reset."""
@@ -155,7 +149,7 @@ class Link(asyncio.Protocol):
             self.close()
 
     def close(self, final_line: bytes | None = None) -> None:
-        """Send what is queued and `final_line`, say goodbye, close. Safe to call twice."""
+        """Send the queue and `final_line`, say goodbye, close. Safe to call twice."""
         if self._closing or not self._opened:
             return
         if final_line is not None:
@@ -187,7 +181,7 @@ class Link(asyncio.Protocol):
             self._reason = _without_frames(error)
         self.close(error_line(error))
 
-    def turn_out(self, error: VotenetError) -> None:
+    def evict(self, error: VotenetError) -> None:
         """As `refuse`, but the socket and all memory are free at once; the error line may get lost."""
         if self._reason is None:
             self._reason = _without_frames(error)
@@ -195,10 +189,10 @@ class Link(asyncio.Protocol):
         self.abort()
 
     def abort(self) -> None:
-        """Close at once; what is unsent is lost."""
+        """Close at once; unsent lines are lost."""
         self._closing = True
         self._cancel_timer()
-        self._forget()  # at once, not when somebody collects this link: it may be a long line
+        self._forget()  # frees the memory now: an unfinished line may be long
         if self._opened:
             self._transport.abort()
 
@@ -221,15 +215,15 @@ class Link(asyncio.Protocol):
         self._unread = None
         self._look_at_reader()
 
-    def lay(self, wire: Callable[[asyncio.Transport, Link], W]) -> W:
+    def insert(self, wire: Callable[[asyncio.Transport, Link], W]) -> W:
         """Put something between this link and its socket (`link_faults.py`)."""
-        laid = wire(self._transport, self)
-        self._transport = laid
-        return laid
+        self._transport = inserted = wire(self._transport, self)
+        return inserted
 
     @property
     def closing(self) -> bool:
-        return self._closing
+        # A write may have found that the other side is gone.
+        return self._closing or (self._opened and self._transport.is_closing())
 
     @property
     def unsent(self) -> int:
@@ -270,7 +264,7 @@ class Link(asyncio.Protocol):
         refusal = None if self._admit is None else self._admit(self)
         if refusal is not None:
             self._released = None
-            self.handler = _Nobody()
+            self.handler = _NoHandler()
             self.refuse(refusal)
             return
         _read_at_once(transport, self.limits.at_once)
@@ -399,7 +393,7 @@ class Link(asyncio.Protocol):
             self.handler.line_received(self, line)
 
     def _after_end(self) -> None:
-        """The other side has sent its last byte: answer what is owed, then close."""
+        """The other side has sent its last byte: answer its open questions, then close."""
         if self._stopped or self._closing:
             return
         try:
@@ -434,7 +428,7 @@ class Link(asyncio.Protocol):
             self.close()
         elif self._loop.time() >= self._deadline():
             if self._unread_since is not None:
-                self.turn_out(RemoteProtocolError("slow-reader", "answers are not being read"))
+                self.evict(RemoteProtocolError("slow-reader", "answers are not being read"))
                 return
             self.refuse(RemoteProtocolError("idle-timeout", "nothing came for too long"))
         else:
@@ -459,7 +453,7 @@ def _without_frames(error: VotenetError) -> VotenetError:
     return error
 
 
-class _Nobody:
+class _NoHandler:
     """Handler of links that were never admitted."""
 
     def link_opened(self, link: Link) -> None:
@@ -470,126 +464,6 @@ class _Nobody:
 
     def link_closed(self, link: Link, reason: VotenetError | None) -> None:
         return None
-
-
-class Listener:
-    """A listening socket with caps on connections; an async context manager.
-
-    Args:
-        max_links: connections at one time in all.
-        max_links_per_host: connections at one time from one address.
-        gate: why an address may not connect now, or None.
-        victim: which of these links makes room for a new one, if any does.
-        moved: told how many bytes a link has taken or been given.
-        more_hosts: other addresses to listen on, at the same port.
-
-    Raises (on entry):
-        Locked: code port-taken, with who holds it.
-        ConfigError: code cannot-listen.
-    """
-
-    def __init__(
-        self,
-        handler: LinkHandler,
-        address: Address,
-        limits: LinkLimits,
-        *,
-        max_links: int = 1024,
-        max_links_per_host: int = 512,
-        gate: Callable[[str], VotenetError | None] | None = None,
-        victim: Callable[[Iterable[Link]], Link | None] | None = None,
-        moved: Callable[[int], None] | None = None,
-        more_hosts: Sequence[str] = (),
-    ) -> None:
-        self._handler, self._limits, self._more_hosts = handler, limits, more_hosts
-        self._gate, self._victim, self._moved = gate, victim, moved
-        self._max_links, self._max_per_host = max_links, max_links_per_host
-        self._hosts: Counter[str] = Counter()
-        self._links: set[Link] = set()
-        self._servers: list[asyncio.Server] = []
-        self._all_gone: asyncio.Event | None = None
-        self.address = address
-
-    async def __aenter__(self) -> Listener:
-        loop = asyncio.get_running_loop()
-        for host in (self.address.host, *self._more_hosts):
-            where = Address(host, self.address.port)
-            try:
-                server = await _listen(loop, self._new_link, where)
-            except (OSError, UnicodeError) as error:
-                self._stop_listening()
-                raise bind_error(where, error) from error
-            self._servers.append(server)
-            port = server.sockets[0].getsockname()[1]  # the others take the one that the first was given
-            self.address = Address(self.address.host, port)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop_listening()
-        for link in list(self._links):
-            link.close()
-        if self._links:
-            self._all_gone = asyncio.Event()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._all_gone.wait(), 2 * LINGER_SECONDS)
-        for link in list(self._links):
-            link.abort()
-
-    def _stop_listening(self) -> None:
-        for server in self._servers:
-            server.close()
-
-    @property
-    def links(self) -> int:
-        return len(self._links)
-
-    def _new_link(self) -> Link:
-        return Link(self._handler, self._limits, admit=self._admit, released=self._release, moved=self._moved)
-
-    def _admit(self, link: Link) -> VotenetError | None:
-        refusal = None if self._gate is None else self._gate(link.host)
-        if refusal is not None:
-            return refusal
-        if self._hosts[link.host] >= self._max_per_host:
-            room = self._make_room(other for other in self._links if other.host == link.host)
-        else:
-            room = len(self._links) < self._max_links or self._make_room(self._links)
-        if not room:
-            return RemoteProtocolError("too-many-connections", "this server is full")
-        self._links.add(link)
-        self._hosts[link.host] += 1
-        return None
-
-    def _make_room(self, links: Iterable[Link]) -> bool:
-        victim = None if self._victim is None else self._victim(links)
-        if victim is None:
-            return False
-        self._release(victim)
-        victim.turn_out(RemoteProtocolError("too-many-connections", "others need this connection more"))
-        return True
-
-    def _release(self, link: Link) -> None:
-        if link in self._links:
-            self._links.discard(link)
-            self._hosts[link.host] -= 1
-            if not self._hosts[link.host]:
-                del self._hosts[link.host]
-        if self._all_gone is not None and not self._links:
-            self._all_gone.set()
-
-
-async def _listen(
-    loop: asyncio.AbstractEventLoop, new_link: Callable[[], Link], address: Address
-) -> asyncio.Server:
-    """Listen there; on `::` for IPv4 too, which asyncio would leave out."""
-    if address.host != "::" or not socket.has_dualstack_ipv6():
-        return await loop.create_server(new_link, address.host, address.port)
-    listening = socket.create_server(
-        (address.host, address.port), family=socket.AF_INET6, backlog=100, dualstack_ipv6=True
-    )
-    return await loop.create_server(new_link, sock=listening)
 
 
 async def connect(
@@ -624,46 +498,3 @@ async def connect(
 def error_line(error: VotenetError) -> bytes:
     """`{"error":{"code":…,"message":…}}`, the only form in which a refusal leaves this process."""
     return json.dumps({"error": error.as_dict()}, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def bind_error(address: Address, error: OSError | UnicodeError) -> Locked | ConfigError:
-    """A sentence for a person out of a failed bind. A taken port may be free later: supervisors try again.
-
-    A UnicodeError says that no host can have this name.
-    """
-    if isinstance(error, UnicodeError):
-        return ConfigError(
-            f"cannot listen on {address}: {address.host!r} is no host's name",
-            code="cannot-listen",
-            next_step="Give an IP address of this machine, or a name that leads to one.",
-        )
-    if error.errno == errno.EADDRINUSE:
-        holder = port_holder(address.port)
-        return Locked(
-            f"port {address.port} is taken" + (f" by {holder}" if holder else ""),
-            code="port-taken",
-            next_step="Stop that program, or choose another port.",
-        )
-    return ConfigError(
-        f"cannot listen on {address}: {error.strerror or error}",
-        code="cannot-listen",
-        next_step="Choose an address of this machine and a port above 1023.",
-    )
-
-
-def port_holder(port: int) -> str:
-    """`pid 812 (python3 -m votenet node)` for the listener of a TCP port, or '' when not visible."""
-    import psutil  # only when a port is taken: keeps the start of every program short
-
-    try:
-        connections = psutil.net_connections(kind="tcp")
-    except (psutil.Error, OSError):
-        return ""
-    for found in connections:
-        if found.status == psutil.CONN_LISTEN and found.laddr and found.laddr.port == port and found.pid:
-            try:
-                command = " ".join(psutil.Process(found.pid).cmdline())[:120]
-            except psutil.Error:
-                command = "?"
-            return f"pid {found.pid} ({command})"
-    return ""

@@ -1,17 +1,9 @@
-"""Proof of work: hashing a header, searching a nonce, targets. Import names from here, not the package.
+"""Proof of work: hashing a header, searching a nonce, targets.
 
-What lives here: the public names of this room, and the choice among its kernels: the C core's that
-pass their self-test on this machine, best first, and last "python", the reference. Which one searches
-fastest is a property of the chip (measured: Zen 3 SHA instructions, Zen 5 AVX-512): a node tries them. What
-must not: I/O, clocks, threads, the environment. A search is one bounded call; whoever calls decides how
-much to ask for at a time, on which thread, and when to stop.
-
-    search(header, target, start, count)   the first good nonce, or None
-    header_hash(header)                    what is compared with the target
-    verify_headers(headers, first_prev)    links, targets and work of many headers at once
-    available_kernels(), kernel_states(), selected_kernel(), select_kernel(name)
-    measure_rate(timer), select_fastest(timer)
-    bits_to_target, target_to_bits, bits_for_zero_bits, work_of, hash_to_int, meets
+A kernel is one implementation of the search: those of the C core that pass their self-test on this machine,
+best first, and last "python", the reference. Which one searches fastest depends on the chip (Zen 3: SHA
+instructions, Zen 5: AVX-512), so a node tries them. A search is one bounded call: the caller decides on which
+thread it runs, how much it asks for at a time, and when to stop.
 """
 
 from __future__ import annotations
@@ -22,9 +14,8 @@ from typing import Final, NamedTuple
 
 from votenet.errors import PowError
 from votenet.pow import reference
-from votenet.pow.headers import HeaderCheck, HeaderFault
 from votenet.pow.reference import sha256d
-from votenet.pow.request import HEADER_SIZE, NONCE_LIMIT, NONCE_OFFSET, BytesLike, check_header
+from votenet.pow.request import HEADER_SIZE, NONCE_LIMIT, BytesLike, HeaderCheck, HeaderFault, check_header
 from votenet.pow.target import (
     bits_for_zero_bits,
     bits_to_target,
@@ -35,11 +26,8 @@ from votenet.pow.target import (
 )
 
 __all__ = [
-    "HEADER_SIZE",
     "NONCE_LIMIT",
-    "NONCE_OFFSET",
     "PYTHON",
-    "HeaderCheck",
     "HeaderFault",
     "available_kernels",
     "bits_for_zero_bits",
@@ -113,7 +101,7 @@ def verify_headers(
     Raises PowError if `headers` is no multiple of 80 bytes, `first_prev` not 32, or there is no such
     kernel here.
     """
-    # Not the one that searches fastest: one header after the other is work for SHA instructions.
+    # Not the kernel that searches fastest: SHA instructions hash one header after the other best.
     return _usable()[_choose(kernel or _forced or available_kernels()[0])].verify(headers, first_prev)
 
 

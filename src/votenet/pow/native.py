@@ -1,8 +1,7 @@
 """The C core's search, as Python functions. ImportError where the C core is not built.
 
-What lives here: turning arguments into C's and answers back. What must not: choosing a kernel, or
-anything cffi-typed that leaves this file. Calls release the GIL while C runs. Besides `core/native.py` the
-only importer of `votenet._pow`.
+Calls release the GIL while C runs. Besides `core/native.py` this is the only importer of `votenet._pow`;
+nothing cffi-typed leaves it.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ from typing import Any, Final
 from votenet._pow import ffi as _ffi
 from votenet._pow import lib as _lib
 from votenet.errors import PowError
-from votenet.pow.headers import HeaderCheck, HeaderFault
-from votenet.pow.request import HEADER_SIZE, BytesLike, check_bytes, check_headers, check_search
+from votenet.pow.request import HEADER_SIZE, BytesLike, HeaderCheck, HeaderFault, check_headers, check_search
 from votenet.pow.target import HASH_SIZE
 
 ffi: Any = _ffi
@@ -80,22 +78,10 @@ def verify_headers(
     )
     if fault[0] < 0:
         raise PowError("the C core refused these headers")
-    return HeaderCheck(bytes(hashes[: HASH_SIZE * good]), _FAULTS[fault[0]])
-
-
-def compress(state: tuple[int, ...], blocks: BytesLike, kernel: str = KERNELS[-1]) -> tuple[int, ...]:
-    """SHA-256's bare compression function (FIPS 180-4, 6.2.2) over whole blocks of 64 bytes.
-
-    `state` and the answer are 8 words of 32 bits. For known-answer tests. Raises PowError for a wrong
-    size or a kernel that is not ready.
-    """
-    view = check_bytes("blocks", blocks)
-    if len(state) != 8 or len(view) % 64:
-        raise PowError("compress takes 8 words and whole blocks of 64 bytes")
-    words = ffi.new("uint32_t[8]", list(state))
-    if lib.votenet_pow_compress(_ready(kernel), words, ffi.from_buffer("uint8_t[]", view), len(view) // 64):
-        raise PowError("the C core refused these blocks")
-    return tuple(words)
+    return HeaderCheck(
+        [bytes(hashes[at : at + HASH_SIZE]) for at in range(0, HASH_SIZE * good, HASH_SIZE)],
+        _FAULTS[fault[0]],
+    )
 
 
 def _ready(kernel: str) -> int:

@@ -1,8 +1,6 @@
 """The nonce search in plain Python: slow, and right by definition.
 
-What lives here: SHA-256d, the search and the check of headers with hashlib. What must not: anything for
-speed's sake beyond copying a hash state. The C core must agree with this file; where it is not built,
-this is what runs.
+The C core must agree with this file, which runs where the C core is not built.
 """
 
 from __future__ import annotations
@@ -10,8 +8,15 @@ from __future__ import annotations
 import hashlib
 
 from votenet.errors import PowError
-from votenet.pow.headers import HeaderCheck, HeaderFault
-from votenet.pow.request import HEADER_SIZE, NONCE_OFFSET, BytesLike, check_headers, check_search
+from votenet.pow.request import (
+    HEADER_SIZE,
+    NONCE_OFFSET,
+    BytesLike,
+    HeaderCheck,
+    HeaderFault,
+    check_headers,
+    check_search,
+)
 from votenet.pow.target import bits_to_target, meets
 
 
@@ -39,16 +44,16 @@ def verify_headers(headers: BytesLike, first_prev: bytes | None = None) -> Heade
 
     `first_prev` is the hash that the first must name; None: any. Raises PowError as `check_headers` does.
     """
-    view, prev, hashes, fault = check_headers(headers, first_prev), first_prev, bytearray(), None
+    view, prev, hashes = check_headers(headers, first_prev), first_prev, list[bytes]()
     for at in range(0, len(view), HEADER_SIZE):
         header = bytes(view[at : at + HEADER_SIZE])
         hash32 = sha256d(header)
         fault = _fault_of(header, hash32, prev)
         if fault is not None:
-            break
-        hashes += hash32
+            return HeaderCheck(hashes, fault)
+        hashes.append(hash32)
         prev = hash32
-    return HeaderCheck(bytes(hashes), fault)
+    return HeaderCheck(hashes, None)
 
 
 def _fault_of(header: bytes, hash32: bytes, prev: bytes | None) -> HeaderFault | None:

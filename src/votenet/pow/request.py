@@ -1,12 +1,9 @@
-"""What may be asked of a search: the checks that the C core and the Python reference share.
-
-What lives here: sizes and ranges. What must not: hashing. Every search passes through `check_search`
-first, so that neither implementation ever sees a request it cannot answer.
-"""
+"""Arguments and results that the C core and the Python reference share."""
 
 from __future__ import annotations
 
-from typing import Final
+from enum import Enum
+from typing import Final, NamedTuple
 
 from votenet.errors import PowError
 from votenet.pow.target import HASH_SIZE, TARGET_LIMIT
@@ -19,6 +16,24 @@ NONCE_LIMIT: Final = 1 << 32
 """Nonces are below this."""
 
 BytesLike = bytes | bytearray | memoryview
+
+
+class HeaderFault(Enum):
+    """Why a header does not hold; checked in this order."""
+
+    LINK = "link"
+    """It does not name the hash of the header before it."""
+    BITS = "bits"
+    """Its bits stand for no target."""
+    WORK = "work"
+    """Its hash does not meet the target in its bits."""
+
+
+class HeaderCheck(NamedTuple):
+    """The hashes of the headers that hold, from the start; why the next one does not, or None if all do."""
+
+    hashes: list[bytes]
+    fault: HeaderFault | None
 
 
 def check_bytes(what: str, data: BytesLike) -> memoryview:

@@ -1,7 +1,4 @@
-"""Targets: the compact form in a header, the 256-bit integer, the work that one stands for.
-
-What lives here: arithmetic on integers and bytes. What must not: hashing, searching, the chain's
-rules about which target a block must have.
+"""Targets: the compact form in a header, the 256-bit integer, the work that a target stands for.
 
 Two forms. The *target* is an integer in [0, 2**256): a header is good if its hash, read as a
 little-endian integer, is not above it. *bits* is that target in 32 bits as Bitcoin writes it: one

@@ -1,17 +1,14 @@
 """One process: started or adopted, watched by its pidfd, signalled, ended with its whole group.
 
-What lives here: `Child`. What must not: any decision whether to start, stop or restart.
+The order is what makes it safe. A child leads its own session, so that its pid is also the number of its
+group. While the dead leader is not reaped the kernel gives that number to no other process; so first the
+cause is read (waitid with WNOWAIT), then the rest of the group is killed, and only then the leader is
+reaped. Signals go through the pidfd or to the group of an unreaped leader, never to a bare pid.
 
-The order is what makes it safe. A child leads its own session, so that its pid is also the group's
-number. While the dead leader is not reaped the kernel gives that number to nobody else; so first
-the cause is read (waitid with WNOWAIT), then the rest of the group is killed, and only then the
-leader is reaped. Signals go through the pidfd or to the group of an unreaped leader, never to a
-bare pid. `start` must run in the main thread: a child's PDEATHSIG means the thread it came from.
-
-A process that an earlier supervisor started is not our child: nobody tells us how it ended, and once
-it is dead its number may pass to a stranger. So its group is known by our tag in the environment, and
-every signal to a member goes through a pidfd. The tag also finds what left the group: a grandchild that
-made itself a session of its own (a daemon) is one of its processes all the same.
+A process that an earlier supervisor started is not our child: we do not learn how it ended, and once it is
+dead its number may pass to a stranger. So its group is known by our tag in the environment, and every
+signal to a member goes through a pidfd. The tag also finds what left the group: a grandchild that made
+itself a session of its own (a daemon) is one of its processes all the same.
 """
 
 from __future__ import annotations
@@ -22,19 +19,19 @@ import errno
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from votenet.processes import logs, procfs
-from votenet.processes.cause import Cause, Kind
+from votenet.processes.exit_cause import ExitCause, ExitKind
 from votenet.processes.signals import signal_exactly
 
 STRAGGLER_SECONDS: Final = 2.0
-"""How long killed stragglers may take to disappear before they are reported instead."""
+"""How long killed stragglers may take to disappear before they are reported."""
 _POLL_SECONDS: Final = 0.005
 NO_MEMORY: Final = "perhaps out of memory, for which the kernel has killed while it ran"
-"""Only perhaps: the kernel's count is that of the whole machine. Never said of our own KILL."""
+"""Only perhaps: the kernel counts for the whole machine. Never said of our own KILL."""
 
 
 class Child:
@@ -48,9 +45,9 @@ class Child:
         log: Path,
         is_ours: Callable[[int], bool] | None = None,
     ) -> None:
-        self._process, self._pidfd, self.log, self._is_ours = process, pidfd, log, is_ours
+        self._process, self.pidfd, self.log, self._is_ours = process, pidfd, log, is_ours
         self.pid = pid
-        self.cause: Cause | None = None
+        self.exit_cause: ExitCause | None = None
         """Why it ended; None while it runs."""
         stat = procfs.read_stat(pid)
         self.start_ticks = stat.start_ticks if stat else 0
@@ -74,8 +71,10 @@ class Child:
     ) -> Child:
         """Start a process in its own session, its output appended to `log`.
 
+        Only in the main thread: a child's PDEATHSIG means the thread that it came from.
+
         Args:
-            folder: where it works; None: where we do.
+            folder: its working folder; None: ours.
             is_ours: whether a pid belongs to this program, by its tag; None: only its group does.
 
         Raises:
@@ -125,63 +124,65 @@ class Child:
 
     @property
     def output(self) -> Path:
-        """What it writes to: its log, also when somebody has renamed or removed that file.
+        """What it writes to: its log, also when that file was renamed or removed.
 
         By its pid only while that is reserved: that of an adopted process may pass to a stranger.
         """
         return self.log if self.adopted else Path(f"/proc/{self.pid}/fd/1")
 
-    async def died(self) -> Cause:
+    async def died(self) -> ExitCause:
         """Wait for the process to end and read why. It stays unreaped until `finish`."""
         await self.gone()
-        self.cause = self._cause()
-        return self.cause
+        self.exit_cause = self._read_exit_cause()
+        return self.exit_cause
 
     async def gone(self) -> None:
         """Wait for the process to end, and no more."""
         await asyncio.shield(self._died)
 
-    def _cause(self) -> Cause:
+    def _read_exit_cause(self) -> ExitCause:
         if self.adopted:
-            return Cause(Kind.UNKNOWN)
+            return ExitCause(ExitKind.UNKNOWN)
         try:
-            found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+            status = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         except ChildProcessError:
-            return Cause(Kind.UNKNOWN, detail="somebody else took its exit code")
-        assert found is not None
-        if found.si_code == os.CLD_EXITED:
-            return Cause(Kind.EXITED, found.si_status)
-        strangers = found.si_status == signal.SIGKILL and not self._killed
-        detail = NO_MEMORY if strangers and procfs.oom_kills() > self._oom_kills else ""
-        return Cause(Kind.SIGNALLED, found.si_status, core=found.si_code == os.CLD_DUMPED, detail=detail)
+            return ExitCause(ExitKind.UNKNOWN, detail="another process took its exit code")
+        assert status is not None
+        if status.si_code == os.CLD_EXITED:
+            return ExitCause(ExitKind.EXITED, status.si_status)
+        not_ours = status.si_status == signal.SIGKILL and not self._killed
+        detail = NO_MEMORY if not_ours and procfs.oom_kills() > self._oom_kills else ""
+        return ExitCause(
+            ExitKind.SIGNALLED, status.si_status, core=status.si_code == os.CLD_DUMPED, detail=detail
+        )
 
     async def finish(self) -> str:
-        """End what is left of its group, then reap it.
+        """End the rest of its group, then reap it.
 
         Returns:
             '' or a sentence that names the processes which even KILL did not end.
         """
         deadline = self._loop.time() + STRAGGLER_SECONDS
-        while stragglers := self._members():
-            for found in stragglers:
-                signal_exactly(found.pid, found.start_ticks, signal.SIGKILL)
+        while stragglers := self.members():
+            for stat in stragglers:
+                signal_exactly(stat.pid, stat.start_ticks, signal.SIGKILL)
             if self._loop.time() > deadline:
                 break
             await asyncio.sleep(_POLL_SECONDS)
-        if not self.adopted:  # also those that we had no descriptor left to look for
+        if not self.adopted:  # also processes that there was no descriptor left to look for
             self.signal_group(signal.SIGKILL)
         self.reap()
-        pids = ", ".join(str(found.pid) for found in stragglers)
+        pids = ", ".join(str(stat.pid) for stat in stragglers)
         return f"processes {pids} of its group do not end" if pids else ""
 
     def reap(self) -> None:
         """Give the pid back. Only after the process died; safe to call twice."""
-        if self._pidfd >= 0:
-            self._loop.remove_reader(self._pidfd)
+        if self.pidfd >= 0:
+            self._loop.remove_reader(self.pidfd)
             if self._process is not None:
                 self._process.wait()
-            os.close(self._pidfd)
-            self._pidfd = -1
+            os.close(self.pidfd)
+            self.pidfd = -1
 
     def terminate(self) -> None:
         """TERM, and CONT so that a stopped process can hear it."""
@@ -200,25 +201,19 @@ class Child:
         self.signal_group(signal.SIGKILL)
 
     def kill_and_reap(self) -> None:
-        """The way out when the event loop is no longer there: nothing may survive us."""
-        if self._pidfd >= 0:
+        """End the program when the event loop is closed already: none may survive us."""
+        if self.pidfd >= 0:
             self.kill()
             with contextlib.suppress(RuntimeError):
                 self.reap()
 
-    @property
-    def paused(self) -> bool:
-        """Stopped by SIGSTOP or a debugger."""
-        stat = procfs.read_stat(self.pid) if self._pidfd >= 0 else None
-        return stat is not None and stat.paused
-
     def send(self, number: signal.Signals) -> bool:
         """A signal to the leader alone. Returns whether it was there to get it."""
         self._killed |= number == signal.SIGKILL
-        if self._pidfd < 0:
+        if self.pidfd < 0:
             return False
         try:
-            signal.pidfd_send_signal(self._pidfd, number)
+            signal.pidfd_send_signal(self.pidfd, number)
         except (ProcessLookupError, PermissionError):
             return False
         return True
@@ -229,18 +224,18 @@ class Child:
         A second TERM could come when a program has put its handler away at the end of a clean stop.
         """
         self._killed |= number == signal.SIGKILL
-        if self._pidfd < 0:
+        if self.pidfd < 0:
             return
         if self.adopted:
             self.send(number)
-            for found in self._members():
-                if found.pid != self.pid:
-                    signal_exactly(found.pid, found.start_ticks, number)
+            for stat in self.members():
+                signal_exactly(stat.pid, stat.start_ticks, number)
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
-    def _members(self) -> list[procfs.ProcessStat]:
+    def members(self) -> list[procfs.ProcessStat]:
+        """Live processes that it started, itself not among them."""
         return [stat for stat in procfs.all_processes() if stat.pid != self.pid and self._is_member(stat)]
 
     def _is_member(self, stat: procfs.ProcessStat) -> bool:
@@ -252,6 +247,30 @@ class Child:
         return self._is_ours is not None and self._is_ours(stat.pid)
 
     def _on_readable(self) -> None:
-        self._loop.remove_reader(self._pidfd)
+        self._loop.remove_reader(self.pidfd)
         if not self._died.done():
             self._died.set_result(None)
+
+
+def reap_orphans(ours: Iterable[int]) -> list[int]:
+    """Reap dead children that we never started; does nothing unless we are process 1.
+
+    In a container the supervisor may be process 1. The kernel gives it every orphan of its pid namespace,
+    and each stays a zombie, with its pid, until process 1 asks for its exit code.
+
+    Args:
+        ours: pids of the children that we did start.
+
+    Returns:
+        the pids that were given back.
+    """
+    me = os.getpid()
+    if me != 1:
+        return []
+    keep, reaped = set(ours), []
+    for stat in procfs.all_processes():
+        if stat.parent == me and stat.dead and stat.pid not in keep:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(stat.pid, os.WNOHANG)
+                reaped.append(stat.pid)
+    return reaped

@@ -1,12 +1,10 @@
-"""Talking to a running supervisor: the client's end of its unix socket, and what both ends speak.
+"""The client's end of a supervisor's control socket, and the frame that both ends speak.
 
-What lives here: `ask`, `converse`, the frame of requests and answers. What must not: asyncio, or any
-other heavy import: `votenet ps` and `votenet vote` start with this module.
+`votenet ps` and `votenet vote` start with this module: heavy imports stay inside the functions.
 
-One connection carries one request. Request and answers are JSON objects, one a line, each with
-`"v": 1`. Answers with `"event"` are progress; the last one has `"ok"`: true, or false with an
-`"error"` of code, message, next_step and exit_code. The socket has mode 0600 in a folder of mode
-0700, and both ends ask the kernel who the other is.
+One connection carries one request. Request and answers are JSON objects, one a line, each with `"v": 1`.
+Answers with `"event"` are progress; the last one has `"ok"`: true, or false with an `"error"` of code,
+message, next_step and exit_code. Both ends ask the kernel for the user at the other end.
 """
 
 from __future__ import annotations
@@ -19,12 +17,15 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
-from votenet.config import DEFAULT_INSTANCE, InstanceDirs, instance_names
+from votenet.config import InstanceDirs, instance_names
 from votenet.errors import (
+    Command,
     ConfigError,
     Locked,
+    NextStep,
     NoSuchNode,
     NotRunning,
     SomeFailed,
@@ -87,7 +88,7 @@ def converse(
         except OSError as error:
             raise Unreachable(f"the supervisor of {dirs.instance!r} hung up: {error}") from error
         for line in _lines(link, dirs, deadline, idle):
-            answer = _decode(line)
+            answer = parse_answer(line)
             if "ok" not in answer:
                 yield answer
                 continue
@@ -101,7 +102,8 @@ def error_from(fields: Any) -> VotenetError:
     """The error that the supervisor reported (`error` of its answer), as the class whose exit code it has."""
     if not isinstance(fields, dict):
         return Unreachable("the supervisor's answer has an unreadable error", code="bad-message")
-    message, step = str(fields.get("message", "refused")), str(fields.get("next_step", ""))
+    message = str(fields.get("message", "refused"))
+    step = NextStep.from_json(fields.get("next_step_parts")) or str(fields.get("next_step", ""))
     code, exit_code = str(fields.get("code", "error")), fields.get("exit_code", 1)
     for kind in _ERRORS:
         if kind.exit_code == exit_code:
@@ -114,12 +116,8 @@ def peer_uid(link: socket.socket) -> int:
     return _peer(link)[1]
 
 
-def peer_pid(link: socket.socket) -> int:
-    """The process that listens at the other end, as numbered in our pid namespace; 0 if it is not in it."""
-    return _peer(link)[0]
-
-
 def _peer(link: socket.socket) -> tuple[int, int]:
+    """Pid and uid of the other end; pid 0 if that process is not in our pid namespace."""
     pid, uid, _ = _CREDENTIALS.unpack(
         link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     )
@@ -138,25 +136,56 @@ def supervisor_process(dirs: InstanceDirs) -> Iterator[int | None]:
 
 
 def _pin_supervisor(dirs: InstanceDirs) -> int | None:
-    """Its pid comes from the kernel: what it tells itself is its number in its own pid namespace.
+    with contextlib.suppress(VotenetError, OSError):
+        return _pin_listener(dirs)
+    with contextlib.suppress(OSError):
+        return _pin_lock_holder(dirs)
+    return None
 
-    It must answer once we hold the pidfd: until then its pid cannot have passed to another process.
+
+def _pin_listener(dirs: InstanceDirs) -> int | None:
+    """The process behind the control socket; its pid comes from the kernel, also from another pid namespace.
+
+    The socket must still take a connection once we hold the pidfd: until then the pid cannot have passed to
+    another process. Nothing need be answered: a supervisor that is too busy for that is waited for, too.
     """
+    with _connect(dirs) as link:
+        pid, _ = _peer(link)
+    if pid == 0:
+        return None
+    pidfd = os.pidfd_open(pid)
     try:
         with _connect(dirs) as link:
-            pid = peer_pid(link)
-            if pid == 0:
-                return None
-            pidfd = os.pidfd_open(pid)
-            try:
-                link.sendall(json.dumps({"v": VERSION, "command": "ping"}).encode() + b"\n")
-                next(_lines(link, dirs, time.monotonic() + 5.0, None))
-            except BaseException:
-                os.close(pidfd)
-                raise
+            if _peer(link)[0] == pid:
+                return pidfd
+        raise ProcessLookupError(f"pid {pid} does not listen any more")
+    except BaseException:
+        os.close(pidfd)
+        raise
+
+
+def _pin_lock_holder(dirs: InstanceDirs) -> int:
+    """The process that has the lock file open: a supervisor that does not listen yet or any more."""
+    from votenet.storage.files import last_holder
+
+    pid = last_holder(dirs.supervisor_lock)
+    pidfd = os.pidfd_open(pid)
+    try:
+        if _has_open(pid, dirs.supervisor_lock):
             return pidfd
-    except (VotenetError, OSError):
-        return None
+        raise ProcessLookupError(f"pid {pid} does not hold {dirs.supervisor_lock}")
+    except BaseException:
+        os.close(pidfd)
+        raise
+
+
+def _has_open(pid: int, path: Path) -> bool:
+    wanted = path.stat()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            if os.path.samestat(descriptor.stat(), wanted):
+                return True
+    return False
 
 
 def _connect(dirs: InstanceDirs) -> socket.socket:
@@ -176,15 +205,17 @@ def _connect(dirs: InstanceDirs) -> socket.socket:
 
 
 def _no_answer(dirs: InstanceDirs, error: OSError) -> VotenetError:
-    """Nobody there (also behind a stale socket), or somebody who does not listen yet or any more."""
-    from votenet.processes.files import is_locked
+    """No supervisor (also behind a stale socket), or one that does not listen yet or any more."""
+    from votenet.storage.files import is_locked
 
     if error.errno not in (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR):
         mine = "Set VOTENET_HOME, or HOME, to a folder of yours, or become the user of this network."
         return Unreachable(
             f"cannot reach the supervisor of {dirs.instance!r} at {dirs.control_socket}:"
             f" {error.strerror or error}",
-            next_step=mine if error.errno in (errno.EACCES, errno.EPERM) else "See: votenet doctor",
+            next_step=mine
+            if error.errno in (errno.EACCES, errno.EPERM)
+            else NextStep("See: {}", Command("doctor")),
         )
     if is_locked(dirs.supervisor_lock):
         return Unreachable(
@@ -192,11 +223,10 @@ def _no_answer(dirs: InstanceDirs, error: OSError) -> VotenetError:
             code="supervisor-busy",
             next_step="Try again in a moment.",
         )
-    name = "" if dirs.instance == "default" else f" -i {dirs.instance}"
-    if orphans := _orphans(dirs):
+    if orphans := _orphan_names(dirs):
         return NotRunning(
             f"the supervisor of {dirs.instance!r} is gone, but these still run: {', '.join(orphans)}",
-            next_step=f"Go on with it: {up_again(dirs)}; or stop it: votenet down{name}",
+            next_step=NextStep("Go on with it: {}; or stop it: {}", up_again(dirs), Command("down")),
         )
     known = nodes_of_last_time(dirs) is not None
     others = ", ".join(_running_beside(dirs))
@@ -204,13 +234,13 @@ def _no_answer(dirs: InstanceDirs, error: OSError) -> VotenetError:
         f"no network is running (instance {dirs.instance!r})"
         + ("; the one of last time is stopped" if known else "")
         + (f"; others run: {others} (use -i NAME)" if others else ""),
-        next_step=f"Start {'it again' if known else 'one'} with: {up_again(dirs)}",
+        next_step=NextStep("Start {} with: {}", "it again" if known else "one", up_again(dirs)),
     )
 
 
 def _running_beside(dirs: InstanceDirs) -> list[str]:
     """Other instances of this user that have a supervisor now."""
-    from votenet.processes.files import is_locked
+    from votenet.storage.files import is_locked
 
     with contextlib.suppress(VotenetError, OSError):
         names = [name for name in instance_names() if name != dirs.instance]
@@ -218,14 +248,13 @@ def _running_beside(dirs: InstanceDirs) -> list[str]:
     return []
 
 
-def up_again(dirs: InstanceDirs) -> str:
+def up_again(dirs: InstanceDirs) -> Command:
     """The command that starts this instance with as many nodes as it had; a new one has five."""
-    name = "" if dirs.instance == DEFAULT_INSTANCE else f" -i {dirs.instance}"
-    return f"votenet up{name} --nodes {nodes_of_last_time(dirs) or 5} --detach"
+    return Command("up", "--nodes", str(nodes_of_last_time(dirs) or 5), "--detach")
 
 
 def nodes_of_last_time(dirs: InstanceDirs) -> int | None:
-    """How many nodes the network of this instance had when it last ran; None if there was none."""
+    """How many nodes the last network of this instance had; None if there was none."""
     from votenet.processes.instance import load_network
 
     try:
@@ -234,8 +263,8 @@ def nodes_of_last_time(dirs: InstanceDirs) -> int | None:
         return None
 
 
-def _orphans(dirs: InstanceDirs) -> list[str]:
-    """Programs that outlived their supervisor. Asked only where nobody answers."""
+def _orphan_names(dirs: InstanceDirs) -> list[str]:
+    """Programs that outlived their supervisor."""
     if not dirs.state.exists():
         return []
     from votenet.processes.identity import leftovers
@@ -263,7 +292,7 @@ def _lines(
             if idle is not None and time.monotonic() < deadline:
                 idle()
                 continue
-            raise _mute(dirs, peer_pid(link)) from error
+            raise _no_reply(dirs, _peer(link)[0]) from error
         except OSError as error:
             raise Unreachable(f"the supervisor of {dirs.instance!r} hung up: {error}") from error
         if not more:
@@ -271,29 +300,30 @@ def _lines(
         data += more
 
 
-def _mute(dirs: InstanceDirs, pid: int) -> WaitTimedOut:
-    """It took the call and says nothing: it is paused, or hangs.
-
-    Args:
-        pid: of its process, from the kernel: people may signal it. 0 if it has no number here.
-    """
+def _no_reply(dirs: InstanceDirs, pid: int) -> WaitTimedOut:
+    """The supervisor took the call and says nothing: it is paused, or hangs. `pid` as of `_peer`."""
     from votenet.processes.procfs import read_stat
 
     stat = read_stat(pid) if pid else None
     if stat is not None and stat.paused:
         return WaitTimedOut(
             f"the supervisor of {dirs.instance!r} (pid {pid}) is stopped (Ctrl-Z or SIGSTOP)",
-            next_step=f"Let it go on: fg in its terminal, or kill -CONT {pid}. Meanwhile nobody"
-            " looks after its programs.",
+            next_step=f"Let it go on: fg in its terminal, or kill -CONT {pid}. Meanwhile its"
+            " programs run without a watch.",
         )
     return WaitTimedOut(
         f"the supervisor of {dirs.instance!r}" + (f" (pid {pid})" if pid else "") + " did not answer in time",
-        next_step="See what it does with: votenet logs supervisor. If it hangs, end it with kill -9, then go"
-        f" on with what runs: {up_again(dirs)}; or stop it: votenet down",
+        next_step=NextStep(
+            "See what it does with: {}. If it hangs, end it with kill -9, then go on with what runs: {};"
+            " or stop it: {}",
+            Command("logs", "supervisor"),
+            up_again(dirs),
+            Command("down"),
+        ),
     )
 
 
-def _decode(line: bytes) -> dict[str, Any]:
+def parse_answer(line: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(line)
     except (ValueError, RecursionError):

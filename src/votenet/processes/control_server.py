@@ -1,8 +1,4 @@
-"""The supervisor's end of its control socket.
-
-What lives here: binding, checking who calls, limits, framing. What must not: what a command does;
-the supervisor passes a handler.
-"""
+"""The supervisor's end of its control socket: callers, limits, framing."""
 
 from __future__ import annotations
 
@@ -13,22 +9,21 @@ import socket
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final
 
-from votenet.errors import VotenetError
+from votenet.errors import Command, NextStep, VotenetError
 from votenet.processes.control import MAX_REQUEST, VERSION, peer_uid
-from votenet.processes.files import SocketFile
+from votenet.processes.socket_file import SocketFile
 
-REQUEST_SECONDS: Final = 5.0
+CALL_SECONDS: Final = 5.0
 """For the whole request line, from a local program that has it ready."""
-SEND_SECONDS: Final = 10.0
+_SEND_SECONDS: Final = 10.0
 """For one answer line to a reader that has stopped reading."""
-GOODBYE_SECONDS: Final = 1.0
+_LAST_ANSWERS_SECONDS: Final = 1.0
 """For the answers under way when the supervisor ends."""
-LINGER_SECONDS: Final = 1.0
-LINGER_READS: Final = 64
-"""4 MiB of somebody's mistake; more is cut off."""
+_UNREAD_SECONDS: Final = 1.0
+_UNREAD_READS: Final = 64
+"""4 MiB of a refused request; more is cut off."""
 MAX_CALLS: Final = 64
 """Connections at one time; more wait in the backlog."""
 
@@ -37,10 +32,7 @@ Handler = Callable[[dict[str, Any], Progress], Awaitable[Mapping[str, Any]]]
 
 
 class ControlServer:
-    """Serves requests in the caller's TaskGroup; an async context manager. Bound by the constructor.
-
-    The caller holds the lock of the instance, so a socket file that is already there is stale.
-    """
+    """Serves requests in the caller's TaskGroup; an async context manager. Bound by the constructor."""
 
     def __init__(self, path: Path, handler: Handler, tasks: asyncio.TaskGroup) -> None:
         self.path, self._handler, self._tasks = path, handler, tasks
@@ -70,14 +62,12 @@ class ControlServer:
         self._loop.add_reader(self._socket, self._accept)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Stop listening, let answers under way be read, then hang up."""
         self._loop.remove_reader(self._socket)
         self._file.close()
         if self._calls:
-            await asyncio.wait(self._calls, timeout=GOODBYE_SECONDS)
+            await asyncio.wait(self._calls, timeout=_LAST_ANSWERS_SECONDS)
         for call in list(self._calls):
             call.cancel()
 
@@ -90,7 +80,13 @@ class ControlServer:
             self._loop.remove_reader(self._socket)
             self._loop.call_later(0.1, self._listen_again)
             return
-        call = self._tasks.create_task(self._serve(link), name="control call")
+        serving = self._serve(link)
+        try:
+            call = self._tasks.create_task(serving, name="control call")
+        except RuntimeError:  # the group is ending: the caller is told by the end of its connection
+            serving.close()
+            link.close()
+            return
         self._calls.add(call)
         call.add_done_callback(lambda call: self._ended(call, link))
         if len(self._calls) >= MAX_CALLS:
@@ -113,7 +109,7 @@ class ControlServer:
                 await self._answer(link)
         except OSError:
             pass  # the caller is gone, or did not read (TimeoutError)
-        except Exception:  # an answer that cannot be written down: it costs this call, not the network
+        except Exception:  # an answer that cannot be encoded costs this call, not the network
             traceback.print_exc()
 
     async def _answer(self, link: socket.socket) -> None:
@@ -127,45 +123,50 @@ class ControlServer:
             answer = _refusal(error)
         except OSError:
             raise  # the caller is gone
-        except Exception as error:  # a mistake of ours costs an answer, never the network its supervisor
+        except Exception as error:
             traceback.print_exc()
             answer = _refusal(internal_error(error))
         await _send(link, answer)
         if not answer["ok"]:
-            await _linger(link)
+            await _read_the_rest(link)
 
 
 def internal_error(error: Exception) -> VotenetError:
-    """What people are told of a mistake in votenet itself; its stack goes to the log."""
+    """An unforeseen error as people are told of it; its stack goes to the log."""
     return VotenetError(
         f"a mistake in votenet: {type(error).__name__}: {error}",
         code="internal",
-        next_step="Nothing else is affected; please report it with the log: votenet logs supervisor",
+        next_step=NextStep(
+            "Nothing else is affected; please report it with the log: {}", Command("logs", "supervisor")
+        ),
     )
 
 
 def _refusal(error: VotenetError) -> dict[str, Any]:
-    return {"ok": False, "error": {**error.as_dict(), "exit_code": error.exit_code}}
+    fields = {**error.as_dict(), "exit_code": error.exit_code}
+    if isinstance(error.next_step, NextStep):  # the caller puts the name of its instance into the commands
+        fields["next_step_parts"] = error.next_step.to_json()
+    return {"ok": False, "error": fields}
 
 
-async def _linger(link: socket.socket) -> None:
+async def _read_the_rest(link: socket.socket) -> None:
     """Read what a refused caller still sends: closing with unread input would cut off our answer."""
     link.shutdown(socket.SHUT_WR)
-    async with asyncio.timeout(LINGER_SECONDS):
-        for _ in range(LINGER_READS):
+    async with asyncio.timeout(_UNREAD_SECONDS):
+        for _ in range(_UNREAD_READS):
             if not await asyncio.get_running_loop().sock_recv(link, 65536):
                 return
 
 
 async def _send(link: socket.socket, answer: Mapping[str, Any]) -> None:
     line = json.dumps({"v": VERSION, **answer}).encode() + b"\n"
-    async with asyncio.timeout(SEND_SECONDS):
+    async with asyncio.timeout(_SEND_SECONDS):
         await asyncio.get_running_loop().sock_sendall(link, line)
 
 
 async def _request(link: socket.socket) -> dict[str, Any]:
     data = b""
-    async with asyncio.timeout(REQUEST_SECONDS):
+    async with asyncio.timeout(CALL_SECONDS):
         while b"\n" not in data:
             if len(data) > MAX_REQUEST:
                 raise VotenetError(f"a request has at most {MAX_REQUEST} bytes", code="line-too-long")
@@ -177,11 +178,7 @@ async def _request(link: socket.socket) -> dict[str, Any]:
 
 
 def parse_request(line: bytes) -> dict[str, Any]:
-    """A request line to its object.
-
-    Raises:
-        VotenetError: code bad-json, version-mismatch or bad-message.
-    """
+    """A request line to its object. Raises VotenetError: bad-json, version-mismatch or bad-message."""
     try:
         request = json.loads(line)
     except (ValueError, RecursionError):

@@ -1,8 +1,4 @@
-"""Putting a supervisor into the background, and watching it come up.
-
-What lives here: starting `votenet supervise` in a session of its own with the claim's locks, waiting
-on its control socket. What must not: tables, colours, advice; the command line adds those.
-"""
+"""Putting a supervisor into the background, and watching it come up."""
 
 from __future__ import annotations
 
@@ -14,19 +10,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from votenet.config import InstanceDirs, home_dir
-from votenet.errors import NotRunning, Unreachable, VotenetError, WaitTimedOut
+from votenet.errors import Command, NextStep, NotRunning, Unreachable, VotenetError, WaitTimedOut
 from votenet.processes import logs
-from votenet.processes.announce import ANNOUNCE_VARIABLES
-from votenet.processes.cause import signal_name
 from votenet.processes.control import ask, up_again
+from votenet.processes.exit_cause import signal_name
 from votenet.processes.instance import Claim
+from votenet.processes.notify import SERVICE_VARIABLES
 from votenet.processes.spec import votenet_program
 
 _POLL_SECONDS: Final = 0.05
 _KEEP_LOG_BYTES: Final = 1024 * 1024
 """A supervisor writes a line per event: a megabyte is years of calm, or one bad day."""
 _detached: list[subprocess.Popen[bytes]] = []
-"""Supervisors we started and shall not wait for: kept, or Python would complain about them."""
+"""Supervisors that we do not wait for: kept, or Python would complain about them."""
 UNSEEN: Final = 1000
 """Instead of an exit code: it was not our child."""
 
@@ -38,20 +34,17 @@ def supervisor_log(dirs: InstanceDirs) -> Path:
 def start_supervisor(dirs: InstanceDirs, claim: Claim) -> subprocess.Popen[bytes]:
     """Start the supervisor of a claimed instance; it inherits the locks, so there is no gap.
 
-    Raises:
-        VotenetError: it could not be started.
+    Raises VotenetError.
     """
     log = supervisor_log(dirs)
-    try:
+    with VotenetError.of_os_errors(
+        f"the supervisor's log {log} cannot be written",
+        code="storage-failed",
+        next_step="Check its owner and free space; a link in its place is not followed.",
+    ):
         if log.exists() and log.stat().st_size > _KEEP_LOG_BYTES:
             log.replace(log.with_suffix(".old"))
         output = logs.open_for_append(log)
-    except OSError as error:
-        raise VotenetError(
-            f"the supervisor's log {log} cannot be written: {error.strerror or error}",
-            code="storage-failed",
-            next_step="Check its owner and free space; a link in its place is not followed.",
-        ) from error
     inherited = [part for fd in claim.descriptors for part in ("--inherit", str(fd))]
     argv = [*votenet_program(), "supervise", "-i", dirs.instance, *inherited]
     try:
@@ -63,7 +56,7 @@ def start_supervisor(dirs: InstanceDirs, claim: Claim) -> subprocess.Popen[bytes
             start_new_session=True,
             pass_fds=claim.descriptors,
             env=environment(),
-            cwd=dirs.state,  # whoever stays holds nobody's folder or disk
+            cwd=dirs.state,  # it must not keep the folder or the disk of its caller
         )
         _detached.append(process)
         return process
@@ -77,12 +70,9 @@ def start_supervisor(dirs: InstanceDirs, claim: Claim) -> subprocess.Popen[bytes
 
 
 def environment() -> dict[str, str]:
-    """Ours, without paths that mean something else in another working folder.
-
-    And without the socket of who started us (systemd): it waits for this command, not for what outlives it.
-    """
+    """Ours, without relative paths, and without the socket of systemd: it waits for this command alone."""
     home = home_dir()
-    ours = {key: value for key, value in os.environ.items() if key not in ANNOUNCE_VARIABLES}
+    ours = {key: value for key, value in os.environ.items() if key not in SERVICE_VARIABLES}
     return {**ours, **({"VOTENET_HOME": str(home)} if home else {})}
 
 
@@ -113,7 +103,9 @@ def watch_start(
         if time.monotonic() > deadline:
             raise WaitTimedOut(
                 f"not everything was ready within {timeout:g} s",
-                next_step="It goes on in the background. Look with: votenet ps, votenet logs",
+                next_step=NextStep(
+                    "It goes on in the background. Look with: {}, {}", Command("ps"), Command("logs")
+                ),
             )
         time.sleep(_POLL_SECONDS)
 
@@ -123,7 +115,7 @@ def _ended(dirs: InstanceDirs, code: int) -> VotenetError:
         return VotenetError(
             "the network was stopped while it was starting",
             code="stopped",
-            next_step="Another command did that. To start it: votenet up --detach",
+            next_step=NextStep("Another command did that. To start it: {}", Command("up", "--detach")),
         )
     lines = logs.tail(supervisor_log(dirs), 10)
     text = "\n".join(f"  | {line}" for line in lines)
@@ -132,6 +124,10 @@ def _ended(dirs: InstanceDirs, code: int) -> VotenetError:
         f"the supervisor {'is gone' if code == UNSEEN else how}; not everything was ready yet. "
         f"Its last words:\n{text}",
         code="supervisor-died",
-        next_step=f"What runs goes on. Adopt it with: {up_again(dirs)}; or stop it: votenet down; "
-        f"the whole log is {supervisor_log(dirs)}",
+        next_step=NextStep(
+            "What runs goes on. Adopt it with: {}; or stop it: {}; the whole log is {}",
+            up_again(dirs),
+            Command("down"),
+            str(supervisor_log(dirs)),
+        ),
     )

@@ -1,13 +1,7 @@
-"""What a supervisor must hold before it may start anything: the instance's lock and its ports.
-
-What lives here: claiming both, handing them to a detached supervisor by inherited descriptors, the
-file that remembers the network (`network.json`). What must not: starting programs.
-"""
+"""What a supervisor holds before it starts anything: the instance's lock, its ports, `network.json`."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +9,11 @@ from pathlib import Path
 import msgspec
 
 from votenet.config import InstanceDirs, private_dir
-from votenet.errors import ConfigError, Locked
+from votenet.errors import Command, ConfigError, Locked, NextStep
 from votenet.processes import ports
-from votenet.processes.files import FileLock, write_atomically
 from votenet.processes.signals import need_pidfds
 from votenet.processes.spec import NetworkSpec
+from votenet.storage.files import FileLock, last_holder, write_atomically
 
 
 @dataclass(slots=True)
@@ -31,7 +25,7 @@ class Claim:
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """To be inherited by a detached supervisor, in the order that `adopt` expects."""
+        """For a detached supervisor to inherit, in the order that `adopt` expects."""
         return (self.lock.fd, *(lock.fd for lock in self.ports))
 
     def drop(self, port: int) -> None:
@@ -41,23 +35,18 @@ class Claim:
             self.ports.remove(lock)
 
     def release(self) -> None:
-        """Give up what we held; others may now start this instance and use its ports."""
-        for lock in self.ports:
-            lock.release(remove=True)
+        """Let others start this instance and use its ports."""
+        ports.release(self.ports)
         self.lock.release()
 
     def hand_over(self) -> None:
-        """Forget it: a supervisor that inherited the descriptors holds it now."""
+        """Close our copies: a supervisor that inherited the descriptors holds the claim now."""
         for lock in (self.lock, *self.ports):
             lock.release()
 
 
 def make_dirs(dirs: InstanceDirs) -> None:
-    """The folders of an instance, each private.
-
-    Raises:
-        ConfigError: one cannot be made, or is not ours.
-    """
+    """Make the folders of an instance, each private. Raises ConfigError."""
     for folder in (dirs.state, dirs.run.parent, dirs.run, dirs.logs):
         private_dir(folder)
 
@@ -76,24 +65,15 @@ def claim(dirs: InstanceDirs) -> FileLock:
         holder = supervisor_pid(dirs)
         raise Locked(
             f"another supervisor of {dirs.instance!r} is running" + (f" (pid {holder})" if holder else ""),
-            next_step="See it with: votenet ps; stop it with: votenet down",
+            next_step=NextStep("See it with: {}; stop it with: {}", Command("ps"), Command("down")),
         ) from error
-    sign(lock)
+    lock.sign()
     return lock
 
 
-def sign(lock: FileLock) -> None:
-    """Write our pid into the lock, for people who wonder who holds it."""
-    with contextlib.suppress(OSError):
-        os.ftruncate(lock.fd, 0)
-        os.pwrite(lock.fd, f"{os.getpid()}\n".encode(), 0)
-
-
 def supervisor_pid(dirs: InstanceDirs) -> int:
-    """Who wrote the lock last; 0 if unknown. For messages only, never for signals."""
-    with contextlib.suppress(OSError, ValueError):
-        return int(dirs.supervisor_lock.read_text() or 0)
-    return 0
+    """Who held the lock last; 0 if unknown. For messages only, never for signals."""
+    return last_holder(dirs.supervisor_lock)
 
 
 def adopt(dirs: InstanceDirs, network: NetworkSpec, descriptors: tuple[int, ...]) -> Claim:
@@ -102,14 +82,14 @@ def adopt(dirs: InstanceDirs, network: NetworkSpec, descriptors: tuple[int, ...]
     Raises:
         ConfigError: the descriptors are not those locks.
     """
-    wanted = (network.bootstrap_port, *network.node_ports)
+    wanted = [address.port for address in network.listens]
     if len(descriptors) != 1 + len(wanted):
         raise ConfigError(
             f"expected {1 + len(wanted)} inherited locks, got {len(descriptors)}",
             next_step="Leave --inherit out: it is for votenet itself.",
         )
     lock = FileLock.adopt(dirs.supervisor_lock, descriptors[0])
-    sign(lock)
+    lock.sign()
     folder = ports.port_locks_dir()
     held = [
         FileLock.adopt(folder / f"{port}.lock", fd) for port, fd in zip(wanted, descriptors[1:], strict=True)
@@ -126,13 +106,13 @@ def claim_again(dirs: InstanceDirs, network: NetworkSpec, clear: Callable[[], Co
 
     Raises:
         Locked: another one lives.
-        ConfigError: a port is taken, or the kernel lets nobody watch a process.
+        ConfigError: a port is taken, or the kernel has no pidfds.
     """
     need_pidfds()
     lock = claim(dirs)
     try:
         ours = clear()
-        held = ports.take_again((network.bootstrap_port, *network.node_ports), network.host, ours)
+        held = ports.take_again(network.listens, ours)
     except BaseException:
         lock.release()
         raise
@@ -141,7 +121,7 @@ def claim_again(dirs: InstanceDirs, network: NetworkSpec, clear: Callable[[], Co
 
 def _check(network: NetworkSpec) -> None:
     """What its types do not say. Raises ValueError."""
-    used = (network.bootstrap_port, *network.node_ports)
+    used = [address.port for address in network.listens]
     if not network.node_ports or len(set(used)) != len(used) or not all(0 < port < 65536 for port in used):
         raise ValueError("its ports are not different numbers from 1 to 65535")
     if not all(0 <= seconds <= 86400 for seconds in (network.grace, network.hang_seconds)):
@@ -153,20 +133,12 @@ def network_file(dirs: InstanceDirs) -> Path:
 
 
 def save_network(dirs: InstanceDirs, network: NetworkSpec) -> None:
-    """Remember the network for `supervise` and the next `up`.
-
-    Raises:
-        StorageError: the disk refused.
-    """
+    """Remember the network for `supervise` and the next `up`. Raises StorageError."""
     write_atomically(network_file(dirs), msgspec.json.format(msgspec.json.encode(network)) + b"\n")
 
 
 def load_network(dirs: InstanceDirs) -> NetworkSpec:
-    """The network of the last `up`.
-
-    Raises:
-        ConfigError: there was none, or the file is not readable.
-    """
+    """The network of the last `up`. Raises ConfigError: there was none, or the file is not readable."""
     path = network_file(dirs)
     try:
         network = msgspec.json.decode(path.read_bytes(), type=NetworkSpec)
@@ -174,10 +146,11 @@ def load_network(dirs: InstanceDirs) -> NetworkSpec:
         return network
     except FileNotFoundError as error:
         raise ConfigError(
-            f"instance {dirs.instance!r} has no network yet", next_step="Make one with: votenet up --detach"
+            f"instance {dirs.instance!r} has no network yet",
+            next_step=NextStep("Make one with: {}", Command("up", "--detach")),
         ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"{path} cannot be used: {error}",
-            next_step="Remove that file, then write it anew with: votenet up --detach",
+            next_step=NextStep("Remove that file, then write it anew with: {}", Command("up", "--detach")),
         ) from error

@@ -1,32 +1,33 @@
-"""The programs' log files: one per incarnation, a bounded number, each of bounded size.
+"""The programs' log files: one for each incarnation, a bounded number, each of bounded size.
 
-What lives here: names, opening and closing lines, trimming, reading back. What must not: pipes; a
-program writes to its file itself, so that no word is lost when the supervisor dies.
-
-A live log cannot be renamed under its writer, so it is bounded from the other end: the oldest bytes
-are given back to the disk (fallocate with a punched hole) while the program goes on appending.
+A program writes to its file itself, without a pipe, so that no word is lost when the supervisor dies. A live
+log cannot be renamed under its writer, so it is bounded from the other end: the oldest bytes are given back
+to the disk (fallocate with a punched hole) while the program goes on appending.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import fnmatch
 import os
 import re
 import stat
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from votenet.config import InstanceDirs
+from votenet.errors import NoSuchNode, NotRunning
 from votenet.text import visible
 
 KEEP_INCARNATIONS: Final = 6
 """Enough to see a crash loop from its first crash to its removal."""
-MAX_BYTES: Final = 16 * 1024 * 1024
+MAX_LOG_BYTES: Final = 16 * 1024 * 1024
 """Of one incarnation: days of a node's normal talk; a flood keeps its end."""
 SUPERVISOR: Final = "supervisor"
 _BLOCK: Final = 64 * 1024
@@ -36,8 +37,6 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
-    """One incarnation's log."""
-
     name: str
     incarnation: int
     path: Path
@@ -49,13 +48,13 @@ def log_path(folder: Path, name: str, incarnation: int) -> Path:
 
 def list_logs(folder: Path, name: str | None = None) -> list[LogFile]:
     """All logs, by program and oldest incarnation first."""
-    found = []
+    logs = []
     with contextlib.suppress(OSError):
         for path in folder.glob("*.*.log"):
             program, _, number = path.stem.rpartition(".")
             if number.isdecimal() and name in (None, program):
-                found.append(LogFile(program, int(number), path))
-    return sorted(found, key=lambda log: (_natural(log.name), log.incarnation))
+                logs.append(LogFile(program, int(number), path))
+    return sorted(logs, key=lambda log: (_natural(log.name), log.incarnation))
 
 
 def prune(folder: Path, name: str, keep: int = KEEP_INCARNATIONS) -> None:
@@ -66,18 +65,14 @@ def prune(folder: Path, name: str, keep: int = KEEP_INCARNATIONS) -> None:
 
 
 def open_for_append(path: Path) -> int:
-    """A log's descriptor; never through a link that somebody put in its place. Raises OSError."""
+    """A log's descriptor; a link in its place is not followed. Raises OSError."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
 def note(path: Path, text: str) -> None:
     """Append a line of the supervisor's own to a program's log. A full disk is no reason to stop."""
-    with contextlib.suppress(OSError):
-        fd = open_for_append(path)
-        try:
-            os.write(fd, f"{supervisor_line(visible(text))}\n".encode())
-        finally:
-            os.close(fd)
+    with contextlib.suppress(OSError), open(open_for_append(path), "ab", buffering=0) as log:
+        log.write(f"{supervisor_line(visible(text))}\n".encode())
 
 
 def supervisor_line(text: str) -> str:
@@ -86,23 +81,15 @@ def supervisor_line(text: str) -> str:
     return f"{now}Z {SUPERVISOR}: {text}"
 
 
-def trim(path: Path, limit: int = MAX_BYTES) -> None:
-    """Give the oldest bytes of a log back to the disk when it holds more than `limit`."""
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return
-    try:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode) or found.st_blocks * 512 <= limit:
+def trim(path: Path) -> None:
+    """Give the oldest bytes of a log back to the disk when it holds more than MAX_LOG_BYTES."""
+    with contextlib.suppress(OSError), open(path, "r+b", buffering=0) as log:
+        status = os.fstat(log.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_blocks * 512 <= MAX_LOG_BYTES:
             return
-        spare = (found.st_size - limit // 2) // 4096 * 4096
-        if spare > 0 and not _punch(fd, spare):
-            os.ftruncate(fd, 0)  # a filesystem without holes: bounded comes before complete
-    except OSError:
-        return
-    finally:
-        os.close(fd)
+        spare = (status.st_size - MAX_LOG_BYTES // 2) // 4096 * 4096
+        if spare > 0 and not punch_hole(log.fileno(), spare):
+            log.truncate(0)  # a filesystem without holes: bounded comes before complete
 
 
 def tail(path: Path, lines: int) -> list[str]:
@@ -112,9 +99,9 @@ def tail(path: Path, lines: int) -> list[str]:
     except OSError:
         return []
     try:
-        found = follower.skip_to_end(lines, None)
+        last = follower.skip_to_end(lines, None)
         rest = follower.rest()
-        return ([*found, rest] if rest else found)[-lines:] if lines > 0 else []
+        return ([*last, rest] if rest else last)[-lines:] if lines > 0 else []
     finally:
         follower.close()
 
@@ -145,17 +132,17 @@ class Follower:
         """
         if since is None and lines is not None:
             self._back_up(lines)
-        found: deque[str] = deque(maxlen=lines)
+        last: deque[str] = deque(maxlen=lines)
         seen = 0.0 if since is not None else float("inf")
         for line in self.lines():
             if since is not None:
                 seen = line_time(line) or seen
             if since is None or seen >= since:
-                found.append(line)
-        return list(found)
+                last.append(line)
+        return list(last)
 
     def rest(self) -> str:
-        """A last line without its newline, once nobody writes any more."""
+        """A last line without its newline, when no program writes any more."""
         text, self._rest = _text(self._rest), b""
         return text
 
@@ -181,6 +168,83 @@ class Follower:
         self._offset = start
 
 
+def select_logs(dirs: InstanceDirs, names: Sequence[str]) -> list[str]:
+    """The programs whose logs are wanted, by name or pattern; all but the supervisor by default.
+
+    Raises:
+        NotRunning: there are no logs.
+        NoSuchNode: a name has none.
+    """
+    known = list(dict.fromkeys(log.name for log in list_logs(dirs.logs)))
+    if not known and not _files(dirs, SUPERVISOR):
+        raise NotRunning(f"instance {dirs.instance!r} has no logs")
+    chosen: list[str] = []
+    for name in names:
+        is_supervisor = name == SUPERVISOR and _files(dirs, name)
+        matching = [name] if name in known or is_supervisor else fnmatch.filter(known, name)
+        if not matching:
+            raise NoSuchNode(f"no logs of {name!r}: there are {', '.join(known)}")
+        chosen += matching
+    return list(dict.fromkeys(chosen)) or known
+
+
+class LogReader:
+    """Past lines once, then news; no line is lost or repeated in between."""
+
+    def __init__(self, dirs: InstanceDirs, names: Sequence[str]) -> None:
+        self._dirs, self._names = dirs, names
+        self._open: dict[str, Follower] = {}
+
+    def past(self, lines: int | None, since: float | None) -> Iterator[tuple[str, str]]:
+        """Per program the last `lines` lines over all its incarnations, not older than `since`."""
+        for name in self._names:
+            files = _files(self._dirs, name)
+            past: list[str] = []
+            for log in reversed(files):
+                follower = Follower(log)
+                text = follower.skip_to_end(None if lines is None else lines - len(past), since)
+                past = text + past
+                if log is files[-1]:
+                    self._open[name] = follower
+                else:
+                    follower.close()
+                if lines is not None and len(past) >= lines:
+                    break
+            yield from ((name, line) for line in past)
+
+    def news(self) -> Iterator[tuple[str, str]]:
+        """Lines that came since the last call; a restarted program's new log follows its old one."""
+        for name in self._names:
+            files = _files(self._dirs, name)  # before the lines: what an old log gets, it got by then
+            follower = self._open.get(name)
+            if follower is not None:
+                yield from ((name, line) for line in follower.lines())
+            for log in files:
+                if follower is not None and log.incarnation <= follower.log.incarnation:
+                    continue
+                yield from self._leave(name)
+                follower = self._open[name] = Follower(log)
+                yield from ((name, line) for line in follower.lines())
+
+    def rests(self) -> Iterator[tuple[str, str]]:
+        """Last lines that have no newline yet; for a reader that does not go on."""
+        for name in self._names:
+            yield from self._leave(name)
+
+    def close(self) -> None:
+        for follower in self._open.values():
+            follower.close()
+        self._open.clear()
+
+    def _leave(self, name: str) -> Iterator[tuple[str, str]]:
+        follower = self._open.pop(name, None)
+        if follower is not None:
+            yield from ((name, line) for line in follower.lines())
+            if rest := follower.rest():
+                yield name, rest
+            follower.close()
+
+
 def line_time(line: str) -> float | None:
     """Unix seconds of a line that begins with an ISO time, or None."""
     match = _TIME.match(line)
@@ -201,11 +265,7 @@ def in_local_time(line: str) -> str:
 
 
 def parse_since(text: str, now: float | None = None) -> float:
-    """`90s`, `10m`, `2h`, `1d` ago or an ISO time, to Unix seconds.
-
-    Raises:
-        ValueError: it is neither.
-    """
+    """`90s`, `10m`, `2h`, `1d` ago or an ISO time, to Unix seconds. Raises ValueError: it is neither."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h|d)", text.strip())
     if match:
         seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
@@ -233,10 +293,18 @@ def _data_start(fd: int) -> int:
         return 0
 
 
-def _punch(fd: int, length: int) -> bool:
+def punch_hole(fd: int, length: int) -> bool:
+    """Give the first bytes of a file back to the disk. Returns whether the filesystem could."""
     libc = ctypes.CDLL(None, use_errno=True)
     fallocate = getattr(libc, "fallocate64", None) or getattr(libc, "fallocate", None)
     if fallocate is None:
         return False
     fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_longlong, ctypes.c_longlong]
     return bool(fallocate(fd, _PUNCH_HOLE, 0, length) == 0)
+
+
+def _files(dirs: InstanceDirs, name: str) -> list[LogFile]:
+    if name == SUPERVISOR:
+        path = dirs.logs / f"{name}.log"
+        return [LogFile(name, 0, path)] if path.exists() else []
+    return list_logs(dirs.logs, name)

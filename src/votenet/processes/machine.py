@@ -1,10 +1,7 @@
-"""What one program of the network should do next: a pure state machine, desired x observed.
+"""What one program of the network does next: a pure state machine, desired x observed.
 
-What lives here: `Program` (a frozen record), the events it can be told, the actions it asks for,
-`step`. What must not: processes, clocks, timers, sockets. The shell in `supervisor.py` carries the
-actions out and brings back events.
-
-Three promises, which tests/processes/test_machine.py plays against random histories:
+The supervisor carries the actions out and brings back events. Three promises, which
+tests/processes/test_machine.py plays against random histories:
 
 - One live incarnation: `Launch` is asked for only while nothing of an earlier one is left.
 - Late events are dropped: each carries the incarnation, each timer its sequence number.
@@ -22,17 +19,17 @@ from typing import Final
 
 from msgspec import Struct
 
-from votenet.processes.cause import Cause, Kind
-from votenet.processes.restart import Fail, History, Remove, Restart, RestartPolicy, decide
+from votenet.processes.exit_cause import ExitCause, ExitKind
+from votenet.processes.restart import Fail, History, RemoveProgram, Restart, RestartPolicy, decide
 
 DEFAULT_GRACE: Final = 10.0
 """Seconds between TERM and KILL: a node commits its last block and says goodbye to its peers."""
 HUNG_GRACE: Final = 5.0
-"""The same for one that hangs: time for its stack dump to reach the log."""
+"""The same for a program that hangs: time for its stack dump to reach the log."""
 
 
 class State(Enum):
-    """What people see."""
+    """What `votenet ps` shows."""
 
     STOPPED = "stopped"
     STARTING = "starting"
@@ -46,7 +43,7 @@ class State(Enum):
 
 
 class Phase(Enum):
-    """What is left of the last incarnation."""
+    """The rest of the last incarnation."""
 
     ABSENT = "absent"
     LAUNCHING = "launching"
@@ -54,7 +51,7 @@ class Phase(Enum):
     STOPPING = "stopping"
     KILLING = "killing"
     ENDED = "ended"
-    """Its process died; its group, port and lock are not yet proved to be free."""
+    """Its process died; its group, port and lock are not yet known to be free."""
 
 
 class Timer(Enum):
@@ -65,8 +62,8 @@ class Timer(Enum):
     STABLE = "stable"
 
 
-class Verdict(Enum):
-    """Why nothing runs although it should."""
+class RestReason(Enum):
+    """Why a program that is wanted does not run."""
 
     NONE = "none"
     BACKOFF = "backoff"
@@ -78,11 +75,11 @@ class Verdict(Enum):
 
 
 class StartRequested(Struct, frozen=True):
-    """A person or the supervisor wants it running. Forgives earlier failures."""
+    """Forgives earlier failures."""
 
 
 class StopRequested(Struct, frozen=True):
-    """It shall stop: asked kindly first, killed after `grace` seconds."""
+    """TERM first, KILL after `grace` seconds."""
 
     grace: float = DEFAULT_GRACE
 
@@ -94,11 +91,11 @@ class RestartRequested(Struct, frozen=True):
 
 
 class KillRequested(Struct, frozen=True):
-    """It shall be gone now."""
+    """Stop at once, without a grace period."""
 
 
 class Adopted(Struct, frozen=True):
-    """A new supervisor found this incarnation alive and goes on with it. Only before any command."""
+    """A new supervisor found this incarnation alive. Counts only before any command."""
 
     incarnation: int
 
@@ -123,20 +120,18 @@ class PauseChanged(Struct, frozen=True):
 
 
 class Hung(Struct, frozen=True):
-    """It lives, but its main loop does not go round any more."""
+    """The process lives, its main loop does not."""
 
     incarnation: int
 
 
 class Ended(Struct, frozen=True):
-    """Its process died of `cause`."""
-
     incarnation: int
-    cause: Cause
+    exit_cause: ExitCause
 
 
 class Gone(Struct, frozen=True):
-    """Nothing of it is left, or `problem` says what is."""
+    """Nothing of the incarnation is left, or `problem` says what is."""
 
     incarnation: int
     problem: str = ""
@@ -178,7 +173,7 @@ class Terminate(Struct, frozen=True):
 
 
 class Dump(Struct, frozen=True):
-    """ABRT and CONT: it writes all its stacks to its log and dies of it."""
+    """ABRT and CONT: the program writes all its stacks to its log and dies."""
 
     incarnation: int
 
@@ -198,19 +193,19 @@ class SetTimer(Struct, frozen=True):
 
 
 class Unregister(Struct, frozen=True):
-    """It is out of the network and did not say so itself: tell the bootstrap."""
+    """The program is out of the network and may not have said so: tell the bootstrap server."""
 
 
 Action = Launch | Terminate | Dump | Kill | SetTimer | Unregister
-Step = tuple["Program", tuple[Action, ...]]
+Step = tuple["ProgramState", tuple[Action, ...]]
 
 
-# -- the record -----------------------------------------------------------------------------------
+# -- the state ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
-    """All that the supervisor decides from about one program.
+class ProgramState:
+    """All that decisions about one program depend on.
 
     `epoch` counts commands: work begun under an older epoch has been overtaken. `timers` holds the
     sequence number that each armed timer must show.
@@ -220,26 +215,26 @@ class Program:
     epoch: int = 0
     wanted: bool = False
     phase: Phase = Phase.ABSENT
-    verdict: Verdict = Verdict.NONE
+    rest_reason: RestReason = RestReason.NONE
     ready: bool = False
     was_ready: bool = False
     paused: bool = False
     hung: bool = False
     again: bool = False
-    """A start was asked for while the old incarnation was still going."""
+    """A start was requested while the old incarnation was still going."""
     starts: int = 0
-    cause: Cause | None = None
+    exit_cause: ExitCause | None = None
     problem: str = ""
     history: History = field(default_factory=History)
     retry_at: float | None = None
     kill_at: float = 0.0
-    """When the stop that is under way ends in KILL."""
+    """Monotonic time at which the stop under way ends in KILL."""
     sequence: int = 0
     timers: tuple[tuple[Timer, int], ...] = ()
 
     @property
     def state(self) -> State:
-        """One word for people."""
+        """The one word that people see."""
         if self.phase is Phase.ALIVE:
             if self.paused:
                 return State.PAUSED
@@ -252,7 +247,7 @@ class Program:
             return State.STOPPING
         if self.phase is Phase.ENDED:
             return State.BACKOFF if self.wanted and not self.again else State.STOPPING
-        return _AT_REST[self.verdict]
+        return _AT_REST[self.rest_reason]
 
     @property
     def restarts(self) -> int:
@@ -260,227 +255,233 @@ class Program:
 
     @property
     def at_rest(self) -> bool:
-        """Nothing of it runs, and nothing will unless somebody asks or a timer fires."""
+        """Nothing runs, and nothing will until a command comes or a timer fires."""
         return self.phase is Phase.ABSENT
 
 
 _AT_REST = {
-    Verdict.NONE: State.STOPPED,
-    Verdict.BACKOFF: State.BACKOFF,
-    Verdict.FAILED: State.FAILED,
-    Verdict.REMOVED: State.REMOVED,
+    RestReason.NONE: State.STOPPED,
+    RestReason.BACKOFF: State.BACKOFF,
+    RestReason.FAILED: State.FAILED,
+    RestReason.REMOVED: State.REMOVED,
 }
 
 
-def step(program: Program, event: Event, now: float, policy: RestartPolicy, rng: Callable[[], float]) -> Step:
-    """The program after `event`, and what to do now. `now` is monotonic seconds."""
+def step(
+    state: ProgramState, event: Event, now: float, policy: RestartPolicy, rng: Callable[[], float]
+) -> Step:
+    """The state after `event`, and what to do. `now` is monotonic seconds."""
     match event:
         case StartRequested():
-            return _start(program)
+            return _start(state)
         case StopRequested(grace=grace):
-            return _stop(program, grace, now)
+            return _stop(state, grace, now)
         case RestartRequested(grace=grace):
-            return _restart(program, grace, now)
+            return _restart(state, grace, now)
         case KillRequested():
-            return _kill(program, now)
+            return _kill(state, now)
         case Adopted(incarnation=incarnation):
-            return _adopted(program, incarnation)
+            return _adopted(state, incarnation)
         case TimerFired(timer=timer, sequence=sequence):
-            if (timer, sequence) not in program.timers:
-                return program, ()
-            return _timer(_disarm(program, timer), timer)
+            if (timer, sequence) not in state.timers:
+                return state, ()
+            return _timer(_disarm(state, timer), timer)
         case _:
-            if event.incarnation != program.incarnation:
-                return program, ()
-            return _observe(program, event, now, policy, rng)
+            if event.incarnation != state.incarnation:
+                return state, ()
+            return _observe(state, event, now, policy, rng)
 
 
 def _observe(
-    program: Program,
+    state: ProgramState,
     event: Started | NotStarted | ReadyChanged | PauseChanged | Hung | Ended | Gone,
     now: float,
     policy: RestartPolicy,
     rng: Callable[[], float],
 ) -> Step:
-    phase = program.phase
+    phase = state.phase
     match event:
         case Started() if phase is Phase.LAUNCHING:
-            return _started(program, now)
+            return _started(state, now)
         case NotStarted(reason=reason) if phase is Phase.LAUNCHING:
-            cause = Cause(Kind.NOT_STARTED, detail=reason)
-            ended = replace(program, phase=Phase.ENDED, cause=cause)
+            exit_cause = ExitCause(ExitKind.NOT_STARTED, detail=reason)
+            ended = replace(state, phase=Phase.ENDED, exit_cause=exit_cause)
             return _gone(ended, now, policy, rng)
-        case ReadyChanged(ready=ready) if (
-            phase is Phase.ALIVE and ready != program.ready and not program.hung
-        ):
-            program = _disarm(replace(program, ready=ready, was_ready=True), Timer.STABLE)
-            return _arm(program, Timer.STABLE, policy.reset_after) if ready else (program, ())
+        case ReadyChanged(ready=ready) if phase is Phase.ALIVE and ready != state.ready and not state.hung:
+            state = _disarm(replace(state, ready=ready, was_ready=True), Timer.STABLE)
+            return _arm(state, Timer.STABLE, policy.reset_after) if ready else (state, ())
         case PauseChanged(paused=paused) if phase is Phase.ALIVE:
-            return replace(program, paused=paused), ()
-        case Hung() if phase is Phase.ALIVE and not program.hung:
-            return _hung(program)
-        case Ended(cause=cause) if phase in (Phase.ALIVE, Phase.STOPPING, Phase.KILLING):
-            cause = replace(cause, requested=phase is not Phase.ALIVE)
-            if program.hung:
-                cause = replace(cause, detail="its main loop hung")
-            program = _disarm(program, Timer.KILL, Timer.STABLE)
-            return replace(program, phase=Phase.ENDED, cause=cause, ready=False, paused=False), ()
+            return replace(state, paused=paused), ()
+        case Hung() if phase is Phase.ALIVE and not state.hung:
+            return _hung(state)
+        case Ended(exit_cause=exit_cause) if phase in (Phase.ALIVE, Phase.STOPPING, Phase.KILLING):
+            exit_cause = replace(exit_cause, requested=phase is not Phase.ALIVE)
+            if state.hung:
+                exit_cause = replace(exit_cause, detail="its main loop hung")
+            state = _disarm(state, Timer.KILL, Timer.STABLE)
+            return replace(state, phase=Phase.ENDED, exit_cause=exit_cause, ready=False, paused=False), ()
         case Gone(problem=problem) if phase is Phase.ENDED:
-            return _gone(replace(program, problem=problem), now, policy, rng)
+            return _gone(replace(state, problem=problem), now, policy, rng)
         case _:
-            return program, ()
+            return state, ()
 
 
 # -- commands -------------------------------------------------------------------------------------
 
 
-def _start(program: Program) -> Step:
-    program = replace(program, wanted=True, epoch=program.epoch + 1, history=History())
-    if program.phase is Phase.ABSENT:
-        return _launch(program)
-    if program.phase in (Phase.STOPPING, Phase.KILLING, Phase.ENDED):
-        program = replace(program, again=True)
-    return program, ()
+def _start(state: ProgramState) -> Step:
+    state = replace(state, wanted=True, epoch=state.epoch + 1, history=History())
+    if state.phase is Phase.ABSENT:
+        return _launch(state)
+    if state.phase in (Phase.STOPPING, Phase.KILLING, Phase.ENDED):
+        state = replace(state, again=True)
+    return state, ()
 
 
-def _stop(program: Program, grace: float, now: float) -> Step:
-    program = replace(program, wanted=False, again=False, epoch=program.epoch + 1)
-    if program.phase is Phase.ABSENT:
-        return replace(_disarm(program, *Timer), verdict=Verdict.NONE, retry_at=None), ()
-    if program.phase is Phase.ALIVE:
-        return _terminate(program, grace, now)
-    if program.phase is Phase.STOPPING and now + grace < program.kill_at:  # less patient than who came before
-        return _arm(replace(program, kill_at=now + grace), Timer.KILL, grace)
-    return program, ()
+def _stop(state: ProgramState, grace: float, now: float) -> Step:
+    state = replace(state, wanted=False, again=False, epoch=state.epoch + 1)
+    if state.phase is Phase.ABSENT:
+        return replace(_disarm(state, *Timer), rest_reason=RestReason.NONE, retry_at=None), ()
+    if state.phase is Phase.ALIVE:
+        return _terminate(state, grace, now)
+    if state.phase is Phase.STOPPING and now + grace < state.kill_at:  # less patient than the stop before
+        return _arm(replace(state, kill_at=now + grace), Timer.KILL, grace)
+    return state, ()
 
 
-def _restart(program: Program, grace: float, now: float) -> Step:
-    if program.phase is not Phase.ALIVE:
-        return _start(program)
-    program = replace(program, wanted=True, again=True, epoch=program.epoch + 1, history=History())
-    return _terminate(program, grace, now)
+def _restart(state: ProgramState, grace: float, now: float) -> Step:
+    if state.phase is not Phase.ALIVE:
+        return _start(state)
+    state = replace(state, wanted=True, again=True, epoch=state.epoch + 1, history=History())
+    return _terminate(state, grace, now)
 
 
-def _kill(program: Program, now: float) -> Step:
-    program, actions = _stop(program, 0.0, now)
-    if program.phase is not Phase.STOPPING:
-        return program, actions
-    program = _disarm(replace(program, phase=Phase.KILLING), Timer.KILL)
-    return program, (Kill(program.incarnation),)
+def _kill(state: ProgramState, now: float) -> Step:
+    state, actions = _stop(state, 0.0, now)
+    if state.phase is not Phase.STOPPING:
+        return state, actions
+    state = _disarm(replace(state, phase=Phase.KILLING), Timer.KILL)
+    return state, (Kill(state.incarnation),)
 
 
 # -- steps ----------------------------------------------------------------------------------------
 
 
-def _launch(program: Program) -> Step:
-    assert program.phase is Phase.ABSENT
-    assert program.wanted
-    program = _disarm(program, *Timer)
-    program = replace(
-        program,
+def _launch(state: ProgramState) -> Step:
+    assert state.phase is Phase.ABSENT
+    assert state.wanted
+    state = _disarm(state, *Timer)
+    state = replace(
+        state,
         phase=Phase.LAUNCHING,
-        verdict=Verdict.NONE,
-        incarnation=program.incarnation + 1,
-        starts=program.starts + 1,
+        rest_reason=RestReason.NONE,
+        incarnation=state.incarnation + 1,
+        starts=state.starts + 1,
         ready=False,
         was_ready=False,
         again=False,
         hung=False,
         retry_at=None,
     )
-    return program, (Launch(program.incarnation),)
+    return state, (Launch(state.incarnation),)
 
 
-def _adopted(program: Program, incarnation: int) -> Step:
-    if program.epoch or program.phase is not Phase.ABSENT:
-        return program, ()
+def _adopted(state: ProgramState, incarnation: int) -> Step:
+    if state.epoch or state.phase is not Phase.ABSENT:
+        return state, ()
     return replace(
-        program, incarnation=incarnation, epoch=1, wanted=True, phase=Phase.ALIVE, starts=program.starts + 1
+        state, incarnation=incarnation, epoch=1, wanted=True, phase=Phase.ALIVE, starts=state.starts + 1
     ), ()
 
 
-def _hung(program: Program) -> Step:
-    """Not asked for: its end will count as a failure."""
-    program = _disarm(replace(program, hung=True, ready=False), Timer.STABLE)
-    program, armed = _arm(program, Timer.KILL, HUNG_GRACE)
-    return program, (Dump(program.incarnation), *armed)
+def _hung(state: ProgramState) -> Step:
+    """Its end was not requested, so it counts as a failure."""
+    state = _disarm(replace(state, hung=True, ready=False), Timer.STABLE)
+    state, armed = _arm(state, Timer.KILL, HUNG_GRACE)
+    return state, (Dump(state.incarnation), *armed)
 
 
-def _started(program: Program, now: float) -> Step:
-    program = replace(program, phase=Phase.ALIVE, problem="")
-    return (program, ()) if program.wanted else _terminate(program, DEFAULT_GRACE, now)
+def _started(state: ProgramState, now: float) -> Step:
+    state = replace(state, phase=Phase.ALIVE, problem="")
+    return (state, ()) if state.wanted else _terminate(state, DEFAULT_GRACE, now)
 
 
-def _terminate(program: Program, grace: float, now: float) -> Step:
-    program = replace(program, phase=Phase.STOPPING, ready=False, kill_at=now + grace)
-    program = _disarm(program, Timer.STABLE)
-    program, armed = _arm(program, Timer.KILL, grace)
-    return program, (Terminate(program.incarnation), *armed)
+def _terminate(state: ProgramState, grace: float, now: float) -> Step:
+    state = replace(state, phase=Phase.STOPPING, ready=False, kill_at=now + grace)
+    state = _disarm(state, Timer.STABLE)
+    state, armed = _arm(state, Timer.KILL, grace)
+    return state, (Terminate(state.incarnation), *armed)
 
 
-def _timer(program: Program, timer: Timer) -> Step:
+def _timer(state: ProgramState, timer: Timer) -> Step:
     if timer is Timer.STABLE:
-        return replace(program, history=History()), ()
-    if timer is Timer.KILL and program.phase is Phase.STOPPING:
-        return replace(program, phase=Phase.KILLING), (Kill(program.incarnation),)
-    if timer is Timer.KILL and program.phase is Phase.ALIVE and program.hung:
-        return program, (Kill(program.incarnation),)
-    if timer is Timer.RETRY and program.phase is Phase.ABSENT and program.wanted:
-        return _launch(program)
-    return program, ()
+        return replace(state, history=History()), ()
+    if timer is Timer.KILL and state.phase is Phase.STOPPING:
+        return replace(state, phase=Phase.KILLING), (Kill(state.incarnation),)
+    if timer is Timer.KILL and state.phase is Phase.ALIVE and state.hung:
+        return state, (Kill(state.incarnation),)
+    if timer is Timer.RETRY and state.phase is Phase.ABSENT and state.wanted:
+        return _launch(state)
+    return state, ()
 
 
-def _gone(program: Program, now: float, policy: RestartPolicy, rng: Callable[[], float]) -> Step:
-    """Nothing of the old incarnation is left: what now?"""
-    program = replace(program, phase=Phase.ABSENT)
-    if not program.wanted:
-        clean = program.cause is not None and (program.cause.kind, program.cause.code) == (Kind.EXITED, 0)
-        return replace(program, verdict=Verdict.NONE), () if clean else (Unregister(),)
-    if program.again:
-        return _launch(program)
-    assert program.cause is not None
-    history, decision = decide(policy, program.history, program.cause, now, rng)
-    program = replace(program, history=history)
+def _gone(state: ProgramState, now: float, policy: RestartPolicy, rng: Callable[[], float]) -> Step:
+    """Nothing of the old incarnation is left: stay down, start again at once, or do what the policy says."""
+    state = replace(state, phase=Phase.ABSENT)
+    # 1. It is not wanted any more. A clean exit has said goodbye itself.
+    if not state.wanted:
+        clean = state.exit_cause is not None and (state.exit_cause.kind, state.exit_cause.code) == (
+            ExitKind.EXITED,
+            0,
+        )
+        return replace(state, rest_reason=RestReason.NONE), () if clean else (Unregister(),)
+    # 2. A start was requested meanwhile: no pause, no failure counted.
+    if state.again:
+        return _launch(state)
+    # 3. It ended by itself: the policy decides.
+    assert state.exit_cause is not None
+    history, decision = decide(policy, state.history, state.exit_cause, now, rng)
+    state = replace(state, history=history)
     match decision:
         case Restart(delay=delay):
-            if program.problem:  # what is left would only make the next one fail
+            if state.problem:  # what is left would make the next incarnation fail at once
                 delay = max(delay, policy.first_delay)
-            return _launch(program) if delay <= 0 else _wait(program, Verdict.BACKOFF, delay, now)
-        case Remove(retry_after=None):
-            return replace(program, verdict=Verdict.REMOVED), (Unregister(),)
-        case Remove(retry_after=float() as delay):
-            program, armed = _wait(program, Verdict.REMOVED, delay, now)
-            return program, (Unregister(), *armed)
+            return _launch(state) if delay <= 0 else _wait(state, RestReason.BACKOFF, delay, now)
+        case RemoveProgram(retry_after=None):
+            return replace(state, rest_reason=RestReason.REMOVED), (Unregister(),)
+        case RemoveProgram(retry_after=float() as delay):
+            state, armed = _wait(state, RestReason.REMOVED, delay, now)
+            return state, (Unregister(), *armed)
         case _:
             assert isinstance(decision, Fail)
-            return replace(program, verdict=Verdict.FAILED), (Unregister(),)
+            return replace(state, rest_reason=RestReason.FAILED), (Unregister(),)
 
 
-def given_up(program: Program, reason: str) -> Program:
-    """At rest as failed, whatever it was doing; a person may start it again.
+def given_up(state: ProgramState, reason: str) -> ProgramState:
+    """At rest as failed, from any phase; a person may start it again.
 
-    For the shell, after a mistake in votenet itself that left no process and no event to come.
+    For a fault in votenet itself that left no process and no event to come.
     """
-    program = replace(
-        _disarm(program, *Timer),
+    state = replace(
+        _disarm(state, *Timer),
         phase=Phase.ABSENT,
-        verdict=Verdict.FAILED if program.wanted else Verdict.NONE,
-        cause=Cause(Kind.NOT_STARTED, detail=reason),
+        rest_reason=RestReason.FAILED if state.wanted else RestReason.NONE,
+        exit_cause=ExitCause(ExitKind.NOT_STARTED, detail=reason),
     )
-    return replace(program, again=False, ready=False, paused=False, hung=False, retry_at=None)
+    return replace(state, again=False, ready=False, paused=False, hung=False, retry_at=None)
 
 
-def _wait(program: Program, verdict: Verdict, delay: float, now: float) -> Step:
-    return _arm(replace(program, verdict=verdict, retry_at=now + delay), Timer.RETRY, delay)
+def _wait(state: ProgramState, rest_reason: RestReason, delay: float, now: float) -> Step:
+    return _arm(replace(state, rest_reason=rest_reason, retry_at=now + delay), Timer.RETRY, delay)
 
 
-def _arm(program: Program, timer: Timer, delay: float) -> Step:
-    program = _disarm(program, timer)
-    sequence = program.sequence + 1
-    armed = (*program.timers, (timer, sequence))
-    return replace(program, sequence=sequence, timers=armed), (SetTimer(timer, delay, sequence),)
+def _arm(state: ProgramState, timer: Timer, delay: float) -> Step:
+    state = _disarm(state, timer)
+    sequence = state.sequence + 1
+    armed = (*state.timers, (timer, sequence))
+    return replace(state, sequence=sequence, timers=armed), (SetTimer(timer, delay, sequence),)
 
 
-def _disarm(program: Program, *timers: Timer) -> Program:
-    kept = tuple(armed for armed in program.timers if armed[0] not in timers)
-    return program if kept == program.timers else replace(program, timers=kept)
+def _disarm(state: ProgramState, *timers: Timer) -> ProgramState:
+    kept = tuple(armed for armed in state.timers if armed[0] not in timers)
+    return state if kept == state.timers else replace(state, timers=kept)

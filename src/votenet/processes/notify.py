@@ -1,12 +1,9 @@
-"""What programs tell their supervisor, ready and alive: the hearing end of the sd_notify protocol.
+"""sd_notify(3) on both sides of a supervisor: what its programs tell it, what it tells systemd.
 
-What lives here: a datagram socket of `KEY=value` lines (sd_notify(3)). What must not: the telling
-end (`network/notify.py`), what readiness means (the program decides) and what follows from it (the
-state machine).
-
-A program under systemd gets the same variable `NOTIFY_SOCKET` and sends the same bytes. votenet's
-own keys begin with `X_`: `X_HEIGHT`, `X_PEERS`, `X_TIP`, `X_WAITING`, `X_LINKS`. The sender's pid comes
-from the kernel (SCM_CREDENTIALS), never from the message.
+A program under systemd gets the same variable `NOTIFY_SOCKET` and sends the same bytes. votenet's own keys
+begin with `X_`: `X_HEIGHT`, `X_PEERS`, `X_TIP`, `X_WAITING`, `X_FINALITY`,
+`X_LINKS`. The sender's pid comes from the
+kernel (SCM_CREDENTIALS), never from the message.
 """
 
 from __future__ import annotations
@@ -14,23 +11,34 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from votenet.processes.files import SocketFile
+from votenet.network.notify import notify
+from votenet.processes.socket_file import SocketFile
+from votenet.processes.spec import ProgramRole
 
-MAX_MESSAGE: Final = 4096
+MAX_DATAGRAM: Final = 4096
 """Longer datagrams are cut by the kernel and dropped here: eight short lines fit many times."""
-MAX_BATCH: Final = 256
-"""Datagrams taken in one go, so that a flooding child cannot keep the supervisor from its work."""
+MAX_DATAGRAMS: Final = 256
+"""Taken in one go, so that a child that floods the socket cannot keep the supervisor from its work."""
+WATCHDOG_VARIABLES: Final = ("WATCHDOG_USEC", "WATCHDOG_PID")
+SERVICE_VARIABLES: Final = ("NOTIFY_SOCKET", *WATCHDOG_VARIABLES)
+"""What systemd sets for one process and not for its children (sd_notify(3), sd_watchdog_enabled(3))."""
 _CREDENTIALS: Final = struct.Struct("3i")
 
 
 class NotifySocket:
-    """The supervisor's end: bound to a path that only this user reaches."""
+    """The socket of a supervisor that its programs send to.
+
+    A stale file is replaced: the caller holds the lock of the instance.
+
+    Raises:
+        OSError: the socket cannot be made.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Bind. A stale file is replaced: the caller holds the lock of the instance. Raises OSError."""
         self.path = path
         self._bind()
 
@@ -55,14 +63,14 @@ class NotifySocket:
         return self._socket.fileno()
 
     def receive(self) -> list[tuple[int, dict[str, str]]]:
-        """What has come: the sender's pid and the fields, oldest first; at most MAX_BATCH."""
+        """The sender's pid and the fields of each datagram, oldest first; at most MAX_DATAGRAMS."""
         received: list[tuple[int, dict[str, str]]] = []
-        for _ in range(MAX_BATCH):
+        for _ in range(MAX_DATAGRAMS):
             try:
                 data, ancillary, flags, _ = self._socket.recvmsg(
-                    MAX_MESSAGE, socket.CMSG_SPACE(_CREDENTIALS.size)
+                    MAX_DATAGRAM, socket.CMSG_SPACE(_CREDENTIALS.size)
                 )
-            except OSError:  # nothing more, or out of descriptors: look again when there is something
+            except OSError:  # nothing more, or out of descriptors: the next call tries again
                 break
             pid, uid = _sender(ancillary)
             if pid and uid == os.geteuid() and not flags & socket.MSG_TRUNC:
@@ -85,3 +93,33 @@ def _sender(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, int]:
             pid, uid, _ = _CREDENTIALS.unpack_from(data)
             return pid, uid
     return 0, -1
+
+
+class ServiceNotifier:
+    """Tells the service manager above READY once, WATCHDOG at every update, STOPPING once."""
+
+    def __init__(self, send: Callable[..., object] = notify) -> None:
+        self._send, self._ready, self._stopping = send, False, False
+
+    def update(self, states: Mapping[str, str], *, settled: bool) -> None:
+        """The supervisor's loop goes round.
+
+        Args:
+            states: of each program, by name.
+            settled: whether every program is ready, or known to be out. Without a node no voter is served.
+        """
+        others = (ProgramRole.BOOTSTRAP.value, ProgramRole.WEB.value)
+        nodes = [state for name, state in states.items() if name not in others]
+        ready = sum(state == "ready" for state in states.values())
+        fields: dict[str, Any] = {"WATCHDOG": 1, "STATUS": f"{ready} of {len(states)} programs are ready"}
+        if settled and "ready" in nodes and not self._ready and not self._stopping:
+            self._ready, fields = True, {"READY": 1, **fields}
+        if self._stopping:
+            fields["STATUS"] = "stopping"
+        self._send(**fields)
+
+    def stopping(self) -> None:
+        """The network is being stopped."""
+        if not self._stopping:
+            self._stopping = True
+            self._send(STOPPING=1, STATUS="stopping")

@@ -1,9 +1,8 @@
-"""Who a process is, as Linux tells it under /proc.
+"""Processes as Linux shows them under /proc.
 
-What lives here: reading. What must not: signals, and any decision about a process.
-
-A process is known by pid, start time in clock ticks since boot, and the boot's id: a pid alone may
-have been given to a stranger.
+A process is known by pid, start time in clock ticks since boot, and the boot's id: a pid alone may have
+been given to another process. psutil reads what needs no such identity; its own start time moves with the
+wall clock, so the ticks are read here.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ class ProcessStat:
 
     @property
     def dead(self) -> bool:
-        """It runs no more: a zombie waits for its parent to look."""
+        """A zombie, too, runs no more: it waits for its parent to look."""
         return self.state in "ZX"
 
     @property
@@ -53,9 +52,14 @@ class ProcessStat:
         """Resident bytes."""
         return self.rss_pages * _PAGE
 
+    @property
+    def age(self) -> float:
+        """Seconds since it was started."""
+        return max(time.clock_gettime(time.CLOCK_BOOTTIME) - self.start_ticks / TICKS_PER_SECOND, 0.0)
+
 
 def read_stat(pid: int) -> ProcessStat | None:
-    """What /proc says about a process, or None when there is none."""
+    """The process with this pid; None when there is none."""
     try:
         text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -68,22 +72,43 @@ def read_stat(pid: int) -> ProcessStat | None:
 
 
 def all_processes() -> list[ProcessStat]:
-    """Every process that can be seen now."""
+    """Every process that can be seen now; [] when no descriptor is left."""
+    import psutil  # here and below: most commands look at no process, and start sooner
+
     try:
-        names = os.listdir(_PROC)
-    except OSError:  # out of descriptors
+        pids = psutil.pids()
+    except OSError:
         return []
-    pids = (int(name) for name in names if name.isdigit())
-    return [found for found in map(read_stat, pids) if found is not None]
+    return [stat for stat in map(read_stat, pids) if stat is not None]
 
 
 def members(session: int) -> list[ProcessStat]:
     """Live processes of a session or group other than its leader. Each child leads its own session."""
     return [
-        found
-        for found in all_processes()
-        if session in (found.session, found.group) and found.pid != session and not found.dead
+        stat
+        for stat in all_processes()
+        if session in (stat.session, stat.group) and stat.pid != session and not stat.dead
     ]
+
+
+def command_line(pid: int) -> tuple[str, ...]:
+    """The arguments a process was started with; () when they may not be read."""
+    import psutil
+
+    try:
+        return tuple(psutil.Process(pid).cmdline())
+    except (psutil.Error, OSError):
+        return ()
+
+
+def environment(pid: int) -> dict[str, str]:
+    """The environment a process was started with; empty when it may not be read."""
+    import psutil
+
+    try:
+        return psutil.Process(pid).environ()
+    except (psutil.Error, OSError):
+        return {}
 
 
 @functools.cache
@@ -103,30 +128,6 @@ def pid_namespace() -> int:
         return 0
 
 
-def command_line(pid: int) -> tuple[str, ...]:
-    """The arguments a process was started with; () when they may not be read."""
-    try:
-        raw = (_PROC / str(pid) / "cmdline").read_bytes()
-    except OSError:
-        return ()
-    return tuple(os.fsdecode(part) for part in raw.removesuffix(b"\0").split(b"\0")) if raw else ()
-
-
-def age(stat: ProcessStat) -> float:
-    """Seconds since a process was started."""
-    return max(time.clock_gettime(time.CLOCK_BOOTTIME) - stat.start_ticks / TICKS_PER_SECOND, 0.0)
-
-
-def environment(pid: int) -> dict[str, str]:
-    """The environment a process was started with; empty when it may not be read."""
-    try:
-        raw = (_PROC / str(pid) / "environ").read_bytes()
-    except OSError:
-        return {}
-    pairs = (os.fsdecode(entry).partition("=") for entry in raw.split(b"\0") if entry)
-    return {key: value for key, _, value in pairs}
-
-
 def ephemeral_range() -> tuple[int, int]:
     """First and last port that the kernel gives to outgoing connections; servers stay out of it."""
     try:
@@ -137,8 +138,7 @@ def ephemeral_range() -> tuple[int, int]:
 
 
 def oom_kills() -> int:
-    """Processes that the kernel has killed since boot for lack of memory, be it of the machine or of a
-    control group (`oom_kill` in /proc/vmstat); 0 where it does not tell."""
+    """Processes killed since boot for lack of memory, of the machine or a control group; 0 if not known."""
     with contextlib.suppress(OSError, ValueError):
         for line in (_PROC / "vmstat").read_text().splitlines():
             if line.startswith("oom_kill "):

@@ -1,12 +1,9 @@
-"""What a dead supervisor left behind: which of it a new one may adopt, and ending the rest.
+"""What a dead supervisor left: which of it a new supervisor may adopt, and ending the rest.
 
-What lives here: `adoptable`, `end_leftovers`, for a new supervisor and for `votenet down`. What must
-not: anything while a supervisor lives; the caller holds the lock of the instance.
-
-A detached supervisor goes on with a program when all of this holds: a readable record says who it is;
-pid, start time and boot agree with it; it carries our tag; it was started with exactly the arguments
-that it would be started with now; it was not made to die with its supervisor. Everything else of ours
-is ended before anything is started: no start beats two starts.
+The caller holds the lock of the instance. A detached supervisor goes on with a program when all of this
+holds: a readable record; pid, start time and boot agree with it; the process carries our tag; it was started
+with exactly the arguments that it would be started with now; it was not made to die with its supervisor.
+All other processes of the network are ended before anything is started: no start beats two starts.
 """
 
 from __future__ import annotations
@@ -20,14 +17,14 @@ from votenet.config import InstanceDirs
 from votenet.processes import procfs
 from votenet.processes.identity import (
     TAG_VARIABLE,
-    Identity,
+    IdentityRecord,
     Leftover,
     leftovers,
     living,
     read_identities,
     tag,
 )
-from votenet.processes.lifeline import PARENT_VARIABLE
+from votenet.processes.parent_death import PARENT_VARIABLE
 from votenet.processes.signals import signal_exactly
 from votenet.processes.spec import ProgramSpec
 
@@ -35,14 +32,14 @@ _POLL_SECONDS: Final = 0.02
 _KILL_SECONDS: Final = 5.0
 
 
-def adoptable(dirs: InstanceDirs, programs: Iterable[ProgramSpec]) -> dict[str, Identity]:
-    """The records of those programs that run already and may go on, by name."""
+def adoptable(dirs: InstanceDirs, programs: Iterable[ProgramSpec]) -> dict[str, IdentityRecord]:
+    """The records of the programs that run already and may go on, by name."""
     records = read_identities(dirs)
-    found = ((spec, records.get(spec.name)) for spec in programs)
-    return {spec.name: record for spec, record in found if record and _may_go_on(dirs, spec, record)}
+    pairs = ((spec, records.get(spec.name)) for spec in programs)
+    return {spec.name: record for spec, record in pairs if record and _may_go_on(dirs, spec, record)}
 
 
-def _may_go_on(dirs: InstanceDirs, spec: ProgramSpec, record: Identity) -> bool:
+def _may_go_on(dirs: InstanceDirs, spec: ProgramSpec, record: IdentityRecord) -> bool:
     if living(spec.name, record) is None or procfs.command_line(record.pid) != spec.argv:
         return False
     environment = procfs.environment(record.pid)
@@ -60,17 +57,19 @@ def end_leftovers(
     Returns:
         how many there were, and one sentence for each that would not end.
     """
+    # 1. TERM to all at once: the bootstrap server outlives the nodes by as long as they need to say goodbye.
     first = _others(dirs, keep)
     for left in first:
         say(f"{left.name}: pid {left.pid} is left from a supervisor that died; stopping it")
         _signal(left, signal.SIGTERM)
         _signal(left, signal.SIGCONT)
-    # The bootstrap server outlives the nodes by as long as they need: they say goodbye to it.
+    # 2. KILL to those that are still there.
     if first and not _wait(dirs, grace, keep):
         for left in _others(dirs, keep):
             say(f"{left.name}: pid {left.pid} did not stop within {grace:g} s; killing it")
             _signal(left, signal.SIGKILL)
         _wait(dirs, _KILL_SECONDS, keep)
+    # 3. What even that did not end is named.
     problems = [f"{left.name}: pid {left.pid} does not end" for left in _others(dirs, keep)]
     return len(first), problems
 
@@ -90,8 +89,8 @@ def _wait(dirs: InstanceDirs, seconds: float, keep: Collection[int]) -> bool:
 
 
 def _signal(left: Leftover, number: signal.Signals) -> None:
-    """Signal the process and what it started, only while it is the one that was found."""
+    """Signal the process and what it started, only while the pid still belongs to it."""
     group = procfs.members(left.pid)
     if signal_exactly(left.pid, left.start_ticks, number):
-        for found in group:
-            signal_exactly(found.pid, found.start_ticks, number)
+        for member in group:
+            signal_exactly(member.pid, member.start_ticks, number)

@@ -1,9 +1,6 @@
-"""What a running supervisor does about the requests on its control socket.
+"""The answers of a running supervisor to the requests on its control socket.
 
-What lives here: one method per command, and the checks of its fields. What must not: framing and
-callers (`control_server.py`), decisions about one program (`machine.py`), planned work (`plans.py`).
-
-docs/supervisor.md lists the commands with their fields. Each checks all it was given before it
+docs/supervisor.md lists the commands with their fields. Each command checks all its fields before it
 changes anything.
 """
 
@@ -15,23 +12,23 @@ import fnmatch
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 import msgspec
 
 from votenet import __version__
 from votenet.config import MAX_NODES
-from votenet.errors import ConfigError, NoSuchNode, NotRunning, Stopping, VotenetError
+from votenet.errors import Command, ConfigError, NextStep, NoSuchNode, NotRunning, Stopping, VotenetError
 from votenet.processes.child import Child
 from votenet.processes.control_server import Progress
 from votenet.processes.links import Links
 from votenet.processes.machine import Event, RestartRequested, StartRequested, State, StopRequested
+from votenet.processes.managed_program import ManagedProgram
+from votenet.processes.program_table import ProgramTable
 from votenet.processes.restart import RestartPolicy
-from votenet.processes.slot import Slot
-
-if TYPE_CHECKING:
-    from votenet.processes.supervisor import Supervisor
+from votenet.processes.rollouts import Rollouts
+from votenet.processes.spec import STOP_ORDER, WebSpec
 
 _DONE: dict[str, tuple[State, ...]] = {
     "start": (State.READY, State.FAILED, State.REMOVED, State.PAUSED),
@@ -39,28 +36,28 @@ _DONE: dict[str, tuple[State, ...]] = {
     "stop": (State.STOPPED,),
 }
 _STOP_MARGIN = 10.0
-"""Seconds that a stop may take beyond its grace: KILL, stragglers, proof."""
+"""Seconds that a stop may take beyond its grace: KILL, stragglers, teardown."""
 _PAUSE_SECONDS = 5.0
 """For the kernel to show a process stopped or going on."""
 _LOOK_SECONDS = 0.02
 _KILL_SECONDS = 5.0
 """For the end of a program that was killed, and of all that it had started."""
 _SIGNAL_SECONDS = 2.0
-"""For that of one that got another signal: it may also go on."""
+"""For the end of a program that got another signal: it may also go on."""
 
 
 class Requests:
     """Answers for one supervisor."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
+    def __init__(self, table: ProgramTable, rollouts: Rollouts, request_stop: Callable[..., None]) -> None:
+        self._table, self._rollouts, self._request_stop = table, rollouts, request_stop
         self._commands: dict[str, Callable[[dict[str, Any], Progress], Any]] = {
             "ping": self._ping,
             "status": self._status,
             "down": self._down,
-            "start": self._programs,
-            "stop": self._programs,
-            "restart": self._programs,
+            "start": self._command_programs,
+            "stop": self._command_programs,
+            "restart": self._command_programs,
             "signal": self._signal,
             "pause": self._pause,
             "resume": self._pause,
@@ -89,24 +86,23 @@ class Requests:
         return {"pid": os.getpid(), "version": __version__}
 
     async def _status(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-        return self._supervisor.status()
+        return self._table.status()
 
     # -- the whole network ---------------------------------------------------------------------
 
     async def _down(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-        supervisor = self._supervisor
-        grace = self._grace(request)
-        if not supervisor.stopping:
-            supervisor.tell("asked to stop; nodes first")
-        supervisor.request_stop(grace=grace, now=bool(request.get("now")))
-        await self._follow(progress, lambda: supervisor.stopped, {})
-        return {"stopped": list(supervisor.slots), "problems": supervisor.problems()}
+        table, grace = self._table, self._grace(request)
+        if not table.stopping:
+            table.tell("asked to stop; the bootstrap server last")
+        self._request_stop(grace=grace, now=bool(request.get("now")))
+        await self._follow(progress, lambda: table.stopped, {})
+        return {"stopped": list(table.programs), "problems": table.problems()}
 
     async def _rolling(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-        plans, grace = self._supervisor.plans, self._grace(request)
-        names = list(self._slots(request)) if request.get("names") else plans.rollable()
+        rollouts, grace = self._rollouts, self._grace(request)
+        names = list(self._select(request)) if request.get("names") else rollouts.rollable()
         self._refuse_when_stopping()
-        return await self._plan("restart --rolling", plans.roll(names, grace), progress)
+        return await self._roll_out("restart --rolling", rollouts.roll(names, grace), progress)
 
     async def _change(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
         """Another number of nodes, other settings."""
@@ -115,150 +111,149 @@ class Requests:
             raise VotenetError(f"`nodes` must be a number from 1 to {MAX_NODES}", code="bad-message")
         wanted, grace = _settings(request), self._grace(request)
         self._refuse_when_stopping()
-        plan = self._supervisor.plans.change(wanted, nodes, grace)
-        return await self._plan("a change of the network", plan, progress)
+        work = self._rollouts.change(wanted, nodes, grace)
+        return await self._roll_out("a change of the network", work, progress)
 
-    async def _plan(self, name: str, plan: Any, progress: Progress) -> dict[str, Any]:
-        shown = {name: slot.program.state.value for name, slot in self._supervisor.slots.items()}
-        outcome = self._supervisor.plans.begin(name, plan)
+    async def _roll_out(
+        self, name: str, work: Coroutine[Any, Any, dict[str, Any]], progress: Progress
+    ) -> dict[str, Any]:
+        shown = {name: program.state.value for name, program in self._table.programs.items()}
+        outcome = self._rollouts.begin(name, work)
         await self._follow(progress, outcome.done, shown)
-        return {**outcome.result(), "problems": self._supervisor.problems()}
+        return {**outcome.result(), "problems": self._table.problems()}
 
     async def _events(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
         """Every change of a state from now on, until the network has stopped."""
-        await self._follow(progress, lambda: self._supervisor.stopped, {})
+        await self._follow(progress, lambda: self._table.stopped, {})
         return {}
 
     async def _follow(self, progress: Progress, done: Callable[[], bool], shown: dict[str, str]) -> None:
         """Stream changes of state until something is done. `shown`: what the caller knows already."""
-        supervisor = self._supervisor
+        table = self._table
         while True:
-            bootstrap, *nodes = supervisor.slots.items()
-            for name, slot in (*nodes, bootstrap):  # in the order in which they stop
-                if shown.get(name) != (state := slot.program.state.value):
+            programs = sorted(table.programs.items(), key=lambda one: STOP_ORDER.index(one[1].spec.role))
+            for name, program in programs:
+                if shown.get(name) != (state := program.state.value):
                     shown[name] = state
-                    await progress(_state_event(slot))
+                    await progress(_state_event(program))
             if done():
                 return
-            if all(shown[name] == slot.program.state.value for name, slot in supervisor.slots.items()):
-                await supervisor.change()
+            if all(shown[name] == program.state.value for name, program in table.programs.items()):
+                await table.change()
 
     # -- some programs -------------------------------------------------------------------------
 
-    async def _programs(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    async def _command_programs(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
         """Start, stop or restart programs; a later command about one of them ends the wait for it."""
         command = request["command"]
-        slots, grace = list(self._slots(request).values()), self._grace(request)
-        wait = _seconds(request, "wait", grace + _STOP_MARGIN if command == "stop" else 0.0)
+        programs, grace = list(self._select(request).values()), self._grace(request)
+        wait = seconds_of(request, "wait", grace + _STOP_MARGIN if command == "stop" else 0.0)
         self._refuse_when_stopping()
-        for slot in slots:
-            self._supervisor.dispatch(slot, _event(command, grace))
-        asked = [(slot, slot.program.epoch) for slot in slots]
+        for program in programs:
+            self._table.dispatch(program, _event(command, grace))
+        epochs = [(program, program.machine.epoch) for program in programs]
 
         def done() -> bool:
-            return all(
-                slot.program.epoch != epoch or slot.program.state in _DONE[command] for slot, epoch in asked
-            )
+            return all(one.machine.epoch != epoch or one.state in _DONE[command] for one, epoch in epochs)
 
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait):
-                await self._supervisor.until(done)
-        return self._answer(slots)
+                await self._table.until(done)
+        return self._answer(programs)
 
     async def _signal(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-        """A signal to each program's process, as somebody else might send it: not a requested end."""
-        slots, number = self._running(request), _signal_number(request)
+        """A signal to each program's process, as from another program: its end is not a requested one."""
+        programs, number = self._running(request), _signal_number(request)
         sent = []
-        for slot in slots:
-            assert slot.child is not None
-            self._supervisor.tell(f"{slot.spec.name}: {number.name}, as asked, to pid {slot.child.pid}")
-            sent.append((slot, slot.child, slot.child.send(number)))
+        for program in programs:
+            assert program.child is not None
+            self._table.tell(f"{program.name}: {number.name}, as asked, to pid {program.child.pid}")
+            sent.append((program, program.child, program.child.send(number)))
 
-        def ended(slot: Slot, child: Child) -> bool:
-            return slot.child is not child and slot.program.state is not State.STOPPING
+        def ended(program: ManagedProgram, child: Child) -> bool:
+            return program.child is not child and program.state is not State.STOPPING
 
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_KILL_SECONDS if number is signal.SIGKILL else _SIGNAL_SECONDS):
-                await self._supervisor.until(
-                    lambda: all(ended(slot, child) for slot, child, reached in sent if reached)
+                await self._table.until(
+                    lambda: all(ended(program, child) for program, child, reached in sent if reached)
                 )
-        for slot in slots:
-            self._supervisor.look(slot)
-        told = [
+        for program in programs:
+            self._table.look(program)
+        signals = [
             {
-                "name": slot.spec.name,
+                "name": program.name,
                 "pid": child.pid,
                 "sent": reached,
-                "ended": slot.child is not child,
-                "cause": str(child.cause)
-                if child.cause
-                else None,  # of this process: others may have died since
+                "ended": program.child is not child,
+                "cause": str(child.exit_cause) if child.exit_cause else None,  # of this process alone
             }
-            for slot, child, reached in sent
+            for program, child, reached in sent
         ]
-        return {**self._answer(slots), "signals": told}
+        return {**self._answer(programs), "signals": signals}
 
     async def _pause(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
         """Stop or go on with all that a program runs, until the kernel shows it."""
-        slots, paused = self._running(request), request["command"] == "pause"
-        for slot in slots:
-            assert slot.child is not None
-            slot.child.signal_group(signal.SIGSTOP if paused else signal.SIGCONT)
+        programs, paused = self._running(request), request["command"] == "pause"
+        for program in programs:
+            assert program.child is not None
+            program.child.signal_group(signal.SIGSTOP if paused else signal.SIGCONT)
         deadline = time.monotonic() + _PAUSE_SECONDS
-        while any(slot.program.paused != paused for slot in slots) and time.monotonic() < deadline:
-            await asyncio.sleep(_LOOK_SECONDS)  # no event tells of it: we are told of ends only
-            for slot in slots:
-                self._supervisor.look(slot)
-        return self._answer(slots)
+        while any(one.machine.paused != paused for one in programs) and time.monotonic() < deadline:
+            await asyncio.sleep(_LOOK_SECONDS)  # the kernel sends no event for this
+            for program in programs:
+                self._table.look(program)
+        return self._answer(programs)
 
     async def _links(self, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-        links = Links(self._supervisor, self._slots)
+        links = Links(self._table, self._select)
         work = {"partition": links.partition, "heal": links.heal, "slow": links.slow}
         return await work[request["command"]](request)
 
-    def _answer(self, slots: list[Slot]) -> dict[str, Any]:
-        return {"programs": [self._supervisor.program_status(slot) for slot in slots]}
+    def _answer(self, programs: list[ManagedProgram]) -> dict[str, Any]:
+        return {"programs": [self._table.program_status(program) for program in programs]}
 
     # -- fields --------------------------------------------------------------------------------
 
-    def _slots(self, request: Mapping[str, Any]) -> dict[str, Slot]:
+    def _select(self, request: Mapping[str, Any]) -> dict[str, ManagedProgram]:
         """The programs that `names` means; a name may be a pattern as in a shell, e.g. `node-*`."""
-        slots = self._supervisor.slots
-        found: dict[str, Slot] = {}
-        for name in _names(request):
-            matching = [name] if name in slots else fnmatch.filter(slots, name)
+        programs = self._table.programs
+        selected: dict[str, ManagedProgram] = {}
+        for name in names_of(request):
+            matching = [name] if name in programs else fnmatch.filter(programs, name)
             if not matching:
-                instance = self._supervisor.dirs.instance
-                raise NoSuchNode(f"no node {name!r} in {instance!r}: there are {', '.join(slots)}")
-            found.update((match, slots[match]) for match in matching)
-        return found
+                instance = self._table.dirs.instance
+                raise NoSuchNode(f"no node {name!r} in {instance!r}: there are {', '.join(programs)}")
+            selected.update((match, programs[match]) for match in matching)
+        return selected
 
-    def _running(self, request: Mapping[str, Any]) -> list[Slot]:
-        slots = self._slots(request)
-        dead = {name: slot.program.state.value for name, slot in slots.items() if slot.child is None}
+    def _running(self, request: Mapping[str, Any]) -> list[ManagedProgram]:
+        programs = self._select(request)
+        dead = {name: one.state.value for name, one in programs.items() if one.child is None}
         if dead:
             words = ", ".join(f"{name} is {state}" for name, state in dead.items())
-            raise NotRunning(f"{words}: no process to signal", next_step=f"votenet start {' '.join(dead)}")
-        return list(slots.values())
+            step = NextStep("{}", Command("start", *dead))
+            raise NotRunning(f"{words}: no process to signal", next_step=step)
+        return list(programs.values())
 
     def _grace(self, request: Mapping[str, Any]) -> float:
-        return _seconds(request, "grace", self._supervisor.network.grace)
+        return seconds_of(request, "grace", self._table.network.grace)
 
     def _refuse_when_stopping(self) -> None:
-        if self._supervisor.stopping:
+        if self._table.stopping:
             raise Stopping("the network is stopping")
 
 
-def _state_event(slot: Slot) -> dict[str, Any]:
-    program = slot.program
+def _state_event(program: ManagedProgram) -> dict[str, Any]:
+    machine = program.machine
     return {
         "event": "state",
         "time": round(time.time(), 3),
-        "name": slot.spec.name,
-        "state": program.state.value,
-        "incarnation": program.incarnation,
-        "pid": slot.sight.pid,
-        "cause": str(program.cause) if program.cause else None,
+        "name": program.name,
+        "state": machine.state.value,
+        "incarnation": machine.incarnation,
+        "pid": program.sample.pid,
+        "cause": str(machine.exit_cause) if machine.exit_cause else None,
     }
 
 
@@ -268,14 +263,14 @@ def _event(command: str, grace: float) -> Event:
     return StopRequested(grace) if command == "stop" else RestartRequested(grace)
 
 
-def _names(request: Mapping[str, Any]) -> list[str]:
+def names_of(request: Mapping[str, Any]) -> list[str]:
     names = request.get("names")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise VotenetError("`names` must be a list of at least one program", code="bad-message")
     return list(dict.fromkeys(names))
 
 
-def _seconds(request: Mapping[str, Any], key: str, default: float) -> float:
+def seconds_of(request: Mapping[str, Any], key: str, default: float) -> float:
     value = request.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 86400:
         raise VotenetError(f"`{key}` must be a number of seconds", code="bad-message")
@@ -295,17 +290,18 @@ class _Settings(msgspec.Struct, forbid_unknown_fields=True):
     node_args: tuple[str, ...] | None = None
     hang_seconds: float | None = None
     policy: RestartPolicy | None = None
+    web: WebSpec | None = None
 
 
 def _settings(request: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of `NetworkSpec`. Raises ConfigError for a policy whose limit cannot fire."""
     try:
-        found = msgspec.convert(request.get("settings", {}), _Settings)
+        settings = msgspec.convert(request.get("settings", {}), _Settings)
     except msgspec.ValidationError as error:
         raise VotenetError(f"`settings`: {error}", code="bad-message") from None
-    if found.hang_seconds is not None and not 1 <= found.hang_seconds <= 86400:
+    if settings.hang_seconds is not None and not 1 <= settings.hang_seconds <= 86400:
         raise ConfigError(
             "the patience with a silent program must be from 1 to 86400 s",
             next_step="Give another --hang-timeout.",
         )
-    return {key: value for key, value in msgspec.structs.asdict(found).items() if value is not None}
+    return {key: value for key, value in msgspec.structs.asdict(settings).items() if value is not None}

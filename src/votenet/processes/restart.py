@@ -1,14 +1,10 @@
-"""When a program that died is started again: a pure function.
+"""When a program that ended is started again: a pure function of the policy, the history and the cause.
 
-What lives here: the policy's numbers, the history of failures, `decide`. What must not: clocks,
-random numbers, timers or processes; the caller passes what it read.
-
-The rules (docs/supervisor.md): a requested end is no failure. The first restart comes at once, the
-next after `first_delay`, doubling up to `max_delay`, each multiplied by a random 50 to 100 %. A
-program that stayed ready for `reset_after` starts with a clean record. `limit` failures within
-`window` take it out of the network; it is then tried once every `retry_removed` seconds, and one
-more failure takes it out again. Some exit codes say that no restart can help (`never`) or that
-somebody else must finish first (`wait`).
+A requested end is no failure. The first restart comes at once, the next after `first_delay`, doubling up
+to `max_delay`, each multiplied by a random 50 to 100 %. A program that stayed ready for `reset_after`
+starts with a clean record. `limit` failures within `window` take it out of the network; it is then tried
+once every `retry_removed` seconds, and one more failure takes it out again. Some exit codes say that no
+restart can help (`never`) or that another process must finish first (`wait`).
 """
 
 from __future__ import annotations
@@ -18,15 +14,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from votenet.errors import ConfigError
-from votenet.processes.cause import Cause, Kind
+from votenet.processes.exit_cause import ExitCause, ExitKind
 
 MAX_LIMIT: Final = 1000
-"""Failures that a policy may count: their pauses are added up, and their times kept for each program."""
+"""Failures that a policy may count: their times are kept for each program."""
 
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
-    """The numbers; times in seconds. One whose limit could never fire is refused.
+    """The numbers; times in seconds. A policy whose limit could never fire is refused.
 
     Raises:
         ConfigError: the numbers contradict each other.
@@ -91,46 +87,44 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """Start it again after `delay` seconds."""
-
     delay: float
 
 
 @dataclass(frozen=True, slots=True)
-class Remove:
-    """Take it out of the network; try again after `retry_after` seconds, or never."""
+class RemoveProgram:
+    """Take it out of the network; try again after `retry_after` seconds, or never (None)."""
 
     retry_after: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """Starting it again cannot help: a person must change something."""
+    """A restart cannot help: a person must change something."""
 
 
-Decision = Restart | Remove | Fail
+Decision = Restart | RemoveProgram | Fail
 
 
 def decide(
-    policy: RestartPolicy, history: History, cause: Cause, now: float, rng: Callable[[], float]
+    policy: RestartPolicy, history: History, exit_cause: ExitCause, now: float, rng: Callable[[], float]
 ) -> tuple[History, Decision]:
-    """What to do about a program that ended, and its history afterwards.
+    """The history after this end, and what to do.
 
     Args:
         now: monotonic seconds.
-        rng: a number from 0 up to 1; asked at most once.
+        rng: a number from 0 up to 1; called at most once.
     """
-    if cause.requested:
+    if exit_cause.requested:
         return history, Restart(0.0)
-    if cause.kind is Kind.EXITED and cause.code in policy.never:
+    if exit_cause.kind is ExitKind.EXITED and exit_cause.code in policy.never:
         return history, Fail()
-    if cause.kind is Kind.EXITED and cause.code in policy.wait:
+    if exit_cause.kind is ExitKind.EXITED and exit_cause.code in policy.wait:
         return history, Restart(policy.wait_delay * _jitter(policy, rng))
     recent = tuple(at for at in history.failures if now - at < policy.window)
     failures = (*recent, now)[-policy.limit :]
     history = replace(history, failures=failures, streak=history.streak + 1)
     if history.on_trial or len(failures) >= policy.limit:
-        return replace(history, on_trial=True), Remove(policy.retry_removed)
+        return replace(history, on_trial=True), RemoveProgram(policy.retry_removed)
     longest = policy.longest_delay(history.streak)
     return history, Restart(longest * _jitter(policy, rng) if longest else 0.0)
 

@@ -1,7 +1,4 @@
-"""Signals that reach the process that was meant, or nobody; and what a process inherits about them.
-
-What lives here: `signal_exactly`, `reset_inherited`, `need_pidfds`. What must not: deciding whom to signal.
-"""
+"""Signals that reach exactly the process that was meant, and what a process inherits about signals."""
 
 from __future__ import annotations
 
@@ -14,9 +11,9 @@ from votenet.errors import ConfigError, VotenetError
 from votenet.processes import procfs
 
 _REFUSED: Final = (errno.ENOSYS, errno.EPERM, errno.EACCES)
-"""Not about one process: these calls are not to be had here."""
+"""Not about one process: these calls are not available here."""
 _RESET: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGABRT)
-"""Ignored SIGCHLD: the kernel reaps our children itself and tells nobody how they ended. Ignored SIGTERM and
+"""Ignored SIGCHLD: the kernel reaps our children itself, and how they ended is lost. Ignored SIGTERM and
 SIGABRT: programs that we start would inherit that and not hear us."""
 
 

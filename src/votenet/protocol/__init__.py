@@ -1,0 +1,1 @@
+"""Answers to the reference client and node."""

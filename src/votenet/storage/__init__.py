@@ -1,0 +1,1 @@
+"""Database, keys, files that commands read or write."""

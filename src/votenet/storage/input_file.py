@@ -1,13 +1,12 @@
-"""Every file that a command reads: opened once, plain or compressed, a file or a pipe.
+"""Files that a command reads: opened once, plain or compressed, a file or a pipe. `-` is standard input.
 
-What lives here: opening, uncompressing, reading again from the start. What must not: what is in the file.
-
-A pipe gives each byte once: a second opening would lose what the first one read. What comes through a pipe
-and is wanted twice is kept in a temporary file without a name. `-` is standard input.
+A pipe gives each byte once: a second opening would lose what the first one read. So the content of a pipe
+that is read twice is kept in a temporary file without a name.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import lzma
@@ -23,7 +22,7 @@ from votenet.errors import ConfigError
 
 STDIN: Final = Path("-")
 READ_ERRORS: Final = (EOFError, OSError, lzma.LZMAError, zlib.error)
-"""What reading a stream may raise: a damaged disk, a damaged or cut compressed file."""
+"""Errors of reading a stream: a damaged disk, a damaged or cut compressed file."""
 _BUFFER: Final = 128 * 1024
 _PIECE: Final = 1024 * 1024
 _XZ, _GZIP = b"\xfd7zXZ\x00", b"\x1f\x8b"
@@ -65,7 +64,7 @@ class InputFile:
         """The uncompressed content from its start; reading it may raise READ_ERRORS.
 
         Raises:
-            ConfigError: it cannot be read, or is packed in a way that nobody here unpacks.
+            ConfigError: it cannot be read, or is compressed in an unknown way.
         """
         part = _Part(self)
         raw = io.BufferedReader(part, _BUFFER)
@@ -83,11 +82,7 @@ class InputFile:
         return raw
 
     def read(self, limit: int) -> bytes:
-        """All of it.
-
-        Raises:
-            ConfigError: it cannot be read, or is longer than `limit` bytes.
-        """
+        """All of it. Raises ConfigError: it cannot be read, or is longer than `limit` bytes."""
         try:
             data = _up_to(self.stream(), limit + 1)
         except READ_ERRORS as error:
@@ -111,7 +106,6 @@ class InputFile:
         return Path(f"/proc/{os.getpid()}/fd/{fd}")
 
     def unusable(self, message: str) -> ConfigError:
-        """The error to raise about this input."""
         return ConfigError(message, code=self._code, next_step=self._next_step)
 
     def close(self) -> None:
@@ -151,7 +145,7 @@ class InputFile:
 
 
 def _up_to(stream: IO[bytes], most: int) -> bytes:
-    """At most so many bytes, in pieces: asked for all at once, Python takes the memory before it reads."""
+    """At most so many bytes, read in pieces: for one read Python would allocate them all first."""
     pieces, left = list[bytes](), most
     while left and (piece := stream.read(min(left, _PIECE))):
         pieces.append(piece)
@@ -188,16 +182,9 @@ class _Part(io.RawIOBase):
 
 
 def read_input(path: Path, limit: int, *, code: str, next_step: str = "") -> bytes:
-    """A small file, a pipe or standard input (`-`), whole.
-
-    Raises:
-        ConfigError: it cannot be read, or is longer than `limit` bytes.
-    """
-    source = InputFile(path, again=False, code=code, next_step=next_step)
-    try:
+    """A small input as a whole. Raises ConfigError as `InputFile.read`."""
+    with contextlib.closing(InputFile(path, again=False, code=code, next_step=next_step)) as source:
         return source.read(limit)
-    finally:
-        source.close()
 
 
 def _nameless() -> IO[bytes]:

@@ -1,8 +1,8 @@
 /* Every kernel of this machine against an independent SHA-256, without Python: for sanitizers and emulators.
  *
- * What lives here: random and edge-case searches, alignment, buffers that end at an unreadable page, batch
- * checks of damaged chains; and batches of signatures, with a stand-in for libsodium. What must not: speed. Prints one line for each kernel; exits 1 at the first
- * disagreement.
+ * Random and edge-case searches, alignment, buffers that end at an unreadable page, batch checks of damaged
+ * chains; records of votes, with a stand-in for libsodium; Merkle roots. Prints one line for each kernel; exits
+ * 1 at the first disagreement.
  *
  *   check_kernels [rounds]
  */
@@ -15,7 +15,7 @@
 
 #include "pow.h"
 #include "sha256_constants.h"
-#include "signature_cdef.h"
+#include "votes_cdef.h"
 
 #define CHECK(what)                                                                                    \
     do {                                                                                               \
@@ -204,52 +204,6 @@ static int add_up(unsigned char *message, unsigned long long *size, const unsign
     return sum == signed_message[0] ? 0 : -1;
 }
 
-static void check_signatures(const char *name, int rounds)
-{
-    enum { MOST = 20, LONGEST = 64 + 90 };
-
-    for (int round = 0; round < rounds / 10; round++) {
-        size_t count = 1 + random32() % MOST, longest = 0, total = 0;
-        uint64_t ends[MOST];
-        long long expected = 0;
-        for (size_t i = 0; i < count; i++) {
-            size_t size = 64 + random32() % (LONGEST - 64);
-            longest = size > longest ? size : longest;
-            ends[i] = total += size;
-        }
-        uint8_t *keys = malloc(32 * count), *packed = malloc(total), *good = malloc(count);
-        uint8_t *scratch = malloc(longest), spare[LONGEST], bad[MOST];
-        unsigned long long length;
-        if (keys == NULL || packed == NULL || good == NULL || scratch == NULL)
-            abort();
-        fill(keys, 32 * count);
-        fill(packed, total);
-        for (size_t i = 0; i < count; i++) {
-            uint8_t *begin = packed + (i == 0 ? 0 : ends[i - 1]);
-            unsigned long long size = (unsigned long long)(packed + ends[i] - begin);
-            while (add_up(spare, &length, begin, size, keys + 32 * i) != 0)
-                begin[0]++;
-            bad[i] = random32() % 3 == 0;
-            begin[0] = (uint8_t)(begin[0] + bad[i]);
-            expected += !bad[i];
-        }
-        CHECK(votenet_verify_signatures(add_up, keys, packed, ends, count, scratch, good) == expected);
-        for (size_t i = 0; i < count; i++)
-            CHECK(good[i] == !bad[i]);
-
-        size_t at = random32() % count; /* too short for a signature, or running backwards: nothing is asked */
-        ends[at] = at == 0 ? random32() % 64 : ends[at - 1] + 63 - random32() % 128;
-        CHECK(votenet_verify_signatures(add_up, keys, packed, ends, count, scratch, good) == -1);
-        for (size_t i = 0; i < count; i++)
-            CHECK(good[i] == 0);
-        free(keys);
-        free(packed);
-        free(good);
-        free(scratch);
-    }
-    printf("%-10s agree\n", name);
-}
-
 /* Records in exact allocations, whole, cut short and damaged: nothing beyond them is read (the sanitizer
  * sees it), and only the whole one, whose signature starts with the right sum, holds. */
 static void check_records(const char *name, int rounds)
@@ -302,6 +256,44 @@ static void check_records(const char *name, int rounds)
     printf("%-10s agree\n", name);
 }
 
+/* RFC 6962, section 2.1, as it is written: the tree splits at the largest power of two below its size. */
+static void plain_root(const uint8_t *leaves, size_t count, uint8_t root[32])
+{
+    uint8_t pair[65] = {1};
+    size_t split = 1;
+
+    if (count == 1) {
+        memcpy(root, leaves, 32);
+        return;
+    }
+    while (2 * split < count)
+        split *= 2;
+    plain_root(leaves, split, pair + 1);
+    plain_root(leaves + 32 * split, count - split, pair + 33);
+    plain_sha256(pair, sizeof(pair), root);
+}
+
+static void check_roots(const char *name)
+{
+    uint8_t root[32];
+
+    for (size_t count = 1; count < 70; count++) {
+        uint8_t *nodes = malloc(32 * count);
+        if (nodes == NULL)
+            abort();
+        fill(nodes, 32 * count);
+        plain_root(nodes, count, root);
+        if (votenet_merkle_root(nodes, count) == 0)
+            CHECK(memcmp(nodes, root, 32) == 0);
+        else
+            CHECK(pow_compress_by_instruction() == NULL);
+        free(nodes);
+    }
+    CHECK(votenet_merkle_root(root, 0) == -1);
+    CHECK(votenet_merkle_root(NULL, 1) == -1);
+    printf("%-10s agree\n", name);
+}
+
 int main(int argc, char **argv)
 {
     int rounds = argc > 1 ? atoi(argv[1]) : 400;
@@ -317,7 +309,7 @@ int main(int argc, char **argv)
         }
         printf("%-10s %s\n", name, state == 1 ? "agrees" : "not supported by this processor");
     }
-    check_signatures("signatures", rounds);
     check_records("records", rounds);
+    check_roots("roots");
     return 0;
 }

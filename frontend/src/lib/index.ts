@@ -1,0 +1,25 @@
+/** Everything of the library that the pages and the tests use. */
+export * from "./amendment.ts";
+export * from "./archive.ts";
+export * from "./bytes.ts";
+export * from "./definition.ts";
+export * from "./evidence.ts";
+export * from "./fault.ts";
+export * from "./file.ts";
+export * from "./hash.ts";
+export * from "./header.ts";
+export * from "./json.ts";
+export * from "./keys.ts";
+export * from "./merkle.ts";
+export * from "./methods/count.ts";
+export * from "./methods/schulze.ts";
+export * from "./methods/tally.ts";
+export * from "./note.ts";
+export * from "./receipt.ts";
+export * from "./result.ts";
+export * from "./roll.ts";
+export * from "./statement.ts";
+export * from "./text.ts";
+export * from "./vote.ts";
+export * from "./voting_code.ts";
+export * as limits from "./limits.ts";

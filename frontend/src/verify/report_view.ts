@@ -1,0 +1,183 @@
+/** What a check has found, on the page. */
+import type { Amendment, ArchiveReport, Definition, EvidenceReport, ResultReport } from "../lib/index.ts";
+import { contestView } from "./count_view.ts";
+import { type Child, element, facts, foreign, sentence } from "./dom.ts";
+import type { ProofReport, Report, Verdict } from "./judge.ts";
+import type { ReceiptReport } from "../lib/index.ts";
+import type { SentenceName, Words } from "./words.ts";
+
+/** What the network id of a file was compared with: nothing, what the reader typed, or the page of the election. */
+export type Anchor = "none" | "network" | "page";
+
+/** One card: the file, the verdict, and what follows from it. */
+export function verdictView(words: Words, verdict: Verdict, anchor: Anchor): HTMLElement {
+  const { outcome, file } = verdict;
+  const marks = { holds: "\u2713", broken: "\u2717", cannot: "?" };
+  return element(
+    "article",
+    { class: outcome },
+    element(
+      "h2",
+      {},
+      element("span", { "aria-hidden": "true" }, `${marks[outcome]} `),
+      words.say(`verdict.${outcome}`),
+    ),
+    element("p", { class: "quiet" }, words.say(`kind.${file.kind}`), ": ", foreign(file.name)),
+    ...("report" in verdict ? reportView(words, verdict.report, anchor) : [trouble(words, verdict)]),
+  );
+}
+
+function trouble(words: Words, verdict: Exclude<Verdict, { outcome: "holds" }>): HTMLElement {
+  if ("need" in verdict) return element("p", {}, words.say(`need.${verdict.need}`));
+  if ("defect" in verdict) return sentence(words, "need.defect", { error: verdict.defect });
+  const { code, where } = verdict.fault;
+  return element(
+    "div",
+    {},
+    element("p", {}, words.say(`codes.${code}` as SentenceName)),
+    facts([
+      [words.say("fault.code"), element("code", {}, code)],
+      [words.say("fault.where"), foreign(where)],
+    ]),
+  );
+}
+
+function reportView(words: Words, report: Report, anchor: Anchor): Child[] {
+  return [
+    element("h3", {}, foreign(report.definition.title)),
+    ...told(words, report),
+    sentence(words, `anchor.${anchor}`, { network: report.networkId }),
+    details(words, report),
+  ];
+}
+
+function told(words: Words, report: Report): Child[] {
+  switch (report.kind) {
+    case "archive":
+      return archiveView(words, report);
+    case "result":
+      return resultView(words, report);
+    case "evidence":
+      return evidenceView(words, report);
+    default:
+      return receiptView(words, report);
+  }
+}
+
+const signers = (words: Words, names: readonly string[], definition: Definition) => ({
+  count: words.number(names.length),
+  all: words.number(definition.nodes.length),
+  names: words.list(names),
+});
+
+function receiptView(words: Words, report: ReceiptReport | ProofReport): Child[] {
+  const { vote, definition, finality } = report;
+  const places = { ...signers(words, report.signedBy, definition), height: words.number(report.block?.height ?? 0) };
+  const liars = words.number(Math.max(0, Math.floor((definition.nodes.length - 1) / 3)));
+  const choices = definition.contests.map((contest, index): [string, Child] => [
+    contest.title,
+    choicesOf(words, vote.choices[index]!),
+  ]);
+  return [
+    sentence(words, `receipt.${finality}`, places),
+    finality !== "received"
+      ? null
+      : element("p", {}, report.promised ? words.say("receipt.promised", { liars }) : words.say("receipt.wait")),
+    element("h4", {}, words.say("receipt.choices")),
+    element(
+      "dl",
+      {},
+      ...choices.map(([title, chosen]) =>
+        element("div", {}, element("dt", {}, foreign(title)), element("dd", {}, chosen)),
+      ),
+    ),
+    facts([[words.say("receipt.voter"), foreign(vote.voter_id)]]),
+    element("p", {}, words.say(`roll.${report.roll}`)),
+  ];
+}
+
+function choicesOf(words: Words, choices: readonly string[]): Child {
+  if (choices.length === 0) return words.say("receipt.blank");
+  return element("ol", {}, ...choices.map((choice) => element("li", {}, foreign(choice))));
+}
+
+function archiveView(words: Words, report: ArchiveReport): Child[] {
+  const { definition, finality, signedBy } = report;
+  const final = finality === "final";
+  return [
+    element("p", {}, words.say(`finality.${finality}`, { toCome: words.number(report.toCome) })),
+    signedBy.length === 0 ? null : sentence(words, "finality.signed", signers(words, signedBy, definition)),
+    element("p", {}, words.say(`roll.${report.roll}`)),
+    amendmentsView(words, report.amendments, definition),
+    ...(report.shown
+      ? report.contests.map(({ contest, counted, rounds, matrix }) =>
+          contestView(words, contest, counted, { rounds, matrix }, final),
+        )
+      : [element("p", {}, words.say("count.hidden"))]),
+  ];
+}
+
+function resultView(words: Words, report: ResultReport): Child[] {
+  const { definition } = report;
+  return [
+    sentence(words, "finality.signed", signers(words, report.signedBy, definition)),
+    element("p", {}, words.say(report.compared ? "result.compared" : "result.alone")),
+    report.notCounted === 0
+      ? null
+      : element("p", {}, words.say("result.notCounted", { count: words.number(report.notCounted) })),
+    amendmentsView(words, report.amendments, definition),
+    ...report.contests.map((counted, index) => contestView(words, definition.contests[index]!, counted, null, true)),
+  ];
+}
+
+function evidenceView(words: Words, report: EvidenceReport): Child[] {
+  return [
+    sentence(words, "evidence.name", { node: words.number(report.node), name: report.name }),
+    element("p", {}, words.say(`evidence.${report.lie}` as SentenceName)),
+  ];
+}
+
+function amendmentsView(words: Words, amendments: readonly Amendment[], definition: Definition): HTMLElement | null {
+  if (amendments.length === 0) return null;
+  const items = amendments.map((each) => {
+    const places = { voter: each.voter_id ?? "", closes: words.time(each.closes, definition.time_zone) };
+    const made = element("li", {}, sentence(words, `amendments.${each.action}`, places));
+    if (each.reason !== "") made.append(sentence(words, "amendments.reason", { reason: each.reason }));
+    return made;
+  });
+  return element("div", {}, element("h4", {}, words.say("amendments.title")), element("ol", {}, ...items));
+}
+
+function details(words: Words, report: Report): HTMLElement {
+  const { definition } = report;
+  const zone = definition.time_zone;
+  const code = (text: string) => element("code", {}, text);
+  const closes = "closes" in report ? report.closes : definition.closes;
+  const votes = "votes" in report ? votesOf(words, report.votes, definition, report.amendments) : null;
+  return element(
+    "details",
+    {},
+    element("summary", {}, words.say("election.details")),
+    facts([
+      [words.say("election.organiser"), definition.organiser === "" ? null : foreign(definition.organiser)],
+      [words.say("election.opens"), definition.opens === null ? null : words.time(definition.opens, zone)],
+      [words.say("election.closes"), words.time(closes, zone)],
+      [words.say("election.votes"), votes],
+      [words.say("election.height"), "height" in report ? words.number(report.height) : null],
+      [words.say("election.tip"), "tip" in report ? code(report.tip) : null],
+      [words.say("receipt.voteId"), "voteId" in report ? code(report.voteId) : null],
+      [words.say("election.network"), code(report.networkId)],
+    ]),
+  );
+}
+
+function votesOf(
+  words: Words,
+  votes: number,
+  { roll_size: size }: Definition,
+  amendments: readonly Amendment[],
+): string {
+  if (size === null) return words.number(votes);
+  const roll = size + amendments.filter((each) => each.action === "add-voter").length;
+  return words.say("election.turnout", { votes: words.number(votes), roll: words.number(roll) });
+}

@@ -1,0 +1,1 @@
+"""Exporting, auditing and importing a chain."""

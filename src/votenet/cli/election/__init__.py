@@ -1,0 +1,1 @@
+"""Making an election, its roll, its results."""

@@ -1,0 +1,167 @@
+"""The roll of an election whose members have no keys: voting codes, the keys that follow, the cards.
+
+The election's `uuid` is the salt of the keys, and the root of the roll is in the definition. So codes, keys,
+roll and definition are made in one go; the genesis file is written last.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+import msgspec
+
+from votenet.ballots.voter_list import Member
+from votenet.cli import ui
+from votenet.cli.election.card_page import Card, card_page
+from votenet.cli.election.card_words import CardKind
+from votenet.config import InstanceDirs
+from votenet.core.election.definition import Election
+from votenet.core.election.roll import Roll, Voter
+from votenet.core.election.voting_code import RANDOM_BYTES, code_from, key_of_code
+from votenet.errors import Command, ConfigError
+from votenet.storage.genesis_file import read_genesis
+from votenet.storage.member_files import CodesFile, MemberFiles, MemberNote, MembersFile, secret_file
+from votenet.storage.output_file import STDOUT
+
+DEFAULT_URL: Final = "http://127.0.0.1:8080"
+"""Where `up` serves the page unless told otherwise."""
+DANGER: Final = "A person who prints a card, or reads this file, could vote for the holders of its cards."
+
+
+class MadeMembers(NamedTuple):
+    """The roll of a new election, and what its organiser keeps. `codes`: by voter id."""
+
+    roll: Roll
+    notes: tuple[MemberNote, ...]
+    codes: Mapping[str, str]
+
+
+def new_code() -> str:
+    return code_from(secrets.token_bytes(RANDOM_BYTES))
+
+
+def make_members(members: Sequence[Member], uuid: str) -> MadeMembers:
+    """The roll of these members. Those without a key get a voting code, and the key that follows from it.
+
+    Raises:
+        ConfigError: bad-roll.
+    """
+    codes = {one.voter_id: new_code() for one in members if not one.key}
+    voters = [
+        Voter(one.voter_id, one.key or key_of_code(codes[one.voter_id], uuid).public_hex, one.weight)
+        for one in members
+    ]
+    notes = (MemberNote(one.voter_id, one.name, "own" if one.key else "card") for one in members)
+    return MadeMembers(Roll(voters), tuple(notes), codes)
+
+
+def keep_members(folder: Path, election: Election, made: MadeMembers, public_url: str) -> None:
+    """Write codes, members and cards beside a genesis file that is not there yet.
+
+    Args:
+        public_url: of the page; empty where it is not known yet.
+
+    Raises:
+        StorageError, ConfigError: they cannot be written.
+    """
+    files = MemberFiles(folder)
+    network_hex = election.network_hex
+    url = public_url or DEFAULT_URL
+    files.write_members(
+        MembersFile(network_id=network_hex, public_url=url, guessed=not public_url, members=made.notes)
+    )
+    if made.codes:
+        files.write_codes(CodesFile(network_id=network_hex, codes=dict(made.codes)))
+        write_cards(files.cards, election, cards_of(made.notes, made.codes), url)
+
+
+def cards_of(notes: Iterable[MemberNote], codes: Mapping[str, str]) -> list[Card]:
+    """The cards of the members who have a code, in the order of the list of members."""
+    return [Card(one.voter_id, one.name, codes[one.voter_id]) for one in notes if one.voter_id in codes]
+
+
+def write_cards(
+    path: Path, election: Election, cards: Sequence[Card], public_url: str, *, kind: CardKind = "card"
+) -> None:
+    """Write the page of cards, for its owner alone to read.
+
+    Args:
+        election: in force; its closing time stands on the cards.
+
+    Raises:
+        ConfigError: output-failed.
+    """
+    lines = card_page(
+        election.definition, cards, public_url, closes=election.closes, kind=kind, note=_note(cards, kind)
+    )
+
+    if path == STDOUT:
+        ui.echo_bytes("".join(f"{line}\n" for line in lines).encode())
+        return
+
+    many = len(cards) if len(cards) > 1000 else None
+    with secret_file(path) as file, ui.progress("Cards", many) as tell:
+        done = 0
+        for line in lines:
+            file.write(line.encode() + b"\n")
+            if line == "</section>":
+                done += 1
+                tell(done)
+
+
+def cards_lines(folder: Path, election: Election) -> Iterator[str]:
+    """What the organiser is told of cards that are not handed out yet; nothing where there are none."""
+    files = MemberFiles(folder)
+    kept = files.read_members(election.network_hex)
+    if kept is None or not files.cards.exists():
+        return
+    yield f"Voting cards to print: {files.cards}. {DANGER}"
+    if is_local(kept.public_url):
+        yield "The address on them leads to this machine only. Give the address that phones can reach:"
+        yield f"  {Command('voters', 'cards', '--public-url', 'https://vote.example.org')}"
+    yield f"When they are handed out: {Command('voters', 'cards', '--forget')}"
+
+
+def cards_here(dirs: InstanceDirs, page_url: str | None) -> Iterator[str]:
+    """`cards_lines` of the election of an instance, whose page is at this address.
+
+    Cards that were written before the page had its address get it.
+    """
+    files = MemberFiles(dirs.state)
+    if not (files.cards.exists() and dirs.genesis.exists()):
+        return
+    try:
+        yield from _with_page(files, read_genesis(dirs.genesis), dirs.instance, page_url)
+    except ConfigError as error:
+        yield f"{error.message}. {error.next_step}"
+
+
+def _with_page(files: MemberFiles, election: Election, instance: str, page_url: str | None) -> Iterator[str]:
+    from votenet.cli.election.in_force import in_force_here
+
+    kept, codes = files.read_members(election.network_hex), files.read_codes(election.network_hex)
+    if kept and codes and kept.guessed and page_url not in (None, kept.public_url):
+        kept = msgspec.structs.replace(kept, public_url=page_url)
+        election = in_force_here(election, instance)
+        write_cards(files.cards, election, cards_of(kept.members, codes.codes), kept.public_url)
+        files.write_members(kept)
+    yield from cards_lines(files.folder, election)
+
+
+def _note(cards: Sequence[Card], kind: CardKind) -> Iterable[str]:
+    what = "voting card" if kind == "card" else "invitation"
+    yield f"{ui.count_of(len(cards), what)}, eight on an A4 page. Print at 100 %, without headers, and cut."
+    if kind == "card":
+        yield f"{DANGER} When all are handed out, type: {Command('voters', 'cards', '--forget')}"
+    else:
+        yield "A person who prints an invitation could use it before its member. Remove this file afterwards."
+
+
+def is_local(public_url: str) -> bool:
+    """Whether only programs of this machine find a page at this address."""
+    host = urlsplit(public_url).hostname or ""
+    return host == "localhost" or host.startswith("127.") or host == "::1"

@@ -1,0 +1,74 @@
+"""Roll files: read, compared with an election, written."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Final
+
+from votenet.config import instance_dirs
+from votenet.core.election.definition import Election
+from votenet.core.election.roll import Roll, roll_from_file, with_roll
+from votenet.core.limits import MAX_RECEIPT
+from votenet.errors import Command, ConfigError, NextStep
+from votenet.storage.input_file import read_input
+from votenet.storage.output_file import write_output
+
+ROLL_NAME: Final = "roll.json"
+"""Beside the genesis file."""
+
+
+def read_roll(path: Path) -> Roll:
+    data = read_input(
+        path,
+        MAX_RECEIPT,
+        code="bad-roll",
+        next_step=NextStep("Make one with: {}", Command("voters", "import", "VOTERS.csv", "-o", "roll.json")),
+    )
+    return roll_from_file(data)
+
+
+class KnownRoll:
+    """Finds the roll of an election: that of a file, else that of the network here if it belongs to it.
+
+    `path`: the file that was used; None while there is none.
+    """
+
+    def __init__(self, path: Path | None, instance: str) -> None:
+        self.path, self._instance = path, instance
+        self._given = None if path is None else read_roll(path)
+
+    def __call__(self, election: Election) -> Roll | None:
+        if self._given is not None:
+            return self._given
+        found = None
+        with contextlib.suppress(ConfigError):  # a damaged file here is no fault of an election elsewhere
+            found = roll_of(election, self._instance)
+        if found is not None:
+            self.path = roll_path(self._instance)
+        return found
+
+
+def election_with_roll(election: Election, path: Path | None) -> Election:
+    return with_roll(election, None if path is None else read_roll(path))
+
+
+def write_roll(path: Path, made: Roll) -> None:
+    write_output(path, made.to_file(), code="bad-roll")
+
+
+def roll_path(instance: str) -> Path:
+    """Where the roll of the instance's election is, if it has one."""
+    return instance_dirs(instance).genesis.with_name(ROLL_NAME)
+
+
+def roll_here(instance: str) -> Roll | None:
+    """The roll of the instance's election, if it has one. Raises ConfigError: it cannot be read."""
+    path = roll_path(instance)
+    return read_roll(path) if path.exists() else None
+
+
+def roll_of(election: Election, instance: str) -> Roll | None:
+    """The roll of this election, where the instance has it."""
+    found = roll_here(instance) if election.definition.registration == "roll" else None
+    return found if found is not None and found.root_hex == election.definition.roll_root else None

@@ -1,0 +1,266 @@
+"""`votenet web`: the page on which members vote, watch and check."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from votenet.cli import ui
+from votenet.cli.descriptors import allow_descriptors
+from votenet.cli.logging_setup import start_logging
+from votenet.cli.options import FilePath, instance_option, log_level_option, metrics_option
+from votenet.config import DEFAULT_WEB_PORT
+from votenet.errors import NotRunning, Rejected, VotenetError
+from votenet.protocol.wire.address import Address, parse_address
+
+if TYPE_CHECKING:
+    from votenet.core.election.roll import Roll
+    from votenet.web.live_view import LiveView
+    from votenet.web.settings import WebSettings
+
+PAGE_DESCRIPTORS: Final = 8192
+"""Open files asked for: MAX_BROWSERS, the connections to nodes, and room."""
+
+log = logging.getLogger("votenet.web")
+
+
+def _addresses(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[Address, ...]:
+    try:
+        return tuple(parse_address(text) for text in value)
+    except Rejected as error:
+        raise click.BadParameter(error.message, ctx, param) from None
+
+
+def _address(ctx: click.Context, param: click.Parameter, value: str | None) -> Address | None:
+    return None if value is None else _addresses(ctx, param, (value,))[0]
+
+
+def _networks(
+    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
+) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(text, strict=False) for text in value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+
+
+def _network_id(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
+    text = value.strip().lower()
+    if len(text) != 64 or set(text) - set("0123456789abcdef"):
+        raise click.BadParameter("a network id has 64 hexadecimal digits", ctx, param)
+    return text
+
+
+def _public_url(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
+    from urllib.parse import urlsplit
+
+    if value is None:
+        return ""
+    try:
+        parts = urlsplit(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        raise click.BadParameter("write it like https://vote.example.org", ctx, param)
+    return value.rstrip("/")
+
+
+@click.command(
+    epilog="""
+Examples:
+
+\b
+  votenet web                                    the page of the network on this machine
+  votenet web --node 10.0.0.5:3000 --node 10.0.0.6:3000 --roll roll.json
+  votenet web --host 0.0.0.0 --tls-cert fullchain.pem --tls-key privkey.pem
+  votenet web --hashes                           SHA-256 of every file that it serves
+
+`votenet up` starts one by itself. See docs/web.md.
+"""
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; :: for all.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=DEFAULT_WEB_PORT,
+    show_default=True,
+    help="0 takes any free one.",
+)
+@click.option(
+    "--node",
+    "nodes",
+    metavar="HOST:PORT",
+    multiple=True,
+    callback=_addresses,
+    help="A node to ask, may be repeated.  [default: those of the network here]",
+)
+@click.option("--bootstrap", metavar="HOST:PORT", callback=_address, help="Where to learn of more nodes.")
+@click.option("--network-id", metavar="HEX", callback=_network_id, help="The network that nodes must be of.")
+@click.option("--roll", type=FilePath(), help="Roll file, where the election has one.")
+@click.option(
+    "--enrolment",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder in which requests of members who make their own keys are kept.",
+)
+@click.option(
+    "--setup",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Before the election: only take such requests into this folder.",
+)
+@click.option("--kiosk", is_flag=True, help="For a machine at the polling place: forget each voter at once.")
+@click.option("--tls-cert", metavar="FILE", type=FilePath(), help="Certificate with its chain, PEM.")
+@click.option("--tls-key", metavar="FILE", type=FilePath(), help="Key of the certificate, PEM.")
+@click.option(
+    "--trusted-proxy",
+    "proxies",
+    metavar="ADDRESS",
+    multiple=True,
+    callback=_networks,
+    help="A proxy, or network of proxies, whose X-Forwarded-For is believed; may be repeated.",
+)
+@click.option("--public-url", metavar="URL", callback=_public_url, help="Where browsers find the page.")
+@metrics_option
+@click.option("--name", default="web", show_default=True, help="Name in logs.")
+@click.option("--hashes", is_flag=True, help="Print the SHA-256 of every file that is served, and end.")
+@log_level_option
+@click.option(
+    "--json", "as_json", is_flag=True, help="Log JSON, an object a line; with --hashes, print JSON."
+)
+@instance_option
+def web(
+    host: str,
+    port: int,
+    nodes: tuple[Address, ...],
+    bootstrap: Address | None,
+    network_id: str | None,
+    roll: Path | None,
+    enrolment: Path | None,
+    setup: Path | None,
+    kiosk: bool,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...],
+    public_url: str,
+    metrics: Address | None,
+    name: str,
+    hashes: bool,
+    log_level: str,
+    as_json: bool,
+    instance: str,
+) -> None:
+    """Run the page on which members vote, watch and check, until Ctrl-C, TERM or (not under nohup) HUP."""
+    if hashes:
+        show_hashes(as_json=as_json)
+        return
+    from votenet.processes import parent_death
+    from votenet.web.settings import WebSettings
+
+    parent_death.arm()
+    start_logging(log_level, as_json=as_json)
+    if (tls_cert is None) != (tls_key is None):
+        raise click.UsageError("Give both --tls-cert FILE and --tls-key FILE, or neither.")
+    if setup is None and not nodes and bootstrap is None:
+        nodes, network_id, roll = _of_instance(instance, network_id, roll)
+    settings = WebSettings(
+        host=host,
+        port=port,
+        nodes=nodes,
+        bootstrap=bootstrap,
+        network_id=network_id,
+        roll=roll,
+        enrolment=enrolment,
+        setup=setup,
+        kiosk=kiosk,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        trusted_proxies=proxies,
+        public_url=public_url,
+        metrics=metrics,
+        name=name,
+        instance=instance,
+    )
+    run_web(settings)
+
+
+def show_hashes(*, as_json: bool) -> None:
+    from votenet.web.files import hashes
+
+    found = dict(hashes())
+    if as_json:
+        ui.echo_json(found)
+        return
+    for name, digest in found.items():
+        ui.echo(f"{digest}  {name}")
+
+
+def _of_instance(
+    instance: str, network_id: str | None, roll: Path | None
+) -> tuple[tuple[Address, ...], str | None, Path | None]:
+    """Nodes, network id and roll of the network on this machine. Raises NotRunning."""
+    from votenet.cli.election.roll import roll_path
+    from votenet.cli.targets import network_here, node_programs
+
+    try:
+        nodes = tuple(parse_address(address) for address in node_programs(instance))
+    except NotRunning as error:
+        error.next_step += ". Nodes elsewhere are named with --node HOST:PORT"
+        raise
+    here = roll_path(instance)
+    return nodes, network_id or network_here(instance), roll or (here if here.exists() else None)
+
+
+def run_web(settings: WebSettings) -> None:
+    """Serve until one of `stop_signals`. Raises Locked, ConfigError."""
+    from votenet.cli.election.roll import read_roll
+    from votenet.cli.network.foreground import run_server
+
+    allow_descriptors(PAGE_DESCRIPTORS)
+    roll = None if settings.roll is None else read_roll(settings.roll)
+    try:
+        run_server(_serve(settings, roll))
+    except VotenetError as error:
+        log.error("%s [%s] %s", error.message, error.code, error.next_step)
+        raise
+    log.info("event=stopped")
+
+
+async def _serve(settings: WebSettings, roll: Roll | None) -> None:
+    from votenet.cli.network.foreground import beat_until, stop_event
+    from votenet.network.collector import collect_seldom
+    from votenet.network.notify import notify
+    from votenet.web.live_view import LiveView
+    from votenet.web.serving.server import serve_page
+
+    collect_seldom()
+    stop = stop_event(log)
+    view = LiveView(settings.nodes, bootstrap=settings.bootstrap, network_id=settings.network_id, roll=roll)
+    async with contextlib.AsyncExitStack() as opened:
+        if settings.setup is None:  # before the election there is no node to look for
+            await opened.enter_async_context(view)
+        where = await opened.enter_async_context(serve_page(view, settings))
+        scheme = "https" if settings.tls else "http"
+        log.info("event=listening name=%s address=%s://%s", settings.name, scheme, where)
+        if settings.warning:
+            log.warning(settings.warning)
+        notify(READY=1, STATUS=f"listening on {where}")
+        await beat_until(stop, heartbeat(view))
+
+
+async def heartbeat(view: LiveView) -> None:
+    """From the main loop, so that silence means it hangs."""
+    from votenet.network.beat import until_beat
+    from votenet.network.notify import HEARTBEAT_SECONDS, notify
+
+    while True:
+        notify(WATCHDOG=1, X_STREAMS=view.streams)
+        await asyncio.sleep(until_beat(HEARTBEAT_SECONDS))

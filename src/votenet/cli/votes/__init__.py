@@ -1,0 +1,1 @@
+"""Casting a vote, receipts, keys."""

@@ -1,0 +1,1 @@
+"""An election's definition; the roll of voters."""

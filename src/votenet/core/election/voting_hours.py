@@ -1,0 +1,122 @@
+"""The hours of an election at one named node: several nodes judge together when voting is over."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+
+from votenet.core.election.quorum import faults_of, quorum_of
+
+
+class VotingHours:
+    """When a named node takes votes, says that the hour has passed, and signs its closing list.
+
+    A pure machine. Tell it the clock (`advance`) and what others have signed (`passed_at`) before you ask.
+    The clock never goes back here. Times in Unix seconds.
+
+    Args:
+        node: the index of this node, of `nodes` named ones.
+        closes: the closing time of the election.
+        grace_seconds: how long votes that other nodes accepted in time may still arrive.
+        hour_signed, list_signed: what this node has signed before it was started again.
+    """
+
+    def __init__(
+        self,
+        node: int,
+        nodes: int,
+        closes: int,
+        grace_seconds: int,
+        *,
+        hour_signed: bool = False,
+        list_signed: bool = False,
+    ) -> None:
+        self.closes = closes
+        self.hour_signed = hour_signed or list_signed
+        self.list_signed = list_signed
+        self._grace = grace_seconds
+        self._nodes = nodes
+        self._others = frozenset(range(nodes)) - {node}
+        self._passed: set[int] = set()
+        self._now = 0.0
+        self._stopped_at: float | None = None
+        self._grace_ended_at: float | None = None
+
+    # -- what happened -------------------------------------------------------------------------
+
+    def advance(self, now: float) -> None:
+        """The clock of this node."""
+        self._now = max(self._now, now)
+        self._judge()
+
+    def passed_at(self, node: int) -> None:
+        """Named node `node` has signed that the hour has passed, or a list for this closing time."""
+        self._passed |= self._others & {node}
+        self._judge()
+
+    def sign_hour(self) -> None:
+        """This node signs that the hour has passed. First it hands on every vote that it took."""
+        assert self.hour_due
+        self.hour_signed = True
+
+    def sign_list(self) -> None:
+        """This node signs its closing list: from here on it accepts nothing, whatever the clock says.
+
+        The list is saved before it is sent.
+        """
+        assert self.list_due
+        self.list_signed = True
+
+    def list_came_back(self) -> None:
+        """Others hold a list that this node signed before it lost its state."""
+        self.hour_signed = self.list_signed = True
+        self._judge()
+
+    # -- what follows --------------------------------------------------------------------------
+
+    @property
+    def takes_votes(self) -> bool:
+        """Whether a vote from a voter may be taken."""
+        return self._stopped_at is None
+
+    def takes_handed_on(self, accepted_by: Set[int]) -> bool:
+        """Whether a vote from another node may be taken.
+
+        `accepted_by` are the named nodes whose acceptances of it, dated before closing, have been checked:
+        one more than may lie are needed once voters are turned away.
+        """
+        if self.list_signed or self.grace_over:
+            return False
+        return self.takes_votes or len(accepted_by) > faults_of(self._nodes)
+
+    @property
+    def hour_due(self) -> bool:
+        return not self.takes_votes and not self.hour_signed
+
+    @property
+    def grace_over(self) -> bool:
+        """From here on only a closing block and what follows from it may be prevoted."""
+        return self._grace_ended_at is not None
+
+    @property
+    def list_due(self) -> bool:
+        return self.grace_over and self.hour_signed and not self.list_signed
+
+    def may_propose_closing(self, lists: int) -> bool:
+        """Whether a proposer that has `lists` closing lists, its own included, should wait no longer.
+
+        It waits a second grace for lists beyond a quorum.
+        """
+        if self._grace_ended_at is None or lists < quorum_of(self._nodes):
+            return False
+        return lists == self._nodes or self._now >= self._grace_ended_at + self._grace
+
+    def _judge(self) -> None:
+        enough_others = len(self._passed) > faults_of(self._nodes)
+        if self._stopped_at is None and (self._now >= self.closes or enough_others or self.hour_signed):
+            self._stopped_at = self._now
+        if self._stopped_at is None or self._grace_ended_at is not None:
+            return
+        # The grace of a slow clock begins when the others say so: no node waits for its list.
+        grace_ends = min(self.closes, self._stopped_at) + self._grace
+        if self._now >= grace_ends or self._passed == self._others or self.list_signed:
+            self._grace_ended_at = self._now

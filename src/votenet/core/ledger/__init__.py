@@ -1,0 +1,1 @@
+"""Votes, blocks, the chain, the difficulty, the pool."""

@@ -1,0 +1,1 @@
+"""The Merkle log of an election and its proofs, in the formats of C2SP."""

@@ -1,0 +1,1 @@
+"""How ballots are counted; ties and lots."""

@@ -1,0 +1,16 @@
+"""Block vote: several candidates on a ballot for several seats, each gets a vote; most votes win."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from votenet.core.methods.method import Method, count_all, most_votes_win
+
+BLOCK: Final = Method(
+    name="block",
+    ballot="up to `max` candidates, order does not matter",
+    counted="every choice",
+    count=count_all,
+    decide=lambda tally, rules: most_votes_win(count_all(tally, rules), rules),
+    max_seats=None,
+)

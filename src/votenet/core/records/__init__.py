@@ -1,0 +1,1 @@
+"""Receipts, archives, strict reading of records."""

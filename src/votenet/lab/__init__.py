@@ -1,0 +1,1 @@
+"""Instruments: load generator, demo, chaos."""

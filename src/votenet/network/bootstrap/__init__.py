@@ -1,0 +1,1 @@
+"""The bootstrap server: sessions, checks, notices."""

@@ -1,0 +1,175 @@
+"""Dials registered peers that are due, and drops the dead and the expired."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from votenet.errors import Rejected, StorageError
+from votenet.network.dialback import DialBack
+from votenet.protocol.bootstrap.liveness_policy import LivenessPolicy
+from votenet.protocol.bootstrap.registry import Notice, PeerEntry
+from votenet.protocol.wire.token_bucket import Buckets, TokenBucket
+from votenet.storage.registry.peer_store import PeerStore, StoreConflict
+
+LIVENESS_WORKERS: Final = 32
+"""Peers dialled at one time."""
+CHECKS_PER_SECOND: Final = 50.0
+"""Dials in all: a registry of 100,000 unkeyed peers is looked through in about half an hour."""
+CHECK_BURST: Final = 4.0
+HOST_CHECKS_PER_SECOND: Final = 1.0
+"""Dials to one address: registering its ports makes us dial it less often than the registrations cost."""
+HOST_CHECK_BURST: Final = 20.0
+POSTPONE_SECONDS: Final = 5
+TURN_SECONDS: Final = 0.5
+QUIET_SECONDS: Final = 0.02
+"""Between turns at least, so that several results share one transaction."""
+EXPIRE_BATCH: Final = 100
+"""Expired entries dropped in one transaction: some 3 ms; 5,000 a second, more than ever join."""
+MAX_SUSPECTS: Final = 10_000
+
+
+class LivenessChecker:
+    """Workers that dial, and turns in which their results are saved, then told.
+
+    Args:
+        clock: Unix seconds.
+        tell: called with notices once they are saved.
+        saved: called after each transaction with None, or with the error of the store: the turn is repeated.
+        checks: counts dials as `alive`, `dead`, `postponed`, and dropped entries as `expired`.
+    """
+
+    def __init__(
+        self,
+        store: PeerStore,
+        liveness_policy: LivenessPolicy,
+        dialback: DialBack,
+        *,
+        clock: Callable[[], float],
+        tell: Callable[[Notice], None],
+        saved: Callable[[StorageError | None], None],
+        checks: Counter[str],
+    ) -> None:
+        self._store, self._policy, self._dialback = store, liveness_policy, dialback
+        self._clock, self._tell, self._saved, self._checks = clock, tell, saved, checks
+        self._bucket = TokenBucket(CHECKS_PER_SECOND, CHECK_BURST)
+        self._hosts = Buckets(HOST_CHECKS_PER_SECOND, HOST_CHECK_BURST)
+        self._to_dial: asyncio.Queue[PeerEntry] = asyncio.Queue()
+        self._idle = LIVENESS_WORKERS
+        self._results: list[tuple[PeerEntry, bool]] = []
+        self._postponed: list[str] = []
+        self._suspects: dict[str, None] = {}
+        self._silent: list[tuple[str, int]] = []
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look at once whether an entry is due."""
+        self._wake.set()
+
+    def suspect(self, address: str) -> None:
+        """Dial a peer soon: it could not be reached."""
+        if len(self._suspects) < MAX_SUSPECTS:
+            self._suspects[address] = None
+
+    def silent(self, address: str, sequence: int) -> None:
+        """Drop a keyed peer that did not answer for as long as it was pinged: see `SilenceCheck`."""
+        self._silent.append((address, sequence))
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Take turns until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(LIVENESS_WORKERS):
+                tasks.create_task(self._dial_on())
+            while True:
+                more = self.turn()
+                await asyncio.sleep(QUIET_SECONDS)
+                if not more:
+                    try:
+                        async with asyncio.timeout(TURN_SECONDS):
+                            await self._wake.wait()
+                    except TimeoutError:
+                        pass  # an entry may be due by now
+                self._wake.clear()
+
+    def turn(self) -> bool:
+        """Save results, drop finished checks, take new ones; returns whether more are to be dropped.
+
+        What could not be saved is kept for the next turn.
+        """
+        now = int(self._clock())
+        try:
+            if not self._has_work(now):
+                return False
+            with self._store.saving():
+                notices, gone, taken = self._apply(now)
+        except StorageError as error:
+            self._policy.writer.rolled_back()
+            if not isinstance(error, StoreConflict):
+                self._saved(error)
+            return False
+        self._saved(None)
+        for reported in (self._results, self._postponed, self._suspects, self._silent):
+            reported.clear()
+        self._checks["expired"] += gone
+        self._hand_out(taken)
+        for notice in notices:
+            self._tell(notice)
+        return gone == EXPIRE_BATCH
+
+    def _has_work(self, now: int) -> bool:
+        waiting = self._results or self._postponed or self._suspects or self._silent
+        return bool(waiting or self._store.expired(1, now) or self._store.due(1, now))
+
+    def _apply(self, now: int) -> tuple[list[Notice], int, list[PeerEntry]]:
+        """Within a transaction: the notices, the number of expired entries, the entries to dial."""
+        dialled = [entry.address for entry, _ in self._results]
+        silent = [address for address, _ in self._silent]
+        self._store.prefetch([*dialled, *self._postponed, *self._suspects, *silent])
+        notices = [self._policy.checked(entry, alive, now) for entry, alive in self._results]
+        notices += [self._policy.silent(*silence, now) for silence in self._silent]
+        for address in self._postponed:
+            self._policy.postpone(address, now + POSTPONE_SECONDS)
+        for address in self._suspects:
+            self._policy.suspect(address, now)
+        gone, expired = self._policy.expire(EXPIRE_BATCH, now)
+        taken = self._policy.take_checks(self._room(), now)
+        return [notice for notice in notices if notice is not None] + expired, gone, taken
+
+    def _room(self) -> int:
+        """Dials that may begin now."""
+        room = max(self._idle - self._to_dial.qsize(), 0)
+        now = asyncio.get_running_loop().time()
+        while room and self._bucket.wait(now, room) > 0.0:
+            room -= 1
+        return room
+
+    def _hand_out(self, taken: list[PeerEntry]) -> None:
+        now = asyncio.get_running_loop().time()
+        for entry in taken:
+            if entry.source and not self._hosts.of(entry.source).take(now):
+                self._postpone(entry)
+            elif self._bucket.take(now):
+                self._to_dial.put_nowait(entry)
+
+    def _postpone(self, entry: PeerEntry) -> None:
+        self._postponed.append(entry.address)
+        self._checks["postponed"] += 1
+
+    async def _dial_on(self) -> None:
+        """One worker; runs until cancelled."""
+        while True:
+            entry = await self._to_dial.get()
+            self._idle -= 1
+            try:
+                alive = await self._dialback.present(entry)
+            except Rejected:
+                self._postpone(entry)
+            else:
+                self._results.append((entry, alive))
+                self._checks["alive" if alive else "dead"] += 1
+            finally:
+                self._idle += 1
+            self._wake.set()

@@ -1,0 +1,1 @@
+"""Service around the node's core: links, miner, peers."""

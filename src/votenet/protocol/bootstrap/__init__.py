@@ -1,0 +1,1 @@
+"""The bootstrap server's core: registry, liveness."""

@@ -1,0 +1,1 @@
+"""The consensus of named nodes: which block is decided at a height."""

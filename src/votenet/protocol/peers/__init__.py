@@ -1,0 +1,1 @@
+"""Which peers to find, keep, replace and ban."""

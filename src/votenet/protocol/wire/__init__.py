@@ -1,0 +1,1 @@
+"""Lines, messages, handshake, limits of a link."""

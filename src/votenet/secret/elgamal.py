@@ -1,0 +1,77 @@
+"""ElGamal encryption of small numbers in the exponent (specification 4.11.1), and sums of encryptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import isqrt
+from typing import NamedTuple
+
+from votenet.secret.documents import Document
+from votenet.secret.group import BASE, IDENTITY, Point, SumPoint, add, add_all, multiply, subtract
+
+
+class Ciphertext(Document, frozen=True):
+    """The specification's `ciphertext` (4.3), as a ballot holds it."""
+
+    alpha: Point
+    beta: Point
+
+
+class SumCiphertext(Document, frozen=True):
+    """The same as an encrypted tally holds it: of no ballots it is the identity twice."""
+
+    alpha: SumPoint
+    beta: SumPoint
+
+
+class Encryption(NamedTuple):
+    """The two points of a ciphertext in computations."""
+
+    alpha: Point
+    beta: Point
+
+    @classmethod
+    def of(cls, ciphertext: Ciphertext | SumCiphertext) -> Encryption:
+        return cls(ciphertext.alpha, ciphertext.beta)
+
+    def less(self, number: int) -> Encryption:
+        """The encryption of a number smaller by this: beta / g^number (4.12)."""
+        return Encryption(self.alpha, subtract(self.beta, multiply(BASE, number)) if number else self.beta)
+
+    def written(self) -> str:
+        return f"{self.alpha.written()},{self.beta.written()}"
+
+
+def encrypt(key: Point, number: int, randomness: int) -> Ciphertext:
+    """alpha = g^r, beta = y^r g^m (4.11.1)."""
+    beta = add(multiply(key, randomness), multiply(BASE, number))
+    return Ciphertext(alpha=Point(multiply(BASE, randomness)), beta=Point(beta))
+
+
+def encrypted_sum(ciphertexts: Iterable[Ciphertext | SumCiphertext]) -> Encryption:
+    """The encryption of the sum: the product of all (4.18)."""
+    encryptions = [Encryption.of(one) for one in ciphertexts]
+    return Encryption(add_all(one.alpha for one in encryptions), add_all(one.beta for one in encryptions))
+
+
+class SmallLogarithms:
+    """Exponents of g from 0 to `largest` (4.21): sqrt(largest) additions to prepare, as many for each."""
+
+    def __init__(self, largest: int) -> None:
+        self._largest = largest
+        self._step = isqrt(largest) + 1
+        self._giant = multiply(BASE, self._step)
+        self._baby: dict[Point, int] = {}
+        power: Point = IDENTITY
+        for exponent in range(self._step):
+            self._baby[power] = exponent
+            power = add(power, BASE)
+
+    def find(self, power: Point) -> int | None:
+        """The exponent of this power of g; None if it is larger."""
+        for count in range(self._step):
+            if (rest := self._baby.get(power)) is not None:
+                found = count * self._step + rest
+                return found if found <= self._largest else None
+            power = subtract(power, self._giant)
+        return None

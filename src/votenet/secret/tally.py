@@ -1,0 +1,208 @@
+"""The homomorphic tally (specification 4.17, 4.18, 4.20, 4.21): sum, partial decryptions, result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, NamedTuple
+
+import msgspec
+
+from votenet.core.encoding import Hex32, Unsigned
+from votenet.errors import NotProven
+from votenet.secret.ballot import EncryptedBallot
+from votenet.secret.definition import SecretElection
+from votenet.secret.documents import Document
+from votenet.secret.elgamal import Encryption, SmallLogarithms, SumCiphertext
+from votenet.secret.group import (
+    BASE,
+    IDENTITY,
+    Entropy,
+    Point,
+    SumPoint,
+    add,
+    add_all,
+    multiply,
+    subtract,
+)
+from votenet.secret.proofs import Power, SchnorrProof, knowledge_holds, prove_knowledge
+from votenet.secret.refusals import refusal
+from votenet.secret.trustees import TrusteeGroup, lagrange
+
+EncryptedTally = tuple[tuple[SumCiphertext, ...], ...]
+"""The specification's `encrypted_tally` (4.18): for each contest the sum of each choice."""
+Row = Sequence[Point]
+WrittenWeight = Unsigned | Annotated[str, msgspec.Meta(pattern=r"^[1-9][0-9]{9,15}\Z")]
+"""A weight in JSON: from 2**30 on it is a string."""
+
+
+class SizedTally(Document, frozen=True):
+    """The specification's `sized_encrypted_tally` (4.18)."""
+
+    num_tallied: Unsigned
+    total_weight: WrittenWeight
+    encrypted_tally: Hex32
+
+
+class PartialDecryption(Document, frozen=True):
+    """The specification's `partial_decryption` (4.20): alpha^x of each sum, with proofs."""
+
+    decryption_factors: tuple[tuple[SumPoint, ...], ...]
+    decryption_proofs: tuple[tuple[SchnorrProof, ...], ...]
+
+
+class OwnedDecryption(Document, frozen=True):
+    """The specification's `owned_partial_decryption` (4.20)."""
+
+    owner: Unsigned
+    payload: Hex32
+
+
+class TallyResult(Document, frozen=True):
+    """The specification's `result` (4.21)."""
+
+    result: tuple[tuple[WrittenWeight, ...], ...]
+
+
+class CheckedDecryptions(NamedTuple):
+    """Partial decryptions by owner: those that are proven, and why the others are not."""
+
+    valid: dict[int, PartialDecryption]
+    faults: dict[int, str]
+
+
+def last_ballots(ballots: Iterable[EncryptedBallot]) -> dict[Point, EncryptedBallot]:
+    """The ballots that count, by credential: the last of each (4.17)."""
+    return {ballot.credential: ballot for ballot in ballots}
+
+
+def sum_ballots(
+    election: SecretElection, ballots: Iterable[EncryptedBallot], weights: Mapping[Point, int]
+) -> EncryptedTally:
+    """The sums of each choice of checked ballots, times their weights (4.18)."""
+    sums = [[Encryption(IDENTITY, IDENTITY)] * question.length for question in election.questions]
+    for ballot in ballots:
+        weight = weights[ballot.credential]
+        for row, answer in zip(sums, ballot.answers, strict=True):
+            for place, choice in enumerate(answer.choices):
+                row[place] = _plus(row[place], choice.alpha, choice.beta, weight)
+    return tuple(
+        tuple(SumCiphertext(alpha=SumPoint(one.alpha), beta=SumPoint(one.beta)) for one in row)
+        for row in sums
+    )
+
+
+def _plus(total: Encryption, alpha: Point, beta: Point, weight: int) -> Encryption:
+    if weight != 1:
+        alpha, beta = multiply(alpha, weight), multiply(beta, weight)
+    return Encryption(add(total.alpha, alpha), add(total.beta, beta))
+
+
+def written_weight(weight: int) -> int | str:
+    """A weight or a count of them as the tool writes it."""
+    return weight if weight < 2**30 else str(weight)
+
+
+# -- partial decryptions ---------------------------------------------------------------------------------
+
+
+def decrypt_partially(
+    election: SecretElection, tally: EncryptedTally, secret: int, entropy: Entropy
+) -> PartialDecryption:
+    """A trustee's part: alpha^x for each sum, proven (4.20)."""
+    prefix = _decryption_prefix(election, Point(multiply(BASE, secret)))
+    factors = tuple(tuple(SumPoint(multiply(one.alpha, secret)) for one in row) for row in tally)
+    proofs = tuple(
+        tuple(prove_knowledge(secret, [BASE, one.alpha], prefix, entropy) for one in row) for row in tally
+    )
+    return PartialDecryption(decryption_factors=factors, decryption_proofs=proofs)
+
+
+def check_decryption(
+    election: SecretElection, tally: EncryptedTally, key: Point, decryption: PartialDecryption
+) -> None:
+    """Raises NotProven, code bad-decryption, unless the holder of this key made it for this tally (4.20)."""
+    prefix = _decryption_prefix(election, key)
+    shape = [len(row) for row in tally]
+    for rows in (decryption.decryption_factors, decryption.decryption_proofs):
+        if [len(row) for row in rows] != shape:
+            raise refusal(
+                "bad-decryption", "the partial decryption has not one factor and proof for each sum"
+            )
+    for number, row in enumerate(tally):
+        factors, proofs = decryption.decryption_factors[number], decryption.decryption_proofs[number]
+        for place, (one, factor, proof) in enumerate(zip(row, factors, proofs, strict=True), start=1):
+            if not knowledge_holds(proof, [Power(BASE, key), Power(one.alpha, factor)], prefix):
+                raise refusal("bad-decryption", f"choice {place} of contest {number + 1} is not proven")
+
+
+def check_decryptions(
+    election: SecretElection,
+    tally: EncryptedTally,
+    groups: Sequence[TrusteeGroup],
+    decryptions: Mapping[int, PartialDecryption],
+) -> CheckedDecryptions:
+    """The partial decryptions by owner (numbers from 1 on, through all groups), good ones and faults."""
+    keys = dict(enumerate((key for group in groups for key in group.keys), start=1))
+    checked = CheckedDecryptions({}, {})
+    for owner, decryption in decryptions.items():
+        if owner not in keys:
+            checked.faults[owner] = f"the election has no trustee {owner}"
+            continue
+        try:
+            check_decryption(election, tally, keys[owner], decryption)
+        except NotProven as error:
+            checked.faults[owner] = error.message
+        else:
+            checked.valid[owner] = decryption
+    return checked
+
+
+def _decryption_prefix(election: SecretElection, key: Point) -> str:
+    return f"decrypt|{election.fingerprint}|{key.written()}|"
+
+
+# -- the result ------------------------------------------------------------------------------------------
+
+
+def decrypted_powers(
+    tally: EncryptedTally, groups: Sequence[TrusteeGroup], decryptions: Mapping[int, PartialDecryption]
+) -> list[list[Point]]:
+    """g^sum of each choice, from checked partial decryptions (4.21). Raises NotProven."""
+    powers: list[list[Point]] = [[one.beta for one in row] for row in tally]
+    first = 1
+    for group in groups:
+        places = [place for place in range(1, len(group.keys) + 1) if first + place - 1 in decryptions]
+        if len(places) < group.threshold:
+            raise refusal("too-few-decryptions", f"{len(places)} of {group.threshold} trustees decrypted")
+        places = places[: group.threshold]
+        coefficients = [lagrange(places, place) for place in places]
+        parts = [decryptions[first + place - 1].decryption_factors for place in places]
+        for number, row in enumerate(powers):
+            for choice, power in enumerate(row):
+                factor = add_all(
+                    multiply(part[number][choice], coefficient)
+                    for part, coefficient in zip(parts, coefficients, strict=True)
+                )
+                row[choice] = subtract(power, factor)
+        first += len(group.keys)
+    return powers
+
+
+def result_of(powers: Sequence[Row], total_weight: int) -> TallyResult:
+    """The counts, each at most the weight of all ballots (4.21). Raises NotProven, code bad-result."""
+    logarithms = SmallLogarithms(total_weight)
+    counts = [[logarithms.find(power) for power in row] for row in powers]
+    if any(count is None for row in counts for count in row):
+        raise refusal("bad-result", "a sum is larger than the weight of all ballots")
+    return TallyResult(result=tuple(tuple(written_weight(count or 0) for count in row) for row in counts))
+
+
+def check_result(powers: Sequence[Row], total_weight: int, result: TallyResult) -> None:
+    """Whether the counts are those of the decrypted sums (4.21). Raises NotProven, code bad-result."""
+    if [len(row) for row in result.result] != [len(row) for row in powers]:
+        raise refusal("bad-result", "the result has not one count for each choice")
+    for row, counts in zip(powers, result.result, strict=True):
+        for power, count in zip(row, counts, strict=True):
+            number = int(count)
+            if number > total_weight or multiply(BASE, number) != power or written_weight(number) != count:
+                raise refusal("bad-result", f"{count} is not what a sum was decrypted to")

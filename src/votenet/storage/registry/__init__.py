@@ -1,0 +1,1 @@
+"""Registered peers, in SQLite, Redis or memory."""

@@ -1,0 +1,359 @@
+"""One watcher of an election for all readers of the page, which keeps the newest snapshot."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Collection, Coroutine, Iterable
+from dataclasses import replace
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from votenet.client.answers import can_be_amended, fetch_amendments, fetch_cancelled_at, fetch_election
+from votenet.client.connection import NodeConnection
+from votenet.client.election_client import AsyncElectionClient
+from votenet.client.failover import Work
+from votenet.client.log_view import LogView, fetch_final_results
+from votenet.client.node_pool import NodePool
+from votenet.client.nodes import nodes_at_bootstrap
+from votenet.core.election.definition import Election
+from votenet.core.election.roll import Roll, with_roll
+from votenet.errors import Rejected, Stopping, Unreachable, VotenetError
+from votenet.network.beat import until_beat
+from votenet.protocol.wire.address import Address
+from votenet.protocol.wire.client_messages import GetStatus, NodeStatus, Results
+from votenet.web.snapshot import NodeView, Snapshot, best_first, state_of
+
+LOOK_SECONDS: Final = 1.0
+"""Between two looks while a stream is open, or a page was asked for lately."""
+IDLE_LOOK_SECONDS: Final = 5.0
+LATELY_SECONDS: Final = 10.0
+"""So long after a request the view looks as often as for a stream."""
+STATUS_SECONDS: Final = 3.0
+"""A node has its status at hand: without an answer in this time it is away."""
+DISCOVERY_SECONDS: Final = 30.0
+"""Between two questions to the bootstrap server."""
+RESULTS_SECONDS: Final = 10.0
+"""Results are asked again after this time though no node shows a change."""
+
+MAX_WATCHED: Final = 64
+"""Nodes that are found are watched up to this number."""
+
+T = TypeVar("T")
+log = logging.getLogger("votenet.web")
+
+
+class LiveView:
+    """The election as its nodes show it; an async context manager that watches until the block ends.
+
+    It starts without any node, and finds them when they come. Every node must be of one network: that which
+    was given, else that of the first node that answers.
+
+    Args:
+        nodes: addresses that are asked, beside those that the bootstrap server knows.
+        network_id: 64 hexadecimal digits.
+        roll: of an election with a roll; without it voters cannot be found by their keys.
+    """
+
+    def __init__(
+        self,
+        nodes: Iterable[Address] = (),
+        *,
+        bootstrap: Address | None = None,
+        network_id: str | None = None,
+        roll: Roll | None = None,
+    ) -> None:
+        self.roll = roll
+        nodes = tuple(nodes)
+        self._given = frozenset(map(str, nodes))
+        self.pool = NodePool(nodes, self._admit)
+        """A kept connection to each node."""
+        self._bootstrap, self._network_id = bootstrap, network_id
+        self._seen: dict[Address, NodeView] = {}
+        self._statuses: dict[Address, NodeStatus] = {}
+        self._log: LogView | None = None
+        self._client: AsyncElectionClient | None = None
+        self._latest: Snapshot | None = None
+        self._looked_for: tuple[object, ...] = ()
+        self._problem: VotenetError | None = None
+        self._alarm = ""
+        self._cancelled_at: int | None = None
+        self._warned: tuple[object, ...] = ()
+        self._fetched_at = self._answered_at = self._asked_at = float("-inf")
+        self._news, self._woken, self._published = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._ended = False
+        self._tasks = asyncio.TaskGroup()
+        self._watchers: list[asyncio.Task[None]] = []
+        self.streams = 0
+        """Open event streams: while there is one, the view looks every second."""
+
+    async def __aenter__(self) -> LiveView:
+        await self._tasks.__aenter__()
+        self._start(self._follow())
+        if self._bootstrap is not None:
+            self._start(self._discover(self._bootstrap))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._watchers:
+            task.cancel()
+        await self._tasks.__aexit__(None, None, None)
+        if self._client is not None:
+            await self._client.__aexit__(None, None, None)
+        await self.pool.close()
+
+    # -- what readers use --------------------------------------------------------------------------
+
+    @property
+    def latest(self) -> Snapshot | None:
+        """The newest snapshot; None while no node has answered yet."""
+        return self._latest
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The newest snapshot. Raises Unreachable while no node has answered yet."""
+        if self._latest is None:
+            raise self._no_answer()
+        return self._latest
+
+    @property
+    def nodes(self) -> list[NodeView]:
+        """All nodes that are known, those too that do not answer, in the order in which they came."""
+        return [self._seen.get(address, NodeView(str(address))) for address in self.pool.addresses]
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Nodes to ask, the best first; those that are away come last.
+
+        Given nodes come before found ones: a stranger's program may be listed, and say what it likes.
+        """
+        known = {str(address): address for address in self.pool.addresses}
+        ranked = sorted(best_first(self.nodes), key=lambda node: node.address not in self._given)
+        best = [known.pop(node.address) for node in ranked]
+        return [*best, *known.values()]
+
+    @property
+    def log(self) -> LogView:
+        """The election's log as it was seen. Raises Unreachable while no node has answered yet."""
+        if self._log is None:
+            raise self._no_answer()
+        return self._log
+
+    @property
+    def client(self) -> AsyncElectionClient:
+        """A client of the same nodes. Raises Unreachable while no node has answered yet."""
+        if self._client is None:
+            raise self._no_answer()
+        return self._client
+
+    def asked(self) -> None:
+        """A page was asked for: look more often for a while, and now if the last look is old."""
+        idle = not self._busy
+        self._asked_at = time.monotonic()
+        if idle:
+            self._woken.set()
+            self._woken = asyncio.Event()
+
+    async def changed(self, after: Snapshot | None) -> Snapshot:
+        """The newest snapshot, as soon as it says more than `after`. Raises Stopping after `end`."""
+        while not self._ended:
+            if self._latest is not None and (after is None or self._latest.version != after.version):
+                return self._latest
+            await self._published.wait()
+        raise Stopping("the page is just being stopped")
+
+    def end(self) -> None:
+        """Let all that wait for a change go: the server stops."""
+        self._ended = True
+        self._published.set()
+
+    async def ask(self, work: Work[T], *, other_than: Collection[Address] = ()) -> T:
+        """What `work` returns at the best node that does not fail it; each is tried once.
+
+        `work` must bear to be run more than once.
+
+        Args:
+            other_than: nodes that are asked last.
+
+        Raises:
+            Unreachable: no node answers.
+            VotenetError: the failure of the last node, or one that no other node would mend.
+        """
+        order = sorted(self.addresses, key=lambda address: address in other_than)
+        if not order:
+            raise self._no_answer()
+        return await self.pool.first(order, work)
+
+    def _no_answer(self) -> VotenetError:
+        """Why nothing is known: no node answers, or all are of another network, or the roll is another."""
+        return self._problem or Unreachable(
+            "no node of this election answers",
+            next_step="Try again in a moment. If it stays so, tell the organisers.",
+        )
+
+    # -- watching ----------------------------------------------------------------------------------
+
+    @property
+    def _busy(self) -> bool:
+        return self.streams > 0 or time.monotonic() - self._asked_at < LATELY_SECONDS
+
+    async def _pause(self, *, news: bool = False) -> None:
+        """Until the next look is due, or (with `news`) a node says something new."""
+        event = self._news if news else self._woken
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(until_beat(LOOK_SECONDS if self._busy else IDLE_LOOK_SECONDS)):
+                await event.wait()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        self._watchers.append(self._tasks.create_task(work))
+
+    async def _follow(self) -> None:
+        """Find the election, then watch each of its nodes, and keep the snapshot."""
+        while self._log is None:
+            try:
+                election = await self.ask(lambda node: fetch_election(node, self._network_id))
+                base = election if self.roll is None else with_roll(election, self.roll)
+            except VotenetError as error:
+                self._problem = None if isinstance(error, Unreachable) else error
+                self._warn_once("event=no_election code=%s error=%s", error.code, error.message)
+                await asyncio.sleep(LOOK_SECONDS)
+            else:
+                self._network_id, self._log = election.network_hex, LogView(base)
+        for address in self.pool.addresses:
+            self._start(self._watch_node(address))
+        await self._keep_snapshot()
+
+    async def _watch_node(self, address: Address) -> None:
+        """Ask one node for its status again and again: a slow one keeps no other waiting."""
+        while True:
+            try:
+                async with asyncio.timeout(STATUS_SECONDS):
+                    status = await self.pool.at(address, lambda node: node.ask(GetStatus(), NodeStatus))
+            except TimeoutError:
+                self._away(address, Unreachable(f"{address} gave no answer within {STATUS_SECONDS:g} s"))
+            except VotenetError as error:
+                self._away(address, error)
+            else:
+                self._answered_at = time.monotonic()
+                before = self._statuses.get(address), self._seen.get(address)
+                node = NodeView.of(str(address), status)
+                self._statuses[address], self._seen[address] = status, node
+                if before[1] != node or before[0] is None or _counts(before[0]) != _counts(status):
+                    self._news.set()
+            await self._pause()
+
+    def _away(self, address: Address, error: VotenetError) -> None:
+        before = self._seen.get(address, NodeView(str(address)))
+        if before.code != error.code:
+            log.warning("event=node_away node=%s code=%s error=%s", address, error.code, error.message)
+            self._news.set()
+        self._statuses.pop(address, None)
+        self._seen[address] = NodeView(str(address), before.name, problem=error.message, code=error.code)
+
+    async def _admit(self, node: NodeConnection) -> None:
+        """On each new connection: the node must be of the network."""
+        await fetch_election(node, self._network_id)
+
+    def _warn_once(self, line: str, *values: object) -> None:
+        """A line in the log, unless the last such line said the same."""
+        if self._warned != (line, *values):
+            self._warned = (line, *values)
+            log.warning(line, *values)
+
+    async def _discover(self, bootstrap: Address) -> None:
+        while True:
+            try:
+                found = await nodes_at_bootstrap(bootstrap, self._network_id)
+            except VotenetError as error:
+                log.debug("event=bootstrap_failed address=%s error=%s", bootstrap, error.message)
+                found = []
+            room = MAX_WATCHED - len(self.pool.addresses)
+            new = self.pool.add([one for one in found if one not in self.pool.addresses][: max(room, 0)])
+            if self._client is not None:
+                self._client.add_nodes(new)
+            for address in new:
+                if self._log is not None:
+                    self._start(self._watch_node(address))
+            await asyncio.sleep(DISCOVERY_SECONDS if self._statuses else LOOK_SECONDS)
+
+    # -- the snapshot ------------------------------------------------------------------------------
+
+    async def _keep_snapshot(self) -> None:
+        while True:
+            self._news.clear()
+            if self._statuses:
+                await self._look()
+            elif self._latest is not None:
+                self._publish(self._latest.election, self._latest.results)
+            await self._pause(news=True)
+
+    async def _look(self) -> None:
+        """Fetch results from the best node if anything has changed there, and publish."""
+        best = self._statuses.get(self.addresses[0])
+        if best is None:
+            return
+        now, latest = time.time(), self._latest
+        state = None if latest is None else state_of(latest.election, latest.results, now)
+        shown = (*_counts(best), state)
+        fresh = time.monotonic() - self._fetched_at < RESULTS_SECONDS
+        if latest is not None and shown == self._looked_for and fresh:
+            self._publish(latest.election, latest.results)
+            return
+        try:
+            results, election = await self.ask(self._fetch)
+        except VotenetError as error:
+            self._alarm = error.message if error.code == "split-view" else self._alarm
+            self._warn_once("event=no_results code=%s error=%s", error.code, error.message)
+            if latest is not None:
+                self._publish(latest.election, latest.results)
+            return
+        self._looked_for, self._fetched_at = shown, time.monotonic()
+        if self._client is None:
+            await self._open_client()
+        self._publish(election, results)
+
+    async def _fetch(self, node: NodeConnection) -> tuple[Results, Election]:
+        """Results and the election in force, as this node has them. Raises as `fetch_final_results`."""
+        results = msgspec.structs.replace(await fetch_final_results(node, self.log), id=None)
+        if results.cancelled and self._cancelled_at is None:
+            self._cancelled_at = await fetch_cancelled_at(node, results)
+        election = self.log.election
+        if len(election.amendments) != results.amendments and can_be_amended(election):
+            election = (await fetch_amendments(node, election, last=results.amendments)).election
+            self.log.election = election
+        return results, election
+
+    async def _open_client(self) -> None:
+        client = AsyncElectionClient(self.addresses, network_id=self._network_id, remember=False)
+        with contextlib.suppress(Unreachable, Rejected):
+            self._client = await client.__aenter__()
+
+    def _publish(self, election: Election, results: Results) -> None:
+        now, old = time.time(), self._latest
+        up = any(node.up for node in self.nodes)
+        made = Snapshot(
+            election=election,
+            state=state_of(election, results, now),
+            results=results,
+            nodes=tuple(self.nodes),
+            at=int(now),
+            alarm=self._alarm,
+            stale=0 if up else int(time.monotonic() - self._answered_at),
+            version=0 if old is None else old.version,
+            cancelled_at=self._cancelled_at,
+        )
+        if old is None or replace(made, at=old.at) != old:
+            made = replace(made, version=made.version + 1)
+        self._latest = made
+        if old is None or made.version != old.version:
+            self._published.set()
+            self._published = asyncio.Event()
+
+
+def _counts(status: NodeStatus) -> tuple[object, ...]:
+    """What must be another for a node to have another result."""
+    finality, amended = status.finality, (status.amendments, status.cancelled)
+    return (status.tip, status.votes, status.waiting, finality, *amended)

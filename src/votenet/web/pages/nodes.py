@@ -1,0 +1,113 @@
+"""`/nodes`: each node, how far it is, whether they agree, what is wrong; nothing can be changed here."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import Response
+
+from votenet.web.frame import words_of
+from votenet.web.language import language_of
+from votenet.web.pages import standing
+from votenet.web.snapshot import NodeView, Snapshot
+from votenet.web.templates import render
+from votenet.web.words import Words
+
+
+class Trouble(NamedTuple):
+    """What is wrong at a node; `english` where the sentence is in English on a page in another language."""
+
+    text: Markup
+    english: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """One node in words. `named`: whether the election names it, so that it signs."""
+
+    name: Markup
+    address: Markup
+    up: bool
+    named: bool
+    height: str
+    final_height: str
+    troubles: tuple[Trouble, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Whether the nodes agree; `kind` is good, wait or bad."""
+
+    kind: str
+    title: Markup
+    text: Markup
+
+
+async def nodes(request: Request) -> Response:
+    view = request.app.state.view
+    snapshot = view.snapshot
+    words = words_of(language_of(request), snapshot)
+    return render(
+        request,
+        "nodes.html",
+        live=True,
+        agreement=agreement(words, snapshot),
+        lies=lies(snapshot.nodes),
+        rows=[node_row(words, node, snapshot) for node in snapshot.nodes],
+        signed=standing.signatures(words, snapshot),
+    )
+
+
+def agreement(words: Words, snapshot: Snapshot) -> Agreement:
+    """One sentence: do the nodes that answer have the same votes?"""
+    up = [node for node in snapshot.nodes if node.up]
+    if lies(snapshot.nodes):
+        return Agreement("bad", words.t("agree.lies"), words.t("agree.lies.why"))
+    if not up:
+        return Agreement("bad", words.t("agree.none"), words.t("agree.none.why"))
+    top = max(node.height for node in up)
+    if len({node.tip for node in up if node.height == top}) > 1:
+        return Agreement("bad", words.t("agree.split"), words.t("agree.split.why", height=top))
+    level = sum(node.height == top for node in up)
+    away = len(snapshot.nodes) - len(up)
+    missing = words.t("agree.away", count=away) if away else Markup("")
+    if level < len(up):
+        title = words.t("agree.behind", level=level, count=len(up), height=top)
+        return Agreement("wait", title, words.t("agree.behind.why") + Markup(" ") + missing)
+    title = words.t("agree.level", count=len(up), height=top)
+    few = snapshot.named > 0 and len(up) < snapshot.election.quorum
+    return Agreement("wait" if away or few else "good", title, missing or words.t("agree.level.why"))
+
+
+def lies(found: Sequence[NodeView]) -> list[str]:
+    """What named nodes are proven to have done, each once."""
+    return list(dict.fromkeys(lie for node in found for lie in node.lies))
+
+
+def node_row(words: Words, node: NodeView, snapshot: Snapshot) -> NodeRow:
+    named = {one.name for one in snapshot.election.definition.nodes}
+    return NodeRow(
+        name=words.name(node.name) if node.name else words.t("nodes.no-name"),
+        address=words.name(node.address),
+        up=node.up,
+        named=node.name in named,
+        height=words.number(node.height) if node.up else "–",
+        final_height=words.number(node.final_height) if node.up and node.final_height is not None else "–",
+        troubles=tuple(_troubles(words, node)),
+    )
+
+
+def _troubles(words: Words, node: NodeView) -> Iterator[Trouble]:
+    """In English the sentences of the nodes, which say more; else those of the catalogue for their codes."""
+    found = [(f"problem.{node.code}", node.problem)] if node.problem else []
+    codes = itertools.zip_longest(node.warning_codes, node.warnings, fillvalue="")
+    for key, message in (*found, *((f"warning.{code}", message) for code, message in codes)):
+        if words.lang != "en" and words.has(key):
+            yield Trouble(words.t(key), english=False)
+        else:
+            yield Trouble(words.name(message), english=words.lang != "en")

@@ -1,0 +1,146 @@
+"""A named node with an old disk, one that runs twice, a new node among liars: as real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from adversary.arena import PATIENCE, Node
+from adversary.named_arena import NamedArena, named_arena
+from support.elections import make_election, mine_header, named_nodes
+from votenet.core.election.definition import Election
+from votenet.core.keys import SigningKey
+from votenet.core.ledger.block import Header, genesis_header
+from votenet.core.ledger.statement import Commit
+from votenet.core.limits import BLOCK_VERSION
+from votenet.errors import VotenetError
+from votenet.pow import bits_for_zero_bits
+from votenet.protocol.wire.client_messages import NodeStatus
+from votenet.protocol.wire.connection import Connection, LocalNode
+from votenet.protocol.wire.messages import encode_message
+from votenet.protocol.wire.peer_messages import GetHeaders, Headers
+
+OLD = 1
+
+
+@pytest.mark.e2e
+def test_a_restored_backup_does_not_vote_twice(tmp_path: Path) -> None:
+    async def test(arena: NamedArena) -> None:
+        victim = arena.nodes[OLD]
+        await arena.vote(3)
+        await arena.agree()
+        # 1. A backup of a running node, at a moment in which it has just voted.
+        await arena.vote(2)
+        assert victim.end() == 0
+        shutil.copytree(victim.folder, tmp_path / "backup")
+        arena.nodes.remove(victim)
+        again = arena.start(OLD)
+        await again.listens()
+        await arena.vote(10)
+        await arena.agree()
+        # 2. It is killed among decisions, and comes back with the old disk.
+        await arena.vote(5)
+        again.process.kill()
+        again.end()
+        arena.nodes.remove(again)
+        shutil.rmtree(again.folder)
+        shutil.copytree(tmp_path / "backup", again.folder)
+        await arena.vote(5)
+        restored = arena.start(OLD)
+        await restored.listens()
+        await arena.agree()
+        # 3. It takes part again: without it and another one there is no quorum.
+        other = next(node for node in arena.nodes if node.index == 3)
+        assert other.end() == 0
+        arena.nodes.remove(other)
+        await arena.vote(4)
+        await arena.agree()
+        assert not any((await arena.lies()).values())
+
+    with named_arena(tmp_path) as arena:
+        asyncio.run(test(arena))
+        arena.check_logs()
+
+
+@pytest.mark.e2e
+def test_two_processes_with_one_key_are_shown_and_decide_nothing_twice(tmp_path: Path) -> None:
+    async def test(arena: NamedArena) -> None:
+        await arena.vote(3)
+        await arena.agree()
+        twin = arena.start(OLD, tmp_path / "twin")
+        twin.lie = "it runs twice"
+        with contextlib.suppress(VotenetError):
+            await twin.listens()
+
+        async def shown() -> bool:
+            statuses = [await node.status() for node in arena.nodes if node.index == OLD and node.alive]
+            return any(warning.code == "key-twice" for status in statuses for warning in status.warnings)
+
+        await arena.until(shown)
+        await arena.vote(8)
+        await arena.agree()
+        for found in (await arena.lies()).values():
+            assert {node for node, _ in found} <= {OLD}
+
+    with named_arena(tmp_path) as arena:
+        asyncio.run(test(arena))
+
+
+class FalseNode:
+    """A stranger's node: it takes links, claims all the work in the world, and serves its own chain."""
+
+    def __init__(self, election: Election) -> None:
+        self.election, self.key = election, SigningKey(os.urandom(32))
+        self.asked = 0
+        parent, self.headers = genesis_header(election), []
+        for _ in range(30):
+            parent = mine_header(
+                Header(BLOCK_VERSION, parent.hash, os.urandom(32), parent.time, election.bits, 0)
+            )
+            self.headers.append(parent.pack().hex())
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        own = "{}:{}".format(*writer.get_extra_info("sockname"))
+        us = LocalNode(self.key, self.election.network_hex, own, False)
+        connection = Connection(us, outbound=False, challenge=os.urandom(32))
+        with contextlib.suppress(OSError, VotenetError):
+            while line := await reader.readline():
+                message, answers = connection.receive(line.rstrip(b"\n"), 30, 2**200, int(time.time()))
+                if isinstance(message, GetHeaders):
+                    self.asked += 1
+                    commit = Commit(round=0, signatures={str(node): "00" * 64 for node in range(4)})
+                    answers = [Headers(headers=tuple(self.headers), commit=commit, id=message.id)]
+                for answer in answers:
+                    writer.write(encode_message(answer) + b"\n")
+        writer.close()
+
+
+@pytest.mark.e2e
+def test_a_new_node_that_is_told_of_liars_alone_believes_nothing_and_is_not_synced(tmp_path: Path) -> None:
+    election = make_election(bits=bits_for_zero_bits(8), created=int(time.time()) - 60, nodes=named_nodes(5))
+    (tmp_path / "genesis.json").write_bytes(election.to_file())
+
+    async def test() -> NodeStatus:
+        false = FalseNode(election)
+        async with await asyncio.start_server(false.serve, "127.0.0.1", 0, limit=2**25) as server:
+            port = server.sockets[0].getsockname()[1]
+            node = Node(tmp_path / "relay", tmp_path / "genesis.json", "--peer", f"127.0.0.1:{port}")
+            try:
+                await node.listens()
+                async with asyncio.timeout(PATIENCE):
+                    while not false.asked:  # noqa: ASYNC110
+                        await asyncio.sleep(0.05)
+                await asyncio.sleep(1.0)
+                return await node.status()
+            finally:
+                assert node.end() == 0
+                assert "defect" not in node.log()
+
+    status = asyncio.run(test())
+    assert (status.height, status.synced) == (0, False)

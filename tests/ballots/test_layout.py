@@ -1,0 +1,82 @@
+"""Which columns hold what: found, said, or refused because it may be read in two ways."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from votenet.ballots.layout import Columns, Layout, find_layout
+from votenet.ballots.paper import Paper, Rank
+from votenet.ballots.table import read_table
+from votenet.core.election.definition import Candidate, Contest
+from votenet.errors import ConfigError
+
+CHAIR = Contest(
+    title="Chair", candidates=(Candidate(name="Ann"), Candidate(name="Bo")), method="instant-runoff", max=2
+)
+
+
+def layout(text: str, contests: tuple[Contest, ...] = (CHAIR,), **columns: Any) -> tuple[Layout, list[Paper]]:
+    table = read_table(text.encode())
+    found = find_layout(table, Columns(**columns), contests)
+    return found, list(found.papers(table))
+
+
+def test_columns_are_found_by_their_content_and_their_usual_names() -> None:
+    found, papers = layout("Member No,remark,x,y\n7,hi,Ann,\n8,,,Bo\n")
+    assert (found.voter, found.contests[0].places, found.unread) == (0, (2, 3), (1,))
+    assert papers == [
+        Paper(2, ((Rank(3, ("Ann",)), Rank(4, ())),), "7"),
+        Paper(3, ((Rank(3, ()), Rank(4, ("Bo",))),), "8"),
+    ]
+    assert layout("rank1,rank2,why\nX,Y,Z\nX,Y,Z\n", ())[0].contests[0].places == (0, 1)
+
+
+def test_columns_have_numbers_where_names_do_not_decide() -> None:
+    assert layout("c,c\nAnn,Bo\n", choices=("2", "1"))[0].contests[0].places == (1, 0)
+    assert layout("Ann,5\nBo,6\n", header=False, count="2")[1] == [
+        Paper(1, ((Rank(1, ("Ann",)),),), count=5),
+        Paper(2, ((Rank(1, ("Bo",)),),), count=6),
+    ]
+
+
+def test_ranks_in_cells_may_be_equal_or_missing() -> None:
+    _, papers = layout("Ann,Bo\n1st choice,1\n3,First\n,\n,#2\n")
+    assert [[rank.names for rank in paper.contests[0]] for paper in papers] == [
+        [("Ann", "Bo")],
+        [("Bo",), (), ("Ann",)],
+        [(), ("Bo",)],
+    ]
+
+
+def test_what_may_be_read_in_two_ways_is_refused_with_the_option_that_decides() -> None:
+    for text, columns, why, option in (
+        (
+            "c,c\nAnn,Bo\n",
+            {"choices": ("c",)},
+            "line 1, column 2: several columns are named 'c'",
+            "number: 1, 2",
+        ),
+        ("c,n\nAnn,5\nBo,5\n", {}, "column 2: the column 'n' may hold numbers of ballots", "--count-column"),
+        ("c,n\nAnn,e\nBo,f\n", {}, "column 2: the column 'n' may hold voter ids", "--ignore"),
+        ("c,n\nAnn,five\n", {"count": "n"}, "line 2, column 2: 'five' is no number", "Mend"),
+        ("c,n\nAnn,0\n", {"count": "n"}, "line 2, column 2: '0' is no number", "Mend"),
+        ("c,n\nAnn,999999999\n", {"count": "n"}, "line 2, column 2: more than 2,000,000 ballots", "Mend"),
+        ("c,n\nAnn,\n", {"voter": "n"}, "line 2, column 2: the voter id is missing", "Mend"),
+        (
+            "c,n\nAnn,5\n",
+            {"voter": "n", "count": "n"},
+            "line 1, column 2: a voter with an id",
+            "Leave one out",
+        ),
+        ("c\nAnn\n", {"choices": ("1", "c")}, "column 1: the column 'c' is named twice", "Mend"),
+        ("c\nAnn\n", {"choices": ("d",)}, "there is no column 'd'", "The columns are: c"),
+        ("Ann,Bo\n1,two\n", {"grid": True}, "line 2, column 2: 'two' is no rank", "Mend"),
+        ("Ann\nBo\n", {}, "line 1, column 1: 'Ann' is a candidate", "--no-header"),
+        ("c\nCy\n", {}, "line 1, column 1: no column holds a candidate", "--choice"),
+    ):
+        with pytest.raises(ConfigError) as refused:
+            layout(text, **columns)  # type: ignore[arg-type]
+        assert why in refused.value.message
+        assert option in refused.value.next_step

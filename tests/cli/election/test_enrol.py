@@ -1,0 +1,136 @@
+"""Members invited, enrolled, taken into the roll; and those who come later, approved by the authority."""
+
+from __future__ import annotations
+
+import csv
+import json
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import CommandResult, node_of
+
+from support.amendments import AUTHORITY
+from support.elections import key_of, make_election, named_nodes
+from votenet.cli.election.election_from_file import load_source, read_source
+from votenet.cli.election.roll import write_roll
+from votenet.core.election.roll import Roll
+from votenet.core.election.voting_code import key_of_code, read_code
+from votenet.storage.enrolment_store import EnrolmentStore
+from votenet.storage.key_store import AUTHORITY as OWNER
+from votenet.storage.key_store import KeyStore
+
+Cli = Callable[..., CommandResult]
+TEXT = 'title = "Board"\ndifficulty = 8\n[[contests]]\ncandidates = ["Ann", "Bo"]\n'
+
+
+class Club:
+    """A folder with a list of members, an election file, and the command line."""
+
+    def __init__(self, cli: Cli, folder: Path) -> None:
+        self.cli, self.folder = cli, folder
+        self.store = EnrolmentStore(folder / "enrolment")
+        (folder / "m.csv").write_text("id,name\nann,Ann\nbo,=HYPERLINK(1)\ncy,Cy\n")
+        self.file = folder / "e.toml"
+        self.file.write_text('enrolment = "enrolment"\npublic_url = "https://vote.example"\n' + TEXT)
+
+    def invite(self, output: str, *options: str) -> CommandResult:
+        where = ("-o", str(self.folder / output), "--enrolment", str(self.store.folder))
+        return self.cli(
+            "voters", "invite", str(self.folder / "m.csv"), "-f", str(self.file), *where, *options
+        )
+
+    def invitations(self, output: str) -> dict[str, str]:
+        with (self.folder / output).open(encoding="utf-8-sig") as file:
+            return {row["id"]: row["invitation"] for row in csv.DictReader(file)}
+
+
+@pytest.fixture
+def club(cli: Cli, tmp_path: Path) -> Club:
+    return Club(cli, tmp_path)
+
+
+def public(name: str) -> str:
+    return key_of(name).public_hex
+
+
+def test_invitations_are_for_their_member_alone_and_stay_when_others_are_invited(club: Club) -> None:
+    done = club.invite("i.csv")
+    assert (done.code, "Wrote 3 invitations" in done.out, "vote.example/enrol" in done.out) == (0, True, True)
+    text = (club.folder / "i.csv").read_text()
+    assert ("bo,'=HYPERLINK(1)," in text, "https://vote.example/enrol#" in text) == (True, True)
+    assert stat.S_IMODE((club.folder / "i.csv").stat().st_mode) == 0o600
+    uuid = club.store.invitations().uuid
+    first = club.invitations("i.csv")
+    for invitation in first.values():
+        read_code(invitation)
+    assert "[file-exists]" in club.invite("i.csv").err
+    assert "All members were invited before." in club.invite("j.csv").out
+    (club.folder / "m.csv").write_text("id,name\nann,Ann\nbo,Bo\ncy,Cy\ndan,<b>Dan\n")
+    club.store.enrol(first["ann"], public("ann"), 5)
+    again = json.loads(club.invite("j.html", "--again", "ann", "--json").out)
+    assert (again["invitations"], again["members"]) == (2, 4)
+    page = (club.folder / "j.html").read_text()
+    assert (page.count("<section"), "&lt;b&gt;Dan" in page, "/enrol</strong>" in page) == (2, True, True)
+    assert (club.store.invitations().uuid, club.store.enrolled()) == (uuid, {}), "the first key is dropped"
+    assert club.store.enrol(first["bo"], public("bo"), 6).voter_id == "bo"
+    assert "[not-on-roll]" in club.invite("k.csv", "--again", "eve").err
+    (club.folder / "m.csv").write_text("id,name\nzoe,Zoe\n")
+    assert (club.invite("z.csv").code, len(club.store.invitations().members)) == (0, 5)
+    assert club.store.enrol(first["cy"], public("cy"), 7).voter_id == "cy", "a later list drops nobody"
+    told = json.loads(club.cli("voters", "status", "--enrolment", str(club.store.folder), "--json").out)
+    assert (told["invited"], told["enrolled"]) == (5, 2)
+    shown = club.cli("voters", "status", "--enrolment", str(club.store.folder)).out
+    assert ("missing" in shown, "Enrolled: 2 of 5." in shown) == (True, True)
+
+
+def test_the_roll_has_those_who_enrolled_and_the_others_get_cards_where_they_are_listed(club: Club) -> None:
+    club.invite("i.csv")
+    found, faults = read_source(club.file, 0)
+    assert (found, "no member has enrolled" in str(faults)) == (None, True)
+    code = read_code("2GMG1-GWNPR-NBJRM-K2JZS-FB25XP")
+    uuid = club.store.invitations().uuid
+    club.store.enrol(club.invitations("i.csv")["ann"], key_of_code(code, uuid).public_hex, 5)
+    made = load_source(club.file, 0).made(0)
+    assert made.voters is not None
+    assert made.voters.keys == {"ann": key_of_code(code, made.definition.uuid).public_hex}
+    assert made.members is not None
+    assert [(one.voter_id, one.by) for one in made.members.notes] == [("ann", "own")]
+    club.file.write_text('members = "m.csv"\n' + club.file.read_text())
+    mixed = load_source(club.file, 0).made(0).members
+    assert mixed is not None
+    assert [(one.voter_id, one.by) for one in mixed.notes] == [("ann", "own"), ("bo", "card"), ("cy", "card")]
+    assert sorted(mixed.codes) == ["bo", "cy"]
+
+
+def test_members_who_come_later_are_approved(cli: Cli, club: Club, tmp_path: Path) -> None:
+    club.invite("i.csv")
+    invitations = club.invitations("i.csv")
+    roll = Roll([("ann", public("ann"))])
+    uuid = club.store.invitations().uuid
+    fields = {"nodes": named_nodes(1), "authority_key": AUTHORITY.public_hex, "uuid": uuid}
+    election = make_election(roll=roll, created=int(time.time()), **fields)
+    write_roll(tmp_path / "roll.json", roll)
+    key = KeyStore(tmp_path / "k").put(OWNER, AUTHORITY).path
+    files = ("--roll", str(tmp_path / "roll.json"), "--enrolment", str(club.store.folder))
+    with node_of(election, tmp_path, "--roll", str(tmp_path / "roll.json")) as node:
+        where = ("--node", str(node.address))
+        approve = ("voters", "approve", *files, *where, "--authority-key", str(key), "--wait", "150")
+        assert "No member is waiting." in cli(*approve).out
+        for name in ("ann", "bo", "cy"):
+            club.store.enrol(invitations[name], public(f"{name} of the page"), 5)
+        assert cli(*approve).code == 2, "there is no terminal to ask at"
+        done = cli(*approve, "--yes")
+        assert (done.code, "Signed: 3 amendments." in done.out) == (0, True), done.err
+        assert f"replace the key of ann (Ann): {public('ann of the page')}" in done.err
+        assert "add cy (Cy)" in done.err
+        assert json.loads(cli(*approve, "--json").out)["signed"] == []
+        vote = ("vote", *where, "--roll", str(tmp_path / "roll.json"), "--wait", "150")
+        file = KeyStore(tmp_path / "own").put("cy", key_of("cy of the page")).path
+        assert cli(*vote, "cy", "Bob", "--key", str(file)).code == 0
+        club.invite("again.csv", "--again", "cy")
+        club.store.enrol(club.invitations("again.csv")["cy"], public("third"), 6)
+        late = cli(*approve, "--yes")
+        assert (late.code, "cy: the amendment is refused: 'cy' has voted" in late.err) == (6, True), late.err

@@ -1,0 +1,432 @@
+"""Finding peers: registration, the four ways of discovery, hints, dials that fail, servers that come back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, cast
+
+import pytest
+
+from support.elections import key_of, make_election
+from support.ports import free_port
+from votenet.network.node.discovery_io import DiscoveryIO
+from votenet.network.node.links import Behind, LinkTable
+from votenet.network.resolver import Names
+from votenet.protocol.node.events import HINT_LEFT, Hint, LinkDown, PeerUp
+from votenet.protocol.peers import bootstrap_servers as servers_module
+from votenet.protocol.peers import discovery as discovery_module
+from votenet.protocol.peers.address_manager import AddressManager
+from votenet.protocol.peers.discovery import BROADCAST, GOSSIP
+from votenet.protocol.wire.address import Address
+from votenet.protocol.wire.connection import Connection, LocalNode, PeerInfo
+from votenet.protocol.wire.messages import encode_message
+from votenet.protocol.wire.peer_messages import GetPeers, NotReached
+
+OWN, PEER = "127.0.0.1:3000", "127.0.0.1:3001"
+NETWORK = make_election().network_hex
+
+
+class FakeLinks:
+    """What discovery needs of a LinkTable."""
+
+    def __init__(self, *busy: str) -> None:
+        self.busy = set(busy)
+        self.doubted: list[str] = []
+        self.dials: list[str] = []
+        self.links: list[Any] = []
+        self.hosts: dict[int, Behind] = {}
+        self.parted: list[int] = []
+        self.marked: list[tuple[int, str]] = []
+        self.sent: list[tuple[int, bytes]] = []
+
+    def busy_addresses(self) -> set[str]:
+        return self.busy
+
+    def doubt(self, address: str) -> None:
+        self.doubted.append(address)
+
+    def dialled(self, link: Any, address: str) -> None:
+        self.dials.append(address)
+
+    def behind(self, link_id: int) -> Behind | None:
+        return self.hosts.get(link_id)
+
+    def confirm_address(self, link_id: int, address: str) -> None:
+        self.marked.append((link_id, address))
+
+    def disconnect(self, link_id: int) -> None:
+        self.parted.append(link_id)
+
+    def send(self, link_id: int, line: bytes) -> None:
+        self.sent.append((link_id, line))
+
+    def link_opened(self, link: Any) -> None:
+        self.links.append(link)
+
+    def line_received(self, link: Any, line: bytes) -> None:
+        return None
+
+    def link_closed(self, link: Any, reason: Any) -> None:
+        return None
+
+
+def make(links: FakeLinks, *bootstraps: Address, names: Names | None = None) -> DiscoveryIO:
+    identity = LocalNode(key_of("us"), NETWORK, OWN)
+    return DiscoveryIO(AddressManager(OWN), cast(LinkTable, links), identity, bootstraps, names=names)
+
+
+async def work(found: DiscoveryIO) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        await found.run(tasks)
+
+
+def run(main: Callable[[], Awaitable[None]]) -> None:
+    """Run a test, and wait until every socket that it opened is closed."""
+
+    async def whole() -> None:
+        async with asyncio.timeout(60):
+            await main()
+            loop: Any = asyncio.get_running_loop()
+            await until(lambda: len(loop._selector.get_map()) <= 1)  # the loop's own wake-up socket
+            await asyncio.sleep(0)
+
+    asyncio.run(whole())
+
+
+async def until(condition: Callable[[], object]) -> None:
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.002)
+
+
+class FakeBootstrap:
+    """Answers as the bootstrap server does, and keeps what it was sent."""
+
+    def __init__(self) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self.peers = [{"address": PEER}, {"address": OWN}, {"address": "junk"}]
+        self.enough = asyncio.Event()
+        self.refusal = ""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = json.loads(await reader.readline())
+        self.requests.append(request)
+        answers = {
+            "REGISTER": "Peer registered successfully",
+            "GET_PEERS": json.dumps(self.peers),
+            "REMOVE": "Peer removed successfully",
+        }
+        if self.refusal:
+            answers["REGISTER"] = json.dumps({"error": {"code": self.refusal, "message": "m"}})
+        writer.write(answers[request["type"]].encode().replace(b'": ', b'":') + b"\n")
+        if request["type"] != "REGISTER":
+            self.enough.set()
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def bootstrap() -> AsyncIterator[tuple[FakeBootstrap, Address]]:
+    fake = FakeBootstrap()
+    async with await asyncio.start_server(fake.serve, "127.0.0.1", 0) as server:
+        yield fake, Address("127.0.0.1", server.sockets[0].getsockname()[1])
+
+
+@contextlib.asynccontextmanager
+async def running(work: Any) -> AsyncIterator[None]:
+    """A task beside the test, cancelled at its end."""
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(work)
+        try:
+            yield
+        finally:
+            task.cancel()
+
+
+def closed_port() -> Address:
+    return Address("127.0.0.1", free_port())
+
+
+# -- bootstrap servers -----------------------------------------------------------------------------
+
+
+def test_a_node_registers_signed_and_adds_all_peers_but_itself() -> None:
+    async def main() -> None:
+        async with bootstrap() as (fake, address):
+            found = make(FakeLinks(PEER), address)
+            assert not found.settled
+            async with running(work(found)):
+                await until(lambda: PEER in found.addresses)
+        register, get_peers = fake.requests[:2]
+        assert register["type"] == "REGISTER"
+        assert register["payload"]["record"]["address"] == OWN
+        assert register["payload"]["record"]["network_id"] == NETWORK
+        assert register["payload"]["record"]["node_key"] == key_of("us").public_hex
+        assert get_peers["type"] == "GET_PEERS"
+        assert len(found.addresses) == 1
+        assert not found.settled, "its link to the peer is open, but the handshake is not done"
+
+    run(main)
+
+
+def test_a_clock_that_is_set_back_does_not_make_records_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        found = make(FakeLinks())
+        first = found.next_sequence()
+        monkeypatch.setattr(time, "time_ns", lambda: 1_000_000)
+        assert first < found.next_sequence() < found.next_sequence()
+
+    run(main)
+
+
+def test_the_list_is_polled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers_module, "LIST_SECONDS", 0.01)
+
+    async def main() -> None:
+        async with bootstrap() as (fake, address):
+            found = make(FakeLinks(PEER, "127.0.0.1:3005"), address)
+            async with running(work(found)):
+                await fake.enough.wait()
+                fake.peers.append({"address": "127.0.0.1:3005"})
+                await until(lambda: "127.0.0.1:3005" in found.addresses)
+        assert [r["type"] for r in fake.requests].count("REGISTER") == 1
+
+    run(main)
+
+
+def test_a_server_that_is_down_is_tried_again_and_delays_no_node(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(servers_module, "SERVER_RETRY_SECONDS", (0.01,))
+
+    async def main() -> None:
+        down = closed_port()
+        found = make(FakeLinks(PEER), down)
+        fake = FakeBootstrap()
+        async with running(work(found)):
+            await until(lambda: {one.code for one in found.wrong()} == {"cut-off", "bootstrap-failed"})
+            assert not found.settled, "no node is known, and no server has said that there is none"
+            async with await asyncio.start_server(fake.serve, down.host, down.port):
+                await fake.enough.wait()
+                await until(lambda: found.settled)
+            await until(lambda: found.wrong() == ())
+        assert fake.requests[0]["type"] == "REGISTER"
+
+
+def test_the_list_of_a_server_that_refuses_our_record_is_kept() -> None:
+    """Behind a port mapping a server sees another address than the one we name."""
+
+    async def main() -> None:
+        links = FakeLinks(PEER)
+        async with bootstrap() as (fake, address):
+            fake.refusal = "not-owner"
+            fake.peers = [{"address": PEER, "node_key": "ab" * 32, "network_id": NETWORK}]
+            found = make(links, address)
+            async with running(work(found)):
+                await until(lambda: PEER in found.addresses)
+            (warning,) = [warning for warning in found.wrong() if warning.code == "bootstrap-failed"]
+            assert "does not register this node" in warning.message
+            assert "[not-owner]" in warning.message
+            assert "none of the 1 other nodes" in found.core.cut_off(0.0)
+
+    run(main)
+
+
+def test_only_nodes_of_this_network_with_a_key_of_their_own_are_others() -> None:
+    async def main() -> None:
+        async with bootstrap() as (fake, address):
+            ours = key_of("us").public_hex
+            fake.peers = [
+                {"address": "127.0.0.1:3007"},  # reference nodes
+                {"address": "127.0.0.1:3008", "node_key": ours, "network_id": NETWORK},  # ourselves, once
+                {"address": "127.0.0.1:3009", "node_key": "ab" * 32, "network_id": "cd" * 32},
+            ]
+            found = make(FakeLinks(), address)
+            async with running(work(found)):
+                await fake.enough.wait()
+                await until(lambda: found.core.servers.answering())
+            assert found.core.other_nodes() == set()
+            assert "127.0.0.1:3009" not in found.addresses
+
+    run(main)
+
+    run(main)
+
+
+def sockets_of_one_port(first: str, second: str) -> tuple[socket.socket, socket.socket]:
+    """Bound to two addresses, at a port that is free on both: other programs use ports of one of them."""
+    while True:
+        one = socket.create_server((first, 0))
+        try:
+            return one, socket.create_server((second, one.getsockname()[1]))
+        except OSError:
+            one.close()
+
+
+def test_every_address_of_a_servers_name_is_asked() -> None:
+    async def main() -> None:
+        one, two = FakeBootstrap(), FakeBootstrap()
+        two.peers = [{"address": "127.0.0.1:3005"}]
+        on_one, on_two = sockets_of_one_port("127.0.0.1", "127.0.0.2")
+        port = on_one.getsockname()[1]
+        async with (
+            await asyncio.start_server(one.serve, sock=on_one),
+            await asyncio.start_server(two.serve, sock=on_two),
+        ):
+            names = Names(lambda host: ["127.0.0.9", "127.0.0.1", "127.0.0.2"])
+            links = FakeLinks(PEER, "127.0.0.1:3005")
+            found = make(links, Address("boot.example.org", port), names=names)
+            async with running(work(found)):
+                await until(lambda: {PEER, "127.0.0.1:3005"} <= set(found.addresses))
+        assert [request["type"] for request in one.requests] == ["REGISTER", "GET_PEERS"]
+        assert [request["type"] for request in two.requests] == ["REGISTER", "GET_PEERS"]
+
+    run(main)
+
+
+def test_a_stopping_node_takes_its_address_out_wherever_it_can() -> None:
+    async def main() -> None:
+        async with bootstrap() as (fake, address):
+            await make(FakeLinks(), closed_port(), address).say_goodbye()
+        (removal,) = fake.requests
+        assert removal["type"] == "REMOVE"
+        assert removal["payload"]["removal"]["address"] == OWN
+
+    run(main)
+
+
+# -- hints -----------------------------------------------------------------------------------------
+
+
+def inside(test: Callable[[], None]) -> None:
+    async def main() -> None:
+        test()
+
+    run(main)
+
+
+def test_a_peer_that_is_said_to_have_joined_is_dialled_before_it_is_believed() -> None:
+    def test() -> None:
+        found = make(FakeLinks())
+        found.hint(Hint(BROADCAST, PEER, 1))
+        assert [str(a) for a in found.addresses.due(0.0, set())] == [PEER]
+        assert not found.addresses.is_met(PEER)
+        for junk in ("", "x", OWN, "host:0", "\udcff:1"):
+            found.hint(Hint(GOSSIP, junk, 1))
+            found.hint(Hint(HINT_LEFT, junk, 1))
+        assert len(found.addresses) == 1
+
+    inside(test)
+
+
+def test_a_joined_peer_that_is_said_to_have_left_is_asked() -> None:
+    def test() -> None:
+        links = FakeLinks(PEER)
+        found = make(links)
+        found.addresses.add(PEER)
+        found.hint(Hint(HINT_LEFT, PEER, 1))
+        assert links.doubted == [PEER]
+        assert PEER in found.addresses
+
+    inside(test)
+
+
+def test_two_hosts_must_say_that_our_address_is_false(caplog: pytest.LogCaptureFixture) -> None:
+    def test() -> None:
+        links = FakeLinks(PEER)
+        found = make(links)
+        links.hosts = {n: Behind(f"10.0.0.{n}", "", False) for n in (1, 2)}
+        for _ in range(3):
+            found.not_reached(1, OWN, "203.0.113.7")
+        found.not_reached(2, "another:1", "203.0.113.7")
+        found.not_reached(3, OWN, "203.0.113.7")
+        assert "--advertise" not in caplog.text
+        found.not_reached(2, OWN, "203.0.113.7")
+        found.not_reached(2, OWN, "203.0.113.7")
+        (warning,) = [record.message for record in caplog.records if "--advertise" in record.message]
+        assert f"cannot reach this node at {OWN}; they see this node at 203.0.113.7" in warning
+
+    inside(test)
+
+
+# -- dialling --------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def node_with_key(name: str) -> AsyncIterator[Address]:
+    """Something that answers a hello as a node with this key does."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = Connection(LocalNode(key_of(name), NETWORK, ""), outbound=False, challenge=bytes(32))
+        _, answers = connection.receive((await reader.readline()).strip(), 0, 0)
+        writer.write(b"".join(encode_message(answer) + b"\n" for answer in answers))
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield Address("127.0.0.1", server.sockets[0].getsockname()[1])
+
+
+def test_due_addresses_are_dialled_and_failures_are_noted() -> None:
+    async def main() -> None:
+        links = FakeLinks(PEER)
+        found = make(links)
+        closed = closed_port()
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            there = Address("127.0.0.1", server.sockets[0].getsockname()[1])
+            found.addresses.add(str(there)), found.addresses.add(str(closed))
+            async with running(work(found)):
+                await until(lambda: links.dials and not found.addresses.untried({str(there), str(closed)}))
+            for link in links.links:
+                link.abort()
+        assert links.dials == [str(there)] * len(links.dials)
+        assert {str(closed), str(there)}.isdisjoint(map(str, found.addresses.due(0.0, set())))
+
+    run(main)
+
+
+@pytest.mark.parametrize("holder", ["them", "another"])
+def test_an_address_in_a_hello_is_dialled_back_and_believed_if_the_key_answers(
+    monkeypatch: pytest.MonkeyPatch, holder: str
+) -> None:
+    monkeypatch.setattr(discovery_module, "CLAIM_CHECK_SECONDS", (0.0,))
+
+    async def main() -> None:
+        async with node_with_key(holder) as address:
+            links = FakeLinks(str(address))
+            links.hosts[1] = Behind("127.0.0.1", "", False)
+            found = make(links)
+            peer_info = PeerInfo(key_of("them").public_hex, str(address), 0, 0)
+            found.peer_up(PeerUp(1, peer_info, False))
+            told = (1, encode_message(NotReached(address=str(address), seen="127.0.0.1")))
+            async with running(work(found)):
+                if holder == "them":
+                    await until(lambda: found.addresses.is_met(str(address)))
+                else:
+                    await until(lambda: told in links.sent)
+            assert (told in links.sent) is (holder != "them")
+            assert (1, encode_message(GetPeers())) in links.sent
+            found.peer_down(LinkDown(1))
+
+    run(main)
+
+
+def test_an_address_that_leads_to_ourselves_or_to_a_friend_rests() -> None:
+    def test() -> None:
+        found = make(FakeLinks())
+        for address, code in (("a:1", "duplicate-connection"), ("b:1", "self-connection"), ("c:1", "busy")):
+            found.addresses.add(address)
+            found.refused_by(address, code)
+        assert [str(address) for address in found.addresses.due(0.0, set())] == ["c:1"]
+
+    inside(test)

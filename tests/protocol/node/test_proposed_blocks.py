@@ -1,0 +1,57 @@
+"""Proposed blocks at one named node, among liars."""
+
+from __future__ import annotations
+
+import msgspec
+
+from support.elections import make_votes, mine_named
+from support.named_node import among_named, precommit, proposal
+from support.nodes import refused, sends
+from votenet.core.ledger.block import genesis_header
+from votenet.protocol.wire.named_messages import ConsensusVotes
+from votenet.protocol.wire.peer_messages import GetBlocks, GetBlockVotes
+
+
+def test_a_liar_who_proposes_without_end_displaces_no_proposal_of_others() -> None:
+    us = among_named()
+    genesis, votes = genesis_header(us.election), make_votes(us.election, 3)
+    for number in range(70):
+        block = mine_named(us.election, genesis, 1, make_votes(us.election, 1, first=number + 10), node=1)
+        us.receive(1, proposal(us, block, 4 * number))
+    asked = us.receive(2, proposal(us, mine_named(us.election, genesis, 1, votes, node=2), 1))
+    assert [link for link, _ in sends(asked, GetBlockVotes) + sends(asked, GetBlocks)] == [2]
+
+
+def test_a_false_signature_beside_a_proposed_block_does_not_stick_to_it() -> None:
+    """A liar sends one node another signature of its block: the node asks those that prevote the block."""
+    us = among_named()
+    block = mine_named(us.election, genesis_header(us.election), 1, node=1)
+    false = mine_named(us.election, genesis_header(us.election), 7, node=1)
+    assert false.extras.miner is not None
+    made = proposal(us, block._replace(extras=false.extras), 0)
+    asked = us.receive(1, made)
+    assert [link for link, _ in sends(asked, GetBlocks)] == [1]
+    asked = us.receive(2, ConsensusVotes(votes=(precommit(us, 2, block.header.hash),)))
+    us.now += 3.0
+    later = us.receive(3, ConsensusVotes(votes=(precommit(us, 3, block.header.hash),)))
+    assert [link for link, _ in sends(later, GetBlocks)] == [2]
+
+
+def test_a_flood_of_proposals_costs_the_work_of_one_block_a_proposer_and_round() -> None:
+    us = among_named()
+    genesis, asked = genesis_header(us.election), []
+    for number in range(30):
+        block = mine_named(us.election, genesis, 1, make_votes(us.election, 1, first=number + 10), node=1)
+        for round_number in (0, 4 * number):  # another block in one round, and one in each later round
+            ready = us.receive(1, proposal(us, block, round_number))
+            asked += sends(ready, GetBlockVotes) + sends(ready, GetBlocks)
+            assert refused(ready) == []
+    assert len(asked) == 1, "of the first block; others would be asked for when a quorum is for them"
+
+
+def test_a_node_that_proposes_in_the_round_of_another_is_refused() -> None:
+    us = among_named()
+    made = proposal(us, mine_named(us.election, genesis_header(us.election), 1, node=1), 0)
+    seen = msgspec.structs.replace(made.proposal, round=1)
+    ((_, error),) = us.receive(1, msgspec.structs.replace(made, proposal=seen)).refuse
+    assert (error.code, "does not propose in this round" in error.message) == ("bad-statement", True)

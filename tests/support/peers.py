@@ -1,0 +1,96 @@
+"""Peers for the bootstrap server's tests: real listeners that answer, stay silent, or prove a key."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+from votenet.core.keys import SigningKey
+from votenet.errors import RemoteProtocolError
+from votenet.protocol.wire.address import Address
+from votenet.protocol.wire.connection import Connection, LocalNode
+from votenet.protocol.wire.messages import encode_message
+
+PATIENCE = 60.0
+"""Longer than anything here takes; a test that waits this long has failed."""
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    """Run a test's coroutine; an exception that reached the event loop fails it, too."""
+    escaped: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
+        async with asyncio.timeout(PATIENCE):
+            await test()
+
+    asyncio.run(main())
+    assert escaped == []
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Let the loop turn until something holds; `run` ends it when it never does."""
+    while not true():  # noqa: ASYNC110
+        await asyncio.sleep(0.002)
+
+
+@contextlib.contextmanager
+def deaf() -> Iterator[Address]:
+    """A socket whose queue of connections is full: the next one gets no answer at all."""
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(socket.socket())
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listening.getsockname())
+        yield Address("127.0.0.1", listening.getsockname()[1])
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    answer: Callable[[bytes], bytes], host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[tuple[Address, list[bytes]]]:
+    """A peer that answers each line of a connection with `answer(line)`; and the lines it got."""
+    got: list[bytes] = []
+    open_ones: set[asyncio.StreamWriter] = set()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_ones.add(writer)
+        with contextlib.suppress(ConnectionError):
+            while line := await reader.readline():
+                got.append(line)
+                writer.write(answer(line))
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        open_ones.discard(writer)
+
+    server = await asyncio.start_server(talk, host, port)
+    try:
+        yield Address(host, server.sockets[0].getsockname()[1]), got
+    finally:
+        server.close()
+        while open_ones:
+            for writer in open_ones:
+                writer.transport.abort()
+            await asyncio.sleep(0.001)
+
+
+def greeting(key: SigningKey, network_hex: str) -> Callable[[bytes], bytes]:
+    """For `listening`: answers `hello` as a node of this key and network does, and all else with a pong."""
+
+    def answer(line: bytes) -> bytes:
+        connection = Connection(LocalNode(key, network_hex, ""), outbound=False, challenge=os.urandom(32))
+        try:
+            _, lines = connection.receive(line.rstrip(b"\n"), 0, 0)
+        except RemoteProtocolError as error:
+            return b'{"error":{"code":"%s","message":""}}\n' % error.code.encode()
+        return b"".join(encode_message(message) + b"\n" for message in lines) or b'{"type":"pong"}\n'
+
+    return answer

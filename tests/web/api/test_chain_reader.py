@@ -1,0 +1,219 @@
+"""Reading the chain of nodes: once, then what is new; other branches; nodes that fail or lie meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import pytest
+from tests.client.test_observer import BLOCKS, ELECTION, Answers, Honest, peer
+
+from support.elections import make_votes, mine_block
+from support.page import until
+from support.ports import free_port
+from votenet.client.failover import Work
+from votenet.client.node_pool import NodePool
+from votenet.core.ledger.block import Block, Header
+from votenet.errors import Rejected, VotenetError
+from votenet.protocol.wire.address import Address
+from votenet.protocol.wire.message import Message
+from votenet.protocol.wire.peer_messages import GetBlocks, GetHeaders
+from votenet.web.api import chain_reader
+from votenet.web.api.chain_reader import ChainReader
+
+T = TypeVar("T")
+
+
+class Node(Honest):
+    """A node with these blocks, which finds the first hash of a locator that it knows. Counts questions."""
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        super().__init__(blocks)
+        self.asked: list[Message] = []
+
+    def __call__(self, message: Message) -> Sequence[Message | VotenetError]:
+        self.asked.append(message)
+        if isinstance(message, GetHeaders):
+            known = {header.previous.hex() for header in self.headers}
+            known |= {header.hash.hex() for header in self.headers}
+            first = next(text for text in message.locator if text in known)
+            message = GetHeaders(locator=(first,), id=message.id)
+        return super().__call__(message)
+
+    def blocks_asked(self) -> int:
+        return sum(isinstance(message, GetBlocks) for message in self.asked)
+
+
+class View:
+    """As much of a live view as a reader needs."""
+
+    def __init__(self, addresses: Sequence[Address]) -> None:
+        self.addresses = list(addresses)
+        self.snapshot = SimpleNamespace(election=ELECTION)
+        self.pool = NodePool(addresses, lambda node: asyncio.sleep(0))
+
+    async def ask(self, work: Work[T]) -> T:
+        return await self.pool.first(self.addresses, work)
+
+
+def play(nodes: Sequence[Answers | None], scenario: Callable[[View, ChainReader], Awaitable[None]]) -> None:
+    """Without waiting between two updates. None: a node that is away."""
+
+    async def main() -> None:
+        async with asyncio.timeout(60), contextlib.AsyncExitStack() as stack:
+            addresses = [
+                Address("127.0.0.1", free_port())
+                if node is None
+                else await stack.enter_async_context(peer(node))
+                for node in nodes
+            ]
+            view: Any = View(addresses)
+            stack.push_async_callback(view.pool.close)
+            await scenario(view, ChainReader(view))
+
+    asyncio.run(main())
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain_reader, "FRESH_SECONDS", -1.0)
+
+
+def test_the_chain_is_read_once_and_then_what_is_new() -> None:
+    node = Node(BLOCKS[:5])
+
+    async def scenario(view: View, reader: ChainReader) -> None:
+        first, again = await asyncio.gather(reader.index(), reader.index())
+        assert first is again
+        assert (first.height, first.tip) == (5, BLOCKS[4].header.hash)
+        assert node.blocks_asked() == 5
+        node.__init__(BLOCKS)  # type: ignore[misc]
+        assert (await reader.index()).height == len(BLOCKS)
+        assert node.blocks_asked() == len(BLOCKS) - 5
+
+    play([node], scenario)
+
+
+def test_a_body_is_fetched_when_it_is_shown_and_kept_for_a_while() -> None:
+    node = Node(BLOCKS)
+
+    async def scenario(view: View, reader: ChainReader) -> None:
+        await reader.index()
+        before = node.blocks_asked()
+        for height in (3, 3, 4):
+            assert await reader.block(height) == BLOCKS[height - 1]
+        assert node.blocks_asked() == before + 2
+        assert [block async for block in reader.blocks(2, 6)] == BLOCKS[1:6]
+        with pytest.raises(IndexError):
+            await reader.block(len(BLOCKS) + 1)
+
+    play([node], scenario)
+
+
+def test_within_a_second_no_node_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain_reader, "FRESH_SECONDS", 3600.0)
+    node = Node(BLOCKS)
+
+    async def scenario(view: View, reader: ChainReader) -> None:
+        for _ in range(5):
+            await reader.index()
+        assert sum(isinstance(message, GetHeaders) for message in node.asked) == 1
+
+    play([node], scenario)
+
+
+def test_a_longer_branch_takes_the_place_of_a_shorter_one_and_never_the_other_way() -> None:
+    other = mine_block(ELECTION, BLOCKS[2].header, make_votes(ELECTION, 1, first=900))
+    longer = [*BLOCKS[:3], other, mine_block(ELECTION, other.header)]
+    node = Node(BLOCKS[:4])
+
+    async def scenario(view: View, reader: ChainReader) -> None:
+        assert (await reader.index()).tip == BLOCKS[3].header.hash
+        node.__init__(longer)  # type: ignore[misc]
+        assert (await reader.index()).tip == longer[-1].header.hash
+        node.__init__(BLOCKS[:4])  # type: ignore[misc]
+        assert (await reader.index()).tip == longer[-1].header.hash
+
+    play([node], scenario)
+
+
+def test_the_next_node_goes_on_where_one_fails() -> None:
+    honest, asked = Node(BLOCKS), 0
+
+    def breaks(message: Message) -> Sequence[Message | VotenetError]:
+        nonlocal asked
+        asked += isinstance(message, GetBlocks)
+        return honest(message) if asked < 4 else [Rejected("busy", "come back later")]
+
+    async def scenario(view: View, reader: ChainReader) -> None:
+        index = await reader.index()
+        assert (index.height, index.tip) == (len(BLOCKS), BLOCKS[-1].header.hash)
+
+    play([None, breaks, Node(BLOCKS)], scenario)
+
+
+def test_blocks_are_fetched_over_four_connections_whatever_the_number_of_readers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Held:
+        """An observer whose blocks come once `go` is set."""
+
+        go, is_open, opened = asyncio.Event(), 0, 0
+
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        async def __aenter__(self) -> Held:
+            Held.is_open, Held.opened = Held.is_open + 1, Held.opened + 1
+            return self
+
+        async def __aexit__(self, *_: object) -> None:
+            Held.is_open -= 1
+
+        async def blocks(self, headers: Sequence[Header]) -> AsyncIterator[Block]:
+            assert Held.is_open <= 4
+            await Held.go.wait()
+            for header in headers:
+                yield next(block for block in BLOCKS if block.header == header)
+
+    async def scenario(view: View, reader: ChainReader) -> None:
+        await reader.index()
+        monkeypatch.setattr(chain_reader, "Observer", Held)
+        async with asyncio.TaskGroup() as tasks:
+            reads = [tasks.create_task(reader.block(height)) for height in range(1, 9)]
+            await until(lambda: Held.is_open == 4)
+            Held.go.set()
+        assert [read.result() for read in reads] == BLOCKS[:8]
+        assert Held.opened == 8
+
+    play([Node(BLOCKS)], scenario)
+
+
+def test_headers_that_do_not_hold_are_those_of_a_liar() -> None:
+    lie = Node([BLOCKS[0], BLOCKS[1]._replace(header=BLOCKS[1].header._replace(bits=0x03000001))])
+
+    async def scenario(view: View, reader: ChainReader) -> None:
+        with pytest.raises(VotenetError) as refused:
+            await reader.index()
+        assert refused.value.code == "wrong-answer"
+
+    play([lie], scenario)
+
+
+def test_without_any_node_it_says_so() -> None:
+    async def scenario(view: View, reader: ChainReader) -> None:
+        with pytest.raises(VotenetError) as refused:
+            await reader.index()
+        assert refused.value.code == "unreachable"
+
+    play([None, None], scenario)
+
+
+def test_an_empty_chain_is_genesis_alone() -> None:
+    async def scenario(view: View, reader: ChainReader) -> None:
+        assert (await reader.index()).height == 0
+
+    play([Honest([])], scenario)

@@ -1,0 +1,20 @@
+"""The page about receipts."""
+
+from __future__ import annotations
+
+from support.web_pages import html_of, shown, text_of
+
+
+def test_it_says_how_to_check_without_believing_this_server() -> None:
+    snapshot = shown("final")
+    _, html = html_of("/check", snapshot)
+    text = text_of(html)
+    assert 'href="/verify.html" download="verify.html"' in html
+    assert "votenet web --hashes" in text
+    assert snapshot.network_id in text
+    assert "needs JavaScript" in text
+
+
+def test_it_works_while_no_node_answers() -> None:
+    status, _ = html_of("/check", None, "id")
+    assert status == 200

@@ -1,0 +1,84 @@
+"""State, turnout, hours, signatures and changes in words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from support.elections import make_election
+from support.web_pages import results_of, shown
+from votenet.web.pages import standing
+from votenet.web.snapshot import Snapshot
+from votenet.web.words import Words
+
+EN = Words("en", "Europe/Berlin")
+
+
+def plain(text: str) -> str:
+    return re.sub("<[^>]*>", "", text)
+
+
+@pytest.mark.parametrize(
+    ("state", "title", "line"),
+    [
+        ("before", "Voting has not begun", "It opens on Tuesday, 14 November 2023, "),
+        ("open", "Voting is open", "It closes on Tuesday, 14 November 2023, 23:40"),
+        ("closed", "Voting has ended", "the result is not final yet."),
+        ("final", "Final, signed by 4 of 5", "node 0, node 1, node 2 and node 3"),
+        ("cancelled", "This election was cancelled", "cancelled it on Tuesday, 14 November 2023, 23:13:30"),
+        ("cancelled", "This election was cancelled", "Nothing is counted. Reason: The hall burned down."),
+    ],
+)
+def test_states(state: str, title: str, line: str) -> None:
+    found = standing.standing(EN, shown(state))
+    assert found.title == title
+    assert line in plain(" ".join(found.lines))
+
+
+def test_counts_that_are_not_shown_say_why() -> None:
+    assert standing.standing(EN, shown("open")).hidden == ""
+    assert "only after closing, on" in standing.standing(EN, shown("hidden")).hidden
+    assert (
+        standing.standing(EN, shown("cancelled")).hidden == "The election was cancelled: nothing is counted."
+    )
+
+
+def test_old_news_say_so() -> None:
+    old = replace(shown("open"), stale=90)
+    assert "No node has answered for 1 minute" in " ".join(standing.standing(EN, old).lines)
+
+
+def test_without_named_nodes_nothing_is_final() -> None:
+    election = make_election(opens=1_700_000_000, closes=1_700_000_600)
+    snapshot = Snapshot(election, "closed", results_of(election), (), 1_700_000_700)
+    assert "never final" in " ".join(standing.standing(EN, snapshot).lines)
+    assert standing.signatures(EN, snapshot).nodes == ()
+
+
+def test_turnout() -> None:
+    assert plain(standing.turnout(EN, shown("open")).text) == "35 of 41 have voted (85.4%)"
+    snapshot = shown("open")
+    one = replace(snapshot, results=msgspec.structs.replace(snapshot.results, registered=None, votes=1))
+    assert plain(standing.turnout(EN, one).text) == "1 vote so far"
+
+
+def test_hours_and_changes() -> None:
+    facts = {str(label): plain(text) for label, text in standing.hours(EN, shown("open").election)}
+    assert "Before a change" in facts["Closes"]
+    assert facts["Who may vote"].startswith("41 members on the roll")
+    changes = [plain(change) for change, _ in standing.amendments(EN, shown("open").election)]
+    assert changes[0] == "0041 was added to the roll with weight 2."
+    assert changes[1] == "0039 got a new key."
+    assert changes[2].startswith("Voting was extended to ")
+
+
+def test_who_signed() -> None:
+    found = standing.signatures(EN, shown("final"))
+    assert [node.signed for node in found.nodes] == [True] * 4 + [False]
+    assert standing.signatures(EN, shown("closed")).text.startswith(
+        "1 of 5 nodes have signed. The newest votes"
+    )
+    assert standing.signatures(EN, shown("before")).text.startswith("No node has signed yet.")

@@ -1,0 +1,310 @@
+"""The one watcher: nodes that come and go, nodes of other networks, and what it costs to look."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.cli.conftest import RunningNode, named_node
+
+from support.amendments import amendable, amendment
+from support.elections import key_of, make_election
+from support.lying_node import lying_node, results_info, status_info
+from support.page import until
+from support.ports import free_port
+from votenet.core.election.amendment import Amendment
+from votenet.core.election.roll import Roll
+from votenet.core.ledger.block import Header, genesis_header
+from votenet.errors import Stopping, Unreachable, VotenetError
+from votenet.network.bootstrap.server import serve_bootstrap
+from votenet.protocol.wire.address import Address
+from votenet.protocol.wire.client_messages import GetStatus, NodeStatus
+from votenet.storage.registry.peer_store import opened
+from votenet.web import live_view
+from votenet.web.live_view import LiveView
+
+__all__ = ["named_node"]
+
+ELECTION = make_election()
+
+
+def results(_: object) -> dict[str, object]:
+    return results_info(ELECTION, Alice=3)
+
+
+def run(scenario: Callable[[], object]) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(120):
+            await scenario()  # type: ignore[misc]
+
+    asyncio.run(main())
+
+
+def test_without_a_node_it_waits_and_says_so() -> None:
+    async def scenario() -> None:
+        async with LiveView([Address("127.0.0.1", free_port())]) as view:
+            assert view.latest is None
+            for read in (lambda: view.snapshot, lambda: view.log, lambda: view.client):
+                with pytest.raises(Unreachable):
+                    read()
+            with pytest.raises(Unreachable):
+                await view.ask(lambda node: node.ask(GetStatus(), NodeStatus))
+        async with LiveView() as view:
+            with pytest.raises(Unreachable):
+                await view.ask(lambda node: node.ask(GetStatus(), NodeStatus))
+
+    run(scenario)
+
+
+def test_nodes_of_another_network_are_ignored_and_named() -> None:
+    other = make_election(title="Another one")
+
+    async def scenario() -> None:
+        with lying_node(ELECTION, {"get_results": results}) as good, lying_node(other, {}) as foreign:
+            async with LiveView([good, foreign]) as view:
+                await view.changed(None)
+                assert view.snapshot.network_id == ELECTION.network_hex
+                await until(lambda: any(node.code for node in view.nodes))
+                (first, second) = view.nodes
+                assert (first.up, second.up, second.code) == (True, False, "network-mismatch")
+                assert view.addresses == [good, foreign]
+            async with LiveView([foreign, good], network_id=ELECTION.network_hex) as view:
+                assert (await view.changed(None)).network_id == ELECTION.network_hex
+
+    run(scenario)
+
+
+def test_a_node_that_goes_and_comes_back_is_said_and_asked_again() -> None:
+    async def scenario() -> None:
+        first, second = Address("127.0.0.1", free_port()), Address("127.0.0.1", free_port())
+        votes = [1]
+        answers = {
+            "get_results": lambda _: results_info(ELECTION, Alice=votes[0]),
+            "get_status": lambda _: status_info(ELECTION) | {"votes": votes[0]},
+        }
+        async with LiveView([first, second]) as view:
+            view.streams = 1
+            with lying_node(ELECTION, answers, first.port):
+                shown = await view.changed(None)
+                assert (shown.nodes_up, shown.results.votes, shown.stale) == (1, 1, 0)
+                with lying_node(ELECTION, answers, second.port):
+                    await until(lambda: view.snapshot.nodes_up == 2)
+            await until(lambda: view.snapshot.nodes_up == 0)
+            assert view.snapshot.results.votes == 1, "the last state stays, and grows old"
+            await until(lambda: view.snapshot.stale > 0)
+            with pytest.raises(Unreachable):
+                await view.ask(lambda node: node.ask(GetStatus(), NodeStatus))
+            votes[0] = 2
+            with lying_node(ELECTION, answers, second.port):
+                await until(lambda: view.snapshot.results.votes == 2)
+                assert (view.snapshot.nodes_up, view.snapshot.stale) == (1, 0)
+                assert view.addresses == [second, first]
+
+    run(scenario)
+
+
+def test_found_nodes_come_after_given_ones_and_are_not_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stranger's node can be listed, and say that its chain is the longest."""
+    assert live_view.MAX_WATCHED == 64
+    monkeypatch.setattr(live_view, "MAX_WATCHED", 4)
+    listed = list[Address]()
+
+    async def found(*_: object) -> list[Address]:
+        return listed
+
+    monkeypatch.setattr(live_view, "nodes_at_bootstrap", found)
+    longest = {"get_results": results, "get_status": lambda _: status_info(ELECTION) | {"height": 9}}
+
+    async def scenario() -> None:
+        with (
+            lying_node(ELECTION, {"get_results": results}) as given,
+            lying_node(ELECTION, longest) as strange,
+        ):
+            listed.extend([strange, *(Address("127.0.0.1", port) for port in range(1, 100)), given])
+            async with LiveView([given], bootstrap=Address("127.0.0.1", 1)) as view:
+                await until(lambda: sum(node.up for node in view.nodes) == 2)
+                assert view.addresses[:2] == [given, strange]
+                assert len(view.nodes) == 4
+
+    run(scenario)
+
+
+def test_amendments_are_in_force() -> None:
+    election = amendable(closes=2**40)
+    shown: list[Amendment] = []
+
+    def amendments(question: dict[str, Any]) -> dict[str, Any]:
+        found = msgspec.to_builtins(shown[question.get("first", 1) - 1 :])
+        count = len(shown)
+        return {"type": "amendments", "amendments": found, "height": 1, "count": count, "next": count + 1}
+
+    def amended(_: object) -> dict[str, Any]:
+        closes = shown[-1].closes if shown else 2**40
+        return results_info(election) | {"amendments": len(shown), "closes": closes}
+
+    async def scenario() -> None:
+        answers = {
+            "get_amendments": amendments,
+            "get_results": amended,
+            "get_status": lambda _: status_info(election) | {"amendments": len(shown)},
+        }
+        with lying_node(election, answers) as node:
+            async with LiveView([node]) as view:
+                view.streams = 1
+                assert (await view.changed(None)).election.closes == 2**40
+                for number, closes in enumerate((2**40 + 60, 2**40 + 120), start=1):
+                    shown.append(amendment(election, "extend", number=number, closes=closes))
+                    await until(lambda wanted=closes: view.snapshot.election.closes == wanted)
+                assert len(view.snapshot.election.amendments) == 2
+
+    run(scenario)
+
+
+def test_when_it_was_cancelled_is_the_time_of_the_last_block() -> None:
+    election = amendable()
+    cancelled = election.amended([amendment(election, "cancel")])
+    made = Header(2, genesis_header(election).hash, bytes(32), 1_900_000_000, 0x1F00FFFF, 0)
+    info = results_info(cancelled) | {
+        "contests": msgspec.to_builtins([contest.cancelled_report() for contest in cancelled.contests]),
+        "cancelled": True,
+        "amendments": 1,
+        "height": 1,
+        "tip": made.hash.hex(),
+    }
+    listed = {"type": "amendments", "amendments": msgspec.to_builtins(cancelled.amendments)}
+    answers = {
+        "get_amendments": lambda _: listed | {"height": 1, "count": 1, "next": 2},
+        "get_results": lambda _: info,
+        "get_headers": lambda _: {"type": "headers", "headers": [made.pack().hex()]},
+    }
+
+    async def scenario() -> None:
+        with lying_node(election, answers) as node:
+            async with LiveView([node]) as view:
+                found = await view.changed(None)
+                assert (found.state, found.cancelled_at) == ("cancelled", 1_900_000_000)
+
+    run(scenario)
+
+
+def test_a_roll_belongs_to_the_election_or_its_error_is_what_pages_say() -> None:
+    roll = Roll([("ann", key_of("ann").public_hex)])
+    election = make_election(roll=roll)
+
+    async def scenario() -> None:
+        with lying_node(election, {"get_results": lambda _: results_info(election)}) as node:
+            async with LiveView([node], roll=roll) as view:
+                assert (await view.changed(None)).election.is_on_roll("ann")
+            async with LiveView([node], roll=Roll([("bob", key_of("bob").public_hex)])) as view:
+                await until(lambda: problem_of(view) == "roll-mismatch")
+
+    run(scenario)
+
+
+def problem_of(view: LiveView) -> str:
+    try:
+        _ = view.snapshot
+    except VotenetError as error:
+        return error.code
+    return ""
+
+
+def test_nodes_are_found_at_a_bootstrap_server(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        told = {"get_results": results}
+        with opened(f"sqlite:{tmp_path}/peers") as registry, lying_node(ELECTION, told) as node:
+            async with (
+                serve_bootstrap(Address("127.0.0.1", 0), registry) as server,
+                LiveView(bootstrap=server.address, network_id=ELECTION.network_hex) as view,
+            ):
+                await until(lambda: problem_of(view) == "unreachable")
+                server.import_addresses([str(node)])
+                assert (await view.changed(None)).nodes_up == 1
+
+    run(scenario)
+
+
+def test_a_vote_is_seen_and_becomes_final_at_a_real_node(named_node: RunningNode, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with LiveView([named_node.address]) as view:
+            view.streams = 1
+            assert (await view.changed(None)).results.votes == 0
+            cast = await view.client.cast("ann", "Alice", key=key_of("ann"))
+            await until(lambda: view.snapshot.final_height == view.snapshot.results.height == cast.height)
+            assert view.snapshot.signed_by == ("Node 0",)
+            assert view.snapshot.state == "open"
+            assert view.snapshot.results.votes == 1
+
+    run(scenario)
+
+
+def test_without_readers_it_looks_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An idle view asks for results no more often than for news; a request wakes it."""
+    monkeypatch.setattr(live_view, "IDLE_LOOK_SECONDS", 3600.0)
+    monkeypatch.setattr(live_view, "RESULTS_SECONDS", 3600.0)
+    asked: list[str] = []
+
+    def counting(kind: str, answer: dict[str, Any]) -> Callable[[object], dict[str, Any]]:
+        def told(_: object) -> dict[str, Any]:
+            asked.append(kind)
+            return answer
+
+        return told
+
+    async def scenario() -> None:
+        answers = {
+            "get_status": counting("status", status_info(ELECTION)),
+            "get_results": counting("results", results_info(ELECTION)),
+        }
+        with lying_node(ELECTION, answers) as node:
+            async with LiveView([node]) as view:
+                await view.changed(None)
+                assert asked == ["status", "results"]
+                view.asked()
+                await until(lambda: asked.count("status") == 2)
+                assert asked.count("results") == 1, "nothing has changed"
+
+    run(scenario)
+
+
+def test_those_who_wait_for_a_change_are_let_go_at_the_end() -> None:
+    async def scenario() -> None:
+        async with LiveView() as view, asyncio.TaskGroup() as tasks:
+
+            async def waits() -> None:
+                with pytest.raises(Stopping):
+                    await view.changed(None)
+
+            for _ in range(3):
+                tasks.create_task(waits())
+            await asyncio.sleep(0)
+            view.end()
+        with pytest.raises(Stopping):
+            await view.changed(None)
+
+    run(scenario)
+
+
+def test_a_question_goes_to_another_node_than_the_one_that_was_asked_before() -> None:
+    def named(name: str) -> Callable[[object], dict[str, object]]:
+        return lambda _: status_info(ELECTION) | {"name": name}
+
+    async def name_of(view: LiveView, *other_than: Address) -> str:
+        status = await view.ask(lambda node: node.ask(GetStatus(), NodeStatus), other_than=other_than)
+        return status.name
+
+    async def scenario() -> None:
+        one = {"get_results": results, "get_status": named("one")}
+        two = {"get_results": results, "get_status": named("two")}
+        with lying_node(ELECTION, one) as first, lying_node(ELECTION, two) as second:
+            async with LiveView([first, second]) as view:
+                await view.changed(None)
+                assert await name_of(view) == "one"
+                assert await name_of(view, first) == "two"
+                assert await name_of(view, first, second) in ("one", "two")
+
+    run(scenario)
