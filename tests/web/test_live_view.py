@@ -302,7 +302,7 @@ def test_a_question_goes_to_another_node_than_the_one_that_was_asked_before() ->
         two = {"get_results": results, "get_status": named("two")}
         with lying_node(ELECTION, one) as first, lying_node(ELECTION, two) as second:
             async with LiveView([first, second]) as view:
-                await view.changed(None)
+                await until(lambda: [node.up for node in view.nodes] == [True, True])
                 assert await name_of(view) == "one"
                 assert await name_of(view, first) == "two"
                 assert await name_of(view, first, second) in ("one", "two")
