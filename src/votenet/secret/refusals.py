@@ -33,6 +33,13 @@ SECRET_REFUSALS: Final[dict[str, str]] = {
     "bad-decryption": "A partial decryption is not proven, or belongs to another tally or trustee.",
     "too-few-decryptions": "Fewer trustees than the threshold decrypted the tally.",
     "bad-result": "The result is not what the partial decryptions come to.",
+    "bad-draft": "The draft of an election for its trustees contradicts itself, or is of other contests.",
+    "wrong-draft": "A trustee's record belongs to another election, or to an older draft of this one.",
+    "bad-trustee-record": "A trustee's record is not signed by that trustee, or is not what this step needs.",
+    "too-early": "A trustee's record belongs to a step that cannot begin yet: an earlier record is missing.",
+    "two-records": "A trustee handed in two different records of one step: begin again with a new draft.",
+    "ceremony-incomplete": "Not every trustee has made its key and decrypted the test tally.",
+    "wrong-card": "The recovery card belongs to another trustee or another election.",
     "bad-archive": "The archive is not written as Belenios writes it, or its events are not a chain.",
 }
 """The codes of this room, each with its meaning."""

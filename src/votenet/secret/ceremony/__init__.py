@@ -1,0 +1,1 @@
+"""How trustees make the key of an election together, and show that they can decrypt."""
