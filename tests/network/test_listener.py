@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 
 import pytest
 
 from support.links import LIMITS, Recorder, code_at_end, listening, run
+from support.ports import free_port
 from votenet.errors import ConfigError, Locked, RemoteProtocolError, Unreachable
 from votenet.network.listener import Listener
 from votenet.network.transport import connect
@@ -93,6 +95,22 @@ def test_a_closing_listener_says_goodbye_to_its_links() -> None:
     run(test)
 
 
+@pytest.mark.parametrize("turns", range(8))
+def test_a_connection_that_comes_as_the_listener_closes_breaks_nothing(turns: int) -> None:
+    """asyncio had taken it, and then raised in the loop and left the socket open."""
+
+    async def test() -> None:
+        server = Recorder()
+        async with listening(server) as address:
+            socket.create_connection(address).close()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        assert server.ends.qsize() == len(server.links), "none is left behind"
+
+    run(test)
+    gc.collect()  # finds a socket that is open still, which fails this test
+
+
 def test_a_taken_port_names_its_holder() -> None:
     async def test() -> None:
         async with listening(Recorder()) as address:
@@ -154,12 +172,11 @@ def test_several_addresses_have_one_port() -> None:
                 await seen_from(server, host, port)
             with pytest.raises(OSError, match=r"refused|Connect call failed"):
                 await seen_from(server, "127.0.0.10", port)
-        with socket.create_server(("127.0.0.9", 0)) as taken:
-            port = taken.getsockname()[1]
-            with pytest.raises(Locked, match=f"port {port} is taken"):
-                await Listener(
-                    server, Address("127.0.0.1", port), LIMITS, more_hosts=["127.0.0.9"]
-                ).__aenter__()
+        port = free_port()
+        both = Listener(server, Address("127.0.0.1", port), LIMITS, more_hosts=["127.0.0.9"])
+        taken = pytest.raises(Locked, match=f"port {port} is taken")
+        with socket.create_server(("127.0.0.9", port)), taken:
+            await both.__aenter__()
         with socket.create_server(("127.0.0.1", port)):  # the first address is free again
             pass
 

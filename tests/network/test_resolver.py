@@ -25,7 +25,7 @@ def test_a_name_is_asked_for_once_and_an_ip_address_never() -> None:
         return ["10.0.0.1", "10.0.0.1", "::1"]
 
     async def test() -> None:
-        names = Names(resolve)
+        names = Names(resolve, seconds=60.0)
         assert await names.look_up("a.example") == ("10.0.0.1", "::1")
         assert await names.look_up("A.example") == ("10.0.0.1", "::1")
         assert await names.look_up("10.1.1.1") == ("10.1.1.1",)
@@ -69,7 +69,7 @@ def test_no_thread_left_is_busy_not_a_crash(monkeypatch: pytest.MonkeyPatch) -> 
 def test_dialling_a_name_tries_its_addresses_in_turn() -> None:
     async def test() -> None:
         async with listening(lambda line: b"hello\n") as (address, _):
-            names = Names(lambda host: ["::1", "127.0.0.1"])
+            names = Names(lambda host: ["::1", "127.0.0.1"], seconds=60.0)
             lines = LineQueue()
             limits = LinkLimits(max_line=100)
             link = await dial(names, lines, Address("a.example", address.port), limits, timeout=150)

@@ -13,6 +13,7 @@ import weakref
 import pytest
 
 from support.links import LIMITS, Recorder, code_at_end, listening, run
+from support.peers import deaf
 from votenet.errors import Rejected, RemoteProtocolError, Unreachable
 from votenet.network.transport import LINGER_SECONDS, PIECE, Link, LinkLimits, connect, error_line
 from votenet.protocol.wire.address import Address
@@ -360,16 +361,8 @@ def test_a_closed_or_silent_port_is_unreachable() -> None:
     async def test() -> None:
         with pytest.raises(Unreachable, match="cannot be reached"):
             await connect(Recorder(), Address("127.0.0.1", 1), LIMITS)
-        with contextlib.ExitStack() as stack:
-            deaf = stack.enter_context(socket.socket())
-            deaf.bind(("127.0.0.1", 0))
-            deaf.listen(0)
-            for _ in range(4):
-                waiting = stack.enter_context(socket.socket())
-                waiting.setblocking(False)
-                waiting.connect_ex(deaf.getsockname())
-            with pytest.raises(Unreachable, match="did not answer"):
-                await connect(Recorder(), Address(*deaf.getsockname()), LIMITS, timeout=0.2)
+        with deaf() as address, pytest.raises(Unreachable, match="did not answer"):
+            await connect(Recorder(), address, LIMITS, timeout=0.2)
 
     run(test)
 

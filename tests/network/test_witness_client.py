@@ -70,7 +70,7 @@ def test_a_witness_of_another_make_takes_one_log_key_for_an_origin() -> None:
         with pytest.raises(NotProven, match="403"):
             push(url, key, 20, signed_by=1)
         both = LOG.note(20, logs=range(5))  # lines of keys that it does not know do no harm
-        note = asyncio.run(push_checkpoint(url, key, both, LOG.prover(20), 10))
+        note = asyncio.run(push_checkpoint(url, key, both, LOG.prover(20), 10, 60.0))
         assert isinstance(note, SignedNote)
 
 

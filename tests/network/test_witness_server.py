@@ -52,13 +52,15 @@ def run(folder: Path, scenario: Callable[[Address, WitnessStore, VerifierKey], A
 async def push(
     address: Address, key: VerifierKey, size: int, log: LogOfTests = LOG
 ) -> SignedNote | WitnessSize:
-    return await push_checkpoint(f"http://{address}", key, log.note(size), log.prover(size))
+    return await push_checkpoint(f"http://{address}", key, log.note(size), log.prover(size), seconds=60.0)
 
 
 async def exchange(address: Address, request: bytes) -> bytes:
-    """All that the server answers until it closes."""
-    reader, writer = await asyncio.open_connection(address.host, address.port)
-    writer.write(request)
+    """All that the server answers until it closes. It has the request as soon as it takes the connection."""
+    link = socket.create_connection(address)
+    sent = link.send(request, socket.MSG_DONTWAIT)
+    reader, writer = await asyncio.open_connection(sock=link)
+    writer.write(request[sent:])
     answer = await reader.read()
     writer.close()
     return answer

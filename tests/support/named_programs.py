@@ -95,7 +95,14 @@ class NamedPrograms(Programs):
 
     def lies(self, index: int) -> list[Any]:
         """The evidence that a node has against named nodes."""
-        found: list[Any] = self.ask(index, b'{"type":"get_evidence","id":1}')["lies"]
+        answers: list[dict[str, Any]] = []
+
+        def asked() -> bool:
+            answers.append(self.ask(index, b'{"type":"get_evidence","id":1}'))
+            return "lies" in answers[-1]
+
+        self.wait_for(asked)
+        found: list[Any] = answers[-1]["lies"]
         return found
 
     def all_count(self, votes: int) -> bool:

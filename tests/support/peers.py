@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 from votenet.core.keys import SigningKey
 from votenet.errors import RemoteProtocolError
+from votenet.network.listener import stop_accepting
 from votenet.protocol.wire.address import Address
 from votenet.protocol.wire.connection import Connection, LocalNode
 from votenet.protocol.wire.messages import encode_message
@@ -49,6 +51,8 @@ def deaf() -> Iterator[Address]:
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(listening.getsockname())
+            # The first fills the queue, once it is in it.
+            assert select.select([listening], [], [], PATIENCE)[0]
         yield Address("127.0.0.1", listening.getsockname()[1])
 
 
@@ -75,7 +79,7 @@ async def listening(
     try:
         yield Address(host, server.sockets[0].getsockname()[1]), got
     finally:
-        server.close()
+        await stop_accepting([server])
         while open_ones:
             for writer in open_ones:
                 writer.transport.abort()

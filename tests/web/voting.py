@@ -74,7 +74,8 @@ class BoothVoter:
 
     def keep_receipt(self, folder: Path) -> Path:
         """The file that the browser saves."""
-        self.button("receipt.keep").click()
+        with self.page.expect_download():
+            self.button("receipt.keep").click()
         self.page.get_by_text(self.word("receipt.kept").partition("{")[0]).first.wait_for()
         (download,) = self._downloads
         path = folder / download.suggested_filename

@@ -8,10 +8,14 @@ import errno
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from votenet.errors import ConfigError, Locked, RemoteProtocolError, VotenetError
 from votenet.network.transport import LINGER_SECONDS, Link, LinkHandler, LinkLimits
 from votenet.protocol.wire.address import Address
+
+TURNS_OF_A_CONNECTION: Final = 5
+"""Of the event loop: from a connection that is accepted to its handler. asyncio needs three or four."""
 
 
 class Listener:
@@ -59,7 +63,7 @@ class Listener:
             try:
                 server = await _listen(loop, self._new_link, where)
             except (OSError, UnicodeError) as error:
-                self._stop_listening()
+                await stop_accepting(self._servers)
                 raise bind_error(where, error) from error
             self._servers.append(server)
             port = server.sockets[0].getsockname()[1]  # the others take the one that the first was given
@@ -67,7 +71,7 @@ class Listener:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._stop_listening()
+        await stop_accepting(self._servers)
         for link in list(self._links):
             link.close()
         if self._links:
@@ -76,10 +80,6 @@ class Listener:
                 await asyncio.wait_for(self._all_gone.wait(), 2 * LINGER_SECONDS)
         for link in list(self._links):
             link.abort()
-
-    def _stop_listening(self) -> None:
-        for server in self._servers:
-            server.close()
 
     @property
     def links(self) -> int:
@@ -118,6 +118,25 @@ class Listener:
                 del self._hosts[link.host]
         if self._all_gone is not None and not self._links:
             self._all_gone.set()
+
+
+async def stop_accepting(servers: Iterable[asyncio.Server]) -> None:
+    """Close servers, once the connections that they have accepted are made.
+
+    asyncio makes a connection some turns of its loop after it was accepted. If the server is closed
+    meanwhile, that fails in the loop, and the socket stays open.
+    """
+    loop = asyncio.get_running_loop()
+    servers = list(servers)
+    for server in servers:
+        for listening in server.sockets:
+            loop.remove_reader(listening.fileno())
+    try:
+        for _ in range(TURNS_OF_A_CONNECTION):
+            await asyncio.sleep(0)
+    finally:
+        for server in servers:
+            server.close()
 
 
 async def _listen(

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from votenet.errors import ConfigError
-from votenet.network.listener import bind_error
+from votenet.network.listener import bind_error, stop_accepting
 from votenet.protocol.wire.address import Address
 
 if TYPE_CHECKING:
@@ -140,9 +140,9 @@ async def serve_metrics(address: Address, metrics: Metrics) -> AsyncIterator[Add
     except (OSError, UnicodeError) as error:
         raise bind_error(address, error) from error
     try:
-        async with server:
-            yield Address(address.host, server.sockets[0].getsockname()[1])
+        yield Address(address.host, server.sockets[0].getsockname()[1])
     finally:
+        await stop_accepting([server])
         for writer in readers:
             writer.transport.abort()
         while readers:  # noqa: ASYNC110

@@ -25,7 +25,7 @@ from votenet.core.log.witness import (
     origin_hash,
 )
 from votenet.errors import StorageError
-from votenet.network.listener import bind_error
+from votenet.network.listener import bind_error, stop_accepting
 from votenet.protocol.wire.address import Address
 from votenet.storage.witness_store import WitnessStore
 
@@ -134,6 +134,10 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Any:
         """Signals are the program's, which stops the server by `should_exit`."""
         return contextlib.nullcontext()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await stop_accepting(self.servers)
+        await super().shutdown(sockets)
 
 
 @contextlib.asynccontextmanager

@@ -20,6 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from votenet.errors import ConfigError
+from votenet.network.listener import stop_accepting
 from votenet.web.headers import security_headers
 from votenet.web.limits import (
     HEAD_SECONDS,
@@ -234,8 +235,7 @@ class PageServer(uvicorn.Server):
 
     async def shutdown(self, sockets: Any = None) -> None:
         """Take no more connections, end those that are idle, give answers a moment, cut the rest."""
-        for server in self.servers:
-            server.close()
+        await stop_accepting(self.servers)
         for connection in list(self.server_state.connections):
             connection.shutdown()
         loop = asyncio.get_running_loop()
