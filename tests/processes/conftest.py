@@ -60,6 +60,16 @@ def dirs(home: Path) -> Iterator[InstanceDirs]:
     assert not left, "processes outlived the test"
 
 
+def free_block(nodes: int) -> ports.PortBlock:
+    """Ports that no other test process uses: of the usual ones another may take some at any moment."""
+    while True:
+        first = first_of_block(1 + nodes)
+        with contextlib.suppress(ConfigError):
+            lease = ports.choose(nodes, bootstrap_port=first, node_port=first + 1)
+            lease.release()
+            return lease.block
+
+
 @pytest.fixture
 def lease_ports() -> Iterator[Callable[[int], ports.PortBlock]]:
     """Blocks of free ports far from the usual ones, locked until the test ends."""
@@ -75,6 +85,14 @@ def lease_ports() -> Iterator[Callable[[int], ports.PortBlock]]:
     yield take
     for lease in leases:
         lease.release()
+
+
+def write_plan(plans: Mapping[str, Any]) -> None:
+    """What the scripted programs do. One may start and read it now, so the file changes at once."""
+    path = Path(os.environ["BAD_CHILD"])
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(plans))
+    fresh.replace(path)
 
 
 class Net:
@@ -93,9 +111,7 @@ class Net:
 
     def plan(self, **plans: dict[str, Any]) -> None:
         """What each program does from its next start on; `_` in a name stands for `-`."""
-        Path(os.environ["BAD_CHILD"]).write_text(
-            json.dumps({key.replace("_", "-"): value for key, value in plans.items()})
-        )
+        write_plan({key.replace("_", "-"): value for key, value in plans.items()})
 
     def program(self, name: str) -> ManagedProgram:
         return self.table.programs[name]
@@ -177,7 +193,7 @@ def network(dirs: InstanceDirs, lease_ports: Callable[[int], ports.PortBlock]) -
             policy=policy,
             hang_seconds=hang_seconds,
         )
-        Path(os.environ["BAD_CHILD"]).write_text(json.dumps(plans or {}))
+        write_plan(plans or {})
         return Net(dirs, spec, **settings)
 
     return make

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.processes.conftest import free_block
 
 from votenet.config import InstanceDirs
 from votenet.errors import ConfigError, Locked
@@ -56,11 +56,9 @@ def test_the_network_is_remembered(dirs: InstanceDirs) -> None:
             instance.load_network(dirs)
 
 
-def test_a_claim_can_be_inherited_only_as_it_is(
-    dirs: InstanceDirs, lease_ports: Callable[[int], ports.PortBlock]
-) -> None:
+def test_a_claim_can_be_inherited_only_as_it_is(dirs: InstanceDirs) -> None:
     lock = instance.claim(dirs)
-    lease = ports.choose(1)
+    lease = ports.choose(1, preferred=free_block(1))
     claim = instance.Claim(lock, lease.locks)
     network = spec(lease.block)
     copies = tuple(os.dup(fd) for fd in claim.descriptors)

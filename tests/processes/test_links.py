@@ -33,7 +33,10 @@ def addresses(net: Any, *numbers: int) -> tuple[str, ...]:
     return tuple(str(net.program(f"node-{number}").spec.address) for number in numbers)
 
 
-def test_partition_slow_and_heal_are_written_followed_and_shown(network: Network) -> None:
+def test_partition_slow_and_heal_are_written_followed_and_shown(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links, "FOLLOW_SECONDS", 60.0)
     net = network(nodes=4)
 
     async def scenario(net: Any) -> None:
@@ -82,11 +85,15 @@ def test_a_node_that_is_started_again_is_as_cut_off_as_before(network: Network) 
 
 
 def test_a_node_that_does_not_follow_is_named(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(links, "FOLLOW_SECONDS", 0.3)
+    monkeypatch.setattr(links, "FOLLOW_SECONDS", 60.0)
     net = network(nodes=2, plans={"node-2": {"mute": True}})
 
     async def scenario(net: Any) -> None:
         await net.all_ready()
+        await ask(net, "stop", names=["node-2"])  # nobody need wait for it now
+        assert (await ask(net, "slow", names=["node-1"], delay=1.0))["late"] == []
+        await ask(net, "start", names=["node-2"], wait=50)
+        monkeypatch.setattr(links, "FOLLOW_SECONDS", 0.3)
         assert (await ask(net, "slow", names=["node-*"], delay=1.0))["late"] == ["node-2"]
 
     assert net.play(scenario) == []

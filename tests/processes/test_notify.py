@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -97,9 +97,27 @@ def test_ready_is_said_once_over_a_real_socket(
     ]
 
 
+def collect(sent: list[dict[str, Any]], *, full: int = 0) -> Callable[..., bool]:
+    """A service manager whose queue has no room for the first `full` datagrams."""
+
+    def send(**fields: Any) -> bool:
+        sent.append(fields)
+        return len(sent) > full
+
+    return send
+
+
+def test_readiness_is_said_again_where_the_service_manager_had_no_room_for_it() -> None:
+    sent: list[dict[str, Any]] = []
+    notifier = ServiceNotifier(collect(sent, full=2))
+    for _ in range(4):
+        notifier.update(FINE, settled=True)
+    assert ["READY" in fields for fields in sent] == [True, True, True, False]
+
+
 def test_a_network_without_a_node_is_not_ready() -> None:
     sent: list[dict[str, Any]] = []
-    notifier = ServiceNotifier(lambda **fields: sent.append(fields))
+    notifier = ServiceNotifier(collect(sent))
     notifier.update({"bootstrap": "failed", "node-1": "failed"}, settled=True)
     notifier.update({"bootstrap": "ready", "node-1": "failed"}, settled=True)
     notifier.update({"bootstrap": "failed", "node-1": "ready"}, settled=True)
@@ -109,7 +127,7 @@ def test_a_network_without_a_node_is_not_ready() -> None:
 
 def test_a_stop_that_comes_before_readiness_is_not_followed_by_it() -> None:
     sent: list[dict[str, Any]] = []
-    notifier = ServiceNotifier(lambda **fields: sent.append(fields))
+    notifier = ServiceNotifier(collect(sent))
     notifier.stopping()
     notifier.update(FINE, settled=True)
     assert not any("READY" in fields for fields in sent)

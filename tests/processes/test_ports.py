@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable
 
 import pytest
+from tests.processes.conftest import free_block
 
 from support.ports import first_of_block, free_port
 from votenet.errors import ConfigError
@@ -16,6 +17,7 @@ from votenet.processes import ports
 from votenet.processes.ports import PortBlock, blocks, choose, choose_web, is_free, release, take_again
 from votenet.processes.procfs import ephemeral_range
 from votenet.protocol.wire.address import Address
+from votenet.storage.files import is_locked
 
 LeasePorts = Callable[[int], PortBlock]
 
@@ -80,10 +82,7 @@ def test_scenario_18_two_supervisors_never_get_the_same_block(lease_ports: Lease
 
 
 def test_released_ports_can_be_taken_again() -> None:
-    free = first_of_block(3)
-    while not all(map(is_local_free, range(free, free + 3))):
-        free = first_of_block(3)
-    lease = choose(2, bootstrap_port=free, node_port=free + 1)  # the usual ones, another test may take next
+    lease = choose(2, preferred=free_block(2))
     addresses = [Address("127.0.0.1", port) for port in lease.block.all]
     with pytest.raises(ConfigError, match="taken"):
         take_again(addresses)
@@ -93,8 +92,9 @@ def test_released_ports_can_be_taken_again() -> None:
         lock.release()
 
 
-def test_the_page_moves_to_a_free_port_unless_its_port_was_asked_for() -> None:
-    usual, locks, moved = choose_web("127.0.0.1", port=None, preferred=first_of_block(1))
+def test_the_page_moves_to_a_free_port_unless_its_port_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "DEFAULT_WEB_PORT", first_of_block(100))
+    usual, locks, moved = choose_web("127.0.0.1", port=None, preferred=free_block(1).bootstrap)
     assert not moved
     try:
         other, more, why = choose_web("127.0.0.1", port=None, preferred=usual)
@@ -104,7 +104,9 @@ def test_the_page_moves_to_a_free_port_unless_its_port_was_asked_for() -> None:
         with pytest.raises(ConfigError) as caught:
             choose_web("127.0.0.1", port=usual, preferred=other)
         assert caught.value.code == "port-taken"
-        assert choose_web("127.0.0.1", port=other, preferred=usual)[1][0].path.name == f"{other}.lock"
+        _, (lock,), _ = choose_web("127.0.0.1", port=other, preferred=usual)
+        assert lock.path.name == f"{other}.lock"
+        lock.release(remove=True)
     finally:
         release(locks)
 
@@ -126,6 +128,9 @@ def test_no_port_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_free_block_ports_are_taken_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every second port is a stranger's."""
+    own = first_of_block(100)  # of the usual ones another test may take some before they are taken again
+    monkeypatch.setattr(ports, "DEFAULT_NODE_PORT", own)
+    monkeypatch.setattr(ports, "DEFAULT_BOOTSTRAP_PORT", own + 1000)
     real = ports.is_free
     monkeypatch.setattr(ports, "is_free", lambda host, port: port % 2 == 1 and real(host, port))
     monkeypatch.setattr(listener, "port_holder", lambda port: "pid 5")
@@ -152,7 +157,7 @@ def test_where_all_ports_are_for_outgoing_connections_the_kernel_is_asked(
     try:
         used = [port for lease in leases for port in lease.block.all]
         assert len(set(used)) == 8
-        assert all(is_local_free(port) for port in used)
+        assert all(is_locked(ports.port_locks_dir() / f"{port}.lock") for port in used)
         more, locks = ports.take_more(2, "127.0.0.1", leases[0].block.nodes)
         assert not {*more} & {*used}
         for lock in locks:
@@ -215,9 +220,11 @@ def _split(block: PortBlock) -> tuple[int, tuple[int, ...]]:
 
 
 def test_ports_of_our_own_programs_are_not_taken(lease_ports: LeasePorts) -> None:
-    lease = choose(1, preferred=(block := lease_ports(1)))
+    moved = choose(1, preferred=(block := lease_ports(1)))
+    moved.release()
+    assert moved.block != block, "locked by the fixture"
+    lease = choose(1, preferred=free_block(1))
     lease.release()
-    assert lease.block != block, "locked by the fixture"
     with socket.socket() as ours:
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         ours.bind(("127.0.0.1", lease.block.nodes[0]))

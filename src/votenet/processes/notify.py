@@ -96,9 +96,9 @@ def _sender(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, int]:
 
 
 class ServiceNotifier:
-    """Tells the service manager above READY once, WATCHDOG at every update, STOPPING once."""
+    """Tells the service manager above READY until it is heard, WATCHDOG at every update, STOPPING once."""
 
-    def __init__(self, send: Callable[..., object] = notify) -> None:
+    def __init__(self, send: Callable[..., bool] = notify) -> None:
         self._send, self._ready, self._stopping = send, False, False
 
     def update(self, states: Mapping[str, str], *, settled: bool) -> None:
@@ -112,11 +112,13 @@ class ServiceNotifier:
         nodes = [state for name, state in states.items() if name not in others]
         ready = sum(state == "ready" for state in states.values())
         fields: dict[str, Any] = {"WATCHDOG": 1, "STATUS": f"{ready} of {len(states)} programs are ready"}
-        if settled and "ready" in nodes and not self._ready and not self._stopping:
-            self._ready, fields = True, {"READY": 1, **fields}
+        ready_now = settled and "ready" in nodes and not self._ready and not self._stopping
+        if ready_now:
+            fields = {"READY": 1, **fields}
         if self._stopping:
             fields["STATUS"] = "stopping"
-        self._send(**fields)
+        if self._send(**fields) and ready_now:  # one whose queue was full is told at the next update
+            self._ready = True
 
     def stopping(self) -> None:
         """The network is being stopped."""
