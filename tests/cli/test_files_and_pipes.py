@@ -24,7 +24,7 @@ from support.elections import make_election
 from support.ports import free_port
 from votenet.cli.main import main
 
-TIMEOUT = 100
+TIMEOUT = 150
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

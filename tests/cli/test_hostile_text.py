@@ -191,8 +191,9 @@ def test_arguments_act_on_nothing(cli: Callable[..., CommandResult]) -> None:
 def lying_server(answer: bytes) -> Iterator[Address]:
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            self.rfile.readline()
-            self.wfile.write(answer)
+            with contextlib.suppress(ConnectionError):  # its trace would be taken for one of the command
+                self.rfile.readline()
+                self.wfile.write(answer)
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
@@ -244,9 +245,10 @@ def lying_supervisor(answers: list[dict[str, Any]]) -> Iterator[None]:
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            self.rfile.readline()
-            for answer in answers:
-                self.wfile.write(json.dumps({"v": 1, **answer}).encode() + b"\n")
+            with contextlib.suppress(ConnectionError):  # the command has heard enough, and hung up
+                self.rfile.readline()
+                for answer in answers:
+                    self.wfile.write(json.dumps({"v": 1, **answer}).encode() + b"\n")
 
     with socketserver.ThreadingUnixStreamServer(str(path), Handler) as server:
         server.daemon_threads = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 
 import click
@@ -73,6 +74,20 @@ def test_an_hour_as_typed() -> None:
     refused = run.invoke(command, ["--at", "noon"])
     assert refused.exit_code == 2
     assert "neither like +2h" in refused.output
+
+
+def test_the_hours_of_one_command_count_from_one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second could pass between two of them: a poll of 90 minutes was one of 5,401 seconds."""
+
+    @click.command()
+    @click.option("--opens", callback=hour)
+    @click.option("--closes", callback=hour)
+    def command(opens: int, closes: int) -> None:
+        click.echo(closes - opens)
+
+    clock = itertools.count(1000)
+    monkeypatch.setattr("time.time", lambda: float(next(clock)))
+    assert CliRunner().invoke(command, ["--opens", "+30m", "--closes", "+2h"]).output == "5400\n"
 
 
 def test_no_color_is_as_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:

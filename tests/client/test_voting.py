@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -225,12 +226,24 @@ async def _hand_on(running: RunningNode, fields: dict[str, Any]) -> None:
 
 def test_a_vote_in_a_block_is_not_called_waiting_for_one(node: RunningNode) -> None:
     """On a quiet network the second confirmation does not come by itself."""
+
+    def in_its_block(received: CastResult) -> None:
+        """Returns once it is: the wait for confirmations begins then."""
+        with ThreadPoolExecutor(1) as other:
+            other.submit(asyncio.run, followed_into_a_block(node, received.voter_id)).result(60)
+
     with pytest.raises(WaitTimedOut) as late:
-        cast([node.address], "quiet one", "Alice", wait=5.0, confirmations=1000)
+        cast([node.address], "quiet one", "Alice", wait=0.2, confirmations=1000, on_received=in_its_block)
     assert late.value.code == "not-confirmed-yet"
     assert re.search(r"is in block \d+, with 1 of 1000 confirmations", late.value.message)
     assert "Blocks are mined only while votes wait" in late.value.next_step
     assert "votenet status --voter 'quiet one'" in late.value.next_step
+
+
+async def followed_into_a_block(running: RunningNode, voter: str) -> None:
+    async with AsyncElectionClient(running.address, remember=False) as election:
+        while (await election.vote_status(voter)).state != "in_block":  # noqa: ASYNC110  no node tells of it
+            await asyncio.sleep(0.02)
 
 
 def test_without_waiting_the_vote_is_accepted(node: RunningNode) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from support.elections import as_stored, make_election, make_votes, mine_block
+from support.ports import free_port
 from votenet.config import InstanceDirs, instance_dirs
 from votenet.core.ledger.vote import HashedVote
 from votenet.core.records.archive import archive_lines
@@ -168,7 +169,5 @@ def test_nothing_left(dirs: InstanceDirs, stray: int) -> None:
 
 
 def test_nothing_is_left_where_nothing_is_left(dirs: InstanceDirs) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    spec = ProgramSpec("node-1", ProgramRole.NODE, Address("127.0.0.1", port), dirs.data_dir("node-1"), ())
-    checks.nothing_left(dirs, [spec])
+    address = Address("127.0.0.1", free_port())
+    checks.nothing_left(dirs, [ProgramSpec("node-1", ProgramRole.NODE, address, dirs.data_dir("node-1"), ())])

@@ -104,7 +104,7 @@ class Shell:
 
     def status(self) -> dict[str, Any]:
         """What `ps --json` prints, without its start."""
-        return ask(self.dirs, {"command": "status"})
+        return ask(self.dirs, {"command": "status"}, timeout=60.0)
 
     def kill_supervisor(self) -> None:
         """kill -9, and the moment until the kernel has let go of its lock."""

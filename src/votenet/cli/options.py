@@ -222,10 +222,13 @@ def parse_hour(text: str, now: float) -> int:
 
 
 def hour(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    """Callback of an option that takes a point in time: Unix seconds. (TOML's own times are fine.)"""
+    """Callback of an option that takes a point in time: Unix seconds. (TOML's own times are fine.)
+
+    All times of one command count from the same moment: `--opens +1h --closes +3h` is exactly two hours.
+    """
     if value is None:
         return None
     try:
-        return parse_hour(value, time.time())
+        return parse_hour(value, ctx.meta.setdefault(f"{__name__}.now", time.time()))
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, param) from None

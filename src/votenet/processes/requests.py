@@ -37,11 +37,12 @@ _DONE: dict[str, tuple[State, ...]] = {
 }
 _STOP_MARGIN = 10.0
 """Seconds that a stop may take beyond its grace: KILL, stragglers, teardown."""
-_PAUSE_SECONDS = 5.0
+_PAUSE_SECONDS = 10.0
 """For the kernel to show a process stopped or going on."""
 _LOOK_SECONDS = 0.02
-_KILL_SECONDS = 5.0
-"""For the end of a program that was killed, and of all that it had started."""
+_END_SECONDS = 10.0
+"""For the end of a program that got one of the signals that ask or make it end, and of all it had started."""
+_ENDING = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGABRT)
 _SIGNAL_SECONDS = 2.0
 """For the end of a program that got another signal: it may also go on."""
 
@@ -174,7 +175,7 @@ class Requests:
             return program.child is not child and program.state is not State.STOPPING
 
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_KILL_SECONDS if number is signal.SIGKILL else _SIGNAL_SECONDS):
+            async with asyncio.timeout(_END_SECONDS if number in _ENDING else _SIGNAL_SECONDS):
                 await self._table.until(
                     lambda: all(ended(program, child) for program, child, reached in sent if reached)
                 )

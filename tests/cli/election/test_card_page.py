@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from support.chromium import drawn, need_chromium
 from support.elections import make_election
 from votenet.cli.election.card_page import CARDS_ON_A_SHEET, Card, card_page
 from votenet.core.election.voting_code import code_from, shown_code
@@ -62,10 +61,6 @@ def test_text_of_others_is_text_and_nothing_is_loaded() -> None:
     assert "default-src 'none'" in page
 
 
-CHROMIUM = shutil.which("chromium")
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 def test_a_browser_prints_eight_cards_on_a_page_and_cuts_nothing_off(tmp_path: Path) -> None:
     """With the longest texts: nothing of the code, the address and the help line lies outside its card."""
     probe = """<script>addEventListener("load", () => {
@@ -88,23 +83,10 @@ def test_a_browser_prints_eight_cards_on_a_page_and_cuts_nothing_off(tmp_path: P
     )
     many = [Card("0017-" * 20, LONG, code_from(n.to_bytes(14))) for n in range(8)]
     page = "\n".join(card_page(long, many, f"http://{'long-name.' * 7}example:8080", closes=10**9))
-    assert CHROMIUM is not None
-    usual = [
-        CHROMIUM,
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        f"--user-data-dir={tmp_path / 'profile'}",
-    ]
-    file = tmp_path / "cards.html"
-    file.write_text(page.replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'"))
-    file.write_text(file.read_text().replace("</body>", probe))
-    shown = subprocess.run([*usual, "--dump-dom", file.as_uri()], capture_output=True, text=True, timeout=120)
-    assert "<title>cut: 0 </title>" in shown.stdout, re.findall("<title>.*</title>", shown.stdout)
-    file.write_text("\n".join(card_page(long, [*many, *many], "https://x", closes=None)))
-    pdf = tmp_path / "cards.pdf"
-    subprocess.run(
-        [*usual, "--no-pdf-header-footer", f"--print-to-pdf={pdf}", file.as_uri()],
-        capture_output=True, timeout=120, check=True,
-    )  # fmt: skip
+    scripted = page.replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'")
+    browser = need_chromium()
+    shown = drawn(browser, tmp_path, scripted.replace("</body>", probe), "--dump-dom")
+    assert "<title>cut: 0 </title>" in shown, re.findall("<title>.*</title>", shown)
+    sheets, pdf = "\n".join(card_page(long, [*many, *many], "https://x", closes=None)), tmp_path / "cards.pdf"
+    drawn(browser, tmp_path, sheets, "--no-pdf-header-footer", f"--print-to-pdf={pdf}")
     assert len(re.findall(rb"/Type\s*/Page\b", pdf.read_bytes())) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import itertools
 import json
 import os
 import queue
@@ -415,10 +416,18 @@ def test_floods_from_some_hosts_leave_others_their_answers_and_the_registry_its_
         lines = (encode_request("REGISTER", f"{host}:{n}", keep_open=True) for n in range(1, 501))
         link.sendall(b"\n".join(lines) + b"\n")
 
+    # So many questions of one host would be refused.
+    askers = (f"127.67.{n // 250}.{n % 250 + 1}" for n in itertools.count())
+
     def numbers() -> Any:
-        with from_(honest, server.port) as link:
+        with from_(next(askers), server.port) as link:
             link.sendall(b'{"type":"GET_STATS"}\n')
             return json.loads(link.makefile().readline())["stats"]
+
+    def all_listed() -> str:
+        with from_(honest, server.port) as link:
+            link.sendall(b'{"type":"GET_PEERS"}\n')
+            return link.makefile().readline()
 
     with running(tmp_path, "--port", "0", "--no-trust-loopback", "--log-level", "error") as server:
         process = psutil.Process(server.process.pid)
@@ -437,13 +446,15 @@ def test_floods_from_some_hosts_leave_others_their_answers_and_the_registry_its_
             for thread in floods:
                 thread.start()
             try:
-                for _ in range(60):
-                    with from_(honest, server.port) as link:
-                        link.sendall(b'{"type":"GET_PEERS"}\n')
-                        listed = link.makefile().readline()
+                deadline = time.monotonic() + 60
+                for number in itertools.count(1):  # until it was dialled back, however busy the machine is
+                    listed = all_listed()
                     assert listed in ("[]\n", f'[{{"address":"{ours}"}}]\n')
                     assert process.memory_info().rss < 100e6
-                    time.sleep(0.03)
+                    if number >= 60 and listed != "[]\n":
+                        break
+                    assert time.monotonic() < deadline, "the honest host is not listed"
+                    time.sleep(0.03 if number < 60 else 0.3)
                 wait_until(lambda: {"rate-limited", "not-owner"} <= set(numbers()["counts"]["refusals"]))
                 wait_until(lambda: numbers()["peers"] >= 2)
             finally:
@@ -451,7 +462,6 @@ def test_floods_from_some_hosts_leave_others_their_answers_and_the_registry_its_
                 for thread in floods:
                     thread.join()
             assert 2 <= numbers()["peers"] <= 129
-    assert listed == f'[{{"address":"{ours}"}}]\n'
 
 
 def test_a_real_node_is_dialled_back_before_it_is_listed(tmp_path: Path) -> None:
@@ -472,7 +482,7 @@ def test_a_real_node_is_dialled_back_before_it_is_listed(tmp_path: Path) -> None
         try:
             while (listed := server.ask('{"type":"GET_PEERS","payload":{}}')) == '{"peers":[],"next":null}\n':
                 assert node.poll() is None
-                time.sleep(0.02)
+                time.sleep(0.2)  # five questions a second are answered for as long as it takes
         finally:
             node.terminate()
             node.wait(60)

@@ -161,7 +161,7 @@ def test_purge_of_a_mount_point_empties_it_and_says_so(shell: Shell, mounted: st
         env=shell.env,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=150,
         check=False,
     )
     assert done.returncode == 0, done.stderr

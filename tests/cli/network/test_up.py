@@ -343,7 +343,7 @@ def test_a_temporary_folder_that_cannot_be_used_is_done_without(shell: Shell, sp
         env=shell.env,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=150,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -379,7 +379,7 @@ def test_a_machine_whose_ports_are_all_for_outgoing_connections_has_a_network(sh
     up = shlex.join(("up", "--detach", "--nodes", "2", "--difficulty", "8", *shell.program))
     script = f"{narrow} && {votenet} {up} && {votenet} scale 3 && {votenet} ps --json && {votenet} down"
     done = subprocess.run(
-        [*own_network, script], env=shell.env, capture_output=True, text=True, timeout=90, check=False
+        [*own_network, script], env=shell.env, capture_output=True, text=True, timeout=150, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "no block is free below 1024" in done.stderr

@@ -4,45 +4,22 @@ from __future__ import annotations
 
 import html
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from support.chromium import drawn, need_chromium
 from support.reports import NOW, checks_of, club_report, with_text
 from votenet.cli.report.html_report import html_report
 
 PHONE = 390
-ATTEMPTS = 4
 HOSTILE = "<script>document.title='broken out'</script><img src=x onerror=alert(1)>"
 
 
 @pytest.fixture
-def browser(tmp_path: Path) -> str:
-    """The path of the browser, whose profile is in `tmp_path`."""
-    found = shutil.which("chromium")
-    if found is None:
-        pytest.skip("no Chromium here: the page is not drawn (package chromium)")
-    return found
-
-
-def drawn(browser: str, folder: Path, page: str, *options: str) -> str:
-    """What the browser prints of a page. On a busy machine it may fail to start: it is tried again."""
-    (folder / "page.html").write_text(page)
-    for attempt in range(ATTEMPTS):
-        command = [
-            *(browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
-            *("--no-first-run", "--disable-extensions", "--disable-background-networking"),
-            *(f"--user-data-dir={folder / f'profile-{attempt}'}", *options, f"file://{folder / 'page.html'}"),
-        ]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        except subprocess.TimeoutExpired:
-            continue
-        if done.returncode == 0:
-            return done.stdout
-    pytest.fail("the browser does not start")
+def browser() -> str:
+    """The path of the browser."""
+    return need_chromium()
 
 
 def test_a_phone_shows_all_of_the_page_in_its_width_and_text_of_others_stays_text(
