@@ -63,10 +63,10 @@ def test_an_evening_of_a_club(visit: Visit, watch: Watch, tmp_path: Path) -> Non
 def closes_soon(network: PageNetwork, notices: Iterator[int]) -> bool:
     """Whether the closing time has changed; a slow network may miss the minute of notice: then once more."""
     known = network.amendments(1)
-    if known["count"] == 0 and 1 not in known.get("waiting", ()):
+    if known.get("count") == 0 and 1 not in known.get("waiting", ()):
         closes = int(time.time()) + next(notices)
         network.submit_amendment(1, amendment(network.election, "close", number=1, closes=closes))
-    return int(known["count"]) == 1
+    return known.get("count") == 1
 
 
 def all_vote(network: PageNetwork, visit: Visit, folder: Path) -> Path:

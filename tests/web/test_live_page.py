@@ -116,10 +116,15 @@ class Election:
         shown = -1
         while True:
             with self._changed:
-                self._changed.wait_for(lambda before=shown: self.votes != before or self._ended)
+                news = self._changed.wait_for(lambda before=shown: self.votes != before or self._ended, 1)
                 if self._ended:
                     return
-                shown, text = self.votes, b"event: state\ndata: %s\n\n" % self.state()
+                if news:
+                    shown, text = self.votes, b"event: state\ndata: %s\n\n" % self.state()
+                elif self.is_away:
+                    continue
+                else:
+                    text = b": live\n\n"  # a page is told within ten seconds that all is well
             try:
                 request.wfile.write(text)
                 request.wfile.flush()

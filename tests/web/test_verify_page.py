@@ -170,7 +170,8 @@ def test_it_cannot_send_anything(page: Page, watch: Watch, files: Path) -> None:
         where = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         watch.allow(f"Content Security Policy|TrustedScriptURL|{where}")
         for attempt in ATTEMPTS:
-            assert page.evaluate(attempt, where) == "refused"
+            with page.expect_console_message():
+                assert page.evaluate(attempt, where) == "refused"
         with pytest.raises(BlockingIOError):
             listener.accept()
     assert len(watch.troubles) >= len(ATTEMPTS)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Download, Locator, Page
+    from playwright.sync_api import Locator, Page
 
 CATALOGUES: Final = Path(__file__).parents[2] / "frontend/src/catalogue"
 
@@ -19,8 +19,6 @@ class BoothVoter:
     def __init__(self, page: Page, url: str, language: str = "en") -> None:
         self.page, self.url = page, url
         self._words = json.loads((CATALOGUES / f"booth.{language}.json").read_text(encoding="utf-8"))
-        self._downloads: list[Download] = []
-        page.on("download", lambda download: self._downloads.append(download))
 
     def word(self, name: str) -> str:
         """The sentence with this name, such as `review.cast`."""
@@ -74,10 +72,9 @@ class BoothVoter:
 
     def keep_receipt(self, folder: Path) -> Path:
         """The file that the browser saves."""
-        with self.page.expect_download():
+        with self.page.expect_download() as download:
             self.button("receipt.keep").click()
         self.page.get_by_text(self.word("receipt.kept").partition("{")[0]).first.wait_for()
-        (download,) = self._downloads
-        path = folder / download.suggested_filename
-        download.save_as(path)
+        path = folder / download.value.suggested_filename
+        download.value.save_as(path)
         return path
