@@ -37,10 +37,6 @@ def lying_node(election: Election, answers: Mapping[str, Answer], port: int = 0)
     talking: list[socket.socket] = []
 
     class Handler(socketserver.StreamRequestHandler):
-        def setup(self) -> None:
-            super().setup()
-            talking.append(self.connection)
-
         def handle(self) -> None:
             # A client may be gone before it has read all: a trace on stderr would be taken for the program's.
             with contextlib.suppress(ConnectionError):
@@ -53,6 +49,11 @@ def lying_node(election: Election, answers: Mapping[str, Answer], port: int = 0)
         allow_reuse_address = True
         daemon_threads = True
         request_queue_size = 128  # of five, a sixth connection waits a second for its second try
+
+        def get_request(self) -> tuple[socket.socket, Any]:
+            link, client = super().get_request()
+            talking.append(link)  # here: the thread of its Handler may begin only after the end
+            return link, client
 
     with Server(("127.0.0.1", port), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
