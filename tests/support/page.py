@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import httpx
 
@@ -16,6 +16,9 @@ from votenet.web.live_view import LiveView
 from votenet.web.serving.server import serve_page
 from votenet.web.settings import WebSettings
 
+PATIENT: Final = {"dial_timeout": 60.0, "status_timeout": 60.0, "answer_timeout": 60.0}
+"""Arguments of a LiveView in a test: no node is given up because the machine is busy."""
+
 
 class Page(NamedTuple):
     address: Address
@@ -23,19 +26,31 @@ class Page(NamedTuple):
     client: httpx.AsyncClient
 
     async def exchange(self, request: bytes) -> bytes:
-        """All that the server answers to these bytes until it closes."""
+        """All that the server answers to these bytes until it closes, or cuts the connection.
+
+        It cuts one that it closes before it has read all of them.
+        """
         reader, writer = await asyncio.open_connection(self.address.host, self.address.port)
         writer.write(request)
-        answer = await reader.read()
+        answer = await read_to_end(reader)
         writer.close()
         return answer
+
+
+async def read_to_end(reader: asyncio.StreamReader) -> bytes:
+    """All that comes until the other side closes the connection, or cuts it."""
+    parts: list[bytes] = []
+    with contextlib.suppress(ConnectionError):
+        while part := await reader.read(1 << 20):
+            parts.append(part)
+    return b"".join(parts)
 
 
 @contextlib.asynccontextmanager
 async def serving(*nodes: Address, roll: Roll | None = None, **settings: Any) -> AsyncIterator[Page]:
     """A page at a free port; with nodes, as soon as one of them has answered."""
     given = replace(WebSettings(port=0, nodes=nodes), **settings)
-    view = LiveView(nodes, bootstrap=given.bootstrap, network_id=given.network_id, roll=roll)
+    view = LiveView(nodes, bootstrap=given.bootstrap, network_id=given.network_id, roll=roll, **PATIENT)
     async with view, serve_page(view, given) as address:
         if nodes:
             await view.changed(None)

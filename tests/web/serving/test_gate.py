@@ -17,6 +17,12 @@ from votenet.web.words import Words
 JSON = {"content-type": "application/json"}
 
 
+@pytest.fixture(autouse=True)
+def _all_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection is not reset because the rest of a refused request came late."""
+    monkeypatch.setattr(gate, "REFUSED_BODY_SECONDS", 60.0)
+
+
 def code_of(answer: object) -> str:
     return answer.json()["error"]["code"]  # type: ignore[attr-defined, no-any-return]
 
