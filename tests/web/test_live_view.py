@@ -14,7 +14,7 @@ from tests.cli.conftest import RunningNode, named_node
 from support.amendments import amendable, amendment
 from support.elections import key_of, make_election
 from support.lying_node import lying_node, results_info, status_info
-from support.page import until
+from support.page import PATIENT, until
 from support.ports import free_port
 from votenet.core.election.amendment import Amendment
 from votenet.core.election.roll import Roll
@@ -46,7 +46,7 @@ def run(scenario: Callable[[], object]) -> None:
 
 def test_without_a_node_it_waits_and_says_so() -> None:
     async def scenario() -> None:
-        async with LiveView([Address("127.0.0.1", free_port())]) as view:
+        async with LiveView([Address("127.0.0.1", free_port())], **PATIENT) as view:
             assert view.latest is None
             for read in (lambda: view.snapshot, lambda: view.log, lambda: view.client):
                 with pytest.raises(Unreachable):
@@ -65,14 +65,14 @@ def test_nodes_of_another_network_are_ignored_and_named() -> None:
 
     async def scenario() -> None:
         with lying_node(ELECTION, {"get_results": results}) as good, lying_node(other, {}) as foreign:
-            async with LiveView([good, foreign]) as view:
+            async with LiveView([good, foreign], **PATIENT) as view:
                 await view.changed(None)
                 assert view.snapshot.network_id == ELECTION.network_hex
                 await until(lambda: any(node.code for node in view.nodes))
                 (first, second) = view.nodes
                 assert (first.up, second.up, second.code) == (True, False, "network-mismatch")
                 assert view.addresses == [good, foreign]
-            async with LiveView([foreign, good], network_id=ELECTION.network_hex) as view:
+            async with LiveView([foreign, good], network_id=ELECTION.network_hex, **PATIENT) as view:
                 assert (await view.changed(None)).network_id == ELECTION.network_hex
 
     run(scenario)
@@ -86,7 +86,7 @@ def test_a_node_that_goes_and_comes_back_is_said_and_asked_again() -> None:
             "get_results": lambda _: results_info(ELECTION, Alice=votes[0]),
             "get_status": lambda _: status_info(ELECTION) | {"votes": votes[0]},
         }
-        async with LiveView([first, second]) as view:
+        async with LiveView([first, second], **PATIENT) as view:
             view.streams = 1
             with lying_node(ELECTION, answers, first.port):
                 shown = await view.changed(None)
@@ -125,7 +125,7 @@ def test_found_nodes_come_after_given_ones_and_are_not_too_many(monkeypatch: pyt
             lying_node(ELECTION, longest) as strange,
         ):
             listed.extend([strange, *(Address("127.0.0.1", port) for port in range(1, 100)), given])
-            async with LiveView([given], bootstrap=Address("127.0.0.1", 1)) as view:
+            async with LiveView([given], bootstrap=Address("127.0.0.1", 1), **PATIENT) as view:
                 await until(lambda: sum(node.up for node in view.nodes) == 2)
                 assert view.addresses[:2] == [given, strange]
                 assert len(view.nodes) == 4
@@ -153,7 +153,7 @@ def test_amendments_are_in_force() -> None:
             "get_status": lambda _: status_info(election) | {"amendments": len(shown)},
         }
         with lying_node(election, answers) as node:
-            async with LiveView([node]) as view:
+            async with LiveView([node], **PATIENT) as view:
                 view.streams = 1
                 assert (await view.changed(None)).election.closes == 2**40
                 for number, closes in enumerate((2**40 + 60, 2**40 + 120), start=1):
@@ -184,7 +184,7 @@ def test_when_it_was_cancelled_is_the_time_of_the_last_block() -> None:
 
     async def scenario() -> None:
         with lying_node(election, answers) as node:
-            async with LiveView([node]) as view:
+            async with LiveView([node], **PATIENT) as view:
                 found = await view.changed(None)
                 assert (found.state, found.cancelled_at) == ("cancelled", 1_900_000_000)
 
@@ -197,9 +197,9 @@ def test_a_roll_belongs_to_the_election_or_its_error_is_what_pages_say() -> None
 
     async def scenario() -> None:
         with lying_node(election, {"get_results": lambda _: results_info(election)}) as node:
-            async with LiveView([node], roll=roll) as view:
+            async with LiveView([node], roll=roll, **PATIENT) as view:
                 assert (await view.changed(None)).election.is_on_roll("ann")
-            async with LiveView([node], roll=Roll([("bob", key_of("bob").public_hex)])) as view:
+            async with LiveView([node], roll=Roll([("bob", key_of("bob").public_hex)]), **PATIENT) as view:
                 await until(lambda: problem_of(view) == "roll-mismatch")
 
     run(scenario)
@@ -219,7 +219,7 @@ def test_nodes_are_found_at_a_bootstrap_server(tmp_path: Path) -> None:
         with opened(f"sqlite:{tmp_path}/peers") as registry, lying_node(ELECTION, told) as node:
             async with (
                 serve_bootstrap(Address("127.0.0.1", 0), registry) as server,
-                LiveView(bootstrap=server.address, network_id=ELECTION.network_hex) as view,
+                LiveView(bootstrap=server.address, network_id=ELECTION.network_hex, **PATIENT) as view,
             ):
                 await until(lambda: problem_of(view) == "unreachable")
                 server.import_addresses([str(node)])
@@ -230,7 +230,7 @@ def test_nodes_are_found_at_a_bootstrap_server(tmp_path: Path) -> None:
 
 def test_a_vote_is_seen_and_becomes_final_at_a_real_node(named_node: RunningNode, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with LiveView([named_node.address]) as view:
+        async with LiveView([named_node.address], **PATIENT) as view:
             view.streams = 1
             assert (await view.changed(None)).results.votes == 0
             cast = await view.client.cast("ann", "Alice", key=key_of("ann"))
@@ -261,7 +261,7 @@ def test_without_readers_it_looks_seldom(monkeypatch: pytest.MonkeyPatch) -> Non
             "get_results": counting("results", results_info(ELECTION)),
         }
         with lying_node(ELECTION, answers) as node:
-            async with LiveView([node]) as view:
+            async with LiveView([node], **PATIENT) as view:
                 await view.changed(None)
                 assert asked == ["status", "results"]
                 view.asked()
@@ -301,7 +301,7 @@ def test_a_question_goes_to_another_node_than_the_one_that_was_asked_before() ->
         one = {"get_results": results, "get_status": named("one")}
         two = {"get_results": results, "get_status": named("two")}
         with lying_node(ELECTION, one) as first, lying_node(ELECTION, two) as second:
-            async with LiveView([first, second]) as view:
+            async with LiveView([first, second], **PATIENT) as view:
                 await until(lambda: [node.up for node in view.nodes] == [True, True])
                 assert await name_of(view) == "one"
                 assert await name_of(view, first) == "two"

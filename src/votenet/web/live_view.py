@@ -15,9 +15,9 @@ import msgspec
 from votenet.client.answers import can_be_amended, fetch_amendments, fetch_cancelled_at, fetch_election
 from votenet.client.connection import NodeConnection
 from votenet.client.election_client import AsyncElectionClient
-from votenet.client.failover import Work
+from votenet.client.failover import NODE_DIAL_SECONDS, Work
 from votenet.client.log_view import LogView, fetch_final_results
-from votenet.client.node_pool import NodePool
+from votenet.client.node_pool import POOL_ANSWER_SECONDS, NodePool
 from votenet.client.nodes import nodes_at_bootstrap
 from votenet.core.election.definition import Election
 from votenet.core.election.roll import Roll, with_roll
@@ -56,6 +56,9 @@ class LiveView:
         nodes: addresses that are asked, beside those that the bootstrap server knows.
         network_id: 64 hexadecimal digits.
         roll: of an election with a roll; without it voters cannot be found by their keys.
+        dial_timeout: seconds for a connection to a node.
+        status_timeout: seconds for the status of a node: without it the node is away.
+        answer_timeout: seconds for any other answer: without it the next node is asked.
     """
 
     def __init__(
@@ -65,11 +68,15 @@ class LiveView:
         bootstrap: Address | None = None,
         network_id: str | None = None,
         roll: Roll | None = None,
+        dial_timeout: float = NODE_DIAL_SECONDS,
+        status_timeout: float = STATUS_SECONDS,
+        answer_timeout: float = POOL_ANSWER_SECONDS,
     ) -> None:
         self.roll = roll
         nodes = tuple(nodes)
         self._given = frozenset(map(str, nodes))
-        self.pool = NodePool(nodes, self._admit)
+        self._dial_timeout, self._status_timeout = dial_timeout, status_timeout
+        self.pool = NodePool(nodes, self._admit, dial_timeout=dial_timeout, answer_timeout=answer_timeout)
         """A kept connection to each node."""
         self._bootstrap, self._network_id = bootstrap, network_id
         self._seen: dict[Address, NodeView] = {}
@@ -230,10 +237,11 @@ class LiveView:
         """Ask one node for its status again and again: a slow one keeps no other waiting."""
         while True:
             try:
-                async with asyncio.timeout(STATUS_SECONDS):
+                async with asyncio.timeout(self._status_timeout):
                     status = await self.pool.at(address, lambda node: node.ask(GetStatus(), NodeStatus))
             except TimeoutError:
-                self._away(address, Unreachable(f"{address} gave no answer within {STATUS_SECONDS:g} s"))
+                late = f"{address} gave no answer within {self._status_timeout:g} s"
+                self._away(address, Unreachable(late))
             except VotenetError as error:
                 self._away(address, error)
             else:
@@ -327,7 +335,9 @@ class LiveView:
         return results, election
 
     async def _open_client(self) -> None:
-        client = AsyncElectionClient(self.addresses, network_id=self._network_id, remember=False)
+        client = AsyncElectionClient(
+            self.addresses, network_id=self._network_id, remember=False, dial_timeout=self._dial_timeout
+        )
         with contextlib.suppress(Unreachable, Rejected):
             self._client = await client.__aenter__()
 

@@ -11,6 +11,7 @@ import pytest
 
 from support.elections import make_election, make_vote, make_votes, named_nodes
 from support.lying_node import Answer, lying_node, results_info, takes
+from support.page import PATIENT
 from votenet.core.ledger.vote import Vote, hash_vote
 from votenet.errors import Rejected, Unreachable, VotenetError
 from votenet.web.api import vote_batches
@@ -50,7 +51,7 @@ class Node:
 def play(node: Node, scenario: Callable[[VoteBatches], Awaitable[None]]) -> None:
     async def main() -> None:
         with lying_node(ELECTION, node.answers) as address:
-            async with asyncio.timeout(120), LiveView([address]) as view:
+            async with asyncio.timeout(120), LiveView([address], **PATIENT) as view:
                 await view.changed(None)
                 assert batches_of(view) is batches_of(view)
                 await scenario(batches_of(view))
