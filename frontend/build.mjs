@@ -5,6 +5,7 @@
  *
  *     node build.mjs            writes them
  *     node build.mjs --check    ends with 1 if those that are there are others
+ *     node build.mjs --worker FOLDER    writes only secret_worker.js there: no page loads it yet
  */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
@@ -16,6 +17,8 @@ import { build, transform } from "esbuild";
 const here = fileURLToPath(new URL(".", import.meta.url));
 const STATIC = join(here, "../src/votenet/web/static");
 const MOST_BYTES = 60 * 1024; // of a page, gzipped
+/** Each a file of its own, because only some elections load it. Not among the files until a page does. */
+const UNUSED = { "secret_worker.js": "src/secret/secret_worker.ts" };
 
 const read = (path) => readFileSync(join(here, path), "utf8");
 const hashOf = (text) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
@@ -101,18 +104,36 @@ async function everything() {
   return { ...made, "LICENSES.txt": licences(packages) };
 }
 
-const made = await everything();
-const check = process.argv.includes("--check");
-for (const [name, text] of Object.entries(made)) {
-  const path = join(STATIC, name);
+/** How many bytes a text has, gzipped; it says so, and stops the build at those that are too many. */
+function checkSize(name, text) {
   const gzipped = gzipSync(text, { level: 9 }).length;
   console.log(`${name}: ${text.length} characters, ${gzipped} bytes gzipped`);
   if (gzipped > MOST_BYTES) throw new Error(`${name} has more than ${MOST_BYTES} bytes gzipped`);
-  if (!check) {
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, text);
-  } else if (!existsSync(path) || readFileSync(path, "utf8") !== text) {
-    console.error(`${path} is not what the sources give: npm run build`);
-    process.exitCode = 1;
+}
+
+/** Writes what no page loads yet into a folder, for those who test it. */
+async function writeUnused(folder) {
+  for (const [name, entry] of Object.entries(UNUSED)) {
+    const text = await bundle(entry, new Set());
+    checkSize(name, text);
+    if (folder !== undefined) writeFileSync(join(folder, name), text);
   }
 }
+
+async function writeAll(check) {
+  for (const [name, text] of Object.entries(await everything())) {
+    const path = join(STATIC, name);
+    checkSize(name, text);
+    if (!check) {
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, text);
+    } else if (!existsSync(path) || readFileSync(path, "utf8") !== text) {
+      console.error(`${path} is not what the sources give: npm run build`);
+      process.exitCode = 1;
+    }
+  }
+}
+
+const [option, folder] = process.argv.slice(2);
+if (option !== "--worker") await writeAll(option === "--check");
+await writeUnused(option === "--worker" ? folder : undefined);

@@ -103,9 +103,14 @@ class BeleniosTool:
         return self.attempt("election", "compute-result").stdout.splitlines() == [archive.result]
 
 
+def tool_program() -> str | None:
+    """The program of the tool; None where it is missing."""
+    return os.environ.get(TOOL) or shutil.which("belenios-tool") or shutil.which(INSTALLED)
+
+
 def find_tool(folder: Path) -> BeleniosTool:
     """The tool. Skips the test where it is missing."""
-    program = os.environ.get(TOOL) or shutil.which("belenios-tool") or shutil.which(INSTALLED)
+    program = tool_program()
     if program is None:
         pytest.skip("no belenios-tool on this machine: .ci/belenios-tool installs it")
     return BeleniosTool(program, folder)

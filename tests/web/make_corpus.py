@@ -2,6 +2,7 @@
 
     PYTHONPATH=tests .venv/bin/python -m web.make_corpus FOLDER  # files and vectors
     PYTHONPATH=tests .venv/bin/python -m web.make_corpus --votes FILE  # are these votes ours?
+    PYTHONPATH=tests .venv/bin/python -m web.make_corpus --ballots FILE  # do these secret ballots hold?
 
 `cases.json` in the folder lists, for each file, what is checked, with which other files, and the code of the
 first fault (empty if it holds). The program stops where the product and the second verifier differ.
@@ -21,6 +22,7 @@ from votenet.core.ledger.vote import sign_vote
 from web import corpus_files as files
 from web.corpus_changes import amendment_cases, random_cases
 from web.corpus_files import NOW, Case, product_says, second_says, verifier
+from web.corpus_secret import check_ballots, secret_vectors
 from web.corpus_vectors import VECTORS
 
 RANDOM = 300
@@ -83,13 +85,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, help="where the files go")
     parser.add_argument("--votes", type=Path, help="votes that the other side signed")
+    parser.add_argument("--ballots", type=Path, help="secret ballots that the other side made")
     options = parser.parse_args()
     if options.votes is not None:
         print(f"{check_votes(options.votes)} votes are the same")
         return
+    if options.ballots is not None:
+        print(check_ballots(options.ballots))
+        return
     options.folder.mkdir(parents=True, exist_ok=True)
     for name, make in VECTORS.items():
         (options.folder / f"{name}.json").write_text(json.dumps(make()))
+    (options.folder / "secret.json").write_text(json.dumps(secret_vectors()))
     print(f"{write_cases(options.folder)} files in {options.folder}")
 
 

@@ -1,0 +1,84 @@
+/** What the worker of secret ballots does with each message of its page. */
+import { Fault } from "../lib/fault.ts";
+import { checkBallot } from "./ballot.ts";
+import { credentialOfCode, publicCredential, secretExponent } from "./credential.ts";
+import { numbersOf, readElection } from "./election.ts";
+import type { Entropy } from "./group.ts";
+import { type BallotOpening, makeBallot } from "./making.ts";
+
+/** What a page asks for. Its secret is transferred, so that the page keeps no copy, and overwritten here. */
+export type WorkerQuestion =
+  | {
+      kind: "make";
+      /** The text of Belenios' `election`. */
+      election: string;
+      /** The chosen names of each contest. */
+      choices: string[][];
+      /** In ASCII: the 26 characters of a voting code, or a credential. */
+      secret: { code: Uint8Array } | { credential: Uint8Array };
+    }
+  /** Test the ballot instead of casting it. It is opened once. */
+  | { kind: "open" }
+  /** The ballot is cast: forget what opens it. */
+  | { kind: "forget" };
+
+export type WorkerAnswer =
+  | { kind: "progress"; done: number; all: number }
+  | { kind: "ballot"; ballot: string; credential: string }
+  | { kind: "opening"; opening: BallotOpening }
+  | { kind: "forgotten" }
+  | { kind: "fault"; code: string; where: string };
+
+type Secret = (WorkerQuestion & { kind: "make" })["secret"];
+
+function exponentOf(secret: Secret, uuid: string): bigint {
+  if ("credential" in secret) return secretExponent(secret.credential, uuid);
+  const credential = credentialOfCode(secret.code, uuid);
+  try {
+    return secretExponent(credential, uuid);
+  } finally {
+    credential.fill(0);
+  }
+}
+
+/** A function that answers the questions of one page. */
+export function workerTasks(entropy: Entropy, answer: (one: WorkerAnswer) => void): (asked: WorkerQuestion) => void {
+  let opening: BallotOpening | null = null;
+
+  function make(asked: WorkerQuestion & { kind: "make" }): void {
+    opening = null;
+    const election = readElection(asked.election);
+    const exponent = exponentOf(asked.secret, election.uuid);
+    const choices = numbersOf(election, asked.choices);
+    const made = makeBallot(election, exponent, choices, entropy, (done, all) =>
+      answer({ kind: "progress", done, all }),
+    );
+    const credential = publicCredential(exponent).written;
+    // It was made from its secrets alone: the nodes' check of what came out finds what went wrong.
+    checkBallot(election, made.text, (written) => written === credential);
+    opening = made.opening;
+    answer({ kind: "ballot", ballot: made.text, credential });
+  }
+
+  function open(): void {
+    if (opening === null) throw new Fault("bad-choices", "there is no ballot to open");
+    answer({ kind: "opening", opening });
+    opening = null;
+  }
+
+  return (asked) => {
+    try {
+      if (asked.kind === "make") make(asked);
+      else if (asked.kind === "open") open();
+      else {
+        opening = null;
+        answer({ kind: "forgotten" });
+      }
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      answer({ kind: "fault", code: error.code, where: error.where });
+    } finally {
+      if (asked.kind === "make") for (const raw of Object.values(asked.secret)) (raw as Uint8Array).fill(0);
+    }
+  };
+}

@@ -1,0 +1,140 @@
+/** The worker that encrypts ballots, as it is bundled, and its questions and answers. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import * as votenet from "../src/lib/index.ts";
+import { checkBallot } from "../src/secret/ballot.ts";
+import { credentialOfCode, publicCredential, secretExponent } from "../src/secret/credential.ts";
+import { readElection, writeElection } from "../src/secret/election.ts";
+import { BASE } from "../src/secret/group.ts";
+import { openBallot } from "../src/secret/making.ts";
+import { type WorkerAnswer, type WorkerQuestion, workerTasks } from "../src/secret/worker_tasks.ts";
+import { streamOf } from "./secret_parts.ts";
+
+const CODE = votenet.codeOf("0123456789ABCDEFGHJKM");
+const text = writeElection({
+  uuid: "9Fh3kLmnPq2rSt",
+  name: "?",
+  key: BASE.times(42n).written,
+  questions: [
+    { answers: ["a", "b", "c"], blank: false, min: 1, max: 2, question: "two of three" },
+    { answers: ["yes", "no"], blank: true, min: 1, max: 1, question: "or none" },
+  ],
+});
+const election = readElection(text);
+const credential = () => credentialOfCode(votenet.utf8(CODE), election.uuid);
+const written = publicCredential(secretExponent(credential(), election.uuid)).written;
+const isOurs = (one: string) => one === written;
+const question = (choices = [["c", "a"], []]): WorkerQuestion & { kind: "make" } => ({
+  kind: "make",
+  election: text,
+  choices,
+  secret: { code: votenet.utf8(CODE) },
+});
+
+/** A worker in this thread: its function, and all that it has answered. */
+function started() {
+  const answers: WorkerAnswer[] = [];
+  const ask = workerTasks(streamOf("worker"), (one) => answers.push(one));
+  const last = <K extends WorkerAnswer["kind"]>(kind: K) => {
+    const found = answers.at(-1)!;
+    assert.equal(found.kind, kind, JSON.stringify(found).slice(0, 200));
+    return found as WorkerAnswer & { kind: K };
+  };
+  return { ask, answers, last };
+}
+
+test("it makes a ballot, and says how far it is", () => {
+  const { ask, answers, last } = started();
+  ask(question());
+  const { ballot, credential: shown } = last("ballot");
+  assert.equal(shown, written);
+  checkBallot(election, ballot, isOurs);
+  const steps = answers.slice(0, -1).map((one) => (one.kind === "progress" ? [one.done, one.all] : one.kind));
+  assert.deepEqual(
+    steps,
+    Array.from({ length: 9 }, (_, at) => [at + 1, 9]),
+  );
+});
+
+test("a code and the credential that follows from it make ballots of one voter", () => {
+  const { ask, last } = started();
+  ask({ ...question(), secret: { credential: credential() } });
+  assert.equal(last("ballot").credential, written);
+});
+
+test("its secret is overwritten, also when it refuses", () => {
+  const { ask, last } = started();
+  const code = votenet.utf8(CODE);
+  ask({ ...question(), secret: { code } });
+  assert.deepEqual(code, new Uint8Array(CODE.length));
+  const kept = credential();
+  ask({ ...question([["x"], []]), secret: { credential: kept } });
+  assert.equal(last("fault").code, "bad-choices");
+  assert.deepEqual(kept, new Uint8Array(kept.length));
+});
+
+test("a ballot is opened once, and never after it was forgotten or replaced", () => {
+  const { ask, last } = started();
+  ask({ kind: "open" });
+  assert.equal(last("fault").code, "bad-choices");
+  ask(question());
+  const { ballot } = last("ballot");
+  ask({ kind: "open" });
+  const { opening } = last("opening");
+  assert.deepEqual(openBallot(election, ballot, opening, isOurs).numbers, [
+    [1, 0, 1],
+    [1, 0, 0],
+  ]);
+  ask({ kind: "open" });
+  last("fault");
+  ask(question());
+  ask({ kind: "forget" });
+  last("forgotten");
+  ask({ kind: "open" });
+  last("fault");
+  ask(question());
+  ask(question([["x"], []]));
+  ask({ kind: "open" });
+  last("fault");
+});
+
+test("choices that are no answer, and an election that is none, are refused", () => {
+  const { ask, last } = started();
+  const odd = [[], [["a"]], [["a", "a"], []], [["a", "b", "c"], []], [[], []], [["a"], ["yes", "no"]], [["d"], []]];
+  for (const choices of odd) {
+    ask(question(choices));
+    assert.equal(last("fault").code, "bad-choices", JSON.stringify(choices));
+  }
+  ask({ ...question(), election: "{}" });
+  assert.equal(last("fault").code, "bad-document");
+  ask({ ...question(), secret: { credential: votenet.utf8("short") } });
+  assert.equal(last("fault").code, "bad-credential");
+});
+
+test("the bundled worker does the same, and no page loads it yet", () => {
+  const folder = mkdtempSync(join(tmpdir(), "worker-"));
+  try {
+    const build = join(process.env["FRONTEND"]!, "build.mjs");
+    const run = spawnSync(process.execPath, [build, "--worker", folder], { encoding: "utf8" });
+    assert.equal(run.status, 0, run.stderr);
+    const source = readFileSync(join(folder, "secret_worker.js"), "utf8");
+    assert.doesNotMatch(source, /\bfetch\(|XMLHttpRequest|WebSocket|sendBeacon|importScripts|\beval\(/);
+    const answers: WorkerAnswer[] = [];
+    const scope: { onmessage?: (event: { data: unknown }) => void; postMessage(one: WorkerAnswer): void } = {
+      postMessage: (one) => void answers.push(one),
+    };
+    new Function("self", source)(scope);
+    scope.onmessage!({ data: question() });
+    const last = answers.at(-1)!;
+    assert.ok(last.kind === "ballot");
+    checkBallot(election, last.ballot, isOurs);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  const built = join(process.env["FRONTEND"]!, "../src/votenet/web/static");
+  for (const name of readdirSync(built)) assert.ok(!readFileSync(join(built, name), "utf8").includes("secret_worker"));
+});
