@@ -127,7 +127,9 @@ def test_choices_that_the_contests_do_not_allow_make_no_ballot(choices: list[lis
 
 
 def test_the_same_randomness_makes_the_same_ballot() -> None:
-    """That is how a voter can have a ballot opened: the seed of its randomness makes it again."""
+    """That is how ballots of the browser are compared with ours. No voter may give this seed away: the secret
+    of the credential follows from the nonce of the signature.
+    """
     made = {
         make_ballot(sample().election, Scalar(5), [[1, 0, 0], [0, 1, 0]], random.Random(seed).randbytes)
         for seed in (1, 1, 2)
