@@ -14,10 +14,11 @@ ROOT = Path(votenet.__file__).parent
 LAYERS = [
     "errors",
     "text",
+    "derive",
     "config",
     "pow",
-    "core",
     "secret",
+    "core",
     "ballots",
     "protocol",
     "storage",
@@ -28,7 +29,7 @@ LAYERS = [
     "lab",
     "cli",
 ]
-PURE = {"errors", "text", "pow", "core", "secret", "ballots", "protocol"}
+PURE = {"errors", "text", "derive", "pow", "secret", "core", "ballots", "protocol"}
 IMPURE = {
     *("asyncio", "multiprocessing", "os", "random", "secrets", "select", "selectors", "shutil"),
     *("signal", "socket", "sqlite3", "subprocess", "tempfile", "threading", "time"),

@@ -54,6 +54,7 @@ MAX_AMENDMENTS = 10_000
 NOTICE_SECONDS = 60
 MAX_NAMED_NODES = 64
 MAX_WITNESSES = 64
+MAX_TRUSTEES = 64
 MAX_BLOCK_VOTES = 20_480
 MAX_BLOCK_SECONDS = 3600
 MAX_GRACE_SECONDS = 3600
@@ -262,10 +263,12 @@ def shape_of_definition(value):
             *("time_zone", "title", "trustees", "uuid", "version", "weighted", "witnesses"),
         ),
     )
-    for name in ("authority_key", "roll_root", "trustees"):
+    for name in ("authority_key", "roll_root"):
         if value[name] is not None:
             hash_text(value[name], name)
     need(isinstance(value["belenios"], str), "belenios")
+    if value["trustees"] is not None:
+        shape_of_trustees(value["trustees"])
     shape_of_chain(value["chain"])
     for name in ("opens", "closes"):
         if value[name] is not None:
@@ -295,6 +298,16 @@ def shape_of_definition(value):
         pattern(each["key"], WITNESS_KEY, "the key of a witness")
         text(each["name"], 1, MAX_NAME, "the name of a witness")
         pattern(each["url"], URL, "the url of a witness")
+
+
+def shape_of_trustees(value):
+    members(value, ("keys", "record", "threshold"))
+    for each in items(value["keys"], 1, MAX_TRUSTEES, "the keys of the trustees"):
+        members(each, ("key", "name"))
+        hash_text(each["key"], "the key of a trustee")
+        text(each["name"], 1, MAX_NAME, "the name of a trustee")
+    hash_text(value["record"], "record")
+    integer(value["threshold"], 1, MAX_TRUSTEES, "threshold")
 
 
 def shape_of_chain(value):
@@ -646,6 +659,8 @@ class Election:
 
     def __init__(self, definition):
         if contradicts(definition):
+            if definition["secrecy"] == "secret":
+                raise Fault("bad-genesis", "the ballots are secret, and this program checks only public ones")
             raise Fault("bad-genesis", "the definition contradicts itself, or asks for what is unknown here")
         self.definition = definition
         self.network_id = hashlib.sha256(DOMAIN_GENESIS + canonical(definition)).digest()

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import pytest
 
-from votenet.core.election.definition import BASE58
+from votenet.derive import BASE58
 from votenet.errors import NotProven
 from votenet.secret.ballot import check_ballot, make_ballot
 from votenet.secret.belenios_archive import BeleniosArchive, OwnedPart, write_archive

@@ -21,6 +21,12 @@ def nodes_with(change: Callable[[list[Json]], object]) -> list[Json]:
     return nodes
 
 
+def trustees(count: int, **fields: Any) -> Json:
+    """Trustees without a key generation."""
+    keys = [{"key": "ab" * 32, "name": f"Trustee {number}"} for number in range(count)]
+    return {"keys": keys, "record": "ab" * 32, "threshold": 2, **fields}
+
+
 def chain_with(**fields: int) -> Json:
     return {**named_definition()["chain"], **fields}
 
@@ -42,7 +48,7 @@ def _contradictions() -> Corpus:
         "weighted": of_definition(weighted=True),
         "secret": of_definition(secrecy="secret"),
         "belenios": of_definition(belenios="{}"),
-        "trustees": of_definition(trustees="ab" * 32),
+        "trustees": of_definition(trustees=trustees(3)),
         "results-after-no-close": of_definition(results="after-close", closes=None),
         "nodes-named-alike": of_definition(nodes=nodes_with(lambda n: n[1].update(name="node\u00a00"))),
         "key-of-two-nodes": of_definition(nodes=nodes_with(lambda n: n[3].update(node_key=first_key))),
@@ -85,6 +91,11 @@ def _definition_shapes() -> Corpus:
         "node-key-in-capitals": of_definition(nodes=nodes_with(lambda n: n[0].update(log_key="AB" * 32))),
         "witness-key-cut": of_definition(witnesses=[{**witness, "key": "w+00000000+AAAA"}]),
         "witness-without-a-scheme": of_definition(witnesses=[{**witness, "url": "w.example"}]),
+        "trustees-as-a-hash": of_definition(trustees="ab" * 32),
+        "threshold-0": of_definition(trustees=trustees(3, threshold=0)),
+        "trustee-key-in-capitals": of_definition(
+            trustees=trustees(0, keys=[{"key": "AB" * 32, "name": "Trustee"}])
+        ),
         "secrecy-unknown": of_definition(secrecy="half"),
         "roll-of-nobody": of_definition(registration="roll", roll_root="ab" * 32, roll_size=0),
         "member-of-version-1": of_definition(max_choices=1),

@@ -26,6 +26,7 @@ from support.elections import (
     mine_header,
 )
 from support.named_files import keys_of
+from support.tampered_definitions import of_definition, trustees
 from votenet.core import encoding, limits, text
 from votenet.core.election import amendment
 from votenet.core.election.definition import Election
@@ -388,6 +389,7 @@ BEYOND_THIS_TABLE: Final = {
     "MAX_AMENDMENTS": "test_the_largest_number_of_an_amendment",
     "MAX_WEIGHT": "test_both_read_rolls_alike",
     "MAX_CONTESTS": "test_both_hold_the_same_rules_of_several_contests",
+    "MAX_TRUSTEES": "test_the_most_trustees",
     "MAX_RECORD_BYTES": "test_a_tampered_archive_of_named_nodes_is_refused",
     "MAX_CLOSING_IDS": "test_the_most_ids_of_a_closing_block",
     "MAX_NOTE_SIZE": "test_the_longest_note",
@@ -460,6 +462,13 @@ def test_every_limit_of_the_page_is_tried() -> None:
     source = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
     for test in BEYOND_THIS_TABLE.values():
         assert f"def {test}(" in source
+
+
+def test_the_most_trustees(tmp_path: Path) -> None:
+    """A public election has none, which is looked at after their number."""
+    for count, code in ((limits.MAX_TRUSTEES, "bad-genesis"), (limits.MAX_TRUSTEES + 1, "bad-record")):
+        data = of_definition(trustees=trustees(count))
+        assert (product_says(data, NOW), verifier_says(tmp_path, data, NOW)) == (code, code)
 
 
 def test_the_longest_line(tmp_path: Path) -> None:

@@ -18,10 +18,11 @@ from verifier import test_votenet_verifier as second
 from votenet.core import text
 from votenet.core.election.contest import CheckedContest
 from votenet.core.encoding import canonical
-from votenet.core.keys import SigningKey, hkdf, is_public_key
+from votenet.core.keys import SigningKey, is_public_key
 from votenet.core.ledger.difficulty import next_bits
 from votenet.core.ledger.vote import sign_vote
 from votenet.core.methods.tally import Tally
+from votenet.derive import hkdf
 from votenet.pow import bits_for_zero_bits, bits_to_target, target_to_bits
 from web.corpus_files import Json, verifier
 

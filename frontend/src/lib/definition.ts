@@ -57,7 +57,13 @@ export const definition = object({
   secrecy: oneOf("public", "secret"),
   time_zone: pattern(/^[A-Za-z0-9_+/-]{1,64}$/),
   title: name,
-  trustees: nullable(hash),
+  trustees: nullable(
+    object({
+      keys: list(object({ key: hash, name }), 1, limits.MAX_TRUSTEES),
+      record: hash,
+      threshold: integer(1, limits.MAX_TRUSTEES),
+    }),
+  ),
   uuid: pattern(/^[1-9A-HJ-NP-Za-km-z]{14}$/),
   version: integer(limits.FORMAT_VERSION, limits.FORMAT_VERSION),
   weighted: flag,
@@ -124,7 +130,8 @@ export function contradiction(one: Definition): string {
     [targetOf(one.chain.bits) !== null, "bits that stand for no target"],
     [hasRoll || !one.weighted, "weights without a roll"],
     [one.results === "live" || one.closes !== null, "results after a closing that never comes"],
-    [one.secrecy === "public" && one.belenios === "" && one.trustees === null, "this version is not that far"],
+    [one.secrecy === "public", "its ballots are secret, and this page handles only public ones"],
+    [one.belenios === "" && one.trustees === null, "trustees of public ballots"],
   ];
   const contests = one.contests.map((each) => contradictionOf(each, hasRoll)).find((fault) => fault !== "");
   return contests ?? rules.find(([holds]) => !holds)?.[1] ?? "";

@@ -8,6 +8,7 @@ export const MAX_SCHULZE_CANDIDATES = 100;
 export const MAX_CONTESTS = 64;
 export const MAX_NAMED_NODES = 64;
 export const MAX_WITNESSES = 64;
+export const MAX_TRUSTEES = 64;
 export const MAX_BLOCK_SECONDS = 3600;
 export const MAX_GRACE_SECONDS = 3600;
 export const MAX_BLOCK_VOTES = 20_480;

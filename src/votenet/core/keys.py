@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from typing import Final, NamedTuple
 
 from nacl.bindings import (
@@ -13,6 +11,8 @@ from nacl.bindings import (
     crypto_sign_seed_keypair,
 )
 from nacl.exceptions import BadSignatureError, CryptoError
+
+from votenet.derive import hkdf
 
 SEED_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
@@ -58,18 +58,6 @@ def node_keys(seed: bytes) -> NodeKeys:
     """The keys of the node with this 32-byte seed."""
     infos = (b"votenet/statement/1", b"votenet/cosign/1", b"votenet/log/1")
     return NodeKeys(SigningKey(seed), *(SigningKey(hkdf(seed, info, SEED_BYTES)) for info in infos))
-
-
-def hkdf(secret: bytes, info: bytes, length: int, *, salt: bytes = b"") -> bytes:
-    """`length` bytes derived from a secret by HKDF-SHA-256 (RFC 5869)."""
-    extracted = hmac.digest(salt or bytes(hashlib.sha256().digest_size), secret, hashlib.sha256)
-    made = block = b""
-    counter = 1
-    while len(made) < length:
-        block = hmac.digest(extracted, block + info + bytes([counter]), hashlib.sha256)
-        made += block
-        counter += 1
-    return made[:length]
 
 
 def is_public_key(key: str) -> bool:

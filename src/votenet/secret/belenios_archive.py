@@ -10,8 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple, Self
 
-from votenet.core.encoding import Hex32, Unsigned
-from votenet.secret.documents import Document, T, decode, encode
+from votenet.secret.documents import Digest, Document, T, Unsigned, decode, encode
 from votenet.secret.refusals import refusal
 from votenet.secret.tally import OwnedDecryption, SizedTally, WrittenWeight
 
@@ -32,18 +31,18 @@ class ArchiveHeader(Document, frozen=True):
 class ArchiveEvent(Document, frozen=True, kw_only=True):
     """The specification's `event` (4.4)."""
 
-    parent: Hex32 | None = None
+    parent: Digest | None = None
     height: Unsigned
     type: str
-    payload: Hex32 | None = None
+    payload: Digest | None = None
 
 
 class SetupData(Document, frozen=True):
     """The specification's `setup_data` (4.10)."""
 
-    election: Hex32
-    trustees: Hex32
-    credentials: Hex32
+    election: Digest
+    trustees: Digest
+    credentials: Digest
 
 
 class OwnedPart(NamedTuple):

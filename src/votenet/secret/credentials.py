@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from votenet.core.election.definition import BASE58
-from votenet.core.keys import hkdf
+from votenet.derive import BASE58, hkdf
 from votenet.secret.documents import decode, encode
 from votenet.secret.group import BASE, GROUP_ORDER, Point, Scalar, multiply
 from votenet.secret.refusals import refusal

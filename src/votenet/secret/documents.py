@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
@@ -12,6 +12,11 @@ from votenet.secret.group import Point, Scalar
 from votenet.secret.refusals import refusal
 
 T = TypeVar("T")
+
+Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+"""SHA-256 in lower-case hexadecimal."""
+Unsigned = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+"""A non-negative integer that every JSON reader keeps exact."""
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -15,7 +15,7 @@ import msgspec
 from nacl.bindings import crypto_secretbox, crypto_secretbox_NONCEBYTES, crypto_secretbox_open
 from nacl.exceptions import CryptoError
 
-from votenet.core.election.definition import BASE58
+from votenet.derive import BASE58
 from votenet.secret.credentials import base58_characters
 from votenet.secret.documents import Document, T, decode, encode
 from votenet.secret.group import (

@@ -7,11 +7,10 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
-from votenet.core.encoding import Hex32, Unsigned
 from votenet.errors import NotProven
 from votenet.secret.ballot import EncryptedBallot
 from votenet.secret.definition import SecretElection
-from votenet.secret.documents import Document
+from votenet.secret.documents import Digest, Document, Unsigned
 from votenet.secret.elgamal import Encryption, SmallLogarithms, SumCiphertext
 from votenet.secret.group import (
     BASE,
@@ -40,7 +39,7 @@ class SizedTally(Document, frozen=True):
 
     num_tallied: Unsigned
     total_weight: WrittenWeight
-    encrypted_tally: Hex32
+    encrypted_tally: Digest
 
 
 class PartialDecryption(Document, frozen=True):
@@ -54,7 +53,7 @@ class OwnedDecryption(Document, frozen=True):
     """The specification's `owned_partial_decryption` (4.20)."""
 
     owner: Unsigned
-    payload: Hex32
+    payload: Digest
 
 
 class TallyResult(Document, frozen=True):

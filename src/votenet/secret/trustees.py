@@ -249,11 +249,32 @@ def election_key(groups: Iterable[TrusteeGroup]) -> Point:
     return Point(add_all(group.subkey for group in groups))
 
 
-def lagrange(places: Sequence[int], place: int) -> Scalar:
-    """The coefficient of the trustee at `place` when those at `places` decrypt (4.21)."""
+def lagrange(places: Sequence[int], place: int, at: int = 0) -> Scalar:
+    """The coefficient of the trustee at `place` when those at `places` decrypt (4.21).
+
+    Args:
+        at: where the polynomial's value is wanted: at 0 it is the election's key.
+    """
     above = below = 1
     for other in places:
         if other != place:
-            above = above * other % GROUP_ORDER
+            above = above * (other - at) % GROUP_ORDER
             below = below * (other - place) % GROUP_ORDER
     return Scalar(above * pow(below, -1, GROUP_ORDER) % GROUP_ORDER)
+
+
+def key_of_threshold(keys: Sequence[Point], threshold: int, at: int = 0) -> Point:
+    """The value at `at` of the polynomial through the first `threshold` keys: at 0 the election's key.
+
+    It may be the identity.
+    """
+    places = range(1, threshold + 1)
+    return add_all(multiply(keys[place - 1], lagrange(places, place, at)) for place in places)
+
+
+def keys_fit_threshold(keys: Sequence[Point], threshold: int) -> bool:
+    """Whether any `threshold` of these verification keys, by places from 1 on, stand for the same key."""
+    return all(
+        key_of_threshold(keys, threshold, place) == key
+        for place, key in enumerate(keys[threshold:], start=threshold + 1)
+    )

@@ -29,6 +29,7 @@ from votenet.core.limits import (
     MAX_NAMED_NODES,
     MAX_SAFE_INTEGER,
     MAX_STATEMENT,
+    MAX_TRUSTEES,
     MAX_U32,
     MAX_WITNESSES,
 )
@@ -37,6 +38,7 @@ from votenet.core.log.signed_note import VerifierKey, parse_key
 from votenet.core.methods.method import MAX_ROUND_COUNTS
 from votenet.core.methods.registry import METHODS
 from votenet.core.methods.tally import ElectionTally
+from votenet.derive import BASE58
 from votenet.errors import Command, ConfigError, NextStep, NotProven
 from votenet.pow import bits_to_target
 
@@ -45,8 +47,6 @@ DEFAULT_TITLE: Final = "Election"
 TAKE_THE_GENESIS: Final = NextStep(
     "Take the genesis file of the network. Where that of a network here is: {}", Command("ls")
 )
-BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-"""Bitcoin's alphabet: no 0, O, I or l."""
 UUID_LENGTH: Final = 14
 ALL_ROUND_COUNTS: Final = 10_000
 """Counts in the listed rounds of all contests: with the longest names 8 MB, half a line between peers."""
@@ -142,6 +142,24 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     url: Url
 
 
+class Trustee(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who takes part in decrypting the count. `key` is its verification key, written as in Belenios."""
+
+    key: Hex32
+    name: Name
+
+
+class Trustees(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Those of a secret election in the order of their places; any `threshold` of them decrypt.
+
+    `record` is SHA-256 of the file that proves their key generation: Belenios' `trustees`.
+    """
+
+    keys: Annotated[tuple[Trustee, ...], msgspec.Meta(min_length=1, max_length=MAX_TRUSTEES)]
+    record: Hex32
+    threshold: Annotated[int, msgspec.Meta(ge=1, le=MAX_TRUSTEES)]
+
+
 class ElectionDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is hashed into the network id. Times are Unix seconds; None where there is no limit."""
 
@@ -162,7 +180,7 @@ class ElectionDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     secrecy: Literal["public", "secret"] = "public"
     time_zone: TimeZone = "UTC"
     title: Name
-    trustees: Hex32 | None = None
+    trustees: Trustees | None = None
     uuid: Uuid
     version: Literal[2] = 2
     weighted: bool = False

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from votenet.core.election.secret_rules import secret_faults
 from votenet.core.encoding import canonical
 from votenet.core.limits import MAX_CANDIDATES, MAX_NAME, MAX_STATEMENT
 from votenet.core.methods.method import Method
@@ -51,7 +52,12 @@ def definition_faults(definition: ElectionDefinition) -> Iterator[Fault]:
     yield from _node_faults(definition.nodes)
     for number, witness in enumerate(definition.witnesses, start=1):
         yield from _name_faults(f"the name of witness {number}", witness.name)
+    if definition.trustees is not None:
+        for number, trustee in enumerate(definition.trustees.keys, start=1):
+            yield from _name_faults(f"the name of trustee {number}", trustee.name)
+        yield from _twins("a trustee", tuple(trustee.name for trustee in definition.trustees.keys))
     yield from _not_held_yet(definition)
+    yield from secret_faults(definition)
     yield from _refusals(lambda: bits_to_target(definition.chain.bits))
     yield from _refusals(lambda: msgspec.json.decode(canonical(definition), type=type(definition)))
 
@@ -164,12 +170,8 @@ def _node_faults(nodes: Sequence[NamedNode]) -> Iterator[Fault]:
 
 
 def _not_held_yet(definition: ElectionDefinition) -> Iterator[Fault]:
-    for asked, what in (
-        (definition.secrecy != "public" or definition.belenios != "", "secret ballots"),
-        (definition.trustees is not None, "trustees"),
-    ):
-        if asked:
-            yield f"it asks for {what}, which this version does not hold yet", "Leave that out."
+    if definition.secrecy != "public":
+        yield "it asks for secret ballots, which this version does not hold yet", "Leave that out."
 
 
 def _name_faults(what: str, name: str) -> Iterator[Fault]:

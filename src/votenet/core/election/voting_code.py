@@ -11,7 +11,8 @@ import unicodedata
 from itertools import accumulate, pairwise
 from typing import Final
 
-from votenet.core.keys import SEED_BYTES, SigningKey, hkdf
+from votenet.core.keys import SEED_BYTES, SigningKey
+from votenet.derive import hkdf
 from votenet.errors import Rejected
 
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
