@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -213,7 +214,18 @@ def test_a_hunt_that_dies_or_hangs_has_found_its_last_input(
     both = (Target("dies", dies, seeds), Target("hangs", hangs, seeds))
     monkeypatch.setattr(command, "TARGETS", both)
     monkeypatch.setattr(command, "by_name", {target.name: target for target in both}.get)
-    monkeypatch.setattr(command, "GRACE_SECONDS", 4.0)
+
+    def is_at_work(name: str) -> bool:
+        """Whether the first input of this hunt is under work, or has been."""
+        current = tmp_path / f"current-{name}"
+        found = list((tmp_path / "findings").glob(f"{name}-*"))
+        return bool(found) or (current.exists() and seeds()[0] in current.read_bytes())
+
+    def now() -> float:
+        """No time goes by before both are at work; then all of it has."""
+        return 1e6 * all(is_at_work(target.name) for target in both)
+
+    monkeypatch.setattr(command, "time", SimpleNamespace(monotonic=now))
     assert command._hunt_all(1, 0.2, 2, tmp_path) == 1
     found = {path.name.split("-")[0]: path for path in (tmp_path / "findings").glob("*") if not path.suffix}
     assert {name: path.read_bytes() for name, path in found.items()} == dict.fromkeys(

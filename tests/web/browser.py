@@ -13,6 +13,7 @@ import importlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -175,6 +176,14 @@ def visit(chromium: Browser, watch: Watch) -> Iterator[Callable[..., Page]]:
 def page(visit: Callable[..., Page]) -> Page:
     """A page of a reader who is new here."""
     return visit()
+
+
+def until(page: Page, holds: Callable[[], bool]) -> None:
+    """Lets a page go on until something holds in this process, such as what `Watch` has seen of it."""
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while not holds():
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(20)
 
 
 def axe(page: Page, *, off: tuple[str, ...] = ()) -> list[str]:

@@ -175,7 +175,7 @@ def test_a_vote_by_card_on_a_phone(network: PageNetwork, visit: Visit) -> None:
         choices=CHOICES,
         time=vote["time"],
     )
-    assert bodies == [again.record.decode()]
+    assert set(bodies) == {again.record.decode()}, "however often they are sent"
 
 
 def drag_to_first(page: Page, name: str) -> None:
@@ -298,7 +298,7 @@ def test_a_node_and_the_page_are_killed_and_the_same_bytes_arrive(
     said_to_be(page, "Final, signed by 3 of 4")
     page.reload()
     to_final(page)
-    assert len(bodies) > 2
+    assert len(bodies) >= 2, "the first did not arrive"
     assert len(set(bodies)) == 1
     network.start_named(0)
 
@@ -335,7 +335,9 @@ def test_a_page_whose_server_lies_is_called_out(network: PageNetwork, visit: Vis
         def answer(route: Route) -> None:
             response = route.fetch()
             body = response.json()
-            lie(body)
+            # A node that lags behind has no vote to show: the page asks again.
+            if body.get("vote") or body.get("acceptances"):
+                lie(body)
             route.fulfill(response=response, json=body)
 
         page.goto(card(network.url, voter))

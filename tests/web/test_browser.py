@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from web.browser import Watch, axe, small_targets, too_wide
+from web.browser import Watch, axe, small_targets, too_wide, until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -28,9 +28,8 @@ def test_it_sees_what_is_wrong(page: Page, watch: Watch, tmp_path: Path) -> None
     with page.expect_event("pageerror"):
         page.goto((tmp_path / "wrong.html").as_uri())
     page.locator("#done").wait_for()
-    seen = "\n".join(watch.untold())
     for what in ("said on the console", "thrown in the page", "Content Security Policy", "another origin"):
-        assert what in seen
+        until(page, lambda what=what: what in "\n".join(watch.untold()))
     assert any("image-alt" in one for one in axe(page))
     assert any("wide" in one for one in too_wide(page))
     assert any("<button>" in one for one in small_targets(page))

@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -101,9 +102,22 @@ def handed_in(network: PageNetwork, name: str) -> None:
     )
     headers = {"Content-Type": "application/json", "Origin": network.url}
     request = urllib.request.Request(f"{network.url}/api/v1/votes", vote.record, headers)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        taken = json.load(answer)
-    assert (taken["vote_id"], taken["of"]) == (vote.id.hex(), 4)
+    taken: list[tuple[str, int]] = []
+
+    def is_taken() -> bool:
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                told = json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                if error.code != 503:  # no node has answered in time: it is sent again
+                    raise
+            return False
+        taken.append((told["vote_id"], told["of"]))
+        return True
+
+    network.wait_for(is_taken)
+    assert taken == [(vote.id.hex(), 4)]
 
 
 def result_stands_on_the_projector(network: PageNetwork, wall: Page) -> None:

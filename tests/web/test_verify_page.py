@@ -25,6 +25,7 @@ from web.browser import (
     reading_order,
     small_targets,
     too_wide,
+    until,
 )
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def test_it_cannot_send_anything(page: Page, watch: Watch, files: Path) -> None:
                 assert page.evaluate(attempt, where) == "refused"
         with pytest.raises(BlockingIOError):
             listener.accept()
-    assert len(watch.troubles) >= len(ATTEMPTS)
+        until(page, lambda: len(watch.troubles) >= len(ATTEMPTS))
 
 
 def test_without_javascript_it_says_what_it_needs(visit: Callable[..., Page], files: Path) -> None:
