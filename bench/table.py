@@ -36,6 +36,7 @@ TARGETS = {
     "T14": "votes and blocks until they are final",
     "T15": "500 voters within ten seconds",
     "T16": "1,000 open event streams",
+    "T17": "secret ballots",
     "T18": "size of the pages",
     "T19": "one address asks what is dearest",
     "T21": "attacks on what is final",

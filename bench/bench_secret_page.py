@@ -1,0 +1,116 @@
+"""T17, in the browser: how long a voter waits for a secret ballot.
+
+Chromium starts the worker of secret ballots anew for each ballot, as a voter's browser does. The time is from
+there to the ballot: load of its code, tables of the election's key, the ballot, and the worker's check of it.
+Each ballot must hold here. The goal is for one contest of 20 candidates; the others are information.
+
+No page loads the worker yet: it is bundled for this, with Node.js (`.ci/node` finds it).
+
+    pytest bench/bench_secret_page.py --benchmark-only -s
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import statistics
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lines import add_line
+from support.secret_elections import SampleElection
+from votenet.secret.ballot import check_ballot
+from votenet.secret.definition import HomomorphicQuestion
+from web.browser import chromium, visit, watch
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Route
+
+__all__ = ["chromium", "visit", "watch"]
+
+ROOT = Path(__file__).parent.parent
+FRONTEND = ROOT / "frontend"
+HOME = "http://booth.test/"
+BALLOTS = int(os.environ.get("BENCH_SECRET_BALLOTS", "7"))
+MAKE = """async ({ election, choices, credential }) => {
+    const began = performance.now();
+    const worker = new Worker("/secret_worker.js");
+    try {
+        return await new Promise((resolve, reject) => {
+            worker.onerror = (event) => reject(new Error(event.message));
+            worker.onmessage = ({ data }) => {
+                if (data.kind === "fault") reject(new Error(`${data.code}: ${data.where}`));
+                if (data.kind === "ballot") resolve([data.ballot, (performance.now() - began) / 1000]);
+            };
+            const secret = { credential: new TextEncoder().encode(credential) };
+            worker.postMessage({ kind: "make", election, choices, secret }, [secret.credential.buffer]);
+        });
+    } finally {
+        worker.terminate();
+    }
+}"""
+
+
+@pytest.fixture(scope="session")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The text of the worker."""
+    folder = tmp_path_factory.mktemp("worker")
+    node = subprocess.run([ROOT / ".ci/node"], check=True, capture_output=True, text=True).stdout.strip()
+    environment = {**os.environ, "PATH": f"{node}:{os.environ['PATH']}"}
+    if not (FRONTEND / "node_modules").is_dir():
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=FRONTEND, env=environment, check=True)
+    build = ["node", "build.mjs", "--worker", str(folder)]
+    subprocess.run(build, cwd=FRONTEND, env=environment, check=True)
+    return (folder / "secret_worker.js").read_text()
+
+
+def serve(page: Page, worker: str) -> None:
+    """Opens a page that can load the worker, and nothing else."""
+    files = {HOME: ("text/html", "<!doctype html><title>.</title><link rel=icon href=data:,>")}
+    files[f"{HOME}secret_worker.js"] = ("text/javascript", worker)
+
+    def fulfil(route: Route) -> None:
+        kind, body = files[route.request.url]
+        route.fulfill(status=200, content_type=f"{kind}; charset=utf-8", body=body)
+
+    page.route("**/*", fulfil)
+    page.goto(HOME)
+
+
+def contest(candidates: int) -> HomomorphicQuestion:
+    names = tuple(f"Candidate {number}" for number in range(1, candidates + 1))
+    return HomomorphicQuestion(answers=names, min=1, max=1, question="Who?")
+
+
+def make_one(page: Page, election: SampleElection) -> float:
+    """Seconds until the browser had a ballot, which holds."""
+    chosen = [random.choice(question.answers) for question in election.questions]
+    given = {
+        "election": election.election.raw.decode(),
+        "choices": [[name] for name in chosen],
+        "credential": election.credentials[0],
+    }
+    ballot, seconds = page.evaluate(MAKE, given)
+    check_ballot(election.election, ballot.encode(), election.roll)
+    return float(seconds)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("contests", "candidates"), [(1, 20), (1, 5), (5, 20)])
+def test_t17_browser(
+    benchmark: Any, visit: Callable[..., Page], worker: str, contests: int, candidates: int
+) -> None:
+    questions = [contest(candidates)] * contests
+    election = SampleElection(random.Random(17), questions, voters=1, threshold=None, singles=1)
+    page = visit()
+    serve(page, worker)
+    times = benchmark.pedantic(lambda: [make_one(page, election) for _ in range(BALLOTS)], rounds=1)
+    within = f" in each of {contests} contests" if contests > 1 else ""
+    what = f"a ballot made in Chromium, {candidates} candidates{within}"
+    goal = 1.0 if (contests, candidates) == (1, 20) else None
+    add_line(benchmark, "T17", what, statistics.median(times), "s", goal=goal, at_least=False)
+    print(f"    fastest {min(times):.3f} s, slowest {max(times):.3f} s")
