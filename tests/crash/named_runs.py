@@ -33,9 +33,13 @@ class NamedBench:
         self._cast: list[HashedVote] = []
 
     def __enter__(self) -> NamedBench:
-        for index in range(NAMED):
-            self.network.start_named(index)
-        self.network.wait_for(lambda: self.network.all_count(0), PATIENCE)
+        try:
+            for index in range(NAMED):
+                self.network.start_named(index)
+            self.network.wait_for(lambda: self.network.all_count(0), PATIENCE)
+        except BaseException:  # pytest.fail, too: none is left behind
+            self.network.end()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -49,8 +53,7 @@ class NamedBench:
         self._wait_until_up()
         opening = len(log.read_text().splitlines())
         (vote,), change = self._next_votes(), self._next_amendment()
-        assert self.network.submit_amendment(VICTIM, change)
-        assert self.network.submit(VICTIM, [vote])
+        self._hand_in(vote, change)
         self._settle()
         return log.read_text().splitlines(), opening
 
@@ -85,20 +88,23 @@ class NamedBench:
             return Outcome(operation, fault, False, "an acknowledged vote is lost")
         if taken and not self._has_amendment(change):
             return Outcome(operation, fault, False, "an acknowledged amendment is lost")
-        self.network.wait_for(lambda: self.network.submit_amendment(VICTIM, change), PATIENCE)
-        self.network.wait_for(lambda: self.network.submit(VICTIM, [vote]), PATIENCE)
+        self._hand_in(vote, change)
         self._settle()
         lies = [lie for index in range(NAMED) for lie in self.network.lies(index)]
         return Outcome(
             operation, fault, not (told and taken), f"it contradicted itself: {lies}" if lies else ""
         )
 
+    def _hand_in(self, vote: HashedVote, change: Amendment) -> None:
+        self.network.wait_for(lambda: self.network.submit_amendment(VICTIM, change), PATIENCE)
+        self.network.wait_for(lambda: self.network.submit(VICTIM, [vote]), PATIENCE)
+
     def _state(self, vote: HashedVote) -> str:
         asked = b'{"type":"get_vote_status","voter_id":"%s"}' % vote.voter_id.encode()
-        return str(self.network.ask(VICTIM, asked).get("state"))
+        return str(self.network.answered(VICTIM, asked, "state")["state"])
 
     def _has_amendment(self, change: Amendment) -> bool:
-        known = self.network.amendments(VICTIM)
+        known = self.network.answered(VICTIM, b'{"type":"get_amendments"}', "count")
         return change.number <= known["count"] or change.number in known.get("waiting", ())
 
     def _next_amendment(self) -> Amendment:

@@ -93,16 +93,20 @@ class NamedPrograms(Programs):
     def results(self, index: int) -> dict[str, Any]:
         return self.ask(index, b'{"type":"get_results"}')
 
-    def lies(self, index: int) -> list[Any]:
-        """The evidence that a node has against named nodes."""
+    def answered(self, index: int, request: bytes, member: str) -> dict[str, Any]:
+        """The answer of a node, once it gives one that has this member."""
         answers: list[dict[str, Any]] = []
 
         def asked() -> bool:
-            answers.append(self.ask(index, b'{"type":"get_evidence","id":1}'))
-            return "lies" in answers[-1]
+            answers.append(self.ask(index, request))
+            return member in answers[-1]
 
         self.wait_for(asked)
-        found: list[Any] = answers[-1]["lies"]
+        return answers[-1]
+
+    def lies(self, index: int) -> list[Any]:
+        """The evidence that a node has against named nodes."""
+        found: list[Any] = self.answered(index, b'{"type":"get_evidence","id":1}', "lies")["lies"]
         return found
 
     def all_count(self, votes: int) -> bool:
