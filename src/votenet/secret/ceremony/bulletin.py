@@ -13,10 +13,10 @@ from functools import cached_property
 from typing import Final, Literal, NamedTuple, get_args
 
 from votenet.errors import NotProven
-from votenet.secret.ceremony.draft import CeremonyDraft, Digest
+from votenet.secret.ceremony.draft import CeremonyDraft
 from votenet.secret.ceremony.rehearsal import Rehearsal, check_rehearsal, rehearsal_of
 from votenet.secret.decryption_share import Place
-from votenet.secret.documents import Document, T, decode, encode
+from votenet.secret.documents import Digest, Document, T, decode, encode
 from votenet.secret.group import GROUP_NAME, Point
 from votenet.secret.key_generation import (
     PolynomialMessage,

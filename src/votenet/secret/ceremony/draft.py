@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
-from typing import Annotated, Final
-
-import msgspec
+from typing import Final
 
 from votenet.secret.definition import HomomorphicQuestion
-from votenet.secret.documents import Document, decode, encode
+from votenet.secret.documents import Digest, Document, decode, encode
 from votenet.secret.refusals import refusal
 
 MAX_TRUSTEES: Final = 16
 LEAST_THRESHOLD: Final = 2
 """With one, a single trustee could open every ballot."""
-Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
-"""SHA-256 in lower-case hexadecimal."""
 _DOMAIN: Final = b"votenet/ceremony-draft/1\n"
 
 
