@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,26 @@ def test_a_node_that_goes_and_comes_back_is_said_and_asked_again() -> None:
                 await until(lambda: view.snapshot.results.votes == 2)
                 assert (view.snapshot.nodes_up, view.snapshot.stale) == (1, 0)
                 assert view.addresses == [second, first]
+
+    run(scenario)
+
+
+def test_a_node_without_an_answer_in_time_is_away_until_it_has_one() -> None:
+    goes_on = threading.Event()
+
+    def late(_: object) -> dict[str, Any]:
+        goes_on.wait(60)
+        return status_info(ELECTION)
+
+    async def scenario() -> None:
+        with lying_node(ELECTION, {"get_results": results, "get_status": late}) as node:
+            async with LiveView([node], **PATIENT | {"status_timeout": 0.5}) as view:
+                view.streams = 1
+                await until(lambda: view.nodes[0].code)
+                assert view.nodes[0].problem == f"{node} gave no answer within 0.5 s"
+                assert view.latest is None
+                goes_on.set()
+                await until(lambda: view.nodes[0].up)
 
     run(scenario)
 
