@@ -56,34 +56,51 @@ def deaf() -> Iterator[Address]:
         yield Address("127.0.0.1", listening.getsockname()[1])
 
 
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
 @contextlib.asynccontextmanager
-async def listening(
-    answer: Callable[[bytes], bytes], host: str = "127.0.0.1", port: int = 0
-) -> AsyncIterator[tuple[Address, list[bytes]]]:
-    """A peer that answers each line of a connection with `answer(line)`; and the lines it got."""
-    got: list[bytes] = []
+async def served(talk: Talk, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Address]:
+    """Where each connection is handled by `talk`, and closed behind it; at the end all that are open are cut.
+
+    An end of a connection while `talk` reads or writes ends it without a word.
+    """
     open_ones: set[asyncio.StreamWriter] = set()
 
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         open_ones.add(writer)
-        with contextlib.suppress(ConnectionError):
-            while line := await reader.readline():
-                got.append(line)
-                writer.write(answer(line))
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await talk(reader, writer)
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
         open_ones.discard(writer)
 
-    server = await asyncio.start_server(talk, host, port)
+    server = await asyncio.start_server(handle, host, port)
     try:
-        yield Address(host, server.sockets[0].getsockname()[1]), got
+        yield Address(host, server.sockets[0].getsockname()[1])
     finally:
         await stop_accepting([server])
         while open_ones:
             for writer in open_ones:
                 writer.transport.abort()
             await asyncio.sleep(0.001)
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    answer: Callable[[bytes], bytes], host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[tuple[Address, list[bytes]]]:
+    """A peer that answers each line of a connection with `answer(line)`; and the lines it got."""
+    got: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            got.append(line)
+            writer.write(answer(line))
+
+    async with served(talk, host, port) as address:
+        yield address, got
 
 
 def greeting(key: SigningKey, network_hex: str) -> Callable[[bytes], bytes]:

@@ -61,7 +61,7 @@ async def code(facts: FactFinder, target: Address, client: str) -> str:
 
 def test_an_owner_is_the_address_that_the_name_resolves_to() -> None:
     async def test() -> None:
-        facts = finder(Names(lambda host: ["10.0.0.1", "::1"] if host == "a.example" else []))
+        facts = finder(Names(lambda host: ["10.0.0.1", "::1"] if host == "a.example" else [], seconds=60.0))
         assert await owns(facts, "::ffff:10.0.0.1", "a.example")
         assert not await owns(facts, "10.0.0.2", "a.example")
         assert not await owns(facts, "10.0.0.2", "nowhere.example")
@@ -121,7 +121,7 @@ def test_names_that_hang_hold_up_only_the_network_that_names_them() -> None:
                 let_go.wait(60)
             return ["198.51.100.1"]
 
-        facts = finder(Names(resolve))
+        facts = finder(Names(resolve, seconds=60.0))
         async with asyncio.TaskGroup() as tasks:
             hanging = [tasks.create_task(owns(facts, "203.0.113.1", f"slow{n}.example")) for n in (1, 2)]
             await asyncio.sleep(0)

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from support.peers import deaf, listening, run, until
+from support.peers import deaf, listening, run, served, until
 from support.ports import free_port
 from votenet.network.bootstrap.notice_sender import MAX_QUEUED_EACH, NOTICE_WORKERS, NoticeSender
 from votenet.network.resolver import Names
@@ -42,12 +42,8 @@ def test_reference_nodes_get_each_line_on_a_connection_of_its_own() -> None:
 
         async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             connections.append((await reader.read()).splitlines(keepends=True))
-            writer.close()
-            await writer.wait_closed()
 
-        server = await asyncio.start_server(talk, "127.0.0.1", 0)
-        address = Address("127.0.0.1", server.sockets[0].getsockname()[1])
-        async with server, working([entry(address)]) as sender:
+        async with served(talk) as address, working([entry(address)]) as sender:
             sender.announce(PEER_JOINED)
             sender.announce(PEER_JOINED)
             await until(lambda: sender.lines["told"] == 2 and len(connections) == 2)
@@ -78,7 +74,7 @@ def test_dead_and_deaf_peers_do_not_keep_the_news_from_the_living() -> None:
                 audience = [*silent, entry("127.0.0.1:1"), entry("no-such-host.invalid:1"), entry(address)]
                 before = len(asyncio.all_tasks())
                 lost: list[str] = []
-                options = {"dial_seconds": 1.0, "retry_seconds": (0.01,), "unreachable": lost.append}
+                options = {"dial_seconds": 1.0, "retry_seconds": (0.01,) * 3, "unreachable": lost.append}
                 async with working(audience, **options) as sender:
                     for _ in range(10):
                         sender.announce(PEER_JOINED)

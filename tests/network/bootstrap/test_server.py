@@ -9,14 +9,14 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.peers import PATIENCE, greeting, listening, run, until
+from support.peers import PATIENCE, greeting, listening, run, served, until
 from support.ports import free_port
 from votenet.core.keys import SigningKey
 from votenet.network.bootstrap.server import BATCH_SIZE, LIMITS, BootstrapServer, serve_bootstrap
@@ -37,9 +37,14 @@ NO_TRUST = AdmissionPolicy(trusts=lambda client: False)
 TRUSTED = AdmissionPolicy(trusts=lambda client: client == "127.0.0.1")
 
 
+def looked_up(resolve: Callable[[str], list[str]]) -> Names:
+    """With patience: on a busy machine the thread of a look-up may come late."""
+    return Names(resolve, seconds=PATIENCE)
+
+
 @contextlib.asynccontextmanager
 async def serving(folder: Path, **options: Any) -> AsyncIterator[BootstrapServer]:
-    options.setdefault("names", Names(lambda host: [] if host.endswith(".invalid") else ["127.0.0.1"]))
+    options.setdefault("names", looked_up(lambda host: [] if host.endswith(".invalid") else ["127.0.0.1"]))
     options.setdefault("dialback", DialBack(options["names"], dial_seconds=20.0, answer_seconds=20.0))
     options.setdefault("policy", TRUSTED)
     with contextlib.closing(SqlitePeerStore(folder / "peers.db")) as store:
@@ -81,21 +86,15 @@ async def peer(answer: bytes | None = b'{"type":"pong"}') -> AsyncIterator[tuple
     lines: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            line = await reader.readuntil(b"\n")
-            if answer is not None:
-                lines.put_nowait(line)
-                writer.write(answer + b"\n")
-            else:
-                await reader.read()
-        writer.close()
+        line = await reader.readuntil(b"\n")
+        if answer is not None:
+            lines.put_nowait(line)
+            writer.write(answer + b"\n")
+        else:
+            await reader.read()
 
-    listening = await asyncio.start_server(talk, "127.0.0.1", 0)
-    try:
-        yield f"127.0.0.1:{listening.sockets[0].getsockname()[1]}", lines
-    finally:
-        listening.close()
-        await asyncio.sleep(0)
+    async with served(talk) as address:
+        yield str(address), lines
 
 
 def pretend_from(server: BootstrapServer, client: str) -> None:
@@ -253,7 +252,7 @@ def test_a_name_that_hangs_delays_no_other_link_and_keeps_the_order(tmp_path: Pa
         return [STRANGER]
 
     async def test() -> None:
-        async with serving(tmp_path, names=Names(resolve)) as server:
+        async with serving(tmp_path, names=looked_up(resolve)) as server:
             pretend_from(server, STRANGER)
             reader, writer = await asyncio.open_connection(*server.address)
             for name in ("slow", "quick", "slow"):
@@ -453,7 +452,7 @@ def test_one_connection_too_many_is_told_so(tmp_path: Path) -> None:
 
 def test_a_stranger_cannot_remove_or_register_others(tmp_path: Path) -> None:
     async def test() -> None:
-        names = Names(lambda host: {"mine.example": ["10.9.9.9", STRANGER]}.get(host, []))
+        names = looked_up(lambda host: {"mine.example": ["10.9.9.9", STRANGER]}.get(host, []))
         async with serving(tmp_path, names=names) as server:
             await ask(server, encode_request("REGISTER", "localhost:3000"))
             pretend_from(server, STRANGER)
@@ -508,8 +507,18 @@ def test_a_keyed_peer_is_removed_by_anybody_only_when_it_is_dead(tmp_path: Path)
 
 
 def test_a_peer_that_listens_but_never_answers_is_dead_once_it_was_asked_for_a_while(tmp_path: Path) -> None:
+    class Held(DialBack):
+        """The pings behind the first one wait until the test has looked."""
+
+        looked = asyncio.Event()
+
+        async def answers(self, target: Address, seconds: float | None = None) -> bool:
+            if seconds is not None:
+                await self.looked.wait()
+            return await super().answers(target, seconds)
+
     async def test() -> None:
-        dialback = DialBack(Names(), answer_seconds=0.2)
+        dialback = Held(Names(), answer_seconds=0.2)
         policy = replace(TRUSTED, silence_gaps=(0.05, 0.1))
         options: dict[str, Any] = {"dialback": dialback, "policy": policy}
         async with (
@@ -521,6 +530,7 @@ def test_a_peer_that_listens_but_never_answers_is_dead_once_it_was_asked_for_a_w
             await ask(server, encode_request("REGISTER", other))
             assert await code_of(server, encode_request("REMOVE", address)) == "being-checked"
             assert saved(server) == [address, other]
+            dialback.looked.set()
             assert await told.get() == notice("shutdown_peer", address)
             assert saved(server) == [other]
 
@@ -536,20 +546,17 @@ def test_a_busy_keyed_peer_stays_against_any_request_for_removal(tmp_path: Path,
 
         async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             nonlocal lines
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-                await reader.readuntil(b"\n")
-                lines += 1
-                if lines >= 3:
-                    writer.write(b'{"error":{"code":"busy","message":"later"}}\n')
-                await reader.read()
-            writer.close()
+            await reader.readuntil(b"\n")
+            lines += 1
+            if lines >= 3:
+                writer.write(b'{"error":{"code":"busy","message":"later"}}\n')
+            await reader.read()
 
-        listening = await asyncio.start_server(talk, "127.0.0.1", 0)
-        address = f"127.0.0.1:{listening.sockets[0].getsockname()[1]}"
         dialback = DialBack(Names(), answer_seconds=0.1)
         policy = replace(TRUSTED, silence_gaps=(0.1, 20.0, 0.1))
         options: dict[str, Any] = {"dialback": dialback, "policy": policy}
-        async with serving(tmp_path, **options) as server:
+        async with served(talk) as there, serving(tmp_path, **options) as server:
+            address = str(there)
             await ask(server, signed(address))
             if not trusted:
                 pretend_from(server, STRANGER)
@@ -560,7 +567,6 @@ def test_a_busy_keyed_peer_stays_against_any_request_for_removal(tmp_path: Path,
                 await asyncio.sleep(0.01)
             assert lines == 3, "the third ping was answered, and that was enough"
             assert saved(server) == [address]
-        listening.close()
 
     run(test)
 
@@ -584,7 +590,8 @@ def test_a_restarting_node_is_not_removed_on_a_strangers_request(tmp_path: Path)
 
 def test_strangers_cannot_make_the_server_dial_one_peer_again_and_again(tmp_path: Path) -> None:
     async def test() -> None:
-        async with serving(tmp_path) as server, peer() as (address, lines):
+        policy = replace(TRUSTED, check_again_seconds=PATIENCE)
+        async with serving(tmp_path, policy=policy) as server, peer() as (address, lines):
             await ask(server, signed(address))
             pretend_from(server, STRANGER)
             codes = [await code_of(server, encode_request("REMOVE", address)) for _ in range(5)]
@@ -819,7 +826,7 @@ def test_requests_before_the_end_are_answered(tmp_path: Path) -> None:
         return [STRANGER]
 
     async def test() -> None:
-        async with serving(tmp_path, names=Names(resolve)) as server:
+        async with serving(tmp_path, names=looked_up(resolve)) as server:
             pretend_from(server, STRANGER)
             reader, writer = await asyncio.open_connection(*server.address)
             writer.write(encode_request("REGISTER", "mine.example:1") + b"\n")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, cast
@@ -13,7 +12,9 @@ from typing import Any, cast
 import pytest
 
 from support.elections import key_of, make_election
+from support.peers import served
 from support.ports import free_port
+from votenet.network.dialback import DialBack
 from votenet.network.node.discovery_io import DiscoveryIO
 from votenet.network.node.links import Behind, LinkTable
 from votenet.network.resolver import Names
@@ -113,7 +114,10 @@ class FakeBootstrap:
         self.refusal = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        request = json.loads(await reader.readline())
+        line = await reader.readline()
+        if not line:  # its client was ended before it said anything
+            return
+        request = json.loads(line)
         self.requests.append(request)
         answers = {
             "REGISTER": "Peer registered successfully",
@@ -125,16 +129,13 @@ class FakeBootstrap:
         writer.write(answers[request["type"]].encode().replace(b'": ', b'":') + b"\n")
         if request["type"] != "REGISTER":
             self.enough.set()
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
 
 
 @contextlib.asynccontextmanager
 async def bootstrap() -> AsyncIterator[tuple[FakeBootstrap, Address]]:
     fake = FakeBootstrap()
-    async with await asyncio.start_server(fake.serve, "127.0.0.1", 0) as server:
-        yield fake, Address("127.0.0.1", server.sockets[0].getsockname()[1])
+    async with served(fake.serve) as address:
+        yield fake, address
 
 
 @contextlib.asynccontextmanager
@@ -211,11 +212,13 @@ def test_a_server_that_is_down_is_tried_again_and_delays_no_node(
         async with running(work(found)):
             await until(lambda: {one.code for one in found.wrong()} == {"cut-off", "bootstrap-failed"})
             assert not found.settled, "no node is known, and no server has said that there is none"
-            async with await asyncio.start_server(fake.serve, down.host, down.port):
+            async with served(fake.serve, down.host, down.port):
                 await fake.enough.wait()
                 await until(lambda: found.settled)
-            await until(lambda: found.wrong() == ())
+                await until(lambda: found.wrong() == ())
         assert fake.requests[0]["type"] == "REGISTER"
+
+    run(main)
 
 
 def test_the_list_of_a_server_that_refuses_our_record_is_kept() -> None:
@@ -255,30 +258,14 @@ def test_only_nodes_of_this_network_with_a_key_of_their_own_are_others() -> None
 
     run(main)
 
-    run(main)
-
-
-def sockets_of_one_port(first: str, second: str) -> tuple[socket.socket, socket.socket]:
-    """Bound to two addresses, at a port that is free on both: other programs use ports of one of them."""
-    while True:
-        one = socket.create_server((first, 0))
-        try:
-            return one, socket.create_server((second, one.getsockname()[1]))
-        except OSError:
-            one.close()
-
 
 def test_every_address_of_a_servers_name_is_asked() -> None:
     async def main() -> None:
         one, two = FakeBootstrap(), FakeBootstrap()
         two.peers = [{"address": "127.0.0.1:3005"}]
-        on_one, on_two = sockets_of_one_port("127.0.0.1", "127.0.0.2")
-        port = on_one.getsockname()[1]
-        async with (
-            await asyncio.start_server(one.serve, sock=on_one),
-            await asyncio.start_server(two.serve, sock=on_two),
-        ):
-            names = Names(lambda host: ["127.0.0.9", "127.0.0.1", "127.0.0.2"])
+        port = free_port()
+        async with served(one.serve, "127.0.0.1", port), served(two.serve, "127.0.0.2", port):
+            names = Names(lambda host: ["127.0.0.9", "127.0.0.1", "127.0.0.2"], seconds=60.0)
             links = FakeLinks(PEER, "127.0.0.1:3005")
             found = make(links, Address("boot.example.org", port), names=names)
             async with running(work(found)):
@@ -366,10 +353,9 @@ async def node_with_key(name: str) -> AsyncIterator[Address]:
         _, answers = connection.receive((await reader.readline()).strip(), 0, 0)
         writer.write(b"".join(encode_message(answer) + b"\n" for answer in answers))
         await reader.read()
-        writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        yield Address("127.0.0.1", server.sockets[0].getsockname()[1])
+    async with served(serve) as address:
+        yield address
 
 
 def test_due_addresses_are_dialled_and_failures_are_noted() -> None:
@@ -380,10 +366,8 @@ def test_due_addresses_are_dialled_and_failures_are_noted() -> None:
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.read()
-            writer.close()
 
-        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-            there = Address("127.0.0.1", server.sockets[0].getsockname()[1])
+        async with served(answer) as there:
             found.addresses.add(str(there)), found.addresses.add(str(closed))
             async with running(work(found)):
                 await until(lambda: links.dials and not found.addresses.untried({str(there), str(closed)}))
@@ -406,6 +390,7 @@ def test_an_address_in_a_hello_is_dialled_back_and_believed_if_the_key_answers(
             links = FakeLinks(str(address))
             links.hosts[1] = Behind("127.0.0.1", "", False)
             found = make(links)
+            found._back = DialBack(found._names, dial_seconds=60.0, answer_seconds=60.0)
             peer_info = PeerInfo(key_of("them").public_hex, str(address), 0, 0)
             found.peer_up(PeerUp(1, peer_info, False))
             told = (1, encode_message(NotReached(address=str(address), seen="127.0.0.1")))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import queue
 import threading
-import time
 
 import pytest
 
@@ -162,12 +161,12 @@ def test_an_impossible_number_of_threads_is_refused(threads: int) -> None:
 
 def test_a_nonce_for_an_old_template_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """The search that was under way goes on to its end, and the new one with it."""
-    started, go_on = threading.Event(), threading.Event()
+    started, go_on, told = threading.Event(), threading.Event(), threading.Event()
 
     def slow(header: bytes, target: int, start: int, count: int, kernel: str | None) -> int | None:
         if target != bits_to_target(EASY_BITS):
-            time.sleep(0.001)
-            return None
+            assert told.wait(60)
+            return 7
         started.set()
         assert go_on.wait(60)
         return start
@@ -181,7 +180,7 @@ def test_a_nonce_for_an_old_template_is_reported(monkeypatch: pytest.MonkeyPatch
         go_on.set()
         number, nonce = found.next()
         assert (number, nonce is None) == (1, False)
-        monkeypatch.setattr(miner_module, "search", lambda *_args, **_more: 7)
+        told.set()
         assert found.next() == (2, 7)
     assert found.results.empty()
 
