@@ -3,7 +3,8 @@
 #
 #   native_checks.sh warnings         gcc and clang, every warning an error            gcc, clang
 #   native_checks.sh sanitize         ASan and UBSan over check_kernels                gcc or clang
-#   native_checks.sh fuzz [seconds]   libFuzzer over the entry points, default 120     clang
+#   native_checks.sh fuzz [seconds]   libFuzzer over the entry points, default 120,     clang
+#                                     shared by the nonce search and the proofs
 #   native_checks.sh arm              AArch64 cross build, run under qemu              gcc-aarch64-linux-gnu,
 #                                                                                      qemu-user
 #   native_checks.sh avx512           the AVX-512 kernel with its instructions written gcc, x86 with AVX2
@@ -35,7 +36,7 @@ warnings() {
     for compiler in gcc clang; do
         have "$compiler" || continue
         for optimise in -O0 -O3; do
-            for file in "$csrc"/*.c "$here/c/check_kernels.c" "$here/c/fuzz_pow.c" "$csrc"/tools/*.c; do
+            for file in "$csrc"/*.c "$here/c/check_kernels.c" "$here/c/fuzz_pow.c" "$here/c/fuzz_proofs.c" "$csrc"/tools/*.c; do
                 # shellcheck disable=SC2086
                 "$compiler" $strict $optimise -I"$csrc" -c "$file" -o "$work/object.o"
             done
@@ -55,12 +56,19 @@ sanitize() {
 
 fuzz() {
     need clang
-    clang -std=c11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-        -I"$csrc" "$csrc"/*.c "$here/c/fuzz_pow.c" -o "$work/fuzz_pow"
-    mkdir -p "$work/corpus"
-    head -c 118 /dev/zero >"$work/corpus/search"
-    head -c 240 /dev/zero >"$work/corpus/headers"
-    (cd "$work" && ./fuzz_pow -max_total_time="$1" -max_len=480 -print_final_stats=1 -verbosity=0 corpus)
+    for target in pow proofs; do
+        clang -std=c11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+            -I"$csrc" "$csrc"/*.c "$here/c/fuzz_$target.c" -o "$work/fuzz_$target"
+    done
+    mkdir -p "$work/corpus_pow" "$work/corpus_proofs"
+    head -c 118 /dev/zero >"$work/corpus_pow/search"
+    head -c 240 /dev/zero >"$work/corpus_pow/headers"
+    { printf '\1' && head -c 256 /dev/zero | tr '\0' '\1'; } >"$work/corpus_proofs/terms"
+    { printf '\0\2\3' && head -c 31 /dev/zero && printf '\5' && head -c 63 /dev/zero; } >"$work/corpus_proofs/pairs"
+    for target in pow proofs; do
+        (cd "$work" && "./fuzz_$target" -max_total_time="$(($1 / 2))" -max_len=480 -print_final_stats=1 \
+            -verbosity=0 "corpus_$target")
+    done
 }
 
 arm() {
@@ -99,7 +107,7 @@ all)
     if grep -q avx2 /proc/cpuinfo; then avx512; fi
     ;;
 *)
-    sed -n '2,14s/^# \{0,1\}//p' "$0"
+    sed -n '2,15s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import random
 
-from votenet.secret.elgamal import Encryption, SmallLogarithms, encrypt, encrypted_sum
+import pytest
+
+from support.secret_elections import refusing
+from votenet.secret.elgamal import (
+    Ciphertext,
+    Encryption,
+    SmallLogarithms,
+    answer_sums,
+    encrypt,
+    encrypted_sum,
+)
 from votenet.secret.group import BASE, IDENTITY, Point, add, draw_scalar, multiply, subtract
 
 rng = random.Random(4)
@@ -27,6 +37,23 @@ def test_sums_of_encryptions_encrypt_the_sums() -> None:
     assert total.less(0) == total
     assert encrypted_sum([]) == (IDENTITY, IDENTITY)
     assert total.written() == f"{total.alpha.written()},{total.beta.written()}"
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_the_sums_of_an_answer_are_those_of_its_encryptions(first: int) -> None:
+    choices = [encrypt(KEY, number, draw_scalar(rng.randbytes)) for number in (1, 0, 1, 1)]
+    sums = answer_sums(choices, first, range(4))
+    total = encrypted_sum(choices[first:])
+    assert sums.less_one == [Encryption.of(choice).less(1) for choice in choices]
+    assert (sums.total, sums.less) == (total, [total.less(number) for number in range(4)])
+    single = answer_sums(choices[:1], 0, [0, 1])
+    assert single.less == [Encryption.of(choices[0]), *single.less_one]
+
+
+def test_there_is_no_sum_of_what_is_not_on_the_curve() -> None:
+    wrong = Ciphertext(alpha=BASE, beta=Point((2).to_bytes(32, "little")))
+    with refusing("bad-point"):
+        answer_sums([wrong, wrong], 0, [1])
 
 
 def test_logarithms_are_found_up_to_the_largest() -> None:

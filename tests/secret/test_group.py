@@ -16,6 +16,7 @@ from votenet.secret.group import (
     Point,
     Scalar,
     SumPoint,
+    Sums,
     add,
     add_all,
     challenge_for,
@@ -50,6 +51,26 @@ def test_what_libsodium_refuses_has_its_value() -> None:
     assert multiply(point, -1) == subtract(IDENTITY, point)
     assert add(multiply(point, -1), point) == IDENTITY
     assert add_all([point, point]) == multiply(BASE, 10)
+
+
+def test_sums_of_sums_have_their_places() -> None:
+    one, two, three = (multiply(BASE, number) for number in (1, 2, 3))
+    sums = Sums([one, two, three])
+    five = sums.plus(1, 2)
+    assert (five, sums.plus_all([0, 1, five]), sums.plus_all([2])) == (3, 5, 2)
+    assert sums.computed() == [multiply(BASE, number) for number in (1, 2, 3, 5, 3, 8)]
+    with pytest.raises(NotProven, match="not on the curve"):
+        add_all([one, Point((2).to_bytes(32, "little"))])
+
+
+def test_a_point_can_be_read_before_its_membership_is_known() -> None:
+    order_two = Point((2**255 - 20).to_bytes(32, "little"))
+    assert Point.read(order_two.written()) == order_two
+    assert SumPoint.read(IDENTITY.written()) == IDENTITY
+    for text in (IDENTITY.written(), "", multiply(BASE, 2).written().upper()):
+        with pytest.raises(NotProven) as caught:
+            Point.read(text)
+        assert caught.value.code == "bad-point"
 
 
 def test_every_form_that_is_no_member_is_refused() -> None:

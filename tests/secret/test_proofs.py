@@ -6,11 +6,15 @@ import random
 
 import pytest
 
+from support.secret_elections import refusing
 from votenet.secret.elgamal import Encryption, encrypt
 from votenet.secret.group import BASE, GROUP_ORDER, Point, Scalar, draw_scalar, multiply
 from votenet.secret.proofs import (
+    Knowledge,
+    OneIsZero,
     Power,
     SchnorrProof,
+    claims_hold,
     knowledge_holds,
     one_is_zero,
     prove_knowledge,
@@ -69,6 +73,34 @@ def test_what_is_false_cannot_be_proven_by_the_honest_way() -> None:
     for pretended in (0, 1):
         proofs = prove_one_is_zero(claims, pretended, randomness, KEY, "x|", rng.randbytes)
         assert not one_is_zero(proofs, claims, KEY, "x|")
+
+
+def test_several_claims_are_checked_at_once() -> None:
+    secret, randomness = (draw_scalar(rng.randbytes) for _ in range(2))
+    known = prove_knowledge(secret, [BASE], "x|", rng.randbytes)
+    claims = [Encryption.of(encrypt(KEY, 1, randomness)).less(number) for number in (0, 1)]
+    zero = prove_one_is_zero(claims, 1, randomness, KEY, "y|", rng.randbytes)
+    powers = [Power(BASE, multiply(BASE, secret))]
+    assert claims_hold([]) == []
+    assert claims_hold(
+        [
+            Knowledge(known, powers, "x|"),
+            OneIsZero(zero, claims[::-1], KEY, "y|"),
+            OneIsZero(zero[:1], claims, KEY, "y|"),
+            OneIsZero(zero, claims, KEY, "y|"),
+            Knowledge(known, powers, "y|"),
+        ]
+    ) == [True, False, False, True, False]
+
+
+def test_a_point_outside_the_group_is_refused_whatever_the_challenge() -> None:
+    order_two = Point((2**255 - 20).to_bytes(32, "little"))
+    for challenge in (0, 2, 3):
+        proof = SchnorrProof(challenge=Scalar(challenge), response=Scalar(4))
+        with refusing("bad-point"):
+            knowledge_holds(proof, [Power(BASE, order_two)], "x|")
+        with refusing("bad-point"):
+            one_is_zero([proof], [Encryption(BASE, order_two)], KEY, "x|")
 
 
 def test_no_claim_is_proven_by_no_proof() -> None:

@@ -20,7 +20,7 @@ def test_a_refusal_says_where_and_what_it_means() -> None:
 
 def test_every_code_is_a_sentence_and_is_used() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in SOURCES.rglob("*.py"))
-    used = set(re.findall(r'refusal\(\s*"([a-z-]+)"', text))
+    used = set(re.findall(r'refusal[(,]\s*"([a-z-]+)"', text))
     assert used == set(SECRET_REFUSALS)
     for code, meaning in SECRET_REFUSALS.items():
         assert re.fullmatch(r"[a-z]+(-[a-z]+)+", code)

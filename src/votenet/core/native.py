@@ -2,8 +2,8 @@
 
 The verifier is libsodium's own `crypto_sign_open`, taken out of PyNaCl, which does not promise it. Where it
 is missing, has another type or fails the self-test, importing this module fails, and Python checks one
-signature at a time. Besides `pow/native.py` this is the only importer of `votenet._pow`; nothing cffi-typed
-leaves it.
+signature at a time. Only the modules of this name, in `pow`, `core` and `secret`, import `votenet._pow`;
+nothing cffi-typed leaves them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The C core's search, as Python functions. ImportError where the C core is not built.
 
-Calls release the GIL while C runs. Besides `core/native.py` this is the only importer of `votenet._pow`;
-nothing cffi-typed leaves it.
+Calls release the GIL while C runs. Only the modules of this name, in `pow`, `core` and `secret`, import
+`votenet._pow`; nothing cffi-typed leaves them.
 """
 
 from __future__ import annotations

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
 
+from votenet.errors import NotProven
 from votenet.secret.definition import HomomorphicQuestion, SecretElection
-from votenet.secret.documents import Document, decode, encode, fingerprint
-from votenet.secret.elgamal import Ciphertext, Encryption, encrypt, encrypted_sum
+from votenet.secret.documents import Document, decode, decode_unproven, encode, fingerprint
+from votenet.secret.elgamal import Ciphertext, Encryption, answer_sums, encrypt
 from votenet.secret.group import BASE, Entropy, Point, Scalar, draw_scalar, multiply
 from votenet.secret.proofs import (
+    Knowledge,
+    OneIsZero,
     Power,
     SchnorrProof,
-    knowledge_holds,
-    one_is_zero,
+    claims_hold,
     prove_knowledge,
     prove_one_is_zero,
 )
@@ -73,16 +76,20 @@ def claims_of(
     """
     about = f"{election.fingerprint}|{credential.written()}"
     encryptions = [Encryption.of(choice) for choice in choices]
-    single = [[one, one.less(1)] for one in encryptions]
+    sums = answer_sums(choices, int(question.blank), question.totals)
+    single = [list(pair) for pair in zip(encryptions, sums.less_one, strict=True)]
     prefixes = [f"prove|{about}|{one.written()}|" for one in encryptions]
     about += "|" + ",".join(one.written() for one in encryptions)
-    total = encrypted_sum(choices[1:] if question.blank else choices)
-    totals = [total.less(number) for number in question.totals]
+    total = sums.total
     if not question.blank:
-        return Claims(single, prefixes, totals, f"prove|{about}|{total.written()}|", [], "")
-    first = encryptions[0]
+        return Claims(single, prefixes, sums.less, f"prove|{about}|{total.written()}|", [], "")
     return Claims(
-        single, prefixes, [first.less(1), *totals], f"bproof1|{about}|", [first, total], f"bproof0|{about}|"
+        single,
+        prefixes,
+        [sums.less_one[0], *sums.less],
+        f"bproof1|{about}|",
+        [encryptions[0], total],
+        f"bproof0|{about}|",
     )
 
 
@@ -148,12 +155,30 @@ def _make_answer(
     )
 
 
+class Check(NamedTuple):
+    """A claim of a ballot, and what makes the refusal if it does not hold."""
+
+    claim: Knowledge | OneIsZero
+    refusal: Callable[[], NotProven]
+
+
 def check_ballot(election: SecretElection, raw: bytes, credentials: Container[Point]) -> EncryptedBallot:
     """The ballot in these bytes, by one of these credentials, if all its proofs hold. Raises NotProven.
 
-    It has no ciphertext with the identity: the specification allows one, no honest maker gets one.
+    It has no ciphertext with the identity: the specification allows one, no honest maker gets one. What the
+    check of proofs costs depends on the contests alone, not on which proof fails.
     """
-    ballot = decode(raw, EncryptedBallot, "the ballot")
+    try:
+        # Points are read without a check: computing the proofs tells which of them are members.
+        ballot = decode_unproven(raw, EncryptedBallot, "the ballot")
+        _check_ballot(election, ballot, credentials)
+    except NotProven:
+        decode(raw, EncryptedBallot, "the ballot")  # points outside the group are refused before all else
+        raise
+    return ballot
+
+
+def _check_ballot(election: SecretElection, ballot: EncryptedBallot, credentials: Container[Point]) -> None:
     if (ballot.election_uuid, ballot.election_hash) != (election.definition.uuid, election.fingerprint):
         raise refusal("wrong-election", "the ballot belongs to another election")
     if ballot.credential not in credentials:
@@ -162,30 +187,39 @@ def check_ballot(election: SecretElection, raw: bytes, credentials: Container[Po
         )
     if len(ballot.answers) != len(election.questions):
         raise refusal("bad-answers", f"{len(ballot.answers)} answers for {len(election.questions)} contests")
-    _check_signature(ballot)
-    for number, (question, answer) in enumerate(
-        zip(election.questions, ballot.answers, strict=True), start=1
-    ):
-        _check_answer(election, question, ballot.credential, answer, f"contest {number}")
-    return ballot
+    checks, fault = [_signature_check(ballot)], None
+    try:
+        for number, (question, answer) in enumerate(
+            zip(election.questions, ballot.answers, strict=True), start=1
+        ):
+            checks += _answer_checks(election, question, ballot.credential, answer, f"contest {number}")
+    except NotProven as error:
+        fault = error  # a proof before it that does not hold is told first
+    for check, holds in zip(checks, claims_hold([check.claim for check in checks]), strict=True):
+        if not holds:
+            raise check.refusal()
+    if fault is not None:
+        raise fault
 
 
-def _check_signature(ballot: EncryptedBallot) -> None:
+def _signature_check(ballot: EncryptedBallot) -> Check:
     """The signature is over the hash of the ballot without it, by its credential (4.16)."""
     signature = ballot.signature
     if signature is None or signature.hash != ballot.unsigned_hash():
         raise refusal("bad-ballot-signature", "the ballot has no signature, or one over another ballot")
-    if not knowledge_holds(signature.proof, [Power(BASE, ballot.credential)], f"sig|{signature.hash}|"):
-        raise refusal("bad-ballot-signature", "the ballot is not signed with the credential that it names")
+    claim = Knowledge(signature.proof, [Power(BASE, ballot.credential)], f"sig|{signature.hash}|")
+    fault = "the ballot is not signed with the credential that it names"
+    return Check(claim, partial(refusal, "bad-ballot-signature", fault))
 
 
-def _check_answer(
+def _answer_checks(
     election: SecretElection,
     question: HomomorphicQuestion,
     credential: Point,
     answer: EncryptedAnswer,
     where: str,
-) -> None:
+) -> list[Check]:
+    """What an answer claims (4.11.1, 4.12, 4.13). Raises NotProven where it has not the right members."""
     if not len(answer.choices) == len(answer.individual_proofs) == question.length:
         raise refusal(
             "bad-answers", f"{where}: not one ciphertext and proof for each of {question.length} choices"
@@ -193,13 +227,20 @@ def _check_answer(
     if (answer.blank_proof is not None) != question.blank:
         raise refusal("bad-answers", f"{where}: a blank proof is missing, or there where none may be")
     claims = claims_of(election, question, credential, answer.choices)
+
+    key = election.key
     rows = zip(answer.individual_proofs, claims.choices, claims.choice_prefixes, strict=True)
+    checks = []
     for number, (proofs, encryptions, prefix) in enumerate(rows, start=1):
-        if not one_is_zero(proofs, encryptions, election.key, prefix):
-            raise refusal("bad-choice-proof", f"{where}: choice {number} is not proven to be zero or one")
-    if not one_is_zero(answer.overall_proof, claims.total, election.key, claims.total_prefix):
-        raise refusal("bad-total-proof", f"{where}: the sum of the choices is not proven to be allowed")
-    if answer.blank_proof is not None and not one_is_zero(
-        answer.blank_proof, claims.blank, election.key, claims.blank_prefix
-    ):
-        raise refusal("bad-blank-proof", f"{where}: a blank vote is not proven to choose nothing")
+        fault = f"{where}: choice {number} is not proven to be zero or one"
+        checks.append(
+            Check(OneIsZero(proofs, encryptions, key, prefix), partial(refusal, "bad-choice-proof", fault))
+        )
+    total = OneIsZero(answer.overall_proof, claims.total, key, claims.total_prefix)
+    fault = f"{where}: the sum of the choices is not proven to be allowed"
+    checks.append(Check(total, partial(refusal, "bad-total-proof", fault)))
+    if answer.blank_proof is not None:
+        blank = OneIsZero(answer.blank_proof, claims.blank, key, claims.blank_prefix)
+        fault = f"{where}: a blank vote is not proven to choose nothing"
+        checks.append(Check(blank, partial(refusal, "bad-blank-proof", fault)))
+    return checks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
+from collections.abc import Callable
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
@@ -25,16 +26,26 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def decode(raw: bytes | str, kind: type[T], what: str) -> T:
     """A document that is written as `encode` writes it. Raises NotProven."""
-    document = decode_loosely(raw, kind, what)
+    return _in_order(decode_loosely(raw, kind, what), raw, what)
+
+
+def decode_unproven(raw: bytes | str, kind: type[T], what: str) -> T:
+    """The same with points that may lie outside the group. Raises NotProven."""
+    return _in_order(decode_loosely(raw, kind, what, _read), raw, what)
+
+
+def _in_order(document: T, raw: bytes | str, what: str) -> T:
     if encode(document) != (raw.encode() if isinstance(raw, str) else raw):
         raise refusal("not-canonical", f"{what} is not compact JSON in the order of the specification")
     return document
 
 
-def decode_loosely(raw: bytes | str, kind: type[T], what: str) -> T:
+def decode_loosely(
+    raw: bytes | str, kind: type[T], what: str, hook: Callable[[type, Any], Any] | None = None
+) -> T:
     """A document in any JSON. Raises NotProven: bad-document, bad-point or bad-scalar."""
     try:
-        return msgspec.json.decode(raw, type=kind, dec_hook=_parsed)
+        return msgspec.json.decode(raw, type=kind, dec_hook=hook or _parsed)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise refusal("bad-document", f"{what}: {error}") from None
 
@@ -52,6 +63,10 @@ def _parsed(kind: type, value: Any) -> Any:
     if issubclass(kind, Point | Scalar):
         return kind.parse(value)
     raise NotImplementedError(kind)
+
+
+def _read(kind: type, value: Any) -> Any:
+    return kind.read(value) if issubclass(kind, Point) else _parsed(kind, value)
 
 
 def _written(value: object) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from math import isqrt
 from typing import NamedTuple
 
 from votenet.secret.documents import Document
-from votenet.secret.group import BASE, IDENTITY, Point, SumPoint, add, add_all, multiply, subtract
+from votenet.secret.group import BASE, IDENTITY, Point, SumPoint, Sums, add, add_all, multiply, subtract
 
 
 class Ciphertext(Document, frozen=True):
@@ -40,6 +41,48 @@ class Encryption(NamedTuple):
 
     def written(self) -> str:
         return f"{self.alpha.written()},{self.beta.written()}"
+
+
+class AnswerSums(NamedTuple):
+    """The encryptions that follow from those of an answer."""
+
+    less_one: list[Encryption]
+    """Of each choice."""
+    total: Encryption
+    less: list[Encryption]
+    """The total less each number."""
+
+
+def answer_sums(choices: Sequence[Ciphertext], first: int, numbers: Sequence[int]) -> AnswerSums:
+    """What `Encryption.less` and `encrypted_sum` come to, in one call where the C core is built.
+
+    Raises NotProven, code bad-point.
+
+    Args:
+        first: the choice at which the total begins; there is at least one.
+        numbers: that are taken from the total.
+    """
+    count = len(choices)
+    powers = [negative_power(number) for number in (1, *numbers)]
+    sums = Sums([*(one.alpha for one in choices), *(one.beta for one in choices), *powers])
+    less_one = [sums.plus(count + place, 2 * count) for place in range(count)]
+    alpha, beta = (sums.plus_all(range(begin + first, begin + count)) for begin in (0, count))
+    less = [
+        sums.plus(beta, place) if number else beta
+        for place, number in enumerate(numbers, start=2 * count + 1)
+    ]
+    points = sums.computed()
+    return AnswerSums(
+        [Encryption(one.alpha, points[place]) for one, place in zip(choices, less_one, strict=True)],
+        Encryption(points[alpha], points[beta]),
+        [Encryption(points[alpha], points[place]) for place in less],
+    )
+
+
+@lru_cache(maxsize=256)
+def negative_power(number: int) -> Point:
+    """g^-number, for numbers of candidates."""
+    return multiply(BASE, -number)
 
 
 def encrypt(key: Point, number: int, randomness: int) -> Ciphertext:

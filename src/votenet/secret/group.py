@@ -1,15 +1,18 @@
 """The group of Belenios' elections, Ed25519 (specification 5.2.1): points, scalars, and how they are written.
 
 This is the one module that knows how points and scalars are held. libsodium computes; what it refuses to
-(0 * P and P * q) is settled here.
+(0 * P and P * q) is settled here. Many products or sums are computed by `combine` and `add_pairs`, in one
+call of the C core (`native.py`) where that is built; the functions beside them define what is correct.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable
-from typing import Final, Self
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, reduce
+from types import ModuleType
+from typing import Final, NamedTuple, Self
 
 from nacl.bindings import (
     crypto_core_ed25519_add,
@@ -18,6 +21,7 @@ from nacl.bindings import (
     crypto_scalarmult_ed25519_base_noclamp,
     crypto_scalarmult_ed25519_noclamp,
 )
+from nacl.exceptions import CryptoError
 
 from votenet.secret.refusals import refusal
 
@@ -56,11 +60,22 @@ class Point(bytes):
     @classmethod
     def parse(cls, text: str) -> Self:
         """From 64 hexadecimal digits, the most significant first. Raises NotProven, code bad-point."""
+        point = cls.read(text)
+        if not point.is_member():
+            raise refusal("bad-point", f"{text} is not a member of the group, or is its identity")
+        return point
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The same without the check of membership, which costs half a multiplication.
+
+        Whoever reads a point so must have it checked by `combine`. Raises NotProven, code bad-point.
+        """
         if not isinstance(text, str) or not _HEX.match(text):
             raise refusal("bad-point", f"{text!r} is not a point in 64 hexadecimal digits")
         point = cls(bytes.fromhex(text)[::-1])
-        if not point.is_member():
-            raise refusal("bad-point", f"{text} is not a member of the group, or is its identity")
+        if point == IDENTITY and not point.is_member():
+            raise refusal("bad-point", f"{text} is the identity of the group")
         return point
 
     def is_member(self) -> bool:
@@ -100,17 +115,123 @@ def multiply(point: Point, factor: int) -> Point:
     factor %= GROUP_ORDER
     if not factor or point == IDENTITY:
         return IDENTITY
-    encoded = factor.to_bytes(32, "little")
+    encoded = _encoded(factor)
     if point == BASE:
         return SumPoint(crypto_scalarmult_ed25519_base_noclamp(encoded))
     return SumPoint(crypto_scalarmult_ed25519_noclamp(encoded, point))
 
 
+class Sums:
+    """Sums of points, and of sums, that are computed together.
+
+    Each has a place. The given points have the first ones, from 0 on.
+    """
+
+    def __init__(self, points: Sequence[Point]) -> None:
+        self._points = points
+        self._pairs: list[tuple[int, int]] = []
+
+    def __len__(self) -> int:
+        return len(self._points) + len(self._pairs)
+
+    def plus(self, left: int, right: int) -> int:
+        """The place of the sum of the points at these places."""
+        self._pairs.append((left, right))
+        return len(self) - 1
+
+    def plus_all(self, places: Sequence[int]) -> int:
+        """The place of the sum of the points at these places, of which there is at least one."""
+        return reduce(self.plus, places)
+
+    def computed(self) -> list[Point]:
+        """All points by their places. Raises NotProven, code bad-point, if one is not on the curve."""
+        points = list(self._points)
+        for found in add_pairs(points, self._pairs):
+            if found is None:
+                raise refusal("bad-point", "a point is not on the curve")
+            points.append(found)
+        return points
+
+
 def add_all(points: Iterable[Point]) -> Point:
-    total: Point = IDENTITY
-    for point in points:
-        total = add(total, point)
-    return total
+    """The sum of members: of none it is the identity."""
+    sums = Sums([IDENTITY, *points])
+    sums.plus_all(range(len(sums)))
+    return sums.computed()[-1]
+
+
+class Combination(NamedTuple):
+    """base * exponent + other * other_exponent: what a verifier computes of a claim of a proof."""
+
+    base: Point
+    exponent: int
+    other: Point
+    other_exponent: int
+
+
+def combine(combinations: Sequence[Combination]) -> list[Point | None]:
+    """The value of each; None where one of its points is outside the group.
+
+    The identity is taken as it is.
+    """
+    native = native_group()
+    if native is None:
+        return [_combine(*one) for one in combinations]
+    terms = [
+        b"".join((one.base, _encoded(one.exponent), one.other, _encoded(one.other_exponent)))
+        for one in combinations
+    ]
+    return [None if found is None else SumPoint(found) for found in native.combine(terms)]
+
+
+def add_pairs(points: Sequence[Point], pairs: Sequence[tuple[int, int]]) -> list[Point | None]:
+    """The sum of each pair of places: of points, from 0 on, or of sums before it, from len(points) on.
+
+    None where one of them is not on the curve. Membership is not checked.
+    """
+    native = native_group()
+    if native is None:
+        return _add_pairs(points, pairs)
+    return [None if found is None else SumPoint(found) for found in native.add_pairs(points, pairs)]
+
+
+@cache
+def native_group() -> ModuleType | None:
+    try:
+        from votenet.secret import native
+    except ImportError:
+        return None
+    return native
+
+
+def _combine(base: Point, exponent: int, other: Point, other_exponent: int) -> Point | None:
+    left, right = _product(base, exponent), _product(other, other_exponent)
+    return None if left is None or right is None else add(left, right)
+
+
+def _product(point: Point, factor: int) -> Point | None:
+    """`multiply`, or None where the point is outside the group. C does the same."""
+    if factor % GROUP_ORDER == 0 and point != IDENTITY:
+        return IDENTITY if Point(point).is_member() else None
+    try:
+        return multiply(point, factor)
+    except CryptoError:
+        return None
+
+
+def _add_pairs(points: Sequence[Point], pairs: Sequence[tuple[int, int]]) -> list[Point | None]:
+    sums: list[Point | None] = [*points]
+    for left, right in pairs:
+        one, other = sums[left], sums[right]
+        try:
+            sums.append(None if one is None or other is None else add(one, other))
+        except CryptoError:
+            sums.append(None)
+    return sums[len(points) :]
+
+
+def _encoded(factor: int) -> bytes:
+    return (factor % GROUP_ORDER).to_bytes(32, "little")
 
 
 def hash_to_scalar(text: str) -> Scalar:

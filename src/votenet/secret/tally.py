@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, NamedTuple
+from itertools import islice
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
@@ -18,18 +19,19 @@ from votenet.secret.group import (
     Entropy,
     Point,
     SumPoint,
-    add,
     add_all,
     multiply,
     subtract,
 )
-from votenet.secret.proofs import Power, SchnorrProof, knowledge_holds, prove_knowledge
+from votenet.secret.proofs import Knowledge, Power, SchnorrProof, claims_hold, prove_knowledge
 from votenet.secret.refusals import refusal
 from votenet.secret.trustees import TrusteeGroup, lagrange
 
 EncryptedTally = tuple[tuple[SumCiphertext, ...], ...]
 """The specification's `encrypted_tally` (4.18): for each contest the sum of each choice."""
 Row = Sequence[Point]
+BALLOTS_AT_ONCE: Final = 1000
+"""How many ballots are added in one call, so that the sum of all of them needs little memory."""
 WrittenWeight = Unsigned | Annotated[str, msgspec.Meta(pattern=r"^[1-9][0-9]{9,15}\Z")]
 """A weight in JSON: from 2**30 on it is a string."""
 
@@ -79,21 +81,23 @@ def sum_ballots(
 ) -> EncryptedTally:
     """The sums of each choice of checked ballots, times their weights (4.18)."""
     sums = [[Encryption(IDENTITY, IDENTITY)] * question.length for question in election.questions]
-    for ballot in ballots:
-        weight = weights[ballot.credential]
-        for row, answer in zip(sums, ballot.answers, strict=True):
-            for place, choice in enumerate(answer.choices):
-                row[place] = _plus(row[place], choice.alpha, choice.beta, weight)
+    rest = iter(ballots)
+    while some := list(islice(rest, BALLOTS_AT_ONCE)):
+        for number, row in enumerate(sums):
+            for place, total in enumerate(row):
+                choices = [(one.answers[number].choices[place], weights[one.credential]) for one in some]
+                row[place] = Encryption(
+                    add_all([total.alpha, *(_times(choice.alpha, weight) for choice, weight in choices)]),
+                    add_all([total.beta, *(_times(choice.beta, weight) for choice, weight in choices)]),
+                )
     return tuple(
         tuple(SumCiphertext(alpha=SumPoint(one.alpha), beta=SumPoint(one.beta)) for one in row)
         for row in sums
     )
 
 
-def _plus(total: Encryption, alpha: Point, beta: Point, weight: int) -> Encryption:
-    if weight != 1:
-        alpha, beta = multiply(alpha, weight), multiply(beta, weight)
-    return Encryption(add(total.alpha, alpha), add(total.beta, beta))
+def _times(point: Point, weight: int) -> Point:
+    return point if weight == 1 else multiply(point, weight)
 
 
 def written_weight(weight: int) -> int | str:
@@ -127,11 +131,15 @@ def check_decryption(
             raise refusal(
                 "bad-decryption", "the partial decryption has not one factor and proof for each sum"
             )
+    places, claims = [], []
     for number, row in enumerate(tally):
         factors, proofs = decryption.decryption_factors[number], decryption.decryption_proofs[number]
         for place, (one, factor, proof) in enumerate(zip(row, factors, proofs, strict=True), start=1):
-            if not knowledge_holds(proof, [Power(BASE, key), Power(one.alpha, factor)], prefix):
-                raise refusal("bad-decryption", f"choice {place} of contest {number + 1} is not proven")
+            places.append(f"choice {place} of contest {number + 1}")
+            claims.append(Knowledge(proof, [Power(BASE, key), Power(one.alpha, factor)], prefix))
+    for where, holds in zip(places, claims_hold(claims), strict=True):
+        if not holds:
+            raise refusal("bad-decryption", f"{where} is not proven")
 
 
 def check_decryptions(

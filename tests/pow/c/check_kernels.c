@@ -1,7 +1,7 @@
 /* Every kernel of this machine against an independent SHA-256, without Python: for sanitizers and emulators.
  *
  * Random and edge-case searches, alignment, buffers that end at an unreadable page, batch checks of damaged
- * chains; records of votes, with a stand-in for libsodium; Merkle roots. Prints one line for each kernel; exits
+ * chains; records of votes, products and sums of points, with a stand-in for libsodium; Merkle roots. Prints one line for each kernel; exits
  * 1 at the first disagreement.
  *
  *   check_kernels [rounds]
@@ -15,6 +15,7 @@
 
 #include "pow.h"
 #include "sha256_constants.h"
+#include "stand_in_group.h"
 #include "votes_cdef.h"
 
 #define CHECK(what)                                                                                    \
@@ -294,6 +295,66 @@ static void check_roots(const char *name)
     printf("%-10s agree\n", name);
 }
 
+/* Terms and pairs in exact allocations, some with points outside the group, large exponents, zeros. */
+static void check_points(const char *name, int rounds)
+{
+    enum { MOST = 6 };
+
+    for (int round = 0; round < rounds; round++) {
+        size_t count = random32() % MOST, given = random32() % MOST;
+        uint8_t *terms = malloc(128 * count + 1), *results = malloc(32 * count + 1), *good = malloc(count + 1);
+        uint8_t *points = malloc(32 * (given + count) + 1);
+        uint32_t *pairs = malloc(8 * count + 1);
+        int numbers[2 * MOST], large = random32() % 8 == 0, beyond = given == 0 || random32() % 8 == 0;
+        if (terms == NULL || results == NULL || good == NULL || points == NULL || pairs == NULL)
+            abort();
+        for (size_t i = 0; i < 2 * count; i++) {
+            stand_in_write(terms + 64 * i, (int)(random32() % STAND_IN_ORDER));
+            fill(terms + 64 * i + 32, 32);
+            terms[64 * i + 63] &= 0x0f;
+            if (random32() % 4 == 0)
+                memset(terms + 64 * i + 32, 0, 32);
+            if (random32() % 16 == 0)
+                terms[64 * i + random32() % 32] ^= 0x81;
+        }
+        if (large && count > 0)
+            terms[128 * (random32() % count) + 127] = 0x11;
+        long long done = votenet_combine(&stand_in_group, terms, count, results, good);
+        CHECK((done == -1) == (large && count > 0));
+        for (size_t i = 0; i < count; i++) {
+            const uint8_t *term = terms + 128 * i;
+            int a = stand_in_read(term), b = stand_in_read(term + 64);
+            int sum = a * stand_in_scalar(term + 32) + b * stand_in_scalar(term + 96);
+            CHECK(good[i] == (done >= 0 && a >= 0 && b >= 0));
+            CHECK(!good[i] || stand_in_read(results + 32 * i) == sum % STAND_IN_ORDER);
+        }
+
+        for (size_t i = 0; i < given; i++) {
+            numbers[i] = (int)(random32() % (STAND_IN_ORDER + 8));
+            stand_in_write(points + 32 * i, numbers[i]);
+            numbers[i] = stand_in_read(points + 32 * i);
+        }
+        for (size_t i = 0; i < 2 * count; i++)
+            pairs[i] = given + i / 2 == 0 ? 0 : random32() % (uint32_t)(given + i / 2);
+        if (beyond && count > 0)
+            pairs[random32() % 2] = (uint32_t)given;
+        done = votenet_add_pairs(&stand_in_group, points, given, pairs, count, good);
+        CHECK((done == -1) == (beyond && count > 0));
+        for (size_t i = 0; i < count && done >= 0; i++) {
+            int a = numbers[pairs[2 * i]], b = numbers[pairs[2 * i + 1]];
+            numbers[given + i] = a < 0 || b < 0 ? -1 : (a + b) % STAND_IN_ORDER;
+            CHECK(good[i] == (numbers[given + i] >= 0));
+            CHECK(!good[i] || stand_in_read(points + 32 * (given + i)) == numbers[given + i]);
+        }
+        free(terms);
+        free(results);
+        free(good);
+        free(points);
+        free(pairs);
+    }
+    printf("%-10s agree\n", name);
+}
+
 int main(int argc, char **argv)
 {
     int rounds = argc > 1 ? atoi(argv[1]) : 400;
@@ -310,6 +371,7 @@ int main(int argc, char **argv)
         printf("%-10s %s\n", name, state == 1 ? "agrees" : "not supported by this processor");
     }
     check_records("records", rounds);
+    check_points("points", rounds);
     check_roots("roots");
     return 0;
 }
