@@ -23,6 +23,13 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("suite")
 """The same examples on every machine, slow as it may be: `make fuzz` is where new ones are invented."""
 
+with contextlib.suppress(ImportError):  # an older Hypothesis
+    # It also takes numbers and words from the sources of the modules that are loaded so far: which these are
+    # depends on the tests that this process ran before. tests/test_same_examples.py sees that it takes none.
+    from hypothesis.internal.conjecture import providers
+
+    providers._get_local_constants = lambda: providers._local_constants
+
 NOTHING_MAY_BE_SKIPPED = "VOTENET_NO_SKIPS"
 """Set where every tool is installed (.ci/run): a skipped test is a failure there."""
 

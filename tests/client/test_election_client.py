@@ -131,7 +131,7 @@ def test_the_network_of_an_address_is_remembered_on_first_use() -> None:
     one, other = make_election(), make_election(title="Other")
     shown = [one]
     answers: dict[str, Answer] = {"get_election": lambda _: election_info(shown[0])}
-    with lying_node(one, answers) as address:
+    with lying_node(one, answers, free_port()) as address:
         assert network_of(address) == (one.network_hex, "first use")
         assert network_of(address) == (one.network_hex, "remembered")
         shown[0] = other
@@ -143,7 +143,7 @@ def test_the_network_of_an_address_is_remembered_on_first_use() -> None:
         # The organisers say that this is the election: from now on it is the one that is remembered.
         assert network_of(address, network_id=other.network_hex) == (other.network_hex, "given")
         assert network_of(address) == (other.network_hex, "remembered")
-    with lying_node(one, {}) as elsewhere:
+    with lying_node(one, {}, free_port()) as elsewhere:
         assert network_of(elsewhere) == (one.network_hex, "first use")
 
 

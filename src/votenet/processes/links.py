@@ -23,8 +23,8 @@ from votenet.processes.managed_program import ManagedProgram
 from votenet.processes.program_table import ProgramTable
 from votenet.storage.files import write_atomically
 
-FOLLOW_SECONDS: Final = 5.0
-"""A node looks at its file once a second, or oftener."""
+FOLLOW_SECONDS: Final = 15.0
+"""A node looks at its file once a second, or oftener, unless a busy machine gives it no processor."""
 
 Select = Callable[[Mapping[str, Any]], dict[str, ManagedProgram]]
 """A request's `names` to programs; raises NoSuchNode."""

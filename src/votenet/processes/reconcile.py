@@ -29,7 +29,8 @@ from votenet.processes.signals import signal_exactly
 from votenet.processes.spec import ProgramSpec
 
 _POLL_SECONDS: Final = 0.02
-_KILL_SECONDS: Final = 5.0
+_KILL_SECONDS: Final = 15.0
+"""For the end of what was killed: on a busy machine that takes the processor, too."""
 
 
 def adoptable(dirs: InstanceDirs, programs: Iterable[ProgramSpec]) -> dict[str, IdentityRecord]:

@@ -304,7 +304,7 @@ def status_or_lock(dirs: InstanceDirs, timeout: float) -> dict[str, Any] | FileL
     Raises:
         Locked: that does not change in time.
     """
-    deadline = time.monotonic() + min(timeout, 15.0)
+    deadline = time.monotonic() + min(timeout, 30.0)
     while True:
         if (status := _status_or_none(dirs)) is not None:
             return status
