@@ -6,6 +6,7 @@ Where the program is missing, tests are skipped with a reason, except in CI, whi
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import shutil
 import socket
@@ -78,10 +79,17 @@ class RedisServer:
 
 @contextlib.contextmanager
 def redis_server(folder: Path) -> Iterator[RedisServer]:
-    """A running server that keeps what it takes; gone when the block ends."""
+    """A running server that keeps what it takes; gone when the block ends.
+
+    Stores of this process wait for it with patience: a busy disk may take seconds to sync.
+    """
     server = RedisServer(needs_redis(), folder)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.kill()
+    store = importlib.import_module("votenet.storage.registry.redis_peer_store")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CONNECT_SECONDS", "REDIS_SECONDS"):
+            patch.setattr(store, name, PATIENCE)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()
