@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from functools import cache
 
 import msgspec
@@ -214,6 +215,14 @@ def test_the_hash_of_records_covers_each_in_its_place() -> None:
     first, second = record_of("certificate", 1), record_of("certificate", 2)
     assert hash_of_records([first, second]) == hash_of_records([second, first])
     assert len({hash_of_records(some) for some in ([], [first], [second], [first, second])}) == 4
+
+
+def test_what_trustees_read_to_each_other_is_of_these_keys() -> None:
+    """A stranger who stands between two trustees, each of whom sees other keys, is found."""
+    spoken = complete().bulletin.spoken()
+    assert re.fullmatch(r"[0-9]{5}( [0-9]{5}){7}", spoken)
+    assert run(STEPS[:3], complete().draft).bulletin.spoken() == spoken
+    assert run(STEPS[:3], complete().draft, seed=40).bulletin.spoken() != spoken
 
 
 def test_the_largest_records_fit() -> None:
