@@ -632,6 +632,28 @@ test("the hours: the ballot opens by itself, moves, and ends", async () => {
   assert.equal(cast(election).length, 0);
 });
 
+test("a booth that cannot cast secret ballots says so, takes no code, and opens no ballot", async () => {
+  const election = new ScriptedElection({ secrecy: "secret" });
+  const code = election.codeFor("ann-17");
+  for (const [state, kind] of [
+    ["open", "secret"],
+    ["before", "secret"],
+    ["closed", "closed"],
+  ] as const) {
+    election.state = state;
+    const tab = new Tab(election);
+    await tab.booth.start(code);
+    assert.equal(tab.kind, kind);
+    await tab.booth.scan(code);
+    assert.equal(tab.kind, kind);
+    election.state = "open";
+    await tab.booth.heard(election.liveState() as never);
+    assert.equal(tab.kind, "secret");
+    assert.equal(tab.booth.voter, null);
+  }
+  assert.deepEqual(new Set(election.asked.map(({ path }) => path)), new Set(["election"]));
+});
+
 test("a page whose server is away begins once it is back", async () => {
   const election = new ScriptedElection();
   let away = 3;

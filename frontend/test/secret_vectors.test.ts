@@ -29,6 +29,7 @@ interface Vectors {
   points: [string, string][];
   scalars: [string, string][];
   elections: { written: string[]; judged: [string, string][] };
+  definitions: { definition: votenet.Json; holds: boolean; longest: number }[];
 }
 
 const skip = withoutCorpus;
@@ -129,4 +130,20 @@ test("elections are written and refused as the product does", { skip }, () => {
       code,
       text,
     );
+});
+
+test("definitions of secret elections keep the product's rules, or break them", { skip }, () => {
+  const found = vectors().definitions;
+  for (const { definition, holds, longest } of found) {
+    const made = votenet.definition(definition);
+    const fault = votenet.contradiction(made) || votenet.secretContradiction(made);
+    assert.equal(fault === "", holds, `${fault}: ${made.title} ${made.contests.length}`);
+    assert.equal(votenet.longestVote(made), longest);
+    // No file of such an election is said to be good, or broken, before its votes can be checked.
+    assert.equal(
+      codeOf(() => votenet.checkable(made)),
+      holds ? "secret-ballots" : "bad-genesis",
+    );
+  }
+  assert.deepEqual(new Set(found.map((one) => one.holds)), new Set([true, false]));
 });

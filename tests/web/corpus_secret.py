@@ -13,11 +13,17 @@ from typing import Any
 import msgspec
 import pytest
 
+from core.election.test_secret_rules import BROKEN, SETUP
 from support.belenios_tool import BeleniosTool, tool_program
 from support.forged_ballots import BALLOT_FORGERIES, forged_ballots, sample, signed_again
 from support.forged_points import ballot_with_identity, ballot_with_small_order
+from support.secret_definitions import SecretSetup, contest
 from support.secret_elections import TIME, SampleElection, random_question
+from votenet.core.election.definition import Trustee
+from votenet.core.election.definition_rules import definition_faults
+from votenet.core.election.secret_rules import longest_vote
 from votenet.core.election.voting_code import code_from
+from votenet.core.encoding import canonical
 from votenet.errors import NotProven
 from votenet.secret.ballot import EncryptedBallot, check_ballot, make_ballot
 from votenet.secret.belenios_archive import BeleniosArchive
@@ -237,6 +243,33 @@ def election_vectors() -> Json:
     return {"written": written, "judged": judged}
 
 
+def definition_vectors() -> Json:
+    """Definitions with secret ballots: whether each keeps all rules, and the bytes of its longest vote."""
+    setups = [SecretSetup(threshold=least, trustees=most) for least, most in ((1, 1), (1, 3), (2, 2), (3, 5))]
+    definitions = [setup.definition for setup in (SETUP, *setups)]
+    definitions += [SETUP.define(**change) for change, _ in BROKEN]
+    for names in (["A", "A", "B"], ["A", "B", "C\u202e"]):
+        trustees = SETUP.definition.trustees
+        assert trustees is not None
+        keys = tuple(Trustee(key=one.key, name=name) for one, name in zip(trustees.keys, names, strict=True))
+        definitions.append(SETUP.define(trustees=msgspec.structs.replace(trustees, keys=keys)))
+    dice = random.Random(5)
+    for number in range(30):
+        most = dice.choice([1, 1, 2, 3])
+        fields: Json = {"id": str(number), "blank": dice.random() < 0.5, "max": most}
+        names = [f'Çalon "{place}" \\' for place in range(dice.choice([most, 5, 94, 95, 96, 107, 120]))]
+        method = "plurality" if most == 1 else "approval"
+        definitions.append(SETUP.define(contests=(contest(names=names, method=method, **fields),)))
+    return [
+        {
+            "definition": json.loads(canonical(one)),
+            "holds": not [fault for fault, _ in definition_faults(one) if "does not hold yet" not in fault],
+            "longest": longest_vote(one.uuid, one.contests),
+        }
+        for one in definitions
+    ]
+
+
 def secret_sample() -> Json:
     """The election of the forged ballots, with its voters' public credentials."""
     return {
@@ -253,6 +286,7 @@ def secret_vectors() -> Json:
         "points": point_vectors(),
         "scalars": scalar_vectors(),
         "elections": election_vectors(),
+        "definitions": definition_vectors(),
     }
 
 

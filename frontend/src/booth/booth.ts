@@ -144,7 +144,7 @@ export class Booth {
     if (session !== null && code === null) return this.resume(session);
     store.forget(); // a card in the hand says who votes now
     this.ballot = new Ballot(this.contests);
-    if (code !== null && this.hasRoll) return this.typeCode(code);
+    if (code !== null && this.hasRoll && !this.known.isSecret) return this.typeCode(code);
     this.show(this.known.gate ?? this.first());
   }
 
@@ -171,7 +171,7 @@ export class Booth {
     if (this.following?.isRunning === true && !this.isDone) return;
     await this.guarded(async () => {
       this.startAgain();
-      if (this.hasRoll) await this.typeCode(code);
+      if (this.hasRoll && !this.known.isSecret) await this.typeCode(code);
     });
   }
 
@@ -376,7 +376,7 @@ export class Booth {
   /** Opens the ballot, or ends it, as the hours go by. */
   private watchHours(): void {
     const gate = this.known.gate;
-    const stands = ["before", "closed", "cancelled"].includes(this.screen.kind);
+    const stands = ["before", "closed", "secret", "cancelled"].includes(this.screen.kind);
     if (isBallot(this.screen) && gate !== null) this.show(gate);
     else if (stands && gate === null) this.reopen();
     else if (stands && JSON.stringify(gate) !== JSON.stringify(this.screen)) this.show(gate!);

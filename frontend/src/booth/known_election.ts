@@ -3,7 +3,7 @@ import { answered } from "../api/again.ts";
 import type { Api } from "../api/client.ts";
 import type { ElectionAnswer, ElectionState, LiveState } from "../api/types.ts";
 import { InForce, amendments } from "../lib/amendment.ts";
-import { Election, definition } from "../lib/definition.ts";
+import { Election, definition, isSecret } from "../lib/definition.ts";
 import { Fault } from "../lib/fault.ts";
 import { Contradiction } from "./proof.ts";
 import type { Screen } from "./screen.ts";
@@ -32,6 +32,10 @@ export class KnownElection {
 
   get force(): InForce {
     return this.known!.force;
+  }
+
+  get isSecret(): boolean {
+    return this.known !== null && isSecret(this.election.definition);
   }
 
   get closes(): number | null {
@@ -73,8 +77,9 @@ export class KnownElection {
     const { cancelled } = this;
     if (cancelled !== null) return { kind: "cancelled", proven: cancelled === "proven" };
     const state = this.said?.state;
-    if (state === "before") return { kind: state };
-    return state === "closed" || state === "final" ? { kind: "closed" } : null;
+    if (state === "closed" || state === "final") return { kind: "closed" };
+    if (this.isSecret) return { kind: "secret" };
+    return state === "before" ? { kind: state } : null;
   }
 }
 

@@ -192,6 +192,7 @@ class Page implements Scene {
         return usedView(this, screen);
       case "before":
       case "closed":
+      case "secret":
       case "cancelled":
         return gateView(this, screen);
       case "refused":

@@ -34,7 +34,10 @@ export function usedView(scene: Scene, screen: Extract<Screen, { kind: "used" }>
     </div>`;
 }
 
-export function gateView(scene: Scene, screen: Extract<Screen, { kind: "before" | "closed" | "cancelled" }>): View {
+export function gateView(
+  scene: Scene,
+  screen: Extract<Screen, { kind: "before" | "closed" | "secret" | "cancelled" }>,
+): View {
   const { booth, words } = scene;
   const { kind } = screen;
   const unsent = kind === "closed" && booth.picks.some((pick) => pick.choices.length > 0);
@@ -42,7 +45,7 @@ export function gateView(scene: Scene, screen: Extract<Screen, { kind: "before" 
     <p>${gateText(scene, screen)}</p>
     ${unsent ? html`<p class="booth-careful">${words.say("state.closedUnsent")}</p>` : nothing}
     ${
-      kind === "before"
+      kind === "before" || kind === "secret"
         ? nothing
         : html`<div class="booth-buttons">
             ${link(scene, "/results", words.say("state.results"))} ${link(scene, "/check", words.say("state.check"))}
@@ -52,6 +55,7 @@ export function gateView(scene: Scene, screen: Extract<Screen, { kind: "before" 
 
 function gateText({ booth, words }: Scene, screen: Parameters<typeof gateView>[1]): string {
   if (screen.kind === "cancelled") return words.say(screen.proven ? "state.cancelled" : "state.cancelledTold");
+  if (screen.kind === "secret") return words.say("state.secret");
   const { time_zone: zone, opens } = booth.election.definition;
   const time = screen.kind === "before" ? opens : booth.closes;
   if (time === null) return words.say(`state.${screen.kind}Plain`);

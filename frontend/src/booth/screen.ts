@@ -21,7 +21,8 @@ export type Screen =
   | { kind: "contest"; index: number }
   /** A vote of this voter is there. `otherTab`: another tab of this browser cast it; `unlike`: not the one signed here. */
   | { kind: "used"; first: FirstVote; otherTab: boolean; unlike: boolean }
-  | { kind: "before" | "closed" }
+  /** `secret`: its ballots are, and this version cannot cast those. */
+  | { kind: "before" | "closed" | "secret" }
   /** `proven`: the authority's signature was checked here; else it is the word of the server. */
   | { kind: "cancelled"; proven: boolean }
   | { kind: "unreachable" | "defect" }

@@ -14,6 +14,7 @@ import { type ContestCount, countContest } from "./methods/count.ts";
 import { type Counted, Tally } from "./methods/tally.ts";
 import { readCertificate } from "./note.ts";
 import { readRoll } from "./roll.ts";
+import { checkable } from "./secret_rules.ts";
 import { bad, hash, integer, object, text } from "./shape.ts";
 import { type Vote, checkVote, checkVoteSignature } from "./vote.ts";
 
@@ -209,7 +210,7 @@ export async function readArchive(file: NamedFile, context: Context): Promise<{ 
 }
 
 function booksOf(made: Definition, networkId: string, context: Context, reading: Reading): Books {
-  const election = new Election(made);
+  const election = checkable(made);
   const own = election.networkHex === networkId && (context.network ?? networkId) === networkId;
   demand(own, "network-mismatch", `the definition is that of ${election.networkHex}`);
   const roll = context.roll == null ? null : readRoll(context.roll, made);

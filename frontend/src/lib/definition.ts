@@ -81,7 +81,9 @@ export const definition = object({
 export type Definition = Of<typeof definition>;
 export type Contest = Of<typeof contest>;
 
-/** A definition that keeps all rules, with its network id. */
+export const isSecret = ({ secrecy }: Definition): boolean => secrecy === "secret";
+
+/** A definition that keeps all rules but those of secret ballots (`secret_rules.ts`), with its network id. */
 export class Election {
   readonly networkId: Uint8Array;
   readonly networkHex: string;
@@ -113,7 +115,7 @@ export class Election {
   }
 }
 
-/** The first rule that a definition of the right shape breaks; empty if it keeps all. */
+/** The first rule that a definition of the right shape breaks; empty if it keeps all but those of secret ballots. */
 export function contradiction(one: Definition): string {
   const hasRoll = one.registration === "roll";
   const keys = one.nodes.flatMap((node) => NODE_KEYS.map((key) => node[key]));
@@ -130,8 +132,7 @@ export function contradiction(one: Definition): string {
     [targetOf(one.chain.bits) !== null, "bits that stand for no target"],
     [hasRoll || !one.weighted, "weights without a roll"],
     [one.results === "live" || one.closes !== null, "results after a closing that never comes"],
-    [one.secrecy === "public", "its ballots are secret, and this page handles only public ones"],
-    [one.belenios === "" && one.trustees === null, "trustees of public ballots"],
+    [isSecret(one) || (one.belenios === "" && one.trustees === null), "trustees of public ballots"],
   ];
   const contests = one.contests.map((each) => contradictionOf(each, hasRoll)).find((fault) => fault !== "");
   return contests ?? rules.find(([holds]) => !holds)?.[1] ?? "";

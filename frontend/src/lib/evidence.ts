@@ -22,6 +22,7 @@ import {
   oneOf,
   text,
 } from "./shape.ts";
+import { checkable } from "./secret_rules.ts";
 import { acceptance, isAccepted, isInTime, nodeSaid } from "./statement.ts";
 import { checkVote, checkVoteSignature, checkVoter, vote, voteId } from "./vote.ts";
 
@@ -114,7 +115,7 @@ export async function checkEvidence(
 ): Promise<EvidenceReport> {
   const one = parseRecord(await oneRecord(file.blob, file.name), evidence);
   checkFormat(one, limits.EVIDENCE_FORMAT, limits.EVIDENCE_VERSION);
-  const election = new Election(one.definition);
+  const election = checkable(one.definition);
   const own = (context.network ?? election.networkHex) === election.networkHex;
   demand(own, "network-mismatch", `the evidence is of network ${election.networkHex}`);
   prove(one.node < one.definition.nodes.length, `there is no named node ${one.node}`);

@@ -18,6 +18,7 @@ export * from "./note.ts";
 export * from "./receipt.ts";
 export * from "./result.ts";
 export * from "./roll.ts";
+export * from "./secret_rules.ts";
 export * from "./statement.ts";
 export * from "./text.ts";
 export * from "./vote.ts";

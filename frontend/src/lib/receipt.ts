@@ -12,6 +12,7 @@ import { FORMAT_VERSION, MAX_NAMED_NODES, RECEIPT_FORMAT } from "./limits.ts";
 import { pathRoot } from "./merkle.ts";
 import { readCertificate, readLogProof } from "./note.ts";
 import { readRoll } from "./roll.ts";
+import { checkable } from "./secret_rules.ts";
 import { type Of, hash, integer, list, nullable, object, text } from "./shape.ts";
 import { acceptance, checkAcceptances } from "./statement.ts";
 import { type Vote, checkVote, checkVoteSignature, vote, voteId } from "./vote.ts";
@@ -50,13 +51,17 @@ export interface ReceiptReport {
 
 /** Everything that a receipt file claims. */
 export async function checkReceipt(file: NamedFile, context: Context): Promise<ReceiptReport> {
-  return judgeReceipt(parseRecord(await oneRecord(file.blob, file.name), receipt), context);
+  return judgeReceipt(parseRecord(await oneRecord(file.blob, file.name), receipt), context, checkable);
 }
 
-/** The same for a receipt of the right shape. */
-export function judgeReceipt(one: Receipt, context: Context): ReceiptReport {
+/** The same for a receipt of the right shape, and of an election with public ballots. */
+export function judgeReceipt(
+  one: Receipt,
+  context: Context,
+  electionOf = (made: Definition) => new Election(made),
+): ReceiptReport {
   checkFormat(one, RECEIPT_FORMAT, FORMAT_VERSION);
-  const election = new Election(one.definition);
+  const election = electionOf(one.definition);
   const own = (context.network ?? election.networkHex) === election.networkHex;
   demand(own, "network-mismatch", `the receipt is of network ${election.networkHex}`);
   const roll = context.roll == null ? null : readRoll(context.roll, one.definition);

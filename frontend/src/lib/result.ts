@@ -2,7 +2,7 @@
 import { type Amendment, InForce, amendments, takeAmendments } from "./amendment.ts";
 import { type Books, type Context, type NamedFile, finalBooks } from "./archive.ts";
 import { compareText, equalBytes, toHex } from "./bytes.ts";
-import { type Contest, type Definition, Election, definition } from "./definition.ts";
+import { type Contest, type Definition, definition } from "./definition.ts";
 import { demand } from "./fault.ts";
 import { prefixed } from "./hash.ts";
 import { checkFormat, oneRecord } from "./file.ts";
@@ -10,6 +10,7 @@ import { type Json, canonicalText, parseRecord } from "./json.ts";
 import { DOMAIN_COUNTED, RESULT_FORMAT, RESULT_VERSION } from "./limits.ts";
 import { leafHash, treeRoot } from "./merkle.ts";
 import { readCertificate } from "./note.ts";
+import { checkable } from "./secret_rules.ts";
 import { type Of, bad, flag, hash, integer, list, object, oneOf, pattern, text } from "./shape.ts";
 
 const STATES = ["carried", "rejected", "tied", "undecided", "won"];
@@ -74,7 +75,7 @@ export async function checkResult(
 ): Promise<ResultReport> {
   const one = parseRecord(await oneRecord(file.blob, file.name), result);
   checkFormat(one, RESULT_FORMAT, RESULT_VERSION);
-  const election = new Election(one.definition);
+  const election = checkable(one.definition);
   const own = (context.network ?? election.networkHex) === election.networkHex;
   demand(own, "network-mismatch", `the result is of network ${election.networkHex}`);
   demand(election.named, "not-final", "an election without named nodes is never final");

@@ -4,7 +4,7 @@ import { type Check, type Of, bad, list, object, text } from "../lib/shape.ts";
 import { documentText, fingerprint, objectWith, readDocument } from "./documents.ts";
 import { type Question, type SecretElection, lengthOf } from "./election.ts";
 import { Ciphertext, type Summand } from "./encryption.ts";
-import { Element, parseScalar } from "./group.ts";
+import { BASE, Element, GROUP_ORDER, parseScalar } from "./group.ts";
 import { type Proof, knowledgeHolds, oneIsZero } from "./proofs.ts";
 
 export interface Answer {
@@ -100,6 +100,20 @@ export function writeBallot({ uuid, election, credential, answers, signature }: 
 
 /** The hash that the signature is over: of the ballot without it. */
 export const unsignedHash = (ballot: Ballot): string => fingerprint(writeBallot({ ...ballot, signature: null }));
+
+/** A text as long as the longest ballot on these contests; it proves nothing. */
+export function longestBallot(uuid: string, questions: readonly Question[]): string {
+  const hash = "h".repeat(43);
+  const proof = { challenge: GROUP_ORDER - 1n, response: GROUP_ORDER - 1n };
+  const choice = new Ciphertext(BASE, BASE);
+  const answers = questions.map((one) => ({
+    choices: Array<Ciphertext>(lengthOf(one)).fill(choice),
+    individual: Array<Proof[]>(lengthOf(one)).fill([proof, proof]),
+    overall: Array<Proof>(one.max - one.min + 1 + (one.blank ? 1 : 0)).fill(proof),
+    blank: one.blank ? [proof, proof] : null,
+  }));
+  return writeBallot({ uuid, election: hash, credential: BASE, answers, signature: { hash, proof } });
+}
 
 // -- Reading ---------------------------------------------------------------------------------------
 

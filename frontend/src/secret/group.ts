@@ -87,6 +87,9 @@ export function modulo(number: bigint): bigint {
   return rest < 0n ? rest + GROUP_ORDER : rest;
 }
 
+/** One divided by a number, modulo the order. */
+export const inverse = (number: bigint): bigint => Point.Fn.inv(modulo(number));
+
 /** A number below the order, in base 10. `bad-scalar` for any other text. */
 export function parseScalar(text: string): bigint {
   const isScalar = NUMBER.test(text) && BigInt(text) < GROUP_ORDER;

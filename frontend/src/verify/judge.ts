@@ -32,7 +32,7 @@ export interface ProofReport extends Omit<ReceiptReport, "kind"> {
 }
 export type Report = ArchiveReport | ReceiptReport | ResultReport | EvidenceReport | ProofReport;
 
-export type Need = "receipt" | "roll";
+export type Need = "receipt" | "roll" | "secret";
 export type Verdict = { file: Held } & (
   | { outcome: "holds"; report: Report }
   | { outcome: "broken"; fault: Fault }
@@ -105,6 +105,7 @@ async function judge(file: Held, held: readonly Held[], context: Context): Promi
     return { file, outcome: "holds", report: await reportOf(file, held, withRoll, receipt) };
   } catch (error) {
     if (!(error instanceof Fault)) return { file, outcome: "cannot", defect: String(error) };
+    if (error.code === "secret-ballots") return { file, outcome: "cannot", need: "secret" };
     if (MORE_NEEDED.includes(error.code)) return { file, outcome: "cannot", fault: error };
     return { file, outcome: "broken", fault: error };
   }

@@ -1,0 +1,88 @@
+/** The rules of a definition with secret ballots, and the `election` of Belenios that follows from it. */
+import { longestBallot } from "../secret/ballot.ts";
+import { type Question, writeElection } from "../secret/election.ts";
+import { Element, IDENTITY, inverse } from "../secret/group.ts";
+import { type Definition, Election, isSecret } from "./definition.ts";
+import { Fault, demand } from "./fault.ts";
+import * as limits from "./limits.ts";
+import { isName, lookAlike } from "./text.ts";
+
+/** Those that need only the sum of the votes of each candidate. */
+const METHODS = ["approval", "block", "motion", "plurality"];
+/** A count is a logarithm. */
+const MAX_TOTAL_WEIGHT = 1e11;
+/** Bytes of the record of a vote but for its ballot. */
+const AROUND_BALLOT = 1000;
+
+/** The election of a file that is checked. `bad-genesis`; `secret-ballots`: this version cannot check its votes. */
+export function checkable(made: Definition): Election {
+  const election = new Election(made);
+  if (!isSecret(made)) return election;
+  const fault = secretContradiction(made);
+  demand(fault === "", "bad-genesis", fault);
+  throw new Fault("secret-ballots", "this version checks only elections with public ballots");
+}
+
+/** The first rule of secret ballots that the definition of an election with them breaks; empty if it keeps all. */
+export function secretContradiction(one: Definition): string {
+  const { trustees } = one;
+  if (trustees === null) return "secret ballots without trustees";
+  const names = trustees.keys.map((each) => each.name);
+  const rules: [() => boolean, string][] = [
+    [() => names.every(isName) && !lookAlike(names), "the names of its trustees"],
+    [
+      () => one.roll_size !== null && one.roll_size <= MAX_TOTAL_WEIGHT,
+      "secret ballots without a roll, or a roll too large",
+    ],
+    [() => one.closes !== null && one.nodes.length > 0, "secret ballots that never close, or without named nodes"],
+    [() => one.results === "live", "secret ballots are not counted before closing"],
+    [() => one.contests.every((each) => METHODS.includes(each.method)), "ranked secret ballots"],
+    [() => longestVote(one) <= limits.MAX_RECORD_BYTES, "a secret vote may be too long"],
+    [() => trustees.threshold <= names.length, "a threshold above the number of trustees"],
+    [() => one.belenios === belenios(one, keyOf(trustees)), "another definition for Belenios, or keys that do not fit"],
+  ];
+  return rules.find(([holds]) => !holds())?.[1] ?? "";
+}
+
+/** The election's key, as it is written; empty if the keys of the trustees are no keys, or do not fit the threshold. */
+function keyOf({ keys, threshold }: NonNullable<Definition["trustees"]>): string {
+  try {
+    const elements = keys.map((each) => Element.parse(each.key));
+    const fits = elements.every((key, at) => at < threshold || interpolated(elements, threshold, at + 1).equals(key));
+    const key = interpolated(elements, threshold, 0);
+    return fits && !key.equals(IDENTITY) ? key.written : "";
+  } catch (error) {
+    if (error instanceof Fault) return "";
+    throw error;
+  }
+}
+
+/** The value at `place` of the polynomial through the first `threshold` keys, which stand at 1, 2, … */
+function interpolated(keys: readonly Element[], threshold: number, place: number): Element {
+  const places = Array.from({ length: threshold }, (_, at) => BigInt(at + 1));
+  return places
+    .map((at) => {
+      const others = places.filter((other) => other !== at);
+      const above = others.reduce((product, other) => product * (BigInt(place) - other), 1n);
+      const below = others.reduce((product, other) => product * (at - other), 1n);
+      return keys[Number(at) - 1]!.timesPublic(above * inverse(below));
+    })
+    .reduce((sum, each) => sum.plus(each));
+}
+
+const questionsOf = ({ contests }: Definition): Question[] =>
+  contests.map(({ title, candidates, blank, min, max }) => ({
+    answers: candidates.map((each) => each.name),
+    blank,
+    min,
+    max,
+    question: title,
+  }));
+
+/** The text of Belenios' `election` for these contests and this key; null without a key. */
+const belenios = (one: Definition, key: string): string | null =>
+  key === "" ? null : writeElection({ uuid: one.uuid, name: one.title, questions: questionsOf(one), key });
+
+/** Bytes that the record of a secret vote has at most. */
+export const longestVote = (one: Definition): number =>
+  JSON.stringify(longestBallot(one.uuid, questionsOf(one))).length + AROUND_BALLOT;
