@@ -54,7 +54,7 @@ MAX_AMENDMENTS = 10_000
 NOTICE_SECONDS = 60
 MAX_NAMED_NODES = 64
 MAX_WITNESSES = 64
-MAX_TRUSTEES = 64
+MAX_TRUSTEE_KEYS = 64
 MAX_BLOCK_VOTES = 20_480
 MAX_BLOCK_SECONDS = 3600
 MAX_GRACE_SECONDS = 3600
@@ -302,12 +302,12 @@ def shape_of_definition(value):
 
 def shape_of_trustees(value):
     members(value, ("keys", "record", "threshold"))
-    for each in items(value["keys"], 1, MAX_TRUSTEES, "the keys of the trustees"):
+    for each in items(value["keys"], 1, MAX_TRUSTEE_KEYS, "the keys of the trustees"):
         members(each, ("key", "name"))
         hash_text(each["key"], "the key of a trustee")
         text(each["name"], 1, MAX_NAME, "the name of a trustee")
     hash_text(value["record"], "record")
-    integer(value["threshold"], 1, MAX_TRUSTEES, "threshold")
+    integer(value["threshold"], 1, MAX_TRUSTEE_KEYS, "threshold")
 
 
 def shape_of_chain(value):

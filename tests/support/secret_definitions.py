@@ -15,11 +15,20 @@ from votenet.core.election.definition import (
     Candidate,
     ChainParameters,
     Contest,
+    Election,
     ElectionDefinition,
     Trustee,
     Trustees,
 )
+from votenet.core.election.roll import Roll, Voter, with_roll
 from votenet.core.election.secret_rules import belenios_text
+from votenet.core.ledger.secret_count import Counted, SecretSum
+from votenet.core.ledger.vote import HashedVote, sign_vote
+from votenet.derive import BASE58
+from votenet.secret.ballot import make_ballot
+from votenet.secret.credentials import credential_of_code, public_credential, secret_exponent
+from votenet.secret.decryption_share import make_share
+from votenet.secret.documents import encode
 from votenet.secret.group import Point
 from votenet.secret.trustees import key_of_threshold, write_trustees
 
@@ -32,6 +41,12 @@ def contest(title: str = "Ketua", names: Sequence[str] = ("Alice", "Bob", "Çeli
     return Contest(candidates=tuple(Candidate(name=name) for name in names), title=title, **fields)
 
 
+def code_of(voter: str) -> str:
+    """The code on a voter's card, without hyphens."""
+    digits = hashlib.sha256(f"code of {voter}".encode()).digest()
+    return "".join(BASE58[byte % 58] for byte in digits[:16])
+
+
 @dataclass
 class SecretSetup:
     """A definition with secret ballots, and what only voters and trustees know. One seed gives one setup."""
@@ -41,6 +56,8 @@ class SecretSetup:
     trustees: int = 3
     nodes: int = 5
     seed: int = 1
+    weights: Sequence[int] = (1, 1, 1, 1, 1)
+    """Of voter-1, voter-2 and so on."""
 
     @cached_property
     def generation(self) -> KeyGeneration:
@@ -61,6 +78,66 @@ class SecretSetup:
         return [key.public_key for key in self.generation.parameters.verification_keys]
 
     @cached_property
+    def voters(self) -> list[str]:
+        return [f"voter-{number}" for number in range(1, 1 + len(self.weights))]
+
+    @cached_property
+    def roll(self) -> Roll:
+        return Roll(
+            Voter(voter, key_of(voter).public_hex, weight, self.public_credential(voter))
+            for voter, weight in zip(self.voters, self.weights, strict=True)
+        )
+
+    def public_credential(self, voter: str) -> str:
+        """As the roll has it."""
+        return public_credential(credential_of_code(code_of(voter), UUID), UUID).written()
+
+    @cached_property
+    def election(self) -> Election:
+        """With its roll."""
+        return with_roll(Election(self.definition), self.roll)
+
+    def ballot(self, voter: str, chosen: Sequence[Sequence[int]] = ((1, 0, 0),), seed: int = 0) -> str:
+        """An encrypted ballot of a voter with zeros and ones for each contest."""
+        election = self.election.secret
+        assert election is not None
+        secret = secret_exponent(credential_of_code(code_of(voter), UUID), UUID)
+        entropy = random.Random(f"{self.seed} {voter} {seed}").randbytes
+        return make_ballot(election, secret, chosen, entropy).decode()
+
+    def vote(
+        self,
+        voter: str,
+        chosen: Sequence[Sequence[int]] = ((1, 0, 0),),
+        *,
+        ballot: str | None = None,
+        time: int = CREATED + 1,
+        seed: int = 0,
+    ) -> HashedVote:
+        """A signed vote, with this ballot instead where one is given."""
+        return sign_vote(
+            key_of(voter),
+            network_hex=self.election.network_hex,
+            voter_id=voter,
+            choices=(),
+            time=time,
+            ballot=self.ballot(voter, chosen, seed) if ballot is None else ballot,
+        )
+
+    def counted(self, votes: Sequence[HashedVote]) -> Counted:
+        """What shares of these counted votes are made from."""
+        sums = SecretSum(self.election)
+        sums.add(votes, self.election)
+        return Counted.of(sums)
+
+    def share(self, place: int, counted: Counted) -> str:
+        """The share of the trustee at this place, from 1 on, as it travels."""
+        election = self.election.secret
+        assert election is not None
+        entropy = random.Random(f"{self.seed} {place}").randbytes
+        return encode(make_share(election, counted.tally, place, self.shares[place - 1], entropy)).decode()
+
+    @cached_property
     def definition(self) -> ElectionDefinition:
         return self.define()
 
@@ -79,12 +156,13 @@ class SecretSetup:
             "created": CREATED,
             "nodes": named_nodes(self.nodes),
             "registration": "roll",
-            "roll_root": "ab" * 32,
-            "roll_size": 3,
+            "roll_root": self.roll.root_hex,
+            "roll_size": len(self.weights),
             "secrecy": "secret",
             "title": "Pemilihan ketua",
             "trustees": Trustees(keys=tuple(public), record=record, threshold=self.threshold),
             "uuid": UUID,
+            "weighted": self.roll.weighted,
         }
         made = ElectionDefinition(**{**members, **changed})
         if "belenios" in changed:

@@ -389,7 +389,7 @@ BEYOND_THIS_TABLE: Final = {
     "MAX_AMENDMENTS": "test_the_largest_number_of_an_amendment",
     "MAX_WEIGHT": "test_both_read_rolls_alike",
     "MAX_CONTESTS": "test_both_hold_the_same_rules_of_several_contests",
-    "MAX_TRUSTEES": "test_the_most_trustees",
+    "MAX_TRUSTEE_KEYS": "test_the_most_trustees",
     "MAX_RECORD_BYTES": "test_a_tampered_archive_of_named_nodes_is_refused",
     "MAX_CLOSING_IDS": "test_the_most_ids_of_a_closing_block",
     "MAX_NOTE_SIZE": "test_the_longest_note",
@@ -466,7 +466,10 @@ def test_every_limit_of_the_page_is_tried() -> None:
 
 def test_the_most_trustees(tmp_path: Path) -> None:
     """A public election has none, which is looked at after their number."""
-    for count, code in ((limits.MAX_TRUSTEES, "bad-genesis"), (limits.MAX_TRUSTEES + 1, "bad-record")):
+    for count, code in (
+        (limits.MAX_TRUSTEE_KEYS, "bad-genesis"),
+        (limits.MAX_TRUSTEE_KEYS + 1, "bad-record"),
+    ):
         data = of_definition(trustees=trustees(count))
         assert (product_says(data, NOW), verifier_says(tmp_path, data, NOW)) == (code, code)
 

@@ -59,9 +59,9 @@ export const definition = object({
   title: name,
   trustees: nullable(
     object({
-      keys: list(object({ key: hash, name }), 1, limits.MAX_TRUSTEES),
+      keys: list(object({ key: hash, name }), 1, limits.MAX_TRUSTEE_KEYS),
       record: hash,
-      threshold: integer(1, limits.MAX_TRUSTEES),
+      threshold: integer(1, limits.MAX_TRUSTEE_KEYS),
     }),
   ),
   uuid: pattern(/^[1-9A-HJ-NP-Za-km-z]{14}$/),

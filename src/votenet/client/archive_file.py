@@ -14,7 +14,7 @@ from typing import IO
 from votenet.core.election.roll import Roll, RollSource
 from votenet.core.faults import fault
 from votenet.core.limits import MAX_ARCHIVE_LINE, RECEIPT_FORMAT
-from votenet.core.records.archive import ArchiveCheck, ArchiveReport, StartCheck, first_bad_signature
+from votenet.core.records.archive import ArchiveCheck, ArchiveReport, StartCheck, first_forgery
 from votenet.core.records.election_report import ElectionReport, report_of_archive
 from votenet.core.records.final_result import FinalResult, result_of_archive
 from votenet.errors import Command, NextStep, NotProven
@@ -116,6 +116,6 @@ def _on_all_cores() -> Iterator[StartCheck]:
     """
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="audit") as pool:
         try:
-            yield lambda votes: pool.submit(first_bad_signature, votes).result
+            yield lambda votes, election: pool.submit(first_forgery, votes, election).result
         finally:
             pool.shutdown(cancel_futures=True)

@@ -10,7 +10,7 @@ from votenet.client.log_view import LogView
 from votenet.core.election.definition import Election
 from votenet.core.faults import fault
 from votenet.core.ledger.block import check_sequence, header_from_hex
-from votenet.core.ledger.vote import HashedVote, Vote, check_vote, hash_vote, signature_holds
+from votenet.core.ledger.vote import HashedVote, Vote, check_vote, forgery, hash_vote
 from votenet.core.log.certificate import Certificate, check_certificate
 from votenet.core.log.merkle import root_from_path
 from votenet.core.log.tlog_proof import parse_proof
@@ -87,8 +87,8 @@ async def fetch_waiting_vote(
         check_vote(hashed, election)
     except Rejected as error:
         raise wrong_answer(node.address, f"a vote that breaks the rules: {error.message}") from error
-    if not signature_holds(hashed):
-        raise wrong_answer(node.address, "a vote that is not signed by its key")
+    if (wrong := forgery(hashed, election)) is not None:
+        raise wrong_answer(node.address, f"a vote that proves nothing: {wrong.message}")
     return hashed
 
 
@@ -145,8 +145,8 @@ def _check_path(proof: Proof, vote: Vote, election: Election) -> None:
         header = header_from_hex(proof.header)
     except Rejected as error:
         raise fault(error.code, error.message) from error
-    if not signature_holds(hashed):
-        raise fault("bad-signature", f"the vote of {vote.voter_id!r} is not signed by its key")
+    if (wrong := forgery(hashed, election)) is not None:
+        raise fault(wrong.code, wrong.message)
     path = [bytes.fromhex(sibling) for sibling in proof.path]
     if root_from_path(hashed.id, proof.position, proof.size, path) != header.merkle_root:
         raise fault("bad-merkle-path", "the path does not lead from the vote to the header")

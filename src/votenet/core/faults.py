@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from votenet.errors import NotProven
+from votenet.secret.refusals import SECRET_REFUSALS
 
 FAULTS: Final[dict[str, str]] = {
     # The file
@@ -74,5 +75,6 @@ FAULTS: Final[dict[str, str]] = {
 
 
 def fault(code: str, message: str) -> NotProven:
-    """An error for one of FAULTS; `message` says where."""
-    return NotProven(message, code=code, next_step=FAULTS[code])
+    """An error for one of FAULTS or, of a secret ballot, of SECRET_REFUSALS; `message` says where."""
+    meaning = FAULTS.get(code) or SECRET_REFUSALS[code]
+    return NotProven(message, code=code, next_step=meaning)

@@ -25,7 +25,7 @@ MAX_STV_CANDIDATES: Final = 200
 MAX_CONTESTS: Final = 64
 MAX_NAMED_NODES: Final = 64
 MAX_WITNESSES: Final = 64
-MAX_TRUSTEES: Final = 64
+MAX_TRUSTEE_KEYS: Final = 64
 MAX_BLOCK_VOTES: Final = 20_480
 """What a network on two busy cores accepts in some seconds. There the search for a nonce, which yields to
 the checking of votes, takes as long, and each block costs another search."""

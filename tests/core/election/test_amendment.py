@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from support.amendments import AUTHORITY, CLOSES, amendable, amendment, roll_of
 from support.elections import CREATED, key_of, make_election, named_nodes
-from votenet.core.election.amendment import Amendment, amend, check_amendment
+from support.secret_definitions import SecretSetup
+from votenet.core.election.amendment import Amendment, amend, check_amendment, sign_amendment
 from votenet.core.election.definition import Election
 from votenet.core.encoding import canonical
 from votenet.core.limits import MAX_AMENDMENTS
@@ -212,3 +213,80 @@ def test_an_election_has_so_many_amendments_at_most() -> None:
         msgspec.json.decode(
             canonical(msgspec.structs.replace(last, number=MAX_AMENDMENTS + 1)), type=Amendment
         )
+
+
+# -- secret elections --------------------------------------------------------------------------------
+
+SECRET = SecretSetup()
+
+
+def secret_amendment(action: str, **members: Any) -> Amendment:
+    """One that gives `voter_id` a key and a credential, unless `members` say otherwise."""
+    given = {
+        "key": key_of("new").public_hex,
+        "credential": SECRET.public_credential("new"),
+        "voter_id": "new" if action == "add-voter" else "voter-1",
+        "weight": 1 if action == "add-voter" else None,
+        "number": 1,
+    }
+    election = SECRET.election
+    return sign_amendment(
+        key_of("authority"),
+        network_hex=election.network_hex,
+        action=action,  # type: ignore[arg-type]
+        **{**given, **members},  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize("action", ["add-voter", "replace-key"])
+def test_a_change_of_the_roll_of_a_secret_election_gives_a_credential(action: str) -> None:
+    one = secret_amendment(action)
+    amended = amend(SECRET.election, [one])
+    assert one.voter_id is not None
+    assert amended.credentials is not None
+    assert amended.credentials[one.voter_id] == one.credential
+    assert SECRET.election.credentials is not None
+    assert SECRET.election.credentials.get(one.voter_id) != one.credential
+    read = msgspec.json.decode(canonical(one), type=Amendment)
+    assert (read, json.loads(canonical(one))["credential"]) == (one, one.credential)
+
+
+@pytest.mark.parametrize(
+    ("action", "members", "says"),
+    [
+        ("add-voter", {"credential": None}, "needs a credential"),
+        ("replace-key", {"credential": None}, "needs a credential"),
+        ("add-voter", {"credential": "00" * 32}, "no member of the group"),
+        ("add-voter", {"credential": SECRET.public_credential("voter-2")}, "is, or was, that of a voter"),
+        ("replace-key", {"credential": SECRET.public_credential("voter-1")}, "is, or was, that of a voter"),
+        ("cancel", {"key": None, "voter_id": None}, "only changes of the roll"),
+    ],
+)
+def test_credentials_that_no_amendment_may_give(action: str, members: dict[str, Any], says: str) -> None:
+    with pytest.raises(Rejected, match=says) as caught:
+        check_amendment(secret_amendment(action, **members), SECRET.election)
+    assert caught.value.code == "bad-amendment"
+
+
+def test_a_credential_that_was_given_once_is_not_given_again() -> None:
+    first = secret_amendment("replace-key")
+    again = secret_amendment("add-voter", key=key_of("other").public_hex, number=2)
+    with pytest.raises(Rejected, match="its credential is, or was"):
+        amend(SECRET.election, [first, again])
+
+
+def test_a_public_election_takes_no_credential() -> None:
+    one = sign_amendment(
+        AUTHORITY, network_hex=ROLL.network_hex, number=1, action="replace-key", voter_id="ada",
+        key=key_of("new").public_hex, credential=SECRET.public_credential("ada"),
+    )  # fmt: skip
+    with pytest.raises(Rejected, match="only changes of the roll of a secret election"):
+        check_amendment(one, ROLL)
+
+
+def test_no_amendment_makes_the_roll_heavier_than_a_secret_count_can_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("votenet.core.election.amendment.MAX_TOTAL_WEIGHT", 5)
+    with pytest.raises(Rejected, match="more than secret ballots"):
+        check_amendment(secret_amendment("add-voter"), SECRET.election)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 import pytest
 
 from support.elections import key_of, make_election, make_vote, mine_block
+from support.secret_definitions import SecretSetup
 from votenet.core.election.definition import Election
 from votenet.core.election.roll import Roll, check_voter, roll_from_file, with_roll
 from votenet.core.ledger.block import check_body
@@ -130,3 +132,57 @@ def test_an_id_or_a_key_that_the_roll_does_not_have_is_refused_before_a_vote_is_
         with pytest.raises(Rejected) as refused:
             check_voter(ROLL.keys, voter, key_of(key).public_hex)
         assert (refused.value.code, says in str(refused.value.next_step)) == (code, True)
+
+
+# -- credentials of secret elections ----------------------------------------------------------------
+
+SECRET = SecretSetup()
+
+
+def test_the_roll_of_a_secret_election_has_a_credential_for_each_voter() -> None:
+    roll = SECRET.roll
+    assert roll_from_file(roll.to_file()).credentials == roll.credentials
+    assert SECRET.election.credentials == roll.credentials
+    first = json.loads(roll.to_file())["voters"][0]
+    assert first == ["voter-1", key_of("voter-1").public_hex, 1, SECRET.public_credential("voter-1")]
+
+
+def test_the_credentials_change_the_root() -> None:
+    without = Roll((voter, key) for voter, key in SECRET.roll.keys.items())
+    assert without.root_hex != SECRET.roll.root_hex
+    assert without.credentials is None
+
+
+@pytest.mark.parametrize(
+    ("credentials", "says"),
+    [
+        (("", "one"), "has no credential"),
+        (("one", "one"), "on the roll twice"),
+        (("one", "00" * 32), "is not valid"),
+        (("one", "AB" * 32), "not valid"),
+    ],
+)
+def test_credentials_that_no_roll_may_have(credentials: tuple[str, str], says: str) -> None:
+    written = [SECRET.public_credential("voter-1") if one == "one" else one for one in credentials]
+    with pytest.raises(ConfigError, match=says) as caught:
+        Roll((f"v{n}", key_of(f"v{n}").public_hex, 1, one) for n, one in enumerate(written))
+    assert caught.value.code == "bad-roll"
+
+
+def test_a_roll_fits_the_secrecy_of_the_ballots() -> None:
+    plain = Roll((voter, key) for voter, key in SECRET.roll.keys.items())
+    with pytest.raises(ConfigError, match="no credentials") as caught:
+        with_roll(Election(SECRET.define(roll_root=plain.root_hex)), plain)
+    assert caught.value.code == "roll-mismatch"
+    public = SECRET.define(secrecy="public", trustees=None, belenios="")
+    with pytest.raises(ConfigError, match="credentials, and the ballots of the election are public"):
+        with_roll(Election(public), SECRET.roll)
+
+
+def test_weights_that_no_secret_count_can_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    heavy = SecretSetup(weights=(10**6,) * 3)
+    with_roll(Election(heavy.definition), heavy.roll)
+    monkeypatch.setattr("votenet.core.election.roll.MAX_TOTAL_WEIGHT", 3 * 10**6 - 1)
+    election = Election(heavy.definition)
+    with pytest.raises(ConfigError, match="add up to more"):
+        with_roll(election, heavy.roll)

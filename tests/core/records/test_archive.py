@@ -22,8 +22,16 @@ from support.archives import (
     vote,
 )
 from support.elections import make_election
+from votenet.core.election.definition import Election
 from votenet.core.ledger.vote import HashedVote
-from votenet.core.records.archive import MAX_BATCHES, ArchiveCheck, ArchiveReport, archive_lines, check_here
+from votenet.core.records.archive import (
+    MAX_BATCHES,
+    ArchiveCheck,
+    ArchiveReport,
+    Forgery,
+    archive_lines,
+    check_here,
+)
 from votenet.errors import NotProven
 from votenet.pow import work_of
 
@@ -81,13 +89,13 @@ def test_a_bounded_number_of_votes_is_under_check(monkeypatch: pytest.MonkeyPatc
     running: list[int] = []
     most = 0
 
-    def start(votes: Sequence[HashedVote]) -> Callable[[], int | None]:
+    def start(votes: Sequence[HashedVote], election: Election) -> Callable[[], Forgery | None]:
         nonlocal most
         running.append(len(votes))
         most = max(most, len(running))
-        wait = check_here(votes)
+        wait = check_here(votes, election)
 
-        def done() -> int | None:
+        def done() -> Forgery | None:
             running.pop()
             return wait()
 

@@ -10,11 +10,12 @@ import pytest
 from support.elections import make_election, make_vote, make_votes
 from support.nodes import NOW, HandNode
 from votenet.core.ledger.mempool import Origin, PoolFull, ShortVote, short_id
+from votenet.core.ledger.secret_vote import ForgedVote
 from votenet.core.ledger.signature_cache import SignatureCache
 from votenet.core.ledger.vote import HashedVote, hash_vote
 from votenet.core.limits import MAX_CLOCK_AHEAD
 from votenet.errors import Rejected
-from votenet.protocol.node.admission import Admission, BadSignature, check_votes
+from votenet.protocol.node.admission import Admission, check_votes
 
 ORIGIN = Origin("here", 1)
 CLOSES = int(NOW) + 100
@@ -81,7 +82,7 @@ def test_rules_come_before_the_signature() -> None:
     forged = hash_vote(msgspec.structs.replace(forged.vote, signature=wrong))
     verdicts = check_votes([good, foreign, forged], ELECTION, SignatureCache())
     assert codes(verdicts) == [None, "network-mismatch", "bad-signature"]
-    assert isinstance(verdicts[2], BadSignature)
+    assert isinstance(verdicts[2], ForgedVote)
 
 
 def test_what_has_changed_since_the_cheap_checks_counts_when_a_vote_is_admitted() -> None:
@@ -99,7 +100,9 @@ def test_what_has_changed_since_the_cheap_checks_counts_when_a_vote_is_admitted(
 def test_a_refused_vote_keeps_its_verdict_and_holds_up_no_other() -> None:
     node = HandNode(ELECTION)
     votes = [short(node, vote) for vote in make_votes(ELECTION, 3)]
-    admitted, verdicts = Admission(node.state).admit(votes, [None, BadSignature(), None], ORIGIN, NOW)
+    admitted, verdicts = Admission(node.state).admit(
+        votes, [None, ForgedVote("bad-signature", "why"), None], ORIGIN, NOW
+    )
     assert admitted == [votes[0], votes[2]]
     assert codes(verdicts) == [None, "bad-signature", None]
     assert len(node.store.load().waiting) == 0, "saved with the next Ready"

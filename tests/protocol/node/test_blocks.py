@@ -181,8 +181,8 @@ def test_a_compact_block_is_put_together_from_the_pool_without_checking_signatur
     node = node_with_peers()
     node.submit(*VOTES)
     monkeypatch.setattr(
-        "votenet.core.ledger.signature_cache.signatures_hold",
-        lambda votes: pytest.fail("again") if votes else [],
+        "votenet.core.ledger.signature_cache.forgeries",
+        lambda votes, election: pytest.fail("again") if votes else [],
     )
     ready = node.receive(1, compact_block(GOOD))
     assert node.chain.tip.hash == GOOD.header.hash
@@ -245,7 +245,7 @@ def test_a_whole_block_does_not_have_the_signatures_of_waiting_votes_checked_aga
     monkeypatch.setattr(
         SignatureCache,
         "check",
-        lambda self, votes: checked.extend(hashed.id for hashed in votes) or [True] * len(votes),
+        lambda self, votes, election: checked.extend(hashed.id for hashed in votes) or [None] * len(votes),
     )
     node.give(1, GOOD)
     assert checked == [VOTES[2].id]

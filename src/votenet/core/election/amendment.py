@@ -16,7 +16,9 @@ from votenet.core.faults import fault
 from votenet.core.keys import SigningKey, is_public_key, verify
 from votenet.core.limits import MAX_AMENDMENTS, MAX_SAFE_INTEGER, MAX_STATEMENT, MAX_WEIGHT
 from votenet.core.text import text_fault
-from votenet.errors import Rejected
+from votenet.errors import NotProven, Rejected
+from votenet.secret.credentials import MAX_TOTAL_WEIGHT
+from votenet.secret.group import Point
 
 NOTICE_SECONDS: Final = 60
 """An amendment of the hours is in a block so long before the closing time in force, and before its own."""
@@ -32,11 +34,14 @@ class Amendment(
 ):
     """A signed change; members that its action does not need are null.
 
+    `credential`, the public one of the voter, stands only in changes of the roll of a secret election.
+
     `closes` in Unix seconds; `key`: the public key of the voter, in hexadecimal; `reason`: for people.
     """
 
     action: Action
     closes: Unsigned | None
+    credential: Hex32 | msgspec.UnsetType = msgspec.UNSET
     key: Hex32 | None
     network_id: Hex32
     number: Annotated[int, msgspec.Meta(ge=1, le=MAX_AMENDMENTS)]
@@ -57,6 +62,7 @@ def sign_amendment(
     number: int,
     action: Action,
     closes: int | None = None,
+    credential: str | None = None,
     key: str | None = None,
     voter_id: str | None = None,
     weight: int | None = None,
@@ -66,10 +72,12 @@ def sign_amendment(
 
     Args:
         key: the public key of the voter, in hexadecimal.
+        credential: the public one of the voter, as Belenios writes it, where ballots are secret.
     """
     unsigned = Amendment(
         action=action,
         closes=closes,
+        credential=msgspec.UNSET if credential is None else credential,
         key=key,
         network_id=network_hex,
         number=number,
@@ -85,6 +93,8 @@ def sign_amendment(
 def _signed_bytes(amendment: Amendment) -> bytes:
     members = msgspec.structs.asdict(amendment)
     del members["signature"]
+    if amendment.credential is msgspec.UNSET:
+        del members["credential"]
     return DOMAIN_AMENDMENT + canonical(members)
 
 
@@ -105,6 +115,8 @@ def check_signed(amendment: Amendment, election: Election) -> None:
     if amendment.network_id != election.network_hex:
         raise bad_amendment("it belongs to another election")
     if wrong := _form_fault(amendment):
+        raise bad_amendment(wrong)
+    if wrong := _credential_fault(amendment, election):
         raise bad_amendment(wrong)
     if amendment.action in _ROLL_ACTIONS and definition.registration != "roll":
         raise bad_amendment("this election has no roll")
@@ -134,6 +146,20 @@ def _form_fault(amendment: Amendment) -> str:
         return "its key is no Ed25519 public key"
     if amendment.voter_id is not None and (wrong := text_fault(amendment.voter_id)):
         return f"its voter id has {wrong}"
+    return ""
+
+
+def _credential_fault(amendment: Amendment, election: Election) -> str:
+    """Why its credential does not fit its action; empty if it does."""
+    wanted = election.secret is not None and amendment.action in _ROLL_ACTIONS
+    if amendment.credential is msgspec.UNSET:
+        return f"{amendment.action} needs a credential: ballots are secret" if wanted else ""
+    if not wanted:
+        return "it has a credential, which only changes of the roll of a secret election have"
+    try:
+        Point.parse(amendment.credential)
+    except NotProven:
+        return "its credential is no member of the group"
     return ""
 
 
@@ -182,8 +208,11 @@ def _check_roll(amendment: Amendment, election: Election, has_voted: Callable[[s
     if amendment.action == "add-voter":
         if election.is_on_roll(voter_id):
             raise bad_amendment(f"{voter_id!r} is on the roll")
-        if (election.roll_weight or 0) + (amendment.weight or 0) > MAX_SAFE_INTEGER:
+        weight = (election.roll_weight or 0) + (amendment.weight or 0)
+        if weight > MAX_SAFE_INTEGER:
             raise bad_amendment("the weights of the roll would add up to more than 2^53")
+        if election.secret is not None and weight > MAX_TOTAL_WEIGHT:
+            raise bad_amendment("the weights of the roll would add up to more than secret ballots allow")
     else:
         if election.registered is not None and voter_id not in election.registered:
             raise bad_amendment(f"{voter_id!r} is not on the roll")
@@ -191,6 +220,8 @@ def _check_roll(amendment: Amendment, election: Election, has_voted: Callable[[s
             raise bad_amendment(f"{voter_id!r} has voted")
     if election.was_on_roll(key):
         raise bad_amendment("its key is, or was, that of a voter on the roll")
+    if amendment.credential and election.had_credential(amendment.credential):
+        raise bad_amendment("its credential is, or was, that of a voter on the roll")
 
 
 def _check_closes(amendment: Amendment, election: Election, time: int | None) -> None:

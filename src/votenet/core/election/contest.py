@@ -165,6 +165,12 @@ class CheckedContest:
             outcome=CANCELLED,
         )
 
+    def sealed_report(self, tally: Tally) -> ContestReport:
+        """Of secret ballots that are not opened: how many there are."""
+        return msgspec.structs.replace(
+            self.cancelled_report(), votes=tally.votes, weight=tally.weight, outcome=UNDECIDED
+        )
+
     def counting_steps(self, tally: Tally) -> int:
         """About how many steps `decide` takes, a microsecond each; moves of ballots are not foreseen."""
         return len(tally.ballots) + self.method.steps(len(self.names))

@@ -18,6 +18,7 @@ import msgspec
 from votenet.core.election.contest import CheckedContest, ContestReport
 from votenet.core.election.definition_rules import definition_faults
 from votenet.core.election.quorum import faults_of, quorum_of
+from votenet.core.election.secret_rules import trustee_keys
 from votenet.core.encoding import DOMAIN_GENESIS, Hex32, Unsigned, canonical, domain_hash
 from votenet.core.limits import (
     MAX_BLOCK_SECONDS,
@@ -29,7 +30,7 @@ from votenet.core.limits import (
     MAX_NAMED_NODES,
     MAX_SAFE_INTEGER,
     MAX_STATEMENT,
-    MAX_TRUSTEES,
+    MAX_TRUSTEE_KEYS,
     MAX_U32,
     MAX_WITNESSES,
 )
@@ -41,6 +42,8 @@ from votenet.core.methods.tally import ElectionTally
 from votenet.derive import BASE58
 from votenet.errors import Command, ConfigError, NextStep, NotProven
 from votenet.pow import bits_to_target
+from votenet.secret.definition import SecretElection, read_election
+from votenet.secret.group import Point
 
 DEFAULT_CANDIDATES: Final = ("Alice", "Bob", "Charlie")
 DEFAULT_TITLE: Final = "Election"
@@ -155,9 +158,9 @@ class Trustees(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `record` is SHA-256 of the file that proves their key generation: Belenios' `trustees`.
     """
 
-    keys: Annotated[tuple[Trustee, ...], msgspec.Meta(min_length=1, max_length=MAX_TRUSTEES)]
+    keys: Annotated[tuple[Trustee, ...], msgspec.Meta(min_length=1, max_length=MAX_TRUSTEE_KEYS)]
     record: Hex32
-    threshold: Annotated[int, msgspec.Meta(ge=1, le=MAX_TRUSTEES)]
+    threshold: Annotated[int, msgspec.Meta(ge=1, le=MAX_TRUSTEE_KEYS)]
 
 
 class ElectionDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -248,6 +251,7 @@ class Election:
         definition: ElectionDefinition,
         registered: Mapping[str, str] | None = None,
         weights: Mapping[str, int] | None = None,
+        credentials: Mapping[str, str] | None = None,
     ) -> None:
         """Raises ConfigError, code bad-genesis, when `check_definition` refuses the definition.
 
@@ -255,6 +259,8 @@ class Election:
             registered: key (hexadecimal) of every voter on the roll, by voter id. Without it nothing checks
                 who votes: a client that only reads has no roll.
             weights: of every voter on the roll, by voter id, where the election has weights.
+            credentials: public credential (as Belenios writes it) of every voter on the roll, by voter id,
+                where ballots are secret.
         """
         check_definition(definition)
         self.definition = definition
@@ -262,6 +268,7 @@ class Election:
         self.target = bits_to_target(self.bits)
         self.registered = self._roll = registered
         self.weights = weights
+        self.credentials = self._roll_credentials = credentials
         self.closes = definition.closes
         """The closing time in force, Unix seconds; None without one."""
         self.roll_size = definition.roll_size
@@ -272,6 +279,9 @@ class Election:
         self.given_keys: dict[str, str] = {}
         """Voter id to key (hexadecimal), as amendments gave it."""
         self._amended_keys: frozenset[str] = frozenset()
+        self.given_credentials: dict[str, str] = {}
+        """Voter id to public credential, as amendments gave it."""
+        self._amended_credentials: frozenset[str] = frozenset()
         self.named = len(definition.nodes)
         """How many nodes the definition names; with none, most work wins and nothing is ever final."""
         self.faults = faults_of(self.named)
@@ -288,6 +298,18 @@ class Election:
     @cached_property
     def network_hex(self) -> str:
         return self.network_id.hex()
+
+    @cached_property
+    def secret(self) -> SecretElection | None:
+        """Belenios' election where ballots are secret; None where they are public."""
+        definition = self.definition
+        return read_election(definition.belenios.encode()) if definition.secrecy == "secret" else None
+
+    @cached_property
+    def trustee_keys(self) -> tuple[Point, ...]:
+        """The verification keys of the trustees by their places, from 1 on."""
+        trustees = self.definition.trustees
+        return () if trustees is None else tuple(trustee_keys(trustees))
 
     @cached_property
     def contests(self) -> tuple[CheckedContest, ...]:
@@ -351,6 +373,8 @@ class Election:
             made.registered = _over(keys, self.registered)
         if self.weights is not None:
             made.weights = _over(added, self.weights)
+        if self.secret is not None:
+            made._amend_credentials(amendments)
         if added and self.roll_size is not None:
             made.roll_size = self.roll_size + len(added)
             made.roll_weight = None if self.roll_weight is None else self.roll_weight + sum(added.values())
@@ -359,10 +383,18 @@ class Election:
             made.cancelled = made.cancelled or one.action == "cancel"
         return made
 
+    def _amend_credentials(self, amendments: Sequence[Amendment]) -> None:
+        given = {one.voter_id: one.credential for one in amendments if one.voter_id and one.credential}
+        self.given_credentials = self.given_credentials | given
+        self._amended_credentials = self._amended_credentials.union(given.values())
+        if self.credentials is not None:
+            self.credentials = _over(given, self.credentials)
+
     def without_roll(self) -> Election:
         """The same without its roll: who may vote is checked elsewhere."""
         made = copy.copy(self)
         made.registered, made.given_keys = None, {}
+        made.credentials, made.given_credentials = None, {}
         return made
 
     @property
@@ -385,6 +417,15 @@ class Election:
                 return voter_id
         voter = self._voters_by_key.get(key)
         return None if voter in self.given_keys else voter
+
+    def had_credential(self, credential: str) -> bool:
+        """Whether a voter has, or had, this public credential, as far as that is known here."""
+        return credential in self._amended_credentials or credential in self._credentials_of_roll
+
+    @cached_property
+    def _credentials_of_roll(self) -> frozenset[str]:
+        """The credentials of the roll before any amendment."""
+        return frozenset(() if self._roll_credentials is None else self._roll_credentials.values())
 
     @cached_property
     def _voters_by_key(self) -> dict[str, str]:
@@ -426,17 +467,27 @@ class Election:
     def counts_shown(self, now: int, over: bool) -> bool:
         """Whether programs show counts, and not only the number of votes, at `now` (Unix seconds).
 
+        Of secret ballots never: what is counted from blocks has none. The trustees' shares give them.
+
         Args:
             over: whether the closing block of the named nodes, and all that it counts, are in blocks.
         """
+        if self.secret is not None:
+            return False
         if self.definition.results == "live" or self.closes is None:
             return True
         return over if self.named else now >= self.closes
 
+    def new_tally(self) -> ElectionTally:
+        """One without votes, for the votes in blocks."""
+        return ElectionTally(len(self.definition.contests), sealed=self.secret is not None)
+
     def reports(self, tally: ElectionTally) -> tuple[ContestReport, ...]:
-        """Count and result of every contest; none of an election that was cancelled."""
+        """Count and result of every contest; none of an election that was cancelled, or is sealed."""
         if self.cancelled:
             return tuple(contest.cancelled_report() for contest in self.contests)
+        if tally.sealed:
+            return tuple(map(CheckedContest.sealed_report, self.contests, tally.contests))
         return tuple(
             contest.report(counted, self.roll_weight)
             for contest, counted in zip(self.contests, tally.contests, strict=True)

@@ -56,7 +56,6 @@ def definition_faults(definition: ElectionDefinition) -> Iterator[Fault]:
         for number, trustee in enumerate(definition.trustees.keys, start=1):
             yield from _name_faults(f"the name of trustee {number}", trustee.name)
         yield from _twins("a trustee", tuple(trustee.name for trustee in definition.trustees.keys))
-    yield from _not_held_yet(definition)
     yield from secret_faults(definition)
     yield from _refusals(lambda: bits_to_target(definition.chain.bits))
     yield from _refusals(lambda: msgspec.json.decode(canonical(definition), type=type(definition)))
@@ -167,11 +166,6 @@ def _node_faults(nodes: Sequence[NamedNode]) -> Iterator[Fault]:
     keys = [key for node in nodes for key in node.keys]
     if len(set(keys)) < len(keys):
         yield "two keys of its nodes are the same", "Give each node four keys of its own."
-
-
-def _not_held_yet(definition: ElectionDefinition) -> Iterator[Fault]:
-    if definition.secrecy != "public":
-        yield "it asks for secret ballots, which this version does not hold yet", "Leave that out."
 
 
 def _name_faults(what: str, name: str) -> Iterator[Fault]:

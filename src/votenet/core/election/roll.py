@@ -1,16 +1,16 @@
 """The roll: who may vote, each voter id with its public key, and the root that stands for all of it.
 
 A leaf is the RFC 6962 leaf hash of DOMAIN_ROLL and the canonical JSON of [voter id, key, weight,
-credential]; leaves are in ascending order of the ids' UTF-8 bytes, each id and each key once. Every
-credential is empty. The root is in the genesis definition, so a program that gets a roll file can tell
-whether it is the right one.
+credential]; leaves are in ascending order of the ids' UTF-8 bytes, each id, key and credential once. The
+credentials of an election with public ballots are empty. The root is in the genesis definition, so a program
+that gets a roll file can tell whether it is the right one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -19,19 +19,31 @@ from votenet.core.encoding import DOMAIN_ROLL, Hex32, VoterId, canonical
 from votenet.core.limits import MAX_SAFE_INTEGER, MAX_WEIGHT, ROLL_FORMAT
 from votenet.core.log.merkle import leaf_hash, merkle_root
 from votenet.core.text import did_you_mean, text_fault
-from votenet.errors import Command, ConfigError, NextStep, Rejected
+from votenet.errors import Command, ConfigError, NextStep, NotProven, Rejected
+from votenet.secret.credentials import MAX_TOTAL_WEIGHT
+from votenet.secret.group import Point
 
 Weight = Annotated[int, msgspec.Meta(ge=1, le=MAX_WEIGHT)]
-_Leaf = tuple[VoterId, Hex32, Weight, Literal[""]]
+Credential = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?\Z")]
+"""The public credential of a voter as Belenios writes it, or nothing."""
+_Leaf = tuple[VoterId, Hex32, Weight, Credential]
 """As it is hashed."""
 
 
 class Voter(NamedTuple):
-    """A voter on the roll; `key` is the public key in lower-case hexadecimal."""
+    """A voter on the roll; `key` is the public key in lower-case hexadecimal.
+
+    `credential` is the public credential as Belenios writes it; empty where ballots are public.
+    """
 
     voter_id: str
     key: str
     weight: int = 1
+    credential: str = ""
+
+
+Row = tuple[str, str] | tuple[str, str, int] | tuple[str, str, int, str]
+"""A voter: id, key, weight (1 where it is left out), credential (empty where it is left out)."""
 
 
 class _RollFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,21 +52,23 @@ class _RollFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     voters: tuple[_Leaf, ...]
 
 
-_VOTERS = msgspec.json.Decoder(tuple[tuple[VoterId, Hex32, Weight], ...])
+_VOTERS = msgspec.json.Decoder(tuple[_Leaf, ...])
 
 
 class Roll:
-    """Voter ids with their public keys and weights, in the order of their leaves."""
+    """Voter ids with their public keys, weights and credentials, in the order of their leaves."""
 
-    def __init__(self, voters: Iterable[tuple[str, str] | tuple[str, str, int]]) -> None:
-        """Args: voters: id, key and weight of each; the weight is 1 where it is left out.
+    def __init__(self, voters: Iterable[Row]) -> None:
+        """Raises ConfigError.
 
-        Raises:
-            ConfigError: bad-roll; an id, a key or a weight is not valid, or an id or a key is there twice.
+        Its code is bad-roll: an id, a key, a weight or a credential is not valid, or is there twice, or only
+        some voters have credentials.
         """
         rows = sorted(_checked(voters), key=lambda voter: voter[0].encode())
-        self.keys = {voter_id: key for voter_id, key, _ in rows}
-        self.weights = {voter_id: weight for voter_id, _, weight in rows}
+        self.keys = {row[0]: row[1] for row in rows}
+        self.weights = {row[0]: row[2] for row in rows}
+        self.credentials = {row[0]: row[3] for row in rows} if rows[0][3] else None
+        """By voter id; None of a roll for public ballots."""
         if sum(self.weights.values()) > MAX_SAFE_INTEGER:
             raise _bad("the weights of the roll add up to more than 2^53")
 
@@ -74,7 +88,11 @@ class Roll:
         return msgspec.json.format(canonical(record), indent=1) + b"\n"
 
     def _leaves(self) -> Iterator[_Leaf]:
-        return ((voter_id, key, self.weights[voter_id], "") for voter_id, key in self.keys.items())
+        credentials = self.credentials or {}
+        return (
+            (voter_id, key, self.weights[voter_id], credentials.get(voter_id, ""))
+            for voter_id, key in self.keys.items()
+        )
 
 
 RollSource = Roll | Callable[[Election], Roll | None] | None
@@ -93,7 +111,7 @@ def roll_from_file(data: bytes) -> Roll:
         raise _bad(f"the roll file is not valid: {error}") from error
     if record.kind != ROLL_FORMAT:
         raise _bad(f"this is {record.kind!r}, not {ROLL_FORMAT!r}")
-    roll = Roll(Voter(voter_id, key, weight) for voter_id, key, weight, _ in record.voters)
+    roll = Roll(record.voters)
     if roll.root_hex != record.root:
         raise _bad("the roll was changed: its voters do not give the root that it names")
     return roll
@@ -138,7 +156,26 @@ def with_roll(election: Election, roll: Roll | None) -> Election:
             code="roll-mismatch",
             next_step="Take the genesis file that was made with this roll.",
         )
-    return Election(definition, roll.keys, roll.weights if definition.weighted else None)
+    _check_credentials(election, roll)
+    weights = roll.weights if definition.weighted else None
+    return Election(definition, roll.keys, weights, roll.credentials)
+
+
+def _check_credentials(election: Election, roll: Roll) -> None:
+    """Raises ConfigError, code roll-mismatch, unless the roll fits the secrecy of the ballots."""
+    if (roll.credentials is not None) != (election.secret is not None):
+        has, needs = ("credentials", "public") if roll.credentials else ("no credentials", "secret")
+        raise ConfigError(
+            f"the roll has {has}, and the ballots of the election are {needs}",
+            code="roll-mismatch",
+            next_step="Take the genesis file that was made with this roll.",
+        )
+    if election.secret is not None and sum(roll.weights.values()) > MAX_TOTAL_WEIGHT:
+        raise ConfigError(
+            f"the weights of the roll add up to more than {MAX_TOTAL_WEIGHT}: no secret count can",
+            code="roll-mismatch",
+            next_step="Divide the weights by a common number.",
+        )
 
 
 def check_voter(registered: Mapping[str, str], voter_id: str, key: str | None) -> None:
@@ -170,15 +207,13 @@ def not_on_roll(registered: Iterable[str], voter_id: str) -> Rejected:
     return refusal if meant is None else refusal.advising(f"Did you mean {meant}?")
 
 
-def _checked(
-    voters: Iterable[tuple[str, str] | tuple[str, str, int]],
-) -> tuple[tuple[str, str, int], ...]:
+def _checked(voters: Iterable[Row]) -> tuple[_Leaf, ...]:
     try:
         rows = _VOTERS.decode(canonical([Voter(*voter) for voter in voters]))
     except (msgspec.ValidationError, UnicodeError) as error:
         raise _bad(f"the roll is not valid: {error}") from error
     ids, keys = set[str](), set[str]()
-    for voter_id, key, _ in rows:
+    for voter_id, key, _, _ in rows:
         if wrong := text_fault(voter_id):
             raise _bad(f"the voter id {voter_id!r} has {wrong}")
         if voter_id in ids:
@@ -189,7 +224,24 @@ def _checked(
         keys.add(key)
     if not rows:
         raise _bad("the roll is empty")
+    if any(row[3] for row in rows):
+        _check_each_credential(rows)
     return rows
+
+
+def _check_each_credential(rows: Sequence[_Leaf]) -> None:
+    """Each voter has one that is a member of the group, and nobody else has it. Raises ConfigError."""
+    found = set[str]()
+    for voter_id, _, _, credential in rows:
+        if not credential:
+            raise _bad(f"{voter_id!r} has no credential, and others have one")
+        if credential in found:
+            raise _bad(f"the credential of {voter_id!r} is on the roll twice")
+        found.add(credential)
+        try:
+            Point.parse(credential)
+        except NotProven as error:
+            raise _bad(f"the credential of {voter_id!r} is not valid: {error.message}") from error
 
 
 def _bad(what: str) -> ConfigError:

@@ -90,7 +90,7 @@ class Chain:
         """The headers of the best branch, genesis first, HEADER_BYTES each."""
         self.voters: dict[str, int] = {}
         """Voter id to the packed location of the vote."""
-        self.tally = ElectionTally(len(election.contests))
+        self.tally = election.new_tally()
         self._by_work: dict[int, list[BlockIndexEntry]] = {0: [genesis]}
         """Headers by cumulative work, in order of arrival."""
 

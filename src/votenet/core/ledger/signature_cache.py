@@ -1,4 +1,4 @@
-"""Votes whose signature was found good lately, so that none is checked twice.
+"""Votes whose signature, and ballot where it is secret, was found good lately: none is checked twice.
 
 A vote comes alone, in a block, and again in the block of a rival miner, sometimes while the first check
 still runs. Bitcoin's nodes keep such a cache for the same reason. A vote id is the hash of the whole
@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from votenet.core.ledger.vote import HashedVote, signatures_hold
+from votenet.core.election.definition import Election
+from votenet.core.ledger.secret_vote import ForgedVote
+from votenet.core.ledger.vote import HashedVote, forgeries
 
 MAX_REMEMBERED: Final = 131_072
 """Vote ids in one cache, 15 MB at most: three full blocks at least, as rival branches have them in common."""
 
 
 class SignatureCache:
-    """Checks signatures and remembers the good ones, the newest MAX_REMEMBERED of them at most.
+    """Checks signatures and proofs, and remembers the good ones, the newest MAX_REMEMBERED of them at most.
 
     Threads may share one: when two change it at once an id may be forgotten, never made up.
     """
@@ -30,15 +32,15 @@ class SignatureCache:
     def __contains__(self, vote_id: bytes) -> bool:
         return vote_id in self._newer or vote_id in self._older
 
-    def check(self, votes: Sequence[HashedVote]) -> list[bool]:
-        """Whether each vote was signed by the key that it names; see `signatures_hold`."""
+    def check(self, votes: Sequence[HashedVote], election: Election) -> list[ForgedVote | None]:
+        """`forgeries` of these votes. A cache is for one election, whose amendments change no verdict."""
         newer, older = self._newer, self._older
         known = [hashed.id in newer or hashed.id in older for hashed in votes]
         unknown = [hashed for hashed, is_known in zip(votes, known, strict=True) if not is_known]
-        checked = signatures_hold(unknown)
-        self._remember([hashed.id for hashed, holds in zip(unknown, checked, strict=True) if holds])
+        checked = forgeries(unknown, election)
+        self._remember([hashed.id for hashed, wrong in zip(unknown, checked, strict=True) if wrong is None])
         answers = iter(checked)
-        return [is_known or next(answers) for is_known in known]
+        return [None if is_known else next(answers) for is_known in known]
 
     def _remember(self, vote_ids: Sequence[bytes]) -> None:
         """Two generations: when the newer one is full, the older one goes."""

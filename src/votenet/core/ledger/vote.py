@@ -18,7 +18,8 @@ import msgspec
 from votenet.core.election.definition import Election
 from votenet.core.encoding import DOMAIN_VOTE, Unsigned, VoterId, canonical
 from votenet.core.keys import Claim, SigningKey, verify
-from votenet.core.limits import MAX_CHOICES, MAX_CONTESTS, MAX_NAME, MAX_VOTE_BYTES
+from votenet.core.ledger.secret_vote import ForgedVote, check_credential, check_form, proof_fault
+from votenet.core.limits import MAX_CHOICES, MAX_CONTESTS, MAX_NAME, MAX_RECORD_BYTES, MAX_VOTE_BYTES
 from votenet.core.log.merkle import leaf_hash, leaf_hashes
 from votenet.core.text import check_voter_id
 from votenet.errors import Rejected
@@ -76,14 +77,22 @@ def hash_votes(votes: Sequence[Vote]) -> list[HashedVote]:
 
 
 def sign_vote(
-    key: SigningKey, *, network_hex: str, voter_id: str, choices: Sequence[Sequence[str]], time: int
+    key: SigningKey,
+    *,
+    network_hex: str,
+    voter_id: str,
+    choices: Sequence[Sequence[str]],
+    time: int,
+    ballot: str = "",
 ) -> HashedVote:
     """A voter's signed vote; `time` in Unix seconds, `network_hex` the election's network id.
 
     Args:
-        choices: for each contest the candidates, in order of preference.
+        choices: for each contest the candidates, in order of preference; none beside an encrypted ballot.
+        ballot: the encrypted one of a secret election.
     """
     unsigned: dict[str, Any] = {
+        **({"ballot": ballot} if ballot else {}),
         "choices": tuple(map(tuple, choices)),
         "network_id": network_hex,
         "time": time,
@@ -94,13 +103,31 @@ def sign_vote(
     return hash_vote(Vote(**unsigned, signature=signature.hex()))
 
 
+def forgery(hashed: HashedVote, election: Election) -> ForgedVote | None:
+    """Why no honest program sends this vote: its signature or a proof of its ballot; None if all holds."""
+    return forgeries([hashed], election)[0]
+
+
+def forgeries(votes: Sequence[HashedVote], election: Election) -> list[ForgedVote | None]:
+    """`forgery` of each vote. A signature takes about 60 microseconds of CPU; after it come the proofs."""
+    secret = election.secret is not None
+    return [
+        _bad_signature(hashed) if not holds else proof_fault(hashed.vote, election) if secret else None
+        for hashed, holds in zip(votes, signatures_hold(votes), strict=True)
+    ]
+
+
+def _bad_signature(hashed: HashedVote) -> ForgedVote:
+    return ForgedVote("bad-signature", f"the vote of {hashed.voter_id!r} is not signed by its key")
+
+
 def signature_holds(hashed: HashedVote) -> bool:
-    """Whether the vote was signed by the key that it names. About 60 microseconds of CPU."""
+    """Whether the vote was signed by the key that it names."""
     return signatures_hold([hashed])[0]
 
 
 def signatures_hold(votes: Sequence[HashedVote]) -> list[bool]:
-    """`signature_holds` of each vote, in one call without the GIL where the C core is built."""
+    """Whether each vote was signed by the key that it names, without the GIL where the C core is built."""
     verify_records = native_verifier()
     if verify_records is None:
         return [verify(*_claim(hashed)) for hashed in votes]
@@ -136,11 +163,12 @@ def _claim(hashed: HashedVote) -> Claim:
 
 
 def check_vote(hashed: HashedVote, election: Election) -> None:
-    """Check every rule about a vote that needs neither the chain, the clock nor the signature.
+    """Check every rule about a vote that needs neither the chain, the clock nor a signature or proof.
 
     Raises:
         Rejected: network-mismatch, bad-vote, bad-choices, unknown-candidate, vote-too-large; where
-            the election has its roll: not-on-roll, wrong-key.
+            the election has its roll: not-on-roll, wrong-key, of secret ballots bad-document,
+            unknown-credential.
     """
     check_ballot(hashed, election)
     check_on_roll(hashed.vote, election)
@@ -151,12 +179,16 @@ def check_ballot(hashed: HashedVote, election: Election) -> None:
     vote = hashed.vote
     if vote.network_id != election.network_hex:
         raise Rejected("network-mismatch", "this vote belongs to another election")
-    if len(hashed.record) > MAX_VOTE_BYTES:
-        raise Rejected("vote-too-large", f"a vote has at most {MAX_VOTE_BYTES} bytes")
+    most = MAX_VOTE_BYTES if election.secret is None else MAX_RECORD_BYTES
+    if len(hashed.record) > most:
+        raise Rejected("vote-too-large", f"a vote has at most {most} bytes")
     check_voter_id(vote.voter_id)
     # Upper-case digits would give the same vote a second id.
     if vote.signature != vote.signature.lower() or vote.voter_key != vote.voter_key.lower():
         raise Rejected("bad-vote", "keys and signatures are written in lower-case hexadecimal")
+    if election.secret is not None:
+        check_form(vote)
+        return
     if vote.ballot:
         raise Rejected("bad-vote", "this election has no encrypted ballots")
     contests = election.contests
@@ -176,7 +208,7 @@ def check_on_roll(vote: Vote, election: Election) -> None:
     """Check the voter and the key of a vote against the roll in force, as far as it is here.
 
     Raises:
-        Rejected: not-on-roll, wrong-key.
+        Rejected: not-on-roll, wrong-key, bad-document, unknown-credential.
     """
     known = election.given_keys if election.registered is None else election.registered
     key = known.get(vote.voter_id)
@@ -184,6 +216,8 @@ def check_on_roll(vote: Vote, election: Election) -> None:
         raise Rejected("not-on-roll", f"{vote.voter_id!r} is not on the roll of this election")
     if key is not None and key != vote.voter_key:
         raise Rejected("wrong-key", f"the vote of {vote.voter_id!r} is not signed by the key on the roll")
+    if election.secret is not None:
+        check_credential(vote, election)
 
 
 def check_all_on_roll(votes: Iterable[HashedVote], election: Election) -> None:

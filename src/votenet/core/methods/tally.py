@@ -75,29 +75,45 @@ class Tally:
 
 
 class ElectionTally:
-    """The tallies of all contests of an election, in order; `votes` is the number of votes."""
+    """The tallies of all contests of an election, in order; `votes` is the number of votes.
 
-    __slots__ = ("contests", "votes")
+    A `sealed` one is of secret ballots: it has their number and weight, and no choices.
+    """
 
-    def __init__(self, contests: int) -> None:
+    __slots__ = ("contests", "sealed", "votes")
+
+    def __init__(self, contests: int, *, sealed: bool = False) -> None:
         self.contests = tuple(Tally() for _ in range(contests))
+        self.sealed = sealed
         self.votes = 0
 
     def add(self, choices: Sequence[Sequence[Ballot]], weights: Sequence[int] | None = None) -> None:
         """Count votes: of each its ballot in every contest. `weights` as in `Tally.add`."""
+        if self.sealed:
+            self._count(len(choices), len(choices) if weights is None else sum(weights))
+            return
         for place, tally in enumerate(self.contests):
             tally.add([ballots[place] for ballots in choices], weights)
         self.votes += len(choices)
 
     def take_back(self, choices: Sequence[Sequence[Ballot]], weights: Sequence[int] | None = None) -> None:
         """Undo `add`. Raises ValueError for a ballot that was never added."""
+        if self.sealed:
+            self._count(-len(choices), -len(choices) if weights is None else -sum(weights))
+            return
         for place, tally in enumerate(self.contests):
             tally.take_back([ballots[place] for ballots in choices], weights)
         self.votes -= len(choices)
 
+    def _count(self, votes: int, weight: int) -> None:
+        self.votes += votes
+        for tally in self.contests:
+            tally.votes += votes
+            tally.weight += weight
+
     def copy(self) -> ElectionTally:
         """The same counts, which later blocks do not change."""
-        made = ElectionTally(0)
+        made = ElectionTally(0, sealed=self.sealed)
         made.contests, made.votes = tuple(tally.copy() for tally in self.contests), self.votes
         return made
 

@@ -27,7 +27,8 @@ from votenet.core.ledger.block import Block, Header, check_body, header_from_hex
 from votenet.core.ledger.chain import BlockIndexEntry, Chain
 from votenet.core.ledger.closing import PollEnd, check_passed_over, passed_over
 from votenet.core.ledger.extras import BlockRecord, ClosingIds, Miner, decode_extras, make_extras
-from votenet.core.ledger.vote import HashedVote, Vote, check_vote, hash_votes, signatures_hold
+from votenet.core.ledger.secret_vote import ForgedVote
+from votenet.core.ledger.vote import HashedVote, Vote, check_vote, forgeries, hash_votes
 from votenet.core.limits import (
     ARCHIVE_FORMAT,
     FORMAT_VERSION,
@@ -46,9 +47,11 @@ BATCH_VOTES: Final = 500
 MAX_BATCHES: Final = 16
 """Batches under way: enough for many cores, and the bound on votes in memory."""
 
-StartCheck = Callable[[Sequence[HashedVote]], Callable[[], int | None]]
-"""Starts checking the signatures of some votes. The function it returns waits for the end and gives the
-index of the first vote whose signature does not hold, or None."""
+Forgery = tuple[int, ForgedVote]
+"""The index of a vote, and why its signature or its secret ballot does not hold."""
+StartCheck = Callable[[Sequence[HashedVote], Election], Callable[[], Forgery | None]]
+"""Starts checking the signatures and secret ballots of some votes. The function it returns waits for the end
+and gives the first forgery, or None."""
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -149,14 +152,15 @@ def archive_lines(
     yield canonical(totals) + b"\n"
 
 
-def check_here(votes: Sequence[HashedVote]) -> Callable[[], int | None]:
+def check_here(votes: Sequence[HashedVote], election: Election) -> Callable[[], Forgery | None]:
     """The StartCheck that works when it is asked for the answer."""
-    return lambda: first_bad_signature(votes)
+    return lambda: first_forgery(votes, election)
 
 
-def first_bad_signature(votes: Sequence[HashedVote]) -> int | None:
-    """The index of the first vote whose signature does not hold. About 60 microseconds a vote."""
-    return next((index for index, holds in enumerate(signatures_hold(votes)) if not holds), None)
+def first_forgery(votes: Sequence[HashedVote], election: Election) -> Forgery | None:
+    """The first vote whose signature or secret ballot does not hold. About 60 microseconds a signature."""
+    found = enumerate(forgeries(votes, election))
+    return next(((index, wrong) for index, wrong in found if wrong is not None), None)
 
 
 class ArchiveCheck:
@@ -181,8 +185,8 @@ class ArchiveCheck:
         self._now = now
         self._expected = network_hex
         self._roll = roll
-        self._signatures = _Signatures(start_check)
         self.chain = Chain(self._read_head())
+        self._signatures = _Signatures(start_check, self.chain.election)
         self.end = PollEnd(self.chain.election)
         self.certificate: Certificate | None = None
         """That of the last block, once the totals are read; None where the archive has none."""
@@ -406,13 +410,13 @@ def _at(place: str) -> Iterator[None]:
 class _Signatures:
     """Signature checks under way, in the order of the votes."""
 
-    def __init__(self, start: StartCheck) -> None:
-        self._start = start
+    def __init__(self, start: StartCheck, election: Election) -> None:
+        self._start, self._election = start, election
         self._next: list[tuple[int, HashedVote]] = []
-        self._running: deque[tuple[list[tuple[int, HashedVote]], Callable[[], int | None]]] = deque()
+        self._running: deque[tuple[list[tuple[int, HashedVote]], Callable[[], Forgery | None]]] = deque()
 
     def add(self, line: int, votes: Sequence[HashedVote]) -> None:
-        """Raises NotProven bad-signature for a vote of these or of earlier ones."""
+        """Raises NotProven for a vote of these or of earlier ones: bad-signature, codes of secret ballots."""
         self._next += [(line, hashed) for hashed in votes]
         if len(self._next) >= BATCH_VOTES:
             self._launch()
@@ -427,7 +431,7 @@ class _Signatures:
 
     def _launch(self) -> None:
         batch, self._next = self._next, []
-        self._running.append((batch, self._start([hashed for _, hashed in batch])))
+        self._running.append((batch, self._start([hashed for _, hashed in batch], self._election)))
 
     def _collect(self) -> None:
         batch, wait = self._running.popleft()
@@ -435,7 +439,5 @@ class _Signatures:
         if bad is not None:
             self._running.clear()
             self._next.clear()
-            line, hashed = batch[bad]
-            raise fault(
-                "bad-signature", f"line {line}: the vote of {hashed.voter_id!r} is not signed by its key"
-            )
+            place, wrong = bad
+            raise fault(wrong.code, f"line {batch[place][0]}: {wrong.message}")

@@ -27,7 +27,7 @@ from votenet.core.ledger.statement import (
     Signed,
     Statement,
 )
-from votenet.core.ledger.vote import HashedVote, Vote, check_ballot, check_on_roll, hash_vote, signature_holds
+from votenet.core.ledger.vote import HashedVote, Vote, check_ballot, check_on_roll, forgery, hash_vote
 from votenet.core.log.certificate import Certificate, cosigner_of, good_lines, log_origin
 from votenet.core.log.checkpoint import Checkpoint, parse_checkpoint
 from votenet.core.log.merkle import roots_from_consistency
@@ -385,8 +385,8 @@ def _broken_acceptance(evidence: BrokenAcceptance, election: Election, chain: Fi
     # 1. The node accepted this vote.
     acceptance, hashed = evidence.proof.acceptance, hash_vote(evidence.proof.vote)
     check_ballot(hashed, election)
-    if not signature_holds(hashed):
-        raise _unproven("the vote is not signed by its voter")
+    if (wrong := forgery(hashed, election)) is not None:
+        raise _unproven(wrong.message)
     acceptance.check(election.network_hex, hashed.id, election.statement_keys)
     if acceptance.node != evidence.node:
         raise _unproven(f"named node {acceptance.node} accepted this vote, not {evidence.node}")

@@ -28,8 +28,8 @@ from votenet.core.ledger.vote import (
     Vote,
     check_header_hours,
     check_vote,
+    forgery,
     hash_vote,
-    signature_holds,
 )
 from votenet.core.limits import FORMAT_VERSION, MAX_NAMED_NODES, RECEIPT_FORMAT
 from votenet.core.log.certificate import check_certificate
@@ -208,8 +208,8 @@ def _check_kind(receipt: Receipt, election: Election) -> None:
 def _check(receipt: Receipt, election: Election, now: int) -> ReceiptReport:
     hashed = hash_vote(receipt.vote)
     check_vote(hashed, election)
-    if not signature_holds(hashed):
-        raise fault("bad-signature", f"the vote of {hashed.voter_id!r} is not signed by its key")
+    if (wrong := forgery(hashed, election)) is not None:
+        raise fault(wrong.code, wrong.message)
     report = ReceiptReport(
         title=election.definition.title,
         network_id=election.network_hex,

@@ -9,7 +9,8 @@ In the core's thread (`Admission.refusals`), before a signature costs anything:
   5. the vote's time is not ahead of ours    vote-from-future
 In a thread (`check_votes`):
   6. the record follows the rules            `check_vote` lists the codes
-  7. the signature holds                     bad-signature
+  7. the signature holds, and the proofs     bad-signature; `votenet/secret/ballot.py` has the codes of
+     of a secret ballot                      ballots
 Back in the core's thread (`Admission.admit`): 1 to 5 once more, for another vote of the voter may have come
 meanwhile, and the roll once more if it was amended; then the vote is in the pool.
 """
@@ -35,13 +36,6 @@ from votenet.protocol.node.state import NodeState
 
 Verdicts = Sequence[Rejected | None]
 """Of several votes: None for each that passed, else why it is refused."""
-
-
-class BadSignature(Rejected):
-    """No honest program sends such a vote."""
-
-    def __init__(self) -> None:
-        super().__init__("bad-signature", "the signature does not match the vote and its key")
 
 
 class Admission:
@@ -151,9 +145,10 @@ def check_votes(votes: Sequence[HashedVote], election: Election, signatures: Sig
     """Checks 6 and 7 of each vote. Runs in a thread."""
     verdicts = [_rule_broken(hashed, election) for hashed in votes]
     sound = [index for index, refusal in enumerate(verdicts) if refusal is None]
-    for index, holds in zip(sound, signatures.check([votes[index] for index in sound]), strict=True):
-        if not holds:
-            verdicts[index] = BadSignature()
+    found = signatures.check([votes[index] for index in sound], election)
+    for index, wrong in zip(sound, found, strict=True):
+        if wrong is not None:
+            verdicts[index] = wrong
     return verdicts
 
 

@@ -413,10 +413,8 @@ def checked_block(
         check_body(block, election, new)
     except Rejected as error:
         return error
-    for hashed, holds in zip(new, signatures.check(new), strict=True):
-        if not holds:
-            return Rejected("bad-signature", f"the vote of {hashed.voter_id!r} is not signed by its key")
-    return block
+    wrong = next((one for one in signatures.check(new, election) if one is not None), None)
+    return wrong or block
 
 
 def _assemble(

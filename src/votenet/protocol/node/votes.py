@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from votenet.core.ledger.mempool import Origin, PoolFull, ShortVote, short_id, short_ids
+from votenet.core.ledger.secret_vote import ForgedVote
 from votenet.core.ledger.vote import HashedVote, hash_votes
 from votenet.core.limits import MAX_BLOCK_BYTES
 from votenet.core.records.acceptance import Acceptance
@@ -22,7 +23,6 @@ from votenet.errors import Rejected
 from votenet.protocol.node.acceptances import Acceptances
 from votenet.protocol.node.admission import (
     Admission,
-    BadSignature,
     Verdicts,
     check_roll_again,
     check_votes,
@@ -144,7 +144,7 @@ class VoteRelay:
     ) -> None:
         admitted, verdicts = self._admit(votes, result, work.origin, now)
         (self._accepted_asking if work.acceptances else self._accepted).extend(admitted)
-        bad = sum(isinstance(wrong, BadSignature) for wrong in result)
+        bad = sum(isinstance(wrong, ForgedVote) for wrong in result)
         if bad:
             self.state.ready.charge.append((work.link, bad * BAD_SIGNATURE_UNITS))
         for index, refusal in zip(work.checked, verdicts, strict=True):

@@ -25,7 +25,6 @@ from votenet.core.ledger.chain import pack_location
 from votenet.core.ledger.extras import NO_EXTRAS, HashedRecord, amendments_in, decode_extras
 from votenet.core.ledger.vote import HashedVote, ballots, check_on_roll
 from votenet.core.log.tiles import LogFrontier
-from votenet.core.methods.tally import ElectionTally
 from votenet.errors import ConfigError, Rejected, StorageCorrupt
 from votenet.protocol.node.events import SaveEvidence
 from votenet.storage.blocks.block_store import StoredChain
@@ -71,7 +70,7 @@ def load_chain(
         StorageCorrupt: what is stored contradicts itself; code not-on-roll or wrong-key for such a vote.
         sqlite3.Error: it cannot be read.
     """
-    tally = ElectionTally(len(election.contests))
+    tally = election.new_tally()
     stored = StoredChain(election, tally, frontier=log or LogFrontier(), log_sizes=[log.size] if log else [])
     check_roll = partial(_check_roll, path)
     try:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from votenet.client.refusals import explained
 from votenet.client.submission import Taken
 from votenet.core.election.definition import Election
-from votenet.core.ledger.vote import HashedVote, Vote, check_ballot, hash_vote, signature_holds
+from votenet.core.ledger.vote import HashedVote, Vote, check_ballot, forgery, hash_vote
 from votenet.core.records.acceptance import Acceptance
 from votenet.core.records.canonical_record import read_record
 from votenet.errors import NotProven, Rejected
@@ -60,8 +60,8 @@ def read_vote(body: bytes, election: Election) -> HashedVote:
             "Send one vote record, signed, as docs/web-api.md shows it."
         ) from None
     check_ballot(hashed, election)
-    if not signature_holds(hashed):
-        raise Rejected("bad-signature", "the vote is not signed by the key that it names")
+    if (wrong := forgery(hashed, election)) is not None:
+        raise wrong
     return hashed
 
 
