@@ -309,6 +309,34 @@ def test_a_link_that_closes_behind_a_long_line_sends_all_of_it() -> None:
     run(test)
 
 
+def test_a_slow_reader_gets_the_end_of_a_long_line_that_asyncio_holds() -> None:
+    long = b"x" * (8 * PIECE)
+
+    def answer(link: Link, line: bytes) -> None:
+        link._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
+        link.close(long)
+
+    async def test() -> None:
+        server = Recorder(answer)
+        async with listening(server) as address:
+            with socket.socket() as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+                client.connect(address)
+                client.setblocking(False)
+                loop, got = asyncio.get_running_loop(), 0
+                await loop.sock_sendall(client, b"question\n")
+                await server.lines.get()
+                while server.links[0].sending:
+                    got += len(await loop.sock_recv(client, 4096))
+                assert server.links[0].unsent > 0
+                await asyncio.sleep(LINGER_SECONDS + 0.2)  # longer than a farewell
+                while data := await loop.sock_recv(client, 2**16):
+                    got += len(data)
+            assert got == len(long) + 1
+
+    run(test)
+
+
 def test_nothing_of_a_long_line_is_kept_for_a_link_that_is_gone() -> None:
     async def test() -> None:
         server = Recorder(lambda link, line: link.send_line(b"x" * (40 * PIECE)))

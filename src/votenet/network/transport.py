@@ -102,6 +102,8 @@ class Link(asyncio.Protocol):
         self._reason: VotenetError | None = None
         self._opened = self._closing = self._paused = self._ended = False
         self._unread_since: float | None = None
+        self._patience_ends = 0.0
+        """With the reader of a long line that is the last one."""
         self._lines = 0
         self._owed = 0
         self._lingered = 0
@@ -159,6 +161,7 @@ class Link(asyncio.Protocol):
         self._closing = True
         self._cancel_timer()
         if self._queued:  # a long line: its reader has as long as others have to read theirs
+            self._patience_ends = self._loop.time() + self.limits.unread_seconds
             self._timer = self._loop.call_later(self.limits.unread_seconds, self.abort)
         else:
             self._say_goodbye()
@@ -166,7 +169,7 @@ class Link(asyncio.Protocol):
     def _say_goodbye(self) -> None:
         """Everything is handed to the socket: end our half."""
         self._cancel_timer()
-        self._timer = self._loop.call_later(LINGER_SECONDS, self.abort)
+        self._timer = self._loop.call_later(LINGER_SECONDS, self._end_farewell)
         if self._ended:
             self._transport.close()
         else:
@@ -174,6 +177,13 @@ class Link(asyncio.Protocol):
                 with contextlib.suppress(OSError):  # reset by a client that never waits for its answer
                     self._transport.write_eof()
             self._transport.resume_reading()
+
+    def _end_farewell(self) -> None:
+        """Close, unless a slow reader has yet to take the end of a long line, which asyncio holds."""
+        if self._transport.get_write_buffer_size() and self._loop.time() < self._patience_ends:
+            self._timer = self._loop.call_later(LINGER_SECONDS, self._end_farewell)
+        else:
+            self.abort()
 
     def refuse(self, error: VotenetError) -> None:
         """Close with the one error line that the protocol promises."""
