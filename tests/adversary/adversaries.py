@@ -54,6 +54,8 @@ CROWD = 530
 OVERTIME_SECONDS = 100.0
 """Until a player that must be refused has been: on a busy machine the flood of connections takes twenty."""
 OVERTIME_PATIENCE = 5.0
+REFUSAL_SECONDS = 60.0
+"""For a refusal that must come, and with which the node closes the link."""
 
 
 class Wire:
@@ -225,7 +227,7 @@ async def oversize_lines(foul: Foul) -> None:
     async def once() -> None:
         if (wire := await foul.dial()) is not None:
             await wire.send(b"x" * (MAX_CLIENT_LINE + 1))
-            await wire.rest(1.0)
+            await wire.rest(REFUSAL_SECONDS)
             wire.close()
 
     await _again(foul, once)
@@ -287,13 +289,19 @@ async def connection_flood(foul: Foul) -> None:
             with contextlib.suppress(OSError):
                 socket.create_connection(("127.0.0.1", foul.port), 2.0, (foul.source, 0)).close()
 
-    async def once() -> None:
-        await asyncio.to_thread(open_many)
-        if (wire := await foul.dial()) is not None:
-            await wire.rest(0.3)
-            wire.close()
+    wires: list[Wire] = []
+    async with asyncio.TaskGroup() as reading:
 
-    await _again(foul, once)
+        async def once() -> None:
+            await asyncio.to_thread(open_many)
+            if (wire := await foul.dial()) is not None:
+                wires.append(wire)
+                refused = reading.create_task(wire.rest(REFUSAL_SECONDS))
+                await asyncio.wait([refused], timeout=0.3)  # a busy node comes to this link later
+
+        await _again(foul, once)
+        for wire in wires:
+            wire.close()
 
 
 async def never_read(foul: Foul) -> None:
@@ -323,7 +331,7 @@ async def forged_votes(foul: Foul) -> None:
 async def equivocating_voters(foul: Foul) -> None:
     """Every voter votes twice, differently, at the same moment over two connections."""
     names = foul.election.names
-    wires = await foul.crowd(2)
+    wires = [await foul.reach(foul.dial) for _ in range(2)]
     for number in range(10**9):
         if not foul.playing:
             break
@@ -369,23 +377,21 @@ async def replayed_proofs(foul: Foul) -> None:
     """Listens to a handshake, says it again word for word; then comes with a key of its own."""
     key = _new_key()
     spoken = Connection(LocalNode(key, foul.network, ""), outbound=True, challenge=os.urandom(32))
-    hello, old_proof = spoken.hello(0, 0), ""
-    if (wire := await foul.dial()) is not None:
-        await wire.tell(hello)
-        line = await wire.line(60.0)
-        assert line is not None
-        _, (proof,) = spoken.receive(line, 0, 0)
-        assert isinstance(proof, HelloProof)
-        old_proof = proof.proof
-        await wire.tell(proof)
-        wire.close()
+    hello, first = spoken.hello(0, 0), await foul.reach(foul.dial)
+    await first.tell(hello)
+    line = await first.line(60.0)
+    assert line is not None
+    _, (proof,) = spoken.receive(line, 0, 0)
+    assert isinstance(proof, HelloProof)
+    await first.tell(proof)
+    first.close()
 
     async def once() -> None:
         if (wire := await foul.dial()) is not None:
             await wire.tell(hello)
-            await wire.line(2.0)
-            await wire.tell(HelloProof(proof=old_proof))
-            await wire.rest(1.0)
+            await wire.line(REFUSAL_SECONDS)
+            await wire.tell(HelloProof(proof=proof.proof))
+            await wire.rest(REFUSAL_SECONDS)
             wire.close()
 
     for _ in range(6):
@@ -398,9 +404,9 @@ async def headers_without_work(foul: Foul) -> None:
     header = _on(chain, chain.genesis, chain.genesis.header.time)
     while int.from_bytes(header.hash, "little") >> 248 == 0:
         header = header._replace(nonce=header.nonce + 1)
-    if (wire := await foul.peer()) is not None:
-        await wire.tell(Headers(headers=(header.pack().hex(),)))
-        await wire.rest(1.0)
+    wire = await foul.reach(foul.peer)
+    await wire.tell(Headers(headers=(header.pack().hex(),)))
+    await wire.rest(REFUSAL_SECONDS)
     await _come_back(foul)
 
 
@@ -475,9 +481,9 @@ async def forged_relay(foul: Foul) -> None:
     """As a peer, passes on a vote that its voter did not sign."""
     one, two = make_votes(foul.election, 2, first=2 * 10**6)
     forged = msgspec.structs.replace(one.vote, signature=two.vote.signature)
-    if (wire := await foul.peer()) is not None:
-        await wire.tell(Votes(votes=(forged,)))
-        await wire.rest(1.0)
+    wire = await foul.reach(foul.peer)
+    await wire.tell(Votes(votes=(forged,)))
+    await wire.rest(REFUSAL_SECONDS)
     await _come_back(foul)
 
 
@@ -494,6 +500,8 @@ async def many_identities(foul: Foul) -> None:
     wires = [wire for _ in range(66) if (wire := await foul.peer()) is not None]
     while foul.playing:
         await asyncio.gather(*(wire.rest(0.2) for wire in wires))
+        if not foul.told and (wire := await foul.peer()) is not None:  # one of them was not let in
+            wires.append(wire)
 
 
 async def _come_back(foul: Foul) -> None:

@@ -15,9 +15,8 @@ from typing import Any
 
 import msgspec
 
-from adversary.arena import HERE, PATIENCE, Node
+from adversary.arena import HERE, PATIENCE, Node, patient
 from support.elections import key_of, keys_of_node, make_election, make_vote, named_nodes
-from votenet.client.connection import NodeConnection
 from votenet.core.election.definition import Election
 from votenet.core.encoding import canonical
 from votenet.core.records.evidence import check_evidence, decode_evidence, evidence_with
@@ -111,14 +110,14 @@ class NamedArena:
             await asyncio.sleep(0.1)
 
     async def vote(self, count: int = 1) -> None:
-        """Each is acknowledged by the node that it is handed to. Nobody votes in the last two seconds."""
+        """Each is acknowledged by the node that it is handed to. Nobody votes in the last seconds."""
         for number in itertools.islice(self._numbers, count):
-            if self.closes is not None and time.time() > self.closes - 2:
+            if self.closes is not None and time.time() > self.closes - 5:
                 return
             voter = f"honest-{number}"
             vote = make_vote(self.election, voter, "Alice", key=key_of(voter), time=int(time.time()))
             node = self.honest[number % len(self.honest)]
-            async with NodeConnection(node.address) as client:
+            async with patient(node.address) as client:
                 taken = await client.ask(SubmitVotes(votes=(vote.vote,)), VotesTaken, timeout=150)
             assert [outcome.error for outcome in taken.outcomes] == [None]
             self.acknowledged.add(voter)
@@ -140,7 +139,7 @@ class NamedArena:
         """What each honest node says about liars: each piece of evidence is checked as a file, offline."""
         found = {}
         for node in self.honest:
-            async with NodeConnection(node.address) as client:
+            async with patient(node.address) as client:
                 answer = await client.ask(GetEvidence(), EvidenceList)
             found[node.folder.name] = {(lie.node, lie.kind) for lie in answer.lies}
             for lie in answer.lies:

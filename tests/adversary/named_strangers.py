@@ -83,7 +83,8 @@ class Stranger:
         answer = decode_message(await wire.line(60.0) or b"")
         assert isinstance(answer, Headers)
         assert answer.commit is not None
-        self.headers += [header_from_hex(text) for text in answer.headers]
+        own = [header_from_hex(text) for text in answer.headers]
+        self.headers = [genesis_header(self.election), *own]
         self.commit = answer.commit
         wire.close()
 
@@ -113,7 +114,8 @@ class Stranger:
 
     async def tell(self, *messages: Message) -> None:
         """Say it on a new link from a new address, with a new key, and hear what comes of it."""
-        self.foul.source = f"127.0.1.{next(self._hosts)}"
+        number = next(self._hosts)
+        self.foul.source = f"127.0.{10 + number // 250}.{1 + number % 250}"
         wire = await self.foul.peer()
         if wire is not None:
             await wire.tell(*messages)
@@ -343,8 +345,11 @@ FORGERIES: tuple[Callable[[Stranger], Awaitable[None]], ...] = (
 
 async def forgeries(foul: Foul) -> None:
     us = Stranger(foul)
-    await us.look()
-    await asyncio.gather(*(forge(us) for forge in FORGERIES))
+    while True:
+        await us.look()
+        await asyncio.gather(*(forge(us) for forge in FORGERIES))
+        if not foul.playing:
+            return
 
 
 # -- floods --------------------------------------------------------------------------------------------------

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from adversary.arena import PATIENCE, Arena, open_arena
+from adversary.arena import PATIENCE, Arena, open_arena, patient
 from support.elections import key_of
-from votenet.client.connection import NodeConnection
 from votenet.core.ledger.vote import sign_vote
 from votenet.pow import bits_for_zero_bits
 from votenet.protocol.wire.client_messages import GetResults, Results, SubmitVotes, VotesTaken
@@ -37,7 +36,7 @@ async def _vote(arena: Arena, voter: str, choice: str) -> VotesTaken:
         key_of(voter), network_hex=election.network_hex, voter_id=voter, choices=[[choice]],
         time=election.definition.created,
     )  # fmt: skip
-    async with NodeConnection(arena.victim.address) as client:
+    async with patient(arena.victim.address) as client:
         return await client.ask(SubmitVotes(votes=(hashed.vote,)), VotesTaken)
 
 
@@ -62,7 +61,7 @@ def test_two_thousand_questions_for_long_results_on_one_link(arena: Arena) -> No
                 await asyncio.sleep(0.02)
         victim.forget_peak()
         writer = await _send(arena, [GetResults(id=number) for number in range(2000)])
-        async with NodeConnection(victim.address) as client:
+        async with patient(victim.address) as client:
             assert (await client.ask(GetResults(), Results)).votes >= 1
         writer.close()
         assert victim.memory("VmHWM") < MEMORY
@@ -84,7 +83,7 @@ def test_a_thousand_votes_for_unknown_candidates_in_one_line(arena: Arena) -> No
             for number in range(1000)
         )  # fmt: skip
         victim.forget_peak()
-        async with NodeConnection(victim.address) as client:
+        async with patient(victim.address) as client:
             taken = await client.ask(SubmitVotes(votes=votes), VotesTaken)
         assert {str((outcome.error or {})["code"]) for outcome in taken.outcomes} == {"unknown-candidate"}
         assert victim.memory("VmHWM") < MEMORY

@@ -40,6 +40,9 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NamedArena]:
 @pytest.mark.e2e
 @pytest.mark.parametrize("name", ATTACKS)
 def test_the_decided_chain_stays_and_votes_are_decided_while_it_plays(arena: NamedArena, name: str) -> None:
+    async def joined() -> bool:
+        return {status.peers >= COUNT - 1 for status in await arena.statuses()} == {True}
+
     async def test() -> None:
         await arena.vote(3)
         await arena.agree()
@@ -55,7 +58,7 @@ def test_the_decided_chain_stays_and_votes_are_decided_while_it_plays(arena: Nam
             assert node.read(CHAIN)[: len(chain)] == chain
         assert set(told["codes"]) >= CODES[name], told
         assert victim.memory("VmHWM") - before < MEMORY
-        assert {status.peers >= COUNT - 1 for status in await arena.statuses()} == {True}
+        await arena.until(joined)
         assert not any((await arena.lies()).values())
         if SECONDS:
             print(f"\n{name:16} told {told['codes']}, {told['lines']} lines", end="")
