@@ -104,10 +104,8 @@ def registered_key(boot: Address) -> str:
 
 def cached(folder: Path) -> list[str]:
     """Addresses that a node has kept for its next start, met ones only."""
-    with sqlite3.connect(f"file:{folder / 'chain.db'}?mode=ro", uri=True) as conn:
-        rows = [row[0] for row in conn.execute("SELECT address FROM peers WHERE met > 0")]
-    conn.close()
-    return rows
+    with contextlib.closing(sqlite3.connect(f"file:{folder / 'chain.db'}?mode=ro", uri=True)) as conn:
+        return [row[0] for row in conn.execute("SELECT address FROM peers WHERE met > 0")]
 
 
 def votes(addresses: list[Address]) -> set[int]:
@@ -123,6 +121,7 @@ def test_a_strangers_remove_and_shutdown_change_nothing(tmp_path: Path) -> None:
                       "--discover", GOSSIP)  # fmt: skip
         made.wait_for(lambda: known(one) == known(two) == 1)
         made.wait_for(lambda: named(two) >= {str(one)}, seen=lambda: named(two))
+        made.wait_for(lambda: (found := status(two)) and found.peers == 1)
         assert "still-alive" in say(boot, {"type": "REMOVE", "payload": str(one)})
         data = base64.b64encode(str(one).encode()).decode()
         for _ in range(20):

@@ -103,7 +103,7 @@ def test_the_final_result_of_a_real_network_is_one_file_that_proves_itself(
     assert (provisional["final"], provisional["counts_shown"], provisional["votes"]) == (False, False, 8)
     # 2. The authority adds a voter, replaces a key, changes the hours; a node that is killed follows.
     amend(network)
-    network.wait_for(lambda: network.results(1).get("over"), 2 * PATIENCE)
+    network.wait_for(lambda: network.results(1).get("over"), 4 * PATIENCE)
     network.wait_for(lambda: network.all_count(10))
     done = votenet("results", "--final", *node, "-o", str(result))
     assert "final, signed by " in done.stdout

@@ -80,11 +80,15 @@ def test_nodes_register_and_reference_clients_see_them(votenet: Votenet) -> None
     votenet("up", "--nodes", "2", "--detach", "--difficulty", "8")
     programs = votenet.programs()
     host, port = programs["bootstrap"]["address"].split(":")
-    with socket.create_connection((host, int(port)), timeout=150) as link:
-        link.sendall(b'{"type":"GET_PEERS"}\n')
-        listed = json.loads(link.makefile().readline())
     wanted = {programs["node-1"]["address"], programs["node-2"]["address"]}
-    assert {peer["address"] for peer in listed} == wanted
+
+    def listed() -> set[str]:
+        with socket.create_connection((host, int(port)), timeout=150) as link:
+            link.sendall(b'{"type":"GET_PEERS"}\n')
+            with link.makefile() as lines:
+                return {peer["address"] for peer in json.loads(lines.readline())}
+
+    wait_for(lambda: listed() == wanted, "both are listed")
 
 
 def test_results_are_sorted_and_shown_as_a_table(votenet: Votenet) -> None:

@@ -32,7 +32,7 @@ def test_scenario_20_neither_side_of_a_partition_decides_and_healed_all_votes_co
         votenet("vote", voter, "Bob", "--node", address["node-4"], "--wait", "0")
     wait_for(lambda: _waiting_at(votenet, address["node-2"]) == 1, "the smaller side has its own vote")
     wait_for(lambda: _waiting_at(votenet, address["node-5"]) == 2, "the larger side has its own votes")
-    assert "a partition keeps it from" in votenet("status").stdout
+    wait_for(lambda: "a partition keeps it from" in votenet("status").stdout, "it is told of")
     old = votenet.kill("node-2")
     wait_for(lambda: votenet.programs()["node-2"]["pid"] not in (None, old), "node-2 runs again")
     wait_for(lambda: votenet.programs()["node-2"]["state"] == "ready", "node-2 is ready, as far as it sees")
@@ -49,7 +49,7 @@ def test_without_named_nodes_a_partition_heals_into_the_chain_with_most_work(vot
     votenet("vote", "before", "Alice")
     wait_for(lambda: _agree(votenet, 1), "all count the first vote")
     votenet("partition", "node-1,node-2", "/", "node-3,node-4,node-5")
-    assert "cut off" in votenet("ps").stdout
+    wait_for(lambda: "cut off" in votenet("ps").stdout, "it is told of the partition")
     votenet("vote", "left", "Alice", "--node", address["node-1"])
     for voter in ("right", "right-too"):
         votenet("vote", voter, "Bob", "--node", address["node-4"])
@@ -58,11 +58,12 @@ def test_without_named_nodes_a_partition_heals_into_the_chain_with_most_work(vot
     old = votenet.kill("node-2")
     wait_for(lambda: votenet.programs()["node-2"]["pid"] not in (None, old), "node-2 runs again")
     wait_for(lambda: votenet.programs()["node-2"]["state"] == "ready", "node-2 is ready, as far as it sees")
-    assert [_votes_at(votenet, address[name]) for name in ("node-1", "node-2", "node-3")] == [2, 2, 3]
+    for name, votes in (("node-1", 2), ("node-2", 2), ("node-3", 3)):
+        wait_for(lambda at=address[name], n=votes: _votes_at(votenet, at) == n, f"{name} counts its side")
     votenet("heal")
     wait_for(lambda: _agree(votenet, 4), "one chain with every vote of both sides", 120)
     assert votenet.counts() == {"Alice": 2, "Bob": 2, "Charlie": 0}
-    assert {program["links"] for program in votenet.programs().values()} == {None}
+    wait_for(lambda: {one["links"] for one in votenet.programs().values()} == {None}, "all links are whole")
 
 
 def test_a_slow_node_is_behind_and_loses_nothing(votenet: Votenet) -> None:

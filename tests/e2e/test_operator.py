@@ -113,7 +113,7 @@ def test_a_partition_is_told_by_everything_that_shows_the_network(network: Voten
     network("partition", "node-1,node-2", "/", "node-3")
     try:
         why = "node-3 is cut off: a partition keeps it from node-1, node-2. Next: votenet heal"
-        assert why in network("ps").stderr
+        wait_for(lambda: why in network("ps").stderr, "it is told of")
         assert why in network("status").stdout
         assert why in network("top", "--once", "--interval", "0.1").stdout
         assert "it is cut off: a partition keeps it from node-3" in network("results").stderr
@@ -124,7 +124,7 @@ def test_a_partition_is_told_by_everything_that_shows_the_network(network: Voten
         assert "ask again" not in differ, "it does not help"
     finally:
         network("heal")
-    assert "cut off" not in network("ps").stdout
+    wait_for(lambda: "cut off" not in network("ps").stdout, "it is over")
     wait_for(lambda: joined(network), "all is as before")
 
 

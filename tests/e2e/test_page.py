@@ -40,6 +40,15 @@ class Browser:
         with urllib.request.urlopen(self.url + path, timeout=60) as answer:
             return json.loads(answer.read())
 
+    def shows(self, path: str, name: str, value: object) -> bool:
+        """Whether a field has this value; false while no node answers the page."""
+        try:
+            return bool(self.get(path)[name] == value)
+        except urllib.error.HTTPError as error:
+            if error.code != 503:
+                raise
+            return False
+
     def post(self, path: str, body: bytes) -> Any:
         headers = {"Content-Type": "application/json", "Origin": self.url, "Sec-Fetch-Site": "same-origin"}
         request = urllib.request.Request(self.url + path, body, headers)
@@ -109,19 +118,20 @@ def test_no_acknowledged_vote_is_lost_where_the_page_and_a_node_are_killed(voten
         wait_for(lambda: len(voters.acknowledged) >= 2 * KILL_AT or not voters.is_alive(), "and again")
         votenet.kill("node-2")
     finally:
-        voters.join(timeout=120)
+        voters.join(timeout=240)
     assert voters.failure is None
     assert len(voters.acknowledged) == VOTES
     wait_for(lambda: votenet.json("results")["votes"] == VOTES, "every vote is counted")
     for name in voters.acknowledged[::10]:
-        assert votenet.json("status", "--voter", name)["state"] == "final"
+        wait_for(lambda n=name: votenet.json("status", "--voter", n)["state"] == "final", f"{name} is final")
+    wait_for(lambda: votenet.programs()["web"]["state"] == "ready", "the page is there")
     after = votenet.programs()["web"]
-    assert (after["address"], after["state"], after["restarts"]) == (before["address"], "ready", 1)
-    wait_for(lambda: browser.get("/api/v1/state")["votes"] == VOTES, "the page shows them")
+    assert (after["address"], after["restarts"]) == (before["address"], 1)
+    wait_for(lambda: browser.shows("/api/v1/state", "votes", VOTES), "the page shows them")
     # A voter whose node dies between two requests is served by another one.
     votenet("stop", "node-1")
     assert browser.cast(make_vote(election, "late", time=now))["received"] >= 1
-    wait_for(lambda: browser.get("/api/v1/vote?voter=late")["state"] == "final", "final without node-1")
+    wait_for(lambda: browser.shows("/api/v1/vote?voter=late", "state", "final"), "final without node-1")
 
 
 def test_the_page_of_plain_up_lives_longer_than_its_supervisor_and_ends_at_once(votenet: Votenet) -> None:

@@ -80,6 +80,11 @@ def test_no_vote_that_was_answered_is_lost_with_the_node_that_took_it(network: N
         )
     )
     for vote in votes[:: VOTES // 5]:
-        _, body = ask(url, "GET", f"/api/v1/vote?voter={vote.voter_id}")
-        found = json.loads(body)
-        assert (found["state"], found["vote_id"]) == ("final", vote.id.hex())
+        network.wait_for(lambda vote=vote: is_final(url, vote))  # type: ignore[misc]
+
+
+def is_final(url: str, vote: HashedVote) -> bool:
+    """Whether the page says so of this very vote."""
+    status, body = ask(url, "GET", f"/api/v1/vote?voter={vote.voter_id}")
+    found = json.loads(body) if status == 200 else {}
+    return (found.get("state"), found.get("vote_id")) == ("final", vote.id.hex())

@@ -254,7 +254,7 @@ def test_in_a_partition_the_printed_command_ends_it(reader: Reader) -> None:
     assert "votenet heal" in reader.follow(voted)
     assert "votenet heal" in reader.follow(counted)
     reader.follow(compared)
-    assert "cut off" not in reader("votenet results").stderr
+    wait_for(lambda: "cut off" not in reader("votenet results").stderr, "it is over")
 
 
 def test_after_the_death_of_the_supervisor_the_printed_command_continues(reader: Reader) -> None:

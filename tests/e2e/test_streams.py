@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -110,6 +111,8 @@ WITHOUT_JSON = {
     "election node-keys",
 }
 DISTURBING = {"pause", "partition", "kill", "stop", "slow", "restart"}
+UNDECIDED = {"vote", "replay", "election extend"}
+"""After them one node may for a moment know more than the other."""
 OTHERWISE = {
     "peers ping": {0, 6},  # 6 if an address that another command registered is in the list
     "peers remove": {0, 4},  # the second time it is not there
@@ -146,7 +149,7 @@ class Shell:
 
     def __init__(self, votenet: Votenet, folder: Path) -> None:
         self.votenet, self.folder, self._number = votenet, folder, 0
-        self.disturbed = False
+        self.disturbed = self.undecided = False
         self._usual: dict[str, subprocess.CompletedProcess[str]] = {}
 
     def usual(self, name: str) -> subprocess.CompletedProcess[str]:
@@ -161,6 +164,7 @@ class Shell:
     def __call__(self, name: str, redirection: str, *options: str) -> subprocess.CompletedProcess[str]:
         self._number += 1
         self.disturbed |= name in DISTURBING
+        self.undecided |= name in UNDECIDED
         arguments = [*shlex.split(COMMANDS[name].format(n=self._number)), *options]
         line = shlex.join([sys.executable, "-m", "votenet", *name.split(), *arguments])
         # The code goes to descriptor 9: the others may be closed.
@@ -208,15 +212,22 @@ def shell() -> Iterator[Shell]:
         assert user.left_over() == []
 
 
+def nodes_of(votenet: Votenet) -> list[dict[str, Any]]:
+    return [one for one in votenet.programs().values() if one["role"] == "node"]
+
+
 @pytest.fixture
 def ready(shell: Shell) -> Shell:
-    """All nodes run, nothing keeps them apart."""
+    """All nodes run, nothing keeps them apart, and they know the same."""
     if shell.disturbed:
         shell.votenet("resume", "node-*", exit_code=None)
         shell.votenet("heal", exit_code=None)
         shell.votenet("start", "node-*", exit_code=None)
         shell.votenet("wait", "--for", "ready")
-        shell.disturbed = False
+        wait_for(lambda: all(one["peers"] for one in nodes_of(shell.votenet)), "they have found each other")
+    if shell.disturbed or shell.undecided:
+        shell.votenet("wait", "--for", "results")
+    shell.disturbed = shell.undecided = False
     return shell
 
 

@@ -40,7 +40,7 @@ def test_a_node_that_keeps_dying_is_removed_and_its_peers_are_told(votenet: Vote
         "the registry has dropped it",
     )
     votenet("vote", "still", "Alice")
-    assert votenet.json("results")["votes"] == 1
+    wait_for(lambda: votenet.json("results")["votes"] == 1, "it is counted")
 
 
 def test_scenario_13_the_bootstrap_may_die_and_no_registration_is_lost(votenet: Votenet) -> None:
@@ -49,7 +49,7 @@ def test_scenario_13_the_bootstrap_may_die_and_no_registration_is_lost(votenet: 
     old = votenet.kill("bootstrap")
     votenet("vote", "without", "Alice")
     wait_for(lambda: _ready_again(votenet, "bootstrap", old), "the bootstrap is back")
-    assert {peer["address"] for peer in votenet.json("peers", "list")} == before
+    assert {peer["address"] for peer in votenet.json("peers", "list")} >= before
 
 
 def test_scenario_18_two_instances_side_by_side(votenet: Votenet) -> None:

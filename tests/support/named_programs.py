@@ -66,7 +66,7 @@ class NamedPrograms(Programs):
         """The answer of a node; {} when it is gone or not there yet."""
         address = self.addresses[index]
         try:
-            with socket.create_connection((address.host, address.port), 10.0) as link:
+            with socket.create_connection((address.host, address.port), 60.0) as link:
                 link.sendall(request + b"\n")
                 with link.makefile("rb") as lines:
                     answer: dict[str, Any] = json.loads(lines.readline() or b"{}")
