@@ -1,8 +1,8 @@
 """T17, in the browser: how long a voter waits for a secret ballot.
 
 Chromium starts the worker of secret ballots anew for each ballot, as a voter's browser does. The time is from
-there to the ballot: load of its code, tables of the election's key, the ballot, and the worker's check of it.
-Each ballot must hold here. The goal is for one contest of 20 candidates; the others are information.
+there to the ballot: load of its code, rules of the definition, tables of the election's key, the ballot, and
+the worker's check of it. Each ballot must hold here. The goal is for one contest of 20 candidates.
 
 No page loads the worker yet: it is bundled for this, with Node.js (`.ci/node` finds it).
 
@@ -11,6 +11,7 @@ No page loads the worker yet: it is bundled for this, with Node.js (`.ci/node` f
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import statistics
@@ -22,9 +23,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lines import add_line
-from support.secret_elections import SampleElection
+from support.secret_definitions import UUID, SecretSetup, contest
+from votenet.core.election.voting_code import code_from
+from votenet.core.encoding import canonical
 from votenet.secret.ballot import check_ballot
-from votenet.secret.definition import HomomorphicQuestion
+from votenet.secret.credentials import credential_of_code, public_credential
+from votenet.secret.definition import read_election
 from web.browser import chromium, visit, watch
 
 if TYPE_CHECKING:
@@ -36,7 +40,7 @@ ROOT = Path(__file__).parent.parent
 FRONTEND = ROOT / "frontend"
 HOME = "http://booth.test/"
 BALLOTS = int(os.environ.get("BENCH_SECRET_BALLOTS", "7"))
-MAKE = """async ({ election, choices, credential }) => {
+MAKE = """async ({ definition, choices, code }) => {
     const began = performance.now();
     const worker = new Worker("/secret_worker.js");
     try {
@@ -46,8 +50,8 @@ MAKE = """async ({ election, choices, credential }) => {
                 if (data.kind === "fault") reject(new Error(`${data.code}: ${data.where}`));
                 if (data.kind === "ballot") resolve([data.ballot, (performance.now() - began) / 1000]);
             };
-            const secret = { credential: new TextEncoder().encode(credential) };
-            worker.postMessage({ kind: "make", election, choices, secret }, [secret.credential.buffer]);
+            const secret = { code: new TextEncoder().encode(code) };
+            worker.postMessage({ kind: "make", definition, choices, secret }, [secret.code.buffer]);
         });
     } finally {
         worker.terminate();
@@ -81,21 +85,19 @@ def serve(page: Page, worker: str) -> None:
     page.goto(HOME)
 
 
-def contest(candidates: int) -> HomomorphicQuestion:
-    names = tuple(f"Candidate {number}" for number in range(1, candidates + 1))
-    return HomomorphicQuestion(answers=names, min=1, max=1, question="Who?")
+def setup_of(contests: int, candidates: int) -> SecretSetup:
+    names = [f"Candidate {number}" for number in range(1, candidates + 1)]
+    return SecretSetup([contest(f"Office {number}", names, id=f"{number}") for number in range(contests)])
 
 
-def make_one(page: Page, election: SampleElection) -> float:
+def make_one(page: Page, setup: SecretSetup) -> float:
     """Seconds until the browser had a ballot, which holds."""
-    chosen = [random.choice(question.answers) for question in election.questions]
-    given = {
-        "election": election.election.raw.decode(),
-        "choices": [[name] for name in chosen],
-        "credential": election.credentials[0],
-    }
+    code = code_from(random.randbytes(14))
+    names = [[random.choice(one.candidates).name] for one in setup.contests]
+    given = {"definition": json.loads(canonical(setup.definition)), "choices": names, "code": code}
     ballot, seconds = page.evaluate(MAKE, given)
-    check_ballot(election.election, ballot.encode(), election.roll)
+    credential = public_credential(credential_of_code(code, UUID), UUID)
+    check_ballot(read_election(setup.definition.belenios.encode()), ballot.encode(), {credential})
     return float(seconds)
 
 
@@ -104,11 +106,10 @@ def make_one(page: Page, election: SampleElection) -> float:
 def test_t17_browser(
     benchmark: Any, visit: Callable[..., Page], worker: str, contests: int, candidates: int
 ) -> None:
-    questions = [contest(candidates)] * contests
-    election = SampleElection(random.Random(17), questions, voters=1, threshold=None, singles=1)
+    setup = setup_of(contests, candidates)
     page = visit()
     serve(page, worker)
-    times = benchmark.pedantic(lambda: [make_one(page, election) for _ in range(BALLOTS)], rounds=1)
+    times = benchmark.pedantic(lambda: [make_one(page, setup) for _ in range(BALLOTS)], rounds=1)
     within = f" in each of {contests} contests" if contests > 1 else ""
     what = f"a ballot made in Chromium, {candidates} candidates{within}"
     goal = 1.0 if (contests, candidates) == (1, 20) else None

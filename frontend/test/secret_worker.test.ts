@@ -8,29 +8,22 @@ import { test } from "node:test";
 import * as votenet from "../src/lib/index.ts";
 import { checkBallot } from "../src/secret/ballot.ts";
 import { credentialOfCode, publicCredential, secretExponent } from "../src/secret/credential.ts";
-import { readElection, writeElection } from "../src/secret/election.ts";
-import { BASE } from "../src/secret/group.ts";
 import { openBallot } from "../src/secret/making.ts";
 import { type WorkerAnswer, type WorkerQuestion, workerTasks } from "../src/secret/worker_tasks.ts";
-import { streamOf } from "./secret_parts.ts";
+import { electionOf, secretDefinition, streamOf } from "./secret_parts.ts";
 
 const CODE = votenet.codeOf("0123456789ABCDEFGHJKM");
-const text = writeElection({
-  uuid: "9Fh3kLmnPq2rSt",
-  name: "?",
-  key: BASE.times(42n).written,
-  questions: [
-    { answers: ["a", "b", "c"], blank: false, min: 1, max: 2, question: "two of three" },
-    { answers: ["yes", "no"], blank: true, min: 1, max: 1, question: "or none" },
-  ],
-});
-const election = readElection(text);
+const made = secretDefinition([
+  { answers: ["a", "b", "c"], blank: false, min: 1, max: 2, question: "two of three" },
+  { answers: ["yes", "no"], blank: true, min: 1, max: 1, question: "or none" },
+]);
+const election = electionOf(made);
 const credential = () => credentialOfCode(votenet.utf8(CODE), election.uuid);
 const written = publicCredential(secretExponent(credential(), election.uuid)).written;
 const isOurs = (one: string) => one === written;
 const question = (choices = [["c", "a"], []]): WorkerQuestion & { kind: "make" } => ({
   kind: "make",
-  election: text,
+  definition: made as unknown as votenet.Json,
   choices,
   secret: { code: votenet.utf8(CODE) },
 });
@@ -50,8 +43,8 @@ function started() {
 test("it makes a ballot, and says how far it is", () => {
   const { ask, answers, last } = started();
   ask(question());
-  const { ballot, credential: shown } = last("ballot");
-  assert.equal(shown, written);
+  const { ballot, credential: shown, network } = last("ballot");
+  assert.deepEqual([shown, network], [written, new votenet.Election(made).networkHex]);
   checkBallot(election, ballot, isOurs);
   const steps = answers.slice(0, -1).map((one) => (one.kind === "progress" ? [one.done, one.all] : one.kind));
   assert.deepEqual(
@@ -102,15 +95,24 @@ test("a ballot is opened once, and never after it was forgotten or replaced", ()
   last("fault");
 });
 
-test("choices that are no answer, and an election that is none, are refused", () => {
+test("choices that are no answer, and a key that is not that of the trustees, are refused", () => {
   const { ask, last } = started();
   const odd = [[], [["a"]], [["a", "a"], []], [["a", "b", "c"], []], [[], []], [["a"], ["yes", "no"]], [["d"], []]];
   for (const choices of odd) {
     ask(question(choices));
     assert.equal(last("fault").code, "bad-choices", JSON.stringify(choices));
   }
-  ask({ ...question(), election: "{}" });
-  assert.equal(last("fault").code, "bad-document");
+  for (const [change, code] of [
+    [{ secrecy: "public", belenios: "", trustees: null }, "bad-genesis"],
+    [{ belenios: made.belenios.replace("yes", "yea") }, "bad-genesis"],
+    [{ title: "Another" }, "bad-genesis"],
+    [{ trustees: { ...made.trustees!, threshold: 1 } }, "bad-genesis"],
+    [{ belenios: "{}" }, "bad-genesis"],
+    [{ uuid: 5 }, "bad-record"],
+  ] as const) {
+    ask({ ...question(), definition: { ...made, ...change } as unknown as votenet.Json });
+    assert.equal(last("fault").code, code, JSON.stringify(change));
+  }
   ask({ ...question(), secret: { credential: votenet.utf8("short") } });
   assert.equal(last("fault").code, "bad-credential");
 });

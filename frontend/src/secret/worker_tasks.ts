@@ -1,5 +1,8 @@
 /** What the worker of secret ballots does with each message of its page. */
-import { Fault } from "../lib/fault.ts";
+import { Election, definition, isSecret } from "../lib/definition.ts";
+import { Fault, demand } from "../lib/fault.ts";
+import type { Json } from "../lib/json.ts";
+import { secretContradiction } from "../lib/secret_rules.ts";
 import { checkBallot } from "./ballot.ts";
 import { credentialOfCode, publicCredential, secretExponent } from "./credential.ts";
 import { numbersOf, readElection } from "./election.ts";
@@ -10,8 +13,8 @@ import { type BallotOpening, makeBallot } from "./making.ts";
 export type WorkerQuestion =
   | {
       kind: "make";
-      /** The text of Belenios' `election`. */
-      election: string;
+      /** The definition of the election. Its network id comes with the ballot. */
+      definition: Json;
       /** The chosen names of each contest. */
       choices: string[][];
       /** In ASCII: the 26 characters of a voting code, or a credential. */
@@ -24,7 +27,7 @@ export type WorkerQuestion =
 
 export type WorkerAnswer =
   | { kind: "progress"; done: number; all: number }
-  | { kind: "ballot"; ballot: string; credential: string }
+  | { kind: "ballot"; ballot: string; credential: string; network: string }
   | { kind: "opening"; opening: BallotOpening }
   | { kind: "forgotten" }
   | { kind: "fault"; code: string; where: string };
@@ -47,17 +50,20 @@ export function workerTasks(entropy: Entropy, answer: (one: WorkerAnswer) => voi
 
   function make(asked: WorkerQuestion & { kind: "make" }): void {
     opening = null;
-    const election = readElection(asked.election);
+    const { definition: defined, networkHex: network } = new Election(definition(asked.definition));
+    // Whoever has a key that is not the trustees' could read every vote.
+    const fault = isSecret(defined) ? secretContradiction(defined) : "its ballots are public";
+    demand(fault === "", "bad-genesis", fault);
+    const election = readElection(defined.belenios);
     const exponent = exponentOf(asked.secret, election.uuid);
     const choices = numbersOf(election, asked.choices);
-    const made = makeBallot(election, exponent, choices, entropy, (done, all) =>
-      answer({ kind: "progress", done, all }),
-    );
+    const told = (done: number, all: number) => answer({ kind: "progress", done, all });
+    const made = makeBallot(election, exponent, choices, entropy, told);
     const credential = publicCredential(exponent).written;
     // It was made from its secrets alone: the nodes' check of what came out finds what went wrong.
     checkBallot(election, made.text, (written) => written === credential);
     opening = made.opening;
-    answer({ kind: "ballot", ballot: made.text, credential });
+    answer({ kind: "ballot", ballot: made.text, credential, network });
   }
 
   function open(): void {
