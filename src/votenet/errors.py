@@ -95,6 +95,7 @@ REFUSALS: Final[dict[str, tuple[Kind, str]]] = {
     "bad-total-proof": (_P, "Choose as many candidates as the contest allows, and prove it."),
     "bad-blank-proof": (_P, "Prove that a blank vote chooses nothing."),
     "bad-ballot-signature": (_P, "Sign the ballot with the credential that it names."),
+    "not-final": (_T, "Wait for the final result, then send the share again."),
     "bad-decryption": (_P, "Make the share again, from the votes of the final result."),
     # Blocks
     "bad-header": (_P, "Send the 80-byte header in 160 hexadecimal digits."),

@@ -51,9 +51,11 @@ from votenet.protocol.wire.client_messages import (
     GetEvidence,
     GetProof,
     GetResults,
+    GetShares,
     GetStatus,
     GetVoteStatus,
     SubmitAmendment,
+    SubmitShare,
     SubmitVotes,
 )
 from votenet.protocol.wire.connection import PeerInfo
@@ -308,5 +310,6 @@ def test_every_question_is_asked_here() -> None:
         *(GetAmendments, GetCheckpoint, GetElection, GetEvidence, GetPeers, GetStatus, GetVoteStatus, Ping),
         SubmitVotes,
     }
-    elsewhere = {GetConsensus, SubmitAmendment}  # node/test_finality.py, node/test_amendments.py
+    # node/test_finality.py, node/test_amendments.py, node/test_shares.py
+    elsewhere = {GetConsensus, SubmitAmendment, SubmitShare, GetShares}
     assert asked == {kind for kind in MESSAGES.values() if kind.replies} - {Hello} - elsewhere

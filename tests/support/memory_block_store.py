@@ -12,7 +12,6 @@ from votenet.core.ledger.chain import BlockIndexEntry, pack_location
 from votenet.core.ledger.extras import amendments_in, encode_extras
 from votenet.core.ledger.vote import HashedVote, ballots
 from votenet.core.log.tiles import LogFrontier
-from votenet.core.methods.tally import ElectionTally
 from votenet.errors import StorageCorrupt, StorageError
 from votenet.protocol.node.events import (
     Change,
@@ -25,6 +24,7 @@ from votenet.protocol.node.events import (
     SaveEvidence,
     SaveFinality,
     SaveHours,
+    SaveShare,
     SaveTiles,
     SaveVotes,
     SetBest,
@@ -52,12 +52,13 @@ class MemoryBlockStore(BlockStore):
         self._hours = b""
         self._amendments: dict[int, Amendment] = {}
         self._tiles: dict[tuple[int, int], bytes] = {}
+        self._shares: dict[int, str] = {}
 
     def load(self) -> StoredChain:
         blocks = sorted(self._blocks.values(), key=lambda pair: pair[0].height)
         best = set(self._best)
         election = self._election
-        tally, voters = ElectionTally(len(election.contests)), dict[str, int]()
+        tally, voters = election.new_tally(), dict[str, int]()
         for entry, votes in (self._blocks[block_hash] for block_hash in self._best):
             tally.add(ballots(votes), election.weights_of(vote.voter_id for vote in votes))
             election = election.amended(amendments_in(entry.extras.records))
@@ -78,6 +79,7 @@ class MemoryBlockStore(BlockStore):
             frontier=frontier,
             log_sizes=log_sizes,
             amendments=list(self._amendments.values()),
+            shares=[share for _, share in sorted(self._shares.items())],
         )
 
     def _log(self) -> tuple[LogFrontier, list[int]]:
@@ -97,13 +99,13 @@ class MemoryBlockStore(BlockStore):
     def apply(self, changes: Sequence[Change]) -> None:
         before = dict(self._blocks), list(self._best), dict(self._waiting), dict(self._tiles)
         statements = self._finality, self._certificate, self._accepted, self._hours, dict(self._evidence)
-        amendments = dict(self._amendments)
+        amendments, shares = dict(self._amendments), dict(self._shares)
         try:
             self._apply(changes)
         except BaseException:
             self._blocks, self._best, self._waiting, self._tiles = before
             self._finality, self._certificate, self._accepted, self._hours, self._evidence = statements
-            self._amendments = amendments
+            self._amendments, self._shares = amendments, shares
             raise
 
     def _apply(self, changes: Sequence[Change]) -> None:
@@ -130,6 +132,8 @@ class MemoryBlockStore(BlockStore):
                 self._tiles.update(((tile.level, tile.number), tile.hashes) for tile in change.tiles)
             elif isinstance(change, SaveCertificate):
                 self._certificate = change.height, change.note
+            elif isinstance(change, SaveShare):
+                self._shares[change.place] = change.share
             elif isinstance(change, SaveEvidence):
                 self._evidence[change.node, change.kind] = change
             else:

@@ -7,6 +7,7 @@ from typing import Any
 
 from support.elections import CREATED, TRIVIAL_BITS, keys_of_node, make_election, named_nodes
 from support.simulated_network import SimulatedNetwork, SimulatedNode
+from votenet.core.election.definition import Election
 from votenet.core.election.roll import with_roll
 from votenet.core.ledger.vote import HashedVote
 from votenet.protocol.node.node_core import NodeCore
@@ -21,9 +22,18 @@ def named(index: int) -> str:
 class NamedNetwork(SimulatedNetwork):
     """`count` named nodes, all joined, and relays that are joined to all of them."""
 
-    def __init__(self, count: int, *, seed: int = 1, relays: Sequence[str] = (), **definition: Any) -> None:
+    def __init__(
+        self,
+        count: int,
+        *,
+        seed: int = 1,
+        relays: Sequence[str] = (),
+        election: Election | None = None,
+        **definition: Any,
+    ) -> None:
+        """`election`: with its roll; else it is made from `definition`."""
         fields = {"bits": TRIVIAL_BITS, "nodes": named_nodes(count), **definition}
-        election = make_election(**fields)
+        election = election or make_election(**fields)
         if "roll" in fields:
             election = with_roll(election, fields["roll"])
         super().__init__(election, seed=seed, start=CREATED + 100.0, mine_seconds=0.3)

@@ -58,6 +58,7 @@ class SecretSetup:
     seed: int = 1
     weights: Sequence[int] = (1, 1, 1, 1, 1)
     """Of voter-1, voter-2 and so on."""
+    closes: int = CLOSES
 
     @cached_property
     def generation(self) -> KeyGeneration:
@@ -151,7 +152,7 @@ class SecretSetup:
         members: dict[str, Any] = {
             "authority_key": key_of("authority").public_hex,
             "chain": ChainParameters(bits=TRIVIAL_BITS),
-            "closes": CLOSES,
+            "closes": self.closes,
             "contests": tuple(self.contests),
             "created": CREATED,
             "nodes": named_nodes(self.nodes),

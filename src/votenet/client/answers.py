@@ -153,10 +153,13 @@ async def fetch_results(node: NodeConnection, election: Election) -> Results:
         for name in _named_in(report.outcome)
         if name not in contest.candidates
     ]
-    hidden = definition.results == "after-close" and not results.contests
+    may_hide = definition.results == "after-close" or definition.secrecy == "secret"
+    hidden = may_hide and not results.contests
     if shown != wanted or not (same or hidden) or strangers:
         raise wrong_answer(node.address, "results that are not those of the election it shows")
-    if election.counts_shown(int(time.time()), results.over):
+    if definition.secrecy == "secret" and not results.over and results.contests:
+        raise wrong_answer(node.address, "counts of secret ballots before anybody could decrypt them")
+    if definition.secrecy == "secret" or election.counts_shown(int(time.time()), results.over):
         return results
     return msgspec.structs.replace(results, contests=())  # this node shows them too early
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.elections import make_election, named_nodes
 from support.message_samples import FORGED, SAMPLES, refusal
 from support.nodes import HandNode
+from support.secret_definitions import SecretSetup
 from votenet.errors import RemoteProtocolError
 from votenet.protocol.wire import client_messages, messages, peer_messages
 from votenet.protocol.wire.message import Message
@@ -42,7 +42,8 @@ def listed(text: bytes, times: int) -> bytes:
 
 def test_the_core_handles_exactly_the_allowed_messages_outside_the_handshake() -> None:
     sendable = {kind for kind in TYPES if kind.senders}
-    assert set(HandNode(make_election(nodes=named_nodes(1))).core.handlers) == sendable - {Hello, HelloProof}
+    secret = SecretSetup(nodes=1).election  # it has every part
+    assert set(HandNode(secret).core.handlers) == sendable - {Hello, HelloProof}
 
 
 def test_the_samples_cover_every_message() -> None:

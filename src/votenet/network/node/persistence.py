@@ -147,4 +147,5 @@ def _kept(chain: Chain, stored: StoredChain) -> KeptFinality:
         stored.log_sizes,
         tuple(stored.evidence),
         tuple(stored.amendments),
+        tuple(stored.shares),
     )

@@ -16,6 +16,7 @@ from votenet.protocol.node.checkpoints import Certified, Checkpoints
 from votenet.protocol.node.closing import Closing
 from votenet.protocol.node.finality import Finality
 from votenet.protocol.node.mining import Mining
+from votenet.protocol.node.shares import SharePool
 from votenet.protocol.node.state import NO_LINK, NodeState
 from votenet.protocol.wire.client_messages import (
     NOT_SYNCED,
@@ -62,9 +63,11 @@ class StateAnswers:
         mining: Mining | Finality,
         checkpoints: Checkpoints | None = None,
         closing: Closing | None = None,
+        shares: SharePool | None = None,
     ) -> None:
-        """The last two: where the election names nodes."""
+        """Checkpoints and closing: where the election names nodes; shares: where ballots are secret."""
         self.state, self._mining, self._checkpoints, self._closing = state, mining, checkpoints, closing
+        self._shares = shares
         definition = msgspec.Raw(canonical(state.election.definition))
         self._election = encode_message(
             ElectionInfo(definition=definition, network_id=state.election.network_hex)
@@ -131,7 +134,8 @@ class StateAnswers:
         """
         tip, over = self.state.chain.tip, self._closing is not None and self._closing.end.over
         if not self.state.election.counts_shown(int(now), over):
-            self._tell_results(link, _Counted(tip, self.state.chain.tally.votes, ()), message.id)
+            opened = () if self._shares is None else self._shares.contests
+            self._tell_results(link, _Counted(tip, self.state.chain.tally.votes, opened), message.id)
         elif self._counted is not None and self._counted.tip is tip:
             self._tell_results(link, self._counted, message.id)
         elif self._running is not None and self._running[0] is tip:
@@ -165,7 +169,8 @@ class StateAnswers:
         certified = None if self._checkpoints is None else self._checkpoints.provable
         signers = () if certified is None else tuple(certified.certificate.signers)
         shown, height = bool(counted.contests), certified and certified.height
-        key = counted.tip.hash, shown, len(self.state.pool), height, signers
+        decrypted = () if self._shares is None else self._shares.places
+        key = counted.tip.hash, shown, len(self.state.pool), height, signers, decrypted
         if self._results_line[0] != key:
             self._results_line = key, encode_message(self._results(counted, certified))
         self.state.answer(link, Numbered(self._results_line[1], request_id))
@@ -187,6 +192,7 @@ class StateAnswers:
             amendments=len(election.amendments),
             cancelled=election.cancelled,
             over=self._closing is not None and self._closing.end.over,
+            decrypted_by=() if self._shares is None else self._shares.places,
             final_height=None if certified is None else certified.height,
             signed_by=()
             if certified is None

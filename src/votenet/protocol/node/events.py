@@ -193,6 +193,13 @@ class SaveEvidence(NamedTuple):
     sentence: str
 
 
+class SaveShare(NamedTuple):
+    """A trustee's share of the decryption, checked; one for each place."""
+
+    place: int
+    share: str
+
+
 Change = (
     SaveVotes
     | DropVotes
@@ -206,6 +213,7 @@ Change = (
     | SaveTiles
     | SaveCertificate
     | SaveEvidence
+    | SaveShare
 )
 
 # -- what the core needs to read ------------------------------------------------------------------

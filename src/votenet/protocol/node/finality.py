@@ -76,7 +76,7 @@ class KeptFinality:
 
     `certificate`: the height of its block, and the signed note. `accepted`: when we last accepted votes.
     `hours`: what we have signed about the end of the election. `sizes`: of the log behind each block.
-    `evidence`: against named nodes. `amendments`: that wait for a block.
+    `evidence`: against named nodes. `amendments`: that wait for a block. `shares`: of trustees.
     """
 
     frontier: LogFrontier = field(default_factory=LogFrontier)
@@ -88,6 +88,7 @@ class KeptFinality:
     sizes: Sequence[int] = ()
     evidence: tuple[SaveEvidence, ...] = ()
     amendments: tuple[Amendment, ...] = ()
+    shares: tuple[str, ...] = ()
 
 
 class Finality:

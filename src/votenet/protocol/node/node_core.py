@@ -36,13 +36,14 @@ from votenet.protocol.node.evidence_pool import EvidencePool
 from votenet.protocol.node.finality import Finality, KeptFinality
 from votenet.protocol.node.mining import Mining
 from votenet.protocol.node.proof_answers import ProofAnswers
+from votenet.protocol.node.shares import SharePool
 from votenet.protocol.node.split_views import SplitViews
 from votenet.protocol.node.state import NodeState
 from votenet.protocol.node.sync import Peer
 from votenet.protocol.node.votes import VoteRelay
 from votenet.protocol.peers.discovery import BROADCAST, GOSSIP
 from votenet.protocol.wire.fields import SHORT_KEY, Data, decode_data, split_keys
-from votenet.protocol.wire.message import PEERS_ONLY, Message, NamedMessage
+from votenet.protocol.wire.message import PEERS_ONLY, Message, NamedMessage, OpenMessage
 from votenet.protocol.wire.messages import MESSAGES
 from votenet.protocol.wire.peer_messages import (
     MAX_NEIGHBOURS,
@@ -71,6 +72,7 @@ class NodeCore:
         self.blocks = BlockRelay(self.state)
         self.finality = self.checkpoints = self.acceptances = self.closing = None
         self.amendments = AmendmentPool(state)
+        self.shares: SharePool | None = None
         self.mining: Mining | Finality
         if state.election.named:
             kept = kept or KeptFinality()
@@ -86,6 +88,8 @@ class NodeCore:
             state.hours_open = lambda: closing.takes_votes
             self.mining = self.finality = Finality(state, self.blocks, self.closing, kept)
             finality = self.finality
+            if state.election.secret is not None:
+                self.shares = SharePool(state, self.checkpoints, self.closing, kept.shares)
             self.closing.may_sign = lambda: finality.knows_itself
             self.blocks.proposed, self.blocks.check_next = finality.proposed, self.closing.check
             self.blocks.connected = [
@@ -95,7 +99,7 @@ class NodeCore:
             ]
         else:
             self.mining = Mining(self.state, self.blocks)
-        self.answers = StateAnswers(self.state, self.mining, self.checkpoints, self.closing)
+        self.answers = StateAnswers(self.state, self.mining, self.checkpoints, self.closing, self.shares)
         self.proofs = ProofAnswers(self.state, self.checkpoints)
         self._neighbours = b""
         """As our peers were last told of them."""
@@ -103,7 +107,7 @@ class NodeCore:
         parts = (
             *(self, self.votes, self.blocks, self.answers, self.proofs),
             *(self.finality, self.checkpoints, self.acceptances, self.closing, self.evidence),
-            self.amendments,
+            *(self.amendments, self.shares),
         )
         self.handlers: dict[type[Message], Handler] = {
             kind: handler
@@ -149,6 +153,8 @@ class NodeCore:
         if message.senders is PEERS_ONLY and event.link not in state.sync.peers:
             return  # a peer that was refused meanwhile: its last lines mean nothing
         handler = self.handlers.get(type(message))
+        if handler is None and isinstance(message, OpenMessage):
+            state.refuse(event.link, Rejected("not-found", "this election has nothing of that kind"))
         if handler is None:
             return  # between named nodes, of which this election has none
         try:
@@ -182,6 +188,8 @@ class NodeCore:
             self.acceptances.saved([hashed.id for votes in saved for hashed in votes], now)
             self.acceptances.closed = self.closing is not None and self.closing.list_signed
             self.acceptances.refresh(now)
+        if self.shares is not None:
+            self.shares.refresh()
         ready, self.state.ready = self.state.ready, Ready()
         ready.send += self.state.sync.requests
         self.state.sync.requests = []
@@ -222,6 +230,8 @@ class NodeCore:
         if self.closing is not None:
             self.closing.peer_up(event.link)
             self.amendments.peer_up(event.link)
+        if self.shares is not None:
+            self.shares.peer_up(event.link)
         self.votes.send_initial_inventory(event.link)
 
     def _worse_of(self, old: Peer, new: PeerUp) -> int:

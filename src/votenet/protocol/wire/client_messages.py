@@ -10,7 +10,7 @@ from votenet.core.election.amendment import Amendment
 from votenet.core.election.contest import ContestReport
 from votenet.core.encoding import Hex32, Unsigned, VoterId
 from votenet.core.ledger.vote import Vote
-from votenet.core.limits import MAX_AMENDMENTS, MAX_CONTESTS, MAX_NAMED_NODES
+from votenet.core.limits import MAX_AMENDMENTS, MAX_CONTESTS, MAX_NAMED_NODES, MAX_TRUSTEE_KEYS
 from votenet.core.log.tlog_proof import MAX_PROOF_HASHES
 from votenet.core.records.acceptance import Acceptance
 from votenet.protocol.wire.fields import (
@@ -25,7 +25,13 @@ from votenet.protocol.wire.fields import (
 )
 from votenet.protocol.wire.message import Message, OpenMessage
 from votenet.protocol.wire.named_messages import MAX_NOTE, Lie
-from votenet.protocol.wire.peer_messages import MAX_HEADERS, MAX_HELD_AMENDMENTS, MAX_VOTES_IN_LINE
+from votenet.protocol.wire.peer_messages import (
+    MAX_HEADERS,
+    MAX_HELD_AMENDMENTS,
+    MAX_VOTES_IN_LINE,
+    Share,
+    Shares,
+)
 
 MAX_PROOF_TEXT: Final = MAX_NOTE + 8 * 1024
 """Characters of a tlog-proof: its certificate, and a hash in base64 for each level of the log."""
@@ -185,6 +191,40 @@ class GetAmendments(OpenMessage, frozen=True, tag="get_amendments"):
     id: RequestId = None
 
 
+class ShareTaken(Message, frozen=True, tag="share_taken"):
+    """This node has a share of the trustee at this place, checked and on its disk."""
+
+    place: int
+    id: RequestId = None
+
+
+class SubmitShare(OpenMessage, frozen=True, tag="submit_share"):
+    """Hands in a trustee's share of the decryption. Refused: not-final, bad-decryption, bad-document."""
+
+    replies = (ShareTaken,)
+    share: Share
+    id: RequestId = None
+
+
+class ShareList(Message, frozen=True, tag="share_list"):
+    """The shares that a node has, by the places of their trustees; `threshold` of them open the counts.
+
+    `final`: whether the result is final there, and so whether shares are taken.
+    """
+
+    shares: Shares
+    threshold: int
+    final: bool
+    id: RequestId = None
+
+
+class GetShares(OpenMessage, frozen=True, tag="get_shares"):
+    """Asks for the trustees' shares of an election with secret ballots."""
+
+    replies = (ShareList,)
+    id: RequestId = None
+
+
 class Results(Message, frozen=True, tag="results"):
     """The count of the best branch, contest by contest; `votes` are the votes on it.
 
@@ -194,6 +234,8 @@ class Results(Message, frozen=True, tag="results"):
     force behind the tip, with so many `amendments` on the chain; `cancelled`: nothing is counted.
     With named nodes: `final_height` is the height of the newest certificate, whose signers are `signed_by`;
     `over` once the closing block, and all votes that it counts, are in blocks.
+    Where ballots are secret, `contests` is empty until enough trustees have decrypted; `decrypted_by`: their
+    places.
     """
 
     title: Name
@@ -211,6 +253,7 @@ class Results(Message, frozen=True, tag="results"):
     over: bool = False
     amendments: int = 0
     cancelled: bool = False
+    decrypted_by: Annotated[tuple[int, ...], msgspec.Meta(max_length=MAX_TRUSTEE_KEYS)] = ()
     id: RequestId = None
 
     @property

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from votenet.core.ledger.mempool import SHORT_ID
 from votenet.core.ledger.statement import Commit
 from votenet.core.ledger.vote import Vote
-from votenet.protocol.wire.client_messages import GetProof, SubmitAmendment, SubmitVotes
+from votenet.protocol.wire.client_messages import GetProof, SubmitAmendment, SubmitShare, SubmitVotes
 from votenet.protocol.wire.message import Message
 from votenet.protocol.wire.named_messages import (
     AcceptedMessage,
@@ -40,6 +40,7 @@ from votenet.protocol.wire.peer_messages import (
     HaveVotes,
     Headers,
     RequestBlockchain,
+    SharesMessage,
     Votes,
 )
 
@@ -58,6 +59,8 @@ VOTE_UNITS: Final = 1.0
 """One signature checked, or one vote of the same voter found on the chain."""
 BALLOT_BYTES_IN_UNIT: Final = 80
 """Bytes of an encrypted ballot whose proofs are checked: about 600 for each candidate, in 0.75 ms."""
+SHARE_BYTES_IN_UNIT: Final = 60
+"""Bytes of a trustee's share: about 260 for each sum, in six multiplications."""
 BAD_SIGNATURE_UNITS: Final = 50.0
 """A signature or a proof that does not hold: no honest program sends one, and the work was in vain."""
 LEVELS_UNITS: Final = 0.04
@@ -144,6 +147,10 @@ def units(message: Message) -> float:
         return LINE_UNITS + len(message.headers) / HEADERS_IN_UNIT + _commit_units(message.commit)
     if isinstance(message, SubmitVotes | Votes):
         return LINE_UNITS + VOTE_UNITS * len(message.votes) + _ballot_units(message.votes)
+    if isinstance(message, SubmitShare):
+        return LINE_UNITS + len(message.share) / SHARE_BYTES_IN_UNIT
+    if isinstance(message, SharesMessage):
+        return LINE_UNITS + sum(map(len, message.shares)) / SHARE_BYTES_IN_UNIT
     if isinstance(message, ConsensusVotes | QuorumMessage):
         return LINE_UNITS + VOTE_UNITS * len(message.votes)
     if isinstance(message, ConsensusState):

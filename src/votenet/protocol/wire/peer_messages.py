@@ -12,7 +12,13 @@ from votenet.core.ledger.extras import BlockRecord, ClosingIds, Miner
 from votenet.core.ledger.mempool import SHORT_ID
 from votenet.core.ledger.statement import Commit
 from votenet.core.ledger.vote import Vote
-from votenet.core.limits import HEADER_BYTES, MAX_BLOCK_VOTES, MAX_OTHER_RECORDS
+from votenet.core.limits import (
+    HEADER_BYTES,
+    MAX_BLOCK_VOTES,
+    MAX_OTHER_RECORDS,
+    MAX_RECORD_BYTES,
+    MAX_TRUSTEE_KEYS,
+)
 from votenet.protocol.wire.fields import (
     ANNOUNCED,
     SHORT_KEY,
@@ -36,6 +42,9 @@ MAX_VOTES_IN_LINE: Final = 1000
 """Votes in one submission or relay: about 450 KB, checked in about 60 ms of one core."""
 MAX_IDS_IN_LINE: Final = MAX_BLOCK_VOTES
 """Announced votes in one line, votes of a compact block."""
+Share = Annotated[str, msgspec.Meta(max_length=MAX_RECORD_BYTES)]
+"""A trustee's share (`secret/decryption_share.py`) as text: it is shorter than a ballot."""
+Shares = Annotated[tuple[Share, ...], msgspec.Meta(max_length=MAX_TRUSTEE_KEYS)]
 MAX_NEIGHBOURS: Final = 1000
 MAX_PEERS_IN_LINE: Final = 1000
 MAX_DIALLED: Final = 2
@@ -120,6 +129,13 @@ class AmendmentMessage(PeerMessage, frozen=True, tag="amendment"):
     """An amendment that waits for a block."""
 
     amendment: Amendment
+
+
+class SharesMessage(PeerMessage, frozen=True, tag="shares"):
+    """Trustees' shares that the sender has checked. With `asks` it wants those that the reader has."""
+
+    shares: Shares
+    asks: bool = False
 
 
 class GetVotes(PeerMessage, frozen=True, tag="get_votes"):

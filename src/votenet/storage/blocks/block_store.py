@@ -32,7 +32,7 @@ class StoredChain:
     `hours`: what it has signed about the end of the election;
     `frontier`: of the election's log behind the tip, made of the records (empty without named nodes), and
     `log_sizes`: of the log behind each block of the best branch, genesis first; `evidence`: against named
-    nodes; `amendments`: that wait for a block.
+    nodes; `amendments`: that wait for a block; `shares`: of trustees, by place.
     """
 
     election: Election
@@ -49,6 +49,7 @@ class StoredChain:
     frontier: LogFrontier = field(default_factory=LogFrontier)
     log_sizes: list[int] = field(default_factory=list)
     amendments: list[Amendment] = field(default_factory=list)
+    shares: list[str] = field(default_factory=list)
 
 
 class BlockStore(BlockSource, Protocol):

@@ -41,6 +41,7 @@ from votenet.storage.blocks.tables import (
     extras_place,
     read_body,
     read_rows,
+    share_place,
     split_records,
     tile_place,
     unseal,
@@ -195,6 +196,8 @@ def _load_meta(conn: sqlite3.Connection, stored: StoredChain) -> dict[str, objec
         stored.evidence.append(SaveEvidence(node, kind, read, sentence))
     for number, sealed in conn.execute("SELECT number, record FROM amendments ORDER BY number"):
         stored.amendments.append(_read_amendment(unseal(amendment_place(number), sealed)))
+    for place, sealed in conn.execute("SELECT place, share FROM shares ORDER BY place"):
+        stored.shares.append(unseal(share_place(place), sealed).decode())
     return meta
 
 

@@ -36,6 +36,7 @@ from votenet.protocol.node.events import (
     SaveEvidence,
     SaveFinality,
     SaveHours,
+    SaveShare,
     SaveTiles,
     SaveVotes,
     SetBest,
@@ -58,6 +59,7 @@ from votenet.storage.blocks.tables import (
     read_rows,
     read_vote,
     seal,
+    share_place,
     tile_place,
     unseal,
     write_body,
@@ -182,6 +184,9 @@ class SqliteBlockStore(BlockStore):
             conn.execute(
                 "INSERT OR REPLACE INTO evidence VALUES (?, ?, ?, ?)", (node, kind, sealed, sentence)
             )
+        elif isinstance(change, SaveShare):
+            sealed = seal(share_place(change.place), change.share.encode())
+            conn.execute("INSERT OR REPLACE INTO shares VALUES (?, ?)", (change.place, sealed))
         elif isinstance(change, SaveCertificate):
             _write_sealed(conn, "certificate", msgspec.json.encode((change.height, change.note)))
         else:

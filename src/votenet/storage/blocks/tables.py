@@ -88,6 +88,12 @@ CHAIN_SCHEMA: Final = (
         code TEXT NOT NULL                -- the refusal that led to the ban
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE shares (                 -- of trustees, once the result of secret ballots is final
+        place INTEGER PRIMARY KEY,
+        share BLOB NOT NULL               -- JSON of secret/decryption_share.py, sealed
+    );
+    """,
 )
 
 SEALED_META: Final = frozenset({"finality", "accepted", "hours", "certificate"})
@@ -154,6 +160,10 @@ def evidence_place(node: int, kind: str, sentence: str) -> str:
 
 def amendment_place(number: int) -> str:
     return f"amendment {number}"
+
+
+def share_place(place: int) -> str:
+    return f"share of trustee {place}"
 
 
 def read_body(conn: sqlite3.Connection, number: int) -> bytes:

@@ -1,0 +1,153 @@
+"""Secret elections at nodes: forged ballots are charged and refused, shares are taken, kept and opened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from support.elections import CREATED, make_election, make_vote
+from support.named_network import NamedNetwork, named
+from support.secret_definitions import SecretSetup
+from votenet.protocol.wire.client_messages import (
+    GetResults,
+    GetShares,
+    Results,
+    ShareList,
+    ShareTaken,
+    SubmitShare,
+    SubmitVotes,
+    VotesTaken,
+)
+from votenet.protocol.wire.limits import LINE_UNITS, VOTE_UNITS, units
+from votenet.protocol.wire.message import Message
+from votenet.protocol.wire.messages import decode_message, encode_message
+
+CLOSES = CREATED + 160
+SETUP = SecretSetup(closes=CLOSES, nodes=4)
+CHOSEN = ([[1, 0, 0]], [[0, 1, 0]], [[1, 0, 0]], [[1, 0, 0]])
+VOTES = [
+    SETUP.vote(voter, chosen, time=CREATED + 101) for voter, chosen in zip(SETUP.voters, CHOSEN, strict=False)
+]
+COUNTED = SETUP.counted(VOTES)
+COUNTS = (("Alice", 3), ("Bob", 1), ("Çelik", 0))
+
+
+def network(**options: Any) -> NamedNetwork:
+    return NamedNetwork(4, election=SETUP.election, **options)
+
+
+def ask(net: NamedNetwork, at: str, message: Message) -> Any:
+    """The answer of a node, or the code of its refusal."""
+    client = net.client(at)
+    client.send(encode_message(message))
+    assert net.run_until(lambda: bool(client.lines), 5.0)
+    refusal = msgspec.json.decode(client.lines[0]).get("error")
+    return refusal["code"] if refusal else decode_message(client.lines[0])
+
+
+def results(net: NamedNetwork, at: int = 0) -> Results:
+    answer = ask(net, named(at), GetResults())
+    assert isinstance(answer, Results)
+    return answer
+
+
+def places(net: NamedNetwork, name: str) -> tuple[int, ...]:
+    shares = net.core(name).shares
+    assert shares is not None
+    return shares.places
+
+
+def is_ready(net: NamedNetwork, name: str) -> bool:
+    answer = ask(net, name, GetShares())
+    return isinstance(answer, ShareList) and answer.final
+
+
+def ended(**options: Any) -> NamedNetwork:
+    """A network whose result is final everywhere, with all of VOTES counted."""
+    net = network(**options)
+    net.cast(VOTES, named(1))
+    assert net.run_until(lambda: net.all_count(len(VOTES)), 30.0)
+    assert net.run_until(lambda: all(is_ready(net, name) for name in net.names), 120.0)
+    return net
+
+
+def test_shares_open_the_counts_at_every_node() -> None:
+    net = ended()
+    before = results(net)
+    assert (before.final, before.votes, before.contests, before.decrypted_by) == (True, 4, (), ())
+    for place, at in ((3, 0), (1, 2)):
+        taken = ask(net, named(at), SubmitShare(share=SETUP.share(place, COUNTED)))
+        assert isinstance(taken, ShareTaken)
+        assert taken.place == place
+    assert net.run_until(lambda: all(places(net, name) == (1, 3) for name in net.names), 10.0)
+    net.run(1.0)
+    for at in range(4):
+        found = results(net, at)
+        assert found.decrypted_by == (1, 3)
+        assert found.contests[0].counts == COUNTS
+        assert found.contests[0].outcome.winners == ("Alice",)
+
+
+def test_a_node_that_was_away_gets_the_shares_and_keeps_them_over_a_restart() -> None:
+    net = ended()
+    net.crash(named(3))
+    for place in (1, 2):
+        ask(net, named(0), SubmitShare(share=SETUP.share(place, COUNTED)))
+    net.restart(named(3))
+    assert net.run_until(lambda: places(net, named(3)) == (1, 2), 60.0)
+    for name in net.names:
+        net.crash(name)
+    net.restart(named(3))
+    assert net.run_until(lambda: places(net, named(3)) == (1, 2), 10.0)
+    net.run(1.0)
+    assert results(net, 3).contests[0].counts == COUNTS
+
+
+def test_what_is_no_share_of_this_count_is_refused_and_names_the_trustee() -> None:
+    net = ended()
+    fewer = SETUP.share(1, SETUP.counted(VOTES[1:]))
+    assert ask(net, named(0), SubmitShare(share=fewer)) == "bad-decryption"
+    as_other = SETUP.share(1, COUNTED).replace('"place":1', '"place":2')
+    assert ask(net, named(0), SubmitShare(share=as_other)) == "bad-decryption"
+    assert ask(net, named(0), SubmitShare(share="{}")) == "bad-document"
+    assert ask(net, named(0), SubmitShare(share=SETUP.share(1, COUNTED) + " ")) == "not-canonical"
+    assert places(net, named(0)) == ()
+    ask(net, named(0), SubmitShare(share=SETUP.share(1, COUNTED)))
+    again = ask(net, named(0), SubmitShare(share=SETUP.share(1, COUNTED)))
+    assert isinstance(again, ShareTaken)
+
+
+def test_before_the_result_is_final_no_share_is_taken() -> None:
+    net = network()
+    assert ask(net, named(0), SubmitShare(share=SETUP.share(1, COUNTED))) == "not-final"
+    answer = ask(net, named(0), GetShares())
+    assert isinstance(answer, ShareList)
+    assert (answer.shares, answer.threshold, answer.final) == ((), 2, False)
+
+
+def test_a_public_election_has_no_shares() -> None:
+    net = NamedNetwork(1)
+    assert ask(net, named(0), GetShares()) == "not-found"
+
+
+def test_a_forged_ballot_is_refused_with_its_code_and_costs_as_much_as_a_bad_signature() -> None:
+    net = network()
+    changed = SETUP.ballot("voter-5")[:-5] + "7" + SETUP.ballot("voter-5")[-4:]
+    forged = SETUP.vote("voter-5", ballot=changed)
+    stolen = SETUP.vote("voter-5", ballot=SETUP.ballot("voter-4"))
+    for vote, code in ((forged, "bad-ballot-signature"), (stolen, "unknown-credential")):
+        answer = ask(net, named(0), SubmitVotes(votes=(vote.vote,)))
+        assert isinstance(answer, VotesTaken)
+        assert (answer.outcomes[0].error or {})["code"] == code
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_secret_vote_is_priced_by_the_length_of_its_ballot(count: int) -> None:
+    public = SubmitVotes(votes=(make_vote(make_election(), "v").vote,) * count)
+    assert units(public) == LINE_UNITS + count * VOTE_UNITS
+    secret = SubmitVotes(votes=(VOTES[0].vote,) * count)
+    assert units(secret) > LINE_UNITS + count * (VOTE_UNITS + 20)
+    share = SubmitShare(share=SETUP.share(1, COUNTED))
+    assert units(share) > LINE_UNITS + 10
