@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+from support.peers import ALL_PATIENCE
 from votenet.errors import VotenetError
 from votenet.network.listener import Listener
 from votenet.network.transport import Link, LinkLimits
@@ -41,7 +42,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
 
     async def main() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(ALL_PATIENCE):
             await test()
 
     asyncio.run(main())

@@ -18,7 +18,9 @@ from votenet.protocol.wire.connection import Connection, LocalNode
 from votenet.protocol.wire.messages import encode_message
 
 PATIENCE = 60.0
-"""Longer than anything here takes; a test that waits this long has failed."""
+"""Longer than any one thing here takes; a test that waits this long has failed."""
+ALL_PATIENCE = 5 * PATIENCE
+"""For a whole test: some make hundreds of connections, one after the other."""
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
@@ -27,7 +29,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
 
     async def main() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(ALL_PATIENCE):
             await test()
 
     asyncio.run(main())
