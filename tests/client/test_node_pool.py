@@ -9,6 +9,7 @@ import pytest
 
 from support.elections import make_election
 from support.lying_node import lying_node
+from support.peers import served
 from support.ports import free_port
 from votenet.client.answers import fetch_election
 from votenet.client.connection import NodeConnection
@@ -80,10 +81,8 @@ def test_a_node_that_hangs_is_left_for_another() -> None:
     async def test(good: Address) -> None:
         async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.read()
-            writer.close()
 
-        async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server, asyncio.timeout(60):
-            silent = Address("127.0.0.1", server.sockets[0].getsockname()[1])
+        async with served(say_nothing) as silent, asyncio.timeout(60):
             pool = NodePool([silent, good], admit, answer_timeout=3.0)
             assert await pool.first(pool.addresses, where) == good
             await pool.close()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from support.peers import served
 from votenet.core.keys import SigningKey
 from votenet.errors import Rejected, RemoteProtocolError, Unreachable, VotenetError
 from votenet.network.bootstrap.server import serve_bootstrap
@@ -40,14 +41,9 @@ async def speaking(answers: dict[bytes, bytes]) -> AsyncIterator[Address]:
         line = await reader.readline()
         writer.write(answers.get(line, b""))
         await writer.drain()
-        writer.close()
 
-    listening = await asyncio.start_server(talk, "127.0.0.1", 0)
-    try:
-        yield Address("127.0.0.1", listening.sockets[0].getsockname()[1])
-    finally:
-        listening.close()
-        await asyncio.sleep(0)
+    async with served(talk) as address:
+        yield address
 
 
 def test_register_list_and_remove(tmp_path: Path) -> None:
