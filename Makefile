@@ -16,6 +16,7 @@
 #   make bench-chain a node catches up, an audit of an archive, bytes of a vote on the wire (T5, T6, T12)
 #   make bench-supervisor  five nodes and the page up, one killed and back, all idle (T8, T9, T10)
 #   make bench-page  500 voters within ten seconds, 1,000 open event streams, sizes (T15, T16, T18)
+#   make bench-secret  the check of a secret ballot (T17)
 #   make bench-bootstrap  a registry of a million peers in SQLite and in Redis, against a thousand (T7)
 #   make pictures    the screenshots in docs/pictures/, of a real evening in a real browser (needs chromium)
 #   make charts      the charts in docs/: throughput and latency against offered load
@@ -45,7 +46,7 @@ MINUTES ?= 5
 SEED   ?= $(shell date +%s)
 
 .PHONY: demo test compiled check packages lint bench bench-pow bench-loop bench-chain bench-bootstrap bench-compare bench-election \
-	bench-vote bench-final bench-node bench-growth bench-overload bench-dearest bench-page bench-suite bench-supervisor soak architecture pictures charts propagation sanitize sim \
+	bench-vote bench-final bench-node bench-growth bench-overload bench-dearest bench-page bench-secret bench-suite bench-supervisor soak architecture pictures charts propagation sanitize sim \
 	adversary api-fuzz discovery discovery-table every-case frontend fuzz fuzz-counted crash test-arm clean
 
 demo: $(VENV)/.run
@@ -98,7 +99,7 @@ bench: $(VENV)/.dev
 bench-compare: $(VENV)/.dev
 	$(PY) bench/compare.py $(OLD) $(NEW)
 
-bench-election bench-node bench-vote bench-growth bench-overload bench-dearest bench-page bench-suite bench-supervisor: bench-%: $(VENV)/.dev
+bench-election bench-node bench-vote bench-growth bench-overload bench-dearest bench-page bench-secret bench-suite bench-supervisor: bench-%: $(VENV)/.dev
 	$(BIN)/pytest bench/bench_$*.py --benchmark-only -s
 
 bench-final: $(VENV)/.dev

@@ -60,7 +60,7 @@ def fingerprint(raw: bytes) -> str:
 
 
 def _parsed(kind: type, value: Any) -> Any:
-    if issubclass(kind, Point | Scalar):
+    if issubclass(kind, (Point, Scalar)):
         return kind.parse(value)
     raise NotImplementedError(kind)
 
@@ -70,7 +70,7 @@ def _read(kind: type, value: Any) -> Any:
 
 
 def _written(value: object) -> str:
-    if isinstance(value, Point | Scalar):
+    if isinstance(value, (Point, Scalar)):
         return value.written()
     raise NotImplementedError(type(value))
 
