@@ -2,9 +2,10 @@
 
 A *pair* is a choice of a ballot with the proof that it is zero or one. One thread is timed by its own
 processor time. A figure is the best of many short rounds, because neighbours on the same core only ever add
-to it; the rounds of all kinds take turns, so that a ratio is of one time. The yardstick is one Ed25519 verify.
-Two threads are timed by the clock, from the begin of the first to the end of the last. Beside them stands what
-two threads of hashlib gain in the same rounds: where that is not near 2, other programs had the cores.
+to it; the rounds of all kinds take turns, so that a ratio is of one time. The yardstick is one Ed25519
+verify. Two threads are timed by the clock, from the begin of the first to the end of the last. Beside them
+stands what two threads of hashlib gain in the same rounds: where that is not near 2, other programs had the
+cores.
 
 *libsodium alone* is what the points and factors of a pair take in the C core without Python around it: six
 multiplications, two of the base point, five additions. No check over libsodium's functions takes less.
@@ -25,6 +26,7 @@ import pytest
 from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypair
 
 from lines import add_line
+from support.plain_ballot_check import check_ballot_plainly
 from support.secret_elections import SampleElection
 from votenet.secret import group
 from votenet.secret.ballot import EncryptedBallot, check_ballot
@@ -132,6 +134,7 @@ def test_t17_pair(benchmark: Any) -> None:
         "alone": libsodium_alone,
         "whole": check_whole,
         "whole in Python": without_c(check_whole),
+        "plainly": without_c(lambda: check_ballot_plainly(SAMPLE.election, RAW, SAMPLE.roll) and None),
         "verify": verify_some,
     }
     best = benchmark.pedantic(best_of, args=(works, ROUNDS), rounds=1)
@@ -144,6 +147,8 @@ def test_t17_pair(benchmark: Any) -> None:
     whole, python = best["whole"], best["whole in Python"]
     add_line(benchmark, "T17", "check of a ballot, 5 candidates", whole * 1e3, "ms", ratio=whole / verify)
     add_line(benchmark, "T17", "the ballot without the C core", python * 1e3, "ms", ratio=python / whole)
+    plain = best["plainly"]
+    add_line(benchmark, "T17", "it with each point checked alone", plain * 1e3, "ms", ratio=plain / whole)
 
 
 def test_t17_functions(benchmark: Any) -> None:

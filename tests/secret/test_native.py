@@ -25,6 +25,7 @@ from votenet.errors import NotProven
 from votenet.secret import group
 from votenet.secret.ballot import check_ballot
 from votenet.secret.belenios_archive import write_archive
+from votenet.secret.documents import encode, fingerprint
 from votenet.secret.elgamal import Encryption
 from votenet.secret.group import BASE, GROUP_ORDER, IDENTITY, Combination, Point, Scalar, SumPoint, multiply
 from votenet.secret.proofs import Knowledge, OneIsZero, Power, SchnorrProof, claims_hold, prove_knowledge
@@ -195,6 +196,36 @@ def test_no_point_of_a_ballot_is_outside_the_group(outside: int) -> None:
     for path in members[1::4]:
         assert same_verdict(changed({**zeros, path: wrong}))[0] == "bad-point"  # type: ignore[index]
     assert same_verdict(changed({members[1]: wrong, ("election_uuid",): "1" * 14}))[0] == "bad-point"  # type: ignore[index]
+
+
+class AnyCredential:
+    """What a node looks up in: whose credential it is, is asked elsewhere."""
+
+    def __contains__(self, credential: object) -> bool:
+        return True
+
+
+def test_a_credential_outside_the_group_is_refused_where_nobody_looks_it_up(core: str) -> None:
+    """Some with an even challenge: the point of order two comes to nothing then, and the signature holds."""
+    order_two = Point((2**255 - 20).to_bytes(32, "little"))
+    for number in range(8):
+        document = {name: BALLOT[name] for name in BALLOT if name != "signature"}
+        document["credential"] = group.add(multiply(BASE, 5), order_two).written()
+        digest = fingerprint(msgspec.json.encode(document))
+        proof = prove_knowledge(5, [BASE], f"sig|{digest}|", random.Random(number).randbytes)
+        document["signature"] = {"hash": digest, "proof": json.loads(encode(proof))}
+        arguments = (sample().election, msgspec.json.encode(document), AnyCredential())
+        found = verdict(check_ballot, *arguments)
+        assert found == verdict(check_ballot_plainly, *arguments)
+        assert found[0] == "bad-point"  # type: ignore[index]
+
+
+def test_the_signed_bytes_are_those_without_the_signature() -> None:
+    """Also where the hash looks like the member that is cut out."""
+    document = json.loads(json.dumps(BALLOT))
+    document["signature"]["hash"] = 'x,"signature":{"hash":"'
+    assert same_verdict(msgspec.json.encode(document))[0] == "bad-ballot-signature"  # type: ignore[index]
+    assert not isinstance(same_verdict(signed_again(document)), tuple)
 
 
 @given(st.data())

@@ -171,14 +171,16 @@ def check_ballot(election: SecretElection, raw: bytes, credentials: Container[Po
     try:
         # Points are read without a check: computing the proofs tells which of them are members.
         ballot = decode_unproven(raw, EncryptedBallot, "the ballot")
-        _check_ballot(election, ballot, credentials)
+        _check_ballot(election, ballot, raw, credentials)
     except NotProven:
         decode(raw, EncryptedBallot, "the ballot")  # points outside the group are refused before all else
         raise
     return ballot
 
 
-def _check_ballot(election: SecretElection, ballot: EncryptedBallot, credentials: Container[Point]) -> None:
+def _check_ballot(
+    election: SecretElection, ballot: EncryptedBallot, raw: bytes, credentials: Container[Point]
+) -> None:
     if (ballot.election_uuid, ballot.election_hash) != (election.definition.uuid, election.fingerprint):
         raise refusal("wrong-election", "the ballot belongs to another election")
     if ballot.credential not in credentials:
@@ -187,7 +189,7 @@ def _check_ballot(election: SecretElection, ballot: EncryptedBallot, credentials
         )
     if len(ballot.answers) != len(election.questions):
         raise refusal("bad-answers", f"{len(ballot.answers)} answers for {len(election.questions)} contests")
-    checks, fault = [_signature_check(ballot)], None
+    checks, fault = [_signature_check(ballot, raw)], None
     try:
         for number, (question, answer) in enumerate(
             zip(election.questions, ballot.answers, strict=True), start=1
@@ -202,10 +204,13 @@ def _check_ballot(election: SecretElection, ballot: EncryptedBallot, credentials
         raise fault
 
 
-def _signature_check(ballot: EncryptedBallot) -> Check:
-    """The signature is over the hash of the ballot without it, by its credential (4.16)."""
+def _signature_check(ballot: EncryptedBallot, raw: bytes) -> Check:
+    """The signature is over the hash of the ballot without it, by its credential (4.16).
+
+    It is the last member of the canonical bytes: without it they are what `unsigned_hash` encodes.
+    """
     signature = ballot.signature
-    if signature is None or signature.hash != ballot.unsigned_hash():
+    if signature is None or signature.hash != fingerprint(raw[: raw.rindex(b',"signature":')] + b"}"):
         raise refusal("bad-ballot-signature", "the ballot has no signature, or one over another ballot")
     claim = Knowledge(signature.proof, [Power(BASE, ballot.credential)], f"sig|{signature.hash}|")
     fault = "the ballot is not signed with the credential that it names"

@@ -44,9 +44,9 @@ class Scalar(int):
     @classmethod
     def parse(cls, text: str) -> Self:
         """From base 10 (4.2). Raises NotProven, code bad-scalar."""
-        if not isinstance(text, str) or not _NUMBER.match(text) or int(text) >= GROUP_ORDER:
-            raise refusal("bad-scalar", f"{text!r} is not a number below the order of the group")
-        return cls(text)
+        if isinstance(text, str) and _NUMBER.match(text) and (number := cls(text)) < GROUP_ORDER:
+            return number
+        raise refusal("bad-scalar", f"{text!r} is not a number below the order of the group")
 
     def written(self) -> str:
         return str(int(self))
