@@ -654,6 +654,23 @@ test("a booth that cannot cast secret ballots says so, takes no code, and opens 
   assert.deepEqual(new Set(election.asked.map(({ path }) => path)), new Set(["election"]));
 });
 
+test("a new voter of a secret election has a credential, and no other change has one", async () => {
+  const credential = "66".repeat(31) + "58"; // the generator, as Belenios writes it
+  const kindOf = async (secrecy: "public" | "secret", ...added: { credential?: string }[]) => {
+    const election = new ScriptedElection({ secrecy });
+    added.forEach((more, number) => election.addVoter(`new-${number}`, more));
+    const tab = new Tab(election);
+    await tab.booth.start(null);
+    return tab.kind;
+  };
+  assert.equal(await kindOf("secret", { credential }), "secret");
+  assert.equal(await kindOf("secret", { credential }, { credential }), "lie", "it is another voter's");
+  assert.equal(await kindOf("secret", { credential: "00".repeat(32) }), "lie", "it is no member of the group");
+  assert.equal(await kindOf("secret", {}), "lie");
+  assert.equal(await kindOf("public", {}), "code");
+  assert.equal(await kindOf("public", { credential }), "lie");
+});
+
 test("a page whose server is away begins once it is back", async () => {
   const election = new ScriptedElection();
   let away = 3;

@@ -194,10 +194,20 @@ export class ScriptedElection {
     this.amend("cancel", null);
   }
 
-  private amend(action: "extend" | "cancel", closes: number | null): void {
+  /** `more`: the key and whatever else a change of the roll has. */
+  addVoter(voter: string, more: { key?: string; credential?: string } = {}): void {
+    this.amend("add-voter", null, { key: keyOf(voter), voter_id: voter, weight: 1, ...more });
+  }
+
+  private amend(
+    action: votenet.Amendment["action"],
+    closes: number | null,
+    more: Partial<votenet.Amendment> = {},
+  ): void {
     const record = {
       ...{ action, closes, key: null, network_id: this.election.networkHex },
       ...{ number: this.amendments.length + 1, reason: "", voter_id: null, weight: null },
+      ...more,
     };
     const message = votenet.prefixed(limits.DOMAIN_AMENDMENT, record);
     const signature = votenet.toHex(votenet.sign(seedOf("authority"), message));

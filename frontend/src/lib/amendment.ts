@@ -1,15 +1,16 @@
 /** Amendments, and the roll, the weights and the closing time in force behind them. */
 import { hex } from "./bytes.ts";
-import type { Election } from "./definition.ts";
+import { type Election, isSecret } from "./definition.ts";
 import { Fault, demand } from "./fault.ts";
 import { prefixed } from "./hash.ts";
+import { isObject } from "./json.ts";
 import { keyCanSign, signatureHolds } from "./keys.ts";
 import * as limits from "./limits.ts";
 import type { Roll } from "./roll.ts";
-import { type Of, hash, integer, list, nodeSignature, nullable, object, oneOf, text } from "./shape.ts";
+import { type Check, type Of, hash, integer, list, nodeSignature, nullable, object, oneOf, text } from "./shape.ts";
 import { isLine } from "./text.ts";
 
-export const amendment = object({
+const members = {
   action: oneOf("add-voter", "replace-key", "extend", "close", "cancel"),
   closes: nullable(integer()),
   key: nullable(hash),
@@ -20,9 +21,19 @@ export const amendment = object({
   signature: nodeSignature,
   voter_id: nullable(text(1, limits.MAX_VOTER_ID)),
   weight: nullable(integer(1, limits.MAX_WEIGHT)),
-});
+};
+const plain = object(members);
+const withCredential = object({ ...members, credential: hash });
+
+export type Amendment = Of<typeof plain> & {
+  /** The public credential of the voter, as Belenios writes it: of changes of the roll in secret elections alone. */
+  credential?: string;
+};
+
+/** The shape of an amendment. */
+export const amendment: Check<Amendment> = (value) =>
+  isObject(value) && "credential" in value ? withCredential(value) : plain(value);
 export const amendments = list(amendment, 0, limits.MAX_AMENDMENTS);
-export type Amendment = Of<typeof amendment>;
 
 const MEMBERS: Record<Amendment["action"], string> = {
   "add-voter": "key voter_id weight",
@@ -54,8 +65,9 @@ export class InForce {
   readonly keys = new Map<string, string>();
   /** The weights of the voters whom amendments added. */
   readonly added = new Map<string, number>();
-  /** Every key that an amendment ever gave. */
+  /** Every key and every credential that an amendment ever gave. */
   private readonly given = new Set<string>();
+  private readonly credentials = new Set<string>();
   closes: number | null;
   cancelled = false;
 
@@ -103,6 +115,7 @@ export class InForce {
     for (const [voter, key] of this.keys) next.keys.set(voter, key);
     for (const [voter, weight] of this.added) next.added.set(voter, weight);
     for (const key of this.given) next.given.add(key);
+    for (const credential of this.credentials) next.credentials.add(credential);
     next.closes = this.closes;
     next.cancelled = this.cancelled;
     return next;
@@ -126,9 +139,10 @@ export class InForce {
     return late ? `its block is less than ${limits.NOTICE_SECONDS} seconds before a closing` : "";
   }
 
-  private wrongVoter({ action, key, voter_id: voter, weight }: Amendment, place: Place | null): string {
+  private wrongVoter({ action, credential, key, voter_id: voter, weight }: Amendment, place: Place | null): string {
     if (voter === null || key === null) return "";
     if (this.given.has(key) || this.first.keys.has(key)) return "its key is, or was, that of a voter";
+    if (this.credentials.has(credential ?? "")) return "its credential is, or was, that of a voter";
     const known = this.keyOf(voter) !== undefined;
     if (action === "add-voter") {
       if (known) return `${voter} is on the roll`;
@@ -146,6 +160,7 @@ export class InForce {
     if (record.voter_id !== null && record.key !== null) {
       this.keys.set(record.voter_id, record.key);
       this.given.add(record.key);
+      if (record.credential !== undefined) this.credentials.add(record.credential);
       if (record.weight !== null) this.added.set(record.voter_id, record.weight);
     }
   }
@@ -162,6 +177,11 @@ function wrongInItself(record: Amendment, election: Election): string {
   if (record.key !== null && registration !== "roll") return "this election has no roll";
   if (record.key !== null && !keyCanSign(hex(record.key))) return "its key is none";
   if (record.weight !== null && record.weight !== 1 && !weighted) return "this election has no weights";
+  const wanted = isSecret(election.definition) && record.key !== null;
+  const { credential } = record;
+  if ((credential !== undefined) !== wanted) return `it has ${wanted ? "no credential" : "a credential"}`;
+  // Belenios writes a point as a number: its last byte comes first.
+  if (credential !== undefined && !keyCanSign(hex(credential).reverse())) return "its credential is none";
   const { kind: _, signature, ...signed } = record;
   const holds = signatureHolds(hex(authority), prefixed(limits.DOMAIN_AMENDMENT, signed), hex(signature));
   return holds ? "" : "the authority did not sign it";
