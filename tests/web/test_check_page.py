@@ -24,7 +24,8 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageNetwork]:
         for number in range(3):
             made.vote(f"voter-{number}", ["Alice"], ["Lake", "River"])
         made.wait_until_final(3)
-        made.wait_for(lambda: made.get("/api/v1/receipt?voter=voter-1")[0] == 200)
+        for voter in ("voter-1", "voter-2"):
+            made.wait_for(lambda voter=voter: made.get(f"/api/v1/receipt?voter={voter}")[0] == 200)
         yield made
 
 
