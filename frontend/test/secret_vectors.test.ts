@@ -50,7 +50,7 @@ function codeOf(act: () => unknown): string {
 
 test("the same entropy makes the product's ballots, byte for byte", { skip }, () => {
   const found = vectors().ballots;
-  assert.ok(found.length >= 16);
+  assert.ok(found.length >= 10);
   for (const one of found) {
     const election = readElection(one.election);
     assert.equal(election.fingerprint, one.fingerprint);

@@ -41,7 +41,7 @@ from votenet.secret.trustees import prove_trustee_key, write_trustees
 from web.corpus_files import Json
 from web.corpus_vectors import any_text, key_vectors
 
-ELECTIONS = 16
+ELECTIONS = 10
 """With random contests; as many ballots are made and compared, byte for byte."""
 
 
