@@ -10,9 +10,11 @@ import msgspec
 import pytest
 
 from support.secret_elections import SampleElection, refusing
+from votenet.secret import tally
 from votenet.secret.ballot import check_ballot
 from votenet.secret.definition import HomomorphicQuestion
 from votenet.secret.documents import decode, encode
+from votenet.secret.elgamal import Encryption
 from votenet.secret.group import BASE, IDENTITY, SumPoint, add, draw_scalar, multiply
 from votenet.secret.tally import (
     PartialDecryption,
@@ -123,6 +125,23 @@ def test_the_last_ballot_of_a_credential_counts() -> None:
     tally = sum_ballots(election.election, last.values(), election.roll)
     assert tally == sum_ballots(election.election, checked[1:], election.roll)
     assert tally != sum_ballots(election.election, checked[:2], election.roll)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_the_sum_is_the_same_however_many_ballots_are_added_at_once(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tally, "BALLOTS_AT_ONCE", at_once)
+    checked = [check_ballot(sample().election, raw, sample().roll) for raw in sample().ballots]
+    assert sum_ballots(sample().election, iter(checked), sample().roll) == sample().tally
+    for number, question in enumerate(QUESTIONS):
+        for place in range(question.length):
+            plain: Encryption = Encryption(IDENTITY, IDENTITY)
+            for ballot, weight in zip(checked, WEIGHTS, strict=True):
+                one = ballot.answers[number].choices[place]
+                alpha, beta = multiply(one.alpha, weight), multiply(one.beta, weight)
+                plain = Encryption(add(plain.alpha, alpha), add(plain.beta, beta))
+            assert Encryption.of(sample().tally[number][place]) == plain
 
 
 def test_no_ballots_come_to_zero() -> None:
