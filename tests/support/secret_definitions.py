@@ -59,6 +59,8 @@ class SecretSetup:
     weights: Sequence[int] = (1, 1, 1, 1, 1)
     """Of voter-1, voter-2 and so on."""
     closes: int = CLOSES
+    grace: int = 30
+    """Seconds, as `grace_seconds` of the chain."""
 
     @cached_property
     def generation(self) -> KeyGeneration:
@@ -151,7 +153,7 @@ class SecretSetup:
         record = hashlib.sha256(self.trustees_file).hexdigest()
         members: dict[str, Any] = {
             "authority_key": key_of("authority").public_hex,
-            "chain": ChainParameters(bits=TRIVIAL_BITS),
+            "chain": ChainParameters(bits=TRIVIAL_BITS, grace_seconds=self.grace),
             "closes": self.closes,
             "contests": tuple(self.contests),
             "created": CREATED,

@@ -90,6 +90,7 @@ def count_as_json(counted: Counted) -> dict[str, object]:
         "finality": finality(found, counted.election.named),
         "final_height": found.final_height,
         "signed_by": found.signed_by,
+        **({} if counted.election.secret is None else {"decrypted_by": found.decrypted_by}),
         "warnings": counted.warnings,
         "lies": counted.lies,
     }

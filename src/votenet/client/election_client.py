@@ -174,6 +174,7 @@ class AsyncElectionClient:
         wait: float = CAST_SECONDS,
         confirmations: int = 1,
         on_received: Callable[[CastResult], object] = lambda cast: None,
+        credential: str | None = None,
     ) -> CastResult:
         """Sign a vote, hand it to the first node that takes it, and wait until it is final.
 
@@ -189,12 +190,15 @@ class AsyncElectionClient:
             wait: seconds to wait; 0 returns once the vote is on a node's disk.
             confirmations: without named nodes, blocks to wait for, that of the vote included.
             on_received: called once the vote was received, before the wait.
+            credential: the voter's secret credential, which follows from the code on the card
+                (`credential_of_code`); only where ballots are secret.
 
         Raises:
             Rejected: unknown-candidate, bad-choices, already-voted, not-open, closed, not-on-roll, …
             WaitTimedOut: not-final-yet, not-in-block-yet, not-confirmed-yet; the vote was received and stays
                 valid.
-            VotenetError: no-key; the election has a roll, and there is no key for the voter.
+            VotenetError: no-key; the election has a roll, and there is no key for the voter. no-credential;
+                ballots are secret, and none was given.
         """
 
         return await cast_vote(
@@ -205,6 +209,7 @@ class AsyncElectionClient:
             lambda: key or stored_key(self.election, voter_id, self._key_folder()),
             Waiting(wait, confirmations),
             on_received,
+            credential,
         )
 
     async def vote_status(self, voter_id: str) -> VoteStatus:
@@ -341,12 +346,13 @@ class AsyncElectionClient:
         """The chain that `node` has now, as lines of an archive file: `check_archive` checks and counts it.
 
         Everything is checked on the way except signatures. With named nodes it ends with the newest
-        certificate, and the block that this is of.
+        certificate, and the block that this is of. Of secret ballots it holds the trustees' shares.
 
         Args:
             report: called after each block with how many are fetched, and how many there are.
         """
         from votenet.client.observer import Observer
+        from votenet.client.secret_votes import fetch_shares
         from votenet.core.ledger.extras import encode_extras
         from votenet.core.records.archive import archive_lines
 
@@ -358,7 +364,9 @@ class AsyncElectionClient:
 
         shown = await self._nodes.run(self.log.look) if self.election.named else None
         note = "" if shown is None else str(shown.certificate.note)
-        lines = archive_lines(self.election, blocks(), note)
+        secret = self.election.secret is not None
+        shares = (await self._nodes.run(fetch_shares)).shares if secret else ()
+        lines = archive_lines(self.election, blocks(), note, shares)
         yield next(lines)
         yield next(lines)
         async with Observer(self.node, self.election, dial_timeout=NODE_DIAL_SECONDS) as observer:

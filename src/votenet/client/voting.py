@@ -15,6 +15,7 @@ from votenet.client.failover import Failover, Nodes, another_may_do_better
 from votenet.client.log_view import LogView
 from votenet.client.receipts import fetch_receipt, fetch_waiting_vote
 from votenet.client.refusals import explained
+from votenet.client.secret_votes import encrypted_ballot
 from votenet.client.submission import Taken, VoteSubmission, collect_acceptances
 from votenet.core.election.definition import Election
 from votenet.core.keys import SigningKey
@@ -32,7 +33,8 @@ VOTE_POLL_SECONDS: Final = 0.04
 class CastResult:
     """Where a vote stands after it was cast.
 
-    `choices` are those of each contest, in the order of the definition. `state` is "accepted" (received: on
+    `choices` are those of each contest, in the order of the definition; none where ballots are secret.
+    `state` is "accepted" (received: on
     the disk of a node), "in_block" (by the word of `node`, the node that was asked last) or "final" (its
     proof was checked here). In a block, `block` (its hash), `height`, `position` and `confirmations` (blocks
     from that one on) are set. `time`: when it was signed (Unix seconds). `warnings`: what is wrong with that
@@ -148,6 +150,7 @@ async def cast_vote(
     key_for: Callable[[], SigningKey | VoterKey],
     waiting: Waiting,
     on_received: Callable[[CastResult], object] = lambda cast: None,
+    credential: str | None = None,
 ) -> CastResult:
     """What `AsyncElectionClient.cast` does. `key_for` is called once id and choices are known to fit."""
     election = view.election
@@ -156,11 +159,12 @@ async def cast_vote(
         check_voter_id(voter_id)
     except Rejected as refusal:
         raise explained(refusal, voter_id) from None
+    encrypted = encrypted_ballot(election, ballots, credential)
     key = key_for()
     signing = key if isinstance(key, SigningKey) else key.key
     submission: VoteSubmission | None = None
     try:
-        submission = VoteSubmission(election, _signed(election, voter_id, ballots, signing))
+        submission = VoteSubmission(election, _signed(election, voter_id, ballots, signing, encrypted))
         taken = await submission.hand_in(nodes)
     except Rejected as refusal:
         raise explained(refusal, voter_id) from None
@@ -173,15 +177,16 @@ async def cast_vote(
 
 
 def _signed(
-    election: Election, voter_id: str, choices: Sequence[Sequence[str]], key: SigningKey
+    election: Election, voter_id: str, choices: Sequence[Sequence[str]], key: SigningKey, ballot: str
 ) -> HashedVote:
     """Raises Rejected for a vote that no node would accept."""
     vote = sign_vote(
         key,
         network_hex=election.network_hex,
         voter_id=voter_id,
-        choices=choices,
+        choices=() if ballot else choices,
         time=int(time.time()),
+        ballot=ballot,
     )
     check_vote(vote, election)
     return vote

@@ -272,7 +272,9 @@ def _show(heading: str, report: ArchiveReport, anchors: dict[str, str], as_json:
         if several or contest.blank:
             ui.echo(ballots_line(contest))
             ui.echo("")
-    if not report.counts_shown:
+    if report.encrypted:
+        ui.echo("The votes are encrypted, and the archive has too few shares of trustees to count them.")
+    elif not report.counts_shown:
         ui.echo(outcome_view.counts_hidden(report.closes))
     for line in amendment_lines(report.amendments, report.first_closes):
         ui.echo(line)

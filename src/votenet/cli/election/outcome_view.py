@@ -8,7 +8,10 @@ from votenet.cli import ui
 from votenet.core.election.outcome_text import leaving, verdict, votes_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from votenet.core.election.contest import ContestReport
+    from votenet.core.election.definition import Election
     from votenet.core.methods.method import ContestResult
 
 LEADERS: Final = 3
@@ -64,6 +67,16 @@ def show_matrix(outcome: ContestResult) -> None:
 def counts_hidden(closes: int | None) -> str:
     """For an election whose counts are shown after closing, in place of them."""
     return f"Counts are shown after closing, at {ui.when(closes or 0)}."
+
+
+def counts_encrypted(votes: int, decrypted_by: Sequence[int], election: Election) -> str:
+    """For secret ballots that too few trustees have decrypted, in place of their counts."""
+    trustees = election.definition.trustees
+    assert trustees is not None
+    needed = trustees.threshold - len(decrypted_by)
+    done = ", ".join(trustees.keys[place - 1].name for place in decrypted_by if place <= len(trustees.keys))
+    waits = f"{votes:,} votes, encrypted; waiting for {needed} of {len(trustees.keys)} trustees"
+    return f"{waits}; decrypted by {done}." if done else f"{waits}."
 
 
 def turnout(votes: int, registered: int) -> str:

@@ -93,7 +93,7 @@ def results(
         while True:
             counted = election.at_one_node(functools.partial(fetch_count, election.log))
             found = counted.results
-            if shown != (now := (found.tip, found.final_height, found.over)):
+            if shown != (now := (found.tip, found.final_height, found.over, found.decrypted_by)):
                 shown = now
                 if node is None:
                     counted.warnings.extend(targets.cut_off_here(instance, counted.node))
@@ -118,7 +118,7 @@ def _show(counted: Counted, asked: str, as_json: bool) -> None:
         ui.echo(found.title)
         ui.echo(cancellation(counted.election.amendments, counted.cancelled_at))
     else:
-        _show_contests(found)
+        _show_contests(found, counted.election)
     for line in standing(found, now, counted.election):
         ui.echo(line)
     total, blocks = ui.count_of(found.votes, "vote"), ui.count_of(found.height, "block")
@@ -132,11 +132,14 @@ def _show(counted: Counted, asked: str, as_json: bool) -> None:
     ui.print_lies(counted.lies)
 
 
-def _show_contests(found: Results) -> None:
+def _show_contests(found: Results, election: Election) -> None:
     several = len(found.contests) > 1
     if not found.contests:
         ui.echo(found.title)
-        ui.echo(outcome_view.counts_hidden(found.closes))
+        if election.secret is None:
+            ui.echo(outcome_view.counts_hidden(found.closes))
+        else:
+            ui.echo(outcome_view.counts_encrypted(found.votes, found.decrypted_by, election))
     if several:
         ui.echo(found.title)
         ui.echo("")
@@ -181,7 +184,11 @@ def _counted_differently(found: Sequence[Counted]) -> list[str]:
     of_tip: dict[tuple[str, str], Counted] = {}
     for counted in found:
         other = of_tip.setdefault((counted.election.network_hex, counted.results.tip), counted)
-        if _what_is_counted(other.results) != _what_is_counted(counted.results):
+        same = _what_is_counted(other.results) == _what_is_counted(counted.results)
+        encrypted = counted.election.secret is not None and not (
+            other.results.contests and counted.results.contests
+        )  # one of the two has no count yet
+        if not same and not encrypted:
             return [other.node, counted.node]
     return []
 

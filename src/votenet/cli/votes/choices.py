@@ -106,7 +106,10 @@ def _numbered(part: str, names: Sequence[str]) -> str:
 
 
 def choice_fields(election: Election, choices: Sequence[Sequence[str]]) -> Iterator[tuple[str, str]]:
-    """What was chosen in each contest, for `ui.print_fields`."""
+    """What was chosen in each contest, for `ui.print_fields`; a vote without choices has a secret ballot."""
+    if not choices:
+        yield "choice", "encrypted"
+        return
     for contest, ballot in zip(election.contests, choices, strict=True):
         name = "choice" if len(choices) == 1 else contest.definition.title
         yield name, ui.preferences(ballot, contest.method.name) if ballot else "(blank)"

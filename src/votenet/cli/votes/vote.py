@@ -29,6 +29,7 @@ from votenet.core.election.quorum import NEVER_FINAL, holders_sentence
 from votenet.core.election.roll import Roll, check_voter, with_roll
 from votenet.core.records.receipt import encode_receipt
 from votenet.errors import Command, NextStep, WaitTimedOut
+from votenet.secret.credentials import credential_of_code
 from votenet.storage.key_store import KeyStore, read_voter_key
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def vote(
 
     Ctrl-C ends the wait. A vote that was received stays valid.
     """
-    code = None
+    code = credential = None
     if by_code or code_file is not None:
         choices = choices if voter_id is None else (voter_id, *choices)  # the first operand is a candidate
         voter_id = None
@@ -139,13 +140,20 @@ def vote(
         roll = roll_of(election.election, instance) if roll_file is None else read_roll(roll_file)
         if code is not None:
             voter_id, key = voter_of_code(code, _in_force(election, roll), roll)
+            credential = credential_of_code(code, election.election.definition.uuid)
             ui.say(f"Voting as {voter_id}.")
         assert voter_id is not None
         if roll is not None:
             _check_roll(election, roll, voter_id, key, instance)
         try:
             cast = election.cast(
-                voter_id, ballots, key=key, wait=wait, confirmations=confirmations, on_received=shown.received
+                voter_id,
+                ballots,
+                key=key,
+                wait=wait,
+                confirmations=confirmations,
+                on_received=shown.received,
+                credential=credential,
             )
         except (WaitTimedOut, KeyboardInterrupt):
             shown.not_in_time()

@@ -12,6 +12,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, Final
 
 import msgspec
@@ -27,6 +28,7 @@ from votenet.core.ledger.block import Block, Header, check_body, header_from_hex
 from votenet.core.ledger.chain import BlockIndexEntry, Chain
 from votenet.core.ledger.closing import PollEnd, check_passed_over, passed_over
 from votenet.core.ledger.extras import BlockRecord, ClosingIds, Miner, decode_extras, make_extras
+from votenet.core.ledger.secret_count import Counted, SecretSum, checked_share, open_count
 from votenet.core.ledger.secret_vote import ForgedVote
 from votenet.core.ledger.vote import HashedVote, Vote, check_vote, forgeries, hash_votes
 from votenet.core.limits import (
@@ -37,6 +39,7 @@ from votenet.core.limits import (
     MAX_RECORD_BYTES,
 )
 from votenet.core.log.certificate import Certificate, read_certificate
+from votenet.core.methods.tally import ElectionTally
 from votenet.core.records.canonical_record import check_format, decode_record
 from votenet.core.records.miner import check_miner
 from votenet.errors import ConfigError, NotProven, Rejected
@@ -82,10 +85,12 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The last line. `tip` is the hash of the last block, genesis if there is none.
 
     `certificate`: the cosigned checkpoint of the log behind the tip; empty without named nodes.
+    `shares`: of trustees, in the order of their places, at least one; absent where there is none.
     """
 
     certificate: str
     height: Unsigned
+    shares: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     tip: Hex32
     votes: Unsigned
 
@@ -97,7 +102,8 @@ class ArchiveReport:
     `closes` is the closing time in force, behind all `amendments`, `first_closes` that of the definition.
     `counts` has the most votes first (in an instant runoff: first choices). `registered` is how many are on
     the roll, where it was given. `closed`: no more votes can come, by the checker's clock or by named nodes.
-    `contests` is empty where `counts_shown` is false: the election shows its counts after closing only.
+    `contests` is empty where `counts_shown` is false: the election shows its counts after closing only, or
+    (`encrypted`) ballots are secret and the archive has fewer shares of trustees than are needed.
     `final`: a quorum of named nodes has signed that. `finality` says it in words, `signed_by` names them.
     """
 
@@ -122,12 +128,16 @@ class ArchiveReport:
     cancelled: bool = False
     counts_shown: bool = True
     first_closes: int | None = None
+    encrypted: bool = False
 
 
 def archive_lines(
-    election: Election, blocks: Iterable[tuple[bytes, bytes, bytes]], certificate: str = ""
+    election: Election,
+    blocks: Iterable[tuple[bytes, bytes, bytes]],
+    certificate: str = "",
+    shares: Sequence[str] = (),
 ) -> Iterator[bytes]:
-    """An archive, line by line, from blocks by height, and the certificate of the last one.
+    """An archive, line by line, from blocks by height, the certificate of the last one, trustees' shares.
 
     Each block: 80 bytes of header, comma-separated canonical votes, extras in JSON.
     """
@@ -148,7 +158,13 @@ def archive_lines(
             b",".join(hashed.record for hashed in extras.records),
             body,
         )
-    totals = Totals(certificate=certificate, height=height, tip=tip.hex(), votes=votes)
+    totals = Totals(
+        certificate=certificate,
+        height=height,
+        shares=tuple(shares) or msgspec.UNSET,
+        tip=tip.hex(),
+        votes=votes,
+    )
     yield canonical(totals) + b"\n"
 
 
@@ -186,18 +202,29 @@ class ArchiveCheck:
         self._expected = network_hex
         self._roll = roll
         self.chain = Chain(self._read_head())
-        self._signatures = _Signatures(start_check, self.chain.election)
+        self._signatures = _Signatures(start_check, self.chain.election, self._proven)
         self.end = PollEnd(self.chain.election)
         self.certificate: Certificate | None = None
         """That of the last block, once the totals are read; None where the archive has none."""
         self._vote_ids: set[bytes] = set()
         """On the chain; only where closing lists may name them again."""
         self._log = log_start(self.election)
+        self._sum = None if self.election.secret is None else SecretSum(self.election)
+        self._opened: ElectionTally | None = None
+        self._passed_over: set[bytes] = set()
+        """Ids of late votes that do not count."""
+        self.decrypted_by: tuple[int, ...] = ()
+        """The places of the trustees whose shares are in the archive, once the totals are read."""
 
     @property
     def election(self) -> Election:
         """As it is in force behind the last block that was read."""
         return self.chain.election
+
+    @property
+    def tally(self) -> ElectionTally:
+        """What is counted: of secret ballots a sealed tally, unless the archive has enough shares."""
+        return self._opened or self.chain.tally
 
     def blocks(self) -> Iterator[tuple[BlockIndexEntry, Sequence[HashedVote]]]:
         """Every block once it is checked, except that signatures of the last ones may still fail.
@@ -237,7 +264,7 @@ class ArchiveCheck:
     def report(self) -> ArchiveReport:
         """The report, once `blocks` has come to its end."""
         definition, tip = self.election.definition, self.chain.tip
-        shown = self.election.counts_shown(self._now, self.end.over)
+        shown = self._opened is not None or self.election.counts_shown(self._now, self.end.over)
         return ArchiveReport(
             title=definition.title,
             network_id=self.election.network_hex,
@@ -259,7 +286,8 @@ class ArchiveCheck:
             amendments=self.election.amendments,
             first_closes=definition.closes,
             counts_shown=self.election.cancelled or shown,
-            contests=self.election.reports(self.chain.tally) if shown else (),
+            encrypted=self.tally.sealed,
+            contests=self.election.reports(self.tally) if shown else (),
         )
 
     def _hour_has_passed(self) -> bool:
@@ -324,6 +352,7 @@ class ArchiveCheck:
         for hashed in passed:
             check_passed_over(hashed, self.election)
         self.chain.add_body(entry, lambda _: votes)
+        self._passed_over.update(hashed.id for hashed in passed)
         self.chain.election = self.end.election
         if self.election.named:
             self._vote_ids.update(hashed.id for hashed in votes)
@@ -335,6 +364,7 @@ class ArchiveCheck:
         right = Totals(
             certificate=totals.certificate,
             height=tip.height,
+            shares=totals.shares,
             tip=tip.hash.hex(),
             votes=self.chain.tally.votes,
         )
@@ -345,6 +375,28 @@ class ArchiveCheck:
             )
         if totals.certificate:
             self.certificate = self._read_certificate(totals.certificate)
+        if totals.shares is not msgspec.UNSET:
+            self._open(totals.shares)
+
+    def _proven(self, votes: Sequence[HashedVote]) -> None:
+        """Votes whose signatures and ballots hold: only such ballots can be summed."""
+        if self._sum is not None:
+            counted = [hashed for hashed in votes if hashed.id not in self._passed_over]
+            self._sum.add(counted, self.election)
+
+    def _open(self, shares: Sequence[str]) -> None:
+        """Check the shares and count with them. Raises NotProven."""
+        if self._sum is None:
+            raise fault("bad-record", "the ballots are public, and there are shares of trustees")
+        if not self.end.counted or self.certificate is None:
+            raise fault("not-final", "trustees decrypt nothing before the result is final")
+        self._signatures.finish()  # what is summed must be proven
+        counted = Counted.of(self._sum)
+        found = [checked_share(self.election, counted, text) for text in shares]
+        self.decrypted_by = tuple(share.place for share in found)
+        if not found or any(here >= after for here, after in pairwise(self.decrypted_by)):
+            raise fault("bad-order", "the shares are not in the order of their trustees, each once")
+        self._opened = open_count(self.election, counted, {one.place: one.decryption for one in found})
 
     def _read_certificate(self, note: str) -> Certificate:
         if not self.election.named:
@@ -410,8 +462,11 @@ def _at(place: str) -> Iterator[None]:
 class _Signatures:
     """Signature checks under way, in the order of the votes."""
 
-    def __init__(self, start: StartCheck, election: Election) -> None:
-        self._start, self._election = start, election
+    def __init__(
+        self, start: StartCheck, election: Election, proven: Callable[[Sequence[HashedVote]], None]
+    ) -> None:
+        """`proven` gets the votes of each batch that holds."""
+        self._start, self._election, self._proven = start, election, proven
         self._next: list[tuple[int, HashedVote]] = []
         self._running: deque[tuple[list[tuple[int, HashedVote]], Callable[[], Forgery | None]]] = deque()
 
@@ -441,3 +496,4 @@ class _Signatures:
             self._next.clear()
             place, wrong = bad
             raise fault(wrong.code, f"line {batch[place][0]}: {wrong.message}")
+        self._proven([hashed for _, hashed in batch])

@@ -112,16 +112,17 @@ def report_of_archive(check: ArchiveCheck, blocks: ArchiveBlocks, now: int) -> E
     builder = ResultBuilder(check.election)
     for entry, votes in blocks:
         builder.add(votes, entry.extras)
-    election, tally, certificate, over = check.election, check.chain.tally, check.certificate, check.end.over
+    election, tally, certificate, over = check.election, check.tally, check.certificate, check.end.over
     left_out: tuple[LeftOut, ...] = ()
-    if check.end.counted and certificate is not None:
+    if check.end.counted and certificate is not None and not tally.sealed:
         left_out = builder.result(
             height=check.chain.tip.height,
             tip_hex=check.chain.tip.hash.hex(),
             tally=tally,
             certificate=str(certificate.note),
         ).not_counted
-    shown = not election.cancelled and election.counts_shown(now, over)
+    opened = election.secret is not None and not tally.sealed
+    shown = not election.cancelled and (opened or election.counts_shown(now, over))
     contests = tuple(
         _counted(election, contest.definition, counted) if shown else _not_shown(contest.definition)
         for contest, counted in zip(election.contests, tally.contests, strict=True)

@@ -123,6 +123,8 @@ class ResultBuilder:
         on_chain = set(self._counted.values())
         if not on_chain.union(self._passed_over).issuperset(self._listed.counted(self._election.named)):
             raise fault("not-final", "the closing block counts votes that are in no block yet")
+        if tally.sealed:
+            raise fault("not-final", "the votes are encrypted, and too few trustees have decrypted the count")
         return FinalResult(
             amendments=self._election.amendments,
             certificate=certificate,
@@ -157,7 +159,7 @@ def result_of_archive(check: ArchiveCheck, blocks: ArchiveBlocks) -> FinalResult
     return builder.result(
         height=tip.height,
         tip_hex=tip.hash.hex(),
-        tally=check.chain.tally,
+        tally=check.tally,
         certificate=str(check.certificate.note),
     )
 
