@@ -54,6 +54,8 @@ CROWD = 530
 OVERTIME_SECONDS = 100.0
 """Until a player that must be refused has been: on a busy machine the flood of connections takes twenty."""
 OVERTIME_PATIENCE = 5.0
+HELD_SECONDS = 20.0
+"""Until unfinished lines are sent anew, where no refusal came."""
 REFUSAL_SECONDS = 60.0
 """For a refusal that must come, and with which the node closes the link."""
 
@@ -252,15 +254,24 @@ async def slow_senders(foul: Foul) -> None:
         for wire in wires:
             await wire.send(b"[")
         await asyncio.gather(*(wire.rest(0.1) for wire in wires))
+        if not foul.told:  # the first may have been given up before the last came
+            wires += await foul.crowd(CROWD // 10)
 
 
 async def unfinished_lines(foul: Foul) -> None:
     """Lines that are almost whole, until the node's memory for connections is used up."""
-    wires = await foul.crowd(400)
     part = b"[" * (MAX_CLIENT_LINE - 10_000)
-    await asyncio.gather(*(wire.send(part) for wire in wires))
-    while foul.playing:
-        await asyncio.gather(*(wire.rest(0.2) for wire in wires))
+
+    async def once() -> None:
+        """Again where a busy node gave up the first before it had read the last."""
+        wires, end = await foul.crowd(400), time.monotonic() + HELD_SECONDS
+        await asyncio.gather(*(wire.send(part) for wire in wires))
+        while foul.playing and time.monotonic() < end:
+            await asyncio.gather(*(wire.rest(0.2) for wire in wires))
+        for wire in wires:
+            wire.close()
+
+    await _again(foul, once)
 
 
 async def ping_flood(foul: Foul) -> None:
@@ -362,12 +373,20 @@ async def foreign_network(foul: Foul) -> None:
 
 async def half_handshakes(foul: Foul) -> None:
     """Hello, and then nothing."""
-    wires = await foul.crowd(CROWD)
-    for wire in wires:
-        hello = Connection(LocalNode(_new_key(), foul.network, ""), outbound=True, challenge=os.urandom(32))
-        await wire.tell(hello.hello(0, 0))
+
+    async def greet(count: int) -> list[Wire]:
+        wires = await foul.crowd(count)
+        for wire in wires:
+            us = LocalNode(_new_key(), foul.network, "")
+            hello = Connection(us, outbound=True, challenge=os.urandom(32)).hello(0, 0)
+            await wire.tell(hello)
+        return wires
+
+    wires = await greet(CROWD)
     while foul.playing:
         await asyncio.gather(*(wire.rest(0.2) for wire in wires))
+        if not foul.told:  # the first may have been given up before the last came
+            wires += await greet(CROWD // 10)
 
 
 # -- those who come as peers -----------------------------------------------------------------------------
