@@ -49,6 +49,10 @@ GROUPS: Final[dict[str, dict[str, tuple[str, str]]]] = {
             "votenet.cli.election.voters",
             "The roll: make it, check it, add to it, see who has voted.",
         ),
+        "trustee": (
+            "votenet.cli.trustee.trustee",
+            "The key of secret ballots: made together, decrypts the count.",
+        ),
     },
     "Check": {
         "verify": ("votenet.cli.votes.receipt", "Check a receipt, offline."),

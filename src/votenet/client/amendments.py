@@ -45,6 +45,8 @@ class Change(NamedTuple):
     weight: int | None = None
     reason: str = ""
     later: int | None = None
+    credential: str | None = None
+    """The voter's public one, where ballots are secret."""
 
 
 @dataclass(frozen=True, slots=True)

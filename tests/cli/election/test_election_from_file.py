@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from support.ceremonies import Ceremony, run
 from support.elections import key_of
 from votenet.cli.election import election_from_file
-from votenet.cli.election.election_from_file import IN_THE_FILE, genesis_from_file
+from votenet.cli.election.election_from_file import (
+    IN_THE_FILE,
+    genesis_from_file,
+    load_source,
+    read_source,
+    with_ceremony,
+)
 from votenet.cli.election.roll import read_roll
 from votenet.config import InstanceDirs, instance_dirs
+from votenet.core.election.ceremony_draft import draft_of
 from votenet.core.election.voting_code import key_of_code
 from votenet.core.log.signed_note import COSIGNATURE_V1, VerifierKey
-from votenet.errors import ConfigError
+from votenet.errors import ConfigError, NotProven
+from votenet.secret.ceremony.bulletin import STEPS, Step, read_record
+from votenet.secret.credentials import credential_of_code, public_credential
+from votenet.storage.ceremony_folder import CeremonyFolder
 from votenet.storage.genesis_file import read_genesis
 from votenet.storage.member_files import MemberFiles
 
@@ -137,3 +150,100 @@ def test_members_that_cannot_be_read_are_named_with_their_line(
         True,
     )
     assert not dirs.state.exists()
+
+
+SECRET = """\
+title = "Board"
+difficulty = 8
+secrecy = "secret"
+closes = 2060-05-31T20:00:00+02:00
+members = "members.csv"
+[trustees]
+names = ["Citra", "Dewi", "Eko"]
+[[contests]]
+candidates = ["Ann", "Bo"]
+"""
+
+
+def ceremony_of(file: Path, steps: Sequence[Step] = STEPS) -> Ceremony:
+    """A ceremony for the election of this file, in the folder that it names."""
+    source, _ = read_source(file, None)
+    assert source is not None
+    assert source.file.trustees is not None
+    uuid = "2" * 14
+    names, threshold, name = source.file.trustees
+    draft = draft_of(msgspec.structs.replace(source.definition, uuid=uuid), names, threshold)
+    ceremony = run(steps, draft)
+    folder = CeremonyFolder(file.parent / name)
+    folder.begin(draft)
+    for raw in ceremony.files.values():
+        folder.hand_in(read_record(raw))
+    return ceremony
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    """An election file with secret ballots."""
+    (tmp_path / "members.csv").write_text("id,name\n1,Ani\n2,Budi\n")
+    file = tmp_path / "e.toml"
+    file.write_text(SECRET)
+    return file
+
+
+def test_no_election_is_made_before_its_trustees_have_a_key(dirs: InstanceDirs, secret: Path) -> None:
+    missing = refused(dirs, secret)
+    assert (missing.code, "votenet trustee init" in str(missing.next_step)) == ("no-ceremony", True)
+    ceremony_of(secret, STEPS[:3])
+    waiting = refused(dirs, secret)
+    assert waiting.code == "ceremony-incomplete"
+    assert "waits for Citra, Dewi, Eko" in waiting.message
+    assert "votenet trustee status" in str(waiting.next_step)
+    assert not dirs.genesis.exists()
+
+
+def test_an_election_that_changed_since_its_trustees_began_is_not_made(
+    dirs: InstanceDirs, secret: Path
+) -> None:
+    ceremony_of(secret)
+    secret.write_text(SECRET.replace('"Bo"', '"Cy"'))
+    with pytest.raises(NotProven, match="in: contests") as changed:
+        make(dirs, secret)
+    assert changed.value.code == "bad-draft"
+    assert not dirs.genesis.exists()
+
+
+def test_a_complete_ceremony_gives_the_election_its_key_and_its_uuid(secret: Path) -> None:
+    ceremony = ceremony_of(secret)
+    source = load_source(secret, None)
+    made = with_ceremony(secret, source).made(0).definition
+    assert (made.secrecy, made.uuid) == ("secret", "2" * 14)
+    assert made.trustees is not None
+    assert [one.name for one in made.trustees.keys] == ["Citra", "Dewi", "Eko"]
+    assert ceremony.bulletin.key.written() in made.belenios
+
+
+def test_an_election_with_secret_ballots_is_made_once_and_goes_on(dirs: InstanceDirs, secret: Path) -> None:
+    """Every member has a credential on the roll, which follows from the code on the card."""
+    ceremony = ceremony_of(secret)
+    made = read_genesis(make(dirs, secret))
+    assert (made.definition.secrecy, made.named) == ("secret", 2)
+    assert (dirs.state / "trustees.json").read_bytes() == ceremony.bulletin.trustees
+    codes = MemberFiles(dirs.state).read_codes(made.network_hex)
+    assert codes is not None
+    uuid = made.definition.uuid
+    assert read_roll(dirs.state / "roll.json").credentials == {
+        voter: public_credential(credential_of_code(code, uuid), uuid).written()
+        for voter, code in codes.codes.items()
+    }
+    assert read_genesis(make(dirs, secret)).network_id == made.network_id
+    secret.write_text(SECRET.replace('secrecy = "secret"\n', "").replace("[trustees]\nnames", "# names"))
+    other = refused(dirs, secret)
+    assert (other.code, "secrecy" in other.message) == ("other-election", True)
+
+
+def test_a_member_with_a_key_of_their_own_has_no_credential(dirs: InstanceDirs, secret: Path) -> None:
+    ceremony_of(secret)
+    key = key_of("1").public_hex
+    (secret.parent / "members.csv").write_text(f"id,name,key\n1,Ani,{key}\n2,Budi,\n")
+    assert "no credential for secret ballots" in refused(dirs, secret).message
+    assert not dirs.genesis.exists()

@@ -11,11 +11,13 @@ from tests.cli.conftest import CommandResult, node_of
 
 from support.amendments import AUTHORITY
 from support.elections import key_of, make_election, named_nodes
+from support.secret_definitions import SecretSetup
 from votenet.ballots.voter_list import Member
 from votenet.cli.election.member_setup import keep_members, make_members
 from votenet.cli.election.new_card import NewCard, note_key
 from votenet.cli.election.roll import write_roll
 from votenet.config import instance_dirs, private_dir
+from votenet.secret.credentials import credential_of_code, public_credential
 from votenet.storage.key_store import AUTHORITY as OWNER
 from votenet.storage.key_store import KeyStore
 from votenet.storage.member_files import MemberFiles
@@ -95,3 +97,13 @@ def test_a_card_where_no_members_are_kept_is_written_here(cli: Cli, tmp_path: Pa
     card.drop()
     card.drop()
     assert not (tmp_path / "card.html").exists()
+
+
+def test_a_new_card_has_a_credential_where_ballots_are_secret() -> None:
+    card = NewCard("ann", "default")
+    assert card.credential_in(make_election()) is None
+    election = SecretSetup().election
+    uuid = election.definition.uuid
+    assert (
+        card.credential_in(election) == public_credential(credential_of_code(card.code, uuid), uuid).written()
+    )

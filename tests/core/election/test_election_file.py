@@ -10,6 +10,7 @@ import pytest
 
 from votenet.core.election.definition import Candidate, Contest, Quorum, Threshold
 from votenet.core.election.election_file import (
+    TrusteesTable,
     election_of,
     local_time,
     read_contest,
@@ -174,6 +175,45 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
     ],
 )
 def test_single_faults(text: str, wanted: str) -> None:
+    assert any(wanted in one for one in said(text)), said(text)
+
+
+SECRET = """\
+title = "Board"
+secrecy = "secret"
+closes = 2060-05-31T20:00:00+02:00
+roll = "roll.json"
+[trustees]
+names = ["Ann", "Bo", "Cy"]
+[[contests]]
+candidates = ["D", "E"]
+"""
+
+
+def test_secret_ballots_have_trustees_two_of_whom_are_needed_unless_more_are() -> None:
+    found, faults = read_election_file(SECRET.encode())
+    assert faults == []
+    assert found is not None
+    assert found.trustees == TrusteesTable(("Ann", "Bo", "Cy"), 2, "ceremony")
+    assert found.definition.secrecy == "public", "until their ceremony is complete"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wanted"),
+    [
+        ("closes", "# closes", "line 2, secrecy: secret ballots are counted after closing, but it never"),
+        ("roll =", "# roll =", "line 2, secrecy: secret ballots need a roll"),
+        ('secrecy = "secret"', "", "line 5, trustees: trustees are for secret ballots"),
+        ("names =", "nams =", "line 5, trustees: names is missing"),
+        ('["Ann", "Bo", "Cy"]', '["Ann", 3]', "line 6, trustees, names: "),
+        ("names", "threshold = 0\nnames", "line 6, trustees, threshold: "),
+        ('[trustees]\nnames = ["Ann", "Bo", "Cy"]', "", "line 2, secrecy: secret ballots need trustees"),
+        ("candidates", 'method = "stv"\ncandidates', "ranked ballots need a verifiable shuffle"),
+        ("roll =", 'results = "after-close"\nroll =', "line 4, results: nobody can count secret ballots"),
+    ],
+)
+def test_faults_of_secret_ballots(old: str, new: str, wanted: str) -> None:
+    text = SECRET.replace(old, new)
     assert any(wanted in one for one in said(text)), said(text)
 
 

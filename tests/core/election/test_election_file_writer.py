@@ -15,7 +15,7 @@ from votenet.core.election.definition import (
     Threshold,
     Witness,
 )
-from votenet.core.election.election_file import ElectionFile, read_election_file
+from votenet.core.election.election_file import ElectionFile, TrusteesTable, read_election_file
 from votenet.core.election.election_file_writer import election_toml
 from votenet.core.limits import MAX_GRACE_SECONDS
 from votenet.core.log.signed_note import COSIGNATURE_V1, VerifierKey
@@ -94,6 +94,26 @@ def files(draw: st.DrawFn) -> ElectionFile:
         enrolment if makes_roll else "",
         draw(st.sampled_from(["", "https://vote.example.org", "http://192.168.1.5:8080/club"])),
     )
+
+
+def test_the_trustees_of_secret_ballots_are_written() -> None:
+    text = """\
+title = "Board"
+secrecy = "secret"
+closes = 2060-05-31T20:00:00+02:00
+roll = "roll.json"
+[trustees]
+names = ["Ann", "Bo \\"B\\"", "Cy"]
+threshold = 3
+folder = "keys"
+[[contests]]
+candidates = ["D", "E"]
+"""
+    file, faults = read_election_file(text.encode())
+    assert file is not None, faults
+    again, faults = read_election_file(election_toml(file).encode())
+    assert (again, faults) == (file, [])
+    assert file.trustees == TrusteesTable(("Ann", 'Bo "B"', "Cy"), 3, "keys")
 
 
 @settings(max_examples=40)

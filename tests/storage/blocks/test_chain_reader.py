@@ -16,13 +16,14 @@ from votenet.core.election.roll import with_roll
 from votenet.core.ledger.block import genesis_header
 from votenet.core.ledger.chain import Chain
 from votenet.errors import ConfigError, StorageCorrupt, StorageError
-from votenet.protocol.node.events import Change, SaveBlock, SaveCertificate, SaveVotes, SetBest
+from votenet.protocol.node.events import Change, SaveBlock, SaveCertificate, SaveShare, SaveVotes, SetBest
 from votenet.storage.blocks.chain_reader import (
     best_height,
     damaged,
     load_chain,
     read_chain,
     stored_certificate,
+    stored_shares,
     votes_under,
 )
 from votenet.storage.blocks.sqlite_block_store import SqliteBlockStore
@@ -126,6 +127,8 @@ def test_the_best_branch_by_height_as_of_the_moment_reading_began(tmp_path: Path
         assert stored_certificate(tmp_path) == (0, "")
         store.apply([SaveCertificate(2, "a note\n")])
         assert stored_certificate(tmp_path) == (2, "a note\n")
+        store.apply([SaveShare(3, "third"), SaveShare(1, "first")])
+        assert stored_shares(tmp_path) == ("first", "third")
     finally:
         store.close()
 

@@ -22,8 +22,10 @@ from votenet.cli.archive.archive_files import (
     write_folder,
     write_lines,
 )
+from votenet.cli.archive.belenios_export import export_belenios
 from votenet.cli.election import outcome_view
 from votenet.cli.election.amendment_view import amendment_lines, cancellation, closes_words
+from votenet.cli.election.election_from_file import TRUSTEES_NAME
 from votenet.cli.election.outcome_view import turnout
 from votenet.cli.election.roll import KnownRoll, read_roll
 from votenet.cli.options import (
@@ -42,7 +44,7 @@ from votenet.core.records.archive import ArchiveReport, archive_lines
 from votenet.core.records.archive_log import archive_log_files
 from votenet.core.records.final_result import check_result, encode_result
 from votenet.errors import Command, ConfigError
-from votenet.storage.blocks.chain_reader import read_chain, stored_certificate
+from votenet.storage.blocks.chain_reader import read_chain, stored_certificate, stored_shares
 from votenet.storage.genesis_file import read_genesis
 from votenet.storage.input_file import STDIN
 from votenet.storage.output_file import STDOUT
@@ -59,6 +61,7 @@ Examples:
   votenet export --data-dir ./n1 --genesis genesis.json -o election.jsonl
   votenet export --node votes.example.org:3000 -o election.jsonl.xz
   votenet export --tiles ./log
+  votenet export --belenios election.bel
 
 The node may go on running: the archive is the chain of one moment. From a node elsewhere everything is
 checked on the way but for signatures; an audit checks those, too. With --tiles the election's log is written
@@ -86,6 +89,18 @@ as the files that tools of others read (C2SP tlog-tiles): a web server shows the
     type=click.Path(path_type=Path),
     help="Write the log as C2SP tiles into this new folder, and no archive.",
 )
+@click.option(
+    "--belenios", type=FilePath(), help="File for Belenios' archive of finished secret ballots, and no other."
+)
+@click.option(
+    "--share",
+    "shares",
+    type=FilePath(),
+    multiple=True,
+    help="Share of a trustee that nodes do not have; once for each.",
+)
+@click.option("--trustees", type=FilePath(), help="Their keys  [trustees.json beside the genesis file].")
+@roll_option
 @network_option
 @instance_option
 def export(
@@ -94,6 +109,10 @@ def export(
     genesis: Path | None,
     node: str | None,
     tiles: Path | None,
+    belenios: Path | None,
+    shares: tuple[Path, ...],
+    trustees: Path | None,
+    roll: Path | None,
     network_hex: str | None,
     instance: str,
 ) -> None:
@@ -101,14 +120,20 @@ def export(
 
     With named nodes it ends with the newest certificate, and the last block that it covers.
     """
-    if tiles is not None and output is not None:
-        raise click.UsageError("--tiles and --output exclude each other: call it twice for both")
+    if len([one for one in (tiles, output, belenios) if one is not None]) > 1:
+        raise click.UsageError("--tiles, --belenios and --output exclude each other: call it for each")
+    if belenios is None and (shares or trustees or roll):
+        raise click.UsageError("--share, --trustees and --roll are for --belenios")
     if node is None:
         lines = _local_lines(data_dir, genesis, instance)
     elif data_dir is not None:
         raise click.UsageError("--node and --data-dir exclude each other: the chain comes from one place")
     else:
         lines = _remote_lines(node, genesis, network_hex)
+    if belenios is not None:
+        beside = (genesis or instance_dirs(instance).genesis).with_name(TRUSTEES_NAME)
+        export_belenios(belenios, lines, KnownRoll(roll, instance), trustees or beside, shares)
+        return
     with contextlib.closing(lines):  # the connection, too, when the output fails
         if tiles is not None:
             names = write_folder(tiles, archive_log_files(lines))
@@ -132,7 +157,8 @@ def _local_lines(data_dir: Path | None, genesis: Path | None, instance: str) -> 
     election = read_genesis(genesis or dirs.genesis)
     height, note = stored_certificate(folder)
     blocks = read_chain(folder, election, up_to=height if note else None)
-    yield from archive_lines(election, blocks, note)
+    shares = stored_shares(folder) if note and election.secret is not None else ()
+    yield from archive_lines(election, blocks, note, shares)
 
 
 def _remote_lines(node: str, genesis: Path | None, network_hex: str | None) -> Generator[bytes, None, None]:

@@ -75,7 +75,8 @@ class AmendmentOptions:
             change = change._replace(reason=self.reason.strip())
             if card is not None:
                 card.write(election.amended())
-                change = change._replace(key=card.key_in(election.election))
+                known = election.election
+                change = change._replace(key=card.key_in(known), credential=card.credential_in(known))
             try:
                 result = election.amend(
                     key, change, wait=self.wait, on_taken=functools.partial(self._taken, card)

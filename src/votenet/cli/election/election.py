@@ -13,7 +13,14 @@ import msgspec
 
 from votenet.cli import ui
 from votenet.cli.election.amend import cancel, close, extend
-from votenet.cli.election.election_from_file import faulty, load_source, read_source, say_faults
+from votenet.cli.election.election_from_file import (
+    TRUSTEES_NAME,
+    faulty,
+    load_source,
+    read_source,
+    say_faults,
+    with_ceremony,
+)
 from votenet.cli.election.election_questions import ask_election
 from votenet.cli.election.election_setup import chosen_bits, named_node
 from votenet.cli.election.member_setup import cards_lines, keep_members
@@ -126,6 +133,7 @@ def create(
         _refuse_members(output, force)
     if bool(definition.nodes) == no_named_nodes:
         raise _nodes_contradict(file, no_named_nodes)
+    source = with_ceremony(file, source)
     bits = chosen_bits(source.file.difficulty, None, ui.say, named=bool(definition.nodes))
     key_file = authority_key or _beside(output, AUTHORITY_KEY_NAME)
     there = key_file.exists()
@@ -135,6 +143,8 @@ def create(
         chain = msgspec.structs.replace(definition.chain, bits=bits)
         fields = {"authority_key": key.public_hex, "chain": chain}
         made = Election(msgspec.structs.replace(new.definition, **fields))
+        if new.trustees is not None and output != STDOUT:
+            write_output(output.with_name(TRUSTEES_NAME), new.trustees)
         if new.members is not None:
             write_roll(output.with_name(ROLL_NAME), new.members.roll)
             keep_members(output.parent, made, new.members, source.file.public_url)

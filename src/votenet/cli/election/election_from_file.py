@@ -25,13 +25,17 @@ from votenet.cli.election.election_setup import (
 from votenet.cli.election.member_setup import MadeMembers, keep_members, make_members
 from votenet.cli.election.roll import read_roll
 from votenet.config import InstanceDirs
+from votenet.core.election.ceremony_draft import check_same_draft, completed, draft_of
 from votenet.core.election.definition import Election, ElectionDefinition, uuid_from
 from votenet.core.election.election_file import ElectionFile, read_election_file
 from votenet.core.election.roll import Roll
 from votenet.core.election.toml_table import FileFault
 from votenet.core.limits import MAX_RECEIPT
-from votenet.errors import Command, ConfigError, NextStep, VotenetError
+from votenet.errors import Command, ConfigError, NextStep, NotProven, VotenetError
+from votenet.secret.ceremony.bulletin import Bulletin
+from votenet.storage.ceremony_folder import CeremonyFolder
 from votenet.storage.enrolment_store import EnrolmentStore, Invited
+from votenet.storage.files import write_atomically
 from votenet.storage.genesis_file import MAX_GENESIS, read_genesis
 from votenet.storage.input_file import STDIN, read_input
 
@@ -54,19 +58,24 @@ class SourcedElection(NamedTuple):
     voters: Roll | None
     members: tuple[Member, ...] = ()
     uuid: str = ""
-    """That of the folder in which members have enrolled; empty for a new one."""
+    """That of the folder in which members have enrolled, or of its trustees' draft; empty for a new one."""
+    bulletin: Bulletin | None = None
+    """Of the ceremony of its trustees, complete, where its ballots are secret."""
 
     def made(self, now: float) -> MadeElection:
         """The definition of an election that is made now, its roll, and the voting codes of its members."""
         uuid = self.uuid or uuid_from(secrets.token_bytes(16))
         definition = msgspec.structs.replace(self.definition, created=int(now), uuid=uuid)
+        if self.bulletin is not None:
+            definition = completed(definition, self.bulletin)
+        trustees = None if self.bulletin is None else self.bulletin.trustees
         if not self.members:
-            return MadeElection(definition, self.voters, None)
-        made = make_members(self.members, definition.uuid)
+            return MadeElection(definition, self.voters, None, trustees)
+        made = make_members(self.members, definition.uuid, secret=trustees is not None)
         definition = msgspec.structs.replace(
             definition, roll_root=made.roll.root_hex, roll_size=len(made.roll.keys)
         )
-        return MadeElection(definition, made.roll, made)
+        return MadeElection(definition, made.roll, made, trustees)
 
 
 class MadeElection(NamedTuple):
@@ -75,6 +84,12 @@ class MadeElection(NamedTuple):
     definition: ElectionDefinition
     voters: Roll | None
     members: MadeMembers | None
+    trustees: bytes | None = None
+    """The proof of the trustees' keys, where ballots are secret."""
+
+
+TRUSTEES_NAME: Final = "trustees.json"
+"""Beside the genesis file: Belenios' `trustees`, whose hash the definition has."""
 
 
 def read_source(path: Path, now: float | None) -> tuple[SourcedElection | None, list[FileFault]]:
@@ -125,6 +140,33 @@ def load_source(path: Path, now: float | None) -> SourcedElection:
     return found
 
 
+def with_ceremony(path: Path, source: SourcedElection) -> SourcedElection:
+    """The same with the key that its trustees have made, where its ballots are secret.
+
+    Raises:
+        ConfigError: no-ceremony; ceremony-incomplete and two-records, with what to type.
+        NotProven: bad-draft, when the file has changed since its trustees began.
+    """
+    table = source.file.trustees
+    if table is None:
+        return source
+    folder = CeremonyFolder(path.parent / table.folder)
+    bulletin = folder.bulletin()
+    draft = bulletin.draft
+    definition = msgspec.structs.replace(source.definition, uuid=source.uuid or draft.uuid)
+    check_same_draft(draft, draft_of(definition, table.names, table.threshold))
+    try:
+        bulletin.check_complete()
+    except NotProven as error:
+        step = Command.calling("trustee status", str(folder.path))
+        raise ConfigError(
+            f"the trustees of this election have no key yet: {error.message}",
+            code=error.code,
+            next_step=NextStep("See what each of them types: {}", step),
+        ) from None
+    return source._replace(uuid=draft.uuid, bulletin=bulletin)
+
+
 def say_faults(faults: list[FileFault]) -> None:
     for fault in faults:
         ui.say(str(fault))
@@ -162,12 +204,15 @@ def genesis_from_file(dirs: InstanceDirs, options: Mapping[str, Any], *, say: Ca
         keep_roll(dirs, held, source.voters)
         say(f"Going on with the election {held.definition.title!r}.")
         return dirs.genesis
+    source = with_ceremony(path, source)
     count: int = 0 if options["named_nodes"] is False else options["nodes"] or 0
     kernel = None if options["kernel"] == "auto" else options["kernel"]
     bits = chosen_bits(source.file.difficulty, kernel, say, named=bool(count))
     made = source.made(now)
     election = Election(with_node_keys(dirs, made.definition, count, bits))
     keep_roll(dirs, election, made.voters)
+    if made.trustees is not None:
+        write_atomically(dirs.state / TRUSTEES_NAME, made.trustees)
     if made.members is not None:  # before the genesis file: an election never lacks its cards
         public_url = options.get("public_url") or source.file.public_url
         keep_members(dirs.state, election, made.members, public_url)
@@ -257,7 +302,7 @@ def _check_same(
     has = held.definition
     chain = source.definition.chain
     root, size = source.definition.roll_root, source.definition.roll_size
-    if source.uuid:  # members enrol all the time
+    if source.file.enrolment:  # members enrol all the time
         root, size = has.roll_root, has.roll_size
     elif source.members and roll.exists() and _same_members(source.members, read_roll(roll)):
         root = has.roll_root
@@ -266,11 +311,14 @@ def _check_same(
     wanted = msgspec.structs.replace(
         source.definition,
         authority_key=has.authority_key,
+        belenios=has.belenios,
         chain=chain,
         created=has.created,
         nodes=has.nodes,
         roll_root=root,
         roll_size=size,
+        secrecy="public" if source.file.trustees is None else "secret",
+        trustees=None if source.file.trustees is None else has.trustees,
         uuid=has.uuid,
     )
     other = [name for name in wanted.__struct_fields__ if getattr(wanted, name) != getattr(has, name)]

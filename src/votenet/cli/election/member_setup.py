@@ -23,6 +23,7 @@ from votenet.core.election.definition import Election
 from votenet.core.election.roll import Roll, Voter
 from votenet.core.election.voting_code import RANDOM_BYTES, code_from, key_of_code
 from votenet.errors import Command, ConfigError
+from votenet.secret.credentials import credential_of_code, public_credential
 from votenet.storage.genesis_file import read_genesis
 from votenet.storage.member_files import CodesFile, MemberFiles, MemberNote, MembersFile, secret_file
 from votenet.storage.output_file import STDOUT
@@ -44,19 +45,36 @@ def new_code() -> str:
     return code_from(secrets.token_bytes(RANDOM_BYTES))
 
 
-def make_members(members: Sequence[Member], uuid: str) -> MadeMembers:
+def make_members(members: Sequence[Member], uuid: str, *, secret: bool = False) -> MadeMembers:
     """The roll of these members. Those without a key get a voting code, and the key that follows from it.
 
+    Args:
+        secret: their ballots are; the credential follows from the code, too.
+
     Raises:
-        ConfigError: bad-roll.
+        ConfigError: bad-roll; with secret ballots a member has a key of their own.
     """
+    own = [one.voter_id for one in members if one.key]
+    if secret and own:
+        raise ConfigError(
+            f"{own[0]!r} has a key of their own, and no credential for secret ballots follows from it",
+            code="bad-roll",
+            next_step="Leave the keys out of the list: every member gets a card.",
+        )
     codes = {one.voter_id: new_code() for one in members if not one.key}
-    voters = [
-        Voter(one.voter_id, one.key or key_of_code(codes[one.voter_id], uuid).public_hex, one.weight)
-        for one in members
-    ]
+    voters = [_voter(one, codes.get(one.voter_id, ""), uuid, secret) for one in members]
     notes = (MemberNote(one.voter_id, one.name, "own" if one.key else "card") for one in members)
     return MadeMembers(Roll(voters), tuple(notes), codes)
+
+
+def _voter(member: Member, code: str, uuid: str, secret: bool) -> Voter:
+    key = member.key or key_of_code(code, uuid).public_hex
+    return Voter(member.voter_id, key, member.weight, credential_on_roll(code, uuid) if secret else "")
+
+
+def credential_on_roll(code: str, uuid: str) -> str:
+    """The public credential of the voter with this code, as Belenios writes it."""
+    return public_credential(credential_of_code(code, uuid), uuid).written()
 
 
 def keep_members(folder: Path, election: Election, made: MadeMembers, public_url: str) -> None:

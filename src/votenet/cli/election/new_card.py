@@ -7,7 +7,14 @@ from pathlib import Path
 
 from votenet.cli import ui
 from votenet.cli.election.card_page import Card
-from votenet.cli.election.member_setup import DANGER, DEFAULT_URL, is_local, new_code, write_cards
+from votenet.cli.election.member_setup import (
+    DANGER,
+    DEFAULT_URL,
+    credential_on_roll,
+    is_local,
+    new_code,
+    write_cards,
+)
 from votenet.config import instance_dirs
 from votenet.core.election.definition import Election
 from votenet.core.election.voting_code import key_of_code
@@ -33,6 +40,12 @@ class NewCard:
 
     def key_in(self, election: Election) -> str:
         return key_of_code(self.code, election.definition.uuid).public_hex
+
+    def credential_in(self, election: Election) -> str | None:
+        """The public credential, where ballots are secret."""
+        if election.secret is None:
+            return None
+        return credential_on_roll(self.code, election.definition.uuid)
 
     def write(self, election: Election) -> None:
         """Raises ConfigError."""

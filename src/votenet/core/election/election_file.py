@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from typing import Annotated, Any, Final, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Final, NamedTuple, TypeVar, get_args, get_type_hints
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -21,12 +21,14 @@ from votenet.core.election.definition import (
     ChainParameters,
     Contest,
     ElectionDefinition,
+    Name,
     NamedNode,
     Quorum,
     Threshold,
     Witness,
 )
 from votenet.core.election.definition_rules import contest_faults, definition_faults
+from votenet.core.election.secret_rules import draft_faults
 from votenet.core.election.toml_table import FaultList, FileFault, TomlPath, TomlTable, kind_fault
 from votenet.core.limits import MAX_CHOICES
 from votenet.core.log.signed_note import parse_key
@@ -37,6 +39,9 @@ from votenet.pow import bits_for_zero_bits
 S = TypeVar("S", bound=msgspec.Struct)
 USUAL_DIFFICULTY: Final = 8
 """In place of one that is measured when the election is made."""
+USUAL_THRESHOLD: Final = 2
+"""Trustees who are needed, of three or more."""
+CEREMONY_FOLDER: Final = "ceremony"
 _ROLL_SOURCES: Final = ("roll", "members", "enrolment")
 """Keys that say who may vote."""
 MOTION_OPTIONS: Final = ("Yes", "No", "Abstain")
@@ -54,6 +59,9 @@ EXAMPLES: Final = {
     "enrolment": 'enrolment = "enrolment"',
     "public_url": 'public_url = "https://vote.example.org"',
     "weighted": "weighted = true",
+    "secrecy": 'secrecy = "secret"',
+    "names": 'names = ["Ann", "Bo", "Cy"]',
+    "folder": 'folder = "ceremony"',
     "difficulty": "difficulty = 16",
     "grace": "grace = 30",
     "id": 'id = "chair"',
@@ -89,6 +97,7 @@ _RULE_KEYS: Final = {
     "the method": "method",
     "title": "title",
     "closes before": "closes",
+    "held back": "results",
     "never closes": "results",
     "weights": "weighted",
     "organiser": "organiser",
@@ -97,6 +106,15 @@ _RULE_KEYS: Final = {
     "blank": "blank",
 }
 """A word of a broken rule, and the key to look at; the first that fits."""
+
+
+class TrusteesTable(NamedTuple):
+    """Who decrypts the count of secret ballots: any `threshold` of these."""
+
+    names: tuple[str, ...]
+    threshold: int = USUAL_THRESHOLD
+    folder: str = CEREMONY_FOLDER
+    """The name of the folder of their ceremony, beside the election file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +133,8 @@ class ElectionFile:
     """The name of the folder in which members have enrolled, beside the election file."""
     public_url: str = ""
     """Where voters find the page: it stands on their cards."""
+    trustees: TrusteesTable | None = None
+    """Of an election with secret ballots; its definition is public until their ceremony is complete."""
 
 
 def read_election_file(data: bytes) -> tuple[ElectionFile | None, list[FileFault]]:
@@ -170,6 +190,7 @@ def _election(values: Mapping[str, Any], faults: FaultList) -> ElectionFile:
     nodes = [_struct(NamedNode, one, ("nodes", n), faults) for n, one in _numbered(table.tables("nodes"))]
     witnesses = [_witness(one, ("witnesses", n), faults) for n, one in _numbered(table.tables("witnesses"))]
     contests = _contests(table, fields, faults)
+    trustees = _trustees(table, faults)
     table.end()
     if fields["closes"] is None and table.has("closes"):
         fields["results"] = "live"  # one fault is enough for a closing time that cannot be read
@@ -186,7 +207,12 @@ def _election(values: Mapping[str, Any], faults: FaultList) -> ElectionFile:
         **fields,
     )
     _check_rules(definition, table, faults)
-    return ElectionFile(definition, **sources, public_url=public_url, difficulty=difficulty)
+    if trustees is not None:
+        for wrong, next_step in draft_faults(definition):
+            faults.add(_key_of(wrong, (), table.has) or ("secrecy",), wrong, next_step)
+    return ElectionFile(
+        definition, **sources, public_url=public_url, difficulty=difficulty, trustees=trustees
+    )
 
 
 _STAND_IN: Final = Contest(candidates=(Candidate(name="A"), Candidate(name="B")), title="Contest")
@@ -210,6 +236,30 @@ def _registration(table: TomlTable) -> str:
     if "roll" in named and len(named) > 1:
         table.blame("roll", f"the roll is given, and {named[1]} would make one", "Leave one of them out.")
     return said or ("roll" if named else "open")
+
+
+def _trustees(table: TomlTable, faults: FaultList) -> TrusteesTable | None:
+    """The trustees of an election with secret ballots."""
+    secrecy = table.take("secrecy", _ELECTION["secrecy"], "public")
+    values = table.raw("trustees")
+    if secrecy == "public":
+        if values is not None:
+            step = f"Leave them out, or write above all tables: {EXAMPLES['secrecy']}"
+            table.blame("trustees", "trustees are for secret ballots, and these are public", step)
+        return None
+    if not isinstance(values, dict):
+        step = f"Add a table [trustees] with their names: {EXAMPLES['names']}"
+        table.blame("secrecy", "secret ballots need trustees, who decrypt the count", step)
+        return None
+    one = TomlTable(values, ("trustees",), faults, EXAMPLES)
+    names = one.need("names", tuple[Name, ...], ("A", "B", "C"))
+    found = TrusteesTable(
+        names=tuple(names),
+        threshold=one.take("threshold", Annotated[int, msgspec.Meta(ge=1)], USUAL_THRESHOLD),
+        folder=one.take("folder", _ELECTION["title"], CEREMONY_FOLDER),
+    )
+    one.end()
+    return found
 
 
 def _public_url(table: TomlTable) -> str:

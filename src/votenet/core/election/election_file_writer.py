@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from votenet.core.election.definition import Candidate, Contest, NamedNode
-from votenet.core.election.election_file import ElectionFile, local_time
+from votenet.core.election.election_file import ElectionFile, TrusteesTable, local_time
 
 _HEAD: Final = """\
 # An election. Check this file with:  votenet election check election.toml
@@ -45,6 +45,9 @@ def _election_lines(file: ElectionFile) -> Iterator[str]:
     if file.difficulty is not None:
         yield f"difficulty = {file.difficulty}  # leading zero bits of a block hash"
     yield f"grace = {definition.chain.grace_seconds}  # seconds after closing for votes that came in time"
+    if file.trustees is not None:
+        yield 'secrecy = "secret"  # ballots are encrypted; trustees decrypt the count'
+        yield from _trustee_lines(file.trustees)
     for node in definition.nodes:
         yield "\n" + node_toml(node)
     for witness in definition.witnesses:
@@ -52,6 +55,13 @@ def _election_lines(file: ElectionFile) -> Iterator[str]:
         yield f"key = {_text(witness.key)}\nurl = {_text(witness.url)}"
     for contest in definition.contests:
         yield from _contest_lines(contest)
+
+
+def _trustee_lines(trustees: TrusteesTable) -> Iterator[str]:
+    yield "\n[trustees]  # their ceremony: votenet help trustee"
+    yield f"names = [{', '.join(map(_text, trustees.names))}]"
+    yield f"threshold = {trustees.threshold}  # of them are needed to count"
+    yield f"folder = {_text(trustees.folder)}"
 
 
 def node_toml(node: NamedNode) -> str:

@@ -42,7 +42,20 @@ def secret_faults(definition: ElectionDefinition) -> Iterator[Fault]:
         if definition.trustees is not None:
             yield "its ballots are public, but it has trustees", "Leave them out."
         return
-    yield from _need_faults(definition)
+    yield from draft_faults(definition)
+    yield from _made_faults(definition)
+    if definition.roll_size is not None and definition.roll_size > MAX_TOTAL_WEIGHT:
+        yield f"secret ballots of more than {MAX_TOTAL_WEIGHT} voters cannot be counted", ""
+    if definition.trustees is not None:
+        yield from _trustee_faults(definition, definition.trustees)
+
+
+def draft_faults(definition: ElectionDefinition) -> Iterator[Fault]:
+    """The faults that are there before an election has its nodes and its trustees a key."""
+    if definition.registration != "roll":
+        yield "secret ballots need a roll: it holds the voters' credentials", "Give the election a roll."
+    if definition.closes is None:
+        yield "secret ballots are counted after closing, but it never closes", "Give it a closing time."
     if definition.results == "after-close":
         yield (
             "nobody can count secret ballots before closing: its results cannot be held back",
@@ -60,17 +73,9 @@ def secret_faults(definition: ElectionDefinition) -> Iterator[Fault]:
             f"a secret vote may have {size} bytes, and {MAX_RECORD_BYTES} is the most",
             "Offer fewer candidates, let a vote have fewer different totals, or hold two elections.",
         )
-    if definition.roll_size is not None and definition.roll_size > MAX_TOTAL_WEIGHT:
-        yield f"secret ballots of more than {MAX_TOTAL_WEIGHT} voters cannot be counted", ""
-    if definition.trustees is not None:
-        yield from _trustee_faults(definition, definition.trustees)
 
 
-def _need_faults(definition: ElectionDefinition) -> Iterator[Fault]:
-    if definition.registration != "roll":
-        yield "secret ballots need a roll: it holds the voters' credentials", "Give the election a roll."
-    if definition.closes is None:
-        yield "secret ballots are counted after closing, but it never closes", "Give it a closing time."
+def _made_faults(definition: ElectionDefinition) -> Iterator[Fault]:
     if not definition.nodes:
         yield (
             "secret ballots need named nodes: trustees decrypt only what is final",

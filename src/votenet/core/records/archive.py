@@ -215,6 +215,8 @@ class ArchiveCheck:
         """Ids of late votes that do not count."""
         self.decrypted_by: tuple[int, ...] = ()
         """The places of the trustees whose shares are in the archive, once the totals are read."""
+        self.shares: tuple[str, ...] = ()
+        """These shares as they travel."""
 
     @property
     def election(self) -> Election:
@@ -394,6 +396,7 @@ class ArchiveCheck:
         counted = Counted.of(self._sum)
         found = [checked_share(self.election, counted, text) for text in shares]
         self.decrypted_by = tuple(share.place for share in found)
+        self.shares = tuple(shares)
         if not found or any(here >= after for here, after in pairwise(self.decrypted_by)):
             raise fault("bad-order", "the shares are not in the order of their trustees, each once")
         self._opened = open_count(self.election, counted, {one.place: one.decryption for one in found})

@@ -227,6 +227,21 @@ def stored_certificate(data_dir: Path) -> tuple[int, str]:
         raise damaged(path, error) from error
 
 
+def stored_shares(data_dir: Path) -> tuple[str, ...]:
+    """The trustees' shares in order of place, in the folder of an election with secret ballots.
+
+    Raises StorageError.
+    """
+    path = data_dir / DATABASE_NAME
+    conn = open_database(path, CHAIN_SCHEMA, read_only=True)
+    with contextlib.closing(conn), reading():
+        rows = conn.execute("SELECT place, share FROM shares ORDER BY place").fetchall()
+    try:
+        return tuple(unseal(share_place(place), sealed).decode() for place, sealed in rows)
+    except (ValueError, TypeError) as error:
+        raise damaged(path, error) from error
+
+
 def _read_certificate(sealed: object) -> tuple[int, str]:
     return msgspec.json.decode(unseal("certificate", sealed), type=tuple[int, str])
 

@@ -1,0 +1,1 @@
+"""Commands of the trustees of an election with secret ballots."""

@@ -1,0 +1,298 @@
+"""`votenet trustee`: the ceremony in which trustees make the key of an election with secret ballots."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+
+from votenet.cli import ui
+from votenet.cli.election.election_from_file import faulty, say_faults
+from votenet.cli.options import FilePath, json_option
+from votenet.cli.trustee.bulletin_view import bulletin_facts, bulletin_lines
+from votenet.cli.trustee.decrypt import decrypt
+from votenet.cli.trustee.recovery_card import DANGER, recovery_page
+from votenet.cli.trustee.recovery_input import asked_seed
+from votenet.config import instance_dirs
+from votenet.core.election.ceremony_draft import check_same_draft, draft_of
+from votenet.core.election.definition import uuid_from
+from votenet.core.election.election_file import ElectionFile, read_election_file
+from votenet.errors import Command, ConfigError, NextStep
+from votenet.secret.ceremony.bulletin import STEPS, Bulletin
+from votenet.secret.ceremony.draft import CeremonyDraft, cost_of_loss
+from votenet.secret.ceremony.trustee import next_record, restore_share
+from votenet.secret.ceremony.trustee import rehearse as rehearsal_of
+from votenet.secret.group import BASE, multiply
+from votenet.secret.key_generation import TrusteeSeed
+from votenet.storage.ceremony_folder import CeremonyFolder
+from votenet.storage.enrolment_store import EnrolmentStore
+from votenet.storage.genesis_file import MAX_GENESIS
+from votenet.storage.input_file import read_input
+from votenet.storage.member_files import secret_file
+from votenet.storage.output_file import refuse_existing
+from votenet.storage.trustee_key import TrusteeKeyFile
+
+_FOLDER: Final = click.Path(file_okay=False, path_type=Path)
+_FILE: Final = click.Path(dir_okay=False, path_type=Path)
+_folder = click.argument("folder", type=_FOLDER)
+_name = click.argument("name", metavar="NAME")
+_key = click.option("--key", type=_FILE, help="File of your key  [among the keys of this user].")
+_code_file = click.option("--code-file", type=FilePath(), help="File with the code of a card; - is a pipe.")
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  votenet trustee init election.toml          the organiser begins: makes the folder `ceremony`
+  votenet trustee join ceremony Citra         a trustee makes a key and two recovery cards; again: next step
+  votenet trustee rehearse ceremony Citra     once the key is made: type in a card, decrypt a test tally
+  votenet trustee status ceremony             who is waited for
+  votenet trustee recover ceremony Citra      the key is lost: back from a card
+  votenet trustee decrypt ceremony Citra --archive election.jsonl.xz     afterwards: a share of the count
+
+\b
+Trustees pass the folder on, by mail or on a stick, or share it: nothing in it is secret. Put all files of all
+trustees together; their names and their order do not matter. See docs/secret-ballots.md."""
+)
+def trustee() -> None:
+    """Make the key of an election with secret ballots, together, and decrypt its count."""
+
+
+@trustee.command()
+@click.argument("file", type=FilePath())
+@click.option(
+    "--all-needed", is_flag=True, help="All trustees are needed: after one lost key nothing is counted."
+)
+@json_option
+def init(file: Path, all_needed: bool, as_json: bool) -> None:
+    """Begin the ceremony of an election FILE: write the draft that its trustees make a key for."""
+    found = _secret_election(file)
+    assert found.trustees is not None
+    names, threshold, name = found.trustees
+    _check_threshold(file, threshold, len(names), all_needed)
+    folder = CeremonyFolder(file.parent / name)
+    definition = msgspec.structs.replace(found.definition, uuid=_uuid_for(file, found, folder))
+    draft = draft_of(definition, names, threshold)
+    if folder.draft_path.exists():
+        check_same_draft(folder.draft(), draft)
+    folder.begin(draft)
+    _show(folder, as_json, [f"The ceremony is in {folder.path}.", cost_of_loss(threshold, len(names))])
+
+
+@trustee.command()
+@_folder
+@_name
+@_key
+@click.option("--cards", type=_FILE, help="Page with the recovery cards  [recovery-PLACE.html, here].")
+@json_option
+def join(folder: Path, name: str, key: Path | None, cards: Path | None, as_json: bool) -> None:
+    """Take your next step in the ceremony in FOLDER, as the trustee NAME. Run it again for the step after.
+
+    The first time it makes your key, and two recovery cards to print.
+    """
+    ceremony = CeremonyFolder(folder)
+    bulletin = ceremony.bulletin()
+    bulletin.check_going()
+    draft = bulletin.draft
+    place = draft.place_of(name)
+    file = _key_file(key, draft, place)
+    seed, lines = file.read(draft.digest, place), list[str]()
+    if seed is None:
+        _refuse_second_key(bulletin, place)
+        page = cards or Path(f"recovery-{place}.html")
+        seed = _new_key(draft, place, file, page)
+        lines += [f"Your key is made. Print the two recovery cards, then remove the file: {page}", DANGER]
+    elif cards is not None:
+        _write_cards(draft, place, seed, cards)
+        lines += [f"Your recovery cards, to print: {cards}", DANGER]
+    lines += _take_steps(ceremony, seed, place)
+    _show(ceremony, as_json, lines)
+
+
+@trustee.command()
+@_folder
+@_name
+@_code_file
+@json_option
+def rehearse(folder: Path, name: str, code_file: Path | None, as_json: bool) -> None:
+    """Show that your recovery card works: type it in, and decrypt a test tally with what it restores.
+
+    The election cannot be made before every trustee has done so.
+    """
+    ceremony = CeremonyFolder(folder)
+    bulletin = ceremony.bulletin()
+    bulletin.check_going()
+    place = bulletin.draft.place_of(name)
+    if not bulletin.is_whole("key"):
+        bulletin.check_complete()  # says who is waited for, before a card is asked for
+    seed = asked_seed(code_file)
+    _check_owner(bulletin, seed, place)
+    path = ceremony.hand_in(rehearsal_of(bulletin, seed))
+    _show(ceremony, as_json, [f"Your card works. Handed in: {path}"])
+
+
+@trustee.command()
+@_folder
+@_name
+@_key
+@_code_file
+@json_option
+def recover(folder: Path, name: str, key: Path | None, code_file: Path | None, as_json: bool) -> None:
+    """Write the file of your key again, from a recovery card and the ceremony in FOLDER."""
+    ceremony = CeremonyFolder(folder)
+    bulletin = ceremony.bulletin()
+    draft = bulletin.draft
+    place = draft.place_of(name)
+    file = _key_file(key, draft, place)
+    seed = asked_seed(code_file)
+    _check_owner(bulletin, seed, place)
+    if bulletin.is_whole("key"):
+        restore_share(bulletin, seed)
+    file.write(draft.digest, place, seed)
+    _show(ceremony, as_json, [f"Your key is back: {file.path}"])
+
+
+@trustee.command()
+@_folder
+@json_option
+def status(folder: Path, as_json: bool) -> None:
+    """Say who has done what in the ceremony in FOLDER, and who is waited for."""
+    _show(CeremonyFolder(folder), as_json, [])
+
+
+trustee.add_command(decrypt)
+
+
+# -- what the commands do --------------------------------------------------------------------------------
+
+
+def _secret_election(file: Path) -> ElectionFile:
+    """Raises ConfigError, code bad-genesis, after every fault was said."""
+    found, faults = read_election_file(read_input(file, MAX_GENESIS, code="bad-genesis"))
+    if found is None:
+        say_faults(faults)
+        raise faulty(file, faults)
+    if found.trustees is None:
+        raise ConfigError(
+            f"the ballots of {file} are public: it needs no trustees",
+            code="contradiction",
+            next_step='For secret ballots write above all tables: secrecy = "secret"; and add a table'
+            ' [trustees] with: names = ["Ann", "Bo", "Cy"]',
+        )
+    return found
+
+
+def _check_threshold(file: Path, threshold: int, size: int, all_needed: bool) -> None:
+    """Raises ConfigError, all-needed, contradiction, unless it was said that all are needed, and they are."""
+    if threshold == size and not all_needed:
+        raise ConfigError(
+            cost_of_loss(threshold, size).removesuffix("."),
+            code="all-needed",
+            next_step=NextStep(
+                "Let fewer be needed than there are: 2 of 3. If it has to be so: {}",
+                Command.calling("trustee init", str(file), options=("--all-needed",)),
+            ),
+        )
+    if all_needed and threshold != size:
+        raise ConfigError(
+            f"--all-needed says that all {size} trustees are needed, and {file} says {threshold}",
+            code="contradiction",
+            next_step=f"Leave it out, or write below [trustees]: threshold = {size}",
+        )
+
+
+def _uuid_for(file: Path, found: ElectionFile, folder: CeremonyFolder) -> str:
+    """The uuid of a ceremony that has begun, or of the folder in which members enrol, or a new one."""
+    if folder.draft_path.exists():
+        return folder.draft().uuid
+    if found.enrolment:
+        return EnrolmentStore(file.parent / found.enrolment).invitations().uuid
+    return uuid_from(secrets.token_bytes(16))
+
+
+def _take_steps(ceremony: CeremonyFolder, seed: TrusteeSeed, place: int) -> Iterator[str]:
+    """Hand in every record that this trustee can make now; yields what is said of each.
+
+    It ends with a record that does not count: the bulletin says why.
+
+    Raises:
+        NotProven: two-records; wrong-card; bad-share, when another trustee sent a wrong one.
+    """
+    for _ in STEPS:
+        bulletin = ceremony.bulletin()
+        record = next_record(bulletin, seed, place)
+        if record is None:
+            return
+        path = ceremony.hand_in(record)
+        yield f"Handed in: {path}"
+        if (record.step, place) not in ceremony.bulletin().records:
+            return
+
+
+def _key_file(key: Path | None, draft: CeremonyDraft, place: int) -> TrusteeKeyFile:
+    if key is not None:
+        return TrusteeKeyFile(key)
+    return TrusteeKeyFile.usual(instance_dirs().keys, draft.digest, place)
+
+
+def _refuse_second_key(bulletin: Bulletin, place: int) -> None:
+    """Raises ConfigError, code no-key, when the key of this trustee was made elsewhere."""
+    if place in bulletin.certificate_keys:
+        name = bulletin.draft.name_of(place)
+        raise ConfigError(
+            f"{name} has made a key already, and it is not on this machine",
+            code="no-key",
+            next_step=NextStep(
+                "With a recovery card you get it back: {}. If it was not you, tell the others: begin again",
+                Command("trustee", "recover", "FOLDER", name),
+            ),
+        )
+
+
+def _new_key(draft: CeremonyDraft, place: int, file: TrusteeKeyFile, page: Path) -> TrusteeSeed:
+    """A new seed, written; its cards are there before it is. Raises ConfigError."""
+    seed = TrusteeSeed.draw(os.urandom)
+    _write_cards(draft, place, seed, page)
+    try:
+        file.write(draft.digest, place, seed)
+    except BaseException:
+        page.unlink(missing_ok=True)
+        raise
+    return seed
+
+
+def _write_cards(draft: CeremonyDraft, place: int, seed: TrusteeSeed, page: Path) -> None:
+    """Raises ConfigError: file-exists, output-failed."""
+    refuse_existing(page, False)
+    with secret_file(page) as output:
+        for line in recovery_page(draft, place, seed):
+            output.write(line.encode() + b"\n")
+
+
+def _check_owner(bulletin: Bulletin, seed: TrusteeSeed, place: int) -> None:
+    """Raises ConfigError, code wrong-card, when this is not the card of this trustee."""
+    keys = bulletin.certificate_keys.get(place)
+    if keys is None or keys.verification != multiply(BASE, seed.signing_key):
+        raise ConfigError(
+            f"this is not the card of {bulletin.draft.name_of(place)} in this ceremony",
+            code="wrong-card",
+            next_step="Compare the name and the number of the ceremony on the card.",
+        )
+
+
+def _show(ceremony: CeremonyFolder, as_json: bool, lines: list[str]) -> None:
+    bulletin = ceremony.bulletin()
+    if as_json:
+        facts: dict[str, Any] = {"folder": str(ceremony.path), **bulletin_facts(bulletin)}
+        ui.print_json(facts)
+        return
+    for line in lines:
+        ui.echo(line)
+    ui.echo(f"{bulletin.draft.name}: {bulletin.draft.threshold} of {bulletin.draft.size} trustees count.")
+    for line in bulletin_lines(bulletin, ceremony.path):
+        ui.echo(line)

@@ -1,0 +1,105 @@
+"""`votenet trustee decrypt`: only of the trustees' own election, and only once it is final.
+
+The whole way to a share and to the counts is in `tests/cli/archive/test_belenios_export.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.cli.conftest import CommandResult, node_of
+
+from support.ceremonies import NAMES, draft_for, run
+from support.named_files import good_archives
+from support.network_shell import wait_until
+from support.secret_archives import archived_setup, secret_archive
+from support.secret_definitions import SecretSetup
+from votenet.core.election.ceremony_draft import completed, draft_of
+from votenet.core.election.definition import Election
+from votenet.core.election.recovery_code import recovery_code
+from votenet.secret.ceremony.bulletin import read_record
+from votenet.secret.verification import verify_archive
+from votenet.storage.ceremony_folder import CeremonyFolder
+
+Cli = Callable[..., CommandResult]
+SETUP = archived_setup(weights=(1, 1))
+
+
+@pytest.fixture
+def decrypt(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], str]:
+    """What the command says of an archive, in a folder with the ceremony of another election."""
+    monkeypatch.chdir(tmp_path)
+    folder = CeremonyFolder(Path("ceremony"))
+    folder.begin(draft_for())
+    for raw in run().files.values():
+        folder.hand_in(read_record(raw))
+    Path("roll.json").write_bytes(SETUP.roll.to_file())
+
+    def told(archive: bytes) -> str:
+        Path("a.jsonl").write_bytes(archive)
+        words = ("--archive", "a.jsonl", "--roll", "roll.json")
+        return cli("trustee", "decrypt", "ceremony", NAMES[0], *words).err
+
+    return told
+
+
+def test_an_election_of_other_trustees_is_refused(decrypt: Callable[[bytes], str]) -> None:
+    final = secret_archive(SETUP.definition, [SETUP.vote("voter-1")])
+    assert "[other-election]" in decrypt(final)
+
+
+def test_an_election_that_is_not_final_is_refused(decrypt: Callable[[bytes], str]) -> None:
+    assert "[not-final]" in decrypt(secret_archive(SETUP.definition, [SETUP.vote("voter-1")], closed=False))
+
+
+def test_a_public_election_is_refused(cli: Cli, decrypt: Callable[[bytes], str]) -> None:
+    decrypt(b"")
+    Path("a.jsonl").write_bytes(good_archives()["whole"])
+    done = cli("trustee", "decrypt", "ceremony", NAMES[0], "--archive", "a.jsonl")
+    assert "[contradiction]" in done.err
+
+
+def test_shares_are_handed_in_at_a_node_which_counts(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An election that closed before its node began: nobody has voted, and that is decrypted, too."""
+    monkeypatch.chdir(tmp_path)
+    setup = SecretSetup(closes=int(time.time()) - 60, nodes=1, grace=1, weights=(1, 1))
+    base = msgspec.structs.replace(setup.definition, belenios="", trustees=None)
+    ceremony = run(draft=draft_of(base, NAMES[:3], 2))
+    election = Election(completed(base, ceremony.bulletin))
+    folder = CeremonyFolder(Path("ceremony"))
+    folder.begin(ceremony.draft)
+    for raw in ceremony.files.values():
+        folder.hand_in(read_record(raw))
+    Path("roll.json").write_bytes(setup.roll.to_file())
+    Path("trustees.json").write_bytes(ceremony.bulletin.trustees)
+    with node_of(election, tmp_path, "--roll", "roll.json") as node:
+        where = ("--node", str(node.address))
+        shown: dict[str, Any] = {}
+
+        def is_final() -> bool:
+            done = cli("results", *where, "--json")
+            shown.update(json.loads(done.out) if done.code == 0 else {})
+            return bool(shown.get("final"))
+
+        wait_until(is_final)
+        assert (shown["contests"], shown["decrypted_by"]) == ([], [])
+        for place in (1, 3):
+            Path("code").write_text(recovery_code(ceremony.seeds[place - 1].text))
+            words = ("trustee", "decrypt", "ceremony", NAMES[place - 1], "--code-file", "code")
+            done = cli(*words, *where, "--roll", "roll.json", "--json")
+            assert done.code == 0, done.err
+            assert json.loads(done.out)["handed_in"] is True
+        wait_until(lambda: is_final() and shown["contests"])
+        assert shown["decrypted_by"] == [1, 3]
+        export = ("export", *where, "--belenios", "e.bel", "--roll", "roll.json")
+        done = cli(*export, "--trustees", "trustees.json")
+        assert done.code == 0, done.err
+    assert verify_archive(Path("e.bel").read_bytes()).counts == ((0, 0, 0),)
