@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 import pytest
+from tests.e2e.conftest import Votenet
 
 from support.amendments import amendment
 from support.belenios_tool import find_tool
@@ -27,6 +28,7 @@ from votenet.client.election_client import AsyncElectionClient
 from votenet.client.secret_votes import encrypted_ballot, fetch_shares, submit_share
 from votenet.core.election.amendment import Amendment
 from votenet.core.election.definition import Election
+from votenet.core.election.voting_code import shown_code
 from votenet.core.ledger.secret_count import Counted, SecretSum, checked_share, open_count
 from votenet.core.ledger.vote import HashedVote
 from votenet.core.records.archive import ArchiveCheck
@@ -60,7 +62,9 @@ class SecretPrograms(Programs):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.setup = SecretSetup(contests=CONTESTS, closes=int(time.time()) + DAY, nodes=NODES, grace=1)
+        self.setup = SecretSetup(
+            contests=CONTESTS, closes=int(time.time()) + DAY, nodes=NODES, grace=1, by_code=True
+        )
         self.election = self.setup.election
         (folder / "genesis.json").write_bytes(self.election.to_file())
         (folder / "roll.json").write_bytes(self.setup.roll.to_file())
@@ -72,6 +76,15 @@ class SecretPrograms(Programs):
             write_node_key(self.folder / name, index)
             peers = [word for other in self.addresses if other != address for word in ("--peer", str(other))]
             self.node(name, address, *peers, "--roll", str(self.folder / "roll.json"))
+
+    def where(self, index: int = 0) -> tuple[str, ...]:
+        """Options of a command that asks a node."""
+        return "--node", str(self.addresses[index]), "--network", self.election.network_hex
+
+    def votenet(self, *words: str, exit_code: int | None = 0) -> str:
+        """What a command prints, on both streams."""
+        done = Votenet(self.folder / "voter")(*words, exit_code=exit_code)
+        return done.stdout + done.stderr
 
     def client(self, index: int = 0) -> AsyncElectionClient:
         return AsyncElectionClient(
@@ -105,21 +118,37 @@ async def until(condition: Callable[[], Awaitable[object]]) -> None:
 async def cast_all(programs: SecretPrograms) -> None:
     """Each voter votes with the code on the card."""
     async with programs.client() as client:
-        for voter, choices in CHOICES.items():
+        for voter, choices in list(CHOICES.items())[:2]:
             credential = credential_of_code(code_of(voter), UUID)
             cast = await client.cast(
-                voter, choices, key=key_of(voter), wait=4 * PATIENCE, credential=credential
+                voter, choices, key=programs.setup.voter_key(voter), wait=4 * PATIENCE, credential=credential
             )
             assert (cast.state, cast.choices) == ("final", ())
         with pytest.raises(VotenetError) as caught:
-            await client.cast("voter-4", CHOICES["voter-1"], key=key_of("voter-4"))
+            await client.cast("voter-4", CHOICES["voter-1"], key=programs.setup.voter_key("voter-4"))
         assert caught.value.code == "no-credential"
         with pytest.raises(Rejected) as refused:
             await client.cast(
-                "voter-4", CHOICES["voter-1"], key=key_of("voter-4"),
+                "voter-4", CHOICES["voter-1"], key=programs.setup.voter_key("voter-4"),
                 credential=credential_of_code(code_of("voter-5"), UUID),
             )  # fmt: skip
         assert refused.value.code == "unknown-credential"
+    await asyncio.to_thread(vote_by_command, programs)
+
+
+def vote_by_command(programs: SecretPrograms) -> None:
+    """The third voter types the code on the card, and leaves the second contest blank."""
+    card = programs.folder / "card"
+    card.write_text(shown_code(code_of("voter-3")))
+    said = programs.votenet(
+        "vote", "--code-file", str(card), "--in", "1=Alice", "--roll", str(programs.folder / "roll.json"),
+        "--wait", str(4 * PATIENCE), *programs.where(),
+    )  # fmt: skip
+    assert "Your vote is final" in said
+    assert "encrypted" in said
+    assert "Alice" not in said
+    refused = programs.votenet("vote", "voter-4", "--in", "1=Alice", *programs.where(), exit_code=None)
+    assert "[no-credential]" in refused or "[no-key]" in refused
 
 
 async def close(programs: SecretPrograms) -> None:
@@ -209,6 +238,8 @@ async def whole_election(programs: SecretPrograms) -> BeleniosArchive:
     async with programs.client() as client:
         results = await client.results()
     assert (results.final, results.votes, results.contests, results.decrypted_by) == (True, 3, (), ())
+    said = await asyncio.to_thread(programs.votenet, "results", *programs.where(2))
+    assert "3 votes, encrypted; waiting for 2 of 3 trustees." in said
     before, votes = await checked_archive(programs)
     assert before.report().encrypted
     # 2. Two trustees make their shares from the archive, and give them to different nodes.
@@ -227,6 +258,9 @@ async def whole_election(programs: SecretPrograms) -> BeleniosArchive:
             return [report.counts for report in found.contests] == COUNTS
 
         await until(counts)
+    said = await asyncio.to_thread(programs.votenet, "results", *programs.where(2))
+    assert "Alice" in said
+    assert "encrypted" not in said
     after, _ = await checked_archive(programs)
     assert after.decrypted_by == (1, 3)
     report = after.report()

@@ -22,9 +22,10 @@ from votenet.core.election.definition import (
 )
 from votenet.core.election.roll import Roll, Voter, with_roll
 from votenet.core.election.secret_rules import belenios_text
+from votenet.core.election.voting_code import RANDOM_BYTES, code_from, key_of_code
+from votenet.core.keys import SigningKey
 from votenet.core.ledger.secret_count import Counted, SecretSum
 from votenet.core.ledger.vote import HashedVote, sign_vote
-from votenet.derive import BASE58
 from votenet.secret.ballot import make_ballot
 from votenet.secret.credentials import credential_of_code, public_credential, secret_exponent
 from votenet.secret.decryption_share import make_share
@@ -43,8 +44,7 @@ def contest(title: str = "Ketua", names: Sequence[str] = ("Alice", "Bob", "Çeli
 
 def code_of(voter: str) -> str:
     """The code on a voter's card, without hyphens."""
-    digits = hashlib.sha256(f"code of {voter}".encode()).digest()
-    return "".join(BASE58[byte % 58] for byte in digits[:16])
+    return code_from(hashlib.sha256(f"code of {voter}".encode()).digest()[:RANDOM_BYTES])
 
 
 @dataclass
@@ -61,6 +61,8 @@ class SecretSetup:
     closes: int = CLOSES
     grace: int = 30
     """Seconds, as `grace_seconds` of the chain."""
+    by_code: bool = False
+    """Whether the voters' keys follow from their codes, as those on cards do; else from their names."""
 
     @cached_property
     def generation(self) -> KeyGeneration:
@@ -87,9 +89,12 @@ class SecretSetup:
     @cached_property
     def roll(self) -> Roll:
         return Roll(
-            Voter(voter, key_of(voter).public_hex, weight, self.public_credential(voter))
+            Voter(voter, self.voter_key(voter).public_hex, weight, self.public_credential(voter))
             for voter, weight in zip(self.voters, self.weights, strict=True)
         )
+
+    def voter_key(self, voter: str) -> SigningKey:
+        return key_of_code(code_of(voter), UUID) if self.by_code else key_of(voter)
 
     def public_credential(self, voter: str) -> str:
         """As the roll has it."""
@@ -119,7 +124,7 @@ class SecretSetup:
     ) -> HashedVote:
         """A signed vote, with this ballot instead where one is given."""
         return sign_vote(
-            key_of(voter),
+            self.voter_key(voter),
             network_hex=self.election.network_hex,
             voter_id=voter,
             choices=(),

@@ -61,7 +61,7 @@ def test_the_text_for_belenios_follows_from_the_contests_and_the_key() -> None:
 
 def test_the_bytes_of_a_secret_definition() -> None:
     digest = hashlib.sha256(canonical(SETUP.definition)).hexdigest()
-    assert digest == "7fd8abb4a2dc90414af354f3b24fccfb80f7ea9ac69baa23cefd02a7cc5e4e96"
+    assert digest == "d99bb3c18addf171e76e5ec23930ba0bdc4b8e56a67fdc27ea15a8ae581d9cb4"
 
 
 def with_key(place: int, key: str) -> dict[str, Any]:

@@ -38,6 +38,7 @@ from votenet.protocol.node.events import (
     SaveBlock,
     SaveEvidence,
     SaveFinality,
+    SaveShare,
     SaveVotes,
     SetBest,
 )
@@ -181,6 +182,11 @@ class TestBlockStore:
         home.store.apply([SaveFinality(b"one"), SaveFinality(b"two")])
         home.reopen()
         assert home.store.load().finality == b"two"
+
+    def test_shares_of_trustees_are_kept_once_for_each_place(self, home: Home) -> None:
+        home.store.apply([SaveShare(3, "third"), SaveShare(1, "Ünïcode")])
+        home.store.apply([SaveShare(3, "third again")])
+        assert home.store.load().shares == ["Ünïcode", "third again"]
 
     def test_evidence_is_kept_once_for_each_node_and_kind(self, home: Home) -> None:
         one = SaveEvidence(2, "two-lists", b"{}", "Node 2 (b) lies.")

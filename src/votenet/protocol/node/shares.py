@@ -212,6 +212,9 @@ def _checked(election: Election, counted: Counted, text: str) -> CheckedShare | 
 def _opened(
     election: Election, counted: Counted, decryptions: dict[int, PartialDecryption]
 ) -> tuple[ContestReport, ...]:
-    """The counts; none while there are too few shares."""
-    tally = open_count(election, counted, decryptions)
+    """The counts; none while there are too few shares, or where they come to no count of so many votes."""
+    try:
+        tally = open_count(election, counted, decryptions)
+    except NotProven:
+        return ()
     return () if tally is None else election.reports(tally)

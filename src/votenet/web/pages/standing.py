@@ -100,6 +100,8 @@ def _hidden(words: Words, snapshot: Snapshot) -> Markup:
         return words.t("counts.cancelled")
     if snapshot.results.contests:
         return words.t("counts.before") if snapshot.state == "before" else Markup("")
+    if snapshot.election.secret is not None:
+        return words.t("counts.encrypted")
     closes = snapshot.election.closes
     return words.t("counts.hidden", date="" if closes is None else words.date(closes))
 
@@ -126,6 +128,8 @@ def hours(words: Words, election: Election) -> Iterator[tuple[Markup, Markup]]:
     yield words.t("facts.closes"), text
     yield words.t("facts.who"), _who_may_vote(words, election)
     shown = "after-close" if definition.results == "after-close" else "live"
+    if election.secret is not None:
+        shown = "secret"
     yield words.t("facts.results"), words.t(f"facts.results.{shown}")
     kept = "facts.kept.named" if election.named else "facts.kept.unnamed"
     yield words.t("facts.kept"), words.t(kept, count=election.named, quorum=election.quorum)
