@@ -90,6 +90,15 @@ def test_a_whole_ceremony(cli: Cli, file: Path) -> None:
     assert "Handed in" not in cli("trustee", "join", folder, "Citra").out
 
 
+def test_the_check_of_an_election_says_that_its_trustees_come_first(cli: Cli, file: Path) -> None:
+    Path("members.csv").write_text("id,name\n1,Ani\n")
+    told = cli("election", "check", str(file)).out
+    assert "votenet trustee init" in told
+    assert "votenet up" not in told
+    begun(cli, file)
+    assert "waits for Citra, Dewi, Eko" in cli("election", "check", str(file)).out
+
+
 def test_who_is_waited_for_is_told_with_what_to_type(cli: Cli, file: Path) -> None:
     folder = begun(cli, file)
     cli("trustee", "join", folder, "Citra")

@@ -15,6 +15,7 @@ from votenet.cli import ui
 from votenet.cli.election.amend import cancel, close, extend
 from votenet.cli.election.election_from_file import (
     TRUSTEES_NAME,
+    SourcedElection,
     faulty,
     load_source,
     read_source,
@@ -28,10 +29,10 @@ from votenet.cli.election.roll import ROLL_NAME, write_roll
 from votenet.cli.options import FilePath, json_option
 from votenet.config import private_dir
 from votenet.core.election.ballot_text import ballot_lines
-from votenet.core.election.definition import DEFAULT_CANDIDATES, DEFAULT_TITLE, Election, ElectionDefinition
+from votenet.core.election.definition import DEFAULT_CANDIDATES, DEFAULT_TITLE, Election
 from votenet.core.election.election_file import ElectionFile, election_of
 from votenet.core.election.election_file_writer import election_toml, node_toml
-from votenet.errors import Command, ConfigError, NextStep
+from votenet.errors import Command, ConfigError, NextStep, VotenetError
 from votenet.storage.input_file import STDIN
 from votenet.storage.key_store import AUTHORITY, AUTHORITY_KEY_NAME, NODE_KEY_NAME, load_or_make_key
 from votenet.storage.member_files import MemberFiles
@@ -89,7 +90,7 @@ def check(file: Path, as_json: bool) -> None:
         return
     ui.echo("The election is in order.")
     if file != STDIN:
-        ui.echo(f"  {_how_to_start(file, found.definition)}")
+        ui.echo(f"  {_how_to_start(file, found)}")
 
 
 @election.command()
@@ -197,8 +198,12 @@ def _sample() -> ElectionFile:
     return found
 
 
-def _how_to_start(file: Path, definition: ElectionDefinition) -> str:
-    if definition.nodes:
+def _how_to_start(file: Path, source: SourcedElection) -> str:
+    try:
+        with_ceremony(file, source)
+    except VotenetError as error:
+        return f"Its trustees make a key first: {error.message}. {error.next_step}"
+    if source.definition.nodes:
         make = Command.calling("election create", str(file), options=("-o", "genesis.json"))
         return f"Make the genesis file for its nodes with: {make}"
     return f"Start it with: {Command('up', '-d', '-f', str(file))}"
