@@ -3,7 +3,8 @@
 
 A second opinion: written from docs/protocol.md and docs/audit.md, it shares no code with votenet. It
 needs Python 3.11 or newer, nothing else, and no network. Where PyNaCl is installed (pip install
-pynacl) it checks the signatures; otherwise this file does, some seventy times slower.
+pynacl) it checks the signatures; otherwise this file does, some seventy times slower. Of an election with
+secret ballots it checks everything but what is inside the ballots.
 
     python3 votenet_verifier.py archive election.jsonl.xz
     python3 votenet_verifier.py receipt receipt.json --network 5e1f...
@@ -115,6 +116,12 @@ ONE_CHOICE = ("plurality", "motion")
 ONE_SEAT = ("plurality", "motion", "instant-runoff")
 MOST_CANDIDATES = {"stv": MAX_STV_CANDIDATES, "schulze": MAX_SCHULZE_CANDIDATES}
 SHARES = {"two-thirds": (2, 3), "three-quarters": (3, 4)}
+SECRET_METHODS = ("approval", "block", "motion", "plurality")
+SECRET_WEIGHT = 10**11  # of a whole roll: what encrypted ballots come to is found by trying
+AROUND_BALLOT = 1000  # bytes of a vote but for its ballot
+NOT_CHECKED = (
+    "the encrypted ballots: this program has not looked inside them, and says nothing about what was voted"
+)
 STV_UNIT = 10**5  # votes of an STV count have five decimal places
 
 # The characters of docs/audit.md: first and last code point of each range.
@@ -418,13 +425,12 @@ def shape_of_record(value):
 
 
 def shape_of_amendment(value):
-    members(
-        value,
-        (
-            *("action", "closes", "key", "kind", "network_id", "number", "reason", "signature", "voter_id"),
-            "weight",
-        ),
-    )
+    names = ["action", "closes", "key", "kind", "network_id", "number", "reason", "signature", "voter_id"]
+    names.append("weight")
+    if "credential" in value:  # left out, not null, where there is none
+        names.append("credential")
+        hash_text(value["credential"], "credential")
+    members(value, names)
     need(isinstance(value["action"], str) and value["action"] in ACTIONS, "action")
     if value["closes"] is not None:
         integer(value["closes"], 0, MAX_SAFE_INTEGER, "closes")
@@ -595,12 +601,15 @@ def shape_of_roll(value):
         text(voter[0], 1, MAX_VOTER_ID, "a voter id")
         hash_text(voter[1], "a key")
         integer(voter[2], 1, MAX_WEIGHT, "a weight")
-        need(voter[3] == "", "a credential")
+        pattern(voter[3], HEX32_OR_NONE, "a credential")
         need(not unprintable(voter[0]), f"the voter id {voter[0]!r}")
     for place in (0, 1):
         once = {voter[place] for voter in value["voters"]}
         need(len(once) == len(value["voters"]), "an id or a key is on the roll twice")
     need(sum(voter[2] for voter in value["voters"]) <= MAX_SAFE_INTEGER, "the weights together")
+    credentials = [voter[3] for voter in value["voters"] if voter[3]]
+    need(len(set(credentials)) in (0, len(value["voters"])), "a credential is missing, or there twice")
+    need(all(map(is_group_member, credentials)), "a credential is no member of the group")
 
 
 # -- the election --------------------------------------------------------------------------------------
@@ -658,9 +667,8 @@ class Election:
     """A definition that does not contradict itself, and what follows from it."""
 
     def __init__(self, definition):
-        if contradicts(definition):
-            if definition["secrecy"] == "secret":
-                raise Fault("bad-genesis", "the ballots are secret, and this program checks only public ones")
+        self.secret = definition["secrecy"] == "secret"
+        if contradicts(definition) or (secret_contradicts if self.secret else public_contradicts)(definition):
             raise Fault("bad-genesis", "the definition contradicts itself, or asks for what is unknown here")
         self.definition = definition
         self.network_id = hashlib.sha256(DOMAIN_GENESIS + canonical(definition)).digest()
@@ -671,8 +679,8 @@ class Election:
         self.nodes = definition["nodes"]
         self.liars = max(0, (len(self.nodes) - 1) // 3)
         self.quorum = (len(self.nodes) + self.liars) // 2 + 1
-        self.roll = None  # voter id to key and weight, where the roll file is given
-        self.roll_keys = frozenset()
+        self.roll = None  # voter id to key, weight and credential, where the roll file is given
+        self.roll_keys = self.roll_credentials = frozenset()
         self.base_weight = None if definition["weighted"] else definition["roll_size"]  # before amendments
         self.force = InForce(definition["closes"])
 
@@ -680,8 +688,9 @@ class Election:
         """Read the roll file, if there is one; `needed`: the votes are to be counted."""
         if path is not None:
             self.roll = read_roll(path, self.definition)
-            self.roll_keys = {key for key, _ in self.roll.values()}
-            self.base_weight = sum(weight for _, weight in self.roll.values())
+            self.roll_keys = {key for key, _, _ in self.roll.values()}
+            self.roll_credentials = {credential for _, _, credential in self.roll.values()}
+            self.base_weight = sum(weight for _, weight, _ in self.roll.values())
         elif needed and self.definition["weighted"]:
             raise Fault("roll-missing", "its votes have weights: give the roll of the election (--roll)")
 
@@ -690,6 +699,12 @@ class Election:
         if voter in self.force.keys:
             return self.force.keys[voter]
         return self.roll[voter][0] if self.roll is not None and voter in self.roll else None
+
+    def credential_of(self, voter):
+        """The credential in force of a voter; None where it is not known here."""
+        if voter in self.force.credentials:
+            return self.force.credentials[voter]
+        return self.roll[voter][2] if self.roll is not None and voter in self.roll else None
 
     def weight(self, voter):
         if not self.definition["weighted"]:
@@ -715,13 +730,20 @@ class Election:
 class InForce:
     """What the amendments so far have made of an election; it is not changed, `amended` makes the next one.
 
-    `keys`: those that amendments gave voters, `added`: the weights of the voters whom they added, both by
-    voter id; `used`: all keys that they ever gave.
+    `keys` and `credentials`: those that amendments gave voters, `added`: the weights of the voters whom they
+    added, all by voter id; `used` and `used_credentials`: all that they ever gave.
     """
 
-    def __init__(self, closes, records=(), keys=None, added=None, used=(), cancelled=False):
-        self.closes, self.cancelled, self.records = closes, cancelled, list(records)
-        self.keys, self.added, self.used = dict(keys or {}), dict(added or {}), set(used)
+    def __init__(self, closes, before=None):
+        self.closes = closes
+        self.cancelled = before is not None and before.cancelled
+        self.records = list(before.records) if before else []
+        self.keys, self.credentials, self.added = (
+            (dict(before.keys), dict(before.credentials), dict(before.added)) if before else ({}, {}, {})
+        )
+        self.used, self.used_credentials = (
+            (set(before.used), set(before.used_credentials)) if before else (set(), set())
+        )
 
     def amended(self, records, election, at=None, voted=()):
         """What is in force behind more amendments, once they are judged in the order of their numbers.
@@ -729,7 +751,7 @@ class InForce:
         `at`: the time of their block, `voted`: the voters with a vote before, and in it; both are known only
         where there is a chain.
         """
-        found = InForce(self.closes, self.records, self.keys, self.added, self.used, self.cancelled)
+        found = InForce(self.closes, self)
         for record in sorted(records, key=lambda each: each["number"]):
             wrong = found.wrong_in_itself(record, election) or found.wrong_here(record, election, at, voted)
             if wrong:
@@ -753,6 +775,10 @@ class InForce:
             return "this election has no roll"
         if "key" in has and not key_can_sign(bytes.fromhex(record["key"])):
             return "its key is none"
+        if ("credential" in record) != (election.secret and "key" in has):
+            return "a credential stands in changes of the roll of a secret election, and nowhere else"
+        if "credential" in record and not is_group_member(record["credential"]):
+            return "its credential is no member of the group"
         if "weight" in has and record["weight"] != 1 and not definition["weighted"]:
             return "this election has no weights"
         signed = {name: value for name, value in record.items() if name not in ("kind", "signature")}
@@ -782,6 +808,9 @@ class InForce:
             roll = election.roll
             if record["key"] in self.used or record["key"] in election.roll_keys:
                 return "its key is, or was, that of a voter"
+            credential = record.get("credential")
+            if credential in self.used_credentials or credential in election.roll_credentials:
+                return "its credential is, or was, that of a voter"
             known = voter in self.keys or (roll is not None and voter in roll)
             if action == "add-voter" and known:
                 return f"{voter!r} is on the roll"
@@ -790,7 +819,8 @@ class InForce:
             if action == "replace-key" and any(voter in voters for voters in voted):
                 return f"{voter!r} has voted"
             weight = (election.base_weight or 0) + sum(self.added.values())
-            if action == "add-voter" and weight + record["weight"] > MAX_SAFE_INTEGER:
+            most = SECRET_WEIGHT if election.secret else MAX_SAFE_INTEGER
+            if action == "add-voter" and weight + record["weight"] > most:
                 return "the weights are too large together"
         return ""
 
@@ -802,6 +832,9 @@ class InForce:
         if record["voter_id"] is not None:
             self.keys[record["voter_id"]] = record["key"]
             self.used.add(record["key"])
+        if "credential" in record:
+            self.credentials[record["voter_id"]] = record["credential"]
+            self.used_credentials.add(record["credential"])
         if record["weight"] is not None:
             self.added[record["voter_id"]] = record["weight"]
 
@@ -829,10 +862,94 @@ def contradicts(definition):
         or target_of(definition["chain"]["bits"]) is None
         or (definition["weighted"] and not has_roll)
         or (definition["results"] == "after-close" and closes is None)
-        or definition["secrecy"] != "public"
-        or definition["belenios"] != ""
-        or definition["trustees"] is not None
     )
+
+
+def public_contradicts(definition):
+    """Whether a definition with public ballots has what only secret ones need."""
+    return definition["belenios"] != "" or definition["trustees"] is not None
+
+
+def secret_contradicts(definition):
+    """Whether a definition breaks a rule of docs/secret-ballots.md, "The definition"."""
+    trustees, contests = definition["trustees"], definition["contests"]
+    if (
+        definition["registration"] != "roll"
+        or definition["closes"] is None
+        or not definition["nodes"]
+        or trustees is None
+        or definition["results"] != "live"
+        or any(contest["method"] not in SECRET_METHODS for contest in contests)
+        or longest_secret_vote(definition) > MAX_RECORD_BYTES
+        or definition["roll_size"] > SECRET_WEIGHT
+        or trustees["threshold"] > len(trustees["keys"])
+        or not all(is_group_member(each["key"]) for each in trustees["keys"])
+    ):
+        return True
+    names = [each["name"] for each in trustees["keys"]]
+    if any(map(unprintable, names)) or alike(names):
+        return True
+    key = key_of_trustees(trustees)
+    return key is None or definition["belenios"] != belenios_text(definition, key)
+
+
+def belenios_text(definition, key):
+    """Belenios' `election` for these contests and this key (64 digits), byte for byte."""
+    questions = []
+    for contest in definition["contests"]:
+        question = {"answers": [candidate["name"] for candidate in contest["candidates"]]}
+        if contest["blank"]:
+            question["blank"] = True
+        questions.append(
+            question | {"min": contest["min"], "max": contest["max"], "question": contest["title"]}
+        )
+    election = {"version": 1, "description": "", "name": definition["title"], "group": "Ed25519"}
+    return spelled(election | {"public_key": key, "questions": questions, "uuid": definition["uuid"]})
+
+
+def spelled(value):
+    """How Belenios writes JSON: compact, members in the order of its specification."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def longest_secret_vote(definition):
+    """Bytes that the record of a vote on these contests has at most."""
+    point, number, digest = "0" * 64, str(ORDER - 1), "h" * 43
+    proof, pair = {"challenge": number, "response": number}, {"alpha": point, "beta": point}
+    answers = []
+    for contest in definition["contests"]:
+        choices = len(contest["candidates"]) + contest["blank"]
+        totals = contest["max"] - contest["min"] + 1 + contest["blank"]
+        answer = {"choices": [pair] * choices, "individual_proofs": [[proof] * 2] * choices}
+        answer["overall_proof"] = [proof] * totals
+        answers.append(answer | ({"blank_proof": [proof] * 2} if contest["blank"] else {}))
+    ballot = {"election_uuid": definition["uuid"], "election_hash": digest, "credential": point}
+    ballot |= {"answers": answers, "signature": {"hash": digest, "proof": proof}}
+    return len(canonical(spelled(ballot))) + AROUND_BALLOT
+
+
+def key_of_trustees(trustees):
+    """The key that these trustees' keys stand for, as 64 digits; None if they do not fit each other."""
+    keys, threshold = [group_point(each["key"]) for each in trustees["keys"]], trustees["threshold"]
+    places = range(1, threshold + 1)
+    for place in range(threshold + 1, len(keys) + 1):
+        if encoded_point(value_at(keys, places, place)) != encoded_point(keys[place - 1]):
+            return None
+    key = written_point(value_at(keys, places, 0))
+    return key if is_group_member(key) else None
+
+
+def value_at(keys, places, at):
+    """The point at `at` of the polynomial through the keys at these places (Lagrange)."""
+    total = NEUTRAL
+    for place in places:
+        above = below = 1
+        for other in places:
+            if other != place:
+                above, below = above * (other - at) % ORDER, below * (other - place) % ORDER
+        factor = above * pow(below, -1, ORDER) % ORDER
+        total = added(total, sum_of_products(factor, keys[place - 1], 0, NEUTRAL))
+    return total
 
 
 def contest_contradicts(contest, has_roll):
@@ -964,6 +1081,20 @@ def point_can_sign(key):
         return False
     x, y, z, _ = sum_of_products(ORDER, point, 0, NEUTRAL)
     return x % PRIME == 0 and (y - z) % PRIME == 0
+
+
+def is_group_member(text):
+    """Whether 64 digits, as Belenios writes points, are a member of its group other than the identity."""
+    return key_can_sign(bytes.fromhex(text)[::-1])
+
+
+def group_point(text):
+    """(X, Y, Z, T) of a member of the group, from 64 digits with the most significant first."""
+    return decoded_point(bytes.fromhex(text)[::-1])
+
+
+def written_point(point):
+    return encoded_point(point)[::-1].hex()
 
 
 def sum_of_products(first, one, second, other):
@@ -1120,19 +1251,24 @@ def check_vote(vote, election, counts=True):
     who = repr(vote["voter_id"])
     if vote["network_id"] != election.network_hex:
         raise Fault("network-mismatch", f"the vote of {who} is of another network")
-    if len(canonical(vote)) > MAX_VOTE_BYTES:
+    if len(canonical(vote)) > (MAX_RECORD_BYTES if election.secret else MAX_VOTE_BYTES):
         raise Fault("vote-too-large", "the vote of " + who)
     keys = vote["signature"] + vote["voter_key"]
     if unprintable(vote["voter_id"]) or keys != keys.lower():
         raise Fault("bad-vote", "the vote of " + who)
-    if "ballot" in vote:
+    if election.secret != ("ballot" in vote) or (election.secret and vote["choices"]):
         raise Fault("bad-vote", "the vote of " + who)
+    if not election.secret:
+        check_open_choices(vote, election, who)
+    if counts or not replaced(vote, election):
+        check_key(vote, election)
+
+
+def check_open_choices(vote, election, who):
     if len(vote["choices"]) != len(election.contests):
         raise Fault("bad-choices", "the vote of " + who)
     for choices, contest, names in zip(vote["choices"], election.contests, election.candidates, strict=True):
         check_choices(choices, contest, names, who)
-    if counts or not replaced(vote, election):
-        check_key(vote, election)
 
 
 def check_key(vote, election):
@@ -1142,6 +1278,24 @@ def check_key(vote, election):
         raise Fault("not-on-roll", who + " is not on the roll")
     if key not in (None, vote["voter_key"]):
         raise Fault("wrong-key", who + " has another key on the roll")
+    credential = election.credential_of(vote["voter_id"])
+    if election.secret and credential not in (None, named_credential(vote["ballot"], who)):
+        raise Fault("unknown-credential", who + " has another credential on the roll")
+
+
+def named_credential(ballot, who):
+    """The credential that a ballot says it is made with."""
+
+    def constant(text):
+        raise ValueError(text)
+
+    try:
+        found = json.loads(ballot, parse_constant=constant)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not isinstance(found.get("credential"), str):
+        raise Fault("bad-document", f"the ballot of {who} is none of Belenios")
+    return found["credential"]
 
 
 def replaced(vote, election):
@@ -1739,7 +1893,7 @@ def whole(line):
 
 
 def read_roll(path, definition):
-    """Voter id to key and weight, out of the roll file whose root the definition names."""
+    """Voter id to key, weight and credential, out of the roll file whose root the definition names."""
     with open_file(path) as file:
         data = read_piece(file, -1)
     try:
@@ -1756,7 +1910,12 @@ def read_roll(path, definition):
         raise Fault("roll-mismatch", "this is not the roll of the election")
     if not definition["weighted"] and any(voter[2] != 1 for voter in voters):
         raise Fault("roll-mismatch", "the roll has weights, the election has none")
-    return {voter[0]: (voter[1], voter[2]) for voter in voters}
+    secret = definition["secrecy"] == "secret"
+    if secret != (voters[0][3] != ""):
+        raise Fault("roll-mismatch", "a roll has credentials where ballots are secret, and only there")
+    if secret and sum(voter[2] for voter in voters) > SECRET_WEIGHT:
+        raise Fault("roll-mismatch", f"the weights are more than {SECRET_WEIGHT} together")
+    return {voter[0]: (voter[1], voter[2], voter[3]) for voter in voters}
 
 
 NOT_HELD = {
@@ -1784,6 +1943,7 @@ class Books:
         self.voters = {}  # voter id to the id of the vote
         self.ids = set()  # of votes; only with named nodes, whose closing lists may name some of them again
         self.tallies = [Tally() for _ in election.contests]
+        self.weight = 0  # of all votes
 
     def take_block(self, line):
         election = self.election
@@ -1807,7 +1967,8 @@ class Books:
             check_signature(vote)
         for vote in body.votes:
             weight = election.weight(vote["voter_id"])
-            for tally, choices in zip(self.tallies, vote["choices"], strict=True):
+            self.weight += weight
+            for tally, choices in zip(self.tallies, vote["choices"], strict=not election.secret):
                 tally.add(tuple(choices), weight)
         if election.nodes:
             self.ids.update(body.ids[: len(body.votes)])
@@ -1819,6 +1980,8 @@ class Books:
         """Whether the organisers want counts to be shown by now."""
         election = self.election
         closes = election.force.closes
+        if election.secret:
+            return election.force.cancelled
         if election.force.cancelled or election.definition["results"] == "live" or closes is None:
             return True
         return self.closing.over if election.nodes else self.now >= closes
@@ -1828,6 +1991,9 @@ class Books:
         election = self.election
         if election.force.cancelled:
             return [(contest, NOT_HELD) for contest in election.contests]
+        if election.secret:
+            sealed = NOT_HELD | {"state": "undecided", "votes": len(self.voters), "weight": self.weight}
+            return [(contest, sealed) for contest in election.contests]
         return [
             (contest, count(tally, contest, election.network_hex, election.roll_weight()))
             for contest, tally in zip(election.contests, self.tallies, strict=True)
@@ -1884,9 +2050,9 @@ def archive_report(books, signers):
     election, shown = books.election, books.counts_shown()
     contests = [
         {name: contest[name] for name in ("id", "title", "method", "seats")} | found
-        for contest, found in (books.counted() if shown else [])
+        for contest, found in (books.counted() if shown and not election.secret else [])
     ]
-    return dict(
+    return not_checked(election) | dict(
         books.totals(),
         contests=contests,
         counts_shown=shown,
@@ -1903,6 +2069,11 @@ def archive_report(books, signers):
     )
 
 
+def not_checked(election):
+    """What a report says first of an election whose ballots this program does not look into."""
+    return {"not_checked": NOT_CHECKED} if election.secret else {}
+
+
 def finality_of_archive(books, signers):
     """In words: what the signatures of named nodes say about the result."""
     election = books.election
@@ -1912,6 +2083,8 @@ def finality_of_archive(books, signers):
         return "not final: there is no certificate of named nodes"
     if election.force.cancelled:
         return "cancelled: " + signed_by(signers, election)
+    if books.closing.over and election.secret:
+        return "final, these votes and no others: " + signed_by(signers, election)
     if books.closing.over:
         return "final result: " + signed_by(signers, election)
     coming = "more may come"
@@ -1964,7 +2137,7 @@ def check_receipt(path, expected, now, roll_path=None):
     check_vote(vote, election)
     check_signature(vote)
     vote_id = leaf(canonical(vote))
-    report = {
+    report = not_checked(election) | {
         "title": election.definition["title"],
         "network_id": election.network_hex,
         "registration": registration(election),
@@ -2016,7 +2189,7 @@ def check_evidence(path, expected, now, archive=None, roll=None):
         lie = bad_growth(proof, node, election)
     else:
         lie = broken_acceptance(proof, node, election, archive, now, roll)
-    return {
+    return (not_checked(election) if evidence["kind"] == "broken-acceptance" else {}) | {
         "title": election.definition["title"],
         "network_id": election.network_hex,
         "kind": evidence["kind"],
@@ -2159,7 +2332,7 @@ def check_result(path, expected, now, archive=None, roll=None):
         if wrong or (size, root) != (books.log.size, books.log.root()):
             raise Fault("wrong-totals", f"the archive gives another {', '.join(wrong) or 'log'}")
         said = "the archive gives the same counts"
-    return {
+    return not_checked(election) | {
         "title": election.definition["title"],
         "network_id": election.network_hex,
         "closes": election.force.closes,
@@ -2286,6 +2459,8 @@ def amendment_in_words(record):
         words += f", closing {hour(record['closes'])}"
     if record["voter_id"] is not None:
         words += f", voter {record['voter_id']!r}, key {record['key']}"
+    if "credential" in record:
+        words += f", credential {record['credential']}"
     if record["weight"] is not None:
         words += f", weight {record['weight']}"
     return words + (f": {record['reason']}" if record["reason"] else "")
@@ -2380,7 +2555,7 @@ def main(argv=None):
                 for contest in value:
                     say(f"contest {contest['id']:<5}  {shown(sentence(contest, final))}")
             elif name == "counts_shown":
-                if not value:
+                if not value and "not_checked" not in report:
                     say("contests       counts are shown after closing, as the organisers want it")
             elif name != "holds":
                 say(f"{name:<13}  {shown(value)}")

@@ -342,7 +342,7 @@ def test_both_read_rolls_alike(tmp_path: Path, what: str) -> None:
     path = write(tmp_path, data)
     if not code:
         assert with_roll(held, roll_from_file(data)).registered == {
-            voter: key for voter, (key, _) in verifier.read_roll(path, definition).items()
+            voter: key for voter, (key, _, _) in verifier.read_roll(path, definition).items()
         }
         return
     with pytest.raises(ConfigError) as ours:

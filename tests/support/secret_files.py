@@ -1,0 +1,140 @@
+"""Archives and receipts of an election with secret ballots, good ones and broken ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+
+from support.amended_files import AUTHORITY, Amended, AmendedFile
+from support.elections import key_of
+from support.named_files import Json, keys_of, named_definition, record_id
+from support.secret_definitions import SecretSetup, contest
+from votenet.core.election.definition import ElectionDefinition
+from votenet.core.election.roll import Roll
+from votenet.core.encoding import canonical
+
+SETUP: Final = SecretSetup(contests=(contest(blank=True),), weights=(1, 2, 1, 4, 1))
+CHOSEN: Final = ((0, 0, 1, 0),)
+"""A vote for the second candidate; the first number says whether it is blank."""
+
+
+def as_json(definition: ElectionDefinition) -> Json:
+    """A definition as a file has it, with the nodes and the authority of `NamedFile`, if it has nodes."""
+    made: Json = json.loads(canonical(definition))
+    if made["nodes"]:
+        made["nodes"] = [keys_of(node).public(f"node {node}") for node in range(5)]
+    return made | {"authority_key": AUTHORITY.public_hex, "chain": named_definition()["chain"]}
+
+
+class SecretFile(AmendedFile):
+    """An archive of the election of `SETUP` that grows by blocks."""
+
+    def __init__(self, definition: ElectionDefinition | None = None) -> None:
+        super().__init__(as_json(definition or SETUP.definition))
+
+    def secret_vote(self, voter: str, *, seed: int = 0, **fields: Any) -> Json:
+        """A vote with an encrypted ballot; `fields` replace members before it is signed."""
+        ballot = SETUP.ballot(voter, CHOSEN, seed)
+        return self.vote(voter, **{"choices": [], "ballot": ballot, **fields})
+
+    def secret_voter(self, action: str, voter: str, **members: Any) -> Json:
+        """An amendment that gives a voter a key and the credential of the name `new <voter>`."""
+        given = {"credential": SETUP.public_credential(f"new {voter}")} | members
+        return self.voter(action, voter, **given)
+
+    def rolled(self, roll: Roll | None = None) -> Amended:
+        return Amended(self.pack(), roll or SETUP.roll)
+
+
+@cache
+def whole_election() -> SecretFile:
+    """Two votes, two amendments, a vote of the closing, and another that is the second of its voter."""
+    file = SecretFile()
+    file.cast(file.secret_vote("voter-1"), file.secret_vote("voter-2"))
+    file.amend(file.secret_voter("replace-key", "voter-3"), file.secret_voter("add-voter", "di", number=2))
+    late = sorted([file.secret_vote("voter-4"), file.secret_vote("voter-1", seed=1)], key=record_id)
+    ids = [record_id(vote) for vote in late]
+    file.close([ids, ids, [], []])
+    file.end([late[0]] if late[0]["voter_id"] == "voter-4" else [late[1]], [_again(late)])
+    return file
+
+
+def _again(late: Sequence[Json]) -> Json:
+    return next(vote for vote in late if vote["voter_id"] == "voter-1")
+
+
+def broken_votes() -> dict[str, tuple[str, Amended]]:
+    """Name to (code of both readers, archive and roll): what is refused before any proof is looked at."""
+
+    def of(code: str, voter: str = "voter-1", **fields: Any) -> tuple[str, Amended]:
+        file = SecretFile()
+        return code, file.cast(file.secret_vote(voter, **fields)).rolled()
+
+    stranger = SETUP.ballot("voter-2", CHOSEN)
+    return {
+        "open-choices": of("bad-vote", choices=[["Alice"]]),
+        "open-choices-alone": ("bad-vote", _cast_open(SecretFile())),
+        "another-voter's-ballot": of("unknown-credential", ballot=stranger),
+        "no-json": of("bad-document", ballot="{"),
+        "no-credential": of("bad-document", ballot="{}"),
+        "a-list": of("bad-document", ballot="[]"),
+        "a-credential-that-is-a-number": of("bad-document", ballot='{"credential":1}'),
+        "deep": of("bad-document", ballot="[" * 50_000),
+        "too-large": of("vote-too-large", ballot="x" * 60_000),
+        "another-key": of("wrong-key", voter_key=key_of("voter-2").public_hex),
+        "empty-ballot": of("not-canonical", ballot=""),
+    }
+
+
+def _cast_open(file: SecretFile) -> Amended:
+    return file.cast(file.vote("voter-1")).rolled()
+
+
+def broken_amendments() -> dict[str, tuple[str, Amended]]:
+    """The same for amendments of credentials."""
+
+    def of(code: str, *records: Json) -> tuple[str, Amended]:
+        return code, SecretFile().amend(*records).rolled()
+
+    file = SecretFile()
+    given = {"credential": SETUP.public_credential("new di")}
+    bare = {
+        action: file.voter(action, voter)
+        for action, voter in (("add-voter", "di"), ("replace-key", "voter-1"))
+    }
+    taken = {"credential": SETUP.public_credential("voter-2")}
+    first = file.secret_voter("replace-key", "voter-1")
+    second = file.secret_voter("add-voter", "di", number=2, credential=first["credential"])
+    return {
+        **{f"{action}-without-a-credential": of("bad-amendment", one) for action, one in bare.items()},
+        "hours-with-a-credential": of("bad-amendment", file.hours("close", file.closes - 9, **given)),
+        "cancel-with-a-credential": of("bad-amendment", file.amendment("cancel", **given)),
+        "null": of("bad-record", file.voter("add-voter", "di", credential=None)),
+        "in-capitals": of("bad-record", file.voter("add-voter", "di", credential="AB" * 32)),
+        "no-member": of("bad-amendment", file.voter("add-voter", "di", credential="00" * 32)),
+        "the-identity": of("bad-amendment", file.voter("add-voter", "di", credential="00" * 31 + "01")),
+        "of-another-voter": of("bad-amendment", file.voter("add-voter", "di", **taken)),
+        "given-twice": of("bad-amendment", first, second),
+        "not-signed-for": of("bad-amendment", file.secret_voter("add-voter", "di") | taken),
+    }
+
+
+def replaced_credential(ballot_of: str) -> Amended:
+    """A vote behind the replacement of its voter's credential, with the ballot of this credential's name."""
+    file = SecretFile()
+    file.amend(file.secret_voter("replace-key", "voter-1", key="voter-1 again"))
+    credential = SETUP.public_credential(ballot_of)
+    return file.cast(_keyed(file, credential)).rolled()
+
+
+def _keyed(file: SecretFile, credential: str) -> Json:
+    signer = key_of("voter-1 again")
+    vote = file.secret_vote("voter-1", voter_key=signer.public_hex)
+    unsigned = {name: value for name, value in vote.items() if name != "signature"}
+    ballot = json.loads(vote["ballot"]) | {"credential": credential}
+    unsigned["ballot"] = msgspec.json.encode(ballot).decode()
+    return {**unsigned, "signature": signer.sign(b"votenet/vote/2\n" + canonical(unsigned)).hex()}
