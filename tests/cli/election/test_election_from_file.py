@@ -19,9 +19,10 @@ from votenet.cli.election.election_from_file import (
     read_source,
     with_ceremony,
 )
-from votenet.cli.election.roll import read_roll
+from votenet.cli.election.roll import read_roll, write_roll
 from votenet.config import InstanceDirs, instance_dirs
 from votenet.core.election.ceremony_draft import draft_of
+from votenet.core.election.roll import Roll
 from votenet.core.election.voting_code import key_of_code
 from votenet.core.log.signed_note import COSIGNATURE_V1, VerifierKey
 from votenet.errors import ConfigError, NotProven
@@ -241,9 +242,14 @@ def test_an_election_with_secret_ballots_is_made_once_and_goes_on(dirs: Instance
     assert (other.code, "secrecy" in other.message) == ("other-election", True)
 
 
-def test_a_member_with_a_key_of_their_own_has_no_credential(dirs: InstanceDirs, secret: Path) -> None:
-    ceremony_of(secret)
+def test_voters_without_credentials_are_told_before_the_ceremony(secret: Path) -> None:
     key = key_of("1").public_hex
     (secret.parent / "members.csv").write_text(f"id,name,key\n1,Ani,{key}\n2,Budi,\n")
-    assert "no credential for secret ballots" in refused(dirs, secret).message
-    assert not dirs.genesis.exists()
+    found, (fault,) = read_source(secret, None)
+    assert found is None
+    assert "none follows from a key of a member's own" in str(fault)
+    write_roll(secret.parent / "roll.json", Roll([("1", key)]))
+    secret.write_text(SECRET.replace('members = "members.csv"', 'roll = "roll.json"'))
+    found, (fault,) = read_source(secret, None)
+    assert found is None
+    assert "has no credentials for secret ballots" in str(fault)

@@ -9,9 +9,17 @@ import pytest
 
 from support.elections import key_of, make_election
 from votenet.ballots.voter_list import Member
-from votenet.cli.election.member_setup import cards_here, cards_lines, is_local, keep_members, make_members
+from votenet.cli.election.member_setup import (
+    cards_here,
+    cards_lines,
+    credential_on_roll,
+    is_local,
+    keep_members,
+    make_members,
+)
 from votenet.config import instance_dirs, private_dir
 from votenet.core.election.voting_code import key_of_code, read_code, shown_code
+from votenet.errors import ConfigError
 from votenet.storage.member_files import MemberFiles, MemberNote
 
 UUID = "7JYPTQBmzZ4Uej"
@@ -74,3 +82,11 @@ def test_members_who_all_have_keys_get_no_codes(tmp_path: Path) -> None:
     made = make_members([BO], UUID)
     keep_members(tmp_path, make_election(roll=made.roll), made, "https://x")
     assert [path.name for path in tmp_path.iterdir()] == ["members.json"]
+
+
+def test_no_credential_follows_from_a_key_of_their_own() -> None:
+    members = [Member("ann", "Ann", key_of("ann").public_hex)]
+    with pytest.raises(ConfigError, match="no credential for secret ballots"):
+        make_members(members, "1" * 14, secret=True)
+    made = make_members([Member("bo", "Bo")], "1" * 14, secret=True)
+    assert made.roll.credentials == {"bo": credential_on_roll(made.codes["bo"], "1" * 14)}

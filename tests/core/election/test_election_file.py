@@ -204,6 +204,7 @@ def test_secret_ballots_have_trustees_two_of_whom_are_needed_unless_more_are() -
         ("closes", "# closes", "line 2, secrecy: secret ballots are counted after closing, but it never"),
         ("roll =", "# roll =", "line 2, secrecy: secret ballots need a roll"),
         ('secrecy = "secret"', "", "line 5, trustees: trustees are for secret ballots"),
+        ("roll =", "enrolment =", "line 4, enrolment: members who make codes of their own"),
         ("names =", "nams =", "line 5, trustees: names is missing"),
         ('["Ann", "Bo", "Cy"]', '["Ann", 3]', "line 6, trustees, names: "),
         ("names", "threshold = 0\nnames", "line 6, trustees, threshold: "),

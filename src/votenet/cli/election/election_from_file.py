@@ -110,7 +110,7 @@ def read_source(path: Path, now: float | None) -> tuple[SourcedElection | None, 
         faults.append(FileFault("closes", None, "it closes in the past", "Give a later time."))
     voters, members = None, tuple[Member, ...]()
     if found.roll:
-        voters, wrong = _roll_of(path.parent / found.roll, definition)
+        voters, wrong = _roll_of(path.parent / found.roll, definition, found.trustees is not None)
         faults += wrong
     elif found.members or found.enrolment:
         members, wrong = _members_of(path.parent, found, definition)
@@ -233,7 +233,7 @@ def _option(name: str) -> str:
     return {"candidates": "--candidate", "witnesses": "--witness"}.get(name, "--" + name.replace("_", "-"))
 
 
-def _roll_of(path: Path, definition: ElectionDefinition) -> tuple[Roll | None, list[FileFault]]:
+def _roll_of(path: Path, definition: ElectionDefinition, secret: bool) -> tuple[Roll | None, list[FileFault]]:
     try:
         voters = read_roll(path)
     except ConfigError as error:
@@ -241,6 +241,10 @@ def _roll_of(path: Path, definition: ElectionDefinition) -> tuple[Roll | None, l
     if voters.weighted and not definition.weighted:
         step = "Write weighted = true, or make a roll without weights."
         return None, [FileFault("roll", None, f"the roll {path} has weights, the election has none", step)]
+    if secret and voters.credentials is None:
+        step = 'Name the list of members in its place: members = "members.csv". Each gets a card.'
+        wrong = f"the roll {path} has no credentials for secret ballots"
+        return None, [FileFault("roll", None, wrong, step)]
     return voters, []
 
 
@@ -255,6 +259,10 @@ def _members_of(
     if not definition.weighted and any(one.weight != 1 for one in members):
         step = "Write weighted = true, or take the column with the weights out."
         return (), [FileFault(key, None, f"{getattr(file, key)} has weights, the election has none", step)]
+    if file.trustees is not None and any(one.key for one in members):
+        step = "Leave the keys out of the list: every member gets a card."
+        wrong = "secret ballots need a credential, and none follows from a key of a member's own"
+        return (), [FileFault(key, None, wrong, step)]
     if not members:
         step = "Wait until members have enrolled; or name the list of members, too: the others get cards."
         return (), [FileFault(key, None, f"no member has enrolled in {file.enrolment} yet", step)]

@@ -251,6 +251,9 @@ def _trustees(table: TomlTable, faults: FaultList) -> TrusteesTable | None:
         step = f"Add a table [trustees] with their names: {EXAMPLES['names']}"
         table.blame("secrecy", "secret ballots need trustees, who decrypt the count", step)
         return None
+    if table.has("enrolment"):
+        wrong = "members who make codes of their own get no credential for secret ballots"
+        table.blame("enrolment", wrong, f"Name the list of members: each gets a card. {EXAMPLES['members']}")
     one = TomlTable(values, ("trustees",), faults, EXAMPLES)
     names = one.need("names", tuple[Name, ...], ("A", "B", "C"))
     found = TrusteesTable(
