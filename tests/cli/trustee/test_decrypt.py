@@ -20,9 +20,11 @@ from support.named_files import good_archives
 from support.network_shell import wait_until
 from support.secret_archives import archived_setup, secret_archive
 from support.secret_definitions import SecretSetup
+from votenet.cli.trustee.decrypt import hand_in
 from votenet.core.election.ceremony_draft import completed, draft_of
 from votenet.core.election.definition import Election
 from votenet.core.election.recovery_code import recovery_code
+from votenet.errors import Rejected
 from votenet.secret.ceremony.bulletin import read_record
 from votenet.secret.verification import verify_archive
 from votenet.storage.ceremony_folder import CeremonyFolder
@@ -63,6 +65,28 @@ def test_a_public_election_is_refused(cli: Cli, decrypt: Callable[[bytes], str])
     Path("a.jsonl").write_bytes(good_archives()["whole"])
     done = cli("trustee", "decrypt", "ceremony", NAMES[0], "--archive", "a.jsonl")
     assert "[contradiction]" in done.err
+
+
+def test_a_node_that_still_sums_is_asked_again() -> None:
+    answers = [
+        Rejected("not-final", "no"),
+        Rejected("not-final", "no"),
+        None,
+        Rejected("bad-decryption", "no"),
+    ]
+
+    def submit() -> None:
+        if (answer := answers.pop(0)) is not None:
+            raise answer
+
+    hand_in(submit, pause=0.0)
+    assert len(answers) == 1
+    with pytest.raises(Rejected) as caught:
+        hand_in(submit, pause=0.0)
+    assert caught.value.code == "bad-decryption"
+    answers.append(early)
+    with pytest.raises(Rejected):
+        hand_in(submit, seconds=-1.0)
 
 
 def test_shares_are_handed_in_at_a_node_which_counts(

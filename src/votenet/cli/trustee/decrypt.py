@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -16,7 +19,7 @@ from votenet.cli.trustee.recovery_input import asked_seed
 from votenet.client.secret_votes import submit_share
 from votenet.config import instance_dirs
 from votenet.core.records.secret_archive import SecretArchive, read_secret_archive
-from votenet.errors import Command, ConfigError
+from votenet.errors import Command, ConfigError, Rejected
 from votenet.secret.ceremony.bulletin import Bulletin
 from votenet.secret.ceremony.trustee import derived_entropy, restore_share
 from votenet.secret.decryption_share import DecryptionShare, make_share
@@ -26,6 +29,9 @@ from votenet.secret.key_generation import TrusteeSeed
 from votenet.storage.ceremony_folder import CeremonyFolder
 from votenet.storage.output_file import STDOUT, write_output
 from votenet.storage.trustee_key import TrusteeKeyFile
+
+SUM_SECONDS: Final = 60.0
+"""In which a node has summed the votes of a final result."""
 
 
 @click.command(
@@ -85,8 +91,30 @@ def decrypt(
         with targets.connect(instance, node) as election:
             share = made(archived(election.archive(lambda done, blocks: None), known))
             write_output(target, share.encode() + b"\n")
-            election.at_one_node(lambda asked: submit_share(asked, share, place))
+            hand_in(lambda: election.at_one_node(lambda asked: submit_share(asked, share, place)))
     _tell(target, place, archive is None, as_json)
+
+
+def hand_in(submit: Callable[[], object], seconds: float = SUM_SECONDS, pause: float = 0.5) -> None:
+    """Submit a share, again while the node sums the votes: the result was final before it does.
+
+    Args:
+        seconds: until its answer that it is not ready is believed.
+        pause: seconds between two attempts.
+
+    Raises:
+        Rejected: as the node says.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            submit()
+        except Rejected as error:
+            if error.code != "not-final" or time.monotonic() > deadline:
+                raise
+        else:
+            return
+        time.sleep(pause)
 
 
 def _tell(target: Path, place: int, handed_in: bool, as_json: bool) -> None:
