@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -205,3 +206,16 @@ def test_every_code_of_a_ballot_is_a_refusal_and_stands_in_the_page() -> None:
     for one in (*codes, "bad-document", "not-canonical", "bad-point", "bad-scalar", "bad-decryption"):
         assert one in REFUSALS
         assert f"`{one}`" in page
+
+
+def test_the_bytes_of_a_secret_vote_and_its_leaf_on_the_roll() -> None:
+    record = json.loads(VOTE.record)
+    assert list(record) == [
+        *("ballot", "choices", "network_id", "signature", "time", "voter_id", "voter_key"),
+    ]
+    assert (record["choices"], record["ballot"]) == ([], SETUP.ballot("voter-1"))
+    assert (
+        hashlib.sha256(VOTE.record).hexdigest()
+        == "6438572876b7e4d287fe91850a077ebf8585cd163a765f18a9dd22b29f69787b"
+    )
+    assert SETUP.roll.root_hex == "ca768e0fef4bfd4a87289e7215650ebfe69c69fb942b1e2bb7c4e4ecbbc73afe"
