@@ -68,12 +68,8 @@ def test_a_public_election_is_refused(cli: Cli, decrypt: Callable[[bytes], str])
 
 
 def test_a_node_that_still_sums_is_asked_again() -> None:
-    answers = [
-        Rejected("not-final", "no"),
-        Rejected("not-final", "no"),
-        None,
-        Rejected("bad-decryption", "no"),
-    ]
+    early, wrong = Rejected("not-final", "no"), Rejected("bad-decryption", "no")
+    answers = [early, early, None, wrong]
 
     def submit() -> None:
         if (answer := answers.pop(0)) is not None:
