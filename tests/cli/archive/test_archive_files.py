@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.archives import ROLL_CASES, good_archive, roll_archive
+from support.secret_history import secret_history
 from votenet.cli.archive.archive_files import (
     import_archive,
     longest_chain,
@@ -16,6 +17,7 @@ from votenet.cli.archive.archive_files import (
     write_lines,
 )
 from votenet.errors import ConfigError, NotProven, NotRunning, StorageError
+from votenet.storage.blocks.sqlite_block_store import SqliteBlockStore
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -109,3 +111,16 @@ def test_an_election_with_a_roll_is_imported_with_it_only(
         return
     assert import_archive(path, folder, None, roll).registration == "roll, checked"
     assert (folder / "roll.json").read_bytes() == roll.to_file()
+
+
+def test_an_import_of_a_secret_election_keeps_the_shares_of_its_trustees(tmp_path: Path) -> None:
+    history = secret_history()
+    path, folder, election = tmp_path / "secret.jsonl", tmp_path / "node", history.setup.election
+    shares = [history.setup.share(place, history.counted) for place in (1, 3)]
+    path.write_bytes(b"".join(history.archive(shares)))
+    assert import_archive(path, folder, roll=history.setup.roll).contests != ()
+    store = SqliteBlockStore(folder, election)
+    try:
+        assert store.load().shares == shares
+    finally:
+        store.close()

@@ -215,7 +215,7 @@ def import_archive(
 
 def _store(folder: Path, check: ArchiveCheck, blocks: Blocks) -> None:
     from votenet.core.ledger.block import log_leaves, log_start
-    from votenet.protocol.node.events import Change, SaveBlock, SaveCertificate, SaveTiles, SetBest
+    from votenet.protocol.node.events import Change, SaveBlock, SaveCertificate, SaveShare, SaveTiles, SetBest
     from votenet.storage.blocks.sqlite_block_store import SqliteBlockStore
 
     store, named = SqliteBlockStore(folder, check.election), check.election.named > 0
@@ -235,6 +235,7 @@ def _store(folder: Path, check: ArchiveCheck, blocks: Blocks) -> None:
             raise fault("not-final", "named nodes have not signed this archive: a node believes nothing else")
         if check.certificate is not None:
             changes.append(SaveCertificate(tip.height, str(check.certificate.note)))
+        changes += map(SaveShare, check.decrypted_by, check.shares)
         if changes:
             store.apply(changes)
     finally:
