@@ -7,9 +7,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from support.elections import CREATED, make_election, make_vote
+from support.elections import CREATED, make_election, make_vote, mine_named
 from support.named_network import NamedNetwork, named
+from support.nodes import CLIENT, HandNode
 from support.secret_definitions import SecretSetup
+from votenet.core.ledger.block import genesis_header
+from votenet.core.ledger.signature_cache import SignatureCache
+from votenet.core.ledger.vote import HashedVote
+from votenet.errors import Rejected
+from votenet.protocol.node.blocks import checked_block
+from votenet.protocol.node.events import Received
 from votenet.protocol.wire.client_messages import (
     GetResults,
     GetShares,
@@ -20,9 +27,10 @@ from votenet.protocol.wire.client_messages import (
     SubmitVotes,
     VotesTaken,
 )
-from votenet.protocol.wire.limits import LINE_UNITS, VOTE_UNITS, units
+from votenet.protocol.wire.limits import BAD_SIGNATURE_UNITS, LINE_UNITS, VOTE_UNITS, units
 from votenet.protocol.wire.message import Message
 from votenet.protocol.wire.messages import decode_message, encode_message
+from votenet.protocol.wire.peer_messages import Votes
 
 CLOSES = CREATED + 160
 SETUP = SecretSetup(closes=CLOSES, nodes=4)
@@ -132,15 +140,48 @@ def test_a_public_election_has_no_shares() -> None:
     assert ask(net, named(0), GetShares()) == "not-found"
 
 
-def test_a_forged_ballot_is_refused_with_its_code_and_costs_as_much_as_a_bad_signature() -> None:
+CHANGED = SETUP.ballot("voter-5")[:-5] + "7" + SETUP.ballot("voter-5")[-4:]
+FORGED = SETUP.vote("voter-5", ballot=CHANGED)
+STOLEN = SETUP.vote("voter-5", ballot=SETUP.ballot("voter-4"))
+
+
+def test_a_forged_ballot_is_refused_with_its_code() -> None:
     net = network()
-    changed = SETUP.ballot("voter-5")[:-5] + "7" + SETUP.ballot("voter-5")[-4:]
-    forged = SETUP.vote("voter-5", ballot=changed)
-    stolen = SETUP.vote("voter-5", ballot=SETUP.ballot("voter-4"))
-    for vote, code in ((forged, "bad-ballot-signature"), (stolen, "unknown-credential")):
+    for vote, code in ((FORGED, "bad-ballot-signature"), (STOLEN, "unknown-credential")):
         answer = ask(net, named(0), SubmitVotes(votes=(vote.vote,)))
         assert isinstance(answer, VotesTaken)
         assert (answer.outcomes[0].error or {})["code"] == code
+
+
+def test_a_forged_ballot_is_charged_like_a_bad_signature_and_a_stolen_one_is_not() -> None:
+    node = HandNode(SETUP.election)
+    asked = node.take(Received(CLIENT, SubmitVotes(votes=(VOTES[0].vote, FORGED.vote))))
+    assert node.finish(*asked.check).charge == [(CLIENT, BAD_SIGNATURE_UNITS)]
+    assert [hashed.voter_id for hashed in node.core.state.pool] == ["voter-1"]
+    asked = node.take(Received(CLIENT, SubmitVotes(votes=(STOLEN.vote,))))
+    assert node.finish(*asked.check).charge == []
+
+
+@pytest.mark.parametrize(
+    ("vote", "code"), [(FORGED, "bad-ballot-signature"), (STOLEN, "unknown-credential")], ids=str
+)
+def test_a_peer_that_relays_a_forged_ballot_is_refused(vote: HashedVote, code: str) -> None:
+    node = HandNode(SETUP.election)
+    node.meet(1)
+    ready = node.receive(1, Votes(votes=(VOTES[0].vote, vote.vote)))
+    assert [(link, error.code) for link, error in ready.refuse] == [(1, code)]
+    assert [hashed.voter_id for hashed in node.core.state.pool] == ["voter-1"]
+
+
+@pytest.mark.parametrize(("vote", "code"), [(FORGED, "bad-ballot-signature"), (STOLEN, "unknown-credential")])
+def test_a_block_with_a_forged_ballot_is_no_block(vote: HashedVote, code: str) -> None:
+    election = SETUP.election
+    good = mine_named(election, genesis_header(election), 1, VOTES[:2])
+    assert checked_block(good, VOTES[:2], 1, election, SignatureCache()) is good
+    bad = mine_named(election, genesis_header(election), 1, [VOTES[0], vote])
+    refusal = checked_block(bad, [VOTES[0], vote], 1, election, SignatureCache())
+    assert isinstance(refusal, Rejected)
+    assert refusal.code == code
 
 
 @pytest.mark.parametrize("count", [1, 3])
