@@ -17,6 +17,7 @@ import msgspec
 from support.amendments import amendment
 from support.club_evening import certificate_with_witness, club_evening
 from support.elections import make_election, named_nodes
+from support.secret_definitions import SecretSetup
 from votenet.core.election.contest import CheckedContest
 from votenet.core.election.definition import Election
 from votenet.core.ledger.block import Block
@@ -31,7 +32,7 @@ from votenet.protocol.wire.client_messages import GetProof, Proof, Results, Vote
 from votenet.web.api.chain_index import ChainIndex
 from votenet.web.serving.server import make_app
 from votenet.web.settings import WebSettings
-from votenet.web.snapshot import NodeView, Snapshot, state_of
+from votenet.web.snapshot import NodeView, Snapshot, State, state_of
 
 T = TypeVar("T")
 
@@ -201,6 +202,12 @@ def shown(state: str) -> Snapshot:
             election = live.election.amended([cancel])
             return replace(live, election=election, state="cancelled", results=results, cancelled_at=live.at)
     raise ValueError(state)
+
+
+def secret_snapshot(state: State = "open") -> Snapshot:
+    """An election with secret ballots, before or while it is open, without a vote."""
+    election = SecretSetup(by_code=True).election
+    return Snapshot(election, state, results_of(election), NODES, election.definition.created + 60)
 
 
 STATES: Final = ("before", "open", "hidden", "closed", "final", "cancelled")

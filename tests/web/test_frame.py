@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.web_pages import html_of, shown
+from support.web_pages import html_of, secret_snapshot, shown
 from votenet.web.frame import section_of, words_of
 
 
@@ -25,3 +25,15 @@ def test_every_page_says_what_it_does_not_protect_and_switches_the_language() ->
     _, html = html_of("/check", shown("open"), "id")
     assert '<html lang="id" ' in html
     assert "Suara bersifat terbuka." in html
+
+
+def test_no_page_says_that_secret_votes_are_public() -> None:
+    for path in ("/", "/vote", "/results", "/check", "/nodes", "/help"):
+        _, html = html_of(path, secret_snapshot())
+        assert "Votes are public" not in html
+        assert "read who voted how" not in html
+        for limit in ("open single votes", "who has voted", "prints a card", "prove a vote to others"):
+            assert limit in html, path
+    _, html = html_of("/help", secret_snapshot(), "id")
+    assert "Suara dienkripsi." in html
+    assert "siapa memilih apa" not in html

@@ -34,11 +34,12 @@ def render(request: Request, name: str, *, status_code: int = 200, **values: Any
     """A page from a template.
 
     Beside `values` it finds `url`, `lang`, `path`, `settings`, what `frame` gives, and `snapshot` and
-    `election`, which are None while no node has answered yet.
+    `election`, which are None while no node has answered yet, and `secret_ballots`.
     """
     language = language_of(request)
     view = request.app.state.view
     snapshot = None if view is None else view.latest
+    election = None if snapshot is None else snapshot.election
     found = {
         **frame(request, words_of(language, snapshot)),
         "url": url,
@@ -46,7 +47,8 @@ def render(request: Request, name: str, *, status_code: int = 200, **values: Any
         "path": request.url.path,
         "settings": request.app.state.settings,
         "snapshot": snapshot,
-        "election": None if snapshot is None else snapshot.election,
+        "election": election,
+        "secret_ballots": election is not None and election.secret is not None,
         **values,
     }
     text = environment().get_template(name).render(found)

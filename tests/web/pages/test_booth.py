@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from support.web_pages import NODES, html_of, shown, text_of
+from support.web_pages import NODES, html_of, secret_snapshot, shown, text_of
 from votenet.web.settings import WebSettings
 
 
@@ -32,3 +32,10 @@ def test_a_kiosk_leads_nowhere_else() -> None:
     links = set(re.findall(r'href="([^"?#]+)"', lost))
     led = {link for link in links if not link.startswith(("data:", "/static/"))}
     assert (status, led) == (404, {"/vote"})
+
+
+def test_secret_votes_have_a_command_in_place_of_the_booth() -> None:
+    _, html = html_of("/vote", secret_snapshot())
+    assert "votenet vote --code --node HOST:PORT --roll roll.json" in text_of(html)
+    assert "booth.js" not in html
+    assert "VOTER CANDIDATE" not in html

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from support.web_pages import html_of, shown
+from support.web_pages import html_of, secret_snapshot, shown, text_of
 from votenet.core.faults import FAULTS
 from votenet.errors import REFUSALS
 from votenet.protocol.wire.client_messages import WARNINGS
@@ -48,3 +48,12 @@ def test_codes_of_the_server_itself_are_explained() -> None:
 def test_the_rest_says_that_it_is_english() -> None:
     _, html = html_of("/help", shown("open"), "id")
     assert '<div id="bad-merkle-root"><dt><code>bad-merkle-root</code></dt><dd lang="en">' in html
+
+
+def test_secret_ballots_have_answers_of_their_own() -> None:
+    public, secret = (text_of(html_of("/help", one)[1]) for one in (shown("open"), secret_snapshot()))
+    assert "Is my vote secret? No." in public
+    assert "Is my vote secret? It is encrypted, with limits." in secret
+    assert "Cast my vote" in public
+    assert "Cast my vote" not in secret
+    assert "with the program votenet" in secret

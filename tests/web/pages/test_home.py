@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from support.web_pages import STATES, html_of, shown, strange_snapshot, text_of
+from support.web_pages import STATES, html_of, secret_snapshot, shown, strange_snapshot, text_of
 
 NOT_FOR_VOTERS = re.compile(r"\b(hash|block|nonce|blok)\b", re.IGNORECASE)
 BUTTONS = {
@@ -52,3 +52,12 @@ def test_without_an_answer_of_any_node() -> None:
     assert status == 503
     assert "No node answers" in text_of(html)
     assert 'href="/help#unreachable"' in html
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "pages cannot"), ("id", "halaman belum dapat")])
+def test_secret_votes_are_not_cast_on_a_page(language: str, words: str) -> None:
+    _, html = html_of("/", secret_snapshot(), language)
+    assert words in text_of(html)
+    assert "Vote now" not in text_of(html)
+    assert "/vote" not in re.findall(r'class="button[^"]*" href="([^"]+)"', html)
+    assert words.split()[0] in text_of(html_of("/", secret_snapshot("before"), language)[1])

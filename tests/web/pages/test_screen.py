@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.web_pages import html_of, shown, text_of
+from support.web_pages import html_of, secret_snapshot, shown, text_of
 
 
 def test_while_voting_is_open_it_shows_the_way_to_the_booth() -> None:
@@ -24,3 +24,9 @@ def test_no_counts_before_closing_where_the_election_wants_none() -> None:
     text = text_of(html_of("/screen", shown("hidden"))[1])
     assert "35 of 41 have voted" in text
     assert "Bo Berg" not in text
+
+
+def test_with_secret_ballots_the_code_leads_to_how_to_vote() -> None:
+    text = text_of(html_of("/screen", secret_snapshot())[1])
+    assert "How to vote" in text
+    assert "Vote here" not in text
