@@ -3,8 +3,8 @@
 
 A second opinion: written from docs/protocol.md and docs/audit.md, it shares no code with votenet. It
 needs Python 3.11 or newer, nothing else, and no network. Where PyNaCl is installed (pip install
-pynacl) it checks the signatures; otherwise this file does, some seventy times slower. Of an election with
-secret ballots it checks everything but what is inside the ballots.
+pynacl) it checks the signatures; otherwise this file does, some seventy times slower. The proofs of secret
+ballots are always checked by this file: about ten milliseconds for each candidate of a ballot.
 
     python3 votenet_verifier.py archive election.jsonl.xz
     python3 votenet_verifier.py receipt receipt.json --network 5e1f...
@@ -101,6 +101,7 @@ DOMAIN_PRECOMMIT = b"votenet/precommit/2\n"
 DOMAIN_ACCEPTANCE = b"votenet/acceptance/2\n"
 DOMAIN_CLOSING_LIST = b"votenet/closing-list/2\n"
 DOMAIN_COUNTED = b"votenet/counted/1\n"
+SHARE_PREFIX = b"votenet/decryption-share/1\n"
 DOMAIN_TIE = b"votenet/tie/2\n"
 ACTIONS = {
     # What an amendment does, and which members it has for that.
@@ -119,9 +120,6 @@ SHARES = {"two-thirds": (2, 3), "three-quarters": (3, 4)}
 SECRET_METHODS = ("approval", "block", "motion", "plurality")
 SECRET_WEIGHT = 10**11  # of a whole roll: what encrypted ballots come to is found by trying
 AROUND_BALLOT = 1000  # bytes of a vote but for its ballot
-NOT_CHECKED = (
-    "the encrypted ballots: this program has not looked inside them, and says nothing about what was voted"
-)
 STV_UNIT = 10**5  # votes of an STV count have five decimal places
 
 # The characters of docs/audit.md: first and last code point of each range.
@@ -378,7 +376,14 @@ def shape_of_line(value):
     """A block, or the totals."""
     need(isinstance(value, dict), "not an object")
     if "tip" in value and "header" not in value:
-        members(value, ["certificate", "height", "tip", "votes"])
+        names = ["certificate", "height", "tip", "votes"]
+        if "shares" in value:  # only of secret elections, and only where there are some
+            names.append("shares")
+            need(
+                all(isinstance(each, str) for each in items(value["shares"], 0, MAX_SAFE_INTEGER, "shares")),
+                "shares",
+            )
+        members(value, names)
         need(isinstance(value["certificate"], str), "certificate")
         integer(value["height"], 0, MAX_SAFE_INTEGER, "height")
         hash_text(value["tip"], "tip")
@@ -683,6 +688,8 @@ class Election:
         self.roll_keys = self.roll_credentials = frozenset()
         self.base_weight = None if definition["weighted"] else definition["roll_size"]  # before amendments
         self.force = InForce(definition["closes"])
+        self.belenios_hash = fingerprint(definition["belenios"])
+        self.key = group_point(json.loads(definition["belenios"])["public_key"]) if self.secret else None
 
     def take_roll(self, path, needed=False):
         """Read the roll file, if there is one; `needed`: the votes are to be counted."""
@@ -943,13 +950,17 @@ def value_at(keys, places, at):
     """The point at `at` of the polynomial through the keys at these places (Lagrange)."""
     total = NEUTRAL
     for place in places:
-        above = below = 1
-        for other in places:
-            if other != place:
-                above, below = above * (other - at) % ORDER, below * (other - place) % ORDER
-        factor = above * pow(below, -1, ORDER) % ORDER
-        total = added(total, sum_of_products(factor, keys[place - 1], 0, NEUTRAL))
+        total = added(total, times(lagrange(places, place, at), keys[place - 1]))
     return total
+
+
+def lagrange(places, place, at):
+    """The factor of the key, or share, at `place` when those at `places` give the value at `at`."""
+    above = below = 1
+    for other in places:
+        if other != place:
+            above, below = above * (other - at) % ORDER, below * (other - place) % ORDER
+    return above * pow(below, -1, ORDER) % ORDER
 
 
 def contest_contradicts(contest, has_roll):
@@ -1369,6 +1380,309 @@ class Body:
             raise Fault("voter-twice", "two votes of a voter in one block")
         if self.votes:
             check_hours(at, election)
+
+
+# -- secret ballots ------------------------------------------------------------------------------------
+
+SCALAR = re.compile("0|[1-9][0-9]{0,75}")
+
+
+def fingerprint(text):
+    """SHA-256 in base64 without padding: of Belenios' election, and of a ballot."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
+
+
+def challenge(text):
+    return int.from_bytes(hashlib.sha256(text.encode()).digest(), "big") % ORDER
+
+
+def sum_of(points):
+    total = NEUTRAL
+    for point in points:
+        total = added(total, point)
+    return total
+
+
+def times(factor, point):
+    return sum_of_products(factor % ORDER, point, 0, NEUTRAL)
+
+
+def read_belenios(text, shape, what):
+    """A document of Belenios with its points and numbers read, and their text beside them.
+
+    `shape`: a dict of members (those with a question mark may be absent), a list of one shape for all of its
+    items, or a function that reads a text.
+    """
+
+    def constant(_):
+        raise ValueError("no number")
+
+    try:
+        value = json.loads(text, parse_constant=constant)
+        read = read_shape(value, shape, what)
+        again = spelled(in_order(value, shape)).encode("utf-8")
+    except (ValueError, RecursionError):
+        raise Fault("bad-document", f"{what} is none of Belenios") from None
+    if again != text.encode("utf-8"):
+        raise Fault("not-canonical", f"{what} is spelled in another way")
+    return read
+
+
+def read_shape(value, shape, what):
+    if isinstance(shape, list):
+        if not isinstance(value, list):
+            raise ValueError("not a list")
+        return [read_shape(each, shape[0], what) for each in value]
+    if not isinstance(shape, dict):
+        return shape(value, what)
+    wanted = {name.rstrip("?"): inner for name, inner in shape.items()}
+    optional = {name.rstrip("?") for name in shape if name.endswith("?")}
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    read = dict.fromkeys(optional)
+    for name, inner in value.items():  # as they stand in the document: the first fault is told
+        if name not in wanted:
+            raise ValueError("unknown member")
+        if inner is not None or name not in optional:
+            read[name] = read_shape(inner, wanted[name], what)
+    if set(read) != set(wanted):
+        raise ValueError("a member is missing")
+    return read
+
+
+def in_order(value, shape):
+    """A value of this shape with the members in the order of the specification, absent ones left out."""
+    if isinstance(shape, list):
+        return [in_order(each, shape[0]) for each in value]
+    if not isinstance(shape, dict):
+        return value
+    wanted = {name.rstrip("?"): inner for name, inner in shape.items()}
+    return {
+        name: in_order(value[name], inner) for name, inner in wanted.items() if value.get(name) is not None
+    }
+
+
+def a_text(value, what):
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    return value
+
+
+def a_place(value, what):
+    if type(value) is not int or value < 1:
+        raise ValueError("not a place")
+    return value
+
+
+def a_scalar(value, what):
+    if SCALAR.fullmatch(a_text(value, what)) is None or int(value) >= ORDER:
+        raise Fault("bad-scalar", f"{what}: a number is not below the order of the group")
+    return int(value)
+
+
+def a_point(value, what):
+    """Text and coordinates of a member of the group other than the identity."""
+    if HEX32.fullmatch(a_text(value, what)) is None or not is_group_member(value):
+        raise Fault("bad-point", f"{what}: a point is not in the group")
+    return value, group_point(value)
+
+
+def a_sum(value, what):
+    """The same, or the identity."""
+    if value == written_point(NEUTRAL):
+        return value, NEUTRAL
+    return a_point(value, what)
+
+
+PROOF = {"challenge": a_scalar, "response": a_scalar}
+BALLOT = {
+    "election_uuid": a_text,
+    "election_hash": a_text,
+    "credential": a_point,
+    "answers": [
+        {
+            "choices": [{"alpha": a_point, "beta": a_point}],
+            "individual_proofs": [[PROOF]],
+            "overall_proof": [PROOF],
+            "blank_proof?": [PROOF],
+        }
+    ],
+    "signature?": {"hash": a_text, "proof": PROOF},
+}
+DECRYPTION = {"decryption_factors": [[a_sum]], "decryption_proofs": [[PROOF]]}
+SHARE = {"decryption": a_text, "place": a_place, "proof": PROOF}
+
+
+def knows(proof, powers, prefix):
+    """Whether the maker of a proof knew one exponent that makes every (base, result) of `powers`."""
+    found = [sum_of_products(proof["response"], base, proof["challenge"], result) for base, result in powers]
+    return proof["challenge"] == challenge(prefix + ",".join(map(written_point, found)))
+
+
+def one_is_zero(proofs, encryptions, key, prefix):
+    """Whether one of these encryptions, each (alpha, beta), is proven to be of zero."""
+    if len(proofs) != len(encryptions):
+        return False
+    found = []
+    for proof, (alpha, beta) in zip(proofs, encryptions, strict=True):
+        found.append(sum_of_products(proof["response"], BASE, proof["challenge"], alpha))
+        found.append(sum_of_products(proof["response"], key, proof["challenge"], beta))
+    total = sum(proof["challenge"] for proof in proofs) % ORDER
+    return total == challenge(prefix + ",".join(map(written_point, found)))
+
+
+def check_secret_ballot(vote, election):
+    """Every proof of the ballot of a vote; returns its ciphertexts, (alpha, beta) by contest and choice."""
+    what = f"the ballot of {vote['voter_id']!r}"
+    ballot = read_belenios(vote["ballot"], BALLOT, what)
+    about = (ballot["election_uuid"], ballot["election_hash"])
+    if about != (election.definition["uuid"], election.belenios_hash):
+        raise Fault("wrong-election", f"{what} is of another election")
+    if len(ballot["answers"]) != len(election.contests):
+        raise Fault("bad-answers", f"{what} has {len(ballot['answers'])} answers")
+    written, signature = json.loads(vote["ballot"]), ballot["signature"]
+    written.pop("signature", None)
+    if signature is None or signature["hash"] != fingerprint(spelled(written)):
+        raise Fault("bad-ballot-signature", f"{what} has no signature, or that of another ballot")
+    credential, point = ballot["credential"]
+    if not knows(signature["proof"], [(BASE, point)], f"sig|{signature['hash']}|"):
+        raise Fault("bad-ballot-signature", f"{what} is not signed by its credential")
+    for contest, answer in zip(election.contests, ballot["answers"], strict=True):
+        check_answer(answer, contest, election, credential, f"{what}, contest {contest['id']}")
+    return [
+        [(pair["alpha"][1], pair["beta"][1]) for pair in answer["choices"]] for answer in ballot["answers"]
+    ]
+
+
+def check_answer(answer, contest, election, credential, what):
+    """The proofs of one contest: each choice is zero or one, and so many choices are allowed."""
+    blank, key, choices = contest["blank"], election.key, answer["choices"]
+    length = len(contest["candidates"]) + blank
+    if not len(choices) == len(answer["individual_proofs"]) == length:
+        raise Fault("bad-answers", f"{what}: not one ciphertext and proof for each choice")
+    if (answer["blank_proof"] is not None) != blank:
+        raise Fault("bad-answers", f"{what}: a blank proof where none may be, or none where one must be")
+    texts = [f"{pair['alpha'][0]},{pair['beta'][0]}" for pair in choices]
+    pairs = [(pair["alpha"][1], pair["beta"][1]) for pair in choices]
+    about = f"{election.belenios_hash}|{credential}"
+    for proofs, pair, text in zip(answer["individual_proofs"], pairs, texts, strict=True):
+        if not one_is_zero(proofs, [pair, less(pair, 1)], key, f"prove|{about}|{text}|"):
+            raise Fault("bad-choice-proof", f"{what}: a choice is not proven to be zero or one")
+    about += "|" + ",".join(texts)
+    total = (sum_of(alpha for alpha, _ in pairs[blank:]), sum_of(beta for _, beta in pairs[blank:]))
+    allowed = [less(total, number) for number in range(contest["min"], contest["max"] + 1)]
+    prefix = f"bproof1|{about}|"
+    if blank:
+        allowed.insert(0, less(pairs[0], 1))
+    else:
+        prefix = f"prove|{about}|{written_point(total[0])},{written_point(total[1])}|"
+    if not one_is_zero(answer["overall_proof"], allowed, key, prefix):
+        raise Fault("bad-total-proof", f"{what}: the sum of the choices is not proven to be allowed")
+    if blank and not one_is_zero(answer["blank_proof"], [pairs[0], total], key, f"bproof0|{about}|"):
+        raise Fault("bad-blank-proof", f"{what}: a blank vote is not proven to choose nothing")
+
+
+def less(pair, number):
+    """The encryption of a number that is smaller by this."""
+    return pair[0], added(pair[1], times(-number, BASE)) if number else pair[1]
+
+
+class SecretSum:
+    """The sums of all choices under encryption, (alpha, beta) by contest and choice, and what opens them."""
+
+    def __init__(self, election):
+        self.election = election
+        self.rows = [
+            [(NEUTRAL, NEUTRAL)] * (len(each["candidates"]) + each["blank"]) for each in election.contests
+        ]
+
+    def add(self, pairs, weight):
+        for row, answer in zip(self.rows, pairs, strict=True):
+            for place, (alpha, beta) in enumerate(answer):
+                if weight != 1:
+                    alpha, beta = times(weight, alpha), times(weight, beta)
+                row[place] = added(row[place][0], alpha), added(row[place][1], beta)
+
+    def check_share(self, text):
+        """(place, factors by contest and choice) of the share of a trustee that belongs to these sums."""
+        share = read_belenios(text, SHARE, "a share")
+        place, keys = share["place"], self.election.definition["trustees"]["keys"]
+        what = f"the share of trustee {place}"
+        if place > len(keys):
+            raise Fault("bad-decryption", what + ": there is no such trustee")
+        try:
+            found = read_belenios(share["decryption"], DECRYPTION, what)
+        except Fault as fault:
+            raise Fault("bad-decryption", str(fault)) from None
+        factors, proofs = found["decryption_factors"], found["decryption_proofs"]
+        lengths = list(map(len, self.rows))
+        if list(map(len, factors)) != lengths or list(map(len, proofs)) != lengths:
+            raise Fault("bad-decryption", what + ": not one factor and proof for each sum")
+        key = keys[place - 1]["key"]
+        prefix, point = f"decrypt|{self.election.belenios_hash}|{key}|", group_point(key)
+        alphas = [alpha for row in self.rows for alpha, _ in row]
+        points = [one for row in factors for _, one in row]
+        for alpha, factor, proof in zip(alphas, points, chain(*proofs), strict=True):
+            if not knows(proof, [(BASE, point), (alpha, factor)], prefix):
+                raise Fault("bad-decryption", what + ": a factor is not proven")
+        context = self.context(key, share["decryption"])
+        both = [(BASE, point), (combined(alphas, context), combined(points, context))]
+        if not knows(share["proof"], both, f"share|{context}|"):
+            raise Fault("bad-decryption", what + ": its factors are not of one private key")
+        return place, [[one for _, one in row] for row in factors]
+
+    def context(self, key, decryption):
+        """The hash of all that the added proof of a share is about."""
+        sums = spelled(
+            [
+                [{"alpha": written_point(alpha), "beta": written_point(beta)} for alpha, beta in row]
+                for row in self.rows
+            ]
+        )
+        digest = hashlib.sha256(SHARE_PREFIX)
+        parts = (self.election.definition["belenios"].encode(), sums.encode(), bytes.fromhex(key)[::-1])
+        for part in (*parts, decryption.encode()):
+            digest.update(hashlib.sha256(part).digest())
+        return digest.hexdigest()
+
+    def opened(self, shares, most):
+        """The number behind each sum, up to `most`, from the factors of enough trustees by their places."""
+        places = sorted(shares)[: self.election.definition["trustees"]["threshold"]]
+        powers = []
+        for number, row in enumerate(self.rows):
+            powers.append([])
+            for choice, (_, beta) in enumerate(row):
+                parts = (
+                    times(-lagrange(places, place, 0), shares[place][number][choice]) for place in places
+                )
+                powers[-1].append(added(beta, sum_of(parts)))
+        return logarithms(powers, most)
+
+
+def combined(points, context):
+    return sum_of(times(challenge(f"combine|{context}|{n}"), point) for n, point in enumerate(points))
+
+
+def logarithms(powers, most):
+    """The exponent of the generator, from 0 to `most`, of each of these points (baby steps, giant steps)."""
+    step = 1
+    while step * step <= most:
+        step += 1
+    small, power = {}, NEUTRAL
+    for exponent in range(step):
+        small[encoded_point(power)] = exponent
+        power = added(power, BASE)
+    giant = times(-step, BASE)
+
+    def find(point):
+        for count in range(step):
+            rest = small.get(encoded_point(point))
+            if rest is not None and count * step + rest <= most:
+                return count * step + rest
+            point = added(point, giant)
+        raise Fault("bad-result", "a sum is larger than the weight of all votes")
+
+    return [[find(point) for point in row] for row in powers]
 
 
 # -- the closing ---------------------------------------------------------------------------------------
@@ -1944,6 +2258,9 @@ class Books:
         self.ids = set()  # of votes; only with named nodes, whose closing lists may name some of them again
         self.tallies = [Tally() for _ in election.contests]
         self.weight = 0  # of all votes
+        self.sums = SecretSum(election) if election.secret else None
+        self.shares = {}  # of trustees: by their places, the factors of each
+        self.open = not election.secret  # whether what was voted is known
 
     def take_block(self, line):
         election = self.election
@@ -1963,12 +2280,18 @@ class Books:
             if vote["voter_id"] in self.voters:
                 raise Fault("voter-twice", f"{vote['voter_id']!r} has voted before")
         self.voters.update((vote["voter_id"], one) for vote, one in zip(body.votes, body.ids, strict=False))
+        ballots = []
         for vote in [*body.votes, *second]:
             check_signature(vote)
-        for vote in body.votes:
+            if election.secret:
+                ballots.append(check_secret_ballot(vote, election))
+        for place, vote in enumerate(body.votes):
             weight = election.weight(vote["voter_id"])
             self.weight += weight
-            for tally, choices in zip(self.tallies, vote["choices"], strict=not election.secret):
+            if election.secret:
+                self.sums.add(ballots[place], weight)
+                continue
+            for tally, choices in zip(self.tallies, vote["choices"], strict=True):
                 tally.add(tuple(choices), weight)
         if election.nodes:
             self.ids.update(body.ids[: len(body.votes)])
@@ -1981,7 +2304,7 @@ class Books:
         election = self.election
         closes = election.force.closes
         if election.secret:
-            return election.force.cancelled
+            return election.force.cancelled or self.open
         if election.force.cancelled or election.definition["results"] == "live" or closes is None:
             return True
         return self.closing.over if election.nodes else self.now >= closes
@@ -1991,13 +2314,34 @@ class Books:
         election = self.election
         if election.force.cancelled:
             return [(contest, NOT_HELD) for contest in election.contests]
-        if election.secret:
-            sealed = NOT_HELD | {"state": "undecided", "votes": len(self.voters), "weight": self.weight}
-            return [(contest, sealed) for contest in election.contests]
         return [
             (contest, count(tally, contest, election.network_hex, election.roll_weight()))
             for contest, tally in zip(election.contests, self.tallies, strict=True)
         ]
+
+    def take_shares(self, shares, signers):
+        """Check the shares of trustees against the sums of the votes, and open these where they suffice."""
+        election = self.election
+        if not election.secret:
+            raise Fault("bad-record", "the ballots are public, and there are shares of trustees")
+        if not self.closing.over or election.force.cancelled or not signers:
+            raise Fault("not-final", "trustees decrypt nothing before the result is final")
+        found = [self.sums.check_share(text) for text in shares]
+        places = [place for place, _ in found]
+        if not places or any(left >= right for left, right in pairwise(places)):
+            raise Fault("bad-order", "the shares are not in the order of their trustees, each once")
+        self.shares = dict(found)
+        if len(places) < election.definition["trustees"]["threshold"]:
+            return
+        rows = self.sums.opened(self.shares, self.weight)
+        for contest, tally, row in zip(election.contests, self.tallies, rows, strict=True):
+            names = [(each["name"],) for each in contest["candidates"]]
+            tally.ballots.update(dict(zip(names, row[contest["blank"] :], strict=True)))
+            tally.votes, tally.weight = len(self.voters), self.weight
+            tally.blank = row[0] if contest["blank"] else 0
+            if tally.blank == tally.weight:  # how many of weighted ballots are blank is known only then
+                tally.blank = tally.votes
+        self.open = True
 
     def totals(self):
         return {"height": self.headers.height, "tip": self.headers.tip.hex(), "votes": len(self.voters)}
@@ -2038,9 +2382,11 @@ def read_archive(path, expected, now, roll_path=None):
                 books.take_block(record)
             except Fault as fault:
                 raise Fault(fault.code, f"line {number}: {fault}") from None
-        if {**record, "certificate": ""} != {**books.totals(), "certificate": ""}:
+        if any(record[name] != value for name, value in books.totals().items()):
             raise Fault("wrong-totals", f"the blocks come to {books.totals()}")
         signers = books.signers(record["certificate"])
+        if "shares" in record:
+            books.take_shares(record["shares"], signers)
         if next(lines)[1]:
             raise Fault("trailing-data", "something follows the totals")
     return books, signers
@@ -2050,9 +2396,9 @@ def archive_report(books, signers):
     election, shown = books.election, books.counts_shown()
     contests = [
         {name: contest[name] for name in ("id", "title", "method", "seats")} | found
-        for contest, found in (books.counted() if shown and not election.secret else [])
+        for contest, found in (books.counted() if shown and books.open else [])
     ]
-    return not_checked(election) | dict(
+    return not_checked(books) | dict(
         books.totals(),
         contests=contests,
         counts_shown=shown,
@@ -2069,9 +2415,15 @@ def archive_report(books, signers):
     )
 
 
-def not_checked(election):
-    """What a report says first of an election whose ballots this program does not look into."""
-    return {"not_checked": NOT_CHECKED} if election.secret else {}
+def not_checked(books):
+    """What a report says first of votes whose sums nobody has opened yet."""
+    if books.open:
+        return {}
+    needed = books.election.definition["trustees"]["threshold"]
+    words = (
+        f"the votes are encrypted, and this file has {len(books.shares)} of the {needed} shares of trustees"
+    )
+    return {"not_checked": f"what was voted: {words} that open their sums"}
 
 
 def finality_of_archive(books, signers):
@@ -2083,7 +2435,7 @@ def finality_of_archive(books, signers):
         return "not final: there is no certificate of named nodes"
     if election.force.cancelled:
         return "cancelled: " + signed_by(signers, election)
-    if books.closing.over and election.secret:
+    if books.closing.over and not books.open:
         return "final, these votes and no others: " + signed_by(signers, election)
     if books.closing.over:
         return "final result: " + signed_by(signers, election)
@@ -2136,8 +2488,10 @@ def check_receipt(path, expected, now, roll_path=None):
     take_amendments(receipt["amendments"], election)
     check_vote(vote, election)
     check_signature(vote)
+    if election.secret:
+        check_secret_ballot(vote, election)
     vote_id = leaf(canonical(vote))
-    report = not_checked(election) | {
+    report = {
         "title": election.definition["title"],
         "network_id": election.network_hex,
         "registration": registration(election),
@@ -2189,7 +2543,7 @@ def check_evidence(path, expected, now, archive=None, roll=None):
         lie = bad_growth(proof, node, election)
     else:
         lie = broken_acceptance(proof, node, election, archive, now, roll)
-    return (not_checked(election) if evidence["kind"] == "broken-acceptance" else {}) | {
+    return {
         "title": election.definition["title"],
         "network_id": election.network_hex,
         "kind": evidence["kind"],
@@ -2276,6 +2630,8 @@ def broken_acceptance(proof, node, election, archive, now, roll):
     try:
         check_vote(vote, election)
         check_signature(vote)
+        if election.secret:
+            check_secret_ballot(vote, election)
     except Fault as fault:
         raise Fault("bad-evidence", str(fault)) from None
     vote_id = leaf(canonical(vote))
@@ -2327,12 +2683,14 @@ def check_result(path, expected, now, archive=None, roll=None):
     said = "the counts are the file's own word (compare the archive: --archive)"
     if archive is not None:
         books = final_books(archive, election, now, roll)
+        if not books.open:
+            raise Fault("not-final", "the votes are encrypted, and too few trustees have opened their sums")
         rebuilt = result_of(books)
         wrong = [name for name, value in rebuilt.items() if result[name] != value]
         if wrong or (size, root) != (books.log.size, books.log.root()):
             raise Fault("wrong-totals", f"the archive gives another {', '.join(wrong) or 'log'}")
         said = "the archive gives the same counts"
-    return not_checked(election) | {
+    return {
         "title": election.definition["title"],
         "network_id": election.network_hex,
         "closes": election.force.closes,

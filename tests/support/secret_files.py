@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import random
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, Final
 
 import msgspec
 
-from support.amended_files import AUTHORITY, Amended, AmendedFile
+from support.amended_files import AUTHORITY, Amended, AmendedFile, with_voters
 from support.elections import key_of
 from support.named_files import Json, keys_of, named_definition, record_id
 from support.secret_definitions import SecretSetup, contest
-from votenet.core.election.definition import ElectionDefinition
-from votenet.core.election.roll import Roll
+from votenet.core.election.definition import ElectionDefinition, Threshold
 from votenet.core.encoding import canonical
+from votenet.core.ledger.vote import Vote, hash_vote
 
 SETUP: Final = SecretSetup(contests=(contest(blank=True),), weights=(1, 2, 1, 4, 1))
 CHOSEN: Final = ((0, 0, 1, 0),)
@@ -33,21 +34,32 @@ def as_json(definition: ElectionDefinition) -> Json:
 class SecretFile(AmendedFile):
     """An archive of the election of `SETUP` that grows by blocks."""
 
-    def __init__(self, definition: ElectionDefinition | None = None) -> None:
-        super().__init__(as_json(definition or SETUP.definition))
+    def __init__(self, setup: SecretSetup = SETUP) -> None:
+        super().__init__(as_json(setup.definition))
+        self.setup = setup
 
     def secret_vote(self, voter: str, *, seed: int = 0, **fields: Any) -> Json:
         """A vote with an encrypted ballot; `fields` replace members before it is signed."""
-        ballot = SETUP.ballot(voter, CHOSEN, seed)
-        return self.vote(voter, **{"choices": [], "ballot": ballot, **fields})
+        if "ballot" not in fields:
+            fields["ballot"] = self.setup.ballot(voter, CHOSEN, seed)
+        return self.vote(voter, **{"choices": [], **fields})
 
     def secret_voter(self, action: str, voter: str, **members: Any) -> Json:
         """An amendment that gives a voter a key and the credential of the name `new <voter>`."""
         given = {"credential": SETUP.public_credential(f"new {voter}")} | members
         return self.voter(action, voter, **given)
 
-    def rolled(self, roll: Roll | None = None) -> Amended:
-        return Amended(self.pack(), roll or SETUP.roll)
+    def share(self, place: int) -> str:
+        """The share of the trustee at this place for the votes in all blocks."""
+        votes = [msgspec.convert(vote, Vote) for line in self.lines for vote in line["votes"]]
+        return self.setup.share(place, self.setup.counted(list(map(hash_vote, votes))))
+
+    def rolled(self, *, shares: Iterable[int] = ()) -> Amended:
+        """The archive with the shares of the trustees at these places, and its roll."""
+        return self.with_shares([self.share(place) for place in shares])
+
+    def with_shares(self, texts: Sequence[str]) -> Amended:
+        return Amended(self.pack(**{"shares": texts} if texts else {}), self.setup.roll)
 
 
 @cache
@@ -138,3 +150,81 @@ def _keyed(file: SecretFile, credential: str) -> Json:
     ballot = json.loads(vote["ballot"]) | {"credential": credential}
     unsigned["ballot"] = msgspec.json.encode(ballot).decode()
     return {**unsigned, "signature": signer.sign(b"votenet/vote/2\n" + canonical(unsigned)).hex()}
+
+
+def random_election(seed: int) -> Amended:
+    """Votes on three contests, with enough shares; every second one has weights."""
+    dice = random.Random(seed)
+    contests = (
+        contest("One", blank=True, id="1"),
+        contest("Some", method="approval", max=3, id="2"),
+        contest(
+            "Ya?",
+            ("Ya", "Tidak"),
+            method="motion",
+            threshold=Threshold(basis="cast", share="simple"),
+            blank=True,
+            id="3",
+        ),
+    )
+    setup = SecretSetup(contests=contests, seed=seed, weights=(3, 1, 2, 1, 1) if seed % 2 else (1,) * 5)
+    file = SecretFile(setup)
+    for voter in dice.sample(setup.voters, 3):
+        one, some, motion = [0] * 4, [0] * 3, [0] * 3
+        one[dice.randrange(4)] = motion[dice.randrange(3)] = 1
+        for place in dice.sample(range(3), dice.randint(1, 3)):
+            some[place] = 1
+        file.cast(file.secret_vote(voter, ballot=setup.ballot(voter, (one, some, motion))))
+    file.close()
+    return file.rolled(shares=sorted(dice.sample((1, 2, 3), dice.randint(2, 3))))
+
+
+@cache
+def broken_shares() -> dict[str, tuple[str, Amended]]:
+    """Name to (code of both readers, archive and roll): the shares in its last line."""
+    file = whole_election()
+    one, two = file.share(1), file.share(2)
+    fewer = SecretFile().cast(file.secret_vote("voter-1"))
+    changed = json.loads(one)
+    changed["decryption"] = changed["decryption"].replace('"challenge"', '"chalenge"', 1)
+    factor = json.loads(one)
+    inner = json.loads(factor["decryption"])
+    inner["decryption_factors"][0].reverse()
+    factor["decryption"] = _spelled(inner)
+    open_file = SecretFile().cast(file.secret_vote("voter-1"))
+    public = with_voters()
+    return {
+        "in another order": ("bad-order", file.with_shares([two, one])),
+        "one twice": ("bad-order", file.with_shares([one, one])),
+        "none": ("bad-order", Amended(file.pack(shares=[]), SETUP.roll)),
+        "of other votes": ("bad-decryption", file.with_shares([one, fewer.share(2)])),
+        "of another trustee": (
+            "bad-decryption",
+            file.with_shares([one, one.replace('"place":1', '"place":3')]),
+        ),
+        "of nobody": ("bad-decryption", file.with_shares([one.replace('"place":1', '"place":4')])),
+        "a proof of another share": (
+            "bad-decryption",
+            file.with_shares([_spelled(json.loads(one) | {"proof": json.loads(two)["proof"]})]),
+        ),
+        "factors that change places": ("bad-decryption", file.with_shares([_spelled(factor)])),
+        "a decryption without a member": ("bad-decryption", file.with_shares([_spelled(changed)])),
+        "no share": ("bad-document", file.with_shares(["{}"])),
+        "not json": ("bad-document", file.with_shares(["x"])),
+        "place zero": ("bad-document", file.with_shares([one.replace('"place":1', '"place":0')])),
+        "a number that is too large": (
+            "bad-scalar",
+            file.with_shares(
+                [_spelled(json.loads(one) | {"proof": {"challenge": "9" * 76, "response": "1"}})]
+            ),
+        ),
+        "not as written": ("not-canonical", file.with_shares([one + " "])),
+        "no text": ("bad-record", Amended(file.pack(shares=[1]), SETUP.roll)),
+        "before the closing": ("not-final", open_file.with_shares([open_file.share(1)])),
+        "without a certificate": ("not-final", Amended(file.pack("", shares=[one]), SETUP.roll)),
+        "of a public election": ("bad-record", Amended(public.pack(shares=[one]), public.with_roll().roll)),
+    }
+
+
+def _spelled(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -14,14 +16,18 @@ from core.election.test_secret_rules import BROKEN
 from core.election.test_secret_rules import SETUP as RULES
 from support.amended_files import Amended, amendable, with_voters
 from support.elections import key_of
+from support.forged_ballots import forged_ballots, sample
 from support.named_files import NamedFile
 from support.secret_definitions import SecretSetup, contest
 from support.secret_files import (
+    CHOSEN,
     SETUP,
     SecretFile,
     as_json,
     broken_amendments,
+    broken_shares,
     broken_votes,
+    random_election,
     replaced_credential,
     whole_election,
 )
@@ -30,7 +36,10 @@ from verifier.test_votenet_verifier import verifier
 from votenet.core.election.definition import ElectionDefinition, Trustee
 from votenet.core.election.roll import Roll, Voter
 from votenet.core.election.secret_rules import belenios_text, longest_vote
+from votenet.core.records.archive import ArchiveCheck
+from votenet.core.records.final_result import encode_result, result_of_archive
 from votenet.secret.definition import read_election
+from web.corpus_secret import said, spellings
 
 LATER = NOW + 10_000
 
@@ -45,15 +54,38 @@ def of_definition(definition: ElectionDefinition) -> Amended:
     return Amended(NamedFile(as_json(definition)).pack(""))
 
 
-def test_both_read_a_whole_election_and_the_verifier_says_what_it_did_not_look_at(readers: Readers) -> None:
-    made = whole_election().rolled()
+@pytest.mark.parametrize("shares", [(), (3,)])
+def test_without_enough_shares_the_verifier_says_that_it_does_not_know_what_was_voted(
+    readers: Readers, shares: tuple[int, ...]
+) -> None:
+    made = whole_election().rolled(shares=shares)
     theirs, ours = readers.theirs(made), readers.ours(made)
     assert (theirs["votes"], ours.votes, theirs["final"], ours.final) == (3, 3, True, True)
     for name in ("height", "tip", "work", "closes", "counts_shown", "registration", "network_id"):
         assert theirs[name] == getattr(ours, name), name
     assert theirs["amendments"] == json.loads(msgspec.json.encode(ours.amendments))
     assert (theirs["contests"], ours.contests) == ([], ())
-    assert "not looked inside" in theirs["not_checked"]
+    assert f"this file has {len(shares)} of the 2 shares of trustees" in theirs["not_checked"]
+
+
+@pytest.mark.parametrize("shares", [(1, 2), (2, 3), (1, 3), (1, 2, 3)])
+def test_with_enough_shares_both_come_to_the_same_counts(readers: Readers, shares: tuple[int, ...]) -> None:
+    theirs = readers.same(whole_election().rolled(shares=shares))
+    assert theirs["contests"][0]["counts"] == [["Bob", 7], ["Alice", 0], ["Çelik", 0]]
+    assert (theirs["counts_shown"], "not_checked" in theirs) == (True, False)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_both_count_random_votes_of_several_contests_alike(readers: Readers, seed: int) -> None:
+    """Blank ones, several choices, a motion; with weights and without."""
+    made = random_election(seed)
+    theirs = readers.same(made)
+    assert [one["weight"] for one in theirs["contests"]] == [theirs["contests"][0]["weight"]] * 3
+
+
+def test_nobody_voted(readers: Readers) -> None:
+    theirs = readers.same(SecretFile().close().rolled(shares=(1, 2)))
+    assert theirs["contests"][0]["state"] == "undecided"
 
 
 def test_no_word_of_its_answer_says_that_votes_were_counted(
@@ -62,13 +94,14 @@ def test_no_word_of_its_answer_says_that_votes_were_counted(
     path, _, _, roll = readers.written(whole_election().rolled())
     assert verifier.main(["archive", path, "--roll", roll]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("not_checked    the encrypted ballots: ")
+    assert said.startswith("not_checked    what was voted: the votes are encrypted, ")
     for word in ("count", "result", "winner", "won", "tally", "undecided"):
         assert word not in said.replace("PyNaCl", "").lower(), said
 
 
 def test_a_public_election_has_no_such_word() -> None:
-    assert verifier.not_checked(verifier.Election(amendable())) == {}
+    books = verifier.Books(verifier.Election(amendable()), NOW)
+    assert verifier.not_checked(books) == {}
 
 
 # -- definitions --------------------------------------------------------------------------------------
@@ -208,8 +241,8 @@ def test_no_amendment_makes_the_roll_heavier_than_a_secret_count_can_be(
 
 def test_behind_a_replacement_the_ballot_is_of_the_new_credential(readers: Readers) -> None:
     assert readers.codes(replaced_credential("voter-1")) == ("unknown-credential", "unknown-credential")
-    # The proofs of this one are not its own.
-    assert readers.codes(replaced_credential("new voter-1"))[0] != "unknown-credential"
+    code = "bad-ballot-signature"  # it names the right one, and is made with the other
+    assert readers.codes(replaced_credential("new voter-1")) == (code, code)
 
 
 def test_a_ballot_in_a_public_election_is_refused(readers: Readers) -> None:
@@ -221,12 +254,104 @@ def test_a_ballot_in_a_public_election_is_refused(readers: Readers) -> None:
 # -- receipts -----------------------------------------------------------------------------------------
 
 
-def test_a_receipt_says_that_the_ballot_was_not_looked_at(tmp_path: Path) -> None:
+def receipt_of(ballot: str, folder: Path) -> str:
+    """The path of a receipt for a vote with this ballot, accepted by two nodes."""
     file = SecretFile()
-    vote = file.secret_vote("voter-1")
+    vote = file.secret_vote("voter-1", ballot=ballot)
     ids = [verifier.leaf(verifier.canonical(vote))]
-    path = tmp_path / "receipt"
+    path = folder / "receipt"
     path.write_bytes(file.receipt(vote, acceptances=[file.acceptance(node, ids, 0) for node in (0, 2)]))
-    report = verifier.check_receipt(str(path), file.network_hex, LATER)
-    assert report["choices"] == []
-    assert "not looked inside" in report["not_checked"]
+    return str(path)
+
+
+def test_the_ballot_in_a_receipt_is_checked(tmp_path: Path) -> None:
+    good = SETUP.ballot("voter-1", CHOSEN)
+    assert verifier.check_receipt(receipt_of(good, tmp_path), None, LATER)["choices"] == []
+    with pytest.raises(verifier.Fault) as caught:
+        verifier.check_receipt(receipt_of(good.replace('"proof":{', '"proof": {'), tmp_path), None, LATER)
+    assert caught.value.code == "not-canonical"
+
+
+# -- proofs -------------------------------------------------------------------------------------------
+
+
+def sample_election() -> SimpleNamespace:
+    """What the verifier must know of the election of the forged ballots."""
+    election = sample().election
+    contests = [
+        {"id": str(number), "blank": one.blank, "min": one.min, "max": one.max, "candidates": one.answers}
+        for number, one in enumerate(election.questions)
+    ]
+    return SimpleNamespace(
+        definition={"uuid": election.definition.uuid},
+        belenios_hash=election.fingerprint,
+        contests=contests,
+        key=verifier.group_point(election.key.written()),
+    )
+
+
+def verdict(ballot: str) -> str:
+    """The verifier's code for a ballot; empty if it holds."""
+    try:
+        verifier.check_secret_ballot({"voter_id": "v", "ballot": ballot}, sample_election())
+    except verifier.Fault as fault:
+        return str(fault.code)
+    return ""
+
+
+def test_both_refuse_each_forged_ballot_with_the_same_code() -> None:
+    forged = forged_ballots()
+    del forged["an unknown voter"]  # whose credential it is, the roll says: above
+    for name, (raw, code) in forged.items():
+        assert verdict(raw.decode()) == code, name
+
+
+def test_both_judge_other_spellings_of_a_ballot_alike() -> None:
+    raws = [raw for raw in spellings(sample().ballot_of(0, [[1, 0, 1], [0, 1, 0]])) if b"\xff" not in raw]
+    for raw in [*raws, sample().ballot_of(1, [[0, 0, 1], [1, 0, 0]])]:
+        assert verdict(raw.decode()) == said(raw), raw[:80]
+
+
+@pytest.mark.parametrize("name", broken_shares())
+def test_both_refuse_shares_that_do_not_belong_there(readers: Readers, name: str) -> None:
+    code, made = broken_shares()[name]
+    assert readers.codes(made) == (code, code)
+
+
+def test_a_forged_ballot_in_an_archive_is_refused_by_both(readers: Readers) -> None:
+    good = SETUP.ballot("voter-1", CHOSEN)
+    document = json.loads(good)
+    choices = document["answers"][0]["choices"]
+    choices[0], choices[1] = choices[1], choices[0]
+    swapped = json.dumps(document, separators=(",", ":"))
+    for ballot, code in ((swapped, "bad-ballot-signature"), (good + " ", "not-canonical")):
+        file = SecretFile()
+        made = file.cast(file.secret_vote("voter-2"), file.secret_vote("voter-1", ballot=ballot)).rolled()
+        assert readers.codes(made) == (code, code)
+
+
+# -- final results ------------------------------------------------------------------------------------
+
+
+def checked_result(folder: Path, result: bytes, made: Amended) -> dict[str, Any]:
+    """The verifier's report of a final result, compared with an archive. Raises its Fault."""
+    for name, data in (("result", result), ("archive", made.data), ("roll", made.roll.to_file())):  # type: ignore[union-attr]
+        (folder / name).write_bytes(data)
+    paths = [str(folder / name) for name in ("result", "archive", "roll")]
+    report: dict[str, Any] = verifier.check_result(paths[0], None, LATER, *paths[1:])
+    return report
+
+
+def test_both_make_the_same_final_result(tmp_path: Path) -> None:
+    made = whole_election().rolled(shares=(1, 3))
+    check = ArchiveCheck(io.BytesIO(made.data), LATER, roll=made.roll)
+    result = encode_result(result_of_archive(check, check.blocks()))
+    assert checked_result(tmp_path, result, made)["contests"][0]["winners"] == ["Bob"]
+    lie = result.replace(b'["Bob",7],["Alice",0]', b'["Bob",6],["Alice",1]')
+    for data, other, code in (
+        (lie, made, "wrong-totals"),
+        (result, whole_election().rolled(shares=(2,)), "not-final"),
+    ):
+        with pytest.raises(verifier.Fault) as caught:
+            checked_result(tmp_path, data, other)
+        assert caught.value.code == code
