@@ -62,6 +62,19 @@ def test_any_two_of_three_trustees_open_the_counts_of_the_same_votes_in_public(
             assert setup.roll.weighted or ours.blank == theirs.blank
 
 
+def test_a_blank_ballot_that_weighs_as_much_as_there_are_votes_does_not_undo_the_others() -> None:
+    chair = contest("Ketua", ("A", "B"), blank=True)
+    setup = SecretSetup(contests=(chair,), weights=(3, 4, 3, 1, 1))
+    cast = zip(setup.voters, ([1, 0, 0], [0, 1, 0], [0, 1, 0]), strict=False)
+    counted = setup.counted([setup.vote(voter, [chosen]) for voter, chosen in cast])
+    shares = [checked_share(setup.election, counted, setup.share(place, counted)) for place in (1, 2)]
+    opened = open_count(setup.election, counted, {one.place: one.decryption for one in shares})
+    assert opened is not None
+    (report,) = setup.election.reports(opened)
+    assert dict(report.counts) == {"A": 7, "B": 0}
+    assert (report.outcome.state, report.outcome.winners) == ("won", ("A",))
+
+
 def test_one_share_opens_nothing() -> None:
     setup = SecretSetup()
     counted = setup.counted([setup.vote("voter-1")])

@@ -19,7 +19,7 @@ from votenet.core.methods.method import (
     MotionRules,
 )
 from votenet.core.methods.registry import method_named
-from votenet.core.methods.tally import CandidateCount, Tally
+from votenet.core.methods.tally import BLANK, CandidateCount, Tally
 from votenet.errors import Rejected
 
 if TYPE_CHECKING:
@@ -132,8 +132,12 @@ class CheckedContest:
         return self.method.count(tally, self.rules())
 
     def decide(self, tally: Tally, roll_weight: int | None = None) -> ContestResult:
-        """The result by the contest's own method. Blank ballots alone decide a motion, nothing else."""
-        if not tally.votes or (tally.votes == tally.blank and self.definition.threshold is None):
+        """The result by the contest's own method. Blank ballots alone decide a motion, nothing else.
+
+        Their weight is compared, not their number: of secret ballots with weights that is not known.
+        """
+        all_blank = tally.ballots[BLANK] == tally.weight
+        if not tally.votes or (all_blank and self.definition.threshold is None):
             return UNDECIDED
         return self.method.decide(tally, self.rules(roll_weight))
 
