@@ -32,7 +32,9 @@ from support.evidence_files import (
     sign,
     voted,
 )
+from support.secret_definitions import SecretSetup
 from votenet.core.encoding import canonical
+from votenet.core.ledger import secret_vote
 from votenet.core.ledger.closing import merge_lists
 from votenet.core.ledger.statement import (
     NIL,
@@ -45,6 +47,7 @@ from votenet.core.ledger.statement import (
     Statement,
     signed,
 )
+from votenet.core.ledger.vote import HashedVote
 from votenet.core.log.certificate import checkpoint_text, cosign_checkpoint, make_certificate
 from votenet.core.log.merkle import leaf_hash, merkle_root
 from votenet.core.log.signed_note import SignedNote, sign_note
@@ -55,6 +58,7 @@ from votenet.core.records.evidence import (
     EvidenceReport,
     FinalChain,
     check_evidence,
+    check_lie,
     contradict,
     decode_evidence,
     encode_evidence,
@@ -287,6 +291,43 @@ def test_an_acceptance_is_evidence_only_if_the_node_signed_it_in_time() -> None:
     assert (
         code(evidence_of_acceptance(endless, group.acceptance(0), vote.vote), chain=never) == "bad-evidence"
     )
+
+
+def of_secret_vote(setup: SecretSetup, vote: HashedVote) -> tuple[Evidence, FinalChain]:
+    """That LIAR accepted this vote, and a final chain without it."""
+    election = setup.election
+    group = accepted(election, setup.closes - 1, vote.id)
+    listed = merge_lists({0: [vote.id], 1: [], 2: [], LIAR: []})
+    chain = FinalChain(listed, set(), election)
+    return evidence_of_acceptance(election, group.acceptance(0), vote.vote), chain
+
+
+def test_the_acceptance_of_an_honest_node_never_costs_the_proofs_of_a_secret_ballot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    setup = SecretSetup()
+    vote = setup.vote("voter-1")
+    made, chain = of_secret_vote(setup, vote)
+    assert check_lie(made, setup.election, chain).endswith("and left it out.")
+
+    def checked(*args: object) -> None:
+        raise AssertionError("the proofs were checked")
+
+    monkeypatch.setattr(secret_vote, "check_ballot", checked)
+    kept = chain._replace(voters={"voter-1"})
+    for known, expected in ((None, "needs-archive"), (kept, "bad-evidence")):
+        with pytest.raises(NotProven) as caught:
+            check_lie(made, setup.election, known)
+        assert caught.value.code == expected
+
+
+def test_who_left_out_a_secret_ballot_that_proves_nothing_broke_no_promise() -> None:
+    setup = SecretSetup()
+    ballot = setup.ballot("voter-1")
+    forged = ballot[:-5] + ("7" if ballot[-5] != "7" else "8") + ballot[-4:]
+    made, chain = of_secret_vote(setup, setup.vote("voter-1", ballot=forged))
+    with pytest.raises(NotProven, match="not signed with the credential"):
+        check_lie(made, setup.election, chain)
 
 
 # -- properties ----------------------------------------------------------------------------------
