@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from support.elections import key_of, make_election, make_vote, named_nodes
 from support.lying_node import Answer, lying_node, results_info, takes
 from support.page import Page, play
 from support.ports import free_port
+from support.secret_definitions import SecretSetup
 from support.web_votes import are_final
 from votenet.cli.election.roll import write_roll
 from votenet.client.connection import NodeConnection
@@ -30,7 +32,7 @@ from votenet.core.records.receipt import check_receipt, make_received_receipt
 from votenet.errors import Rejected
 from votenet.protocol.wire.address import Address
 from votenet.web.api import casting
-from votenet.web.api.casting import read_vote
+from votenet.web.api.casting import read_beside, read_vote
 
 ELECTION = make_election()
 VOTE = make_vote(ELECTION)
@@ -156,6 +158,17 @@ def test_a_body_that_is_wrong_is_refused_before_any_node_sees_it(code: str, body
 def test_the_spelling_of_a_good_body_does_not_matter() -> None:
     for body in (VOTE.record, b" " + json.dumps(FIELDS, indent=1).encode(), with_field(ballot="")):
         assert read_vote(body, ELECTION) == VOTE
+
+
+def test_the_proofs_of_a_secret_ballot_are_not_checked_where_all_others_are_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    setup, used = SecretSetup(), []
+    monkeypatch.setattr(casting, "forgery", lambda *vote: used.append(threading.get_ident()))
+    votes = ((setup.election, setup.vote("voter-1")), (ELECTION, VOTE))
+    for election, vote in votes:
+        assert asyncio.run(read_beside(vote.record, election)) == vote
+    assert [one == threading.get_ident() for one in used] == [False, True]
 
 
 def test_a_refusal_is_an_answer_with_code_and_next_step() -> None:

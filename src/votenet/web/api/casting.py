@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -40,10 +42,17 @@ class VoteTaken(msgspec.Struct, frozen=True):
 async def post_vote(request: Request) -> Response:
     view = view_of(request)
     try:
-        vote = read_vote(await request.body(), view.snapshot.election)
+        vote = await read_beside(await request.body(), view.snapshot.election)
     except Rejected as error:  # whatever its code means of a node: here the sender is wrong
         return refusal(request, error, status=400)
     return json_answer(await cast(view, vote))
+
+
+async def read_beside(body: bytes, election: Election) -> HashedVote:
+    """`read_vote`, in a thread where ballots are secret: their proofs take up to 50 ms. Raises as that."""
+    if election.secret is None:
+        return read_vote(body, election)
+    return await asyncio.to_thread(read_vote, body, election)
 
 
 def read_vote(body: bytes, election: Election) -> HashedVote:
