@@ -25,7 +25,7 @@ from support.processes import PATIENCE, Programs
 from support.secret_definitions import UUID, SecretSetup, code_of, contest
 from support.secret_elections import TIME
 from votenet.client.election_client import AsyncElectionClient
-from votenet.client.secret_votes import encrypted_ballot, fetch_shares, submit_share
+from votenet.client.secret_votes import encrypted_ballot, fetch_shares, submit_share, vote_by_code
 from votenet.core.election.amendment import Amendment
 from votenet.core.election.definition import Election
 from votenet.core.election.voting_code import shown_code
@@ -306,3 +306,17 @@ def test_what_the_client_encrypts_is_what_was_chosen() -> None:
     assert opened is not None
     assert [report.counts for report in setup.election.reports(opened)] == COUNTS
     assert msgspec.json.decode(votes[0].record)["choices"] == []
+
+
+def test_the_next_step_without_a_code_is_the_vote_that_was_typed() -> None:
+    one, two = SecretSetup().election, SecretSetup(contests=CONTESTS).election
+    assert str(vote_by_code(one, [["Alice"]])) == "votenet vote Alice --code"
+    assert str(vote_by_code(one, [["Dee, Dr."]])) == "votenet vote 'Dee, Dr.' --code"
+    assert str(vote_by_code(two, [["Bob"], []])) == "votenet vote --code --in 1=Bob"
+    typed = "votenet vote --code --in 1=Bob --in 2=Ya --in '2=Tidak, terima kasih'"
+    assert str(vote_by_code(two, [["Bob"], ["Ya", "Tidak, terima kasih"]])) == typed
+    assert str(vote_by_code(two, [[], []])) == "votenet vote --code --in 1= --in 2="
+    with pytest.raises(VotenetError) as refused:
+        encrypted_ballot(two, [["Bob"], []], None)
+    assert refused.value.code == "no-credential"
+    assert "votenet vote --code --in 1=Bob" in str(refused.value.next_step)

@@ -184,7 +184,8 @@ Start here:
   votenet down
 
 \b
-Votes are public by name (docs/security.md). What final means, and when it holds: docs/trust.md.
+Votes are public by name, unless ballots are secret (docs/security.md). What final means, and when
+it holds: docs/trust.md.
 Every command has examples: votenet help COMMAND""",
 )
 @click.version_option(__version__, prog_name="votenet")

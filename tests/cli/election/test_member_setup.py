@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from support.elections import key_of, make_election
+from support.secret_definitions import SecretSetup
 from votenet.ballots.voter_list import Member
 from votenet.cli.election.member_setup import (
+    HAND_OUT,
     cards_here,
     cards_lines,
     credential_on_roll,
@@ -22,6 +24,7 @@ from votenet.core.election.voting_code import key_of_code, read_code, shown_code
 from votenet.errors import ConfigError
 from votenet.storage.member_files import MemberFiles, MemberNote
 
+SECRET = SecretSetup().election
 UUID = "7JYPTQBmzZ4Uej"
 ANN, BO = Member("ann", "Ann", weight=3), Member("bo", "Bo", key_of("bo").public_hex)
 
@@ -90,3 +93,12 @@ def test_no_credential_follows_from_a_key_of_their_own() -> None:
         make_members(members, "1" * 14, secret=True)
     made = make_members([Member("bo", "Bo")], "1" * 14, secret=True)
     assert made.roll.credentials == {"bo": credential_on_roll(made.codes["bo"], "1" * 14)}
+
+
+def test_cards_of_secret_ballots_are_told_without_an_address(tmp_path: Path) -> None:
+    made = make_members([Member("ann")], SECRET.definition.uuid, secret=True)
+    keep_members(private_dir(tmp_path / "here"), SECRET, made, "")
+    told = "\n".join(cards_lines(tmp_path / "here", SECRET))
+    assert HAND_OUT in told
+    assert "--public-url" not in told
+    assert HAND_OUT in (tmp_path / "here" / "cards.html").read_text()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from support.elections import key_of, make_election
+from support.secret_definitions import CLOSES, SecretSetup
 from votenet.cli import ui
 from votenet.cli.election.roll import write_roll
 from votenet.cli.network import view
@@ -197,4 +198,14 @@ def test_what_is_final_is_said_of_the_whole_network_alone(capsys: pytest.Capture
     assert capsys.readouterr().out.endswith(
         "Final: up to block 12344; 3 of 5 named nodes are connected, 4 must agree.\n"
         "Too few: votes are received and saved, none becomes final until they are back.\n"
+    )
+
+
+def test_secret_ballots_are_cast_with_a_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: float(CLOSES - 1))
+    genesis = tmp_path / "genesis.json"
+    genesis.write_bytes(SecretSetup().election.to_file())
+    status = {"instance": "b", "genesis": str(genesis), "supervisor": {"detached": True}} | PLACE
+    assert next(view.how_to_vote(status)) == (
+        "Vote:    those on the roll, with the code on a card: votenet vote -i b --code"
     )

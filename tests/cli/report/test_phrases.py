@@ -73,3 +73,14 @@ def test_who_has_the_keys() -> None:
     )
     (said,) = phrases.who_has_the_keys(dataclasses.replace(known, by_card=0))
     assert said == "0 by card, 40 by a key of their own, says the organiser"
+
+
+def test_encrypted_votes_are_not_called_counted() -> None:
+    report = club_report()
+    bare = tuple(dataclasses.replace(one, count=None) for one in report.contests)
+    definition = msgspec.structs.replace(report.definition, secrecy="secret")
+    sealed = dataclasses.replace(report, definition=definition, contests=bare)
+    assert phrases.whose_word(sealed).endswith("The votes are encrypted, and not counted yet.")
+    assert "trustees decrypt the counts" in phrases.no_counts(sealed)
+    opened = dataclasses.replace(report, definition=definition)
+    assert phrases.whose_word(opened) == phrases.whose_word(report)

@@ -176,3 +176,13 @@ def test_before_opening_try_again_after_closing_never(
         assert f"it closed {when(now - 10)}" in error["message"]
         assert "Undecided: no votes yet." in cli("results", "--node", str(node.address)).out
         assert f"Voting closed: {when(now - 10)}" in cli("status", "--node", str(node.address)).out
+
+
+@pytest.mark.parametrize("by_code", [("--code",), ("--code-file", "none")])
+def test_with_a_code_no_voter_id_is_given(
+    cli: Callable[..., CommandResult], by_code: tuple[str, ...]
+) -> None:
+    refused = cli("vote", *by_code, "ana", "--in", "chair=Cem")
+    assert "[contradiction]" in refused.err
+    assert "with a code no voter id is given" in refused.err
+    assert "'ana'" in refused.err

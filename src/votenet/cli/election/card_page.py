@@ -16,6 +16,8 @@ MANY_CARDS: Final = 1000
 """From here on each QR code has the same mask: to choose the best of eight takes four times as long."""
 PATHS: Final[dict[CardKind, str]] = {"card": "/vote", "invitation": "/enrol"}
 """Where a code is typed, below the address of the page."""
+VOTE_COMMAND: Final = "votenet vote --code --node HOST:PORT --roll roll.json"
+"""How to vote where ballots are secret: no page can encrypt them yet."""
 CARD_STYLE: Final = """
 :root { color-scheme: light; }
 * { box-sizing: border-box; margin: 0; }
@@ -62,7 +64,7 @@ def card_page(
     kind: CardKind = "card",
     note: Iterable[str] = (),
 ) -> Iterator[str]:
-    """The lines of the page.
+    """The lines of the page. Where ballots are secret, a card has a command in place of address and QR code.
 
     Args:
         public_url: of the page, without a slash at its end.
@@ -89,8 +91,12 @@ def card_page(
     for place, card in enumerate(cards):
         if place % CARDS_ON_A_SHEET == 0:
             yield ('</div><div class="sheet">') if place else '<div class="sheet">'
+        if definition.secrecy == "secret":
+            yield from _card(card, head, (words["how-secret"], VOTE_COMMAND), "", words, kind)
+            continue
         qr = _qr(f"{link}#{shown_code(card.code)}", many=len(cards) >= MANY_CARDS)
-        yield from _card(card, head, link, qr, words, kind)
+        how = words[f"how-{kind}"], link.removeprefix("https://")
+        yield from _card(card, head, how, f'<div class="qr">{qr}</div>', words, kind)
     yield "</div>"
     yield "</body>"
     yield "</html>"
@@ -106,16 +112,22 @@ def _head(definition: ElectionDefinition, hours: str) -> Iterator[str]:
 
 
 def _card(
-    card: Card, head: Iterable[str], link: str, qr: str, words: Mapping[str, str], kind: CardKind
+    card: Card,
+    head: Iterable[str],
+    how: tuple[str, str],
+    picture: str,
+    words: Mapping[str, str],
+    kind: CardKind,
 ) -> Iterator[str]:
-    shown = link.removeprefix("https://")
+    """`how`: what to do with the code, and the address or command for it."""
+    told, shown = how
     groups = groups_of(card.code)
     yield f'<section class="card" aria-label="{_text(words[kind])}">'
     yield '<div class="top"><div class="text">'
     yield from head
     yield f'<p class="member"><strong>{_text(card.voter_id)}</strong> <bdi>{_text(card.name)}</bdi></p>'
-    yield f'</div><div class="qr">{qr}</div></div>'
-    yield f'<p class="how">{_text(words[f"how-{kind}"])} <strong>{_text(shown)}</strong></p>'
+    yield f"</div>{picture}</div>"
+    yield f'<p class="how">{_text(told)} <strong>{_text(shown)}</strong></p>'
     yield f'<p class="code"><span>{"-".join(groups[:3])}-</span><span>{"-".join(groups[3:])}</span></p>'
     yield f'<p class="help">{_text(words[f"help-{kind}"])}</p>'
     yield "</section>"

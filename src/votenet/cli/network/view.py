@@ -257,6 +257,8 @@ def _first_vote(status: Mapping[str, Any]) -> str:
         return "not any more: the election is cancelled"
     if election.closes is not None and now >= election.closes:
         return f"closed since {ui.when(election.closes)}"
+    if election.secret is not None:
+        return _secret_vote(status["instance"], definition.opens, now)
     if voter is None:
         return (
             "only those on the roll can: with the code on a card (votenet vote --code), or where their keys"
@@ -266,6 +268,13 @@ def _first_vote(status: Mapping[str, Any]) -> str:
     if definition.opens is not None and now < definition.opens:
         return f"from {ui.when(definition.opens)} on: {line}"
     return f"if {visible(voter)} has not voted yet: {line}" if begun and not is_open else line
+
+
+def _secret_vote(instance: str, opens: int | None, now: float) -> str:
+    """A key alone cannot vote."""
+    command = placed(NextStep("{}", Command("vote", "--code")), instance)
+    line = f"those on the roll, with the code on a card: {command}"
+    return f"from {ui.when(opens)} on: {line}" if opens is not None and now < opens else line
 
 
 def _example_voter(begun: bool) -> str:

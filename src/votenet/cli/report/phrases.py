@@ -101,6 +101,11 @@ def signatures(report: ElectionReport) -> str:
 
 def whose_word(report: ElectionReport) -> str:
     """What stands behind the counts."""
+    if _encrypted(report):
+        return (
+            "Every signature, and the proofs of every ballot, were checked when this report was made."
+            " The votes are encrypted, and not counted yet."
+        )
     if report.source == "archive":
         return "Every vote was counted again, and every signature checked, when this report was made."
     return "The counts are those of the final result file. The votes were not counted again for this report."
@@ -110,8 +115,16 @@ def no_counts(report: ElectionReport) -> str:
     """Why a contest has no counts here."""
     if report.cancelled:
         return "The election was cancelled: nothing is counted."
+    if _encrypted(report):
+        return "The votes are encrypted: after closing, trustees decrypt the counts."
     assert report.closes is not None
     return f"Counts are shown after closing, at {when(report.closes, report.definition)}."
+
+
+def _encrypted(report: ElectionReport) -> bool:
+    """Whether ballots are secret, and too few trustees have decrypted the counts."""
+    secret = report.definition.secrecy == "secret"
+    return secret and not report.cancelled and all(one.count is None for one in report.contests)
 
 
 def cancelled(report: ElectionReport) -> str:

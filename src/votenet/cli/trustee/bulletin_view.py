@@ -34,7 +34,8 @@ def bulletin_lines(bulletin: Bulletin, folder: Path) -> Iterator[str]:
         yield f"  {bulletin.spoken()}"
     waiting = bulletin.waiting()
     if waiting is None:
-        yield "The ceremony is complete: the organiser can make the election."
+        up = Command("up", "-d", "-f", "election.toml")
+        yield f"The ceremony is complete: the organiser can make the election: {up}"
         return
     names = ", ".join(map(draft.name_of, waiting.places))
     yield f"Waiting for {names}. Each types:"

@@ -28,7 +28,7 @@ from votenet.config import instance_dirs
 from votenet.core.election.quorum import NEVER_FINAL, holders_sentence
 from votenet.core.election.roll import Roll, check_voter, with_roll
 from votenet.core.records.receipt import encode_receipt
-from votenet.errors import Command, NextStep, WaitTimedOut
+from votenet.errors import Command, NextStep, VotenetError, WaitTimedOut
 from votenet.secret.credentials import credential_of_code
 from votenet.storage.key_store import KeyStore, read_voter_key
 
@@ -61,7 +61,9 @@ the key on the roll can vote: one of this user's (votenet keys list), or that of
 itself is known here, another key or id is refused before anything is sent. With --code the key follows from
 the code on a voting card, and the roll says whose it is.
 
-Votes are public: anybody who reaches a node can read who voted how.
+Votes are public: anybody who reaches a node can read who voted how. Where the
+election has secret ballots, votes are encrypted, and only --code or --code-file votes
+(docs/secret-ballots.md).
 """
 )
 @click.argument("voter_id", required=False)
@@ -129,6 +131,8 @@ def vote(
     code = credential = None
     if by_code or code_file is not None:
         choices = choices if voter_id is None else (voter_id, *choices)  # the first operand is a candidate
+        if choices and in_contests:
+            raise _no_voter_id(choices[0])
         voter_id = None
         code = _asked_code(key_file, code_file)
     elif voter_id is None:
@@ -163,6 +167,14 @@ def vote(
     if node is None:
         cast = replace(cast, warnings=(*cast.warnings, *targets.cut_off_here(instance, cast.node)))
     shown.end(cast)
+
+
+def _no_voter_id(word: str) -> VotenetError:
+    return VotenetError(
+        f"with a code no voter id is given, and with --in no candidate beside it: {word!r} is too much",
+        code="contradiction",
+        next_step="Leave it out: the code says who votes.",
+    )
 
 
 def _check_roll(
