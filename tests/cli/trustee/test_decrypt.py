@@ -20,12 +20,19 @@ from support.named_files import good_archives
 from support.network_shell import wait_until
 from support.secret_archives import archived_setup, secret_archive
 from support.secret_definitions import SecretSetup
+from votenet.cli.trustee import decrypt as decrypt_command
 from votenet.cli.trustee.decrypt import hand_in
 from votenet.core.election.ceremony_draft import completed, draft_of
 from votenet.core.election.definition import Election
 from votenet.core.election.recovery_code import recovery_code
+from votenet.core.records.secret_archive import SecretArchive
 from votenet.errors import Rejected
 from votenet.secret.ceremony.bulletin import read_record
+from votenet.secret.ceremony.trustee import TrusteeShare
+from votenet.secret.documents import decode
+from votenet.secret.group import BASE, Scalar, multiply
+from votenet.secret.key_generation import TrusteeSeed
+from votenet.secret.tally import PartialDecryption
 from votenet.secret.verification import verify_archive
 from votenet.storage.ceremony_folder import CeremonyFolder
 
@@ -65,6 +72,23 @@ def test_a_public_election_is_refused(cli: Cli, decrypt: Callable[[bytes], str])
     Path("a.jsonl").write_bytes(good_archives()["whole"])
     done = cli("trustee", "decrypt", "ceremony", NAMES[0], "--archive", "a.jsonl")
     assert "[contradiction]" in done.err
+
+
+def test_shares_with_two_private_keys_have_no_nonce_in_common(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others can make two ceremonies with one election key, and know by what the private keys differ."""
+    secret = SETUP.election.secret
+    assert secret is not None
+    found = SecretArchive(SETUP.election, secret, (), {}, 0)
+    commitments = []
+    for private in (Scalar(7), Scalar(8)):
+        own = TrusteeShare(1, private)
+        monkeypatch.setattr(decrypt_command, "restore_share", lambda *of, own=own: own)
+        made = decrypt_command._share(found, run().bulletin, 1, TrusteeSeed.parse("1" * 22))
+        parts = decode(made.decryption, PartialDecryption, "the partial decryption")
+        for proof in (made.proof, *(one for row in parts.decryption_proofs for one in row)):
+            # g^nonce = g^response key^challenge
+            commitments.append(multiply(BASE, proof.response + private * proof.challenge))
+    assert len(set(commitments)) == len(commitments)
 
 
 def test_a_node_that_still_sums_is_asked_again() -> None:

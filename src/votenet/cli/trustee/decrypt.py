@@ -25,6 +25,7 @@ from votenet.secret.ceremony.trustee import derived_entropy, restore_share
 from votenet.secret.decryption_share import DecryptionShare, make_share
 from votenet.secret.documents import encode
 from votenet.secret.finished_election import count_ballots
+from votenet.secret.group import BASE, Point, multiply
 from votenet.secret.key_generation import TrusteeSeed
 from votenet.storage.ceremony_folder import CeremonyFolder
 from votenet.storage.output_file import STDOUT, write_output
@@ -150,7 +151,11 @@ def _check_election(found: SecretArchive, bulletin: Bulletin, folder: Path) -> N
 
 
 def _share(found: SecretArchive, bulletin: Bulletin, place: int, seed: TrusteeSeed) -> DecryptionShare:
-    """Raises ConfigError, wrong-card; NotProven."""
+    """Raises ConfigError, wrong-card; NotProven.
+
+    Nonces depend on the private key, too: other trustees can make two ceremonies with one election key, in
+    which it differs by a number that they know; two proofs with one nonce would then give it away.
+    """
     own = restore_share(bulletin, seed)
     if own.place != place:
         names = bulletin.draft.name_of(own.place), bulletin.draft.name_of(place)
@@ -160,7 +165,7 @@ def _share(found: SecretArchive, bulletin: Bulletin, place: int, seed: TrusteeSe
             next_step="Give the name that stands on the card.",
         )
     tally = count_ballots(found.secret, found.ballots, found.weights).tally
-    entropy = derived_entropy(
-        seed, "share", found.secret.fingerprint, hashlib.sha256(encode(tally)).hexdigest()
-    )
+    summed = hashlib.sha256(encode(tally)).hexdigest()
+    key = Point(multiply(BASE, own.secret)).written()
+    entropy = derived_entropy(seed, "share", found.secret.fingerprint, summed, key)
     return make_share(found.secret, tally, place, own.secret, entropy)
