@@ -64,6 +64,7 @@ def test_without_choices_each_contest_is_asked_for_until_its_ballot_fits(
     assert asked[0] == "One number"
     assert asked[-1] == "1 to 3 numbers, in order of preference, with commas; nothing for a blank ballot"
     shown = capsys.readouterr().err
+    assert shown.startswith("\nChair\n   1  Ann\n")
     assert "'3' is not a number from 1 to 2" in shown
     assert "'x' is not a number from 1 to 3" in shown
 

@@ -79,7 +79,8 @@ def _by_contest(election: Election, texts: Sequence[str]) -> dict[str, list[str]
 def _asked(contest: CheckedContest) -> list[str]:
     """Ask until the ballot is one that the contest allows."""
     rules = contest.definition
-    ui.say(f"\n{rules.title}" + (f"\n{rules.description}" if rules.description else ""))
+    for line in ("", rules.title, *rules.description.splitlines()):
+        ui.say(line)
     for number, name in enumerate(contest.names, start=1):
         ui.say(f"{number:>4}  {name}")
     order = ", in order of preference" if contest.method.ranked else ""
