@@ -31,6 +31,8 @@ def test_finality_is_said_in_one_sentence() -> None:
     assert finality(shown(**signed), 4) == f"These votes are final, more may come: {by}"
     assert finality(shown(**signed, height=3), 4) == f"Final up to block 1 of 3: {by}"
     assert finality(shown(**signed, over=True), 4) == f"Final result: {by}"
+    sealed = finality(shown(**signed, over=True, contests=()), 4)
+    assert sealed == f"The votes are final, and still encrypted: {by}"
     assert finality(shown(**signed, cancelled=True), 4) == f"Cancelled: {by}"
 
 

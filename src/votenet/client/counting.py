@@ -57,6 +57,8 @@ def finality(found: Results, named: int) -> str:
     if found.final_height is None:
         return f"Not final: none of the {named} named nodes has signed yet"
     signers = f"signed by {len(found.signed_by)} of {named}: {', '.join(found.signed_by)}"
+    if found.final and not found.contests:
+        return f"The votes are final, and still encrypted: {signers}"
     if found.final:
         return f"Final result: {signers}"
     if found.cancelled and found.final_height == found.height:

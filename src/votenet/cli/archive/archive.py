@@ -329,7 +329,12 @@ def _fields(report: ArchiveReport, anchors: dict[str, str]) -> Iterator[tuple[st
 def checked(report: ArchiveReport) -> Iterator[str]:
     """The checks that this archive has passed, in words."""
     yield "links, work, difficulty, times, Merkle roots, order, one vote a voter"
-    yield "every signature, candidates and choices"
+    if report.secret:
+        yield "every signature, every proof in the encrypted ballots"
+        if not report.encrypted:
+            yield "the trustees' shares of the count"
+    else:
+        yield "every signature, candidates and choices"
     if report.opens is not None or report.closes is not None:
         yield "opening hours"
     if report.registered is not None:

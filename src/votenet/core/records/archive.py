@@ -104,6 +104,7 @@ class ArchiveReport:
     the roll, where it was given. `closed`: no more votes can come, by the checker's clock or by named nodes.
     `contests` is empty where `counts_shown` is false: the election shows its counts after closing only, or
     (`encrypted`) ballots are secret and the archive has fewer shares of trustees than are needed.
+    `secret`: its ballots are encrypted, and what they prove was checked.
     `final`: a quorum of named nodes has signed that. `finality` says it in words, `signed_by` names them.
     """
 
@@ -129,6 +130,7 @@ class ArchiveReport:
     counts_shown: bool = True
     first_closes: int | None = None
     encrypted: bool = False
+    secret: bool = False
 
 
 def archive_lines(
@@ -289,6 +291,7 @@ class ArchiveCheck:
             first_closes=definition.closes,
             counts_shown=self.election.cancelled or shown,
             encrypted=self.tally.sealed,
+            secret=self.election.definition.secrecy == "secret",
             contests=self.election.reports(self.tally) if shown else (),
         )
 
