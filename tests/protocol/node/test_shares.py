@@ -10,7 +10,7 @@ import pytest
 from support.elections import CREATED, make_election, make_vote, mine_named
 from support.named_network import NamedNetwork, named
 from support.nodes import CLIENT, HandNode
-from support.secret_definitions import SecretSetup
+from support.secret_definitions import SecretSetup, contest
 from votenet.core.ledger.block import genesis_header
 from votenet.core.ledger.signature_cache import SignatureCache
 from votenet.core.ledger.vote import HashedVote
@@ -30,7 +30,7 @@ from votenet.protocol.wire.client_messages import (
 from votenet.protocol.wire.limits import BAD_SIGNATURE_UNITS, LINE_UNITS, VOTE_UNITS, units
 from votenet.protocol.wire.message import Message
 from votenet.protocol.wire.messages import decode_message, encode_message
-from votenet.protocol.wire.peer_messages import Votes
+from votenet.protocol.wire.peer_messages import SharesMessage, Votes
 
 CLOSES = CREATED + 160
 SETUP = SecretSetup(closes=CLOSES, nodes=4)
@@ -192,3 +192,22 @@ def test_a_secret_vote_is_priced_by_the_length_of_its_ballot(count: int) -> None
     assert units(secret) > LINE_UNITS + count * (VOTE_UNITS + 20)
     share = SubmitShare(share=SETUP.share(1, COUNTED))
     assert units(share) > LINE_UNITS + 10
+
+
+def test_a_peer_that_asks_for_shares_again_and_again_pays_for_long_ones() -> None:
+    setup = SecretSetup(contests=(contest("Ketua", [f"C{number}" for number in range(40)]),))
+    counted = setup.counted([])
+    node = HandNode(setup.election)
+    node.meet(1)
+    pool = node.core.shares
+    assert pool is not None
+    node.run()
+    pool._summed(counted, node.now)
+    ask = SharesMessage(shares=(), asks=True)
+    assert node.take(Received(1, ask)).charge == [], "there is nothing to send yet"
+    node.receive(CLIENT, SubmitShare(share=setup.share(1, counted)))
+    asked = node.take(Received(1, ask))
+    (answer,) = [message for link, message in asked.send if link == 1]
+    assert isinstance(answer, SharesMessage)
+    assert len(answer.shares) == 1
+    assert [link for link, _ in asked.charge] == [1]

@@ -118,7 +118,7 @@ class SharePool:
         for text in message.shares:
             self._take(link, text, lambda wrong: None if wrong is None else self._state.refuse(link, wrong))
         if message.asks and self._shares:
-            self._state.send(link, SharesMessage(shares=self._texts))
+            self._state.answer(link, encode_message(SharesMessage(shares=self._texts)))
 
     def peer_up(self, link: int) -> None:
         """Tell a peer our shares, and ask for those that it has."""
