@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -27,7 +28,14 @@ from votenet.protocol.wire.client_messages import (
     SubmitVotes,
     VotesTaken,
 )
-from votenet.protocol.wire.limits import BAD_SIGNATURE_UNITS, LINE_UNITS, VOTE_UNITS, units
+from votenet.protocol.wire.limits import (
+    BAD_SIGNATURE_UNITS,
+    BALLOT_BYTES_IN_UNIT,
+    LINE_UNITS,
+    PROOF_UNITS,
+    VOTE_UNITS,
+    units,
+)
 from votenet.protocol.wire.message import Message
 from votenet.protocol.wire.messages import decode_message, encode_message
 from votenet.protocol.wire.peer_messages import SharesMessage, Votes
@@ -192,6 +200,14 @@ def test_a_secret_vote_is_priced_by_the_length_of_its_ballot(count: int) -> None
     assert units(secret) > LINE_UNITS + count * (VOTE_UNITS + 20)
     share = SubmitShare(share=SETUP.share(1, COUNTED))
     assert units(share) > LINE_UNITS + 10
+
+
+def test_short_numbers_in_the_proofs_of_a_ballot_do_not_make_it_cheaper_than_checking_it() -> None:
+    short = re.sub(r'"(challenge|response)":"[0-9]+"', r'"\1":"9"', VOTES[0].vote.ballot)
+    proofs = short.count('"challenge"')
+    price = units(SubmitVotes(votes=(SETUP.vote("voter-1", ballot=short).vote,)))
+    assert price >= LINE_UNITS + VOTE_UNITS + PROOF_UNITS * proofs
+    assert price > 1.5 * len(short) / BALLOT_BYTES_IN_UNIT
 
 
 def test_a_peer_that_asks_for_shares_again_and_again_pays_for_long_ones() -> None:
