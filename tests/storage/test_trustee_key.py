@@ -58,3 +58,14 @@ def test_a_file_that_others_may_read_or_that_is_no_key_is_refused(file: TrusteeK
     for content in (SEED.text.encode(), b"\xff", b"{}"):
         file.path.write_bytes(content)
         assert refused(file) == "bad-key"
+
+
+def test_a_key_decrypts_one_count_and_no_other(file: TrusteeKeyFile) -> None:
+    """An election with the same trustees and the ballots of one voter would open this voter's vote."""
+    file.note_count("aa" * 32, "01" * 32)
+    file.note_count("aa" * 32, "01" * 32)
+    assert stat.S_IMODE(file.path.with_name(f"{file.path.name}.count").stat().st_mode) == 0o600
+    for election, tally in (("bb" * 32, "01" * 32), ("aa" * 32, "02" * 32)):
+        with pytest.raises(ConfigError) as caught:
+            file.note_count(election, tally)
+        assert caught.value.code == "other-election"

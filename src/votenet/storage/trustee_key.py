@@ -92,3 +92,33 @@ class TrusteeKeyFile(NamedTuple):
             os.makedirs(self.path.parent, mode=0o700, exist_ok=True)
             with replacing(self.path, 0o600) as file:
                 file.write(raw + b"\n")
+
+    def note_count(self, election: str, tally: str) -> None:
+        """Note beside the key which count it decrypts: there is one, however often its share is made.
+
+        Another election may have the same key and the ballots of some voters of the first one: its count
+        says how these have voted.
+
+        Args:
+            election: the network id, hexadecimal.
+            tally: SHA-256 of the encrypted tally, hexadecimal.
+
+        Raises:
+            ConfigError: other-election, when it is another count; it cannot be read or written.
+        """
+        path, line = self.path.with_name(f"{self.path.name}.count"), f"{election} {tally}\n".encode()
+        step = "Check the owner, the mode and the free space of the folder."
+        with ConfigError.of_os_errors(f"cannot write {path}", code="bad-key", next_step=step):
+            if path.exists():
+                known = path.read_bytes()
+            else:
+                os.makedirs(path.parent, mode=0o700, exist_ok=True)
+                with replacing(path, 0o600) as file:
+                    file.write(known := line)
+        if known != line:
+            raise ConfigError(
+                f"with this key another count was decrypted, as {path} says: a second one may show how single"
+                " voters voted",
+                code="other-election",
+                next_step="Ask the organiser and the other trustees why there are two counts.",
+            )

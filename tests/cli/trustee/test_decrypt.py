@@ -83,7 +83,9 @@ def test_shares_with_two_private_keys_have_no_nonce_in_common(monkeypatch: pytes
     for private in (Scalar(7), Scalar(8)):
         own = TrusteeShare(1, private)
         monkeypatch.setattr(decrypt_command, "restore_share", lambda *of, own=own: own)
-        made = decrypt_command._share(found, run().bulletin, 1, TrusteeSeed.parse("1" * 22))
+        made = decrypt_command._share(
+            found, SETUP.counted([]).tally, run().bulletin, 1, TrusteeSeed.parse("1" * 22)
+        )
         parts = decode(made.decryption, PartialDecryption, "the partial decryption")
         for proof in (made.proof, *(one for row in parts.decryption_proofs for one in row)):
             # g^nonce = g^response key^challenge
@@ -138,9 +140,15 @@ def test_shares_are_handed_in_at_a_node_which_counts(
         for place in (1, 3):
             Path("code").write_text(recovery_code(ceremony.seeds[place - 1].text))
             words = ("trustee", "decrypt", "ceremony", NAMES[place - 1], "--code-file", "code")
+            words += ("--key", f"key-{place}")
             done = cli(*words, *where, "--roll", "roll.json", "--json")
             assert done.code == 0, done.err
             assert json.loads(done.out)["handed_in"] is True
+        noted = Path("key-3.count").read_text()
+        assert cli(*words, *where, "--roll", "roll.json").code == 0, "the same count again"
+        Path("key-3.count").write_text(noted.replace(election.network_hex, "ab" * 32))
+        done = cli(*words, *where, "--roll", "roll.json")
+        assert "[other-election]" in done.err
         wait_until(lambda: is_final() and shown["contests"])
         assert shown["decrypted_by"] == [1, 3]
         export = ("export", *where, "--belenios", "e.bel", "--roll", "roll.json")

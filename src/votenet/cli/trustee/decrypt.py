@@ -27,6 +27,7 @@ from votenet.secret.documents import encode
 from votenet.secret.finished_election import count_ballots
 from votenet.secret.group import BASE, Point, multiply
 from votenet.secret.key_generation import TrusteeSeed
+from votenet.secret.tally import EncryptedTally
 from votenet.storage.ceremony_folder import CeremonyFolder
 from votenet.storage.output_file import STDOUT, write_output
 from votenet.storage.trustee_key import TrusteeKeyFile
@@ -81,7 +82,11 @@ def decrypt(
     def made(found: SecretArchive) -> str:
         _check_election(found, bulletin, folder)
         seed = (None if code_file else file.read(bulletin.draft.digest, place)) or asked_seed(code_file)
-        return encode(_share(found, bulletin, place, seed)).decode()
+        tally = count_ballots(found.secret, found.ballots, found.weights).tally
+        share = encode(_share(found, tally, bulletin, place, seed)).decode()
+        file.note_count(found.election.network_hex, hashlib.sha256(encode(tally)).hexdigest())
+        ui.say(f"Decrypting the sum of {ui.count_of(len(found.ballots), 'vote')}.")
+        return share
 
     target = output or Path(f"share-{place}.json")
     if archive is not None:
@@ -150,7 +155,9 @@ def _check_election(found: SecretArchive, bulletin: Bulletin, folder: Path) -> N
         )
 
 
-def _share(found: SecretArchive, bulletin: Bulletin, place: int, seed: TrusteeSeed) -> DecryptionShare:
+def _share(
+    found: SecretArchive, tally: EncryptedTally, bulletin: Bulletin, place: int, seed: TrusteeSeed
+) -> DecryptionShare:
     """Raises ConfigError, wrong-card; NotProven.
 
     Nonces depend on the private key, too: other trustees can make two ceremonies with one election key, in
@@ -164,7 +171,6 @@ def _share(found: SecretArchive, bulletin: Bulletin, place: int, seed: TrusteeSe
             code="wrong-card",
             next_step="Give the name that stands on the card.",
         )
-    tally = count_ballots(found.secret, found.ballots, found.weights).tally
     summed = hashlib.sha256(encode(tally)).hexdigest()
     key = Point(multiply(BASE, own.secret)).written()
     entropy = derived_entropy(seed, "share", found.secret.fingerprint, summed, key)
