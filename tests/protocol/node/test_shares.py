@@ -227,3 +227,18 @@ def test_a_peer_that_asks_for_shares_again_and_again_pays_for_long_ones() -> Non
     assert isinstance(answer, SharesMessage)
     assert len(answer.shares) == 1
     assert [link for link, _ in asked.charge] == [1]
+
+
+def test_shares_are_opened_once_when_they_are_enough() -> None:
+    node = HandNode(SETUP.election)
+    pool = node.core.shares
+    assert pool is not None
+    pool._summed(COUNTED, node.now)
+    opening = []
+    for place, jobs in ((3, 0), (1, 1), (2, 0)):
+        asked = node.take(Received(CLIENT, SubmitShare(share=SETUP.share(place, COUNTED))))
+        begun = node.finish(*asked.check).check
+        assert len(begun) == jobs, "the third comes while the first two are being opened"
+        opening += begun
+    node.finish(*opening)
+    assert pool.contests[0].counts == COUNTS
