@@ -212,6 +212,16 @@ NOT_RUN = {
     "votenet report -o - --format json --result result.json": "the same",
     "votenet verify result.json --network NETWORK_ID": "the same",
     "votenet export --data-dir ./n1 --genesis genesis.json -o election.jsonl": "cli/archive/test_archive.py",
+    "votenet export --belenios election.bel": "counted secret ballots; cli/archive/test_belenios_export.py",
+    "votenet trustee init election.toml": "an election file of its own; tests/cli/trustee/test_trustee.py",
+    "votenet trustee join ceremony Citra": "the same",
+    "votenet trustee rehearse ceremony Citra": "the same",
+    "votenet trustee status ceremony": "the same",
+    "votenet trustee recover ceremony Citra": "the same",
+    **{
+        f"votenet trustee decrypt ceremony Citra --archive election.jsonl.xz{more}": "tests/cli/trustee"
+        for more in ("", " --roll roll.json -o citra.json")
+    },
 }
 README_PAGE = Path(__file__).parent.parent.parent / "README.md"
 

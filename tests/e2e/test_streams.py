@@ -55,6 +55,9 @@ COMMANDS = {
     "election create": "election.toml -o genesis-{n}.json --no-named-nodes",
     "election node-keys": "--data-dir node-keys --name node-1",
     "election extend": "+{n}0h --wait 0",
+    "trustee init": "secret/election.toml",
+    "trustee join": "secret/ceremony Citra",
+    "trustee status": "secret/ceremony",
     "ballots check": "ballots.csv",
     "verify": "receipt.json",
     "evidence list": "",
@@ -96,9 +99,26 @@ ELSEWHERE = {
     *("node", "bootstrap", "witness", "web", "events", "demo", "chaos"),
     *("voters status", "voters add", "voters replace-key", "voters approve"),
     *("election close", "election cancel"),
+    *("trustee rehearse", "trustee recover", "trustee decrypt"),
 }
-"""Programs and followers, below; `demo` and `chaos` take minutes, and those of `voters` want an election with
-a roll: they print as the others do. So do `election close` and `cancel`, which only go once."""
+"""Programs and followers, below; `demo` and `chaos` take minutes, those of `voters` want an election with a
+roll, and those of `trustee` a card or encrypted votes: they print as the others do. So do `election close`
+and `cancel`, which only go once."""
+SECRET_ELECTION = """
+title = "Board"
+secrecy = "secret"
+members = "members.csv"
+closes = 2100-01-01T00:00:00+00:00
+
+[trustees]
+names = ["Citra", "Dewi", "Eko"]
+threshold = 2
+folder = "ceremony"
+
+[[contests]]
+title = "Chair"
+candidates = ["Ann", "Bo"]
+"""
 WITHOUT_JSON = {
     "receipt",
     "report",
@@ -199,6 +219,8 @@ def shell() -> Iterator[Shell]:
             user("export", "-o", str(work / "archive.jsonl"))
             user("election", "new", "-o", str(work / "election.toml"))
             user("voters", "import", str(work / "members.csv"), "--make-keys", "-o", str(work / "roll.json"))
+            (work / "secret").mkdir()
+            (work / "secret" / "election.toml").write_text(SECRET_ELECTION)
             (work / "club").mkdir()
             (work / "club.toml").write_text(
                 'members = "members.csv"\n' + (work / "election.toml").read_text()
