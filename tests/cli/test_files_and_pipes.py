@@ -20,9 +20,13 @@ import pytest
 from tests.cli.conftest import CommandResult, RunningNode, node_of
 
 from support.archives import good_archive
+from support.ceremonies import draft_for
+from support.ceremonies import run as ceremony_until
 from support.elections import make_election
 from support.ports import free_port
 from votenet.cli.main import main
+from votenet.secret.ceremony.bulletin import read_record
+from votenet.storage.ceremony_folder import CeremonyFolder
 
 TIMEOUT = 150
 
@@ -261,13 +265,17 @@ ARGUMENTS = {
     "voters replace-key": f"dan {'58' + '66' * 31} --node 127.0.0.1:1",
     "evidence make": "good --archive good",
     "evidence verify": "good", "evidence show": "0 two-lists --node 127.0.0.1:1",
+    "trustee init": "", "trustee status": "",
+    **{f"trustee {step}": "FOLDER Citra" for step in ("join", "rehearse", "recover")},
+    "trustee decrypt": "FOLDER Citra --archive good --roll good",
     # Programs: at an address that this machine does not have, should all else be in order.
     "node": "--data-dir fresh --genesis genesis.json --host 203.0.113.1",
     "bootstrap": "--data-dir fresh --host 203.0.113.1",
     "witness": "--data-dir fresh --genesis genesis.json --listen 203.0.113.1:4100",
     "web": "--node 127.0.0.1:1 --host 203.0.113.1",
 }  # fmt: skip
-"""How each command is called that takes a file, but for the file in question."""
+"""How each command is called that takes a file, but for the file in question. FOLDER: that of a ceremony."""
+FOLDER = "FOLDER"
 ODD = (
     *(
         "folder",
@@ -326,6 +334,10 @@ def oddities(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "bomb.gz").write_bytes(gzip.compress(bytes(2**27)))
     (place / "good").write_bytes(good_archive())
     (place / "genesis.json").write_bytes(make_election().to_file())
+    ceremony = CeremonyFolder(place / "ceremony")
+    ceremony.begin(draft_for())
+    for raw in ceremony_until(("certificate", "coefficients", "key")).files.values():
+        ceremony.hand_in(read_record(raw))
     with socket.socket(socket.AF_UNIX) as listener:
         here = os.getcwd()
         os.chdir(place)
@@ -350,12 +362,19 @@ def test_a_wrong_kind_of_file_is_refused_with_a_sentence(
     rest = ARGUMENTS[name].removeprefix("good" if not flag else "")
     rest = re.sub(rf"{flag} \S+", "", rest) if flag else rest
     others = ["file"] if name in TAKES_A_FILE and flag else []
+    words = [*name.split(), *others, *shlex.split(rest)]
     for odd in ODD:
         if odd.startswith("/") and param.name == "data_dir":
             continue
         if odd == "/dev/zero" and (name, param.name) in SAME_READERS and not EVERY_CASE:
             continue  # it takes a second to read up to the limit
-        done = cli(*name.split(), *others, *shlex.split(rest), *filter(None, [flag]), odd)
+        if flag:
+            called = ["ceremony" if word == FOLDER else word for word in words] + [flag, odd]
+        elif FOLDER in words:
+            called = [odd if word == FOLDER else word for word in words]
+        else:
+            called = [*words, odd]
+        done = cli(*called)
         assert "Traceback" not in done.err, (odd, done.err)
         assert done.code in (0, 1, 2, 3, 6, 74, 75, 78), (odd, done)
         if done.code:
