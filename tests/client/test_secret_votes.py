@@ -29,7 +29,7 @@ from votenet.client.secret_votes import encrypted_ballot, fetch_shares, submit_s
 from votenet.core.election.amendment import Amendment
 from votenet.core.election.definition import Election
 from votenet.core.election.voting_code import shown_code
-from votenet.core.ledger.secret_count import Counted, SecretSum, checked_share, open_count
+from votenet.core.ledger.secret_count import EncryptedCount, SecretSum, checked_share, open_count
 from votenet.core.ledger.vote import HashedVote
 from votenet.core.records.archive import ArchiveCheck
 from votenet.errors import NotProven, Rejected, VotenetError
@@ -191,7 +191,7 @@ async def hand_in(programs: SecretPrograms, place: int, share: str, index: int) 
 
 
 def bel_archive(
-    programs: SecretPrograms, counted: Counted, votes: list[HashedVote], shares: list[str]
+    programs: SecretPrograms, counted: EncryptedCount, votes: list[HashedVote], shares: list[str]
 ) -> BeleniosArchive:
     """The `.bel` archive of the finished election."""
     setup, election = programs.setup, programs.election
@@ -245,7 +245,7 @@ async def whole_election(programs: SecretPrograms) -> BeleniosArchive:
     # 2. Two trustees make their shares from the archive, and give them to different nodes.
     sums = SecretSum(election)
     sums.add(votes, election)
-    counted = Counted.of(sums)
+    counted = EncryptedCount.of(sums)
     shares = [setup.share(place, counted) for place in (1, 3)]
     await hand_in(programs, 1, shares[0], 0)
     await hand_in(programs, 3, shares[1], 4)

@@ -24,7 +24,7 @@ from votenet.core.election.roll import Roll, Voter, with_roll
 from votenet.core.election.secret_rules import belenios_text
 from votenet.core.election.voting_code import RANDOM_BYTES, code_from, key_of_code
 from votenet.core.keys import SigningKey
-from votenet.core.ledger.secret_count import Counted, SecretSum
+from votenet.core.ledger.secret_count import EncryptedCount, SecretSum
 from votenet.core.ledger.vote import HashedVote, sign_vote
 from votenet.secret.ballot import make_ballot
 from votenet.secret.credentials import credential_of_code, public_credential, secret_exponent
@@ -132,13 +132,13 @@ class SecretSetup:
             ballot=self.ballot(voter, chosen, seed) if ballot is None else ballot,
         )
 
-    def counted(self, votes: Sequence[HashedVote]) -> Counted:
+    def counted(self, votes: Sequence[HashedVote]) -> EncryptedCount:
         """What shares of these counted votes are made from."""
         sums = SecretSum(self.election)
         sums.add(votes, self.election)
-        return Counted.of(sums)
+        return EncryptedCount.of(sums)
 
-    def share(self, place: int, counted: Counted) -> str:
+    def share(self, place: int, counted: EncryptedCount) -> str:
         """The share of the trustee at this place, from 1 on, as it travels."""
         election = self.election.secret
         assert election is not None

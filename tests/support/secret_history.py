@@ -10,7 +10,7 @@ from support.elections import CREATED, as_stored
 from support.named_network import NamedNetwork, named
 from support.secret_definitions import SecretSetup
 from votenet.core.ledger.block import Block
-from votenet.core.ledger.secret_count import Counted
+from votenet.core.ledger.secret_count import EncryptedCount
 from votenet.core.ledger.vote import HashedVote
 from votenet.core.records.archive import archive_lines
 
@@ -22,7 +22,7 @@ AFTER: Final = CREATED + 1000
 class SecretHistory(NamedTuple):
     setup: SecretSetup
     votes: list[HashedVote]
-    counted: Counted
+    counted: EncryptedCount
     blocks: list[tuple[bytes, bytes, bytes]]
     certificate: str
 

@@ -135,6 +135,15 @@ def test_what_is_no_share_of_this_count_is_refused_and_names_the_trustee() -> No
     assert isinstance(again, ShareTaken)
 
 
+def test_a_share_that_does_not_hold_is_not_called_taken_though_its_trustee_has_decrypted() -> None:
+    net = ended()
+    ask(net, named(0), SubmitShare(share=SETUP.share(1, COUNTED)))
+    fewer = SETUP.share(1, SETUP.counted(VOTES[1:]))
+    assert ask(net, named(0), SubmitShare(share=fewer)) == "bad-decryption"
+    assert ask(net, named(0), SubmitShare(share='{"place":1}')) == "bad-document"
+    assert places(net, named(0)) == (1,)
+
+
 def test_before_the_result_is_final_no_share_is_taken() -> None:
     net = network()
     assert ask(net, named(0), SubmitShare(share=SETUP.share(1, COUNTED))) == "not-final"

@@ -77,7 +77,7 @@ def _plus(total: SumPoint, written: str, weight: int) -> SumPoint:
     return SumPoint(add(total, point if weight == 1 else multiply(point, weight)))
 
 
-class Counted(NamedTuple):
+class EncryptedCount(NamedTuple):
     """All that must be known of the votes of a final result to check shares of it and to count."""
 
     tally: EncryptedTally
@@ -85,7 +85,7 @@ class Counted(NamedTuple):
     weight: int
 
     @classmethod
-    def of(cls, sums: SecretSum) -> Counted:
+    def of(cls, sums: SecretSum) -> EncryptedCount:
         return cls(sums.tally, sums.votes, sums.weight)
 
 
@@ -97,7 +97,7 @@ class CheckedShare(NamedTuple):
     decryption: PartialDecryption
 
 
-def checked_share(election: Election, counted: Counted, text: str) -> CheckedShare:
+def checked_share(election: Election, counted: EncryptedCount, text: str) -> CheckedShare:
     """The share in this text, if it is one of this count.
 
     Raises:
@@ -110,7 +110,7 @@ def checked_share(election: Election, counted: Counted, text: str) -> CheckedSha
 
 
 def open_count(
-    election: Election, counted: Counted, decryptions: Mapping[int, PartialDecryption]
+    election: Election, counted: EncryptedCount, decryptions: Mapping[int, PartialDecryption]
 ) -> ElectionTally | None:
     """The count that checked shares give; None while there are fewer of them than the threshold.
 
@@ -131,7 +131,7 @@ def open_count(
     return _opened(election, counted, [[int(count) for count in row] for row in rows])
 
 
-def _opened(election: Election, counted: Counted, rows: Iterable[Sequence[int]]) -> ElectionTally:
+def _opened(election: Election, counted: EncryptedCount, rows: Iterable[Sequence[int]]) -> ElectionTally:
     """A tally with a ballot of one choice for each vote of a candidate: methods count no more of them.
 
     The number of blank ballots is not known where votes have weights: their weight stands for it.

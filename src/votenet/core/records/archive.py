@@ -28,7 +28,7 @@ from votenet.core.ledger.block import Block, Header, check_body, header_from_hex
 from votenet.core.ledger.chain import BlockIndexEntry, Chain
 from votenet.core.ledger.closing import PollEnd, check_passed_over, passed_over
 from votenet.core.ledger.extras import BlockRecord, ClosingIds, Miner, decode_extras, make_extras
-from votenet.core.ledger.secret_count import Counted, SecretSum, checked_share, open_count
+from votenet.core.ledger.secret_count import EncryptedCount, SecretSum, checked_share, open_count
 from votenet.core.ledger.secret_vote import ForgedVote
 from votenet.core.ledger.vote import HashedVote, Vote, check_vote, forgeries, hash_votes
 from votenet.core.limits import (
@@ -396,7 +396,7 @@ class ArchiveCheck:
         if not self.end.counted or self.certificate is None:
             raise fault("not-final", "trustees decrypt nothing before the result is final")
         self._signatures.finish()  # what is summed must be proven
-        counted = Counted.of(self._sum)
+        counted = EncryptedCount.of(self._sum)
         found = [checked_share(self.election, counted, text) for text in shares]
         self.decrypted_by = tuple(share.place for share in found)
         self.shares = tuple(shares)

@@ -16,7 +16,13 @@ import msgspec
 from votenet.core.election.contest import ContestReport
 from votenet.core.election.definition import Election
 from votenet.core.ledger.chain import POSITION_BITS
-from votenet.core.ledger.secret_count import CheckedShare, Counted, SecretSum, checked_share, open_count
+from votenet.core.ledger.secret_count import (
+    CheckedShare,
+    EncryptedCount,
+    SecretSum,
+    checked_share,
+    open_count,
+)
 from votenet.core.ledger.vote import HashedVote, Vote, hash_votes
 from votenet.errors import NotProven, Rejected
 from votenet.protocol.node.checkpoints import Checkpoints
@@ -52,7 +58,7 @@ class SharePool:
         self._shares: dict[int, CheckedShare] = {}
         """By the place of the trustee."""
         self._summing = False
-        self._counted: Counted | None = None
+        self._counted: EncryptedCount | None = None
         """Once the result is final and its votes are summed."""
         self.contests: tuple[ContestReport, ...] = ()
         """The counts, once enough trustees have decrypted."""
@@ -80,7 +86,7 @@ class SharePool:
         return ended and certified is not None and certified.height == state.chain.tip.height
 
     def _summed(self, result: object, now: float) -> None:
-        assert isinstance(result, Counted)
+        assert isinstance(result, EncryptedCount)
         self._counted = result
         for text in self._kept:
             self._check(NO_LINK, text, lambda wrong: None)
@@ -132,8 +138,9 @@ class SharePool:
     # -- through the check -------------------------------------------------------------------------
 
     def _take(self, link: int, text: str, answer: Answer) -> None:
-        """Raises Rejected: bad-document."""
-        if _place_of(text) in self._shares:
+        """What is here already is not checked again. Raises Rejected: bad-document."""
+        held = self._shares.get(_place_of(text))
+        if held is not None and held.text == text:
             answer(None)
         else:
             self._check(link, text, answer)
@@ -193,7 +200,7 @@ def _place_of(text: str) -> int:
 
 def _sum(
     election: Election, source: BlockSource, blocks: Sequence[tuple[bytes, Sequence[HashedVote] | None]]
-) -> Counted:
+) -> EncryptedCount:
     """Of all votes in blocks: those that are not on the disk yet are given."""
     sums = SecretSum(election)
     for block_hash, votes in blocks:
@@ -201,10 +208,10 @@ def _sum(
             records = source.records_of(block_hash, 0, 1 << POSITION_BITS)
             votes = hash_votes(list(map(_read_vote.decode, records)))
         sums.add(votes, election)
-    return Counted.of(sums)
+    return EncryptedCount.of(sums)
 
 
-def _checked(election: Election, counted: Counted, text: str) -> CheckedShare | Rejected:
+def _checked(election: Election, counted: EncryptedCount, text: str) -> CheckedShare | Rejected:
     try:
         return checked_share(election, counted, text)
     except NotProven as error:
@@ -212,7 +219,7 @@ def _checked(election: Election, counted: Counted, text: str) -> CheckedShare | 
 
 
 def _opened(
-    election: Election, counted: Counted, decryptions: dict[int, PartialDecryption]
+    election: Election, counted: EncryptedCount, decryptions: dict[int, PartialDecryption]
 ) -> tuple[ContestReport, ...]:
     """The counts; none while there are too few shares, or where they come to no count of so many votes."""
     try:

@@ -76,7 +76,7 @@ class RefusedRecord(NamedTuple):
     error: NotProven
 
 
-class Waiting(NamedTuple):
+class AwaitedStep(NamedTuple):
     """The step that is under way, and the places whose records of it are missing."""
 
     step: Step
@@ -117,13 +117,13 @@ class Bulletin:
         """Whether every trustee has done this step."""
         return len(self.of_step(step)) == self.draft.size
 
-    def waiting(self) -> Waiting | None:
+    def waiting(self) -> AwaitedStep | None:
         """Who is waited for; None when the ceremony is complete. It says nothing of one that has ended."""
         for step in STEPS:
             places = range(1, self.draft.size + 1)
             missing = tuple(place for place in places if (step, place) not in self.records)
             if missing:
-                return Waiting(step, missing)
+                return AwaitedStep(step, missing)
         return None
 
     def check_going(self) -> None:
