@@ -16,7 +16,7 @@
 #   make bench-chain a node catches up, an audit of an archive, bytes of a vote on the wire (T5, T6, T12)
 #   make bench-supervisor  five nodes and the page up, one killed and back, all idle (T8, T9, T10)
 #   make bench-page  500 voters within ten seconds, 1,000 open event streams, sizes (T15, T16, T18)
-#   make bench-secret  the check of a secret ballot (T17)
+#   make bench-secret  the check of a secret ballot, 2,000 of them through five nodes (T17)
 #   make bench-bootstrap  a registry of a million peers in SQLite and in Redis, against a thousand (T7)
 #   make pictures    the screenshots in docs/pictures/, of a real evening in a real browser (needs chromium)
 #   make charts      the charts in docs/: throughput and latency against offered load
@@ -99,11 +99,14 @@ bench: $(VENV)/.dev
 bench-compare: $(VENV)/.dev
 	$(PY) bench/compare.py $(OLD) $(NEW)
 
-bench-election bench-node bench-vote bench-growth bench-overload bench-dearest bench-page bench-secret bench-suite bench-supervisor: bench-%: $(VENV)/.dev
+bench-election bench-node bench-vote bench-growth bench-overload bench-dearest bench-page bench-suite bench-supervisor: bench-%: $(VENV)/.dev
 	$(BIN)/pytest bench/bench_$*.py --benchmark-only -s
 
 bench-final: $(VENV)/.dev
 	$(BIN)/pytest bench/bench_decision.py bench/bench_unchanged.py --benchmark-only -s
+
+bench-secret: $(VENV)/.dev
+	$(BIN)/pytest bench/bench_secret.py bench/bench_secret_election.py --benchmark-only -s
 
 bench-pow: $(VENV)/.dev
 	$(BIN)/pytest bench/bench_pow.py --benchmark-only

@@ -20,6 +20,7 @@ from votenet.cli.election.election_setup import named_difficulty
 from votenet.client.connection import NodeConnection
 from votenet.config import DEFAULT_DIFFICULTY
 from votenet.core.election.definition import Election
+from votenet.core.election.roll import Roll
 from votenet.core.limits import MAX_BLOCK_VOTES
 from votenet.errors import VotenetError
 from votenet.pow import bits_for_zero_bits, measure_rate
@@ -49,15 +50,24 @@ def usual_election(*, named: bool = True, **fields: Any) -> Election:
 
 @contextlib.contextmanager
 def network(
-    folder: Path, election: Election, *, program: Sequence[str] = ("-m", "votenet"), times: Path | None = None
+    folder: Path,
+    election: Election,
+    *,
+    program: Sequence[str] = ("-m", "votenet"),
+    times: Path | None = None,
+    roll: Roll | None = None,
 ) -> Iterator[list[RunningNode]]:
     """NODES node processes over the data folders `node-0`… in `folder`, ended when the block is left.
 
     They are the election's named nodes, where it names any. `program`: what Python runs instead of votenet;
-    `times`: where it leaves the files of `timed_node.py`, `times-0`…
+    `times`: where it leaves the files of `timed_node.py`, `times-0`…; `roll`: where the election has one.
     """
     genesis = folder / "genesis.json"
     genesis.write_bytes(election.to_file())
+    usual = ["--genesis", str(genesis)]
+    if roll is not None:
+        (folder / "roll.json").write_bytes(roll.to_file())
+        usual += ["--roll", str(folder / "roll.json")]
     with contextlib.ExitStack() as ports:
         addresses = [Address("127.0.0.1", ports.enter_context(free_port())) for _ in range(NODES)]
     running: list[subprocess.Popen[bytes]] = []
@@ -67,7 +77,7 @@ def network(
             data_dir = folder / f"node-{index}"
             if election.named:
                 write_node_key(data_dir, index)
-            where = ["--data-dir", str(data_dir), "--genesis", str(genesis), "--port", str(address.port)]
+            where = [*usual, "--data-dir", str(data_dir), "--port", str(address.port)]
             running.append(
                 subprocess.Popen(
                     [sys.executable, *program, "node", *where, *others],

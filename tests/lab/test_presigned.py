@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.elections import make_election
+from support.secret_definitions import SecretSetup, contest
 from votenet.ballots.paper import Ballot
 from votenet.core.ledger.vote import check_vote, signature_holds
+from votenet.core.limits import MAX_RECORD_BYTES, MAX_VOTE_BYTES
 from votenet.errors import ConfigError
-from votenet.lab.presigned import PresignedFile, is_presigned, sign_ballot, write_presigned
+from votenet.lab.presigned import PresignedFile, is_presigned, sign_ballot, write_presigned, write_signed
 from votenet.lab.voter_keys import DerivedKeys
 from votenet.storage.blocks.tables import split_records
 
@@ -83,6 +85,17 @@ def test_an_interrupted_run_leaves_the_old_file(file: Path) -> None:
         write_presigned(file, ELECTION, interrupted(), KEYS)
     assert file.read_bytes() == before
     assert list(file.parent.iterdir()) == [file]
+
+
+def test_the_longest_secret_vote_fits_into_a_line(tmp_path: Path) -> None:
+    setup = SecretSetup([contest(names=[f"Candidate {number}" for number in range(90)])])
+    record = setup.vote("voter-1", [[1] + [0] * 89]).record
+    assert MAX_VOTE_BYTES < len(record) <= MAX_RECORD_BYTES
+    assert write_signed(tmp_path / "out", setup.election, [record]) == 1
+    signed = PresignedFile(tmp_path / "out")
+    signed.check()
+    signed.check_election(setup.election)
+    assert [ballot.record for ballot in signed.ballots()] == [record]
 
 
 def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ canonical JSON of a signed vote (docs/protocol.md) as it goes into a request, so
 
 from __future__ import annotations
 
+import contextlib
 import errno
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from votenet.ballots.paper import Ballot
 from votenet.core.election.definition import Election
 from votenet.core.encoding import Hex32
 from votenet.core.ledger.vote import Vote, check_vote, sign_vote
-from votenet.core.limits import MAX_VOTE_BYTES
+from votenet.core.limits import MAX_RECORD_BYTES
 from votenet.errors import Command, ConfigError, NextStep, Rejected
 from votenet.lab.voter_keys import VoterKeys
 from votenet.storage.input_file import READ_ERRORS, InputFile
@@ -76,6 +77,26 @@ def write_presigned(
     Raises:
         ConfigError: code bad-presigned-file; it cannot be written.
     """
+    return write_signed(path, election, _records(election, ballots, keys), report)
+
+
+def _records(election: Election, ballots: Iterable[Ballot], keys: VoterKeys) -> Iterator[bytes]:
+    for ballot in ballots:
+        with contextlib.suppress(Rejected):
+            yield sign_ballot(ballot, election, keys).record
+
+
+def write_signed(
+    path: Path,
+    election: Election,
+    records: Iterable[bytes],
+    report: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Write the canonical records of signed votes into a new file at `path`, as `write_presigned` does.
+
+    Raises:
+        ConfigError: code bad-presigned-file; it cannot be written.
+    """
     votes = 0
     step = "Name a file in a folder that you may write to, on a disk with room."
     what, code = f"cannot write {path}", "bad-presigned-file"
@@ -84,11 +105,7 @@ def write_presigned(
             raise OSError(errno.ESPIPE, "it must be a file: how many votes it has is written last")
         start = file.tell()
         file.write(_header(election, 0))
-        for ballot in ballots:
-            try:
-                record = sign_ballot(ballot, election, keys).record
-            except Rejected:
-                continue
+        for record in records:
             file.write(record + b"\n")
             votes += 1
             report(votes)
@@ -165,7 +182,7 @@ class PresignedFile:
         line = 1
         try:
             file.readline(512)
-            while raw := file.readline(MAX_VOTE_BYTES + 1):
+            while raw := file.readline(MAX_RECORD_BYTES + 1):
                 line += 1
                 if not raw.endswith(b"\n"):
                     raise self._unusable(f"line {line} is too long, or cut")
