@@ -5,9 +5,11 @@ import type { Json } from "../lib/json.ts";
 import { secretContradiction } from "../lib/secret_rules.ts";
 import { checkBallot } from "./ballot.ts";
 import { credentialOfCode, publicCredential, secretExponent } from "./credential.ts";
+import { fingerprint } from "./documents.ts";
 import { numbersOf, readElection } from "./election.ts";
 import type { Entropy } from "./group.ts";
-import { type BallotOpening, makeBallot } from "./making.ts";
+import { makeBallot } from "./making.ts";
+import { testedFile } from "./tested_ballot.ts";
 
 /** What a page asks for. Its secret is transferred, so that the page keeps no copy, and overwritten here. */
 export type WorkerQuestion =
@@ -27,8 +29,10 @@ export type WorkerQuestion =
 
 export type WorkerAnswer =
   | { kind: "progress"; done: number; all: number }
-  | { kind: "ballot"; ballot: string; credential: string; network: string }
-  | { kind: "opening"; opening: BallotOpening }
+  /** `fingerprint`: of the ballot, as the page shows it before it knows whether the ballot will be tested. */
+  | { kind: "ballot"; ballot: string; credential: string; fingerprint: string; network: string }
+  /** The tested ballot with what opens it, as the file that another device opens. */
+  | { kind: "tested"; file: string }
   | { kind: "forgotten" }
   | { kind: "fault"; code: string; where: string };
 
@@ -46,10 +50,10 @@ function exponentOf(secret: Secret, uuid: string): bigint {
 
 /** A function that answers the questions of one page. */
 export function workerTasks(entropy: Entropy, answer: (one: WorkerAnswer) => void): (asked: WorkerQuestion) => void {
-  let opening: BallotOpening | null = null;
+  let tested: string | null = null;
 
   function make(asked: WorkerQuestion & { kind: "make" }): void {
-    opening = null;
+    tested = null;
     const { definition: defined, networkHex: network } = new Election(definition(asked.definition));
     // Whoever has a key that is not the trustees' could read every vote.
     const fault = isSecret(defined) ? secretContradiction(defined) : "its ballots are public";
@@ -62,14 +66,14 @@ export function workerTasks(entropy: Entropy, answer: (one: WorkerAnswer) => voi
     const credential = publicCredential(exponent).written;
     // It was made from its secrets alone: the nodes' check of what came out finds what went wrong.
     checkBallot(election, made.text, (written) => written === credential);
-    opening = made.opening;
-    answer({ kind: "ballot", ballot: made.text, credential, network });
+    tested = testedFile(defined, made.text, made.opening);
+    answer({ kind: "ballot", ballot: made.text, credential, fingerprint: fingerprint(made.text), network });
   }
 
   function open(): void {
-    if (opening === null) throw new Fault("bad-choices", "there is no ballot to open");
-    answer({ kind: "opening", opening });
-    opening = null;
+    if (tested === null) throw new Fault("bad-choices", "there is no ballot to open");
+    answer({ kind: "tested", file: tested });
+    tested = null;
   }
 
   return (asked) => {
@@ -77,7 +81,7 @@ export function workerTasks(entropy: Entropy, answer: (one: WorkerAnswer) => voi
       if (asked.kind === "make") make(asked);
       else if (asked.kind === "open") open();
       else {
-        opening = null;
+        tested = null;
         answer({ kind: "forgotten" });
       }
     } catch (error) {
