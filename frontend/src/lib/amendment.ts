@@ -49,13 +49,20 @@ export interface Place {
   hasVoted(voter: string): boolean;
 }
 
-/** The keys on the roll of the definition, and its weight: null where it is not known. */
-function rollFacts(election: Election, roll: Roll | null): { keys: ReadonlySet<string>; weight: number | null } {
+interface RollFacts {
+  keys: ReadonlySet<string>;
+  credentials: ReadonlySet<string>;
+  weight: number | null;
+}
+
+/** The keys and credentials on the roll of the definition, and its weight: null where it is not known. */
+function rollFacts(election: Election, roll: Roll | null): RollFacts {
   const { weighted, roll_size } = election.definition;
-  if (roll === null) return { keys: new Set(), weight: weighted ? null : roll_size };
+  if (roll === null) return { keys: new Set(), credentials: new Set(), weight: weighted ? null : roll_size };
   const entries = [...roll.values()];
   const weight = entries.reduce((sum, entry) => sum + entry.weight, 0);
-  return { keys: new Set(entries.map((entry) => entry.key)), weight };
+  const credentials = new Set(entries.map((entry) => entry.credential));
+  return { keys: new Set(entries.map((entry) => entry.key)), credentials, weight };
 }
 
 /** The election in force. It is not changed; `amended` returns the next one. */
@@ -63,11 +70,13 @@ export class InForce {
   readonly records: Amendment[] = [];
   /** The keys that amendments gave, by voter id. */
   readonly keys = new Map<string, string>();
+  /** The credentials that amendments gave, by voter id: in secret elections alone. */
+  readonly credentials = new Map<string, string>();
   /** The weights of the voters whom amendments added. */
   readonly added = new Map<string, number>();
   /** Every key and every credential that an amendment ever gave. */
   private readonly given = new Set<string>();
-  private readonly credentials = new Set<string>();
+  private readonly givenCredentials = new Set<string>();
   closes: number | null;
   cancelled = false;
 
@@ -82,6 +91,11 @@ export class InForce {
   /** The key in force of a voter; undefined where it is not known here. */
   keyOf(voter: string): string | undefined {
     return this.keys.get(voter) ?? this.roll?.get(voter)?.key;
+  }
+
+  /** The public credential in force of a voter; undefined where it is not known here, or ballots are public. */
+  credentialOf(voter: string): string | undefined {
+    return this.credentials.get(voter) ?? (this.roll?.get(voter)?.credential || undefined);
   }
 
   weightOf(voter: string): number {
@@ -115,7 +129,8 @@ export class InForce {
     for (const [voter, key] of this.keys) next.keys.set(voter, key);
     for (const [voter, weight] of this.added) next.added.set(voter, weight);
     for (const key of this.given) next.given.add(key);
-    for (const credential of this.credentials) next.credentials.add(credential);
+    for (const credential of this.givenCredentials) next.givenCredentials.add(credential);
+    for (const [voter, credential] of this.credentials) next.credentials.set(voter, credential);
     next.closes = this.closes;
     next.cancelled = this.cancelled;
     return next;
@@ -142,12 +157,15 @@ export class InForce {
   private wrongVoter({ action, credential, key, voter_id: voter, weight }: Amendment, place: Place | null): string {
     if (voter === null || key === null) return "";
     if (this.given.has(key) || this.first.keys.has(key)) return "its key is, or was, that of a voter";
-    if (this.credentials.has(credential ?? "")) return "its credential is, or was, that of a voter";
+    const { givenCredentials, first } = this;
+    const isTaken = credential !== undefined && (givenCredentials.has(credential) || first.credentials.has(credential));
+    if (isTaken) return "its credential is, or was, that of a voter";
     const known = this.keyOf(voter) !== undefined;
     if (action === "add-voter") {
       if (known) return `${voter} is on the roll`;
       const total = (this.first.weight ?? 0) + this.addedWeight() + (weight ?? 0);
-      return total > limits.MAX_SAFE_INTEGER ? "the weights are too large together" : "";
+      const most = isSecret(this.election.definition) ? limits.MAX_SECRET_WEIGHT : limits.MAX_SAFE_INTEGER;
+      return total > most ? "the weights are too large together" : "";
     }
     if (!known && this.roll !== null) return `${voter} is not on the roll`;
     return place?.hasVoted(voter) === true ? `${voter} has voted` : "";
@@ -160,7 +178,10 @@ export class InForce {
     if (record.voter_id !== null && record.key !== null) {
       this.keys.set(record.voter_id, record.key);
       this.given.add(record.key);
-      if (record.credential !== undefined) this.credentials.add(record.credential);
+      if (record.credential !== undefined) {
+        this.credentials.set(record.voter_id, record.credential);
+        this.givenCredentials.add(record.credential);
+      }
       if (record.weight !== null) this.added.set(record.voter_id, record.weight);
     }
   }

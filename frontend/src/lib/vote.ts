@@ -1,5 +1,5 @@
 /** A vote: its record, its id, its signature and its rules. */
-import type { Election } from "./definition.ts";
+import { type Election, isSecret } from "./definition.ts";
 import { fromHex, toHex } from "./bytes.ts";
 import { Fault, demand } from "./fault.ts";
 import { prefixed } from "./hash.ts";
@@ -68,13 +68,22 @@ export function signVote(
 export const voteRecord = (one: Vote): Uint8Array => canonical(one);
 export const voteId = (one: Vote): Uint8Array => leafHash(voteRecord(one));
 
-/** The rules of a vote but for its signature. One that does not count (`counts`) may have a key of before. */
+/** The rules of a vote but for its signature and the proofs of its ballot. One that does not count (`counts`) may have a key of before. */
 export function checkVote(one: Vote, election: Election, force: InForce, counts = true): void {
   const who = `the vote of ${one.voter_id}`;
   demand(one.network_id === election.networkHex, "network-mismatch", `${who} is of another network`);
-  demand(voteRecord(one).length <= limits.MAX_VOTE_BYTES, "vote-too-large", who);
+  const secret = isSecret(election.definition);
+  const most = secret ? limits.MAX_RECORD_BYTES : limits.MAX_VOTE_BYTES;
+  demand(voteRecord(one).length <= most, "vote-too-large", who);
   const keys = one.signature + one.voter_key;
-  demand(isName(one.voter_id) && keys === keys.toLowerCase() && one.ballot === undefined, "bad-vote", who);
+  demand(isName(one.voter_id) && keys === keys.toLowerCase(), "bad-vote", who);
+  const fits = secret ? one.ballot !== undefined && one.choices.length === 0 : one.ballot === undefined;
+  demand(fits, "bad-vote", who);
+  if (!secret) checkOpenChoices(one, election, who);
+  if (counts || !isReplaced(one, force)) checkVoter(one, force);
+}
+
+function checkOpenChoices(one: Vote, election: Election, who: string): void {
   const { contests } = election.definition;
   demand(one.choices.length === contests.length, "bad-choices", who);
   for (const [index, choices] of one.choices.entries()) {
@@ -90,14 +99,28 @@ export function checkVote(one: Vote, election: Election, force: InForce, counts 
       where,
     );
   }
-  if (counts || !isReplaced(one, force)) checkVoter(one, force);
 }
 
-/** That the voter is on the roll in force with this key, as far as that is known here. */
+/** That the voter is on the roll in force with this key and this credential, as far as that is known here. */
 export function checkVoter(one: Vote, force: InForce): void {
   const key = force.keyOf(one.voter_id);
   demand(key !== undefined || force.roll === null, "not-on-roll", `${one.voter_id} is not on the roll`);
   demand(key === undefined || key === one.voter_key, "wrong-key", `${one.voter_id} has another key on the roll`);
+  const credential = force.credentialOf(one.voter_id);
+  if (credential === undefined || one.ballot === undefined) return;
+  const same = namedCredential(one.ballot) === credential;
+  demand(same, "unknown-credential", `${one.voter_id} has another credential on the roll`);
+}
+
+/** The credential that a ballot says it is made with. Its proofs are checked later, and all else of its spelling. */
+function namedCredential(ballot: string): string {
+  try {
+    const { credential } = JSON.parse(ballot) as { credential: unknown };
+    if (typeof credential === "string") return credential;
+  } catch {
+    // It is none.
+  }
+  throw new Fault("bad-document", "the ballot names no credential");
 }
 
 /** Whether an amendment gave the voter another key than that of the vote. */
