@@ -6,9 +6,10 @@ What comes out is an archive that is checked again, and a `.bel` archive that be
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,16 +20,26 @@ from tests.e2e.conftest import Votenet
 from support.amendments import amendment
 from support.belenios_tool import find_tool
 from support.elections import key_of
+from support.lying_node import Answer, lying_node
 from support.named_programs import write_node_key
 from support.ports import free_port
 from support.processes import PATIENCE, Programs
 from support.secret_definitions import UUID, SecretSetup, code_of, contest
 from support.secret_elections import TIME
+from support.secret_history import AFTER, secret_history
 from votenet.client.election_client import AsyncElectionClient
-from votenet.client.secret_votes import encrypted_ballot, fetch_shares, submit_share, vote_by_code
+from votenet.client.secret_votes import (
+    ArchivedShares,
+    encrypted_ballot,
+    fetch_shares,
+    submit_share,
+    vote_by_code,
+)
 from votenet.core.election.amendment import Amendment
 from votenet.core.election.definition import Election
 from votenet.core.election.voting_code import shown_code
+from votenet.core.ledger.block import Block, Header, unpack_header
+from votenet.core.ledger.extras import decode_extras
 from votenet.core.ledger.secret_count import EncryptedCount, SecretSum, checked_share, open_count
 from votenet.core.ledger.vote import HashedVote
 from votenet.core.records.archive import ArchiveCheck
@@ -42,6 +53,7 @@ from votenet.secret.documents import encode
 from votenet.secret.group import Point
 from votenet.secret.tally import decrypted_powers, result_of
 from votenet.secret.trustees import TrusteeGroup, key_of_threshold
+from votenet.storage.blocks.tables import split_records
 
 NODES: Final = 5
 DAY: Final = 86_400
@@ -320,3 +332,115 @@ def test_the_next_step_without_a_code_is_the_vote_that_was_typed() -> None:
         encrypted_ballot(two, [["Bob"], []], None)
     assert refused.value.code == "no-credential"
     assert "votenet vote --code --in 1=Bob" in str(refused.value.next_step)
+
+
+# -- shares in an archive ------------------------------------------------------------------------------
+
+
+class FinishedNode:
+    """Answers as a node of the finished election does, from its second answer on; before that nothing is
+    signed there. `shares`: what it has then; None: it hangs up when it is asked for them."""
+
+    def __init__(self, shares: Sequence[str] | None, *, asked: int = 0) -> None:
+        self.shares, self.asked = shares, asked
+
+    @property
+    def answers(self) -> dict[str, Answer]:
+        return {"get_shares": self._shares, "get_checkpoint": self._checkpoint}
+
+    def _is_final(self) -> bool:
+        self.asked += 1
+        return self.asked > 1
+
+    def _shares(self, _: object) -> dict[str, object]:
+        if self.shares is None:
+            raise ConnectionError
+        final = self._is_final()
+        shares = list(self.shares) if final else []
+        return {"type": "share_list", "shares": shares, "threshold": 2, "final": final}
+
+    def _checkpoint(self, _: object) -> dict[str, object]:
+        if not self._is_final():
+            return {"type": "checkpoint", "note": "", "height": 0}
+        history = secret_history()
+        return {"type": "checkpoint", "note": history.certificate, "height": len(history.blocks)}
+
+
+class ReadBlocks:
+    """Stands for an Observer: the blocks of the finished election."""
+
+    def __init__(self, address: Address, election: Election, *, dial_timeout: float) -> None:
+        self._blocks = [
+            Block(unpack_header(raw), tuple(split_records(records)), decode_extras(extras))
+            for raw, records, extras in secret_history().blocks
+        ]
+
+    async def __aenter__(self) -> ReadBlocks:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def headers(self) -> list[Header]:
+        return [block.header for block in self._blocks]
+
+    async def blocks(self, headers: Sequence[Header]) -> AsyncIterator[Block]:
+        for block in self._blocks[: len(headers)]:
+            yield block
+
+
+def archived(monkeypatch: pytest.MonkeyPatch, *nodes: FinishedNode) -> ArchiveCheck:
+    """What a client makes of these nodes, checked."""
+    monkeypatch.setattr("votenet.client.observer.Observer", ReadBlocks)
+    history = secret_history()
+
+    async def lines() -> list[bytes]:
+        async with AsyncElectionClient(addresses, remember=False) as client:
+            return [line async for line in client.archive()]
+
+    with contextlib.ExitStack() as stack:
+        addresses = [stack.enter_context(lying_node(history.setup.election, node.answers)) for node in nodes]
+        found = asyncio.run(lines())
+    check = ArchiveCheck(found, AFTER, roll=history.setup.roll)
+    check.run()
+    return check
+
+
+def test_an_archive_of_a_node_whose_result_becomes_final_meanwhile_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Shares that were asked for behind the certificate stood beside one of a result that is not final."""
+    check = archived(monkeypatch, FinishedNode(history_shares(1, 2)))
+    assert check.report().final
+    assert check.shares == ()
+
+
+def test_certificate_and_shares_are_those_of_one_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    behind, ahead = FinishedNode(None), FinishedNode(history_shares(1, 2), asked=1)
+    check = archived(monkeypatch, behind, ahead)
+    assert (check.report().final, check.decrypted_by) == (True, (1, 2))
+
+
+def test_shares_that_do_not_hold_are_left_out_of_an_archive(monkeypatch: pytest.MonkeyPatch) -> None:
+    history = secret_history()
+    one, three = history_shares(1, 3)
+    fewer = history.setup.counted(history.votes[1:])
+    given = [three, history.setup.share(2, fewer), "{}", one, one + " ", three]
+    check = archived(monkeypatch, FinishedNode(given, asked=1))
+    assert check.shares == (one, three)
+    assert not check.report().encrypted
+
+
+def history_shares(*places: int) -> list[str]:
+    history = secret_history()
+    return [history.setup.share(place, history.counted) for place in places]
+
+
+def test_votes_that_are_no_ballots_leave_the_shares_as_they_came() -> None:
+    setup = SecretSetup()
+    shares = ArchivedShares(setup.election)
+    shares.count([setup.vote("voter-1", ballot="{}")])  # none were fetched: nothing is summed
+    for ballot in ("{}", "[" * 5000, '{"answers":[{"choices":[{"alpha":"x","beta":"y"}]}]}'):
+        with pytest.raises(NotProven) as caught:
+            SecretSum(setup.election).add([setup.vote("voter-1", ballot=ballot)], setup.election)
+        assert caught.value.code == "bad-document"

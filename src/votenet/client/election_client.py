@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from votenet.client.answers import fetch_amendments, fetch_election, fetch_vote_status
 from votenet.client.connection import NodeConnection
 from votenet.client.failover import NODE_DIAL_SECONDS, Failover, Work
-from votenet.client.log_view import LogView, fetch_final_results
+from votenet.client.log_view import LogView, ShownLog, fetch_final_results
 from votenet.client.nodes import (
     MAX_LISTED_NODES,
     AddressLike,
@@ -39,6 +41,7 @@ from votenet.storage.known_elections import KnownElections
 
 if TYPE_CHECKING:
     from votenet.client.amendments import AmendmentResult, Change
+    from votenet.client.secret_votes import ArchivedShares
     from votenet.client.watch import ElectionEvent
     from votenet.core.records.evidence import Evidence
     from votenet.core.records.receipt import Receipt
@@ -346,13 +349,14 @@ class AsyncElectionClient:
         """The chain that `node` has now, as lines of an archive file: `check_archive` checks and counts it.
 
         Everything is checked on the way except signatures. With named nodes it ends with the newest
-        certificate, and the block that this is of. Of secret ballots it holds the trustees' shares.
+        certificate, and the block that this is of. Of secret ballots it holds the trustees' shares that are
+        of these votes; where votes have weights, which only the roll tells, those that the node gave.
 
         Args:
             report: called after each block with how many are fetched, and how many there are.
         """
         from votenet.client.observer import Observer
-        from votenet.client.secret_votes import fetch_shares
+        from votenet.client.secret_votes import ArchivedShares
         from votenet.core.ledger.extras import encode_extras
         from votenet.core.records.archive import archive_lines
 
@@ -362,11 +366,10 @@ class AsyncElectionClient:
             while arrived:  # one: a line is written before the next block is fetched
                 yield arrived.pop()
 
-        shown = await self._nodes.run(self.log.look) if self.election.named else None
+        shares = ArchivedShares(self.election)
+        shown = await self._nodes.run(partial(self._look, shares)) if self.election.named else None
         note = "" if shown is None else str(shown.certificate.note)
-        secret = self.election.secret is not None
-        shares = (await self._nodes.run(fetch_shares)).shares if secret else ()
-        lines = archive_lines(self.election, blocks(), note, shares)
+        lines = archive_lines(self.election, blocks(), note, shares.texts)
         yield next(lines)
         yield next(lines)
         async with Observer(self.node, self.election, dial_timeout=NODE_DIAL_SECONDS) as observer:
@@ -376,11 +379,19 @@ class AsyncElectionClient:
             async for block in observer.blocks(headers):
                 records = b",".join(vote.record for vote in block.votes)
                 arrived.append((block.header.pack(), records, encode_extras(block.extras)))
+                await asyncio.to_thread(shares.count, block.votes)
                 yield next(lines)
                 done += 1
                 if report is not None:
                     report(done, len(headers))
+        await asyncio.to_thread(shares.drop_others)
         yield next(lines)
+
+    async def _look(self, shares: ArchivedShares, node: NodeConnection) -> ShownLog | None:
+        """The certificate of a node, and before it the shares there: such a certificate is of the final
+        result, where a later share would stand beside one that is not."""
+        await shares.fetch(node)
+        return await self.log.look(node)
 
     # -- inside ------------------------------------------------------------------------------------
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 
 from votenet.client.answers import wrong_answer
 from votenet.client.connection import NodeConnection
 from votenet.core.election.definition import Election
-from votenet.errors import Command, NextStep, VotenetError
+from votenet.core.ledger.secret_count import EncryptedCount, SecretSum, checked_share
+from votenet.core.ledger.vote import HashedVote
+from votenet.errors import Command, NextStep, NotProven, VotenetError
 from votenet.protocol.wire.client_messages import GetShares, ShareList, ShareTaken, SubmitShare
 from votenet.secret.ballot import make_ballot
 from votenet.secret.credentials import secret_exponent
@@ -77,3 +80,41 @@ async def submit_share(node: NodeConnection, share: str, place: int) -> None:
     taken = await node.ask(SubmitShare(share=share), ShareTaken)
     if taken.place != place:
         raise wrong_answer(node.address, "the share of another trustee")
+
+
+class ArchivedShares:
+    """The trustees' shares that go into an archive: those of a node that belong to the votes in it.
+
+    In a public election there are none. Each choice of a vote takes two additions, about 20 microseconds.
+    """
+
+    def __init__(self, election: Election) -> None:
+        self._election = election
+        self._sum: SecretSum | None = None
+        self.texts: list[str] = []
+
+    async def fetch(self, node: NodeConnection) -> None:
+        """Take those of this node, and none that another gave before. Raises what `fetch_shares` does."""
+        if self._election.secret is not None:
+            self.texts[:] = (await fetch_shares(node)).shares
+            can_count = self.texts and not self._election.definition.weighted
+            self._sum = SecretSum(self._election) if can_count else None
+
+    def count(self, votes: Sequence[HashedVote]) -> None:
+        """Add the counted votes of a block."""
+        if self._sum is None:
+            return
+        try:
+            self._sum.add(votes, self._election)
+        except NotProven:  # the archive does not hold, with shares or without
+            self._sum = None
+
+    def drop_others(self) -> None:
+        """Keep only shares of the votes that were counted, one of each trustee, in the order of places."""
+        if self._sum is None:
+            return
+        counted, held = EncryptedCount.of(self._sum), dict[int, str]()
+        for text in self.texts:
+            with contextlib.suppress(NotProven):
+                held.setdefault(checked_share(self._election, counted, text).place, text)
+        self.texts[:] = [held[place] for place in sorted(held)]

@@ -155,9 +155,9 @@ def _local_lines(data_dir: Path | None, genesis: Path | None, instance: str) -> 
     dirs = instance_dirs(instance)
     folder = data_dir or longest_chain(dirs.state)
     election = read_genesis(genesis or dirs.genesis)
-    height, note = stored_certificate(folder)
+    shares = stored_shares(folder) if election.secret is not None else ()
+    height, note = stored_certificate(folder)  # after the shares: so theirs is the final one
     blocks = read_chain(folder, election, up_to=height if note else None)
-    shares = stored_shares(folder) if note and election.secret is not None else ()
     yield from archive_lines(election, blocks, note, shares)
 
 

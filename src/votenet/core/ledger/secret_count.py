@@ -12,6 +12,7 @@ from itertools import repeat
 from typing import Final, NamedTuple
 
 import msgspec
+from nacl.exceptions import CryptoError
 
 from votenet.core.election.definition import Election
 from votenet.core.ledger.vote import HashedVote
@@ -19,6 +20,7 @@ from votenet.core.methods.tally import BLANK, Ballot, ElectionTally
 from votenet.secret.decryption_share import check_share, read_share
 from votenet.secret.elgamal import SumCiphertext
 from votenet.secret.group import IDENTITY, Point, SumPoint, add, multiply
+from votenet.secret.refusals import refusal
 from votenet.secret.tally import EncryptedTally, PartialDecryption, decrypted_powers, result_of
 from votenet.secret.trustees import TrusteeGroup, key_of_threshold
 
@@ -50,10 +52,18 @@ class SecretSum:
         self.votes = self.weight = 0
 
     def add(self, votes: Sequence[HashedVote], election: Election) -> None:
-        """Add counted votes, with the weights in force for them. Raises ConfigError, code roll-missing."""
+        """Add counted votes, with the weights in force for them.
+
+        Raises:
+            ConfigError: roll-missing.
+            NotProven: bad-document; a vote that nobody has checked has no such ballot, and the sum is lost.
+        """
         weights = election.weights_of(hashed.voter_id for hashed in votes)
         for hashed, weight in zip(votes, repeat(1) if weights is None else weights, strict=False):
-            self._add(hashed, weight)
+            try:
+                self._add(hashed, weight)
+            except (ValueError, msgspec.MsgspecError, RecursionError, CryptoError) as error:
+                raise refusal("bad-document", f"the ballot of {hashed.voter_id!r}: {error}") from error
 
     def _add(self, hashed: HashedVote, weight: int) -> None:
         for row, answer in zip(self._sums, _ballot.decode(hashed.vote.ballot).answers, strict=True):
