@@ -130,7 +130,7 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         jobs = list(Worker(stack).jobs())
     outcomes: list[Outcome] = []
-    lost = 0
+    losses: list[str] = []
     with contextlib.ExitStack() as stack:
         pool = stack.enter_context(ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn")))
         stack.callback(pool.shutdown, cancel_futures=True)  # a worker that fails ends the whole
@@ -139,16 +139,17 @@ def main() -> int:
             new = future.result()
             for outcome in new:
                 if outcome.problem:
-                    lost += 1
-                    print(f"\nLOST at {outcome.operation}, {outcome.fault}: {outcome.problem}")
+                    losses.append(f"LOST at {outcome.operation}, {outcome.fault}: {outcome.problem}")
+                    print(f"\n{losses[-1]}")
             outcomes += new
-            print(f"\r{count} of {len(jobs)} operations and files, {len(outcomes)} faults, {lost} losses ",
-                  end="", flush=True)  # fmt: skip
+            done_so_far = f"{count} of {len(jobs)} operations and files, {len(outcomes)} faults"
+            print(f"\r{done_so_far}, {len(losses)} losses ", end="", flush=True)
     print("\n")
     _print_table(outcomes)
     disk = _small_disk()
-    kept = not lost and disk
-    print("nothing acknowledged was lost" if kept else "SOMETHING WAS LOST")
+    kept = not losses and disk
+    # Once more: where only the end of the output is kept, it says what was lost.
+    print("nothing acknowledged was lost" if kept else "\n".join((*losses[:10], "SOMETHING WAS LOST")))
     return 0 if kept else 1
 
 
