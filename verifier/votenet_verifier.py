@@ -1475,14 +1475,14 @@ def a_place(value, what):
 
 
 def a_scalar(value, what):
-    if SCALAR.fullmatch(a_text(value, what)) is None or int(value) >= ORDER:
-        raise Fault("bad-scalar", f"{what}: a number is not below the order of the group")
+    if not isinstance(value, str) or SCALAR.fullmatch(value) is None or int(value) >= ORDER:
+        raise Fault("bad-scalar", f"{what}: a number is not a text below the order of the group")
     return int(value)
 
 
 def a_point(value, what):
     """Text and coordinates of a member of the group other than the identity."""
-    if HEX32.fullmatch(a_text(value, what)) is None or not is_group_member(value):
+    if not isinstance(value, str) or HEX32.fullmatch(value) is None or not is_group_member(value):
         raise Fault("bad-point", f"{what}: a point is not in the group")
     return value, group_point(value)
 

@@ -30,11 +30,12 @@ def sample() -> SampleElection:
     return SampleElection(random.Random(6), FORGED_QUESTIONS, voters=2, threshold=None, singles=1)
 
 
-def signed_again(document: dict[str, Any], voter: int = 0) -> bytes:
-    """A changed ballot with a signature that holds, by this voter."""
+def signed_again(document: dict[str, Any], voter: int = 0, of: SampleElection | None = None) -> bytes:
+    """A changed ballot with a signature that holds, by this voter of an election, by default the sample."""
+    one = of or sample()
     document = {name: value for name, value in document.items() if name != "signature"}
     ballot = decode(msgspec.json.encode(document), EncryptedBallot, "the ballot")
-    secret = secret_exponent(sample().credentials[voter], sample().uuid)
+    secret = secret_exponent(one.credentials[voter], one.uuid)
     proof = prove_knowledge(secret, [BASE], f"sig|{ballot.unsigned_hash()}|", random.randbytes)
     return encode(
         msgspec.structs.replace(ballot, signature=BallotSignature(hash=ballot.unsigned_hash(), proof=proof))
@@ -107,9 +108,8 @@ def lying(election: SecretElection, **members: Any) -> SecretElection:
     return election._replace(definition=definition)
 
 
-def dishonest_ballots() -> dict[str, tuple[bytes, str]]:
+def dishonest_ballots(one: SampleElection) -> dict[str, tuple[bytes, str]]:
     """Ballots whose maker knows the credential, and what is wrong with each."""
-    one = sample()
     secret = secret_exponent(one.credentials[0], one.uuid)
     entropy = one.rng.randbytes
 
@@ -121,7 +121,7 @@ def dishonest_ballots() -> dict[str, tuple[bytes, str]]:
         document = msgspec.json.decode(made(one.election, [1, 0, 0], [0, 1, 0]))
         forged = encrypt(one.election.key, number, draw_scalar(entropy))
         answer(document)["choices"][0] = {"alpha": forged.alpha.written(), "beta": forged.beta.written()}
-        return signed_again(document)
+        return signed_again(document, of=one)
 
     twin = msgspec.json.decode(made(one.define(name="Another name"), [1, 0, 0], [0, 1, 0]))
     twin["election_hash"] = one.election.fingerprint
@@ -141,17 +141,22 @@ def dishonest_ballots() -> dict[str, tuple[bytes, str]]:
         "a vote less": (with_number(-1), "bad-choice-proof"),
         "blank and a candidate": (made(lenient, [1, 0, 0], [1, 0, 1]), "bad-blank-proof"),
         "neither blank nor a candidate": (made(lenient, [1, 0, 0], [0, 0, 0]), "bad-total-proof"),
-        "proofs of an election with another name": (signed_again(twin), "bad-choice-proof"),
-        "a copy, signed by another voter": (signed_again(copy, voter=1), "bad-choice-proof"),
+        "proofs of an election with another name": (signed_again(twin, of=one), "bad-choice-proof"),
+        "a copy, signed by another voter": (signed_again(copy, 1, one), "bad-choice-proof"),
     }
 
 
-def forged_ballots() -> dict[str, tuple[bytes, str]]:
-    """Each forgery with its code: signed again where another check than that of the signature is meant."""
-    found = dishonest_ballots()
+def forged_ballots(of: SampleElection | None = None) -> dict[str, tuple[bytes, str]]:
+    """Each forgery with its code: signed again where another check than that of the signature is meant.
+
+    Args:
+        of: an election with `FORGED_QUESTIONS` but for their names; the sample by default.
+    """
+    one = of or sample()
+    found = dishonest_ballots(one)
     for name, (change, code) in BALLOT_FORGERIES.items():
-        document = msgspec.json.decode(sample().ballot_of(0, [[1, 0, 1], [0, 1, 0]]))
+        document = msgspec.json.decode(one.ballot_of(0, [[1, 0, 1], [0, 1, 0]]))
         change(document)
         meant = code.endswith("-proof") or (code == "bad-answers" and len(document["answers"]) == 2)
-        found[name] = (signed_again(document) if meant else msgspec.json.encode(document), code)
+        found[name] = (signed_again(document, of=one) if meant else msgspec.json.encode(document), code)
     return found

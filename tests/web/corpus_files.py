@@ -21,6 +21,7 @@ from support import (
     tampered_evidence,
     tampered_named_files,
     tampered_named_receipts,
+    tampered_secret_files,
 )
 from support.elections import CREATED
 from support.random_contests import random_election
@@ -276,3 +277,17 @@ def amended_cases() -> Iterator[Case]:
         for name, case in cases.items():
             roll = case.roll and case.roll.to_file()
             yield Case(f"amended-{check}/{name}", check, case.data, roll, case.archive or None)
+
+
+def secret_case(name: str, made: tampered_secret_files.Tampered) -> Case:
+    return Case(name, made.check, made.data, made.roll, made.archive)
+
+
+def secret_cases() -> Iterator[Case]:
+    """Elections with secret ballots: archives, receipts, results."""
+    for kind, corpus in (
+        ("secret-good", tampered_secret_files.good_files()),
+        ("secret", tampered_secret_files.tampered_files()),
+    ):
+        for name, made in corpus.items():
+            yield secret_case(f"{kind}/{name}", made)

@@ -5,7 +5,8 @@
     PYTHONPATH=tests .venv/bin/python -m web.make_corpus --ballots FILE  # do these secret ballots hold?
 
 `cases.json` in the folder lists, for each file, what is checked, with which other files, and the code of the
-first fault (empty if it holds). The program stops where the product and the second verifier differ.
+first fault (empty if it holds); `secret-cases.json` does so for elections with secret ballots. The program
+stops where the product and the second verifier differ.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import argparse
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from votenet.core.keys import SigningKey
@@ -39,7 +40,8 @@ def all_cases(scratch: Path) -> Iterator[Case]:
     yield from amendment_cases(RANDOM // 5, scratch)
 
 
-def write_cases(folder: Path) -> int:
+def write_cases(folder: Path, name: str, cases: Callable[[Path], Iterable[Case]]) -> int:
+    """The list of this name, and its files; returns how many cases there are."""
     names: dict[bytes, str] = {}
 
     def kept(data: bytes | None) -> str | None:
@@ -47,13 +49,13 @@ def write_cases(folder: Path) -> int:
             return None
         digest = hashlib.sha256(data).digest()
         if digest not in names:
-            names[digest] = f"{len(names)}.bin"
+            names[digest] = f"{name}-{len(names)}.bin"
             (folder / names[digest]).write_bytes(data)
         return names[digest]
 
     found = []
     with tempfile.TemporaryDirectory() as scratch:
-        for case in all_cases(Path(scratch)):
+        for case in cases(Path(scratch)):
             code, report = second_says(case, Path(scratch))
             if case.product:
                 ours = product_says(case, Path(scratch))
@@ -64,7 +66,7 @@ def write_cases(folder: Path) -> int:
                 {"name": case.name, "check": case.check, "file": case.file, "code": code, "report": report}
                 | kept_files
             )
-    (folder / "cases.json").write_text(json.dumps({"now": NOW, "cases": found}))
+    (folder / f"{name}.json").write_text(json.dumps({"now": NOW, "cases": found}))
     return len(found)
 
 
@@ -97,7 +99,9 @@ def main() -> None:
     for name, make in VECTORS.items():
         (options.folder / f"{name}.json").write_text(json.dumps(make()))
     (options.folder / "secret.json").write_text(json.dumps(secret_vectors()))
-    print(f"{write_cases(options.folder)} files in {options.folder}")
+    count = write_cases(options.folder, "cases", all_cases)
+    secret = write_cases(options.folder, "secret-cases", lambda _: files.secret_cases())
+    print(f"{count} files in {options.folder}, and {secret} of secret elections")
 
 
 if __name__ == "__main__":
