@@ -5,7 +5,7 @@ import { bigEndian, concat, utf8 } from "../lib/bytes.ts";
 import { demand } from "../lib/fault.ts";
 import { BASE, type Element, modulo } from "./group.ts";
 
-const BASE58 = utf8("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz");
+export const BASE58 = utf8("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz");
 /** Where the hyphens stand in XXXXX-XXXXXX-XXXXX-XXXXXX, and how long that is. */
 const HYPHENS = [5, 12, 18];
 const LENGTH = 25;

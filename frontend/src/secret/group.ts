@@ -97,9 +97,12 @@ export function parseScalar(text: string): bigint {
   return BigInt(text);
 }
 
+/** SHA-256 of a text as a big-endian number modulo the order. */
+export const hashToScalar = (text: string): bigint => modulo(bigEndian(sha256(utf8(text))));
+
 /** The challenge over a prefix, which ends in a vertical bar, and elements separated by commas. */
 export function challengeFor(prefix: string, commitments: readonly Element[]): bigint {
-  return modulo(bigEndian(sha256(utf8(prefix + commitments.map((one) => one.written).join(",")))));
+  return hashToScalar(prefix + commitments.map((one) => one.written).join(","));
 }
 
 /** A uniform number modulo the order, from 512 bits, which are overwritten. */

@@ -8,16 +8,28 @@ export interface Proof {
   readonly response: bigint;
 }
 
-/** A proof of knowing the exponent of a power of g. */
-export function proveKnowledge(secret: bigint, prefix: string, entropy: Entropy): Proof {
+/** A proof of knowing the exponent of powers of these bases, the same for all: of g alone, by default. */
+export function proveKnowledge(
+  secret: bigint,
+  prefix: string,
+  entropy: Entropy,
+  bases: readonly Element[] = [BASE],
+): Proof {
   const nonce = drawScalar(entropy);
-  const challenge = challengeFor(prefix, [BASE.times(nonce)]);
+  const commitments = bases.map((base) => base.times(nonce));
+  const challenge = challengeFor(prefix, commitments);
   return { challenge, response: modulo(nonce - secret * challenge) };
 }
 
-/** Whether the maker knew the exponent of this power of g. */
-export function knowledgeHolds(proof: Proof, power: Element, prefix: string): boolean {
-  return proof.challenge === challengeFor(prefix, [commitment(proof, BASE, power)]);
+/** Whether the maker knew the exponent of this power of g; and that it makes these other powers, each of its base. */
+export function knowledgeHolds(
+  proof: Proof,
+  power: Element,
+  prefix: string,
+  others: readonly (readonly [base: Element, power: Element])[] = [],
+): boolean {
+  const commitments = [[BASE, power] as const, ...others].map(([base, result]) => commitment(proof, base, result));
+  return proof.challenge === challengeFor(prefix, commitments);
 }
 
 /**
