@@ -8,9 +8,16 @@ from functools import cache
 import msgspec
 
 from support.club_evening import certificate_with_witness, club_evening
+from support.secret_files import SecretFile
 from votenet.cli.report.phrases import CheckFiles, CheckStep, steps_to_check
 from votenet.core.records.archive import ArchiveCheck
-from votenet.core.records.election_report import ContestFacts, ElectionReport, report_of_archive
+from votenet.core.records.election_report import (
+    ContestFacts,
+    ElectionReport,
+    report_of_archive,
+    report_of_result,
+)
+from votenet.core.records.final_result import result_of_archive
 
 NOW = 2_000_000_000
 
@@ -21,6 +28,23 @@ def club_report(closed: bool = True, **fields: object) -> ElectionReport:
     roll, file = club_evening(closed, **fields)
     certificate = certificate_with_witness(file)
     check = ArchiveCheck(file.pack(certificate).splitlines(keepends=True), NOW, roll=roll)
+    return report_of_archive(check, check.blocks(), NOW)
+
+
+@cache
+def weighed_blank_report(final_file: bool = False) -> ElectionReport:
+    """Of a secret election: a blank ballot that weighs 2, and two others that weigh 1 and 4.
+
+    `final_file`: read from the file of its final result.
+    """
+    file = SecretFile()
+    for voter, chosen in (("voter-1", (0, 1, 0, 0)), ("voter-2", (1, 0, 0, 0)), ("voter-4", (0, 1, 0, 0))):
+        file.cast(file.secret_vote(voter, ballot=file.setup.ballot(voter, (chosen,))))
+    file.close()
+    archive = file.rolled(shares=(1, 2))
+    check = ArchiveCheck(archive.data.splitlines(keepends=True), NOW, roll=archive.roll)
+    if final_file:
+        return report_of_result(result_of_archive(check, check.blocks()), file.network_hex)
     return report_of_archive(check, check.blocks(), NOW)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.reports import checks_of, club_report, with_text
+from support.reports import checks_of, club_report, weighed_blank_report, with_text
 from votenet.cli.report.csv_report import COLUMNS, csv_report
 from votenet.core.records.election_report import ElectionReport
 from votenet.text import BOM, spreadsheet_cell
@@ -59,3 +59,8 @@ def test_any_text_stays_in_its_cell(text: str) -> None:
     rows, plain = rows_of(with_text(club_report(), text)), rows_of(with_text(club_report(), "plain"))
     assert [row[:3] for row in rows] == [row[:3] for row in plain]
     assert ("election", "", "", "title", str(spreadsheet_cell(text))) in rows
+
+
+def test_a_weight_of_blank_ballots_is_not_called_their_number() -> None:
+    rows = rows_of(weighed_blank_report())
+    assert [row[3:] for row in rows if row[3].startswith("blank")] == [("blank weight", "2")]

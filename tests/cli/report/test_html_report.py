@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.reports import NOW, checks_of, club_report, with_text
+from support.reports import NOW, checks_of, club_report, weighed_blank_report, with_text
 from votenet.cli.report.html_report import html_report
 from votenet.core.records.election_report import ElectionReport
 from votenet.text import visible
@@ -137,3 +137,8 @@ def test_no_text_of_others_becomes_part_of_the_page(hostile: str) -> None:
 @given(st.text(min_size=1, max_size=40))
 def test_nor_does_any_other_text(text: str) -> None:
     check_that_it_stays_text(text)
+
+
+def test_a_weight_of_blank_ballots_is_not_called_their_number() -> None:
+    words = Page(weighed_blank_report()).words
+    assert "Ballots 3 Weight of the ballots 7, 2 of it blank" in words

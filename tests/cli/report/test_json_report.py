@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from support.reports import NOW, checks_of, club_report
+from support.reports import NOW, checks_of, club_report, weighed_blank_report
 from votenet.cli.report.json_report import json_report, utc
 
 TIMES = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -24,8 +24,8 @@ MEMBERS = {
     "amendments": {"number", "action", "closes", "voter_id", "key", "weight", "reason"},
     "contests": {
         "id", "title", "description", "method", "method_in_words", "seats", "needed", "candidates", "ballots",
-        "blank", "weight", "counts", "decision", "winners", "ahead", "tied", "lots", "quota", "conditions",
-        "rounds", "rounds_left_out", "matrix",
+        "blank", "blank_weight", "weight", "counts", "decision", "winners", "ahead", "tied", "lots", "quota",
+        "conditions", "rounds", "rounds_left_out", "matrix",
     },
     "contests.counts": {"candidate", "votes"},
     "contests.conditions": {"name", "needed", "got", "met"},
@@ -87,3 +87,10 @@ def test_times_are_utc() -> None:
     assert found["election"]["time_zone"] == "Europe/Berlin"
     assert utc(0) == "1970-01-01T00:00:00Z"
     assert (utc(None), utc(2**60)) == (None, str(2**60))
+
+
+def test_a_weight_of_blank_ballots_is_not_called_their_number() -> None:
+    report = weighed_blank_report()
+    (contest,) = json_report(report, checks_of(report), NOW)["contests"]
+    assert (contest["ballots"], contest["blank"], contest["blank_weight"]) == (3, None, 2)
+    assert {one["blank_weight"] for one in document()["contests"]} == {None}

@@ -59,6 +59,8 @@ def test_the_ballots_of_a_contest_in_a_line() -> None:
     assert ballots_line(report_of(WON)) == "stv: 5 ballots"
     weighed = report_of(BOTH, seats=2, votes=1, blank=1, weight=7)
     assert ballots_line(weighed) == "stv, 2 seats: 1 ballot, weight 7, 1 blank"
+    secret = report_of(WON, votes=3, blank=4, weight=9, blank_weighed=True)
+    assert ballots_line(secret) == "stv: 3 ballots, weight 9, 4 of it blank"
 
 
 def test_what_happens_in_a_round() -> None:

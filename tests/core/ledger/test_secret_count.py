@@ -58,8 +58,8 @@ def test_any_two_of_three_trustees_open_the_counts_of_the_same_votes_in_public(
             assert ours.counts == theirs.counts
             assert ours.outcome == theirs.outcome
             assert (ours.votes, ours.weight) == (theirs.votes, theirs.weight)
-            assert not setup.roll.weighted or bool(ours.blank) == bool(theirs.blank)
-            assert setup.roll.weighted or ours.blank == theirs.blank
+            assert ours.blank_weighed == (setup.roll.weighted and 0 < theirs.blank < theirs.votes)
+            assert ours.blank >= theirs.blank if ours.blank_weighed else ours.blank == theirs.blank
 
 
 def test_a_blank_ballot_that_weighs_as_much_as_there_are_votes_does_not_undo_the_others() -> None:
@@ -72,6 +72,7 @@ def test_a_blank_ballot_that_weighs_as_much_as_there_are_votes_does_not_undo_the
     assert opened is not None
     (report,) = setup.election.reports(opened)
     assert dict(report.counts) == {"A": 7, "B": 0}
+    assert (report.votes, report.weight, report.blank, report.blank_weighed) == (3, 10, 3, True)
     assert (report.outcome.state, report.outcome.winners) == ("won", ("A",))
 
 

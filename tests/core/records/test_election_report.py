@@ -8,6 +8,7 @@ import pytest
 from support.amendments import AUTHORITY
 from support.club_evening import CHAIR, EXTENDED, MEMBERS, certificate_with_witness, club_evening
 from support.named_files import CLOSES, Batch, NamedFile, named_definition, whole_story
+from support.reports import weighed_blank_report
 from votenet.core.election.amendment import sign_amendment
 from votenet.core.election.contest import ContestReport
 from votenet.core.election.roll import Roll
@@ -146,3 +147,10 @@ def test_witnesses_who_cosigned_are_named() -> None:
     assert report_of(file, roll, certificate=certificate_with_witness(file)).cosigned_by == (
         "Harbour Society",
     )
+
+
+@pytest.mark.parametrize("final_file", [False, True])
+def test_of_secret_ballots_with_weights_only_the_weight_of_blank_ones_is_known(final_file: bool) -> None:
+    (count,) = counts_of(weighed_blank_report(final_file))
+    assert (count.votes, count.weight, count.blank, count.blank_weighed) == (3, 7, 2, True)
+    assert dict(count.counts) == {"Alice": 5, "Bob": 0, "Çelik": 0}

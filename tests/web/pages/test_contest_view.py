@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from support.elections import contest_of
+from support.reports import weighed_blank_report
 from support.web_pages import shown
 from votenet.core.methods.tally import Tally
-from votenet.web.pages.contest_view import ContestView, contest_view, names_with_lots
+from votenet.web.pages.contest_view import ContestView, ballots_sentence, contest_view, names_with_lots
 from votenet.web.pages.results import contest_views
 from votenet.web.words import Words
 
@@ -76,3 +77,9 @@ def test_many_candidates_have_no_table_of_comparisons() -> None:
     tally.add([("C3", "C1")])
     view = contest_view(EN, contest, contest.report(tally), False, 1)
     assert (view.matrix, view.matrix_too_large) == ((), 20)
+
+
+def test_a_weight_of_blank_ballots_is_not_called_their_number() -> None:
+    found = weighed_blank_report().contests[0].count
+    assert found is not None
+    assert ballots_sentence(EN, found) == "3 ballots. Together they weigh 7. The blank ones weigh 2."

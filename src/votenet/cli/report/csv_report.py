@@ -81,7 +81,7 @@ def _contest(report: ElectionReport, facts: ContestFacts) -> Iterator[Line]:
     outcome = count.outcome
     yield "contest", where, "", "decision", decision(outcome, report.final)
     yield "contest", where, "", "ballots", count.votes
-    yield "contest", where, "", "blank", count.blank
+    yield "contest", where, "", "blank weight" if count.blank_weighed else "blank", count.blank
     yield "contest", where, "", "weight", count.weight
     if outcome.quota:
         yield "contest", where, "", "quota", int(outcome.quota)

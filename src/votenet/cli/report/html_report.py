@@ -261,10 +261,14 @@ def _contest(report: ElectionReport, facts: ContestFacts) -> Iterator[str]:
     yield f'<p class="decision" dir="auto">{_text(decision(count.outcome, report.final))}</p>'
     pairs = [
         ("Method", f"{escape(phrases.method_text(contest))} <code>({contest.method})</code>"),
-        ("Ballots", f"{count.votes:,}, of these {count.blank:,} blank"),
+        (
+            "Ballots",
+            f"{count.votes:,}" + ("" if count.blank_weighed else f", of these {count.blank:,} blank"),
+        ),
     ]
     if report.definition.weighted:
-        pairs.append(("Weight of the ballots", f"{count.weight:,}"))
+        blank = f", {count.blank:,} of it blank" if count.blank_weighed else ""
+        pairs.append(("Weight of the ballots", f"{count.weight:,}{blank}"))
     if needed := threshold_text(contest):
         pairs.append(("Needed", escape(needed)))
     if count.outcome.quota:

@@ -31,10 +31,11 @@ OFFERED_CHARACTERS: Final = 400
 """Characters of the candidates' names in a refusal."""
 
 
-class ContestReport(msgspec.Struct, frozen=True, kw_only=True):
+class ContestReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A contest's count: `counts` in weights, most first (first choices where ballots are ranked).
 
     `votes` is the number of ballots, `blank` that of the blank ones among them, `weight` that of all ballots.
+    With `blank_weighed` `blank` is a weight, too: secret ballots with weights do not tell the number.
     """
 
     id: str
@@ -46,6 +47,7 @@ class ContestReport(msgspec.Struct, frozen=True, kw_only=True):
     blank: int
     weight: int
     outcome: ContestResult
+    blank_weighed: bool = False
 
 
 class CheckedContest:
@@ -151,6 +153,7 @@ class CheckedContest:
             counts=tuple((line.candidate, line.votes) for line in self.count(tally)),
             votes=tally.votes,
             blank=tally.blank,
+            blank_weighed=tally.blank_weighed,
             weight=tally.weight,
             outcome=self.decide(tally, roll_weight),
         )

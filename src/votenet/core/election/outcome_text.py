@@ -101,7 +101,7 @@ def ballots_line(report: ContestReport) -> str:
     if report.weight != report.votes:
         parts.append(f"weight {report.weight:,}")
     if report.blank:
-        parts.append(f"{report.blank:,} blank")
+        parts.append(f"{report.blank:,} {'of it ' if report.blank_weighed else ''}blank")
     seats = f", {report.seats} seats" if report.seats > 1 else ""
     return f"{report.method}{seats}: {', '.join(parts)}"
 

@@ -144,7 +144,8 @@ def open_count(
 def _opened(election: Election, counted: EncryptedCount, rows: Iterable[Sequence[int]]) -> ElectionTally:
     """A tally with a ballot of one choice for each vote of a candidate: methods count no more of them.
 
-    The number of blank ballots is not known where votes have weights: their weight stands for it.
+    The number of blank ballots is not known where votes have weights, unless none or all are blank: their
+    weight stands for it.
     """
     opened = ElectionTally(len(election.contests))
     opened.votes = counted.votes
@@ -158,4 +159,6 @@ def _opened(election: Election, counted: EncryptedCount, rows: Iterable[Sequence
         tally.votes, tally.weight = counted.votes, counted.weight
         if tally.blank == tally.weight:
             tally.blank = tally.votes
+        else:
+            tally.blank_weighed = tally.blank > 0 and tally.weight != tally.votes
     return opened

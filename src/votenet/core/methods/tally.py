@@ -28,16 +28,18 @@ class Tally:
     """The ballots of one contest: the weight of each distinct one; `votes`, `blank`, `weight` in all.
 
     `votes` is the number of ballots, blank ones included, and `blank` the number of those. A ballot of an
-    election without weights weighs 1.
+    election without weights weighs 1. `blank_weighed`: `blank` is their weight instead, as of secret ballots
+    with weights, whose sums do not tell how many of them are blank.
     """
 
-    __slots__ = ("ballots", "blank", "votes", "weight")
+    __slots__ = ("ballots", "blank", "blank_weighed", "votes", "weight")
 
     def __init__(self, ballots: Mapping[Ballot, int] | None = None) -> None:
         """Args: ballots: how many times each was cast, with weight 1."""
         self.ballots: Counter[Ballot] = Counter(ballots or {})
         self.votes = self.weight = self.ballots.total()
         self.blank = self.ballots[BLANK]
+        self.blank_weighed = False
 
     def add(self, ballots: Iterable[Ballot], weights: Sequence[int] | None = None) -> None:
         """Args: weights: of each ballot; None where all weigh 1."""
@@ -71,6 +73,7 @@ class Tally:
         made = Tally()
         made.ballots = self.ballots.copy()
         made.votes, made.blank, made.weight = self.votes, self.blank, self.weight
+        made.blank_weighed = self.blank_weighed
         return made
 
 

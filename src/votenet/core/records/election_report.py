@@ -22,6 +22,7 @@ from votenet.core.methods.tally import Tally
 from votenet.core.records.archive import ArchiveCheck
 from votenet.core.records.final_result import (
     ArchiveBlocks,
+    ContestCounts,
     FinalResult,
     LeftOut,
     ResultBuilder,
@@ -152,7 +153,7 @@ def report_of_result(result: FinalResult, trusted: str | None = None) -> Electio
             ContestReport(
                 id=counted.id, title=contest.definition.title, method=contest.method.name,
                 seats=contest.definition.seats, counts=counted.counts, votes=counted.votes,
-                blank=counted.blank, weight=counted.weight,
+                blank=counted.blank, weight=counted.weight, blank_weighed=_blank_weighed(election, counted),
                 outcome=ContestResult(
                     state=counted.state,  # type: ignore[arg-type]
                     winners=counted.winners, tied=counted.tied, quota=counted.quota,
@@ -167,6 +168,13 @@ def report_of_result(result: FinalResult, trusted: str | None = None) -> Electio
         election, "result", contests, result.not_counted, certificate, 0,
         over=True, votes=result.votes, height=result.height, tip=result.tip, cancelled_at=None,
     )  # fmt: skip
+
+
+def _blank_weighed(election: Election, counted: ContestCounts) -> bool:
+    """As in `ContestReport`: of secret ballots with weights. Of all of them together the number is known."""
+    if election.secret is None or counted.weight == counted.votes:
+        return False
+    return counted.blank > 0 and any(votes for _, votes in counted.counts)
 
 
 def _report(

@@ -120,10 +120,12 @@ def _with_counts(
 def ballots_sentence(words: Words, report: ContestReport) -> Markup:
     """How many ballots, how many of them blank, and their weight where votes have weights."""
     parts = [words.t("ballots.count", count=report.votes)]
-    if report.blank:
+    if report.blank and not report.blank_weighed:
         parts.append(words.t("ballots.blank", count=report.blank))
     if report.weight != report.votes:
         parts.append(words.t("ballots.weight", count=report.weight))
+    if report.blank_weighed:
+        parts.append(words.t("ballots.blank-weight", count=report.blank))
     return Markup(" ").join(parts)
 
 

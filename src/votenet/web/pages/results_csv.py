@@ -39,7 +39,7 @@ def csv_text(snapshot: Snapshot) -> str:
 def _lines(report: ContestReport, state: str) -> Iterator[Line]:
     where = (state, report.id, report.title)
     yield *where, "", "(ballots)", report.votes
-    yield *where, "", "(blank)", report.blank
+    yield *where, "", "(blank weight)" if report.blank_weighed else "(blank)", report.blank
     yield *where, "", "(weight)", report.weight
     for name, votes in report.counts:
         yield *where, "", name, votes
