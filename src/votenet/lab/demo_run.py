@@ -21,7 +21,7 @@ from typing import Any, Final, TypeVar
 import psutil
 
 from votenet.client.sync_client import ElectionClient
-from votenet.errors import VotenetError
+from votenet.errors import Unreachable, VotenetError
 from votenet.lab.demo_page import browser, fetch, fetch_json, vote_in_browser
 from votenet.lab.demo_record import (
     ALL_BALLOTS,
@@ -36,12 +36,13 @@ from votenet.lab.demo_record import (
     record_ballots,
     wrong_round,
 )
+from votenet.lab.replayer import DEFAULT_BATCH
 from votenet.processes.spec import votenet_program
 
 VICTIM: Final = "node-3"
 KILL_AFTER: Final = 0.3
 """Share of the ballots that are cast when the victim is killed."""
-DEMO_RECOVERY_SECONDS: Final = 30.0
+DEMO_RECOVERY_SECONDS: Final = 60.0
 DEMO_POLL_SECONDS: Final = 0.05
 KILL_POLL_SECONDS: Final = 0.01
 """Between two looks for the moment of the kill: the whole replay may last less than two seconds."""
@@ -50,8 +51,12 @@ START_SECONDS, BALLOTS_A_SECOND = 12, 300
 BROWSER_SECONDS: Final = 10
 """The same for a vote on the page in a browser, where there is one."""
 PAGE_VOTER: Final = "at-the-page"
+CASTING_SHARE: Final = 1 / 8
+"""Of the voting hours: over so long the ballots are spread, so that the victim can be killed among them."""
+REQUESTS: Final = 50
+"""In which they are cast, each of so many votes at most as a replay has by default."""
 LONGER: Final = 4
-"""So many times longer are the hours of the next trial, where voting closed before all ballots were cast."""
+"""So many times longer are the hours of the next trial, where those of one were too short."""
 MOST_SECONDS: Final = 3_000
 """Longer hours are not tried."""
 T = TypeVar("T")
@@ -79,7 +84,8 @@ class DemoCount:
 
 
 class TooLate(Exception):
-    """Voting has closed before all ballots were in blocks: for this machine the hours are too short."""
+    """For this machine the hours are too short: voting has closed before all ballots were in blocks, or they
+    were in blocks before the victim was killed."""
 
 
 Outcome = tuple[list[DemoCheck], list[DemoCount]]
@@ -106,7 +112,7 @@ def within_hours(seconds: int, trial: Callable[[int], T], say: Callable[[str], N
         with contextlib.suppress(TooLate):
             return trial(seconds)
         seconds *= LONGER
-        say("voting closed too early for this machine: once more, with longer hours")
+        say("the voting hours were too short for this machine: once more, with longer ones")
     raise VotenetError(
         "this machine needs too long to cast the ballots",
         code="demo-failed",
@@ -132,11 +138,7 @@ class Demo:
     def run(self, *, keep: bool = False) -> Outcome:
         """All steps. Raises TooLate, when everything is stopped and deleted."""
         try:
-            self._start()
-            self._cast()
-            self._wait_for_all()
-            self._second_vote()
-            self._vote_on_the_page()
+            self._vote()
             self._close()
             self._receipts()
             self._compare()
@@ -155,6 +157,19 @@ class Demo:
         return self._checks, self._counts
 
     # -- steps ---------------------------------------------------------------------------------
+
+    def _vote(self) -> None:
+        """All that is done while voting is open. Raises TooLate; also for a step that failed after that."""
+        try:
+            self._start()
+            self._cast()
+            self._wait_for_all()
+            self._second_vote()
+            self._vote_on_the_page()
+        except VotenetError:
+            if time.time() >= self._closes:
+                raise TooLate from None
+            raise
 
     def _start(self) -> None:
         self._say(f"starting {self._nodes} nodes, a bootstrap server and a page, open for {self._seconds} s")
@@ -180,7 +195,7 @@ class Demo:
         file.write_text(as_csv(self._ballots), encoding="utf-8")
         left = max(1.0, self._closes - time.time())
         replay = subprocess.Popen(
-            [*votenet_program(), "replay", str(file), "--blank", WRITE_IN, "--wait", f"{left:.0f}", "--json"],
+            [*votenet_program(), "replay", str(file), *self._pace(), "--wait", f"{left:.0f}", "--json"],
             env=self._env,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -199,9 +214,10 @@ class Demo:
                 f"the replay failed: {err.decode(errors='replace').strip()[-300:]}", code="command-failed"
             )
         summary = json.loads(out)
-        if "closed" in summary["refused"]:
-            raise TooLate
         taken = summary["accepted"] + summary["repeated"]
+        missed = killed_at is None and taken == len(self._ballots)
+        if missed or "closed" in summary["refused"]:
+            raise TooLate
         self._check(
             f"{self._victim} killed with -9 while votes were being cast",
             killed_at is not None,
@@ -216,18 +232,26 @@ class Demo:
             f"{sum(summary['refused'].values())} refused",
         )
 
+    def _pace(self) -> list[str]:
+        """Options of the replay, which else hands in a few hundred ballots at once."""
+        ballots = len(self._ballots)
+        rate = ballots / (CASTING_SHARE * self._seconds)
+        batch = min(DEFAULT_BATCH, -(-ballots // REQUESTS))
+        return ["--blank", WRITE_IN, "--batch", str(batch), "--rate", f"{rate:g}"]
+
     def _kill_in_the_middle(self, replay: subprocess.Popen[bytes]) -> int | None:
         """Kill the victim once a third of the votes are in; the votes known then, or None if too late."""
         programs = {p["name"]: p for p in self._programs()}
         program, other = programs[self._victim], programs["node-1"]
         with ElectionClient(other["address"], known=self._home / "known") as election:
             while replay.poll() is None:
-                results = election.results()
-                known = results.votes + results.waiting
-                if known >= KILL_AFTER * len(self._ballots):
-                    self._kill(program)
-                    self._say(f"killed {self._victim} (pid {program['pid']}) with -9")
-                    return known if replay.poll() is None else None
+                with contextlib.suppress(Unreachable):  # a busy node may answer late
+                    results = election.results()
+                    known = results.votes + results.waiting
+                    if known >= KILL_AFTER * len(self._ballots):
+                        self._kill(program)
+                        self._say(f"killed {self._victim} (pid {program['pid']}) with -9")
+                        return known if replay.poll() is None else None
                 time.sleep(KILL_POLL_SECONDS)
         return None
 
@@ -277,12 +301,7 @@ class Demo:
             self._say("no vote on the page: Chromium, or Playwright for Python, is not installed")
             return
         self._say(f"casting a vote on the page, {self._page}/vote, in Chromium")
-        try:
-            words = vote_in_browser(found, self._page, PAGE_VOTER, "Yes")
-        except VotenetError:
-            if time.time() >= self._closes:
-                raise TooLate from None
-            raise
+        words = vote_in_browser(found, self._page, PAGE_VOTER, "Yes")
         self._ballots.append(DemoBallot(PAGE_VOTER, (), "Yes"))
         self._check("a vote on the page is final", "final" in words, words)
 
@@ -399,10 +418,16 @@ class Demo:
     # -- tools ---------------------------------------------------------------------------------
 
     def _run(self, *command: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
+        """Raises VotenetError when it takes longer than `timeout` seconds."""
         argv = [*votenet_program(), *command]
-        return subprocess.run(
-            argv, env=self._env, capture_output=True, text=True, timeout=timeout, check=False
-        )
+        try:
+            return subprocess.run(
+                argv, env=self._env, capture_output=True, text=True, timeout=timeout, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise VotenetError(
+                f"votenet {command[0]}: not over after {timeout:g} s", code="command-failed"
+            ) from error
 
     def _command(self, *command: str, check: bool = True, timeout: float = 120) -> Any:
         """Run a command as a user would; its JSON if it prints any. Raises VotenetError."""
