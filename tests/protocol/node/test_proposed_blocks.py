@@ -7,7 +7,10 @@ import msgspec
 from support.elections import make_votes, mine_named
 from support.named_node import among_named, precommit, proposal
 from support.nodes import refused, sends
+from support.secret_definitions import SecretSetup
 from votenet.core.ledger.block import genesis_header
+from votenet.core.ledger.extras import NotCounted
+from votenet.protocol.node.events import Received
 from votenet.protocol.wire.named_messages import ConsensusVotes
 from votenet.protocol.wire.peer_messages import GetBlocks, GetBlockVotes
 
@@ -55,3 +58,16 @@ def test_a_node_that_proposes_in_the_round_of_another_is_refused() -> None:
     seen = msgspec.structs.replace(made.proposal, round=1)
     ((_, error),) = us.receive(1, msgspec.structs.replace(made, proposal=seen)).refuse
     assert (error.code, "does not propose in this round" in error.message) == ("bad-statement", True)
+
+
+def test_a_proposed_block_whose_records_bring_ballots_waits_for_its_turn() -> None:
+    """A check without signatures takes a moment and comes first; thousands of ballots would take seconds."""
+    setup = SecretSetup(nodes=4)
+    genesis = genesis_header(setup.election)
+    late = NotCounted(vote=setup.vote("voter-1").vote)
+    for records, urgent in (([], True), ([late], False)):
+        us = among_named(setup.election)
+        block = mine_named(us.election, genesis, 1, node=1, records=records)
+        (job,) = us.take(Received(1, proposal(us, block, 0))).check
+        assert job.urgent == urgent
+        us.finish(job)

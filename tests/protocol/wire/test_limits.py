@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
+
 from support.elections import make_election, make_votes
+from support.secret_definitions import SecretSetup
 from votenet.client.voting import VOTE_POLL_SECONDS
+from votenet.core.ledger.extras import Miner, NotCounted
 from votenet.protocol.wire.client_messages import GetProof, GetVoteStatus, SubmitVotes
 from votenet.protocol.wire.limits import (
     BYTES_SENT_IN_UNIT,
@@ -14,10 +19,12 @@ from votenet.protocol.wire.limits import (
     MAX_DEBT_SECONDS,
     PEER_RATES,
     SHORT_IDS_IN_UNIT,
+    VOTE_UNITS,
     sent_units,
     units,
 )
 from votenet.protocol.wire.messages import encode_message
+from votenet.protocol.wire.named_messages import Proposal, ProposalSeen
 from votenet.protocol.wire.peer_messages import (
     CompactBlock,
     GetBlocks,
@@ -49,6 +56,23 @@ def test_expensive_requests_cost_more_than_a_line() -> None:
     assert units(GetVotes(ids=bytes(8 * 1000))) == LINE_UNITS + 1000 / SHORT_IDS_IN_UNIT
     assert sent_units(BYTES_SENT_IN_UNIT) == 0
     assert sent_units(3 * BYTES_SENT_IN_UNIT) == 2
+
+
+def test_votes_in_the_records_of_a_block_cost_what_their_ballots_cost() -> None:
+    """A proposal or a compact block could bring thousands of ballots to be checked for a line's price."""
+    setup = SecretSetup()
+    votes = [setup.vote(voter).vote for voter in setup.voters[:2]]
+    records = tuple(NotCounted(vote=vote) for vote in votes)
+    alone = sum(units(SubmitVotes(votes=(vote,))) - LINE_UNITS for vote in votes)
+    assert alone > 2 * (VOTE_UNITS + 20)
+    block = CompactBlock(header=bytes(80), ids=b"", records=records)
+    assert units(block) == pytest.approx(LINE_UNITS + alone)
+    made = ProposalSeen(height=1, round=0, valid_round=-1, node=0, signature="00" * 64, block="00" * 32)
+    miner = Miner(node=0, signature="00" * 64)
+    bare = Proposal(proposal=made, header=bytes(80), ids=b"", miner=miner)
+    assert units(msgspec.structs.replace(bare, records=records)) == pytest.approx(units(bare) + alone)
+    public = (NotCounted(vote=VOTES[0]),)
+    assert units(CompactBlock(header=bytes(80), ids=b"", records=public)) == LINE_UNITS + VOTE_UNITS
 
 
 def test_a_replay_of_80_000_ballots_from_one_address_waits_for_nothing() -> None:

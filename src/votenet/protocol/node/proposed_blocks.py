@@ -235,7 +235,10 @@ class ProposedBlocks:
             state.election,
             state.signatures,
         )
-        state.start_job(link, run, done, urgent=not came)  # without signatures to check it takes 1 us a vote
+        # Without signatures to check it takes 1 us a vote; ballots among the records may be new here.
+        records = proposed.extras.records
+        ballots = state.election.secret is not None and any(one.kind == "not-counted" for one in records)
+        state.start_job(link, run, done, urgent=not (came or ballots))
 
     def _accept(self, proposed: ProposedBlock, block: Block) -> None:
         """Raises Rejected."""

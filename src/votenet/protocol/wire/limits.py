@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from votenet.core.ledger.extras import BlockRecord, NotCounted
 from votenet.core.ledger.mempool import SHORT_ID
 from votenet.core.ledger.statement import Commit
 from votenet.core.ledger.vote import Vote
@@ -122,35 +123,45 @@ def _commit_units(commit: Commit | None) -> float:
     return 0.0 if commit is None else VOTE_UNITS * len(commit.signatures)
 
 
-def _ballot_units(votes: Iterable[Vote]) -> float:
+def ballot_units(vote: Vote) -> float:
+    """What the check of the encrypted ballot of a vote costs; nothing in a public election."""
     # A ballot that is written in another way is refused before its proofs are computed.
-    ballots = [vote.ballot for vote in votes if vote.ballot]
-    return sum(max(len(b) / BALLOT_BYTES_IN_UNIT, PROOF_UNITS * b.count('"challenge":')) for b in ballots)
+    ballot = vote.ballot
+    if not ballot:
+        return 0.0
+    return max(len(ballot) / BALLOT_BYTES_IN_UNIT, PROOF_UNITS * ballot.count('"challenge":'))
+
+
+def _record_units(records: Iterable[BlockRecord]) -> float:
+    """Of records of a block that are no votes: a signature each, and the ballots of votes not counted."""
+    return sum(
+        VOTE_UNITS + (ballot_units(one.vote) if isinstance(one, NotCounted) else 0.0) for one in records
+    )
 
 
 def units(message: Message) -> float:
     """What a request costs the address that it comes from."""
     if isinstance(message, CompactBlock):
-        return LINE_UNITS + len(message.ids) / SHORT_ID / SHORT_IDS_IN_UNIT + _commit_units(message.commit)
+        looked_up = len(message.ids) / SHORT_ID / SHORT_IDS_IN_UNIT
+        return LINE_UNITS + looked_up + _commit_units(message.commit) + _record_units(message.records)
     if isinstance(message, CertificateMessage):
         return LINE_UNITS + VOTE_UNITS * message.note.count("\n")
     if isinstance(message, Proposal):
         listed = 0 if message.closing is None else len(message.closing.ids) * 3 / 4 / 32
-        signed = 2 + len(message.records)
         looked_up = len(message.ids) / SHORT_ID / SHORT_IDS_IN_UNIT
         hashed = listed * len(message.records) / HASHES_IN_UNIT
-        return LINE_UNITS + VOTE_UNITS * signed + looked_up + hashed
+        return LINE_UNITS + VOTE_UNITS * 2 + _record_units(message.records) + looked_up + hashed
     if isinstance(message, HaveVotes | GetVotes | AcceptedMessage):
         return LINE_UNITS + len(message.ids) / SHORT_ID / SHORT_IDS_IN_UNIT
     if isinstance(message, HandedOnVotes):
         signed = sum(1 + len(one.acceptances) for one in message.votes)
-        return LINE_UNITS + VOTE_UNITS * signed + _ballot_units([one.vote for one in message.votes])
+        return LINE_UNITS + VOTE_UNITS * signed + sum(ballot_units(one.vote) for one in message.votes)
     if isinstance(message, ClosingListMessage):
         return LINE_UNITS + len(message.ids) / 32 / HASHES_IN_UNIT
     if isinstance(message, Headers):
         return LINE_UNITS + len(message.headers) / HEADERS_IN_UNIT + _commit_units(message.commit)
     if isinstance(message, SubmitVotes | Votes):
-        return LINE_UNITS + VOTE_UNITS * len(message.votes) + _ballot_units(message.votes)
+        return LINE_UNITS + VOTE_UNITS * len(message.votes) + sum(map(ballot_units, message.votes))
     if isinstance(message, SubmitShare):
         return LINE_UNITS + len(message.share) / SHARE_BYTES_IN_UNIT
     if isinstance(message, SharesMessage):
