@@ -4,8 +4,6 @@ Chromium starts the worker of secret ballots anew for each ballot, as a voter's 
 there to the ballot: load of its code, rules of the definition, tables of the election's key, the ballot, and
 the worker's check of it. Each ballot must hold here. The goal is for one contest of 20 candidates.
 
-No page loads the worker yet: it is bundled for this, with Node.js (`.ci/node` finds it).
-
     pytest bench/bench_secret_page.py --benchmark-only -s
 """
 
@@ -15,9 +13,7 @@ import json
 import os
 import random
 import statistics
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,6 +25,7 @@ from votenet.core.encoding import canonical
 from votenet.secret.ballot import check_ballot
 from votenet.secret.credentials import credential_of_code, public_credential
 from votenet.secret.definition import read_election
+from votenet.web.files import static_files
 from web.browser import chromium, visit, watch
 
 if TYPE_CHECKING:
@@ -36,8 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["chromium", "visit", "watch"]
 
-ROOT = Path(__file__).parent.parent
-FRONTEND = ROOT / "frontend"
 HOME = "http://booth.test/"
 BALLOTS = int(os.environ.get("BENCH_SECRET_BALLOTS", "7"))
 MAKE = """async ({ definition, choices, code }) => {
@@ -60,16 +55,9 @@ MAKE = """async ({ definition, choices, code }) => {
 
 
 @pytest.fixture(scope="session")
-def worker(tmp_path_factory: pytest.TempPathFactory) -> str:
+def worker() -> str:
     """The text of the worker."""
-    folder = tmp_path_factory.mktemp("worker")
-    node = subprocess.run([ROOT / ".ci/node"], check=True, capture_output=True, text=True).stdout.strip()
-    environment = {**os.environ, "PATH": f"{node}:{os.environ['PATH']}"}
-    if not (FRONTEND / "node_modules").is_dir():
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=FRONTEND, env=environment, check=True)
-    build = ["node", "build.mjs", "--worker", str(folder)]
-    subprocess.run(build, cwd=FRONTEND, env=environment, check=True)
-    return (folder / "secret_worker.js").read_text()
+    return static_files()["secret_worker.js"].body.decode()
 
 
 def serve(page: Page, worker: str) -> None:

@@ -1,11 +1,11 @@
 /**
  * Builds the files that browsers get, byte for byte the same from the same sources and lock file.
  *
- * `src/verify/` becomes verify.html; every other `src/NAME/main.ts` becomes NAME.js.
+ * `src/verify/` becomes verify.html; every other `src/NAME/main.ts` becomes NAME.js, the booth one file for each language,
+ * and the worker a file of its own.
  *
  *     node build.mjs            writes them
  *     node build.mjs --check    ends with 1 if those that are there are others
- *     node build.mjs --worker FOLDER    writes only secret_worker.js there: no page loads it yet
  */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
@@ -17,8 +17,9 @@ import { build, transform } from "esbuild";
 const here = fileURLToPath(new URL(".", import.meta.url));
 const STATIC = join(here, "../src/votenet/web/static");
 const MOST_BYTES = 60 * 1024; // of a page, gzipped
-/** Each a file of its own, because only some elections load it. Not among the files until a page does. */
-const UNUSED = { "secret_worker.js": "src/secret/secret_worker.ts" };
+const LANGUAGES = ["en", "id"];
+/** A file of its own, because only the booths of elections with secret ballots load it. */
+const WORKER = ["secret_worker.js", "src/secret/secret_worker.ts"];
 
 const read = (path) => readFileSync(join(here, path), "utf8");
 const hashOf = (text) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
@@ -33,6 +34,16 @@ const stylesAsText = {
     });
   },
 };
+
+/** Leaves out the sentences of other languages: a page has one. */
+const inLanguage = (language) => ({
+  name: "in-language",
+  setup({ onLoad }) {
+    onLoad({ filter: /catalogue\/\w+\.\w+\.json$/ }, ({ path }) =>
+      path.endsWith(`.${language}.json`) ? undefined : { contents: "{}", loader: "json" },
+    );
+  },
+});
 
 /** The text of a bundle; `packages` gets the names of the packages that are in it. */
 async function bundle(entry, packages, plugins = []) {
@@ -99,8 +110,15 @@ async function everything() {
   const made = { "verify.html": await verifyPage(packages) };
   for (const name of readdirSync(join(here, "src")).sort()) {
     if (name === "verify" || !existsSync(join(here, "src", name, "main.ts"))) continue;
-    made[`${name}.js`] = await bundle(`src/${name}/main.ts`, packages, [stylesAsText]);
+    const languages = name === "booth" ? LANGUAGES : [null];
+    for (const language of languages) {
+      const plugins = language === null ? [stylesAsText] : [stylesAsText, inLanguage(language)];
+      const file = language === null ? `${name}.js` : `${name}.${language}.js`;
+      made[file] = await bundle(`src/${name}/main.ts`, packages, plugins);
+    }
   }
+  const [worker, entry] = WORKER;
+  made[worker] = await bundle(entry, packages);
   return { ...made, "LICENSES.txt": licences(packages) };
 }
 
@@ -109,15 +127,6 @@ function checkSize(name, text) {
   const gzipped = gzipSync(text, { level: 9 }).length;
   console.log(`${name}: ${text.length} characters, ${gzipped} bytes gzipped`);
   if (gzipped > MOST_BYTES) throw new Error(`${name} has more than ${MOST_BYTES} bytes gzipped`);
-}
-
-/** Writes what no page loads yet into a folder, for those who test it. */
-async function writeUnused(folder) {
-  for (const [name, entry] of Object.entries(UNUSED)) {
-    const text = await bundle(entry, new Set());
-    checkSize(name, text);
-    if (folder !== undefined) writeFileSync(join(folder, name), text);
-  }
 }
 
 async function writeAll(check) {
@@ -134,6 +143,4 @@ async function writeAll(check) {
   }
 }
 
-const [option, folder] = process.argv.slice(2);
-if (option !== "--worker") await writeAll(option === "--check");
-await writeUnused(option === "--worker" ? folder : undefined);
+await writeAll(process.argv[2] === "--check");

@@ -116,15 +116,6 @@ test("no screen of a kiosk leads to another page", async () => {
   assert.doesNotMatch(textOf([...all(kiosk), afterView(kiosk)]), /href/);
 });
 
-test("a booth that cannot cast secret ballots says that, and what to do", async () => {
-  const tab = new Tab(new ScriptedElection({ secrecy: "secret" }));
-  await tab.booth.start(null);
-  assert.match(
-    textOf(gateView(sceneOf(tab), { kind: "secret" })),
-    /secret ballots.*cannot cast them\. Nothing was cast\. Ask the organisers/s,
-  );
-});
-
 test("a refused vote that is kept says when it is sent again, and a kiosk says that it keeps none", async () => {
   const election = new ScriptedElection();
   election.meddle = ({ path }) => (path === "votes" ? refused(403, "not-open", { "retry-after": "70" }) : undefined);

@@ -4,6 +4,8 @@ import { Api } from "../src/api/client.ts";
 import { Booth } from "../src/booth/booth.ts";
 import { Pause } from "../src/booth/pause.ts";
 import { type Shelf, Store, shelfOf } from "../src/booth/store.ts";
+import type { BallotWorker } from "../src/booth/sealing.ts";
+import { type WorkerQuestion, workerTasks } from "../src/secret/worker_tasks.ts";
 import type { ScriptedElection } from "./scripted_election.ts";
 
 /** Ends each wait at once, and tells how long it would have been. */
@@ -12,6 +14,28 @@ class NoPause extends Pause {
   override async wait(ms: number): Promise<void> {
     this.waits.push(ms);
     await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** The worker of secret ballots in this thread. It answers once whoever asked has returned. */
+export class ThreadWorker implements BallotWorker {
+  onmessage: BallotWorker["onmessage"] = null;
+  onerror: BallotWorker["onerror"] = null;
+  isEnded = false;
+  private readonly answer = workerTasks(
+    (count) => crypto.getRandomValues(new Uint8Array(count)),
+    (data) => this.onmessage?.({ data: structuredClone(data) }),
+  );
+
+  postMessage(asked: WorkerQuestion, transfer: ArrayBuffer[]): void {
+    const copy = structuredClone(asked, { transfer });
+    setImmediate(() => {
+      if (!this.isEnded) this.answer(copy);
+    });
+  }
+
+  terminate(): void {
+    this.isEnded = true;
   }
 }
 
@@ -25,6 +49,8 @@ export const noShelf = (): Shelf =>
 export class Tab {
   readonly pause = new NoPause();
   readonly booth: Booth;
+  /** The newest worker that was started. */
+  worker: ThreadWorker | null = null;
   private changed: (() => void)[] = [];
 
   constructor(
@@ -35,7 +61,8 @@ export class Tab {
     const api = new Api(election.fetch);
     const draw = () => this.changed.splice(0).forEach((each) => each());
     const store = new Store(session, device);
-    this.booth = new Booth({ api, store, draw, moved: () => undefined, pause: this.pause });
+    const worker = () => (this.worker = new ThreadWorker());
+    this.booth = new Booth({ api, store, draw, moved: () => undefined, pause: this.pause, worker });
   }
 
   /** Waits until the booth shows something. */

@@ -8,7 +8,7 @@ from votenet.web.headers import CONTENT_POLICY, HSTS, is_cross_site, security_he
 
 
 def test_nothing_is_loaded_from_elsewhere_or_inline() -> None:
-    assert CONTENT_POLICY.startswith("default-src 'none'; script-src 'self'; ")
+    assert CONTENT_POLICY.startswith("default-src 'none'; script-src 'self'; worker-src 'self'; ")
     assert "unsafe" not in CONTENT_POLICY
     assert "frame-ancestors 'none'" in CONTENT_POLICY
 

@@ -1,6 +1,7 @@
 /** The screens behind "Cast my vote": on its way, received, final, read back, receipt. */
 import { html, nothing } from "lit-html";
 import type { Booth } from "./booth.ts";
+import { fingerprint } from "../secret/documents.ts";
 import { mannerOf } from "./choices.ts";
 import { lieView } from "./message_view.ts";
 import { type Scene, type View, chosen, heading } from "./view.ts";
@@ -37,6 +38,9 @@ export function titleOf({ outcome, isUnsigned, cancelled }: Booth): SentenceName
   if (outcome!.inBlock !== null) return "after.chainTitle";
   return isUnsigned ? "after.unsignedTitle" : "after.receivedTitle";
 }
+
+/** What stands over the vote as another node has it: the name of a sentence. */
+export const readBackTitle = ({ isSecret }: Booth): SentenceName => (isSecret ? "secret.readBack" : "after.readBack");
 
 export function afterView(scene: Scene): View {
   const { booth, words } = scene;
@@ -102,6 +106,7 @@ function readBackView(scene: Scene): View {
   const from = readBack.other
     ? words.show("after.readFrom", { node: readBack.node ?? "" })
     : words.say("after.readFromSame");
+  if (booth.isSecret) return encryptedBack(scene, from);
   const answers = booth.contests.map(
     (contest, index) =>
       html`<div class="booth-answer">
@@ -117,6 +122,13 @@ function readBackView(scene: Scene): View {
     ${answers} ${answered(scene, answer)}
   </section>`;
 }
+
+/** Nobody can ask a voter whether an encrypted vote is the right one. */
+const encryptedBack = ({ words }: Scene, from: unknown): View =>
+  html`<section class="card" aria-labelledby="read-back">
+    <h2 id="read-back" tabindex="-1">${words.say("secret.readBack")}</h2>
+    <p>${from} ${words.say("secret.same")}</p>
+  </section>`;
 
 function unreadView({ booth, words }: Scene): View {
   return html`<section class="card" aria-labelledby="read-back">
@@ -205,6 +217,11 @@ function receiptView(scene: Scene): View {
       ${row(words.say("receipt.voter"), foreign(own.vote.voter_id))}
       ${row(words.say("receipt.code"), html`<code>${receiptCode(own.id)}</code>`)}
       ${row(words.say("receipt.time"), words.time(own.vote.time, definition.time_zone))}
+      ${
+        own.vote.ballot === undefined
+          ? nothing
+          : row(words.say("secret.fingerprint"), html`<code>${fingerprint(own.vote.ballot)}</code>`)
+      }
     </dl>
     ${keyView(scene)}
   </section>`;

@@ -5,6 +5,7 @@ import type { Contest } from "../lib/definition.ts";
 import { draggable } from "./drag.ts";
 import { howMany, mannerOf, unused } from "./choices.ts";
 import { type Scene, type View, chosen, heading, howManyWords, notice, paragraphs, whoVotes } from "./view.ts";
+import { castButton, sealedView } from "./secret_view.ts";
 import { foreign } from "./words.ts";
 
 export function contestView(scene: Scene, index: number): View {
@@ -210,10 +211,6 @@ export function reviewView(scene: Scene): View {
   return html`${whoVotes(scene)} ${heading(words.say("review.title"))}
     <p class="booth-careful"><strong>${words.say("review.notCast")}</strong></p>
     ${parts}
-    <p class="booth-note">${words.say("review.public")}</p>
-    <div class="booth-buttons booth-buttons-cast">
-      <button type="button" class="button booth-main booth-cast" @click=${() => booth.cast()}>
-        ${words.say("review.cast")}
-      </button>
-    </div>`;
+    <p class="booth-note">${words.say(booth.isSecret ? "secret.what" : "review.public")}</p>
+    ${booth.isSecret ? sealedView(scene) : castButton(scene)}`;
 }

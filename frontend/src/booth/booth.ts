@@ -15,6 +15,7 @@ import { keyFile } from "./identity.ts";
 import { KnownElection } from "./known_election.ts";
 import { Pause } from "./pause.ts";
 import { Contradiction, type SignedVote, readVote, signedVote } from "./proof.ts";
+import { type BallotWorker, Sealing } from "./sealing.ts";
 import { type Notice, type Screen, type Session, type Step, type Voter, isBallot, readSession } from "./screen.ts";
 import type { Store } from "./store.ts";
 import type { Places, SentenceName } from "./words.ts";
@@ -26,6 +27,8 @@ export interface Surroundings {
   draw(booth: Booth): void;
   /** Called where another screen begins that the browser's back button shall leave. */
   moved(screen: Screen): void;
+  /** Starts the worker that encrypts ballots. */
+  worker(): BallotWorker;
   pause?: Pause;
 }
 
@@ -42,6 +45,8 @@ export class Booth {
   private readonly pause: Pause;
   /** The vote that was cast, or seen again. */
   private following: Following | null = null;
+  /** Where ballots are secret, at the review: the one that is encrypted. */
+  sealing: Sealing | null = null;
 
   constructor(private readonly around: Surroundings) {
     this.pause = around.pause ?? new Pause();
@@ -76,6 +81,10 @@ export class Booth {
     return this.known.cancelled;
   }
 
+  get isSecret(): boolean {
+    return this.known.isSecret;
+  }
+
   get hasRoll(): boolean {
     return this.election.definition.registration === "roll";
   }
@@ -102,7 +111,7 @@ export class Booth {
       return "error";
     if (screen.kind === "code" || screen.kind === "id" || screen.kind === "welcome") return "identity";
     if (screen.kind === "after") return this.outcome?.received != null && !this.isDone ? "received" : "final";
-    if (["loading", "contest", "review", "casting"].includes(screen.kind)) return screen.kind as Step;
+    if (["loading", "contest", "review", "tested", "casting"].includes(screen.kind)) return screen.kind as Step;
     return "error";
   }
 
@@ -144,7 +153,7 @@ export class Booth {
     if (session !== null && code === null) return this.resume(session);
     store.forget(); // a card in the hand says who votes now
     this.ballot = new Ballot(this.contests);
-    if (code !== null && this.hasRoll && !this.known.isSecret) return this.typeCode(code);
+    if (code !== null && this.hasRoll) return this.typeCode(code);
     this.show(this.known.gate ?? this.first());
   }
 
@@ -171,7 +180,7 @@ export class Booth {
     if (this.following?.isRunning === true && !this.isDone) return;
     await this.guarded(async () => {
       this.startAgain();
-      if (this.hasRoll && !this.known.isSecret) await this.typeCode(code);
+      if (this.hasRoll) await this.typeCode(code);
     });
   }
 
@@ -261,8 +270,42 @@ export class Booth {
     const index = screen.kind === "contest" ? screen.index : 0;
     const needsVoter = screen.kind === "contest" || screen.kind === "review" || screen.kind === "welcome";
     if (index >= this.contests.length || (needsVoter && this.voter === null)) return;
-    if (screen.kind === "review" && !this.ballot.isComplete) return;
+    if (screen.kind === "tested" || (screen.kind === "review" && !this.ballot.isComplete)) return;
     this.show(screen, byHistory);
+  }
+
+  // -- secret ballots --------------------------------------------------------------------------
+
+  /** Encrypts the choices, each time with other random numbers. */
+  seal(): void {
+    this.unseal();
+    const made = new Sealing(
+      {
+        election: this.election,
+        worker: () => this.around.worker(),
+        changed: () => this.around.draw(this),
+        sealed: () => this.announce("secret.sealed", {}),
+        tested: (file) => this.show({ kind: "tested", file, fingerprint: made.fingerprint }),
+        broken: (error) => this.broken(error),
+      },
+      this.choices,
+      this.voter!.code,
+    );
+    this.sealing = made;
+  }
+
+  /** Opens the ballot that was encrypted instead of casting it. */
+  test(): void {
+    this.sealing?.test();
+  }
+
+  private unseal(): void {
+    this.sealing?.end();
+    this.sealing = null;
+  }
+
+  private get choices(): string[][] {
+    return this.picks.map((pick) => pick.choices);
   }
 
   // -- casting ---------------------------------------------------------------------------------
@@ -274,9 +317,13 @@ export class Booth {
     const kept = this.around.store.signedVote(election.networkHex, voter.key);
     // Another tab was first.
     if (kept !== null) return this.used(known(readVote(kept)), { otherTab: true });
-    const choices = this.picks.map((pick) => pick.choices);
+    const sealed = this.sealing?.ballot ?? undefined;
+    if (this.isSecret && sealed === undefined) return;
+    const choices = this.isSecret ? [] : this.choices;
     const time = this.around.api.clock.now();
-    const own = signedVote(signVote(hex(voter.seed), election.networkHex, voter.id, choices, time));
+    const own = signedVote(signVote(hex(voter.seed), election.networkHex, voter.id, choices, time, sealed));
+    // Nothing on this device shall tell how the voter voted.
+    if (this.isSecret) this.ballot = new Ballot(this.contests);
     this.around.store.keepSignedVote(election.networkHex, voter.key, own.record);
     this.run(own);
   }
@@ -376,7 +423,7 @@ export class Booth {
   /** Opens the ballot, or ends it, as the hours go by. */
   private watchHours(): void {
     const gate = this.known.gate;
-    const stands = ["before", "closed", "secret", "cancelled"].includes(this.screen.kind);
+    const stands = ["before", "closed", "cancelled"].includes(this.screen.kind);
     if (isBallot(this.screen) && gate !== null) this.show(gate);
     else if (stands && gate === null) this.reopen();
     else if (stands && JSON.stringify(gate) !== JSON.stringify(this.screen)) this.show(gate!);
@@ -410,6 +457,8 @@ export class Booth {
     this.notice = null;
     this.screen = screen;
     this.spoken = null;
+    this.unseal();
+    if (screen.kind === "review" && this.isSecret) this.seal();
     this.keep();
     if (!byHistory) this.around.moved(screen);
     this.around.draw(this);
@@ -419,11 +468,11 @@ export class Booth {
     const { screen, voter } = this;
     if (voter === null || !this.isLoaded) return;
     if (screen.kind === "used" || (screen.kind === "refused" && !screen.kept)) return this.around.store.forget();
-    const place =
-      screen.kind === "contest" ? screen : ({ kind: screen.kind === "review" ? "review" : "welcome" } as const);
+    const isReview = screen.kind === "review" || screen.kind === "tested";
+    const place = screen.kind === "contest" ? screen : ({ kind: isReview ? "review" : "welcome" } as const);
     const cast = this.outcome?.own.record ?? null;
     // Nothing more is signed behind a cast: the key need not be kept.
-    const kept = cast === null ? voter : { ...voter, seed: "" };
+    const kept = cast === null ? voter : { ...voter, seed: "", code: "" };
     const session: Session = { network: this.election.networkHex, voter: kept, picks: this.picks, screen: place, cast };
     this.around.store.keepSession(JSON.stringify(session));
   }

@@ -23,18 +23,18 @@ export class Identification {
   /** The code that was not right, as it was typed, and its wrong group. */
   wrong: { typed: string; group: number } | null = null;
   /** Of a code whose voter the server does not know. */
-  private seed: string | null = null;
+  private found: { seed: string; code: string } | null = null;
 
   constructor(private readonly means: Means) {}
 
   /** Whether a code was typed that may be right. */
   get isBegun(): boolean {
-    return this.seed !== null || this.wrong !== null;
+    return this.found !== null || this.wrong !== null;
   }
 
   forget(): void {
     this.wrong = null;
-    this.seed = null;
+    this.found = null;
   }
 
   async tryCode(typed: string): Promise<void> {
@@ -59,7 +59,7 @@ export class Identification {
     const { api, election, say } = this.means;
     const found = await voterOfCode(typed, election(), api);
     if (found.ok && found.voter === null) {
-      this.seed = found.seed;
+      this.found = found;
       return this.means.show({ kind: "id" });
     }
     if (found.ok) return this.means.identified(found.voter, found.voted);
@@ -74,7 +74,8 @@ export class Identification {
     const id = typed.trim().normalize("NFC");
     const fault = faultOfId(id);
     if (fault !== null) return this.means.say(`identity.${fault}`);
-    const voter = this.seed === null ? voterOfId(id, election(), store) : voterOfSeed(id, this.seed);
+    const { found } = this;
+    const voter = found === null ? voterOfId(id, election(), store) : voterOfSeed(id, found.seed, found.code);
     await this.means.identified(voter, false);
   }
 }

@@ -1,7 +1,7 @@
 /** Who votes: a voting code, or in an open election a voter id, becomes a voter with a key. */
 import { type Api, Refused } from "../api/client.ts";
 import { hex, toHex } from "../lib/bytes.ts";
-import type { Election } from "../lib/definition.ts";
+import { type Election, isSecret } from "../lib/definition.ts";
 import { publicKey } from "../lib/keys.ts";
 import { MAX_VOTER_ID } from "../lib/limits.ts";
 import { codePoints, isName } from "../lib/text.ts";
@@ -13,7 +13,7 @@ import type { Store } from "./store.ts";
 export type Found =
   | { ok: true; voter: Voter; voted: boolean }
   /** The roll is not known to the server: the voter id is asked for, too. */
-  | { ok: true; voter: null; seed: string }
+  | { ok: true; voter: null; seed: string; code: string }
   | { ok: false; fault: "length"; length: number }
   | { ok: false; fault: "group"; group: number; text: string }
   | { ok: false; fault: "unknown" };
@@ -23,15 +23,17 @@ export async function voterOfCode(typed: string, election: Election, api: Pick<A
   const read = readCode(typed);
   if (!read.ok && read.group === 0) return { ok: false, fault: "length", length: read.length };
   if (!read.ok) return { ok: false, fault: "group", group: read.group, text: typedGroup(typed, read.group) };
-  const seed = seedOfCode(read.code, election.definition.uuid);
+  const { definition } = election;
+  const code = isSecret(definition) ? read.code : "";
+  const seed = seedOfCode(read.code, definition.uuid);
   const key = toHex(publicKey(seed));
   try {
     const found = await api.voter(key);
     const { voter_id: id, name, weight, voted } = found;
-    return { ok: true, voter: { id, name, weight, seed: toHex(seed), key }, voted };
+    return { ok: true, voter: { id, name, weight, seed: toHex(seed), key, code }, voted };
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    if (error.code === "no-roll") return { ok: true, voter: null, seed: toHex(seed) };
+    if (error.code === "no-roll") return { ok: true, voter: null, seed: toHex(seed), code };
     if (error.code === "not-on-roll") return { ok: false, fault: "unknown" };
     throw error;
   }
@@ -63,8 +65,8 @@ export function voterOfId(id: string, election: Election, store: Store): Voter {
   return voterOfSeed(id, seed);
 }
 
-export function voterOfSeed(id: string, seed: string): Voter {
-  return { id, name: null, weight: 1, seed, key: toHex(publicKey(hex(seed))) };
+export function voterOfSeed(id: string, seed: string, code = ""): Voter {
+  return { id, name: null, weight: 1, seed, key: toHex(publicKey(hex(seed))), code };
 }
 
 /** The key of a vote as a key file of the command line; null where this browser has it no more. */

@@ -78,7 +78,6 @@ export class KnownElection {
     if (cancelled !== null) return { kind: "cancelled", proven: cancelled === "proven" };
     const state = this.said?.state;
     if (state === "closed" || state === "final") return { kind: "closed" };
-    if (this.isSecret) return { kind: "secret" };
     return state === "before" ? { kind: state } : null;
   }
 }

@@ -4,7 +4,7 @@ import { keyed } from "lit-html/directives/keyed.js";
 import { API, Api } from "../api/client.ts";
 import { StateStream, whileSeen } from "../api/state_stream.ts";
 import type { LiveState } from "../api/types.ts";
-import { afterView, castingView, titleOf } from "./after_view.ts";
+import { afterView, castingView, readBackTitle, titleOf } from "./after_view.ts";
 import { contestView, reviewView } from "./ballot_view.ts";
 import style from "./booth.css";
 import { Booth } from "./booth.ts";
@@ -15,9 +15,12 @@ import { kioskView } from "./kiosk_view.ts";
 import { gateView, lieView, refusedView, troubleView, usedView } from "./message_view.ts";
 import { keepFile, takenCode, useStyle } from "./page_parts.ts";
 import type { Screen } from "./screen.ts";
+import type { BallotWorker } from "./sealing.ts";
+import { testedView } from "./secret_view.ts";
 import { Store, shelfOf, wipe } from "./store.ts";
 import { type Scene, type View, heading } from "./view.ts";
 import { Words } from "./words.ts";
+import { secretWorker } from "../page/worker.ts";
 
 class Page implements Scene {
   readonly words = new Words(document.documentElement.lang);
@@ -43,7 +46,10 @@ class Page implements Scene {
       device,
     );
     const api = new Api();
-    this.booth = new Booth({ api, store, draw: () => this.soon(), moved: (screen) => this.moved(screen) });
+    this.booth = new Booth({
+      ...{ api, store, draw: () => this.soon(), moved: (screen) => this.moved(screen) },
+      worker: () => secretWorker() as BallotWorker,
+    });
     this.status.setAttribute("role", "status");
     this.status.className = "visually-hidden";
     root.replaceChildren(this.status, this.stage);
@@ -145,7 +151,7 @@ class Page implements Scene {
       const by = outcome.final?.signedBy ?? outcome.received?.by ?? [];
       const signed = outcome.final === null ? "after.received" : "after.final";
       text = `${words.say(titleOf(booth))}. ${by.length > 0 ? words.say(signed, { n: by.length, all }) : ""}`;
-      if (outcome.readBack !== null) text += ` ${words.say("after.readBack")}`;
+      if (outcome.readBack !== null) text += ` ${words.say(readBackTitle(booth))}`;
       if (outcome.unread === "no-answer") text += ` ${words.say("after.unreadTitle")}`;
     }
     const why = this.kiosk?.countdown?.why;
@@ -184,6 +190,8 @@ class Page implements Scene {
         return contestView(this, screen.index);
       case "review":
         return reviewView(this);
+      case "tested":
+        return testedView(this, screen);
       case "casting":
         return castingView(this);
       case "after":
@@ -192,7 +200,6 @@ class Page implements Scene {
         return usedView(this, screen);
       case "before":
       case "closed":
-      case "secret":
       case "cancelled":
         return gateView(this, screen);
       case "refused":

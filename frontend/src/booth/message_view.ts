@@ -34,10 +34,7 @@ export function usedView(scene: Scene, screen: Extract<Screen, { kind: "used" }>
     </div>`;
 }
 
-export function gateView(
-  scene: Scene,
-  screen: Extract<Screen, { kind: "before" | "closed" | "secret" | "cancelled" }>,
-): View {
+export function gateView(scene: Scene, screen: Extract<Screen, { kind: "before" | "closed" | "cancelled" }>): View {
   const { booth, words } = scene;
   const { kind } = screen;
   const unsent = kind === "closed" && booth.picks.some((pick) => pick.choices.length > 0);
@@ -45,7 +42,7 @@ export function gateView(
     <p>${gateText(scene, screen)}</p>
     ${unsent ? html`<p class="booth-careful">${words.say("state.closedUnsent")}</p>` : nothing}
     ${
-      kind === "before" || kind === "secret"
+      kind === "before"
         ? nothing
         : html`<div class="booth-buttons">
             ${link(scene, "/results", words.say("state.results"))} ${link(scene, "/check", words.say("state.check"))}
@@ -55,7 +52,6 @@ export function gateView(
 
 function gateText({ booth, words }: Scene, screen: Parameters<typeof gateView>[1]): string {
   if (screen.kind === "cancelled") return words.say(screen.proven ? "state.cancelled" : "state.cancelledTold");
-  if (screen.kind === "secret") return words.say("state.secret");
   const { time_zone: zone, opens } = booth.election.definition;
   const time = screen.kind === "before" ? opens : booth.closes;
   if (time === null) return words.say(`state.${screen.kind}Plain`);
@@ -66,7 +62,8 @@ export function refusedView(
   { booth, words, kiosk }: Scene,
   { code, kept }: Extract<Screen, { kind: "refused" }>,
 ): View {
-  const name = `refusal.${code}`;
+  // Key and credential follow from one code.
+  const name = `refusal.${code === "unknown-credential" ? "wrong-key" : code}`;
   const what: SentenceName = words.has(name) ? name : "trouble.refused";
   const way = booth.outcome?.way;
   const seconds = kept && way?.at === "waiting" ? way.seconds : 0;

@@ -15,7 +15,10 @@ const AGAIN = new Set([
   "idle-timeout",
 ]);
 /** Codes of bytes that no node takes, today or later. A key that was replaced does not come back. */
-const NEVER = new Set(["bad-choices", "bad-signature", "bad-vote", "unknown-candidate", "vote-too-large", "wrong-key"]);
+const NEVER = new Set([
+  ...["bad-choices", "bad-signature", "bad-vote", "unknown-candidate", "unknown-credential", "vote-too-large"],
+  ...["wrong-election", "wrong-key"],
+]);
 
 /** Whether nodes or the server were busy: it is no answer to this vote. */
 export const isBusy = (error: Refused): boolean => error.status >= 500 || AGAIN.has(error.code);

@@ -19,10 +19,11 @@ export interface Lie {
 export type Screen =
   | { kind: "loading" | "code" | "id" | "welcome" | "review" | "casting" | "after" }
   | { kind: "contest"; index: number }
+  /** A ballot was tested: it is never cast. */
+  | { kind: "tested"; file: string; fingerprint: string }
   /** A vote of this voter is there. `otherTab`: another tab of this browser cast it; `unlike`: not the one signed here. */
   | { kind: "used"; first: FirstVote; otherTab: boolean; unlike: boolean }
-  /** `secret`: its ballots are, and this version cannot cast those. */
-  | { kind: "before" | "closed" | "secret" }
+  | { kind: "before" | "closed" }
   /** `proven`: the authority's signature was checked here; else it is the word of the server. */
   | { kind: "cancelled"; proven: boolean }
   | { kind: "unreachable" | "defect" }
@@ -30,11 +31,12 @@ export type Screen =
   | { kind: "refused"; code: string; kept: boolean }
   | ({ kind: "lie" } & Lie);
 
-export type Step = "loading" | "identity" | "contest" | "review" | "casting" | "received" | "final" | "error";
+export type Step =
+  "loading" | "identity" | "contest" | "review" | "tested" | "casting" | "received" | "final" | "error";
 
 /** The screens on which a vote is still to be cast. */
 export const isBallot = (screen: Screen): boolean =>
-  ["code", "id", "welcome", "contest", "review"].includes(screen.kind);
+  ["code", "id", "welcome", "contest", "review", "tested"].includes(screen.kind);
 
 export interface Voter {
   id: string;
@@ -42,6 +44,8 @@ export interface Voter {
   weight: number;
   /** Of the voter's key, in hexadecimal. */
   seed: string;
+  /** What encrypts a secret ballot; empty in elections with public ones. */
+  code: string;
   /** The public key, in hexadecimal. */
   key: string;
 }

@@ -47,15 +47,17 @@ export function voteMessage(one: Omit<Vote, "signature">): Uint8Array {
   return prefixed(limits.DOMAIN_VOTE, unsigned);
 }
 
-/** A vote for the election `networkHex`, signed with the key of a 32-byte seed. */
+/** A vote for the election `networkHex`, signed with the key of a 32-byte seed. `ballot`: where ballots are secret. */
 export function signVote(
   seed: Uint8Array,
   networkHex: string,
   voterId: string,
   choices: string[][],
   time: number,
+  ballot?: string,
 ): Vote {
   const unsigned = {
+    ...(ballot === undefined ? {} : { ballot }),
     choices,
     network_id: networkHex,
     time,

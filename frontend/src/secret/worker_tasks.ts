@@ -5,7 +5,6 @@ import type { Json } from "../lib/json.ts";
 import { secretContradiction } from "../lib/secret_rules.ts";
 import { checkBallot } from "./ballot.ts";
 import { credentialOfCode, publicCredential, secretExponent } from "./credential.ts";
-import { fingerprint } from "./documents.ts";
 import { numbersOf, readElection } from "./election.ts";
 import type { Entropy } from "./group.ts";
 import { makeBallot } from "./making.ts";
@@ -29,8 +28,7 @@ export type WorkerQuestion =
 
 export type WorkerAnswer =
   | { kind: "progress"; done: number; all: number }
-  /** `fingerprint`: of the ballot, as the page shows it before it knows whether the ballot will be tested. */
-  | { kind: "ballot"; ballot: string; credential: string; fingerprint: string; network: string }
+  | { kind: "ballot"; ballot: string; credential: string; network: string }
   /** The tested ballot with what opens it, as the file that another device opens. */
   | { kind: "tested"; file: string }
   | { kind: "forgotten" }
@@ -67,7 +65,7 @@ export function workerTasks(entropy: Entropy, answer: (one: WorkerAnswer) => voi
     // It was made from its secrets alone: the nodes' check of what came out finds what went wrong.
     checkBallot(election, made.text, (written) => written === credential);
     tested = testedFile(defined, made.text, made.opening);
-    answer({ kind: "ballot", ballot: made.text, credential, fingerprint: fingerprint(made.text), network });
+    answer({ kind: "ballot", ballot: made.text, credential, network });
   }
 
   function open(): void {

@@ -11,7 +11,7 @@ from votenet.web.settings import WebSettings
 def test_it_has_a_place_for_the_script_and_words_without_it() -> None:
     _, html = html_of("/vote", shown("open"))
     assert '<div id="booth" data-step="loading">' in html
-    assert '<script type="module" src="/static/booth.js"></script>' in html
+    assert '<script type="module" src="/static/booth.en.js"></script>' in html
     assert "Voting needs JavaScript" in text_of(html)
     assert f"votenet vote --node {NODES[0].address} VOTER CANDIDATE" in text_of(html)
     assert 'aria-current="page">Vote</a>' in html
@@ -21,6 +21,7 @@ def test_it_is_there_while_no_node_answers() -> None:
     status, html = html_of("/vote", None, "id")
     assert status == 200
     assert "Pemungutan suara memerlukan JavaScript" in text_of(html)
+    assert "/static/booth.id.js" in html
 
 
 def test_a_kiosk_leads_nowhere_else() -> None:
@@ -34,8 +35,8 @@ def test_a_kiosk_leads_nowhere_else() -> None:
     assert (status, led) == (404, {"/vote"})
 
 
-def test_secret_votes_have_a_command_in_place_of_the_booth() -> None:
+def test_the_booth_of_secret_votes_names_the_command_that_encrypts() -> None:
     _, html = html_of("/vote", secret_snapshot())
-    assert "votenet vote --code --node HOST:PORT --roll roll.json" in text_of(html)
-    assert "booth.js" not in html
+    assert "/static/booth.en.js" in html
+    assert f"votenet vote --code --node {NODES[0].address} --roll roll.json" in text_of(html)
     assert "VOTER CANDIDATE" not in html

@@ -1,0 +1,51 @@
+"""A secret election for tests of the booth: two contests, voters with cards, four nodes and a page."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Final
+
+from support.amendments import AUTHORITY
+from support.named_programs import NAMED
+from support.secret_definitions import SecretSetup, code_of, contest
+from votenet.core.election.definition import Candidate, Contest, Election, Threshold
+from votenet.core.election.voting_code import shown_code
+from web.network import PageNetwork
+
+OPEN_SECONDS: Final = 20_000
+"""From the start of the test to the end of voting."""
+MOTION: Final = Contest(
+    id="bylaws",
+    title="New bylaws",
+    candidates=tuple(Candidate(name=name) for name in ("Yes", "No")),
+    method="motion",
+    threshold=Threshold(share="two-thirds", basis="cast"),
+    blank=True,
+)
+CONTESTS: Final = (contest("Chair", ("Alice", "Bob", "Çelik"), id="chair"), MOTION)
+VOTERS: Final = 12
+
+
+class SecretNetwork(PageNetwork):
+    """Four named nodes and the page. `setup` knows what voters and trustees know."""
+
+    def __init__(self, folder: Path) -> None:
+        now = int(time.time())
+        self.setup = SecretSetup(
+            contests=CONTESTS,
+            nodes=NAMED,
+            weights=(1,) * VOTERS,
+            closes=now + OPEN_SECONDS,
+            grace=1,
+            by_code=True,
+        )
+        super().__init__(folder, roll=self.setup.roll)
+        definition = self.setup.define(authority_key=AUTHORITY.public_hex, created=now - 60)
+        self.election = Election(definition)
+        (folder / "genesis.json").write_bytes(self.election.to_file())
+
+
+def card_code(voter: str) -> str:
+    """The code as it stands on a voter's card."""
+    return shown_code(code_of(voter))
