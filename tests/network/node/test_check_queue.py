@@ -10,7 +10,7 @@ from typing import Any
 from support.elections import key_of, make_election
 from votenet.network.node.check_queue import CHECKS_AT_ONCE, CheckQueue
 from votenet.network.node.links import LinkTable
-from votenet.protocol.node.events import Checked, CheckJob
+from votenet.protocol.node.events import Checked, CheckJob, Portions
 from votenet.protocol.wire.connection import LocalNode
 
 IDENTITY = LocalNode(key_of("us"), make_election().network_hex, "us:1")
@@ -50,6 +50,44 @@ def test_a_link_with_many_jobs_holds_up_no_other() -> None:
         while (await results.get()).job.id != 99:
             pass
         rest.set()
+
+    run(test)
+
+
+def test_between_the_portions_of_long_jobs_come_those_of_other_links() -> None:
+    """A line of many secret ballots held a thread until the last of them was checked."""
+
+    async def test(queue: CheckQueue, results: asyncio.Queue[Checked]) -> None:
+        first, rest = threading.Event(), threading.Event()
+        for number in range(CHECKS_AT_ONCE):
+            gates = [first, *[rest] * 10]
+            queue.add(CheckJob(number, 1, Portions([lambda gate=gate: [gate.wait(60)] for gate in gates])))  # type: ignore[misc]
+        queue.add(CheckJob(99, 2, first.wait))
+        first.set()
+        assert (await results.get()).job.id == 99
+        rest.set()
+        found = [await results.get() for _ in range(CHECKS_AT_ONCE)]
+        assert [event.result for event in found] == [[True] * 11] * CHECKS_AT_ONCE
+
+    run(test)
+
+
+def test_of_a_core_that_starts_over_no_further_portion_is_done() -> None:
+    async def test(queue: CheckQueue, results: asyncio.Queue[Checked]) -> None:
+        begun, gate, later = threading.Event(), threading.Event(), threading.Event()
+
+        def first() -> list[bool]:
+            begun.set()
+            return [gate.wait(60)]
+
+        queue.add(CheckJob(0, 1, Portions([first, lambda: [later.set()]])))
+        await asyncio.to_thread(begun.wait, 60)
+        queue.clear()
+        gate.set()
+        for number in range(1, 2 * CHECKS_AT_ONCE):  # each thread has given back what it had
+            queue.add(CheckJob(number, 1, lambda: "new"))
+            assert (await results.get()).result == "new"
+        assert not later.is_set()
 
     run(test)
 

@@ -8,18 +8,23 @@ import msgspec
 import pytest
 
 from support.elections import make_election, make_vote, make_votes
-from support.nodes import NOW, HandNode
+from support.nodes import CLIENT, NOW, HandNode
+from support.secret_definitions import SecretSetup
 from votenet.core.ledger.mempool import Origin, PoolFull, ShortVote, short_id
 from votenet.core.ledger.secret_vote import ForgedVote
 from votenet.core.ledger.signature_cache import SignatureCache
-from votenet.core.ledger.vote import HashedVote, hash_vote
+from votenet.core.ledger.vote import HashedVote, Vote, hash_vote
 from votenet.core.limits import MAX_CLOCK_AHEAD
 from votenet.errors import Rejected
-from votenet.protocol.node.admission import Admission, check_votes
+from votenet.protocol.node.admission import Admission, ballot_portions, check_votes
+from votenet.protocol.node.events import Portions, Received
+from votenet.protocol.wire.client_messages import SubmitVotes, VotesTaken
+from votenet.protocol.wire.limits import BALLOT_BYTES_IN_UNIT
 
 ORIGIN = Origin("here", 1)
 CLOSES = int(NOW) + 100
 ELECTION = make_election(closes=CLOSES)
+SECRET = SecretSetup(weights=(1,) * 24)
 
 
 def node_with_votes() -> HandNode:
@@ -107,3 +112,54 @@ def test_a_refused_vote_keeps_its_verdict_and_holds_up_no_other() -> None:
     assert codes(verdicts) == [None, "bad-signature", None]
     assert len(node.store.load().waiting) == 0, "saved with the next Ready"
     assert [list(change.votes) for change in node.core.ready(NOW).save] == [[v.hashed for v in admitted]]
+
+
+def priced(prices: Sequence[float]) -> list[Vote]:
+    """Votes of a secret election whose ballots cost so much; that is all there is to them."""
+    vote = SECRET.vote("voter-1").vote
+    return [
+        msgspec.structs.replace(vote, ballot="x" * round(price * BALLOT_BYTES_IN_UNIT)) for price in prices
+    ]
+
+
+@pytest.mark.parametrize(
+    ("prices", "sizes"),
+    [
+        ([1] * 9, [9]),
+        ([100, 150, 1], [2, 1]),
+        ([100] * 5, [2, 2, 1]),
+        ([251, 251, 10, 10], [1, 1, 2]),
+        ([10, 700, 10], [1, 1, 1]),
+    ],
+)
+def test_ballots_are_checked_in_portions_of_bounded_work(prices: list[float], sizes: list[int]) -> None:
+    votes, portions = priced(prices), list[Sequence[Vote]]()
+
+    def check(some: Sequence[Vote]) -> Sequence[object]:
+        portions.append(some)
+        return some
+
+    run = ballot_portions(SECRET.election, votes, check, lambda vote: vote)
+    assert run() == votes
+    assert [len(some) for some in portions] == sizes
+    portions.clear()
+    ballot_portions(ELECTION, votes, check, lambda vote: vote)()
+    assert portions == [votes], "in public elections lines are checked as they come"
+
+
+def test_a_line_of_secret_votes_is_judged_as_one_whatever_its_portions() -> None:
+    node = HandNode(SECRET.election)
+    votes = [SECRET.vote(voter) for voter in SECRET.voters]
+    votes[7] = SECRET.vote(SECRET.voters[7], ballot=SECRET.ballot(SECRET.voters[8]))
+    message = SubmitVotes(votes=tuple(one.vote for one in votes))
+    (job,) = node.take(Received(CLIENT, message)).check
+    assert isinstance(job.run, Portions)
+    portions = 1
+    while job.run.do_next():
+        portions += 1
+    assert portions > 2
+    ((_, answer),) = node.finish(job).send
+    assert isinstance(answer, VotesTaken)
+    assert [one.error and one.error["code"] for one in answer.outcomes] == [
+        "unknown-credential" if number == 7 else None for number in range(len(votes))
+    ]

@@ -1,4 +1,4 @@
-"""Checks of signatures and blocks in threads: the senders take turns."""
+"""Checks of signatures and blocks in threads: the senders take turns, also between portions of a check."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from votenet.network.node.links import LinkTable
 from votenet.network.threads import start_threads
-from votenet.protocol.node.events import Checked, CheckJob
+from votenet.protocol.node.events import Checked, CheckJob, Portions
 from votenet.protocol.wire.fair_queue import FairQueue
 
 T = TypeVar("T")
@@ -69,8 +69,17 @@ class CheckQueue:
             if generation == self._generation:
                 self._done(event)
 
+        def again(job: CheckJob) -> None:
+            self._running -= 1
+            if generation == self._generation:
+                self._queue.put(self._links.lane(job.link), job)
+            self._fill()
+
         def run() -> None:
-            call_in(loop, ended, Checked(job, job.run()))
+            if isinstance(job.run, Portions) and job.run.do_next():
+                call_in(loop, again, job)
+            else:
+                call_in(loop, ended, Checked(job, job.run()))
 
         def tell(future: Future[None]) -> None:
             """A defect in a check must end the program loudly, not vanish in its thread."""

@@ -17,13 +17,17 @@ meanwhile, and the roll once more if it was amended; then the vote is in the poo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import TypeVar
 
 from votenet.core.election.definition import Election
 from votenet.core.ledger.mempool import ENOUGH_ROOM, Origin, PoolFull, ShortVote
 from votenet.core.ledger.signature_cache import SignatureCache
 from votenet.core.ledger.vote import (
     HashedVote,
+    Vote,
     check_header_hours,
     check_hours,
     check_on_roll,
@@ -31,9 +35,11 @@ from votenet.core.ledger.vote import (
 )
 from votenet.core.limits import MAX_CLOCK_AHEAD
 from votenet.errors import Rejected
-from votenet.protocol.node.events import VoteLocation
+from votenet.protocol.node.events import Portions, VoteLocation
 from votenet.protocol.node.state import NodeState
+from votenet.protocol.wire.limits import BALLOT_UNITS_AT_ONCE, ballot_units
 
+T = TypeVar("T")
 Verdicts = Sequence[Rejected | None]
 """Of several votes: None for each that passed, else why it is refused."""
 
@@ -139,6 +145,29 @@ def second_vote(vote: HashedVote, first: VoteLocation) -> Rejected:
         block=first.entry.hash.hex(),
         block_time=first.entry.header.time,
     )
+
+
+def ballot_portions(
+    election: Election,
+    votes: Sequence[T],
+    check: Callable[[Sequence[T]], Sequence[object]],
+    vote_of: Callable[[T], Vote],
+) -> Callable[[], Sequence[object]]:
+    """`check` of these votes, in portions of BALLOT_UNITS_AT_ONCE where ballots are secret.
+
+    Args:
+        check: its verdicts on several portions, one after the other, are those on all.
+        vote_of: the vote of each of them.
+    """
+    if election.secret is None:
+        return partial(check, votes)
+    starts, units = [0], 0.0
+    for index, one in enumerate(votes):
+        units += (price := ballot_units(vote_of(one)))
+        if units > BALLOT_UNITS_AT_ONCE and index > starts[-1]:
+            starts.append(index)
+            units = price
+    return Portions([partial(check, votes[start:end]) for start, end in pairwise([*starts, len(votes)])])
 
 
 def check_votes(votes: Sequence[HashedVote], election: Election, signatures: SignatureCache) -> Verdicts:

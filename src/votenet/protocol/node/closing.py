@@ -43,7 +43,7 @@ from votenet.core.ledger.vote import HashedVote
 from votenet.core.limits import MAX_BLOCK_BYTES
 from votenet.errors import Rejected, RemoteProtocolError
 from votenet.protocol.node.acceptances import Acceptances
-from votenet.protocol.node.admission import roll_fault
+from votenet.protocol.node.admission import ballot_portions, roll_fault
 from votenet.protocol.node.amendments import AmendmentPool
 from votenet.protocol.node.events import SaveHours
 from votenet.protocol.node.handed_on import check_handed_on, votes_to_hand_on
@@ -401,7 +401,9 @@ class Closing:
             self._take_handed_on(result)
             self._note_passed(link)
 
-        run = partial(check_handed_on, message.votes, self.state.election, self.state.signatures)
+        state = self.state
+        check = partial(check_handed_on, election=state.election, signatures=state.signatures)
+        run = ballot_portions(state.election, message.votes, check, lambda one: one.vote)
         self.state.start_job(link, run, done)
 
     def _take_handed_on(self, checked: list[tuple[HashedVote, frozenset[int]]]) -> None:

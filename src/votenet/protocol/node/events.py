@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
@@ -18,10 +19,34 @@ from votenet.protocol.wire.lines import Numbered
 from votenet.protocol.wire.message import Message
 
 
+class Portions:
+    """A check in portions, between which those of other links may come. Called, it does what is left.
+
+    Args:
+        portions: in order; what they return is joined to one list.
+    """
+
+    def __init__(self, portions: Iterable[Callable[[], Sequence[object]]]) -> None:
+        self._left = deque(portions)
+        self._found: list[object] = []
+
+    def do_next(self) -> bool:
+        """Do the next portion; whether more are left."""
+        if self._left:
+            self._found += self._left.popleft()()
+        return bool(self._left)
+
+    def __call__(self) -> list[object]:
+        while self.do_next():
+            pass
+        return self._found
+
+
 class CheckJob(NamedTuple):
     """A computation too long for an event loop; `run` has a copy of all its data. It returns as `Checked`.
 
-    `size`: bytes of the line that asked for it. `urgent`: a short one that other nodes wait for.
+    A long one may be `Portions`. `size`: bytes of the line that asked for it. `urgent`: a short one that
+    other nodes wait for.
     """
 
     id: int

@@ -24,6 +24,7 @@ from votenet.protocol.node.acceptances import Acceptances
 from votenet.protocol.node.admission import (
     Admission,
     Verdicts,
+    ballot_portions,
     check_roll_again,
     check_votes,
     second_vote,
@@ -197,7 +198,8 @@ class VoteRelay:
             amended = self.state.election
             done(result if amended is election else check_roll_again(hashed, result, amended), now)
 
-        run = partial(check_votes, hashed, election, self.state.signatures)
+        check = partial(check_votes, election=election, signatures=self.state.signatures)
+        run = ballot_portions(election, hashed, check, lambda one: one.vote)
         self.state.start_job(link, run, finish)
 
     def _admit(

@@ -62,6 +62,8 @@ BALLOT_BYTES_IN_UNIT: Final = 80
 """Bytes of an encrypted ballot whose proofs are checked: about 600 for each candidate, in 0.75 ms."""
 PROOF_UNITS: Final = 2.8
 """For each proof in a ballot at least, four multiplications: short numbers save bytes, and no work."""
+BALLOT_UNITS_AT_ONCE: Final = 250.0
+"""Of the ballots that a thread checks before the lines of others come: six of five candidates, or one."""
 SHARE_BYTES_IN_UNIT: Final = 60
 """Bytes of a trustee's share: about 260 for each sum, in six multiplications."""
 BAD_SIGNATURE_UNITS: Final = 50.0
