@@ -91,6 +91,7 @@ EVIDENCE_VERSION = 1
 RESULT_FORMAT = "votenet-result"
 RESULT_VERSION = 1
 DOMAIN_GENESIS = b"votenet/genesis/2\n"
+DOMAIN_BELENIOS = b"votenet/belenios/1\n"
 DOMAIN_VOTE = b"votenet/vote/2\n"
 DOMAIN_AMENDMENT = b"votenet/amendment/2\n"
 DOMAIN_ROLL = b"votenet/roll/2\n"
@@ -901,7 +902,10 @@ def secret_contradicts(definition):
 
 
 def belenios_text(definition, key):
-    """Belenios' `election` for these contests and this key (64 digits), byte for byte."""
+    """Belenios' `election` for this definition and this key (64 digits), byte for byte.
+
+    Its description is the hash of the definition, with an empty `belenios`.
+    """
     questions = []
     for contest in definition["contests"]:
         question = {"answers": [candidate["name"] for candidate in contest["candidates"]]}
@@ -910,7 +914,9 @@ def belenios_text(definition, key):
         questions.append(
             question | {"min": contest["min"], "max": contest["max"], "question": contest["title"]}
         )
-    election = {"version": 1, "description": "", "name": definition["title"], "group": "Ed25519"}
+    without = canonical(definition | {"belenios": ""})
+    election = {"version": 1, "description": hashlib.sha256(DOMAIN_BELENIOS + without).hexdigest()}
+    election |= {"name": definition["title"], "group": "Ed25519"}
     return spelled(election | {"public_key": key, "questions": questions, "uuid": definition["uuid"]})
 
 

@@ -41,7 +41,8 @@ function randomSample(seed: string, sizes?: number[]): Sample {
   const contests = lengths.map((most) => randomContest(below, most));
   const key = drawScalar(streamOf(`key of ${seed}`));
   const questions = contests.map(([question]) => question);
-  const text = writeElection({ uuid: "9Fh3kLmnPq2rSt", name: seed, questions, key: BASE.times(key).written });
+  const words = { uuid: "9Fh3kLmnPq2rSt", name: seed, description: `of ${seed}` };
+  const text = writeElection({ ...words, questions, key: BASE.times(key).written });
   const code = votenet.codeOf(Array.from({ length: 21 }, () => LETTERS[below(32)]).join(""));
   return { key, code, election: readElection(text), names: contests.map(([, names]) => names) };
 }

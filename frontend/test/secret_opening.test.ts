@@ -15,6 +15,7 @@ const election = readElection(
   writeElection({
     uuid: "9Fh3kLmnPq2rSt",
     name: "?",
+    description: "",
     key: BASE.times(42n).written,
     questions: [
       { answers: ["a", "b", "c"], blank: false, min: 1, max: 2, question: "two of three" },

@@ -1,6 +1,6 @@
 /** Entropy and elections for the tests of secret ballots. */
 import * as votenet from "../src/lib/index.ts";
-import { type Question, type SecretElection, readElection, writeElection } from "../src/secret/election.ts";
+import { type Question, type SecretElection, readElection } from "../src/secret/election.ts";
 import { BASE, type Entropy, drawScalar } from "../src/secret/group.ts";
 import { definitionOf } from "./scripted_election.ts";
 
@@ -39,8 +39,7 @@ export function secretDefinition(questions: readonly Question[]): votenet.Defini
     threshold: 2,
   };
   const made = definitionOf({ contests, secrecy: "secret", trustees });
-  const key = BASE.times(first).written;
-  return { ...made, belenios: writeElection({ uuid: made.uuid, name: made.title, questions, key }) };
+  return { ...made, belenios: votenet.beleniosText(made, BASE.times(first).written) };
 }
 
 export const electionOf = (made: votenet.Definition): SecretElection => readElection(made.belenios);

@@ -114,6 +114,22 @@ test("choices that are no answer, and a key that is not that of the trustees, ar
   assert.equal(last("fault").code, "bad-credential");
 });
 
+test("a ballot of another roll, other nodes or another hour is of another election", () => {
+  const { ask, last } = started();
+  const key = election.key.written;
+  for (const change of [{ roll_root: "cd".repeat(32) }, { nodes: made.nodes.slice(1) }, { closes: made.closes! + 1 }]) {
+    const other = { ...made, ...change };
+    const belenios = votenet.beleniosText(other, key);
+    for (const kept of [other, { ...made, belenios }]) {
+      ask({ ...question(), definition: kept as unknown as votenet.Json });
+      assert.equal(last("fault").code, "bad-genesis");
+    }
+    ask({ ...question(), definition: { ...other, belenios } as unknown as votenet.Json });
+    const { ballot } = last("ballot");
+    assert.throws(() => checkBallot(election, ballot, isOurs), { code: "wrong-election" });
+  }
+});
+
 test("the built worker does the same, and only the booth loads it", () => {
   const built = join(process.env["FRONTEND"]!, "../src/votenet/web/static");
   const source = readFileSync(join(built, "secret_worker.js"), "utf8");

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
+import msgspec
+
 from support.elections import CREATED, TRIVIAL_BITS, key_of, named_nodes
 from support.secret_elections import KeyGeneration, generate_key
 from votenet.core.election.definition import (
@@ -176,4 +178,4 @@ class SecretSetup:
         if "belenios" in changed:
             return made
         key = Point(key_of_threshold(self.verification_keys, self.threshold))
-        return ElectionDefinition(**{**members, **changed, "belenios": belenios_text(made, key)})
+        return msgspec.structs.replace(made, belenios=belenios_text(made, key))

@@ -14,21 +14,31 @@ from support.amended_files import AUTHORITY, Amended, AmendedFile, with_voters
 from support.elections import key_of
 from support.named_files import Json, keys_of, named_definition, record_id
 from support.secret_definitions import SecretSetup, contest
-from votenet.core.election.definition import ElectionDefinition, Threshold
+from votenet.core.election.definition import ChainParameters, ElectionDefinition, NamedNode, Threshold
 from votenet.core.encoding import canonical
 from votenet.core.ledger.vote import Vote, hash_vote
 
-SETUP: Final = SecretSetup(contests=(contest(blank=True),), weights=(1, 2, 1, 4, 1))
+
+def setup_of_files(**fields: Any) -> SecretSetup:
+    """A setup with the nodes, the authority and the difficulty of these files."""
+    setup = SecretSetup(**fields)
+    setup.__dict__["definition"] = setup.define(
+        authority_key=AUTHORITY.public_hex,
+        chain=msgspec.convert(named_definition()["chain"], ChainParameters),
+        nodes=tuple(NamedNode(**keys_of(node).public(f"node {node}")) for node in range(5)),
+    )
+    return setup
+
+
+SETUP: Final = setup_of_files(contests=(contest(blank=True),), weights=(1, 2, 1, 4, 1))
 CHOSEN: Final = ((0, 0, 1, 0),)
 """A vote for the second candidate; the first number says whether it is blank."""
 
 
 def as_json(definition: ElectionDefinition) -> Json:
-    """A definition as a file has it, with the nodes and the authority of `NamedFile`, if it has nodes."""
+    """A definition as a file has it."""
     made: Json = json.loads(canonical(definition))
-    if made["nodes"]:
-        made["nodes"] = [keys_of(node).public(f"node {node}") for node in range(5)]
-    return made | {"authority_key": AUTHORITY.public_hex, "chain": named_definition()["chain"]}
+    return made
 
 
 class SecretFile(AmendedFile):
@@ -167,7 +177,7 @@ def random_election(seed: int) -> Amended:
             id="3",
         ),
     )
-    setup = SecretSetup(contests=contests, seed=seed, weights=(3, 1, 2, 1, 1) if seed % 2 else (1,) * 5)
+    setup = setup_of_files(contests=contests, seed=seed, weights=(3, 1, 2, 1, 1) if seed % 2 else (1,) * 5)
     file = SecretFile(setup)
     for voter in dice.sample(setup.voters, 3):
         one, some, motion = [0] * 4, [0] * 3, [0] * 3

@@ -12,9 +12,9 @@ import msgspec
 from support.elections import key_of
 from support.forged_ballots import FORGED_QUESTIONS
 from support.named_files import Json, record_id
-from support.secret_definitions import SecretSetup, code_of, contest
+from support.secret_definitions import code_of, contest
 from support.secret_elections import SampleElection
-from support.secret_files import SecretFile
+from support.secret_files import SecretFile, setup_of_files
 from votenet.core.encoding import canonical
 from votenet.secret.credentials import credential_of_code, public_credential
 from votenet.secret.decryption_share import make_share
@@ -24,7 +24,7 @@ from votenet.secret.group import Point
 from votenet.secret.tally import EncryptedTally
 from votenet.secret.trustees import read_trustees
 
-POLL: Final = SecretSetup(
+POLL: Final = setup_of_files(
     contests=(
         contest("Wakil", ("Alice", "Bob", "Çelik"), method="approval", max=2, id="1"),
         contest("Ketua", ("Dora", "Emil"), blank=True, id="2"),

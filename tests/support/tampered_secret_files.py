@@ -13,12 +13,16 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
+import msgspec
+
 from support.elections import CREATED, key_of
 from support.named_files import Json, NamedFile, record_id
 from support.secret_definitions import SecretSetup
 from support.secret_files import SETUP as OTHER
 from support.secret_poll import CHOICES, POLL, PollFile, edited, poll, signed, voted
 from support.tampered_secret_ballots import spelled, tampered_ballots
+from votenet.core.election.definition import ElectionDefinition
+from votenet.core.election.secret_rules import with_belenios
 from votenet.core.encoding import DOMAIN_ROLL, canonical
 from votenet.core.log.merkle import leaf_hash, merkle_root
 from votenet.core.records.archive import ArchiveCheck
@@ -295,9 +299,17 @@ def _definition_faults() -> Corpus:
         "the root of another roll": lambda one: one.update(roll_root="ab" * 32),
     }
     for name, change in edits.items():
-        data = edited(lambda lines, change=change: change(lines[1]["definition"]))
+        found[f"{name}, with the old text for Belenios"] = Tampered("bad-genesis", _defined(change))
+        data = edited(lambda lines, change=change: _changed_whole(lines[1], change))
         found[f"{name}, under the old network"] = Tampered("network-mismatch", data)
     return found
+
+
+def _changed_whole(line: Json, change: Callable[[Json], object]) -> None:
+    """Change a definition, with the text for Belenios that follows from it."""
+    change(line["definition"])
+    whole = with_belenios(msgspec.convert(line["definition"], ElectionDefinition))
+    line["definition"] = msgspec.to_builtins(whole)
 
 
 # -- shares ------------------------------------------------------------------------------------------

@@ -415,6 +415,7 @@ BEYOND_THIS_TABLE: Final = {
     "RECEIPT_FORMAT": "test_formats_and_versions",
     "ROLL_FORMAT": "test_both_read_rolls_alike",
     "DOMAIN_GENESIS": "test_both_count_the_same",
+    "DOMAIN_BELENIOS": "test_both_write_the_same_text_for_belenios",
     "DOMAIN_VOTE": "test_both_count_the_same",
     "DOMAIN_ROLL": "test_with_its_roll_every_voter_and_key_is_checked",
     "DOMAIN_TIE": "test_both_name_the_same_winners_in_close_elections",

@@ -29,6 +29,7 @@ from support.secret_files import (
     broken_votes,
     random_election,
     replaced_credential,
+    setup_of_files,
     whole_election,
 )
 from verifier.test_amendments import NOW, Readers
@@ -237,6 +238,20 @@ def test_no_amendment_makes_the_roll_heavier_than_a_secret_count_can_be(
     file = SecretFile()
     made = file.amend(file.secret_voter("add-voter", "di")).rolled()
     assert readers.codes(made) == ("bad-amendment", "bad-amendment")
+
+
+@pytest.mark.parametrize(
+    "fields", [{"closes": RULES.closes + 1}, {"weights": (1, 2, 1, 4)}, {"threshold": 3}]
+)
+def test_both_refuse_a_ballot_of_another_election_with_the_same_voter(
+    readers: Readers, fields: dict[str, Any]
+) -> None:
+    """It differs in an hour, in the roll, in its trustees; the voter signs the vote for this one."""
+    ours = {"contests": SETUP.contests, "weights": SETUP.weights}
+    ballot = setup_of_files(**{**ours, **fields}).ballot("voter-1", CHOSEN)
+    file = SecretFile()
+    made = file.cast(file.secret_vote("voter-1", ballot=ballot)).rolled()
+    assert readers.codes(made) == ("wrong-election", "wrong-election")
 
 
 def test_behind_a_replacement_the_ballot_is_of_the_new_credential(readers: Readers) -> None:

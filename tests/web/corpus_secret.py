@@ -221,7 +221,10 @@ def election_vectors() -> Json:
             for _ in range(dice.randint(1, 3))
         ]
         definition = msgspec.structs.replace(
-            sample().election.definition, description="", name=any_text(dice, 40), questions=tuple(questions)
+            sample().election.definition,
+            description=any_text(dice, 40),
+            name=any_text(dice, 40),
+            questions=tuple(questions),
         )
         written.append(write_election(definition).raw.decode())
     document = json.loads(sample().election.raw)

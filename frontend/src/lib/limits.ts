@@ -49,6 +49,7 @@ export const RESULT_VERSION = 1;
 export const ROLL_FORMAT = "votenet-roll-2";
 export const METHODS = ["plurality", "block", "approval", "motion", "instant-runoff", "stv", "schulze"] as const;
 export const DOMAIN_GENESIS = "votenet/genesis/2\n";
+export const DOMAIN_BELENIOS = "votenet/belenios/1\n";
 export const DOMAIN_VOTE = "votenet/vote/2\n";
 export const DOMAIN_AMENDMENT = "votenet/amendment/2\n";
 export const DOMAIN_BLOCK = "votenet/block/2\n";

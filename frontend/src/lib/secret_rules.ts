@@ -2,8 +2,10 @@
 import { longestBallot } from "../secret/ballot.ts";
 import { type Question, writeElection } from "../secret/election.ts";
 import { Element, IDENTITY, inverse } from "../secret/group.ts";
+import { toHex } from "./bytes.ts";
 import { type Definition, Election, isSecret } from "./definition.ts";
 import { Fault, demand } from "./fault.ts";
+import { prefixed, sha256 } from "./hash.ts";
 import * as limits from "./limits.ts";
 import { isName, lookAlike } from "./text.ts";
 
@@ -39,10 +41,12 @@ export function secretContradiction(one: Definition): string {
     [() => one.contests.every((each) => METHODS.includes(each.method)), "ranked secret ballots"],
     [() => longestVote(one) <= limits.MAX_RECORD_BYTES, "a secret vote may be too long"],
     [() => trustees.threshold <= names.length, "a threshold above the number of trustees"],
-    [() => one.belenios === belenios(one, keyOf(trustees)), "another definition for Belenios, or keys that do not fit"],
+    [() => followsFrom(one, keyOf(trustees)), "another definition for Belenios, or keys that do not fit"],
   ];
   return rules.find(([holds]) => !holds())?.[1] ?? "";
 }
+
+const followsFrom = (one: Definition, key: string) => key !== "" && one.belenios === beleniosText(one, key);
 
 /** The election's key, as it is written; empty if the keys of the trustees are no keys, or do not fit the threshold. */
 function keyOf({ keys, threshold }: NonNullable<Definition["trustees"]>): string {
@@ -79,9 +83,11 @@ const questionsOf = ({ contests }: Definition): Question[] =>
     question: title,
   }));
 
-/** The text of Belenios' `election` for these contests and this key; null without a key. */
-const belenios = (one: Definition, key: string): string | null =>
-  key === "" ? null : writeElection({ uuid: one.uuid, name: one.title, questions: questionsOf(one), key });
+/** The text of Belenios' `election` for this definition, whatever its `belenios`, and this key. */
+export function beleniosText(one: Definition, key: string): string {
+  const description = toHex(sha256(prefixed(limits.DOMAIN_BELENIOS, { ...one, belenios: "" })));
+  return writeElection({ uuid: one.uuid, name: one.title, description, questions: questionsOf(one), key });
+}
 
 /** Bytes that the record of a secret vote has at most. */
 export const longestVote = (one: Definition): number =>

@@ -40,6 +40,7 @@ export interface SecretElection {
   readonly fingerprint: string;
   readonly uuid: string;
   readonly name: string;
+  readonly description: string;
   readonly key: Element;
   readonly questions: readonly Question[];
 }
@@ -60,11 +61,14 @@ export function readElection(raw: string): SecretElection {
     const isPossible = answers.length > 0 && 0 <= min && min <= max && max <= answers.length;
     demand(isPossible, "bad-election", `contest ${index + 1} allows totals that its candidates cannot have`);
   }
-  return { text: raw, fingerprint: fingerprint(raw), uuid: read.uuid, name: read.name, key, questions };
+  const { uuid, name, description } = read;
+  return { text: raw, fingerprint: fingerprint(raw), uuid, name, description, key, questions };
 }
 
-/** The text of an election as votenet defines it: no description, no administrator, no credential authority. */
-export function writeElection(one: Pick<SecretElection, "uuid" | "name" | "questions"> & { key: string }): string {
+type Written = Pick<SecretElection, "uuid" | "name" | "description" | "questions"> & { key: string };
+
+/** The text of an election as votenet defines it: no administrator, no credential authority. */
+export function writeElection(one: Written): string {
   const questions = one.questions.map(({ answers, blank, min, max, question: asked }) => ({
     answers,
     ...(blank ? { blank } : {}),
@@ -72,8 +76,8 @@ export function writeElection(one: Pick<SecretElection, "uuid" | "name" | "quest
     max,
     question: asked,
   }));
-  const head = { version: VERSION, description: "", name: one.name, group: GROUP, public_key: one.key };
-  return JSON.stringify({ ...head, questions, uuid: one.uuid });
+  const { uuid, name, description, key } = one;
+  return JSON.stringify({ version: VERSION, description, name, group: GROUP, public_key: key, questions, uuid });
 }
 
 /** Whether these zeros and ones are an answer. Where blank votes are allowed the first one says whether this is one. */

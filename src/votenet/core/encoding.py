@@ -27,6 +27,7 @@ Unsigned = Annotated[int, msgspec.Meta(ge=0, le=MAX_SAFE_INTEGER)]
 DOMAIN_VOTE: Final = b"votenet/vote/2\n"
 DOMAIN_AMENDMENT: Final = b"votenet/amendment/2\n"
 DOMAIN_GENESIS: Final = b"votenet/genesis/2\n"
+DOMAIN_BELENIOS: Final = b"votenet/belenios/1\n"
 DOMAIN_HELLO: Final = b"votenet/hello/2\n"
 DOMAIN_ROLL: Final = b"votenet/roll/2\n"
 DOMAIN_TIE: Final = b"votenet/tie/2\n"

@@ -96,8 +96,8 @@ class TrusteeKeyFile(NamedTuple):
     def note_count(self, election: str, tally: str) -> None:
         """Note beside the key which count it decrypts: there is one, however often its share is made.
 
-        Another election may have the same key and the ballots of some voters of the first one: its count
-        says how these have voted.
+        Nodes in one hand can call two logs of one election final, of which one lacks the vote of a single
+        voter: the two counts say how this one has voted.
 
         Args:
             election: the network id, hexadecimal.

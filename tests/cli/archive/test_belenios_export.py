@@ -16,12 +16,14 @@ from support.secret_archives import named_nodes_of_files, secret_archive
 from votenet.cli.archive.belenios_export import read_share_file, read_trustees_file
 from votenet.core.election.definition import Election
 from votenet.core.election.election_file_writer import node_toml
+from votenet.core.election.secret_rules import description_of
 from votenet.core.election.voting_code import key_of_code
 from votenet.core.ledger.vote import HashedVote, sign_vote
 from votenet.errors import ConfigError
 from votenet.secret.ballot import make_ballot
 from votenet.secret.belenios_archive import read_archive
 from votenet.secret.credentials import credential_of_code, secret_exponent
+from votenet.secret.definition import read_election
 from votenet.secret.verification import verify_archive
 from votenet.storage.genesis_file import read_genesis
 
@@ -106,7 +108,9 @@ def test_belenios_own_tool_proves_what_is_exported(cli: Cli, folder: Path) -> No
     done(cli("import", "archive.jsonl", "--data-dir", "node", *ROLL))
     done(cli(*EXPORT, *ROLL, *shares(cli, 2, 3)))
     archive = read_archive(Path("e.bel").read_bytes())
-    assert tool.proves(archive, read_genesis(Path("genesis.json")).definition.uuid)
+    definition = read_genesis(Path("genesis.json")).definition
+    assert read_election(archive.election).definition.description == description_of(definition)
+    assert tool.proves(archive, definition.uuid)
 
 
 def test_too_few_shares_and_damaged_ones_are_told(cli: Cli, folder: Path) -> None:

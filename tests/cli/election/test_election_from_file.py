@@ -23,6 +23,7 @@ from votenet.cli.election.roll import read_roll, write_roll
 from votenet.config import InstanceDirs, instance_dirs
 from votenet.core.election.ceremony_draft import draft_of
 from votenet.core.election.roll import Roll
+from votenet.core.election.secret_rules import with_belenios
 from votenet.core.election.voting_code import key_of_code
 from votenet.core.log.signed_note import COSIGNATURE_V1, VerifierKey
 from votenet.errors import ConfigError, NotProven
@@ -220,7 +221,8 @@ def test_a_complete_ceremony_gives_the_election_its_key_and_its_uuid(secret: Pat
     assert (made.secrecy, made.uuid) == ("secret", "2" * 14)
     assert made.trustees is not None
     assert [one.name for one in made.trustees.keys] == ["Citra", "Dewi", "Eko"]
-    assert ceremony.bulletin.key.written() in made.belenios
+    assert [one.key for one in made.trustees.keys] == [key.written() for key in ceremony.bulletin.keys]
+    assert made.belenios == "", "it comes last, when the nodes are there, too"
 
 
 def test_an_election_with_secret_ballots_is_made_once_and_goes_on(dirs: InstanceDirs, secret: Path) -> None:
@@ -229,6 +231,8 @@ def test_an_election_with_secret_ballots_is_made_once_and_goes_on(dirs: Instance
     made = read_genesis(make(dirs, secret))
     assert (made.definition.secrecy, made.named) == ("secret", 2)
     assert (dirs.state / "trustees.json").read_bytes() == ceremony.bulletin.trustees
+    assert made.definition == with_belenios(made.definition)
+    assert ceremony.bulletin.key.written() in made.definition.belenios
     codes = MemberFiles(dirs.state).read_codes(made.network_hex)
     assert codes is not None
     uuid = made.definition.uuid

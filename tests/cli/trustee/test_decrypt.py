@@ -25,6 +25,7 @@ from votenet.cli.trustee.decrypt import hand_in
 from votenet.core.election.ceremony_draft import completed, draft_of
 from votenet.core.election.definition import Election
 from votenet.core.election.recovery_code import recovery_code
+from votenet.core.election.secret_rules import with_belenios
 from votenet.core.records.secret_archive import SecretArchive
 from votenet.errors import Rejected
 from votenet.secret.ceremony.bulletin import read_record
@@ -119,7 +120,7 @@ def test_shares_are_handed_in_at_a_node_which_counts(
     setup = SecretSetup(closes=int(time.time()) - 60, nodes=1, grace=1, weights=(1, 1))
     base = msgspec.structs.replace(setup.definition, belenios="", trustees=None)
     ceremony = run(draft=draft_of(base, NAMES[:3], 2))
-    election = Election(completed(base, ceremony.bulletin))
+    election = Election(with_belenios(completed(base, ceremony.bulletin)))
     folder = CeremonyFolder(Path("ceremony"))
     folder.begin(ceremony.draft)
     for raw in ceremony.files.values():

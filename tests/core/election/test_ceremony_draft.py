@@ -13,7 +13,7 @@ from support.secret_definitions import SecretSetup, contest
 from support.secret_elections import refusing
 from votenet.core.election.ceremony_draft import check_same_draft, completed, draft_of
 from votenet.core.election.definition import ElectionDefinition
-from votenet.core.election.secret_rules import secret_faults
+from votenet.core.election.secret_rules import secret_faults, with_belenios
 from votenet.errors import NotProven
 from votenet.secret.ceremony.bulletin import STEPS
 
@@ -36,7 +36,7 @@ def complete() -> Ceremony:
 
 def test_a_complete_ceremony_completes_the_definition() -> None:
     bulletin = complete().bulletin
-    made = completed(definition(), bulletin)
+    made = with_belenios(completed(definition(), bulletin))
     assert list(secret_faults(made)) == []
     assert made.trustees is not None
     assert [one.name for one in made.trustees.keys] == list(NAMES[:3])

@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 
 from support.elections import key_of, make_election
 from support.secret_definitions import SecretSetup, contest
-from votenet.core.election.definition import Contest, ElectionDefinition, Threshold, Trustee
+from support.secret_elections import refusing
+from votenet.core.election.definition import (
+    Candidate,
+    Contest,
+    Election,
+    ElectionDefinition,
+    Threshold,
+    Trustee,
+    Witness,
+    election_from_file,
+)
 from votenet.core.election.definition_rules import definition_faults
 from votenet.core.election.secret_rules import (
     MAX_AROUND_BALLOT,
@@ -22,13 +32,23 @@ from votenet.core.election.secret_rules import (
     longest_vote,
     questions_of,
     secret_faults,
+    with_belenios,
 )
 from votenet.core.encoding import canonical
 from votenet.core.ledger.vote import Vote
-from votenet.core.limits import MAX_RECORD_BYTES, MAX_VOTER_ID
+from votenet.core.limits import (
+    MAX_ARCHIVE_LINE,
+    MAX_NAME,
+    MAX_NAMED_NODES,
+    MAX_RECORD_BYTES,
+    MAX_STATEMENT,
+    MAX_TRUSTEE_KEYS,
+    MAX_VOTER_ID,
+)
 from votenet.core.methods.registry import METHODS
+from votenet.secret.ballot import check_ballot
 from votenet.secret.definition import read_election
-from votenet.secret.group import BASE, IDENTITY, multiply
+from votenet.secret.group import BASE, IDENTITY, Point, multiply
 from votenet.secret.trustees import election_key, read_trustees
 
 SETUP = SecretSetup()
@@ -46,12 +66,15 @@ def test_a_definition_of_any_threshold_keeps_the_rules(threshold: int, trustees:
     assert read_election(setup.definition.belenios.encode()).key == election_key([group])
 
 
-def test_the_text_for_belenios_follows_from_the_contests_and_the_key() -> None:
+def test_the_text_for_belenios_follows_from_the_definition_and_the_key() -> None:
     blank = contest("Ya?", ("Ya", "Tidak"), blank=True, id="2", method="approval", min=1, max=2)
     setup = SecretSetup(contests=(contest(), blank))
     key = read_election(setup.definition.belenios.encode()).key
+    rest = msgspec.to_builtins(setup.definition) | {"belenios": ""}
+    spelled = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    digest = hashlib.sha256(b"votenet/belenios/1\n" + spelled.encode()).hexdigest()
     assert setup.definition.belenios == (
-        '{"version":1,"description":"","name":"Pemilihan ketua","group":"Ed25519",'
+        f'{{"version":1,"description":"{digest}","name":"Pemilihan ketua","group":"Ed25519",'
         f'"public_key":"{key.written()}","questions":['
         '{"answers":["Alice","Bob","Çelik"],"min":1,"max":1,"question":"Ketua"},'
         '{"answers":["Ya","Tidak"],"blank":true,"min":1,"max":2,"question":"Ya?"}],'
@@ -61,7 +84,85 @@ def test_the_text_for_belenios_follows_from_the_contests_and_the_key() -> None:
 
 def test_the_bytes_of_a_secret_definition() -> None:
     digest = hashlib.sha256(canonical(SETUP.definition)).hexdigest()
-    assert digest == "d99bb3c18addf171e76e5ec23930ba0bdc4b8e56a67fdc27ea15a8ae581d9cb4"
+    assert digest == "a7f526a8e24a4e9e793549db18c52e1ff2c6ebb07252da8133e653b4765bec4c"
+
+
+def other_trustees(**members: Any) -> dict[str, Any]:
+    assert SETUP.definition.trustees is not None
+    return {"trustees": msgspec.structs.replace(SETUP.definition.trustees, **members)}
+
+
+ANOTHER: dict[str, dict[str, Any]] = {
+    "authority_key": {"authority_key": key_of("another").public_hex},
+    "chain": {"chain": msgspec.structs.replace(SETUP.definition.chain, grace_seconds=31)},
+    "closes": {"closes": SETUP.closes + 1},
+    "contests": {"contests": (contest(description="For two years."),)},
+    "created": {"created": SETUP.definition.created + 1},
+    "language": {"language": "id"},
+    "nodes": {"nodes": SETUP.definition.nodes[::-1]},
+    "opens": {"opens": SETUP.definition.created},
+    "organiser": {"organiser": "The club"},
+    "roll_root": {"roll_root": "cd" * 32},
+    "roll_size": {"roll_size": 6},
+    "time_zone": {"time_zone": "Asia/Jakarta"},
+    "title": {"title": "Pemilihan"},
+    "trustees": other_trustees(record="cd" * 32),
+    "uuid": {"uuid": "Hq5cCAzXZnbL1q"},
+    "weighted": {"weighted": True},
+    "witnesses": {"witnesses": (Witness(key="w+0123abcd+" + "A" * 44, name="W", url="https://w.example"),)},
+}
+"""A change of each member that a definition with secret ballots may have in more than one way."""
+
+
+def test_a_change_of_each_member_is_known() -> None:
+    fixed = {"belenios", "registration", "results", "secrecy", "version"}
+    assert set(ANOTHER) == set(ElectionDefinition.__struct_fields__) - fixed
+
+
+@pytest.mark.parametrize("member", ANOTHER)
+def test_no_ballot_of_an_election_holds_in_one_that_differs_in_any_member(member: str) -> None:
+    """Same contests, same trustees, same voters with the same codes: another roll or other nodes suffice."""
+    other = read_election(SETUP.define(**ANOTHER[member]).belenios.encode())
+    ours = SETUP.election.secret
+    assert ours is not None
+    assert other.fingerprint != ours.fingerprint
+    ballot, voters = SETUP.ballot("voter-1").encode(), {Point.parse(SETUP.public_credential("voter-1")): 1}
+    check_ballot(ours, ballot, voters)
+    with refusing("wrong-election"):
+        check_ballot(other, ballot, voters)
+
+
+@pytest.mark.parametrize("member", ANOTHER)
+def test_no_member_of_a_definition_changes_without_its_text_for_belenios(member: str) -> None:
+    kept = {"belenios": SETUP.definition.belenios}
+    assert faults(SETUP.define(**ANOTHER[member])) == []
+    (found,) = faults(SETUP.define(**ANOTHER[member], **kept))
+    assert "not the one that follows" in found
+
+
+def test_the_text_for_belenios_is_made_again_when_the_definition_is_complete() -> None:
+    draft = msgspec.structs.replace(SETUP.definition, belenios="")
+    assert with_belenios(draft) == with_belenios(SETUP.definition) == SETUP.definition
+    public = make_election().definition
+    assert with_belenios(public) == public
+
+
+def test_the_largest_definition_with_secret_ballots_is_valid() -> None:
+    """Every member as long as it may be; the contests as large as a vote of `MAX_RECORD_BYTES` lets them."""
+    names = [f"{place:02}" + "\U0001f5f3" * (MAX_NAME - 2) for place in range(95)]
+    statement = "\U0001f5f3" * MAX_STATEMENT
+    keys = tuple(  # those of two trustees suffice
+        Trustee(key=Point(multiply(BASE, 5 + 7 * place)).written(), name=name)
+        for place, name in enumerate(names[:MAX_TRUSTEE_KEYS], start=1)
+    )
+    candidates = tuple(Candidate(name=name, statement=statement) for name in names)
+    one = msgspec.structs.replace(contest(), candidates=candidates, description=statement)
+    definition = SecretSetup(nodes=MAX_NAMED_NODES).define(
+        contests=(one,), organiser=statement, **other_trustees(keys=keys)
+    )
+    election = Election(with_belenios(definition))
+    assert election_from_file(election.to_file()).network_id == election.network_id
+    assert len(election.to_file()) < MAX_ARCHIVE_LINE
 
 
 def with_key(place: int, key: str) -> dict[str, Any]:
@@ -69,13 +170,11 @@ def with_key(place: int, key: str) -> dict[str, Any]:
     assert trustees is not None
     keys = list(trustees.keys)
     keys[place] = Trustee(key=key, name=keys[place].name)
-    return {"trustees": msgspec.structs.replace(trustees, keys=tuple(keys))}
+    return other_trustees(keys=tuple(keys))
 
 
 def with_threshold(threshold: int) -> dict[str, Any]:
-    trustees = SETUP.definition.trustees
-    assert trustees is not None
-    return {"trustees": msgspec.structs.replace(trustees, threshold=threshold)}
+    return other_trustees(threshold=threshold)
 
 
 BROKEN: list[tuple[dict[str, Any], str]] = [
@@ -97,6 +196,10 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"belenios": SETUP.definition.belenios, "title": "Pemilihan"}, "not the one that follows"),
     ({"belenios": SETUP.definition.belenios, "uuid": "Hq5cCAzXZnbL1q"}, "not the one that follows"),
     ({"belenios": SecretSetup(seed=2).definition.belenios}, "not the one that follows"),
+    *(
+        ({"belenios": SETUP.definition.belenios, **ANOTHER[member]}, "not the one that follows from the rest")
+        for member in ("closes", "contests", "nodes", "roll_root", "roll_size", "trustees")
+    ),
 ]
 
 

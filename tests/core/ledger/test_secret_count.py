@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import random
+from typing import Any
 
 import pytest
 
-from support.secret_definitions import SecretSetup, contest
+from support.secret_definitions import CLOSES, SecretSetup, contest
 from votenet.core.election.definition import Threshold
 from votenet.core.ledger.secret_count import checked_share, open_count
 from votenet.core.ledger.vote import HashedVote
@@ -98,6 +99,21 @@ def test_a_share_of_another_count_is_refused_and_names_the_trustee() -> None:
     fewer = setup.counted([])
     with pytest.raises(NotProven, match="trustee 2") as caught:
         checked_share(setup.election, counted, setup.share(2, fewer))
+    assert caught.value.code == "bad-decryption"
+
+
+@pytest.mark.parametrize("fields", [{"nodes": 4}, {"weights": (1, 1, 1, 1)}, {"closes": CLOSES + 1}])
+def test_no_share_of_an_election_holds_in_another_with_the_same_contests_and_trustees(
+    fields: dict[str, Any],
+) -> None:
+    """Nobody has voted in either: the sums are the same, and so are the keys."""
+    setup, other = SecretSetup(), SecretSetup(**fields)
+    counted = setup.counted([])
+    assert encode(counted.tally) == encode(other.counted([]).tally)
+    assert other.verification_keys == setup.verification_keys
+    checked_share(setup.election, counted, setup.share(2, counted))
+    with pytest.raises(NotProven, match="trustee 2") as caught:
+        checked_share(setup.election, counted, other.share(2, counted))
     assert caught.value.code == "bad-decryption"
 
 

@@ -83,6 +83,16 @@ def test_a_copied_ballot_with_the_own_credential_proves_nothing() -> None:
     assert wrong.code == "bad-ballot-signature"
 
 
+def test_a_ballot_of_an_election_with_another_roll_is_a_forgery() -> None:
+    """Its voter signs it for this election: the same code gives the same credential in both."""
+    other = SecretSetup(weights=(1, 1, 1, 1))
+    vote = SETUP.vote("voter-1", ballot=other.ballot("voter-1"))
+    assert code(vote) == ""
+    wrong = forgery(vote, ELECTION)
+    assert isinstance(wrong, ForgedVote)
+    assert wrong.code == "wrong-election"
+
+
 def test_the_signature_is_looked_at_before_the_ballot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "votenet.core.ledger.vote.proof_fault", lambda vote, election: pytest.fail("proofs were checked")
@@ -216,6 +226,6 @@ def test_the_bytes_of_a_secret_vote_and_its_leaf_on_the_roll() -> None:
     assert (record["choices"], record["ballot"]) == ([], SETUP.ballot("voter-1"))
     assert (
         hashlib.sha256(VOTE.record).hexdigest()
-        == "6438572876b7e4d287fe91850a077ebf8585cd163a765f18a9dd22b29f69787b"
+        == "38aea5ad9d8825dc8d67be3b2e0a206499951ed5341df3f287b42650828cfadc"
     )
     assert SETUP.roll.root_hex == "ca768e0fef4bfd4a87289e7215650ebfe69c69fb942b1e2bb7c4e4ecbbc73afe"

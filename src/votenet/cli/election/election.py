@@ -32,6 +32,7 @@ from votenet.core.election.ballot_text import ballot_lines
 from votenet.core.election.definition import DEFAULT_CANDIDATES, DEFAULT_TITLE, Election
 from votenet.core.election.election_file import ElectionFile, election_of
 from votenet.core.election.election_file_writer import election_toml, node_toml
+from votenet.core.election.secret_rules import with_belenios
 from votenet.errors import Command, ConfigError, NextStep, VotenetError
 from votenet.storage.input_file import STDIN
 from votenet.storage.key_store import AUTHORITY, AUTHORITY_KEY_NAME, NODE_KEY_NAME, load_or_make_key
@@ -143,7 +144,7 @@ def create(
     try:
         chain = msgspec.structs.replace(definition.chain, bits=bits)
         fields = {"authority_key": key.public_hex, "chain": chain}
-        made = Election(msgspec.structs.replace(new.definition, **fields))
+        made = Election(with_belenios(msgspec.structs.replace(new.definition, **fields)))
         if new.trustees is not None and output != STDOUT:
             write_output(output.with_name(TRUSTEES_NAME), new.trustees)
         if new.members is not None:

@@ -29,6 +29,7 @@ from votenet.core.election.ceremony_draft import check_same_draft, completed, dr
 from votenet.core.election.definition import Election, ElectionDefinition, uuid_from
 from votenet.core.election.election_file import ElectionFile, read_election_file
 from votenet.core.election.roll import Roll
+from votenet.core.election.secret_rules import with_belenios
 from votenet.core.election.toml_table import FileFault
 from votenet.core.limits import MAX_RECEIPT
 from votenet.errors import Command, ConfigError, NextStep, NotProven, VotenetError
@@ -79,7 +80,10 @@ class SourcedElection(NamedTuple):
 
 
 class MadeElection(NamedTuple):
-    """A new election; `members` where they have voting codes, or are known by name."""
+    """A new election; `members` where they have voting codes, or are known by name.
+
+    The definition lacks its nodes' and its authority's keys, and `belenios`, which comes last.
+    """
 
     definition: ElectionDefinition
     voters: Roll | None
@@ -209,7 +213,7 @@ def genesis_from_file(dirs: InstanceDirs, options: Mapping[str, Any], *, say: Ca
     kernel = None if options["kernel"] == "auto" else options["kernel"]
     bits = chosen_bits(source.file.difficulty, kernel, say, named=bool(count))
     made = source.made(now)
-    election = Election(with_node_keys(dirs, made.definition, count, bits))
+    election = Election(with_belenios(with_node_keys(dirs, made.definition, count, bits)))
     keep_roll(dirs, election, made.voters)
     if made.trustees is not None:
         write_atomically(dirs.state / TRUSTEES_NAME, made.trustees)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from votenet.core.election.definition import ElectionDefinition, Trustee, Trustees
-from votenet.core.election.secret_rules import SECRET_METHODS, belenios_text, questions_of
+from votenet.core.election.secret_rules import SECRET_METHODS, questions_of
 from votenet.core.encoding import canonical
 from votenet.secret.ceremony.bulletin import Bulletin
 from votenet.secret.ceremony.draft import CeremonyDraft, check_draft
@@ -57,7 +57,9 @@ def check_same_draft(draft: CeremonyDraft, wanted: CeremonyDraft) -> None:
 
 
 def completed(definition: ElectionDefinition, bulletin: Bulletin) -> ElectionDefinition:
-    """The definition with the key of its trustees, every one of whom has decrypted the test tally.
+    """The definition with the keys of its trustees, every one of whom has decrypted the test tally.
+
+    Its `belenios` is made when all else is there, too (`secret_rules.with_belenios`).
 
     Raises:
         NotProven: two-records, ceremony-incomplete; bad-draft, when the election is not the one of the draft.
@@ -73,9 +75,4 @@ def completed(definition: ElectionDefinition, bulletin: Bulletin) -> ElectionDef
         record=hashlib.sha256(bulletin.trustees).hexdigest(),
         threshold=draft.threshold,
     )
-    return msgspec.structs.replace(
-        definition,
-        belenios=belenios_text(definition, bulletin.key),
-        secrecy="secret",
-        trustees=trustees,
-    )
+    return msgspec.structs.replace(definition, secrecy="secret", trustees=trustees)

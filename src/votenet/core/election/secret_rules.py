@@ -1,7 +1,8 @@
 """The rules about a definition with secret ballots, and the `election` of Belenios that follows from it.
 
-Belenios hashes exact bytes into every proof, so the definition holds them. They hold nothing that is not in
-the rest of it: a reader makes them again and compares.
+Belenios hashes exact bytes into every proof, so the definition holds them. They follow from the rest of it:
+a reader makes them again and compares. They hold its hash, too, so that no ballot and no decryption of one
+election holds in another with the same contests and trustees.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from votenet.core.encoding import canonical
+import msgspec
+
+from votenet.core.encoding import DOMAIN_BELENIOS, canonical, domain_hash
 from votenet.core.limits import MAX_RECORD_BYTES
 from votenet.errors import NotProven
 from votenet.secret.ballot_size import longest_ballot
@@ -111,7 +114,7 @@ def _trustee_faults(definition: ElectionDefinition, trustees: Trustees) -> Itera
         yield "the key of its trustees hides nothing", "Let them make their keys again."
     elif definition.belenios and definition.belenios != belenios_text(definition, Point(key)):
         yield (
-            "its definition for Belenios is not the one that follows from its contests and trustees",
+            "its definition for Belenios is not the one that follows from the rest of it",
             "Take the one that follows.",
         )
 
@@ -121,8 +124,20 @@ def trustee_keys(trustees: Trustees) -> list[Point]:
     return [Point.parse(trustee.key) for trustee in trustees.keys]
 
 
+def with_belenios(definition: ElectionDefinition) -> ElectionDefinition:
+    """The same with its text for Belenios, where it has trustees: all else must be complete by then.
+
+    Raises NotProven, code bad-point.
+    """
+    trustees = definition.trustees
+    if trustees is None:
+        return definition
+    key = Point(key_of_threshold(trustee_keys(trustees), trustees.threshold))
+    return msgspec.structs.replace(definition, belenios=belenios_text(definition, key))
+
+
 def belenios_text(definition: ElectionDefinition, key: Point) -> str:
-    """Belenios' `election` for these contests and this public key."""
+    """Belenios' `election` for this definition, whatever its `belenios`, and this public key."""
     return belenios_election(definition, key).raw.decode()
 
 
@@ -131,7 +146,7 @@ def belenios_election(definition: ElectionDefinition, key: Point) -> SecretElect
     return write_election(
         BeleniosElection(
             version=BELENIOS_VERSION,
-            description="",
+            description=description_of(definition),
             name=definition.title,
             group=GROUP_NAME,
             public_key=key,
@@ -139,6 +154,12 @@ def belenios_election(definition: ElectionDefinition, key: Point) -> SecretElect
             uuid=definition.uuid,
         )
     )
+
+
+def description_of(definition: ElectionDefinition) -> str:
+    """What Belenios reads as a description: the hash of all that the definition has but for `belenios`."""
+    without = msgspec.structs.replace(definition, belenios="")
+    return domain_hash(DOMAIN_BELENIOS, canonical(without)).hex()
 
 
 def questions_of(contests: Sequence[Contest]) -> tuple[HomomorphicQuestion, ...]:
