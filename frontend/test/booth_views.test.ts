@@ -1,31 +1,15 @@
 /** What the screens behind a vote show and do, without a page: the texts and buttons of their templates. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { TemplateResult } from "lit-html";
 import { afterView } from "../src/booth/after_view.ts";
 import { Kiosk } from "../src/booth/kiosk.ts";
 import type { Scene } from "../src/booth/view.ts";
 import { gateView, refusedView, usedView } from "../src/booth/message_view.ts";
 import { Words } from "../src/booth/words.ts";
+import { parts, textOf } from "./page_text.ts";
 import { ScriptedElection, definitionOf, refused } from "./scripted_election.ts";
 import { Tab } from "./tab.ts";
 
-type Part = string | (() => void);
-
-/** The texts and handlers of a template, in their order. */
-function parts(value: unknown): Part[] {
-  if (Array.isArray(value)) return value.flatMap(parts);
-  if (typeof value === "function") return [value as () => void];
-  if (typeof value === "symbol" || value === null || value === undefined) return [];
-  if (typeof value !== "object") return [String(value)];
-  const { strings, values } = value as TemplateResult;
-  return strings.flatMap((text, at) => [text, ...parts(values[at])]);
-}
-
-const textOf = (view: unknown): string =>
-  parts(view)
-    .filter((part) => typeof part === "string")
-    .join("");
 const shown = (scene: Scene): string => textOf(afterView(scene));
 
 /** Presses the button with this text. */

@@ -27,12 +27,21 @@ CONTESTS: Final = (contest("Chair", ("Alice", "Bob", "Çelik"), id="chair"), MOT
 VOTERS: Final = 12
 
 
+STRANGE: Final = f"voter-{VOTERS}"
+"""On the roll with the right key, and with the credential of another code: no ballot of theirs is taken."""
+
+
+class _Setup(SecretSetup):
+    def public_credential(self, voter: str) -> str:
+        return super().public_credential("stranger" if voter == STRANGE else voter)
+
+
 class SecretNetwork(PageNetwork):
     """Four named nodes and the page. `setup` knows what voters and trustees know."""
 
     def __init__(self, folder: Path) -> None:
         now = int(time.time())
-        self.setup = SecretSetup(
+        self.setup = _Setup(
             contests=CONTESTS,
             nodes=NAMED,
             weights=(1,) * VOTERS,

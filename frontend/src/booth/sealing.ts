@@ -56,6 +56,7 @@ export class Sealing {
 
   /** Asks for what opens the ballot: from here on it must not be cast. */
   test(): void {
+    if (this.ballot === null) return;
     this.ballot = null;
     this.worker.postMessage({ kind: "open" }, []);
   }
