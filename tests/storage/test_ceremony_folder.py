@@ -9,7 +9,7 @@ import pytest
 from support.ceremonies import Ceremony, draft_for
 from votenet.errors import ConfigError
 from votenet.secret.ceremony.bulletin import MAX_RECORD, read_record
-from votenet.storage.ceremony_folder import DRAFT_NAME, MAX_RECORD_FILES, CeremonyFolder
+from votenet.storage.ceremony_folder import DRAFT_NAME, MAX_RECORD_FILES, PAGE_NAME, CeremonyFolder
 
 
 @pytest.fixture
@@ -45,6 +45,14 @@ def test_a_folder_is_of_one_draft(folder: CeremonyFolder) -> None:
     with pytest.raises(ConfigError) as caught:
         folder.begin(draft_for(closes=1_800_000_001))
     assert caught.value.code == "file-exists"
+
+
+def test_the_page_of_trustees_lies_beside_the_draft_and_is_no_record(tmp_path: Path) -> None:
+    made = CeremonyFolder(tmp_path / "ceremony")
+    for page in (b"<p>older", b"<p>newer"):
+        made.begin(draft_for(), page)
+        assert (made.path / PAGE_NAME).read_bytes() == page
+    assert made.bulletin().refused == []
 
 
 def test_what_does_not_belong_there_is_named_and_does_no_harm(folder: CeremonyFolder) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
+import pytest
+
 from support.page import Page, play
-from votenet.web.files import hashes, static_files
+from votenet.web.files import DOWNLOADS, hashes, static_files
 
 
 def test_a_file_has_a_tag_by_which_it_is_not_sent_again() -> None:
@@ -37,11 +39,12 @@ def test_text_is_sent_small_to_those_that_take_gzip() -> None:
     play(scenario)
 
 
-def test_the_verifier_is_a_download_with_its_own_policy() -> None:
+@pytest.mark.parametrize("name", DOWNLOADS)
+def test_pages_for_a_disk_are_downloads_with_their_own_policy(name: str) -> None:
     async def scenario(page: Page) -> None:
-        answer = await page.client.get("/verify.html")
-        assert answer.headers["content-disposition"] == 'attachment; filename="verify.html"'
-        assert answer.content == static_files()["verify.html"].body
+        answer = await page.client.get(f"/{name}")
+        assert answer.headers["content-disposition"] == f'attachment; filename="{name}"'
+        assert answer.content == static_files()[name].body
         assert "script-src 'self'" not in answer.headers["content-security-policy"]
 
     play(scenario)

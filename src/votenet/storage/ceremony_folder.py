@@ -18,6 +18,8 @@ from votenet.storage.files import write_atomically
 from votenet.storage.input_file import read_input
 
 DRAFT_NAME: Final = "draft.json"
+PAGE_NAME: Final = "trustee.html"
+"""The page of trustees without a shell: it is no record, and lies in the folder so that they find it."""
 MAX_RECORD_FILES: Final = 1000
 """Files that are looked at; a ceremony of 16 trustees has 64."""
 _BEGIN: Final = NextStep(
@@ -41,8 +43,11 @@ class CeremonyFolder(NamedTuple):
     def draft_path(self) -> Path:
         return self.path / DRAFT_NAME
 
-    def begin(self, draft: CeremonyDraft) -> None:
-        """Write the draft. Raises ConfigError, code file-exists, where there is another one."""
+    def begin(self, draft: CeremonyDraft, page: bytes = b"") -> None:
+        """Write the draft, and beside it the page for trustees, unless that is empty.
+
+        Raises ConfigError, code file-exists, where there is another draft; StorageError.
+        """
         if self.draft_path.exists() and self.draft_path.read_bytes() != encode(draft):
             raise ConfigError(
                 f"{self.path} has the ceremony of another election, or of an older draft of this one",
@@ -52,6 +57,8 @@ class CeremonyFolder(NamedTuple):
         step = "Check the owner of that folder, and free space."
         with StorageError.of_os_errors(f"cannot make the folder {self.path}", next_step=step):
             self.path.mkdir(parents=True, exist_ok=True)
+        if page:
+            write_atomically(self.path / PAGE_NAME, page, None)
         write_atomically(self.draft_path, encode(draft), None)
 
     def draft(self) -> CeremonyDraft:

@@ -1,4 +1,4 @@
-"""The files that the page brings along: scripts, styles, verify.html."""
+"""The files that the page brings along: scripts, styles, verify.html and trustee.html."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from starlette.routing import BaseRoute, Route
 
 from votenet.errors import VotenetError
 
-DOWNLOAD: Final = "verify.html"
-"""One file that checks everything without a network; it brings its own Content-Security-Policy."""
+DOWNLOADS: Final = ("verify.html", "trustee.html")
+"""Each is one file that works without a network; it brings its own Content-Security-Policy."""
 TEXT: Final = (".js", ".css", ".html", ".txt", ".svg", ".json")
 """Endings of files that gzip makes smaller."""
 FOLDERS: Final = ("static", "templates", "catalogue")
@@ -32,7 +32,7 @@ class StaticFile(NamedTuple):
 
 
 def routes() -> list[BaseRoute]:
-    return [Route("/static/{name}", static), Route(f"/{DOWNLOAD}", download)]
+    return [Route("/static/{name}", static), *(Route(f"/{name}", download) for name in DOWNLOADS)]
 
 
 async def static(request: Request) -> Response:
@@ -40,8 +40,9 @@ async def static(request: Request) -> Response:
 
 
 async def download(request: Request) -> Response:
-    response = _answer(request, DOWNLOAD)
-    response.headers["Content-Disposition"] = f'attachment; filename="{DOWNLOAD}"'
+    name = request.url.path.removeprefix("/")
+    response = _answer(request, name)
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 
 
@@ -52,7 +53,7 @@ def _answer(request: Request, name: str) -> Response:
     packed = takes_gzip(request.headers.get("accept-encoding", "")) and name.endswith(TEXT)
     etag = f'"{found.etag[1:-1]}-gzip"' if packed else found.etag
     headers = {"ETag": etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
-    if name == DOWNLOAD:
+    if name in DOWNLOADS:
         headers["Content-Security-Policy"] = DOWNLOAD_POLICY
     asked = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
     if etag in asked:

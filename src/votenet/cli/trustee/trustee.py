@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +30,7 @@ from votenet.secret.ceremony.trustee import next_record, restore_share
 from votenet.secret.ceremony.trustee import rehearse as rehearsal_of
 from votenet.secret.group import BASE, multiply
 from votenet.secret.key_generation import TrusteeSeed
-from votenet.storage.ceremony_folder import CeremonyFolder
+from votenet.storage.ceremony_folder import PAGE_NAME, CeremonyFolder
 from votenet.storage.enrolment_store import EnrolmentStore
 from votenet.storage.genesis_file import MAX_GENESIS
 from votenet.storage.input_file import read_input
@@ -57,7 +58,8 @@ Examples:
 
 \b
 Trustees pass the folder on, by mail or on a stick, or share it: nothing in it is secret. Put all files of all
-trustees together; their names and their order do not matter. See docs/secret-ballots.md."""
+trustees together; their names and their order do not matter. Who types no commands opens trustee.html in the
+folder with a browser: it does the same, and needs no network. See docs/secret-ballots.md."""
 )
 def trustee() -> None:
     """Make the key of an election with secret ballots, together, and decrypt its count."""
@@ -80,8 +82,9 @@ def init(file: Path, all_needed: bool, as_json: bool) -> None:
     draft = draft_of(definition, names, threshold)
     if folder.draft_path.exists():
         check_same_draft(folder.draft(), draft)
-    folder.begin(draft)
-    _show(folder, as_json, [f"The ceremony is in {folder.path}.", cost_of_loss(threshold, len(names))])
+    folder.begin(draft, files("votenet.web").joinpath("static", PAGE_NAME).read_bytes())
+    page = f"A trustee who types no commands opens {folder.path / PAGE_NAME} in a browser."
+    _show(folder, as_json, [f"The ceremony is in {folder.path}.", page, cost_of_loss(threshold, len(names))])
 
 
 @trustee.command()

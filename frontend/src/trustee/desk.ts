@@ -1,0 +1,204 @@
+/** What a trustee's page holds: the files of the ceremony, who the trustee is, and the key. Nothing of it is kept. */
+import { toHex, utf8 } from "../lib/bytes.ts";
+import { Fault } from "../lib/fault.ts";
+import { sha256 } from "../lib/hash.ts";
+import { type Bulletin, type HeldRecord, STEPS, fileName, readBulletin } from "../secret/ceremony/bulletin.ts";
+import { type Draft, nameOf, readDraft } from "../secret/ceremony/draft.ts";
+import { TrusteeSeed } from "../secret/ceremony/key_generation.ts";
+import { readRecoveryCode, recoveryGroups } from "../secret/ceremony/recovery_code.ts";
+import { nextRecord, placeOf, rehearse } from "../secret/ceremony/trustee.ts";
+import type { Entropy } from "../secret/group.ts";
+
+export interface NamedBytes {
+  readonly name: string;
+  readonly raw: Uint8Array;
+}
+
+/** Why a typed card is not taken. */
+export type WrongCard =
+  | { kind: "length"; length: number }
+  | { kind: "group"; group: number; text: string }
+  /** It is a card, but not that of this trustee in this ceremony. */
+  | { kind: "other" };
+
+/** What is next for a trustee who was named. */
+export type Turn =
+  | "ended"
+  /** Neither a key nor a certificate of this trustee is here. */
+  | "begin"
+  /** The key was made just now: its cards come first. */
+  | "cards"
+  /** The key is not here, and there is something to do with it. */
+  | "card"
+  /** There are records to hand in. */
+  | "hand-in"
+  | "wait"
+  | "complete";
+
+/** As many files are held: a ceremony of 16 trustees has 64. */
+const MOST_FILES = 1000;
+const DRAFT = "draft.json";
+
+export class Desk {
+  bulletin: Bulletin | null = null;
+  place: number | null = null;
+  /** Records that were made here and are to be handed in. */
+  made: HeldRecord[] = [];
+  private seed: TrusteeSeed | null = null;
+  /** Whether the seed came from a card that was typed here. */
+  private isTyped = false;
+  private isNew = false;
+  private draft: { text: string; draft: Draft } | null = null;
+  private readonly files = new Map<string, NamedBytes>();
+
+  constructor(private readonly entropy: Entropy) {}
+
+  // -- files ---------------------------------------------------------------------------------------
+
+  /**
+   * Takes files of the ceremony, in any order. `bad-draft` and the like of a draft that is none; `other-election`
+   * for the draft of another ceremony than the one that is open.
+   */
+  take(files: readonly NamedBytes[]): void {
+    for (const { name, raw } of files) {
+      if (isDraft(name, raw)) this.takeDraft(raw);
+      else if (this.files.size < MOST_FILES) this.files.set(toHex(sha256(raw)), { name, raw });
+    }
+    this.read();
+  }
+
+  /** Whether files are here, and the draft is not among them. */
+  get lacksDraft(): boolean {
+    return this.draft === null && this.files.size > 0;
+  }
+
+  private takeDraft(raw: Uint8Array): void {
+    const draft = readDraft(raw);
+    const text = toHex(sha256(raw));
+    if (this.draft !== null && this.draft.text !== text) {
+      throw new Fault("other-election", "the draft is of another election, or an older one of this election");
+    }
+    this.draft = { text, draft };
+  }
+
+  private read(): void {
+    if (this.draft === null) return;
+    this.bulletin = readBulletin(
+      this.draft.draft,
+      [...this.files.values()].map(({ name, raw }) => [name, raw] as const),
+    );
+  }
+
+  // -- the key ---------------------------------------------------------------------------------------
+
+  /** The name of the trustee; empty before it was chosen. */
+  get name(): string {
+    return this.bulletin === null || this.place === null ? "" : nameOf(this.bulletin.draft, this.place);
+  }
+
+  choose(place: number): void {
+    if (place !== this.place) this.forget();
+    this.place = place;
+  }
+
+  makeKey(): void {
+    this.seed = TrusteeSeed.draw(this.entropy);
+    this.isNew = true;
+    this.isTyped = false;
+  }
+
+  /** The groups of the code for the two cards; null where there is no key. */
+  get cardGroups(): string[] | null {
+    return this.seed && recoveryGroups(this.seed);
+  }
+
+  /** Whether the cards are printed or written down: the last group was read from one of them. */
+  confirmCards(typed: string): boolean {
+    const wanted = this.cardGroups?.at(-1) ?? "";
+    const isRead = wanted !== "" && plainOf(typed) === wanted;
+    if (isRead) this.isNew = false;
+    return isRead;
+  }
+
+  /** Takes the key from a typed card; says what is wrong with it. */
+  typeCard(typed: string): WrongCard | null {
+    const read = readRecoveryCode(typed);
+    if (!read.ok && read.group === 0) return { kind: "length", length: read.length };
+    if (!read.ok) return { kind: "group", group: read.group, text: groupIn(typed, read.group) };
+    const found = placeOf(this.bulletin!, read.seed);
+    const isMade = this.bulletin!.keysOf(this.place!) !== undefined;
+    if (found === null ? isMade : found !== this.place) return { kind: "other" };
+    this.seed = read.seed;
+    this.isTyped = true;
+    this.isNew = false;
+    return null;
+  }
+
+  /** The seed, for what is done with it at once; null where there is no key. */
+  get key(): TrusteeSeed | null {
+    return this.isNew ? null : this.seed;
+  }
+
+  forget(): void {
+    this.seed = null;
+    this.isTyped = false;
+    this.isNew = false;
+    this.made = [];
+  }
+
+  // -- steps -------------------------------------------------------------------------------------------
+
+  /** Makes one record that is due, if there is one. `wrong-card`, `bad-share` and all that another trustee did wrong. */
+  step(): boolean {
+    const record = this.dueRecord();
+    if (record === null) return false;
+    this.files.set(toHex(sha256(utf8(record.text))), { name: fileName(record), raw: utf8(record.text) });
+    this.made.push(record);
+    this.read();
+    return this.made.length < STEPS.length;
+  }
+
+  private dueRecord(): HeldRecord | null {
+    const { bulletin, place, key: seed } = this;
+    if (bulletin === null || place === null || seed === null || bulletin.equivocations.length > 0) return null;
+    const waiting = bulletin.waiting();
+    if (waiting === null || !waiting.places.includes(place)) return null;
+    if (waiting.step === "rehearsal") return this.isTyped ? rehearse(bulletin, seed) : null;
+    return nextRecord(bulletin, seed, place);
+  }
+
+  /** What is next; null before a trustee is named. */
+  get turn(): Turn | null {
+    const { bulletin, place } = this;
+    if (bulletin === null || place === null) return null;
+    if (bulletin.equivocations.length > 0) return "ended";
+    if (this.isNew) return "cards";
+    const waiting = bulletin.waiting();
+    const isDue = waiting?.places.includes(place) ?? false;
+    if (this.seed === null && bulletin.keysOf(place) === undefined) return "begin";
+    if (isDue && (this.seed === null || waiting?.step === "rehearsal")) return "card";
+    if (this.made.length > 0) return "hand-in";
+    return waiting === null ? "complete" : "wait";
+  }
+}
+
+function isDraft(name: string, raw: Uint8Array): boolean {
+  const start = new TextDecoder().decode(raw.subarray(0, 10));
+  return name === DRAFT || start === '{"closes":';
+}
+
+/** Typed characters as they stand on a card. */
+const plainOf = (typed: string): string =>
+  typed
+    .replace(/[\s\p{Pd}]/gu, "")
+    .toUpperCase()
+    .replace(/[IL]/g, "1")
+    .replace(/O/g, "0");
+
+const LENGTHS = [5, 5, 5, 5, 6, 6];
+
+/** What was typed for a group, from 1 on. */
+function groupIn(typed: string, group: number): string {
+  const start = LENGTHS.slice(0, group - 1).reduce((sum, one) => sum + one, 0);
+  return plainOf(typed).slice(start, start + LENGTHS[group - 1]!);
+}

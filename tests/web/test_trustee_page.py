@@ -1,0 +1,278 @@
+"""trustee.html in a real browser, opened from a disk: a trustee without a shell among others who have one."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.cli.conftest import CommandResult, cli
+
+import votenet
+from votenet.storage.ceremony_folder import CeremonyFolder, record_name
+from web.browser import PHONE, SMALL_PHONE, ZOOMED, Watch, axe, small_targets, too_wide
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+__all__ = ["cli"]
+
+PAGE = Path(votenet.__file__).parent / "web/static/trustee.html"
+NAMES = ("Citra", "Dewi", "Eko")
+FILE = """\
+title = "Pemilihan ketua"
+secrecy = "secret"
+closes = 2060-05-31T20:00:00+02:00
+members = "members.csv"
+
+[trustees]
+names = ["Citra", "Dewi", "Eko"]
+
+[[contests]]
+title = "Ketua"
+candidates = ["Ani", "Budi"]
+"""
+Cli = Callable[..., CommandResult]
+Visit = Callable[..., "Page"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A ceremony that has begun, in the folder in which commands are typed."""
+    monkeypatch.chdir(tmp_path)
+    Path("election.toml").write_text(FILE)
+    done = cli("trustee", "init", "election.toml")
+    assert done.code == 0, done.err
+    return tmp_path / "ceremony"
+
+
+class TrusteeAtThePage:
+    """A trustee with trustee.html: opens the files of the folder, and puts what the page makes into it."""
+
+    def __init__(self, page: Page, folder: Path, name: str) -> None:
+        self.page, self.folder, self.name = page, folder, name
+        self.code: list[str] = []
+        self.reopen()
+
+    def reopen(self) -> None:
+        """A new tab: the page knows nothing any more."""
+        self.page.goto((self.folder / PAGE.name).as_uri())
+        self.page.get_by_role("heading", level=1).wait_for()
+
+    def open_files(self) -> None:
+        self.page.locator("#files").set_input_files(sorted(self.folder.glob("*.json")))
+        self.page.get_by_role("heading", name="Pemilihan ketua").wait_for()
+        self.settle()
+        who = self.page.get_by_label("Your name among the trustees")
+        if who.input_value() == "":
+            who.select_option(label=self.name)
+            self.settle()
+
+    def settle(self) -> None:
+        """Until the page has done what it was asked to."""
+        self.page.locator("[role=status]:empty").wait_for(state="attached")
+
+    def press(self, name: str) -> None:
+        self.page.get_by_role("button", name=name).click()
+        self.settle()
+
+    def make_key(self) -> None:
+        self.press("Make my key")
+        cards = self.page.locator(".card .code")
+        first, second = cards.all_inner_texts()
+        assert first == second
+        self.code = re.sub(r"\s", "", first).split("-")
+        self.fill("Type the last group of a card", self.code[-1].lower(), "I have both cards")
+
+    def fill(self, label: str, typed: str, button: str) -> None:
+        self.page.get_by_label(label).fill(typed)
+        self.press(button)
+
+    def type_card(self, typed: str = "") -> None:
+        self.fill("Code on the recovery card", typed or " ".join(self.code).lower(), "Continue")
+
+    def hand_in(self) -> list[str]:
+        """Saves every file that the page offers into the folder; returns their names."""
+        names = []
+        for button in self.page.get_by_role("button", name="Save ").all():
+            with self.page.expect_download() as saved:
+                button.click()
+            names.append(saved.value.suggested_filename)
+            saved.value.save_as(self.folder / names[-1])
+        return names
+
+    def said(self) -> str:
+        return self.page.locator("main").inner_text()
+
+
+def status(cli: Cli) -> Any:
+    done = cli("trustee", "status", "ceremony", "--json")
+    assert done.code == 0, done.err
+    return json.loads(done.out)
+
+
+def join(cli: Cli, *names: str) -> None:
+    for name in names:
+        done = cli("trustee", "join", "ceremony", name)
+        assert done.code == 0, done.err
+
+
+def rehearse(cli: Cli, *names: str) -> None:
+    for name in names:
+        place = NAMES.index(name) + 1
+        card = Path(f"recovery-{place}.html").read_text()
+        code = Path(f"code-{place}.txt")
+        code.write_text("".join(re.findall(r"<span>(.*?)</span>", card)[:2]))
+        done = cli("trustee", "rehearse", "ceremony", name, "--code-file", str(code))
+        assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize(("name", "is_first"), [("Citra", True), ("Eko", False)])
+def test_one_trustee_has_the_page_and_two_have_commands(
+    page: Page, cli: Cli, folder: Path, name: str, is_first: bool
+) -> None:
+    """The first one of a step, in a tab that stays open; the last one, who types the card each time."""
+    others = [each for each in NAMES if each != name]
+    trustee, place = TrusteeAtThePage(page, folder, name), NAMES.index(name) + 1
+    for _ in range(3 if is_first else 2):  # the last one of a step goes on at once
+        if not is_first:
+            join(cli, *others)
+            trustee.reopen()
+        trustee.open_files()
+        if not trustee.code:
+            trustee.make_key()
+        elif not is_first:
+            trustee.type_card()
+        trustee.hand_in()
+        if is_first:
+            join(cli, *others)
+    made = [path.name for path in folder.glob(f"{place}-*.json")]
+    assert sorted(one.split("-")[1] for one in made) == ["certificate", "coefficients", "key"]
+    join(cli, *others)
+    trustee.reopen()
+    trustee.open_files()
+    facts = status(cli)
+    assert (facts["refused"], facts["step"]) == ([], "rehearsal")
+    assert facts["spoken"] in trustee.said()
+    if is_first:
+        rehearse(cli, *others)
+    trustee.type_card()
+    trustee.hand_in()
+    assert "Your card works." in trustee.said()
+    if not is_first:
+        rehearse(cli, *others)
+    assert status(cli)["complete"], status(cli)
+    bulletin = CeremonyFolder(folder).bulletin()
+    assert all((folder / record_name(record)).is_file() for record in bulletin.records.values())
+    trustee.open_files()
+    assert "The ceremony is complete" in trustee.said()
+
+
+def test_a_card_that_is_damaged_or_of_another_trustee_is_told(page: Page, cli: Cli, folder: Path) -> None:
+    trustee = TrusteeAtThePage(page, folder, "Citra")
+    trustee.open_files()
+    trustee.make_key()
+    trustee.hand_in()
+    join(cli, "Dewi", "Eko")
+    trustee.reopen()
+    trustee.open_files()
+    damaged = trustee.code[2][:-1] + ("0" if trustee.code[2][-1] != "0" else "1")
+    trustee.type_card("-".join([*trustee.code[:2], damaged, *trustee.code[3:]]))
+    assert f"Group 3 is not right: {damaged}." in trustee.said()
+    trustee.type_card("".join(trustee.code)[:-1])
+    assert "A code has 32 characters. This one has 31." in trustee.said()
+    card = Path("recovery-2.html").read_text()
+    trustee.type_card("".join(re.findall(r"<span>(.*?)</span>", card)[:2]))
+    assert "This is not the card of Citra in this ceremony." in trustee.said()
+    trustee.type_card()
+    assert trustee.hand_in()[0].startswith("1-coefficients-")
+
+
+def test_a_key_is_handed_in_only_when_a_card_was_read(page: Page, folder: Path) -> None:
+    trustee = TrusteeAtThePage(page, folder, "Citra")
+    trustee.open_files()
+    trustee.press("Make my key")
+    trustee.fill("Type the last group of a card", "000000", "I have both cards")
+    assert "That is not the last group." in trustee.said()
+    assert page.get_by_role("button", name="Save ").count() == 0
+    page.emulate_media(media="print")
+    assert not page.locator("main").is_visible()
+    assert [card.is_visible() for card in page.locator(".card").all()] == [True, True]
+
+
+def test_files_that_do_not_belong_are_named_and_a_ceremony_with_two_records_ends(
+    visit: Visit, cli: Cli, folder: Path
+) -> None:
+    trustee = TrusteeAtThePage(visit(), folder, "Eko")
+    join(cli, "Citra", "Dewi")
+    shutil.copytree(folder, folder.parent / "before")
+    join(cli, "Eko")
+    (folder / "holiday.json").write_text('{"where": "Bali"}')
+    trustee.open_files()
+    assert re.search(r"Files that do not count\s+holiday.json: It is no file of a ceremony", trustee.said())
+    assert "Nothing to do at the moment" in trustee.said(), "Eko has typed the command"
+    other = TrusteeAtThePage(visit(), folder.parent / "before", "Eko")
+    other.open_files()
+    other.make_key()
+    [certificate, _] = other.hand_in()
+    shutil.copy(other.folder / certificate, folder)
+    trustee.reopen()
+    trustee.open_files()
+    said = trustee.said()
+    assert "The ceremony has ended without a key" in said
+    assert "Eko handed in two different records of one step (Made a key)" in said
+    assert certificate in said
+    assert "Make my key" not in said
+
+
+def test_the_draft_of_another_election_is_refused(page: Page, cli: Cli, folder: Path) -> None:
+    trustee = TrusteeAtThePage(page, folder, "Citra")
+    draft = folder / "draft.json"
+    join(cli, "Citra")
+    page.locator("#files").set_input_files(next(folder.glob("1-*.json")))
+    page.get_by_text("draft.json is not among these files").wait_for()
+    trustee.open_files()
+    draft.write_text(draft.read_text().replace("Pemilihan ketua", "Another one"))
+    page.locator("#files").set_input_files(draft)
+    page.get_by_role("heading", name="This does not go on").wait_for()
+    assert "This file is of another election" in trustee.said()
+
+
+@pytest.mark.parametrize("language", ["en", "id"])
+def test_it_is_readable_for_everybody(visit: Visit, cli: Cli, folder: Path, language: str) -> None:
+    """The colours take turns: a language changes the words alone."""
+    (folder / "holiday.json").write_text("{}")
+    windows = ({"viewport": PHONE}, {"viewport": SMALL_PHONE, "color_scheme": "dark"}, ZOOMED)
+    for number, window in enumerate(windows):
+        page = visit(locale=language, **window)
+        page.goto(PAGE.as_uri())
+        page.locator("#files").set_input_files(sorted(folder.glob("*.json")))
+        page.locator("#who").select_option("1")
+        page.locator("#turn .main").click()
+        page.locator("#last-group").wait_for()
+        page.locator("[role=status]:empty").wait_for(state="attached")
+        assert page.evaluate("document.documentElement.lang") == language
+        if number % 2 == (language == "id"):
+            assert axe(page) == []
+        assert too_wide(page) == []
+        assert small_targets(page) == []
+
+
+def test_it_sends_and_keeps_nothing(page: Page, watch: Watch, folder: Path) -> None:
+    trustee = TrusteeAtThePage(page, folder, "Citra")
+    trustee.open_files()
+    trustee.make_key()
+    assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
+    policy = page.locator("meta[http-equiv=Content-Security-Policy]").get_attribute("content")
+    assert policy is not None
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    watch.allow("Content Security Policy|127.0.0.1")
+    refused = "fetch('http://127.0.0.1:9/').then(() => 'sent', () => 'refused')"
+    assert page.evaluate(f"() => {refused}") == "refused"
+    trustee.press("Forget my key")
+    assert page.locator(".card").count() == 0
+    assert "Make my key" not in trustee.said()
