@@ -39,7 +39,8 @@ def test_a_file_that_does_not_count_is_named() -> None:
 def test_a_complete_ceremony_says_so() -> None:
     ceremony = run()
     assert "The ceremony is complete: the organiser can make the election" in shown(ceremony)
-    assert shown(ceremony).endswith("votenet up -d -f election.toml")
+    assert "votenet up -d -f election.toml\n" in shown(ceremony)
+    assert shown(ceremony).endswith("votenet trustee status 'a folder' --genesis genesis.json")
     assert bulletin_facts(ceremony.bulletin)["complete"] is True
 
 

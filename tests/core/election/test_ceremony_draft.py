@@ -11,7 +11,7 @@ import pytest
 from support.ceremonies import NAMES, Ceremony, run
 from support.secret_definitions import SecretSetup, contest
 from support.secret_elections import refusing
-from votenet.core.election.ceremony_draft import check_same_draft, completed, draft_of
+from votenet.core.election.ceremony_draft import check_made_of, check_same_draft, completed, draft_of
 from votenet.core.election.definition import ElectionDefinition
 from votenet.core.election.secret_rules import secret_faults, with_belenios
 from votenet.errors import NotProven
@@ -80,6 +80,21 @@ def test_what_trustees_do_not_vouch_for_may_change() -> None:
     other = changed(roll_root="cd" * 32, roll_size=5, created=definition().created + 1)
     check_same_draft(complete().draft, draft_of(other, NAMES[:3], 2))
     assert completed(other, complete().bulletin).roll_size == 5
+
+
+def test_an_election_is_known_as_that_of_its_ceremony() -> None:
+    """Also where not every trustee's rehearsal is here: a share of the count needs the keys alone."""
+    made, bulletin = completed(definition(), complete().bulletin), complete().bulletin
+    check_made_of(made, bulletin)
+    check_made_of(made, run(STEPS[:3], bulletin.draft).bulletin)
+    with refusing("ceremony-incomplete"):
+        check_made_of(made, run(STEPS[:2], bulletin.draft).bulletin)
+    with refusing("wrong-election-key"):
+        check_made_of(made, run(STEPS[:3], bulletin.draft, seed=32).bulletin)
+    with refusing("wrong-election-key"):
+        check_made_of(definition(), bulletin)
+    with refusing("bad-draft"):
+        check_made_of(msgspec.structs.replace(made, title="Lain"), bulletin)
 
 
 def test_a_draft_is_of_an_election_that_can_be_secret() -> None:

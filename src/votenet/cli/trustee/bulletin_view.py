@@ -36,6 +36,8 @@ def bulletin_lines(bulletin: Bulletin, folder: Path) -> Iterator[str]:
     if waiting is None:
         up = Command("up", "-d", "-f", "election.toml")
         yield f"The ceremony is complete: the organiser can make the election: {up}"
+        check = Command.calling("trustee status", str(folder), options=("--genesis", "genesis.json"))
+        yield f"Then each trustee checks, before anybody votes, that it has their keys: {check}"
         return
     names = ", ".join(map(draft.name_of, waiting.places))
     yield f"Waiting for {names}. Each types:"

@@ -15,6 +15,7 @@ from votenet.cli.archive.archive_files import checking
 from votenet.cli.archive.belenios_export import archived
 from votenet.cli.election.roll import KnownRoll
 from votenet.cli.options import FilePath, instance_option, json_option, node_option, roll_option
+from votenet.cli.trustee.own_election import check_own_election
 from votenet.cli.trustee.recovery_input import asked_seed
 from votenet.client.secret_votes import submit_share
 from votenet.config import instance_dirs
@@ -80,7 +81,7 @@ def decrypt(
     known = KnownRoll(roll, instance)
 
     def made(found: SecretArchive) -> str:
-        _check_election(found, bulletin, folder)
+        check_own_election(found.election, bulletin, folder)
         seed = (None if code_file else file.read(bulletin.draft.digest, place)) or asked_seed(code_file)
         tally = count_ballots(found.secret, found.ballots, found.weights).tally
         share = encode(_share(found, tally, bulletin, place, seed)).decode()
@@ -142,17 +143,6 @@ def _usual_file(bulletin: Bulletin, place: int) -> TrusteeKeyFile:
 
 def _export_command(share: Path) -> Command:
     return Command("export", "--belenios", "election.bel", "--share", str(share), "--share", "FILE")
-
-
-def _check_election(found: SecretArchive, bulletin: Bulletin, folder: Path) -> None:
-    """Raises ConfigError, other-election; NotProven, ceremony-incomplete."""
-    trustees = found.election.definition.trustees
-    if trustees is None or trustees.record != hashlib.sha256(bulletin.trustees).hexdigest():
-        raise ConfigError(
-            f"the archive is not of the election whose trustees met in {folder}",
-            code="other-election",
-            next_step="Name the folder of that election's ceremony.",
-        )
 
 
 def _share(

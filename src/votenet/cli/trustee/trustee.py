@@ -17,6 +17,7 @@ from votenet.cli.election.election_from_file import faulty, say_faults
 from votenet.cli.options import FilePath, json_option
 from votenet.cli.trustee.bulletin_view import bulletin_facts, bulletin_lines
 from votenet.cli.trustee.decrypt import decrypt
+from votenet.cli.trustee.own_election import check_own_election, named_election, own_election_lines
 from votenet.cli.trustee.recovery_card import DANGER, recovery_page
 from votenet.cli.trustee.recovery_input import asked_seed
 from votenet.config import instance_dirs
@@ -53,6 +54,7 @@ Examples:
   votenet trustee join ceremony Citra         a trustee makes a key and two recovery cards; again: next step
   votenet trustee rehearse ceremony Citra     once the key is made: type in a card, decrypt a test tally
   votenet trustee status ceremony             who is waited for
+  votenet trustee status ceremony --genesis genesis.json     the election is made: are its keys yours?
   votenet trustee recover ceremony Citra      the key is lost: back from a card
   votenet trustee decrypt ceremony Citra --archive election.jsonl.xz     afterwards: a share of the count
 
@@ -162,10 +164,29 @@ def recover(folder: Path, name: str, key: Path | None, code_file: Path | None, a
 
 @trustee.command()
 @_folder
+@click.option(
+    "--genesis", type=FilePath(), help="Genesis file of the election that was made: check its keys."
+)
+@click.option("--node", metavar="HOST:PORT", help="The same for the election of this node.")
 @json_option
-def status(folder: Path, as_json: bool) -> None:
-    """Say who has done what in the ceremony in FOLDER, and who is waited for."""
-    _show(CeremonyFolder(folder), as_json, [])
+def status(folder: Path, genesis: Path | None, node: str | None, as_json: bool) -> None:
+    """Say who has done what in the ceremony in FOLDER, and who is waited for.
+
+    With --genesis or --node, before anybody votes: check that the election has the trustees' keys.
+    """
+    if genesis is not None and node is not None:
+        raise click.UsageError("--genesis and --node each name an election: leave one out")
+    ceremony = CeremonyFolder(folder)
+    election = named_election(genesis, node)
+    if election is None:
+        _show(ceremony, as_json, [])
+        return
+    check_own_election(election, ceremony.bulletin(), folder)
+    if as_json:
+        ui.print_json({"folder": str(folder), "network_id": election.network_hex, "own_keys": True})
+        return
+    for line in own_election_lines(election):
+        ui.echo(line)
 
 
 trustee.add_command(decrypt)

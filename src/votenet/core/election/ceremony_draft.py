@@ -67,7 +67,13 @@ def completed(definition: ElectionDefinition, bulletin: Bulletin) -> ElectionDef
     bulletin.check_complete()
     draft = bulletin.draft
     check_same_draft(draft, draft_of(definition, draft.trustees, draft.threshold))
-    trustees = Trustees(
+    return msgspec.structs.replace(definition, secrecy="secret", trustees=trustees_of(bulletin))
+
+
+def trustees_of(bulletin: Bulletin) -> Trustees:
+    """The trustees of a definition. Raises NotProven, code ceremony-incomplete, unless every key is there."""
+    draft = bulletin.draft
+    return Trustees(
         keys=tuple(
             Trustee(key=key.written(), name=name)
             for key, name in zip(bulletin.keys, draft.trustees, strict=True)
@@ -75,4 +81,15 @@ def completed(definition: ElectionDefinition, bulletin: Bulletin) -> ElectionDef
         record=hashlib.sha256(bulletin.trustees).hexdigest(),
         threshold=draft.threshold,
     )
-    return msgspec.structs.replace(definition, secrecy="secret", trustees=trustees)
+
+
+def check_made_of(definition: ElectionDefinition, bulletin: Bulletin) -> None:
+    """Whether an election was made of this ceremony: its trustees' keys, names and threshold, its draft.
+
+    Raises:
+        NotProven: wrong-election-key; bad-draft, with what has changed; ceremony-incomplete.
+    """
+    if definition.trustees != trustees_of(bulletin):
+        raise refusal("wrong-election-key", "its trustees, or their keys, are not those of the ceremony")
+    draft = bulletin.draft
+    check_same_draft(draft, draft_of(definition, draft.trustees, draft.threshold))
