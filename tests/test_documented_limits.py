@@ -143,6 +143,10 @@ WEB: Final = {
     "votes and enrolments of one client": (
         f"{page.POSTS_AT_ONCE:,g} at once, {page.POSTS_PER_SECOND:g} a second"
     ),
+    "proofs of encrypted ballots of one client": (
+        f"{page.PROOFS_AT_ONCE:,g} units at once, {page.PROOFS_PER_SECOND:,g} a second; "
+        "a unit is a tenth of a millisecond"
+    ),
     "body of a request": f"{size(page.MAX_BODY_BYTES)}, within {page.BODY_SECONDS:g} s",
     "request line and headers": (
         f"{size(page.MAX_HEAD_BYTES)}, within {page.HEAD_SECONDS:g} s; "

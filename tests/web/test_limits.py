@@ -6,10 +6,14 @@ from ipaddress import ip_network
 
 import pytest
 
+from support.secret_definitions import SecretSetup, contest
+from votenet.protocol.wire.limits import ballot_units
 from votenet.web import limits
 from votenet.web.limits import (
     POSTS_AT_ONCE,
     POSTS_PER_SECOND,
+    PROOFS_AT_ONCE,
+    PROOFS_PER_SECOND,
     REQUESTS_AT_ONCE,
     REQUESTS_PER_SECOND,
     Shares,
@@ -61,6 +65,17 @@ def test_forty_phones_behind_one_router_vote_within_a_minute() -> None:
                 assert requests.wait("hall", second) == 0
             if second in (5, 6):  # all press at once; half of the votes are sent twice
                 assert posts.wait("hall", second) == 0
+
+
+def test_five_hundred_voters_of_a_hall_may_have_their_secret_ballots_checked_at_once() -> None:
+    candidates = SecretSetup([contest(names=[f"Candidate {number}" for number in range(20)])])
+    proofs = TokenBuckets(PROOFS_AT_ONCE, PROOFS_PER_SECOND)
+    price = ballot_units(candidates.ballot("voter-1", [[1] + [0] * 19]))
+    assert price > 100
+    assert [proofs.wait("hall", 0.0, price) for _ in range(500)] == [0.0] * 500
+    flood = [proofs.wait("flood", 0.0, price) for _ in range(1000)]
+    assert 0 < flood[-1] < 1, "it is told when the next one is checked"
+    assert flood.count(0.0) == PROOFS_AT_ONCE // price
 
 
 @pytest.mark.parametrize(

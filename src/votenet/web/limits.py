@@ -40,6 +40,12 @@ A hall of 500 voters behind one router loads the page, votes and looks after its
 """
 POSTS_AT_ONCE, POSTS_PER_SECOND = 1000.0, 60.0
 """Of one client address: votes and enrolments, which cost a node work."""
+PROOFS_AT_ONCE, PROOFS_PER_SECOND = 100_000.0, 5_000.0
+"""Of one client address: units of the proofs of secret ballots, each a tenth of a millisecond.
+
+A hall of 500 voters has ballots of 25 candidates checked at once, and half a core is free for others. A node
+could not do it: there all voters of the page are one client, and one of them could use up what all have.
+"""
 MAX_ADDRESSES: Final = 20_000
 """Addresses whose use is remembered: those that have been silent longest are forgotten."""
 
@@ -56,13 +62,13 @@ class TokenBuckets:
         self._at_once, self._per_second = at_once, per_second
         self._buckets: LRUCache[str, tuple[float, float]] = LRUCache(MAX_ADDRESSES)
 
-    def wait(self, key: str, now: float) -> float:
-        """Take a token of this key. Returns 0, or the seconds until there is one: none was taken then."""
+    def wait(self, key: str, now: float, price: float = 1.0) -> float:
+        """Take tokens of this key. Returns 0, or the seconds until they are there: none was taken then."""
         tokens, at = self._buckets.get(key, (self._at_once, now))
         tokens = min(self._at_once, tokens + (now - at) * self._per_second)
-        taken = tokens >= 1
-        self._buckets[key] = tokens - taken, now
-        return 0.0 if taken else (1 - tokens) / self._per_second
+        enough = tokens >= price
+        self._buckets[key] = tokens - price if enough else tokens, now
+        return 0.0 if enough else (price - tokens) / self._per_second
 
 
 class Shares:

@@ -31,8 +31,10 @@ from votenet.core.records.acceptance import Acceptance
 from votenet.core.records.receipt import check_receipt, make_received_receipt
 from votenet.errors import Rejected
 from votenet.protocol.wire.address import Address
+from votenet.protocol.wire.limits import ballot_units
 from votenet.web.api import casting
 from votenet.web.api.casting import read_beside, read_vote
+from votenet.web.serving import server
 
 ELECTION = make_election()
 VOTE = make_vote(ELECTION)
@@ -169,6 +171,33 @@ def test_the_proofs_of_a_secret_ballot_are_not_checked_where_all_others_are_answ
     for election, vote in votes:
         assert asyncio.run(read_beside(vote.record, election)) == vote
     assert [one == threading.get_ident() for one in used] == [False, True]
+
+
+def test_a_client_that_sends_ballots_without_end_waits_and_no_proof_of_it_is_checked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A thousand forged ballots of many candidates would take a minute of the page's processor."""
+    setup = SecretSetup()
+    price = ballot_units(setup.ballot("voter-1"))
+    monkeypatch.setattr(server, "PROOFS_AT_ONCE", 1.5 * price)
+    monkeypatch.setattr(server, "PROOFS_PER_SECOND", 0.001)
+    used: list[HashedVote] = []
+    wrong = Rejected("bad-ballot-signature", "it is forged")
+    monkeypatch.setattr(casting, "forgery", lambda vote, _: used.append(vote) or wrong)
+
+    async def scenario(page: Page) -> None:
+        code, refused = await post(page, setup.vote("voter-1").record)
+        assert (code, refused["error"]["code"]) == (400, "bad-ballot-signature")
+        code, refused = await post(page, setup.vote("voter-2").record)
+        assert (code, refused["error"]["code"]) == (429, "too-many")
+        assert refused["error"]["next"]
+        assert len(used) == 1
+        code, refused = await post(page, b"{")
+        assert (code, refused["error"]["code"]) == (400, "bad-json"), "what has no ballot costs none"
+
+    results = results_info(setup.election) | {"contests": []}
+    with lying_node(setup.election, {"get_results": lambda _: results}) as node:
+        play(scenario, node)
 
 
 def test_a_refusal_is_an_answer_with_code_and_next_step() -> None:

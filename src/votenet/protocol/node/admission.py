@@ -163,7 +163,7 @@ def ballot_portions(
         return partial(check, votes)
     starts, units = [0], 0.0
     for index, one in enumerate(votes):
-        units += (price := ballot_units(vote_of(one)))
+        units += (price := ballot_units(vote_of(one).ballot))
         if units > BALLOT_UNITS_AT_ONCE and index > starts[-1]:
             starts.append(index)
             units = price

@@ -10,13 +10,12 @@ hall of 500 voters behind one, each asking 25 times a second whether the vote is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from votenet.core.ledger.extras import BlockRecord, NotCounted
 from votenet.core.ledger.mempool import SHORT_ID
 from votenet.core.ledger.statement import Commit
-from votenet.core.ledger.vote import Vote
 from votenet.protocol.wire.client_messages import GetProof, SubmitAmendment, SubmitShare, SubmitVotes
 from votenet.protocol.wire.message import Message
 from votenet.protocol.wire.named_messages import (
@@ -125,20 +124,18 @@ def _commit_units(commit: Commit | None) -> float:
     return 0.0 if commit is None else VOTE_UNITS * len(commit.signatures)
 
 
-def ballot_units(vote: Vote) -> float:
-    """What the check of the encrypted ballot of a vote costs; nothing in a public election."""
+def ballot_units(ballot: str) -> float:
+    """What the check of the encrypted ballot of a vote costs; nothing of the empty one of a public vote."""
     # A ballot that is written in another way is refused before its proofs are computed.
-    ballot = vote.ballot
     if not ballot:
         return 0.0
     return max(len(ballot) / BALLOT_BYTES_IN_UNIT, PROOF_UNITS * ballot.count('"challenge":'))
 
 
-def _record_units(records: Iterable[BlockRecord]) -> float:
+def _record_units(records: Sequence[BlockRecord]) -> float:
     """Of records of a block that are no votes: a signature each, and the ballots of votes not counted."""
-    return sum(
-        VOTE_UNITS + (ballot_units(one.vote) if isinstance(one, NotCounted) else 0.0) for one in records
-    )
+    late = [one.vote.ballot for one in records if isinstance(one, NotCounted)]
+    return VOTE_UNITS * len(records) + sum(map(ballot_units, late))
 
 
 def units(message: Message) -> float:
@@ -157,13 +154,14 @@ def units(message: Message) -> float:
         return LINE_UNITS + len(message.ids) / SHORT_ID / SHORT_IDS_IN_UNIT
     if isinstance(message, HandedOnVotes):
         signed = sum(1 + len(one.acceptances) for one in message.votes)
-        return LINE_UNITS + VOTE_UNITS * signed + sum(ballot_units(one.vote) for one in message.votes)
+        return LINE_UNITS + VOTE_UNITS * signed + sum(ballot_units(one.vote.ballot) for one in message.votes)
     if isinstance(message, ClosingListMessage):
         return LINE_UNITS + len(message.ids) / 32 / HASHES_IN_UNIT
     if isinstance(message, Headers):
         return LINE_UNITS + len(message.headers) / HEADERS_IN_UNIT + _commit_units(message.commit)
     if isinstance(message, SubmitVotes | Votes):
-        return LINE_UNITS + VOTE_UNITS * len(message.votes) + sum(map(ballot_units, message.votes))
+        ballots = [vote.ballot for vote in message.votes]
+        return LINE_UNITS + VOTE_UNITS * len(ballots) + sum(map(ballot_units, ballots))
     if isinstance(message, SubmitShare):
         return LINE_UNITS + len(message.share) / SHARE_BYTES_IN_UNIT
     if isinstance(message, SharesMessage):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from typing import Final
 
 import msgspec
 from starlette.requests import Request
@@ -14,10 +16,12 @@ from votenet.core.election.definition import Election
 from votenet.core.ledger.vote import HashedVote, Vote, check_ballot, forgery, hash_vote
 from votenet.core.records.acceptance import Acceptance
 from votenet.core.records.canonical_record import read_record
-from votenet.errors import NotProven, Rejected
+from votenet.errors import NotProven, Rejected, VotenetError
+from votenet.protocol.wire.limits import ballot_units
 from votenet.web.api.lookups import where_is
 from votenet.web.api.requests import json_answer, view_of
 from votenet.web.api.vote_batches import batches_of
+from votenet.web.limits import TokenBuckets, asked_by
 from votenet.web.live_view import LiveView
 from votenet.web.refusals import refusal
 
@@ -39,13 +43,40 @@ class VoteTaken(msgspec.Struct, frozen=True):
     acceptances: tuple[Acceptance, ...]
 
 
+class _Posted(msgspec.Struct):
+    """What decides how long the check of a vote takes."""
+
+    ballot: str = ""
+
+
+_posted: Final = msgspec.json.Decoder(_Posted)
+
+
 async def post_vote(request: Request) -> Response:
-    view = view_of(request)
+    view, body = view_of(request), await request.body()
+    if wait := _wait_for_proofs(request, body):
+        error = VotenetError(
+            "too many encrypted ballots came from this address",
+            code="too-many",
+            next_step="Wait a few seconds and send the vote again.",
+        )
+        return refusal(request, error, headers={"Retry-After": str(int(wait) + 1)})
     try:
-        vote = await read_beside(await request.body(), view.snapshot.election)
+        vote = await read_beside(body, view.snapshot.election)
     except Rejected as error:  # whatever its code means of a node: here the sender is wrong
         return refusal(request, error, status=400)
     return json_answer(await cast(view, vote))
+
+
+def _wait_for_proofs(request: Request, body: bytes) -> float:
+    """Have the client pay for the check of its ballot: 0, or the seconds until it can."""
+    try:
+        price = ballot_units(_posted.decode(body).ballot)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return 0.0  # it is refused before anything is checked
+    who = asked_by(request, request.app.state.settings.trusted_proxies)
+    proofs: TokenBuckets = request.app.state.proofs
+    return proofs.wait(who, time.monotonic(), price)
 
 
 async def read_beside(body: bytes, election: Election) -> HashedVote:

@@ -18,6 +18,7 @@ from votenet.network.listener import bind_error
 from votenet.network.metrics import Metrics, serve_metrics
 from votenet.protocol.wire.address import Address
 from votenet.web import api, enrolment, events, files, pages
+from votenet.web.limits import PROOFS_AT_ONCE, PROOFS_PER_SECOND, TokenBuckets
 from votenet.web.live_view import LiveView
 from votenet.web.refusals import on_defect, on_http_error, on_votenet_error
 from votenet.web.serving.compression import Compressed
@@ -29,7 +30,7 @@ log = logging.getLogger("votenet.web")
 
 
 def make_app(view: LiveView, settings: WebSettings) -> Starlette:
-    """The routes of all rooms; `request.app.state` has `view`, `settings` and `feeder`."""
+    """The routes of all rooms; `request.app.state` has `view`, `settings`, `feeder` and `proofs`."""
     if settings.setup is not None:
         routes = [*files.routes(), *enrolment.setup_routes()]
     else:
@@ -46,6 +47,7 @@ def make_app(view: LiveView, settings: WebSettings) -> Starlette:
     )
     app.router.redirect_slashes = False  # a redirect would repeat the Host that the client has made up
     app.state.view, app.state.settings, app.state.feeder = view, settings, events.Feeder(view)
+    app.state.proofs = TokenBuckets(PROOFS_AT_ONCE, PROOFS_PER_SECOND)
     return app
 
 
