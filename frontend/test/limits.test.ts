@@ -7,10 +7,11 @@ import * as votenet from "../src/lib/index.ts";
 import en from "../src/catalogue/en.json";
 import id from "../src/catalogue/id.json";
 
-const page = readFileSync(join(process.env["FRONTEND"]!, "../docs/audit.md"), "utf8");
+const read = (name: string) => readFileSync(join(process.env["FRONTEND"]!, "../docs", name), "utf8");
+const [audit, secret] = [read("audit.md"), read("secret-ballots.md")];
 
-/** Name to the other cells of a row, out of the table under a heading. */
-function rows(heading: string): Map<string, string[]> {
+/** Name to the other cells of a row, out of the tables under a heading; a row may have several names. */
+function rows(heading: string, page = audit): Map<string, string[]> {
   const part = page.split(`${heading}\n`)[1]!.split("\n#")[0]!;
   const found = part.split("\n").filter((line) => line.startsWith("| `"));
   const cells = found.map((line) =>
@@ -19,7 +20,9 @@ function rows(heading: string): Map<string, string[]> {
       .split("|")
       .map((cell) => cell.trim()),
   );
-  return new Map(cells.map(([name, ...rest]) => [name!.replaceAll("`", ""), rest]));
+  return new Map(
+    cells.flatMap(([names, ...rest]) => names!.split(", ").map((name) => [name.replaceAll("`", ""), rest] as const)),
+  );
 }
 
 test("limits are those of the page", () => {
@@ -51,8 +54,8 @@ test("characters are those of the page", () => {
   assert.deepEqual(new Set(Object.keys(own)), new Set(table.keys()));
 });
 
-test("each code of the page is explained in both languages", () => {
-  const codes = rows("## Codes");
+test("each code of the pages is explained in both languages", () => {
+  const codes = new Map([...rows("## Codes"), ...rows("## Votes", secret)]);
   const notOfFiles = ["bad-key", "bad-tile", "witness-refused", "abandoned"];
   const rolls = ["bad-roll", "roll-missing", "roll-mismatch", "roll-not-used"];
   const expected = [...codes.keys()]

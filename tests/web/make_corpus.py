@@ -24,6 +24,7 @@ from web import corpus_files as files
 from web.corpus_changes import amendment_cases, random_cases
 from web.corpus_files import NOW, Case, product_says, second_says, verifier
 from web.corpus_secret import check_ballots, secret_vectors
+from web.corpus_secret_files import more_secret_cases
 from web.corpus_vectors import VECTORS
 
 RANDOM = 300
@@ -100,7 +101,9 @@ def main() -> None:
         (options.folder / f"{name}.json").write_text(json.dumps(make()))
     (options.folder / "secret.json").write_text(json.dumps(secret_vectors()))
     count = write_cases(options.folder, "cases", all_cases)
-    secret = write_cases(options.folder, "secret-cases", lambda _: files.secret_cases())
+    secret = write_cases(
+        options.folder, "secret-cases", lambda _: (*files.secret_cases(), *more_secret_cases())
+    )
     print(f"{count} files in {options.folder}, and {secret} of secret elections")
 
 

@@ -1,6 +1,6 @@
 /** Amendments, and the roll, the weights and the closing time in force behind them. */
 import { hex } from "./bytes.ts";
-import { type Election, isSecret } from "./definition.ts";
+import { type Election, MAX_TOTAL_WEIGHT, isSecret } from "./definition.ts";
 import { Fault, demand } from "./fault.ts";
 import { prefixed } from "./hash.ts";
 import { isObject } from "./json.ts";
@@ -164,7 +164,7 @@ export class InForce {
     if (action === "add-voter") {
       if (known) return `${voter} is on the roll`;
       const total = (this.first.weight ?? 0) + this.addedWeight() + (weight ?? 0);
-      const most = isSecret(this.election.definition) ? limits.MAX_SECRET_WEIGHT : limits.MAX_SAFE_INTEGER;
+      const most = isSecret(this.election.definition) ? MAX_TOTAL_WEIGHT : limits.MAX_SAFE_INTEGER;
       return total > most ? "the weights are too large together" : "";
     }
     if (!known && this.roll !== null) return `${voter} is not on the roll`;

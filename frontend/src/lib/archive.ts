@@ -1,4 +1,5 @@
 /** Archives: a whole election, checked block by block and counted again. */
+import type { Ballot } from "../secret/ballot.ts";
 import { type Amendment, InForce } from "./amendment.ts";
 import { type BlockLine, Body, blockLine, checkMiner } from "./block.ts";
 import { equalBytes, hex, toHex } from "./bytes.ts";
@@ -7,21 +8,27 @@ import { type Contest, type Definition, Election, definition } from "./definitio
 import { Fault, demand } from "./fault.ts";
 import { Reading, checkFormat, lines, whole } from "./file.ts";
 import { HeaderChain } from "./header.ts";
-import { type Json, isObject, parseRecord } from "./json.ts";
+import { type Json, type JsonObject, isObject, parseRecord } from "./json.ts";
 import { ARCHIVE_FORMAT, FORMAT_VERSION } from "./limits.ts";
 import { Log, leafHash } from "./merkle.ts";
 import { type ContestCount, countContest } from "./methods/count.ts";
 import { type Counted, Tally } from "./methods/tally.ts";
 import { readCertificate } from "./note.ts";
-import { readRoll } from "./roll.ts";
+import { rollSteps } from "./roll.ts";
 import { checkable } from "./secret_rules.ts";
-import { bad, hash, integer, object, text } from "./shape.ts";
+import { type Decryption, SecretCount, provenBallot, secretOf } from "./secret_votes.ts";
+import { type Of, bad, hash, integer, list, object, text } from "./shape.ts";
+import { type Between, paused, pausedIn } from "./steps.ts";
 import { type Vote, checkVote, checkVoteSignature } from "./vote.ts";
 
 const head = object({ format: text(), network_id: hash, version: integer() });
 const definitionLine = object({ definition });
-const totals = object({ certificate: text(), height: integer(), tip: hash, votes: integer() });
-type Totals = ReturnType<typeof totals>;
+const members = { certificate: text(), height: integer(), tip: hash, votes: integer() };
+const plainTotals = object(members);
+const totalsWithShares = object({ ...members, shares: list(text()) });
+type Totals = Of<typeof plainTotals> & { shares?: string[] };
+
+const totals = (value: JsonObject): Totals => ("shares" in value ? totalsWithShares(value) : plainTotals(value));
 
 function line(value: Json): BlockLine | Totals {
   if (!isObject(value)) bad("a line is an object");
@@ -41,8 +48,8 @@ export interface Context {
   network?: string | null;
   /** The bytes of the roll file. */
   roll?: Uint8Array | null;
-  /** Called after each signature of a vote, with the votes so far and the share of the file that is done. */
-  step?: (votes: number, done: number) => Promise<void>;
+  /** Called after every few milliseconds, with the votes so far and the share of the file that is done. */
+  step?: Between;
 }
 
 /** What a reader of an archive keeps while the blocks go by. */
@@ -55,6 +62,8 @@ export class Books {
   /** The ids of all votes in blocks. */
   readonly voteIds = new Set<string>();
   private readonly tallies: Tally[];
+  /** Of secret ballots. */
+  readonly secret: SecretCount | null;
 
   constructor(
     readonly election: Election,
@@ -66,6 +75,8 @@ export class Books {
     this.log.add(leafHash(this.headers.genesis));
     this.closing = new Closing(election);
     this.tallies = election.definition.contests.map(() => new Tally());
+    const secret = secretOf(election);
+    this.secret = secret === null ? null : new SecretCount(election.definition, secret);
   }
 
   /** Checks the next block, in the order of the steps of docs/audit.md, and counts its votes. */
@@ -83,19 +94,27 @@ export class Books {
     for (const { voter_id } of body.votes) {
       demand(!this.voters.has(voter_id), "voter-twice", `${voter_id} has voted before`);
     }
-    await this.checkSignatures([...body.votes, ...body.notCounted]);
-    this.count(body);
+    const ballots = await this.proven([...body.votes, ...body.notCounted]);
+    this.count(body, ballots);
     this.force = next;
     for (const id of body.ids) this.log.add(id);
     this.log.add(leafHash(hex(one.header)));
   }
 
-  private async checkSignatures(votes: readonly Vote[]): Promise<void> {
+  /** Checks signatures, and the proofs of secret ballots; returns these ballots, in the order of the votes. */
+  private async proven(votes: readonly Vote[]): Promise<Ballot[]> {
+    const ballots: Ballot[] = [];
     for (const [index, vote] of votes.entries()) {
+      const pause = () => this.pause(this.voters.size + index + 1, (index + 1) / votes.length);
       checkVoteSignature(vote);
-      const number = index + 1;
-      await this.context.step?.(this.voters.size + number, this.reading.done(number / votes.length));
+      if (this.secret !== null) ballots.push(await paused(provenBallot(vote, this.secret.election), pause));
+      await pause();
     }
+    return ballots;
+  }
+
+  private pause(votes: number, part: number): Promise<void> | undefined {
+    return this.context.step?.(votes, this.reading.done(part));
   }
 
   /** What is in force behind the amendments of a block. */
@@ -108,23 +127,39 @@ export class Books {
     });
   }
 
-  private count(body: Body): void {
+  private count(body: Body, ballots: readonly Ballot[]): void {
     body.votes.forEach((vote, at) => {
       const id = toHex(body.ids[at]!);
       this.voters.set(vote.voter_id, id);
       this.voteIds.add(id);
       const weight = this.force.weightOf(vote.voter_id);
+      this.secret?.add(ballots[at]!, weight);
       vote.choices.forEach((choices, contest) => this.tallies[contest]!.add(choices, weight));
     });
+  }
+
+  /** Takes the shares of trustees, if the file has some. */
+  async takeShares(shares: readonly string[] | undefined, signers: readonly number[]): Promise<void> {
+    if (shares === undefined) return;
+    if (this.secret === null) bad("shares of trustees, and public ballots");
+    const isFinal = this.closing.over && !this.force.cancelled && signers.length > 0;
+    demand(isFinal, "not-final", "trustees decrypt nothing before the result is final");
+    await paused(this.secret.open(shares), () => this.context.step?.(this.voters.size, null));
+  }
+
+  /** Whether what was voted is not known: the ballots are secret, and too few trustees have decrypted. */
+  get sealed(): boolean {
+    return this.secret !== null && this.secret.opened === null;
   }
 
   /** The count of each contest; nothing is counted where the election was cancelled. */
   counted(): ContestCount[] {
     const { election, force } = this;
+    const tallies = this.secret?.opened ?? this.tallies;
     return election.definition.contests.map((contest, index) =>
       force.cancelled
         ? { counted: notHeld(), rounds: [], matrix: [] }
-        : countContest(contest, this.tallies[index]!, election.networkHex, force.rollWeight()),
+        : countContest(contest, tallies[index]!, election.networkHex, force.rollWeight()),
     );
   }
 
@@ -184,8 +219,10 @@ export interface ArchiveReport {
   roll: "open" | "checked" | "not-checked";
   /** Votes that the closing counts and that are in no block yet. */
   toCome: number;
-  /** Whether counts may be shown: false until voting is over, where the organisers ask for that. */
+  /** Whether counts may be shown: false until voting is over, where the organisers ask for that, and of sealed votes. */
   shown: boolean;
+  /** Who has decrypted the count; null where ballots are public. */
+  decryption: Decryption | null;
 }
 
 /** An archive that holds, with the named nodes that signed its log. */
@@ -196,12 +233,18 @@ export async function readArchive(file: NamedFile, context: Context): Promise<{ 
   try {
     const first = parseRecord(await next(), head);
     checkFormat(first, ARCHIVE_FORMAT, FORMAT_VERSION);
-    const books = booksOf(parseRecord(await next(), definitionLine).definition, first.network_id, context, reading);
+    const books = await booksOf(
+      parseRecord(await next(), definitionLine).definition,
+      first.network_id,
+      context,
+      reading,
+    );
     const last = await takeBlocks(books, next);
     const { height, tip, votes } = books.totals();
     const same = last.height === height && last.tip === tip && last.votes === votes;
     demand(same, "wrong-totals", `the blocks come to height ${height}, ${votes} votes, tip ${tip}`);
     const signers = books.signers(last.certificate);
+    await books.takeShares(last.shares, signers);
     demand((await records.next()).done === true, "trailing-data", "something follows the totals");
     return { books, signers };
   } finally {
@@ -209,11 +252,11 @@ export async function readArchive(file: NamedFile, context: Context): Promise<{ 
   }
 }
 
-function booksOf(made: Definition, networkId: string, context: Context, reading: Reading): Books {
+async function booksOf(made: Definition, networkId: string, context: Context, reading: Reading): Promise<Books> {
   const election = checkable(made);
   const own = election.networkHex === networkId && (context.network ?? networkId) === networkId;
   demand(own, "network-mismatch", `the definition is that of ${election.networkHex}`);
-  const roll = context.roll == null ? null : readRoll(context.roll, made);
+  const roll = context.roll == null ? null : await pausedIn(context, rollSteps(context.roll, made));
   demand(roll !== null || !made.weighted, "roll-missing", "its votes have weights: give the roll of the election");
   return new Books(election, new InForce(election, roll), context, reading);
 }
@@ -236,14 +279,14 @@ export async function checkArchive(file: NamedFile, context: Context): Promise<A
   const { books, signers } = await readArchive(file, context);
   const { election, force, closing } = books;
   const made = election.definition;
-  const counts = books.counted();
+  const counts = books.sealed ? [] : books.counted();
   return {
     kind: "archive",
     definition: made,
     networkId: election.networkHex,
     ...books.totals(),
     work: books.headers.work,
-    contests: made.contests.map((contest, index) => ({ contest, ...counts[index]! })),
+    contests: counts.map((each, index) => ({ contest: made.contests[index]!, ...each })),
     closes: force.closes,
     amendments: force.records,
     finality: finalityOf(books, signers),
@@ -251,11 +294,13 @@ export async function checkArchive(file: NamedFile, context: Context): Promise<A
     roll: made.registration === "open" ? "open" : force.roll === null ? "not-checked" : "checked",
     toCome: (closing.late?.length ?? 0) - closing.taken,
     shown: isShown(books, context.now),
+    decryption: books.secret?.decryption ?? null,
   };
 }
 
 /** Whether the organisers want counts to be shown by now. */
-function isShown({ election, force, closing }: Books, now: number): boolean {
+function isShown({ election, force, closing, secret, sealed }: Books, now: number): boolean {
+  if (secret !== null) return force.cancelled || !sealed;
   if (force.cancelled || election.definition.results === "live" || force.closes === null) return true;
   return election.named ? closing.over : now >= force.closes;
 }

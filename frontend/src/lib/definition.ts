@@ -81,6 +81,9 @@ export const definition = object({
 export type Definition = Of<typeof definition>;
 export type Contest = Of<typeof contest>;
 
+/** Of all voters of a secret election together: a count is a logarithm. */
+export const MAX_TOTAL_WEIGHT = 1e11;
+
 export const isSecret = ({ secrecy }: Definition): boolean => secrecy === "secret";
 
 /** A definition that keeps all rules but those of secret ballots (`secret_rules.ts`), with its network id. */

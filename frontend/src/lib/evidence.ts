@@ -23,7 +23,9 @@ import {
   text,
 } from "./shape.ts";
 import { checkable } from "./secret_rules.ts";
+import { checkProofs } from "./secret_votes.ts";
 import { acceptance, isAccepted, isInTime, nodeSaid } from "./statement.ts";
+import { pausedIn } from "./steps.ts";
 import { checkVote, checkVoteSignature, checkVoter, vote, voteId } from "./vote.ts";
 
 const place = { height: integer(), network_id: hash, node: integer(), round: integer() };
@@ -192,25 +194,26 @@ async function judgeAcceptance(
   context: Context,
 ): Promise<void> {
   const id = voteId(proof.vote);
-  asEvidence(() => {
+  await asEvidence(async () => {
     checkVote(proof.vote, election, new InForce(election));
     checkVoteSignature(proof.vote);
+    await pausedIn(context, checkProofs(proof.vote, election));
   });
   const holds = proof.acceptance.node === node && isAccepted(proof.acceptance, id, election);
   prove(holds, `node ${node} did not accept the vote`);
   if (archive === null) throw new Fault("needs-archive", "this proves the lie only with the archive of the election");
   const books = await finalBooks(archive, election, context);
   prove(isInTime(proof.acceptance, books.force.closes), `node ${node} accepted the vote after the closing`);
-  asEvidence(() => checkVoter(proof.vote, books.force));
+  await asEvidence(async () => checkVoter(proof.vote, books.force));
   const own = books.closing.lists.get(node);
   prove(own !== undefined && !own.has(toHex(id)), `node ${node} has no list, or the vote stands in it`);
   prove(!books.voters.has(proof.vote.voter_id), `a vote of ${proof.vote.voter_id} is counted`);
 }
 
 /** Does `check`; its fault is one of the evidence. */
-function asEvidence(check: () => void): void {
+async function asEvidence(check: () => Promise<void>): Promise<void> {
   try {
-    check();
+    await check();
   } catch (error) {
     throw error instanceof Fault ? new Fault("bad-evidence", error.where) : error;
   }

@@ -16,8 +16,6 @@ export const MAX_U32 = 2 ** 32 - 1;
 export const MAX_SAFE_INTEGER = 2 ** 53 - 1;
 export const MAX_VOTER_ID = 128;
 export const MAX_WEIGHT = 1_000_000;
-/** Of all voters of a secret election together: a count is a logarithm. */
-export const MAX_SECRET_WEIGHT = 100_000_000_000;
 export const MAX_AMENDMENTS = 10_000;
 export const NOTICE_SECONDS = 60;
 export const MAX_VOTE_BYTES = 16_384;

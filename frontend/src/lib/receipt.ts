@@ -11,10 +11,12 @@ import { parseRecord } from "./json.ts";
 import { FORMAT_VERSION, MAX_NAMED_NODES, RECEIPT_FORMAT } from "./limits.ts";
 import { pathRoot } from "./merkle.ts";
 import { readCertificate, readLogProof } from "./note.ts";
-import { readRoll } from "./roll.ts";
+import { type Roll, rollSteps } from "./roll.ts";
 import { checkable } from "./secret_rules.ts";
+import { checkProofs } from "./secret_votes.ts";
 import { type Of, hash, integer, list, nullable, object, text } from "./shape.ts";
 import { acceptance, checkAcceptances } from "./statement.ts";
+import { type Steps, finished, pausedIn } from "./steps.ts";
 import { type Vote, checkVote, checkVoteSignature, vote, voteId } from "./vote.ts";
 
 const chainProof = object({ headers: list(text()), path: list(hash), position: integer(), size: integer() });
@@ -51,26 +53,53 @@ export interface ReceiptReport {
 
 /** Everything that a receipt file claims. */
 export async function checkReceipt(file: NamedFile, context: Context): Promise<ReceiptReport> {
-  return judgeReceipt(parseRecord(await oneRecord(file.blob, file.name), receipt), context, checkable);
+  const one = parseRecord(await oneRecord(file.blob, file.name), receipt);
+  const { roll } = context;
+  const judges: Judges = {
+    electionOf: checkable,
+    rollOf: function* (made) {
+      return roll == null ? null : yield* rollSteps(roll, made);
+    },
+    checkProofs,
+  };
+  return pausedIn(context, receiptSteps(one, context, judges));
 }
 
-/** The same for a receipt of the right shape, and of an election with public ballots. */
-export function judgeReceipt(
-  one: Receipt,
-  context: Context,
-  electionOf = (made: Definition) => new Election(made),
-): ReceiptReport {
+/** What a receipt is judged by, beside itself. */
+interface Judges {
+  electionOf(made: Definition): Election;
+  rollOf(made: Definition): Steps<Roll | null>;
+  checkProofs(one: Vote, election: Election): Steps<void>;
+}
+
+/**
+ * The same for a receipt of the right shape, and of an election that is known: without its roll, the rules of a
+ * definition with secret ballots, and the proofs of an encrypted one.
+ */
+export const judgeReceipt = (one: Receipt, context: Context): ReceiptReport =>
+  finished(receiptSteps(one, context, KNOWN));
+
+const KNOWN: Judges = {
+  electionOf: (made) => new Election(made),
+  *rollOf() {
+    return null;
+  },
+  *checkProofs() {},
+};
+
+function* receiptSteps(one: Receipt, context: Context, judges: Judges): Steps<ReceiptReport> {
   checkFormat(one, RECEIPT_FORMAT, FORMAT_VERSION);
-  const election = electionOf(one.definition);
+  const election = judges.electionOf(one.definition);
   const own = (context.network ?? election.networkHex) === election.networkHex;
   demand(own, "network-mismatch", `the receipt is of network ${election.networkHex}`);
-  const roll = context.roll == null ? null : readRoll(context.roll, one.definition);
+  const roll = yield* judges.rollOf(one.definition);
   const carried = [one.chain !== null, one.proof !== "", one.acceptances.length > 0];
   const fits = carried.filter(Boolean).length === 1 && (one.chain !== null) !== election.named;
   demand(fits, "bad-receipt", "it does not carry the one kind of proof that the election calls for");
   const force = takeAmendments(one.amendments, new InForce(election, roll));
   checkVote(one.vote, election, force);
   checkVoteSignature(one.vote);
+  yield* judges.checkProofs(one.vote, election);
   const id = voteId(one.vote);
   return {
     kind: "receipt",

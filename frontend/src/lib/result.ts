@@ -86,6 +86,7 @@ export async function checkResult(
   demand(isOfContests(one), "wrong-totals", "the contests are not those of the definition");
   if (archive !== null) {
     const books = await finalBooks(archive, election, context);
+    demand(!books.sealed, "not-final", "the votes are encrypted, and too few trustees have decrypted the count");
     const wrong = differences(one, books);
     demand(wrong.length === 0, "wrong-totals", `the archive gives another ${wrong.join(", ")}`);
     const same = size === BigInt(books.log.size) && equalBytes(root, books.log.root());

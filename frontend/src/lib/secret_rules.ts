@@ -1,9 +1,10 @@
 /** The rules of a definition with secret ballots, and the `election` of Belenios that follows from it. */
 import { longestBallot } from "../secret/ballot.ts";
 import { type Question, writeElection } from "../secret/election.ts";
-import { Element, IDENTITY, inverse } from "../secret/group.ts";
+import { Element, IDENTITY } from "../secret/group.ts";
+import { interpolated } from "../secret/interpolation.ts";
 import { toHex } from "./bytes.ts";
-import { type Definition, Election, isSecret } from "./definition.ts";
+import { type Definition, Election, MAX_TOTAL_WEIGHT, isSecret } from "./definition.ts";
 import { Fault, demand } from "./fault.ts";
 import { prefixed, sha256 } from "./hash.ts";
 import * as limits from "./limits.ts";
@@ -11,18 +12,16 @@ import { isName, lookAlike } from "./text.ts";
 
 /** Those that need only the sum of the votes of each candidate. */
 const METHODS = ["approval", "block", "motion", "plurality"];
-/** A count is a logarithm. */
-const MAX_TOTAL_WEIGHT = 1e11;
 /** Bytes of the record of a vote but for its ballot. */
 const AROUND_BALLOT = 1000;
 
-/** The election of a file that is checked. `bad-genesis`; `secret-ballots`: this version cannot check its votes. */
+/** The election of a file that is checked. `bad-genesis` */
 export function checkable(made: Definition): Election {
   const election = new Election(made);
   if (!isSecret(made)) return election;
   const fault = secretContradiction(made);
   demand(fault === "", "bad-genesis", fault);
-  throw new Fault("secret-ballots", "this version checks only elections with public ballots");
+  return election;
 }
 
 /** The first rule of secret ballots that the definition of an election with them breaks; empty if it keeps all. */
@@ -52,26 +51,14 @@ const followsFrom = (one: Definition, key: string) => key !== "" && one.belenios
 function keyOf({ keys, threshold }: NonNullable<Definition["trustees"]>): string {
   try {
     const elements = keys.map((each) => Element.parse(each.key));
-    const fits = elements.every((key, at) => at < threshold || interpolated(elements, threshold, at + 1).equals(key));
-    const key = interpolated(elements, threshold, 0);
+    const places = Array.from({ length: threshold }, (_, at) => at + 1);
+    const fits = elements.every((key, at) => at < threshold || interpolated(places, elements, at + 1).equals(key));
+    const key = interpolated(places, elements, 0);
     return fits && !key.equals(IDENTITY) ? key.written : "";
   } catch (error) {
     if (error instanceof Fault) return "";
     throw error;
   }
-}
-
-/** The value at `place` of the polynomial through the first `threshold` keys, which stand at 1, 2, … */
-function interpolated(keys: readonly Element[], threshold: number, place: number): Element {
-  const places = Array.from({ length: threshold }, (_, at) => BigInt(at + 1));
-  return places
-    .map((at) => {
-      const others = places.filter((other) => other !== at);
-      const above = others.reduce((product, other) => product * (BigInt(place) - other), 1n);
-      const below = others.reduce((product, other) => product * (at - other), 1n);
-      return keys[Number(at) - 1]!.timesPublic(above * inverse(below));
-    })
-    .reduce((sum, each) => sum.plus(each));
 }
 
 const questionsOf = ({ contests }: Definition): Question[] =>

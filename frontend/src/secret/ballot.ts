@@ -1,6 +1,7 @@
 /** Encrypted ballots: what they are, how they are written and read, and what each proves. */
-import { demand } from "../lib/fault.ts";
-import { type Check, type Of, bad, list, object, text } from "../lib/shape.ts";
+import { Fault, demand } from "../lib/fault.ts";
+import { type Check, type Of, list, object, text } from "../lib/shape.ts";
+import { type Steps, finished } from "../lib/steps.ts";
 import { documentText, fingerprint, objectWith, readDocument } from "./documents.ts";
 import { type Question, type SecretElection, lengthOf } from "./election.ts";
 import { Ciphertext, type Summand } from "./encryption.ts";
@@ -118,21 +119,27 @@ export function longestBallot(uuid: string, questions: readonly Question[]): str
 // -- Reading ---------------------------------------------------------------------------------------
 
 const scalar: Check<string> = (value) => {
-  if (typeof value !== "string") return bad("a number is a text");
+  if (typeof value !== "string") throw new Fault("bad-scalar", "a number is a text");
   parseScalar(value);
   return value;
 };
-const proofs = list(object({ challenge: scalar, response: scalar }));
+const point: Check<string> = (value) => {
+  if (typeof value !== "string") throw new Fault("bad-point", "a point is a text");
+  return value;
+};
+/** The shape of a proof. */
+export const proofShape = object({ challenge: scalar, response: scalar });
+const proofs = list(proofShape);
 const answer = objectWith(
-  { choices: list(object({ alpha: text(), beta: text() })), individual_proofs: list(proofs), overall_proof: proofs },
+  { choices: list(object({ alpha: point, beta: point })), individual_proofs: list(proofs), overall_proof: proofs },
   { blank_proof: proofs },
 );
 const ballotShape = objectWith(
-  { election_uuid: text(), election_hash: text(), credential: text(), answers: list(answer) },
-  { signature: object({ hash: text(), proof: object({ challenge: scalar, response: scalar }) }) },
+  { election_uuid: text(), election_hash: text(), credential: point, answers: list(answer) },
+  { signature: object({ hash: text(), proof: proofShape }) },
 );
 
-const readProof = (one: { challenge: string; response: string }): Proof => ({
+export const readProof = (one: { challenge: string; response: string }): Proof => ({
   challenge: BigInt(one.challenge),
   response: BigInt(one.response),
 });
@@ -166,11 +173,18 @@ export function readBallot(raw: string | Uint8Array): Ballot {
  *
  * `isVoters` says whether a public credential, as it is written, is that of a voter.
  */
-export function checkBallot(
+export const checkBallot = (
   election: SecretElection,
   raw: string | Uint8Array,
   isVoters: (credential: string) => boolean,
-): Ballot {
+): Ballot => finished(ballotSteps(election, raw, isVoters));
+
+/** The same in steps, one for each choice. */
+export function* ballotSteps(
+  election: SecretElection,
+  raw: string | Uint8Array,
+  isVoters: (credential: string) => boolean,
+): Steps<Ballot> {
   const ballot = readBallot(raw);
   const isOurs = ballot.uuid === election.uuid && ballot.election === election.fingerprint;
   demand(isOurs, "wrong-election", "the ballot belongs to another election");
@@ -179,7 +193,7 @@ export function checkBallot(
   const count = `${ballot.answers.length} answers for ${election.questions.length} contests`;
   demand(ballot.answers.length === election.questions.length, "bad-answers", count);
   checkSignature(ballot);
-  for (const [index, one] of ballot.answers.entries()) checkAnswer(election, index, ballot.credential, one);
+  for (const [index, one] of ballot.answers.entries()) yield* checkAnswer(election, index, ballot.credential, one);
   return ballot;
 }
 
@@ -191,7 +205,7 @@ function checkSignature(ballot: Ballot): void {
   demand(holds, "bad-ballot-signature", "the ballot is not signed with the credential that it names");
 }
 
-function checkAnswer(election: SecretElection, index: number, credential: Element, one: Answer): void {
+function* checkAnswer(election: SecretElection, index: number, credential: Element, one: Answer): Steps<void> {
   const question = election.questions[index]!;
   const where = `contest ${index + 1}`;
   const length = lengthOf(question);
@@ -205,6 +219,7 @@ function checkAnswer(election: SecretElection, index: number, credential: Elemen
   for (const [at, claim] of claims.choices.entries()) {
     const isProven = holds(one.individual[at]!, claim, prefixes.choices[at]!);
     demand(isProven, "bad-choice-proof", `${where}: choice ${at + 1} is not proven to be zero or one`);
+    yield;
   }
   demand(
     holds(one.overall, claims.total, prefixes.total),

@@ -22,6 +22,11 @@ export class Ciphertext implements Summand<Ciphertext> {
     return number === 0 ? this : new Ciphertext(this.alpha, this.beta.minus(BASE.timesPublic(BigInt(number))));
   }
 
+  /** As many times itself. */
+  timesPublic(number: number): Ciphertext {
+    return new Ciphertext(this.alpha.timesPublic(BigInt(number)), this.beta.timesPublic(BigInt(number)));
+  }
+
   get written(): string {
     return `${this.alpha.written},${this.beta.written}`;
   }

@@ -3,6 +3,7 @@
  *
  * The one module here that knows how elements are held. @noble/curves computes, in every browser.
  */
+import { normalizeZ } from "@noble/curves/abstract/curve.js";
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { bigEndian, hex, toHex, utf8 } from "../lib/bytes.ts";
 import { Fault, demand } from "../lib/fault.ts";
@@ -26,7 +27,7 @@ export type Entropy = (count: number) => Uint8Array;
 export class Element {
   private text: string | undefined;
 
-  constructor(private readonly point: NoblePoint) {}
+  constructor(readonly point: NoblePoint) {}
 
   /** From 64 hexadecimal digits, the most significant first. `bad-point` outside the group, and for its identity. */
   static parse(text: string): Element {
@@ -78,6 +79,13 @@ export class Element {
   }
 }
 
+/** A coordinate of each, which no other member of the group has. For many together it takes one inversion. */
+export const affineX = (elements: readonly Element[]): bigint[] =>
+  normalizeZ(
+    Point,
+    elements.map((one) => one.point),
+  ).map((point) => point.X);
+
 export const IDENTITY: Element = new Element(Point.ZERO);
 /** The specification's generator g. */
 export const BASE: Element = new Element(Point.BASE);
@@ -96,6 +104,9 @@ export function parseScalar(text: string): bigint {
   demand(isScalar, "bad-scalar", `${text.slice(0, 80)} is not a number below the order of the group`);
   return BigInt(text);
 }
+
+/** A member of the group, or its identity: a sum may be that. `bad-point` */
+export const parseSum = (text: string): Element => (text === IDENTITY.written ? IDENTITY : Element.parse(text));
 
 /** SHA-256 of a text as a big-endian number modulo the order. */
 export const hashToScalar = (text: string): bigint => modulo(bigEndian(sha256(utf8(text))));

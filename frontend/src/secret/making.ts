@@ -1,6 +1,7 @@
 /** The making of a ballot, and its opening by whoever knows its randomness. */
 import { demand } from "../lib/fault.ts";
-import { type Answer, type Ballot, checkBallot, claimsOf, prefixesOf, unsignedHash, writeBallot } from "./ballot.ts";
+import { type Steps, finished } from "../lib/steps.ts";
+import { type Answer, type Ballot, ballotSteps, claimsOf, prefixesOf, unsignedHash, writeBallot } from "./ballot.ts";
 import { type SecretElection, allows, lengthOf } from "./election.ts";
 import { Opening } from "./encryption.ts";
 import { type Element, type Entropy, drawScalar, parseScalar } from "./group.ts";
@@ -106,12 +107,20 @@ export interface OpenedBallot {
  * Throws a `Fault` where `checkBallot` does, and for an opening that is none of this election: `bad-choices`,
  * `bad-scalar`.
  */
-export function openBallot(
+export const openBallot = (
   election: SecretElection,
   raw: string | Uint8Array,
   opening: BallotOpening,
   isVoters: (credential: string) => boolean,
-): OpenedBallot {
+): OpenedBallot => finished(openingSteps(election, raw, opening, isVoters));
+
+/** The same in steps. */
+export function* openingSteps(
+  election: SecretElection,
+  raw: string | Uint8Array,
+  opening: BallotOpening,
+  isVoters: (credential: string) => boolean,
+): Steps<OpenedBallot> {
   const { choices, randomness } = opening;
   const isOurs = [choices, randomness].every((rows) => rows.length === election.questions.length);
   demand(isOurs, "bad-choices", "the opening has not one answer for each contest");
@@ -120,13 +129,17 @@ export function openBallot(
     demand(fits, "bad-choices", `contest ${index + 1}: these numbers are no answer`);
   }
   const exponents = randomness.map((row) => row.map(parseScalar));
-  const { answers } = checkBallot(election, raw, isVoters);
-  const numbers = answers.map((answer, index) =>
-    answer.choices.map((ciphertext, at) => {
+  const { answers } = yield* ballotSteps(election, raw, isVoters);
+  const numbers: (0 | 1 | null)[][] = [];
+  for (const [index, answer] of answers.entries()) {
+    const row: (0 | 1 | null)[] = [];
+    for (const [at, ciphertext] of answer.choices.entries()) {
       const zero = new Opening(0, exponents[index]![at]!).encrypted(election.key);
-      return ciphertext.equals(zero) ? 0 : ciphertext.less(1).equals(zero) ? 1 : null;
-    }),
-  );
+      row.push(ciphertext.equals(zero) ? 0 : ciphertext.less(1).equals(zero) ? 1 : null);
+      yield;
+    }
+    numbers.push(row);
+  }
   const same = numbers.every((row, index) => row.every((number, at) => number === choices[index]![at]));
   return { same, numbers };
 }

@@ -6,9 +6,10 @@ import { checkFormat } from "../lib/file.ts";
 import { canonicalText } from "../lib/json.ts";
 import { secretContradiction } from "../lib/secret_rules.ts";
 import { type Of, integer, list, object, text } from "../lib/shape.ts";
+import { type Steps, finished } from "../lib/steps.ts";
 import { fingerprint } from "./documents.ts";
 import { readElection } from "./election.ts";
-import { type BallotOpening, openBallot } from "./making.ts";
+import { type BallotOpening, openingSteps } from "./making.ts";
 
 export const TESTED_FORMAT = "votenet-tested-ballot";
 export const TESTED_VERSION = 1;
@@ -46,7 +47,11 @@ export interface TestedReport {
  * What a tested ballot encrypts. Throws a `Fault` for a file of another format, network or election, and for a ballot
  * that nodes would refuse, but for its credential: no roll is at hand, and a tested ballot counts for nobody.
  */
-export function judgeTestedBallot(one: TestedBallot, network: string | null): TestedReport {
+export const judgeTestedBallot = (one: TestedBallot, network: string | null): TestedReport =>
+  finished(testedSteps(one, network));
+
+/** The same in steps. */
+export function* testedSteps(one: TestedBallot, network: string | null): Steps<TestedReport> {
   checkFormat(one, TESTED_FORMAT, TESTED_VERSION);
   const election = new Election(one.definition);
   const fault = isSecret(one.definition) ? secretContradiction(one.definition) : "its ballots are public";
@@ -54,7 +59,7 @@ export function judgeTestedBallot(one: TestedBallot, network: string | null): Te
   const { networkHex } = election;
   demand((network ?? networkHex) === networkHex, "network-mismatch", `the ballot is of network ${networkHex}`);
   const secret = readElection(one.definition.belenios);
-  const { same, numbers } = openBallot(secret, one.ballot, one, () => true);
+  const { same, numbers } = yield* openingSteps(secret, one.ballot, one, () => true);
   const chosen = secret.questions.map(({ answers, blank }, index) => {
     const row = numbers[index]!;
     const names = answers.filter((_, at) => row[at + (blank ? 1 : 0)] === 1);

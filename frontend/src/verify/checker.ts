@@ -2,6 +2,7 @@
 import { element } from "./dom.ts";
 import { type Held, type Verdict, heldFile, judgeAll } from "./judge.ts";
 import { type Anchor, verdictView } from "./report_view.ts";
+import type { Between } from "../lib/index.ts";
 import type { Words } from "./words.ts";
 
 const FRAME_MS = 100;
@@ -104,7 +105,7 @@ export class Checker {
   }
 
   /** Shows now and then how far a check is, and lets the browser draw; ends a check once another has begun. */
-  private stepper(turn: number): (votes: number, done: number) => Promise<void> {
+  private stepper(turn: number): Between {
     const begun = performance.now();
     let last = begun;
     return async (votes, done) => {
@@ -123,16 +124,18 @@ export class Checker {
     this.leads = false;
   }
 
-  private showProgress(votes: number, done: number, seconds: number): void {
+  private showProgress(votes: number, done: number | null, seconds: number): void {
     const { words } = this;
-    const file = this.held.find((each) => each.kind === "archive")?.name ?? "";
+    const isLong = (each: Held) => each.kind === "archive";
+    const file = (this.held.find(isLong) ?? this.held.find((each) => each.kind !== "roll"))?.name ?? "";
     if (this.progress.firstChild === null) {
       this.status.textContent = words.say("checking", { file });
       this.progress.append(this.bar, this.soFar);
       this.lead();
       this.bar.setAttribute("aria-label", words.say("checking", { file }));
     }
-    this.bar.value = done;
+    this.bar.value = done ?? 1;
+    if (done === null) return void (this.soFar.textContent = words.say("opening"));
     const left = Math.ceil((seconds / done) * (1 - done));
     const time =
       left < 90 ? words.say("left.seconds", { n: left }) : words.say("left.minutes", { n: Math.ceil(left / 60) });

@@ -15,7 +15,7 @@ export function contestView(
   contest: Contest,
   counted: Told,
   rest: Omit<ContestCount, "counted"> | null,
-  final: boolean,
+  { final, isSecret }: { final: boolean; isSecret: boolean },
 ): HTMLElement {
   const { say } = words;
   const votes = RANKED.includes(contest.method) ? say("count.firstChoices") : say("count.votes");
@@ -36,7 +36,7 @@ export function contestView(
     element("p", { class: "quiet" }, say(`method.${contest.method}`)),
     outcome(words, counted, final),
     rows.length === 0 ? null : table(contest.title, [say("count.candidate"), votes, say("count.share")], rows),
-    element("p", {}, say("count.ballots", places)),
+    element("p", {}, say(isBlankWeighed(counted, isSecret) ? "count.ballotsWeighed" : "count.ballots", places)),
     counted.weight === counted.votes
       ? null
       : element("p", {}, say("count.weight", { weight: words.number(counted.weight) })),
@@ -46,6 +46,10 @@ export function contestView(
     rest === null ? null : matrixView(words, contest, rest.matrix),
   );
 }
+
+/** Whether `blank` is a weight: sums of secret ballots do not tell how many of them are blank. */
+const isBlankWeighed = ({ blank, counts, votes, weight }: Told, isSecret: boolean): boolean =>
+  isSecret && weight !== votes && blank > 0 && counts.some(([, number]) => number > 0);
 
 function outcome(words: Words, counted: Told, final: boolean): HTMLElement {
   const state = counted.state as Counted["state"];

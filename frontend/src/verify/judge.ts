@@ -14,11 +14,15 @@ import {
   Election,
   hex,
   judgeLogProof,
+  oneRecord,
+  parseRecord,
+  pausedIn,
   pieces,
   wholeFile,
 } from "../lib/index.ts";
+import { type TestedReport, testedBallot, testedSteps } from "../secret/tested_ballot.ts";
 
-export type Kind = "archive" | "receipt" | "result" | "evidence" | "proof" | "roll";
+export type Kind = "archive" | "receipt" | "result" | "evidence" | "proof" | "roll" | "tested";
 
 export interface Held extends NamedFile {
   kind: Kind;
@@ -30,11 +34,12 @@ export interface Held extends NamedFile {
 export interface ProofReport extends Omit<ReceiptReport, "kind"> {
   kind: "proof";
 }
-export type Report = ArchiveReport | ReceiptReport | ResultReport | EvidenceReport | ProofReport;
+export type Report = ArchiveReport | ReceiptReport | ResultReport | EvidenceReport | ProofReport | TestedReport;
 
-export type Need = "receipt" | "roll" | "secret";
+export type Need = "receipt" | "roll";
 export type Verdict = { file: Held } & (
   | { outcome: "holds"; report: Report }
+  | { outcome: "broken"; report: TestedReport }
   | { outcome: "broken"; fault: Fault }
   | { outcome: "cannot"; need: Need }
   | { outcome: "cannot"; fault: Fault }
@@ -46,6 +51,7 @@ const FORMATS: Record<string, Kind> = {
   "votenet-receipt": "receipt",
   "votenet-result": "result",
   "votenet-evidence": "evidence",
+  "votenet-tested-ballot": "tested",
 };
 /** Codes that ask for another file. */
 const MORE_NEEDED = ["needs-archive", "roll-missing"];
@@ -102,10 +108,10 @@ async function judge(file: Held, held: readonly Held[], context: Context): Promi
     const receipt = newest(held, "receipt");
     if (file.kind === "proof" && receipt === null) return { file, outcome: "cannot", need: "receipt" };
     const withRoll = { ...context, roll: roll === null ? null : await wholeFile(roll.blob, roll.name) };
+    if (file.kind === "tested") return await testedVerdict(file, context);
     return { file, outcome: "holds", report: await reportOf(file, held, withRoll, receipt) };
   } catch (error) {
     if (!(error instanceof Fault)) return { file, outcome: "cannot", defect: String(error) };
-    if (error.code === "secret-ballots") return { file, outcome: "cannot", need: "secret" };
     if (MORE_NEEDED.includes(error.code)) return { file, outcome: "cannot", fault: error };
     return { file, outcome: "broken", fault: error };
   }
@@ -125,6 +131,13 @@ async function reportOf(file: Held, held: readonly Held[], context: Context, rec
     default:
       return checkReceipt(file, context);
   }
+}
+
+/** A ballot that encrypts something else than its device says is as bad as a file that does not hold. */
+async function testedVerdict(file: Held, context: Context): Promise<Verdict> {
+  const one = parseRecord(await oneRecord(file.blob, file.name), testedBallot);
+  const report = await pausedIn(context, testedSteps(one, context.network ?? null));
+  return report.same ? { file, outcome: "holds", report } : { file, outcome: "broken", report };
 }
 
 async function proofReport(file: Held, receipt: ReceiptReport): Promise<ProofReport> {

@@ -1,9 +1,11 @@
 /** What a check has found, on the page. */
 import type { Amendment, ArchiveReport, Definition, EvidenceReport, ResultReport } from "../lib/index.ts";
+import { isSecret } from "../lib/index.ts";
 import { contestView } from "./count_view.ts";
 import { type Child, element, facts, foreign, sentence } from "./dom.ts";
 import type { ProofReport, Report, Verdict } from "./judge.ts";
 import type { ReceiptReport } from "../lib/index.ts";
+import type { TestedReport } from "../secret/tested_ballot.ts";
 import type { SentenceName, Words } from "./words.ts";
 
 /** What the network id of a file was compared with: nothing, what the reader typed, or the page of the election. */
@@ -27,7 +29,7 @@ export function verdictView(words: Words, verdict: Verdict, anchor: Anchor): HTM
   );
 }
 
-function trouble(words: Words, verdict: Exclude<Verdict, { outcome: "holds" }>): HTMLElement {
+function trouble(words: Words, verdict: Exclude<Verdict, { report: Report }>): HTMLElement {
   if ("need" in verdict) return element("p", {}, words.say(`need.${verdict.need}`));
   if ("defect" in verdict) return sentence(words, "need.defect", { error: verdict.defect });
   const { code, where } = verdict.fault;
@@ -59,6 +61,8 @@ function told(words: Words, report: Report): Child[] {
       return resultView(words, report);
     case "evidence":
       return evidenceView(words, report);
+    case "tested-ballot":
+      return testedView(words, report);
     default:
       return receiptView(words, report);
   }
@@ -74,46 +78,71 @@ function receiptView(words: Words, report: ReceiptReport | ProofReport): Child[]
   const { vote, definition, finality } = report;
   const places = { ...signers(words, report.signedBy, definition), height: words.number(report.block?.height ?? 0) };
   const liars = words.number(Math.max(0, Math.floor((definition.nodes.length - 1) / 3)));
-  const choices = definition.contests.map((contest, index): [string, Child] => [
-    contest.title,
-    choicesOf(words, vote.choices[index]!),
-  ]);
   return [
     sentence(words, `receipt.${finality}`, places),
     finality !== "received"
       ? null
       : element("p", {}, report.promised ? words.say("receipt.promised", { liars }) : words.say("receipt.wait")),
-    element("h4", {}, words.say("receipt.choices")),
-    element(
-      "dl",
-      {},
-      ...choices.map(([title, chosen]) =>
-        element("div", {}, element("dt", {}, foreign(title)), element("dd", {}, chosen)),
-      ),
-    ),
+    ...(vote.ballot === undefined
+      ? chosenView(words, "receipt.choices", definition, vote.choices)
+      : [element("p", {}, words.say("receipt.encrypted"))]),
     facts([[words.say("receipt.voter"), foreign(vote.voter_id)]]),
     element("p", {}, words.say(`roll.${report.roll}`)),
   ];
 }
 
-function choicesOf(words: Words, choices: readonly string[]): Child {
+/** What was chosen in each contest; null where that is not known. */
+function chosenView(
+  words: Words,
+  heading: SentenceName,
+  { contests }: Definition,
+  chosen: readonly (readonly string[] | null)[],
+): Child[] {
+  const rows = contests.map((contest, index) => [foreign(contest.title), choicesOf(words, chosen[index]!)] as const);
+  const pairs = rows.map(([title, names]) => element("div", {}, element("dt", {}, title), element("dd", {}, names)));
+  return [element("h4", {}, words.say(heading)), element("dl", {}, ...pairs)];
+}
+
+function choicesOf(words: Words, choices: readonly string[] | null): Child {
+  if (choices === null) return words.say("tested.unknown");
   if (choices.length === 0) return words.say("receipt.blank");
   return element("ol", {}, ...choices.map((choice) => element("li", {}, foreign(choice))));
 }
 
-function archiveView(words: Words, report: ArchiveReport): Child[] {
-  const { definition, finality, signedBy } = report;
-  const final = finality === "final";
+function testedView(words: Words, report: TestedReport): Child[] {
   return [
-    element("p", {}, words.say(`finality.${finality}`, { toCome: words.number(report.toCome) })),
+    element("p", { class: "outcome" }, words.say(report.same ? "tested.same" : "tested.differs")),
+    ...chosenView(words, "tested.chosen", report.definition, report.chosen),
+    element("p", {}, words.say("tested.compare")),
+    element("p", {}, element("code", {}, report.fingerprint)),
+    element("p", { class: "quiet" }, words.say("tested.thrownAway")),
+  ];
+}
+
+/** Whether the counts of an archive are known, and by whom. */
+function decryptionView(words: Words, { decryption, finality, votes }: ArchiveReport): HTMLElement | null {
+  if (decryption === null || finality === "cancelled") return null;
+  if (decryption.isOpen) return sentence(words, "secret.opened", { names: words.list(decryption.by) });
+  const places = { count: words.number(decryption.by.length), needed: words.number(decryption.needed) };
+  return sentence(words, "secret.sealed", { ...places, votes: words.number(votes) });
+}
+
+function archiveView(words: Words, report: ArchiveReport): Child[] {
+  const { definition, finality, signedBy, decryption } = report;
+  const final = finality === "final";
+  const isSealed = decryption !== null && !decryption.isOpen;
+  const told = final && isSealed ? "sealed" : finality;
+  return [
+    element("p", {}, words.say(`finality.${told}`, { toCome: words.number(report.toCome) })),
+    decryptionView(words, report),
     signedBy.length === 0 ? null : sentence(words, "finality.signed", signers(words, signedBy, definition)),
     element("p", {}, words.say(`roll.${report.roll}`)),
     amendmentsView(words, report.amendments, definition),
     ...(report.shown
       ? report.contests.map(({ contest, counted, rounds, matrix }) =>
-          contestView(words, contest, counted, { rounds, matrix }, final),
+          contestView(words, contest, counted, { rounds, matrix }, { final, isSecret: decryption !== null }),
         )
-      : [element("p", {}, words.say("count.hidden"))]),
+      : [isSealed ? null : element("p", {}, words.say("count.hidden"))]),
   ];
 }
 
@@ -126,7 +155,9 @@ function resultView(words: Words, report: ResultReport): Child[] {
       ? null
       : element("p", {}, words.say("result.notCounted", { count: words.number(report.notCounted) })),
     amendmentsView(words, report.amendments, definition),
-    ...report.contests.map((counted, index) => contestView(words, definition.contests[index]!, counted, null, true)),
+    ...report.contests.map((counted, index) =>
+      contestView(words, definition.contests[index]!, counted, null, { final: true, isSecret: isSecret(definition) }),
+    ),
   ];
 }
 
@@ -153,7 +184,8 @@ function details(words: Words, report: Report): HTMLElement {
   const zone = definition.time_zone;
   const code = (text: string) => element("code", {}, text);
   const closes = "closes" in report ? report.closes : definition.closes;
-  const votes = "votes" in report ? votesOf(words, report.votes, definition, report.amendments) : null;
+  const votes =
+    "amendments" in report && "votes" in report ? votesOf(words, report.votes, definition, report.amendments) : null;
   return element(
     "details",
     {},

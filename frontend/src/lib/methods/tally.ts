@@ -16,6 +16,17 @@ export class Tally {
   weight = 0;
   private readonly byChoices = new Map<string, Ballots>();
 
+  /** What single ballots have become: for each name its weight, and that of the blank ones. */
+  static ofCounts(
+    counts: readonly [name: string, weight: number][],
+    { votes, weight, blank }: { votes: number; weight: number; blank: number },
+  ): Tally {
+    const made = new Tally();
+    for (const [name, number] of counts) if (number > 0) made.add([name], number);
+    // How many weighted ballots are blank is known only where all are.
+    return Object.assign(made, { votes, weight, blank: blank === weight ? votes : blank });
+  }
+
   add(choices: readonly string[], weight = 1): void {
     this.votes++;
     this.weight += weight;

@@ -1,0 +1,122 @@
+"""More files of elections with secret ballots: rules before any proof, weights, definitions."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from core.election.test_secret_rules import BROKEN
+from core.election.test_secret_rules import SETUP as RULES
+from support.amended_files import Amended
+from support.named_files import record_id
+from support.secret_definitions import SecretSetup
+from support.secret_files import (
+    CHOSEN,
+    SETUP,
+    SecretFile,
+    broken_amendments,
+    broken_shares,
+    broken_votes,
+    random_election,
+    replaced_credential,
+    whole_election,
+)
+from verifier.test_secret_elections import of_definition
+from votenet.core.records.archive import ArchiveCheck
+from votenet.core.records.final_result import encode_result, result_of_archive
+from web.corpus_files import NOW, Case
+
+RANDOM_ELECTIONS = 6
+
+
+def more_secret_cases() -> Iterator[Case]:
+    for shares in ((), (3,), (1, 2), (1, 3), (2, 3), (1, 2, 3)):
+        yield archive_case(f"good/shares-{shares}", whole_election().rolled(shares=shares))
+    yield archive_case("good/nobody-voted", SecretFile().close().rolled(shares=(1, 2)))
+    yield archive_case("good/open", SecretFile().cast(SecretFile().secret_vote("voter-1")).rolled())
+    yield archive_case("weights-without-the-roll", whole_election().rolled()._replace(roll=None))
+    for seed in range(RANDOM_ELECTIONS):
+        yield archive_case(f"random/{seed}", random_election(seed))
+    for kind, corpus in (
+        ("vote", broken_votes()),
+        ("amendment", broken_amendments()),
+        ("share", broken_shares()),
+    ):
+        for name, (_, made) in corpus.items():
+            yield archive_case(f"{kind}/{name}", made)
+    for name in ("voter-1", "new voter-1"):
+        yield archive_case(f"vote/behind-a-replacement-by-{name}", replaced_credential(name))
+    for name, ballot in altered_ballots().items():
+        file = SecretFile()
+        votes = file.secret_vote("voter-2"), file.secret_vote("voter-1", ballot=ballot)
+        yield archive_case(f"ballot/{name}", file.cast(*votes).rolled())
+        yield Case(f"secret/receipt/{name}", "receipt", receipt_of(ballot))
+    yield from definition_cases()
+    yield from result_cases()
+
+
+def archive_case(name: str, made: Amended) -> Case:
+    roll = None if made.roll is None else made.roll.to_file()
+    return Case(f"secret/{name}", "archive", made.data, roll)
+
+
+def altered_ballots() -> dict[str, str]:
+    """A good ballot, and others that its voter signed as votes."""
+    good = SETUP.ballot("voter-1", CHOSEN)
+
+    def swapped(document: Any) -> None:
+        choices = document["answers"][0]["choices"]
+        choices[0], choices[1] = choices[1], choices[0]
+
+    def with_text(name: str, value: Any) -> Any:
+        return lambda document: document.update({name: value})
+
+    changes = {
+        "swapped": swapped,
+        "without-answers": with_text("answers", []),
+        "of-another-uuid": with_text("election_uuid", "1" * 14),
+        "of-another-hash": with_text("election_hash", "h" * 43),
+        "without-a-signature": lambda document: document.pop("signature"),
+        "with-more": with_text("more", 1),
+    }
+    found = {"good": good, "spaced": good + " "}
+    for name, change in changes.items():
+        document = json.loads(good)
+        change(document)
+        found[name] = json.dumps(document, separators=(",", ":"))
+    return found
+
+
+def receipt_of(ballot: str) -> bytes:
+    """The receipt of a vote with this ballot, accepted by two nodes."""
+    file = SecretFile()
+    vote = file.secret_vote("voter-1", ballot=ballot)
+    acceptances = [file.acceptance(node, [record_id(vote)], 0) for node in (0, 2)]
+    return bytes(file.receipt(vote, acceptances=acceptances))
+
+
+def definition_cases() -> Iterator[Case]:
+    for threshold, trustees in ((1, 1), (1, 3), (2, 2), (3, 5)):
+        made = of_definition(SecretSetup(threshold=threshold, trustees=trustees).definition)
+        yield archive_case(f"definition/{threshold}-of-{trustees}", made)
+    for change, says in BROKEN:
+        yield archive_case(f"definition/{says}", of_definition(RULES.define(**change)))
+
+
+def result_cases() -> Iterator[Case]:
+    made = whole_election().rolled(shares=(1, 3))
+    check = ArchiveCheck(io.BytesIO(made.data), NOW, roll=made.roll)
+    result = encode_result(result_of_archive(check, check.blocks()))
+    assert made.roll is not None
+    roll = made.roll.to_file()
+    lie = result.replace(b'["Bob",7],["Alice",0]', b'["Bob",6],["Alice",1]')
+    sealed = whole_election().rolled(shares=(2,)).data
+    for name, data, archive in (
+        ("good", result, made.data),
+        ("lie", lie, made.data),
+        ("sealed", result, sealed),
+    ):
+        yield Case(f"secret/result/{name}", "result", data, roll, archive)
+    yield Case("secret/result/alone", "result", result)
