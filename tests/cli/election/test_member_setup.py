@@ -11,7 +11,6 @@ from support.elections import key_of, make_election
 from support.secret_definitions import SecretSetup
 from votenet.ballots.voter_list import Member
 from votenet.cli.election.member_setup import (
-    HAND_OUT,
     cards_here,
     cards_lines,
     credential_on_roll,
@@ -95,10 +94,8 @@ def test_no_credential_follows_from_a_key_of_their_own() -> None:
     assert made.roll.credentials == {"bo": credential_on_roll(made.codes["bo"], "1" * 14)}
 
 
-def test_cards_of_secret_ballots_are_told_without_an_address(tmp_path: Path) -> None:
+def test_cards_of_secret_ballots_are_told_with_the_address_of_the_page(tmp_path: Path) -> None:
     made = make_members([Member("ann")], SECRET.definition.uuid, secret=True)
     keep_members(private_dir(tmp_path / "here"), SECRET, made, "")
-    told = "\n".join(cards_lines(tmp_path / "here", SECRET))
-    assert HAND_OUT in told
-    assert "--public-url" not in told
-    assert HAND_OUT in (tmp_path / "here" / "cards.html").read_text()
+    assert "--public-url" in "\n".join(cards_lines(tmp_path / "here", SECRET))
+    assert "could open your vote" in (tmp_path / "here" / "cards.html").read_text()

@@ -14,7 +14,6 @@ import msgspec
 import pytest
 
 from support.network_shell import Shell, alive, open_shell, wait_until
-from support.secret_definitions import SecretSetup
 from votenet.cli.network.page import WITHOUT_TLS, change_page, page_lines
 from votenet.errors import ConfigError
 from votenet.processes.identity import leftovers
@@ -178,11 +177,3 @@ def test_what_is_not_given_stays_when_a_running_page_changes() -> None:
     assert change_page(running, {}, {"nodes"}, "") is None
     with pytest.raises(ConfigError, match="belong together"):
         change_page(running, {"tls_cert": "x", "web_port": None}, {"tls_cert"}, "")
-
-
-def test_it_is_said_that_the_page_cannot_cast_secret_votes(tmp_path: Path) -> None:
-    genesis = tmp_path / "genesis.json"
-    genesis.write_bytes(SecretSetup().election.to_file())
-    told = list(page_lines(status(WebSpec(port=8080)) | {"genesis": str(genesis)}))
-    assert told[0] == "Page:    http://127.0.0.1:8080"
-    assert "cannot cast secret votes" in told[1]

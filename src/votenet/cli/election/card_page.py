@@ -16,8 +16,6 @@ MANY_CARDS: Final = 1000
 """From here on each QR code has the same mask: to choose the best of eight takes four times as long."""
 PATHS: Final[dict[CardKind, str]] = {"card": "/vote", "invitation": "/enrol"}
 """Where a code is typed, below the address of the page."""
-VOTE_COMMAND: Final = "votenet vote --code --node HOST:PORT --roll roll.json"
-"""How to vote where ballots are secret: no page can encrypt them yet."""
 CARD_STYLE: Final = """
 :root { color-scheme: light; }
 * { box-sizing: border-box; margin: 0; }
@@ -64,7 +62,7 @@ def card_page(
     kind: CardKind = "card",
     note: Iterable[str] = (),
 ) -> Iterator[str]:
-    """The lines of the page. Where ballots are secret, a card has a command in place of address and QR code.
+    """The lines of the page. Where ballots are secret, a card says what that does not protect.
 
     Args:
         public_url: of the page, without a slash at its end.
@@ -87,16 +85,16 @@ def card_page(
     yield from (f"<p>{_text(paragraph)}</p>" for paragraph in note)
     yield "</div>"
     head = tuple(_head(definition, hours_text(definition, closes)))
-    link = public_url + PATHS[kind]
+    link, helped = public_url + PATHS[kind], _help(definition, words, kind)
     for place, card in enumerate(cards):
         if place % CARDS_ON_A_SHEET == 0:
             yield ('</div><div class="sheet">') if place else '<div class="sheet">'
-        if definition.secrecy == "secret":
-            yield from _card(card, head, (words["how-secret"], VOTE_COMMAND), "", words, kind)
-            continue
         qr = _qr(f"{link}#{shown_code(card.code)}", many=len(cards) >= MANY_CARDS)
-        how = words[f"how-{kind}"], link.removeprefix("https://")
-        yield from _card(card, head, how, f'<div class="qr">{qr}</div>', words, kind)
+        yield f'<section class="card" aria-label="{_text(words[kind])}">'
+        yield '<div class="top"><div class="text">'
+        yield from head
+        yield from _card(card, qr, (words[f"how-{kind}"], link.removeprefix("https://")), helped)
+        yield "</section>"
     yield "</div>"
     yield "</body>"
     yield "</html>"
@@ -111,26 +109,21 @@ def _head(definition: ElectionDefinition, hours: str) -> Iterator[str]:
         yield f"<p>{_text(hours)}</p>"
 
 
-def _card(
-    card: Card,
-    head: Iterable[str],
-    how: tuple[str, str],
-    picture: str,
-    words: Mapping[str, str],
-    kind: CardKind,
-) -> Iterator[str]:
-    """`how`: what to do with the code, and the address or command for it."""
+def _help(definition: ElectionDefinition, words: Mapping[str, str], kind: CardKind) -> str:
+    if kind != "card" or definition.trustees is None:
+        return words[f"help-{kind}"]
+    return words["help-secret"].format(threshold=definition.trustees.threshold)
+
+
+def _card(card: Card, qr: str, how: tuple[str, str], helped: str) -> Iterator[str]:
+    """What follows the head of a card. `how`: what to do with the code, and the address for it."""
     told, shown = how
     groups = groups_of(card.code)
-    yield f'<section class="card" aria-label="{_text(words[kind])}">'
-    yield '<div class="top"><div class="text">'
-    yield from head
     yield f'<p class="member"><strong>{_text(card.voter_id)}</strong> <bdi>{_text(card.name)}</bdi></p>'
-    yield f"</div>{picture}</div>"
+    yield f'</div><div class="qr">{qr}</div></div>'
     yield f'<p class="how">{_text(told)} <strong>{_text(shown)}</strong></p>'
     yield f'<p class="code"><span>{"-".join(groups[:3])}-</span><span>{"-".join(groups[3:])}</span></p>'
-    yield f'<p class="help">{_text(words[f"help-{kind}"])}</p>'
-    yield "</section>"
+    yield f'<p class="help">{_text(helped)}</p>'
 
 
 def _qr(text: str, *, many: bool) -> str:

@@ -18,9 +18,10 @@ WORDS: Final = {
         "card": "Your voting card",
         "invitation": "Your invitation",
         "how-card": "Scan, or open this page and type the code:",
-        "how-secret": "Vote with the program votenet. The organiser gives you HOST:PORT and roll.json. Type:",
         "how-invitation": "Scan, or open this page and type the code, to make your key:",
         "help-card": "Keep it secret: this code votes for you. Lost? Tell the organiser before you vote.",
+        "help-secret": "Keep it secret: it votes for you. Lost? Tell the organiser. {threshold} trustees"
+        " together could open your vote; you could prove it to others.",
         "help-invitation": "Keep it secret: it works once. Lost, or used already? Tell the organiser.",
         "hours": "Vote from {opens} to {closes} ({zone})",
         "from": "Vote from {opens} ({zone})",
@@ -31,9 +32,10 @@ WORDS: Final = {
         "card": "Kartu suara Anda",
         "invitation": "Undangan Anda",
         "how-card": "Pindai, atau buka halaman ini dan ketik kodenya:",
-        "how-secret": "Memilihlah dengan program votenet. HOST:PORT dan roll.json dari penyelenggara. Ketik:",
         "how-invitation": "Pindai, atau buka halaman ini dan ketik kodenya, untuk membuat kunci Anda:",
         "help-card": "Rahasiakan: kode ini memilih atas nama Anda. Hilang? Segera beri tahu penyelenggara.",
+        "help-secret": "Rahasiakan: kode ini suara Anda. Hilang? Lapor panitia. {threshold} pemegang kunci"
+        " bersama dapat membukanya; Anda dapat membuktikannya.",
         "help-invitation": "Rahasiakan: hanya berlaku sekali. Hilang atau dipakai? Beri tahu penyelenggara.",
         "hours": "Memilih dari {opens} sampai {closes} ({zone})",
         "from": "Memilih mulai {opens} ({zone})",

@@ -13,9 +13,7 @@ from votenet.cli.election.card_page import CARDS_ON_A_SHEET, Card
 from votenet.cli.election.in_force import in_force_here
 from votenet.cli.election.member_setup import (
     DANGER,
-    HAND_OUT,
     cards_of,
-    has_no_address,
     is_local,
     write_cards,
 )
@@ -103,9 +101,7 @@ def cards(
     if replaced:
         ui.say(f"Left out, because the roll has another key by now: {', '.join(replaced)}")
     ui.say(DANGER)
-    if has_no_address(in_force):
-        ui.say(HAND_OUT)
-    elif is_local(kept.public_url):
+    if is_local(kept.public_url):
         ui.say(f"The address on them, {kept.public_url}, leads to this machine only: give --public-url URL.")
 
 

@@ -30,10 +30,6 @@ from votenet.storage.output_file import STDOUT
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 """Where `up` serves the page unless told otherwise."""
-HAND_OUT: Final = (
-    "Ballots are secret: give each voter roll.json (beside genesis.json) and the address of a node, too."
-)
-"""No page can cast their votes yet; the command on the cards needs both."""
 DANGER: Final = "A person who prints a card, or reads this file, could vote for the holders of its cards."
 
 
@@ -147,9 +143,7 @@ def cards_lines(folder: Path, election: Election) -> Iterator[str]:
     if kept is None or not files.cards.exists():
         return
     yield f"Voting cards to print: {files.cards}. {DANGER}"
-    if has_no_address(election):
-        yield HAND_OUT
-    elif is_local(kept.public_url):
+    if is_local(kept.public_url):
         yield "The address on them leads to this machine only. Give the address that phones can reach:"
         yield f"  {Command('voters', 'cards', '--public-url', 'https://vote.example.org')}"
     yield f"When they are handed out: {Command('voters', 'cards', '--forget')}"
@@ -184,17 +178,10 @@ def _with_page(files: MemberFiles, election: Election, instance: str, page_url: 
 def _note(election: Election, cards: Sequence[Card], kind: CardKind) -> Iterable[str]:
     what = "voting card" if kind == "card" else "invitation"
     yield f"{ui.count_of(len(cards), what)}, eight on an A4 page. Print at 100 %, without headers, and cut."
-    if has_no_address(election):
-        yield HAND_OUT
     if kind == "card":
         yield f"{DANGER} When all are handed out, type: {Command('voters', 'cards', '--forget')}"
     else:
         yield "A person who prints an invitation could use it before its member. Remove this file afterwards."
-
-
-def has_no_address(election: Election) -> bool:
-    """Whether cards have a command in place of the address of the page, which cannot cast secret votes."""
-    return election.definition.secrecy == "secret"
 
 
 def is_local(public_url: str) -> bool:

@@ -10,9 +10,7 @@ from votenet.cli.election.card_page import Card
 from votenet.cli.election.member_setup import (
     DANGER,
     DEFAULT_URL,
-    HAND_OUT,
     credential_on_roll,
-    has_no_address,
     is_local,
     new_code,
     write_cards,
@@ -37,8 +35,6 @@ class NewCard:
     public_url: str | None = None
     code: str = field(default_factory=new_code, repr=False)
     written: Path | None = None
-    by_command: bool = field(default=False, init=False)
-    """Whether the card has a command in place of an address."""
     _before: bytes | None = field(default=None, init=False, repr=False)
     """What the file held: an older card, or those of others."""
 
@@ -53,7 +49,6 @@ class NewCard:
 
     def write(self, election: Election) -> None:
         """Raises ConfigError."""
-        self.by_command = has_no_address(election)
         files = MemberFiles(instance_dirs(self.instance).state)
         kept = files.read_members(election.network_hex)
         known = None if kept is None else kept.by_id().get(self.voter_id)
@@ -77,9 +72,7 @@ class NewCard:
 
     def tell(self) -> None:
         ui.say(f"New card: {self.written}. {DANGER}")
-        if self.by_command:
-            ui.say(HAND_OUT)
-        elif self.public_url is not None and is_local(self.public_url):
+        if self.public_url is not None and is_local(self.public_url):
             ui.say(
                 f"The address on it, {self.public_url}, leads to this machine only: give --public-url URL."
             )

@@ -186,8 +186,6 @@ def page_lines(status: Mapping[str, Any]) -> Iterator[str]:
         return
     page = msgspec.convert(status["settings"]["web"], WebSpec)
     yield f"Page:    {page_url(status)}"
-    if _has_secret_ballots(status):
-        yield "         It shows the election and how to vote; it cannot cast secret votes yet."
     sent_to = _port_of(page.public_url)
     if sent_to not in (None, page.port):
         why = "         It listens on port {}, and voters are sent to port {}. If nothing passes them on: {}"
@@ -196,14 +194,6 @@ def page_lines(status: Mapping[str, Any]) -> Iterator[str]:
     if not is_loopback(page.host) and not page.tls_cert and not page.public_url.startswith("https:"):
         yield f"         {WITHOUT_TLS}"
         yield "         Give it a certificate: --tls-cert, --tls-key; or put Caddy or nginx in front of it."
-
-
-def _has_secret_ballots(status: Mapping[str, Any]) -> bool:
-    """False, too, where the election cannot be read, which others say."""
-    try:
-        return read_genesis(Path(status["genesis"])).definition.secrecy == "secret"
-    except (KeyError, ConfigError):
-        return False
 
 
 def _port_of(public_url: str) -> int | None:
