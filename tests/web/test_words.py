@@ -92,4 +92,4 @@ def test_every_sentence_of_the_catalogues_is_used() -> None:
     for key in catalogue("en"):
         whole = re.sub(r"\.(one|other)$", "", key)
         used = f'"{whole}"' in sources or f"'{whole}'" in sources
-        assert used or key.startswith((*built, "help.code.")), f"no page says {key}"
+        assert used or key.startswith((*built, "help.code.", "lie.")), f"no page says {key}"

@@ -44,7 +44,7 @@ def test_agreement(changes: tuple[dict[str, object], ...], kind: str, title: str
     assert (found.kind, found.title) == (kind, title)
 
 
-def test_faults_are_told_in_the_language_of_the_page_and_lies_as_the_nodes_say_them() -> None:
+def test_faults_are_told_in_the_language_of_the_page_and_what_it_does_not_know_as_the_nodes_say_it() -> None:
     slow = {"warnings": ("its clock differs by 9 s",), "warning_codes": ("clock-off",)}
     new = {"warnings": ("something <new>",), "warning_codes": ("not-known-here",)}
     snapshot = with_nodes(DOWN, slow, new, {"lies": ("Node 3 <lied>",)})
@@ -55,8 +55,18 @@ def test_faults_are_told_in_the_language_of_the_page_and_lies_as_the_nodes_say_t
         _, html = html_of("/nodes", snapshot, lang)
         for words in (*said, "something <new>", "Node 3 <lied>"):
             assert words in text_of(html)
-        assert '<ul lang="en">' in html
+        assert html.count('<li lang="en">') == (lang == "id")
         assert html.count('class="small" lang="en"') == (lang == "id")
+
+
+def test_a_lie_is_told_in_the_language_of_the_page() -> None:
+    lie = "Node 3 (Node 3) signed two different closing lists for one closing time."
+    snapshot = with_nodes({"lies": (lie,)}, {"lies": (lie,)})
+    said = "Simpul 3 (Node 3) menandatangani dua daftar penutupan yang berbeda untuk satu waktu penutupan."
+    for lang, expected in (("en", lie), ("id", said)):
+        _, html = html_of("/nodes", snapshot, lang)
+        assert text_of(html).replace("( ", "(").replace(" )", ")").count(expected) == 1
+        assert '<li lang="en">' not in html
 
 
 def test_a_node_that_was_never_seen_has_no_name() -> None:

@@ -14,13 +14,14 @@ from starlette.responses import Response
 from votenet.web.frame import words_of
 from votenet.web.language import language_of
 from votenet.web.pages import standing
+from votenet.web.pages.lie_words import lie_in_words
 from votenet.web.snapshot import NodeView, Snapshot
 from votenet.web.templates import render
 from votenet.web.words import Words
 
 
 class Trouble(NamedTuple):
-    """What is wrong at a node; `english` where the sentence is in English on a page in another language."""
+    """What is wrong at a node, or what it did; `english`: in English on a page in another language."""
 
     text: Markup
     english: bool
@@ -57,7 +58,7 @@ async def nodes(request: Request) -> Response:
         "nodes.html",
         live=True,
         agreement=agreement(words, snapshot),
-        lies=lies(snapshot.nodes),
+        lies=[lie_text(words, lie) for lie in lies(snapshot.nodes)],
         rows=[node_row(words, node, snapshot) for node in snapshot.nodes],
         signed=standing.signatures(words, snapshot),
     )
@@ -87,6 +88,14 @@ def agreement(words: Words, snapshot: Snapshot) -> Agreement:
 def lies(found: Sequence[NodeView]) -> list[str]:
     """What named nodes are proven to have done, each once."""
     return list(dict.fromkeys(lie for node in found for lie in node.lies))
+
+
+def lie_text(words: Words, lie: str) -> Trouble:
+    """A lie in the language of the page; as the nodes say it in English, and where it is not known here."""
+    said = None if words.lang == "en" else lie_in_words(words, lie)
+    if said is None:
+        return Trouble(words.name(lie), english=words.lang != "en")
+    return Trouble(said, english=False)
 
 
 def node_row(words: Words, node: NodeView, snapshot: Snapshot) -> NodeRow:
