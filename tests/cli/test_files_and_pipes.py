@@ -268,6 +268,7 @@ ARGUMENTS = {
     "trustee init": "", "trustee status": "",
     **{f"trustee {step}": "FOLDER Citra" for step in ("join", "rehearse", "recover")},
     "trustee decrypt": "FOLDER Citra --archive good --roll good",
+    "trustee submit": "--node 127.0.0.1:1",
     # Programs: at an address that this machine does not have, should all else be in order.
     "node": "--data-dir fresh --genesis genesis.json --host 203.0.113.1",
     "bootstrap": "--data-dir fresh --host 203.0.113.1",

@@ -219,6 +219,8 @@ NOT_RUN = {
     "votenet trustee status ceremony": "the same",
     "votenet trustee status ceremony --genesis genesis.json": "cli/trustee/test_own_election.py",
     "votenet trustee recover ceremony Citra": "the same",
+    "votenet trustee submit share-1.json": "tests/cli/trustee/test_submit.py",
+    "votenet trustee submit share-1.json share-3.json --node votes.example.org:3000": "the same",
     **{
         f"votenet trustee decrypt ceremony Citra --archive election.jsonl.xz{more}": "tests/cli/trustee"
         for more in ("", " --roll roll.json -o citra.json")

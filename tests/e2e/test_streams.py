@@ -99,7 +99,7 @@ ELSEWHERE = {
     *("node", "bootstrap", "witness", "web", "events", "demo", "chaos"),
     *("voters status", "voters add", "voters replace-key", "voters approve"),
     *("election close", "election cancel"),
-    *("trustee rehearse", "trustee recover", "trustee decrypt"),
+    *("trustee rehearse", "trustee recover", "trustee decrypt", "trustee submit"),
 }
 """Programs and followers, below; `demo` and `chaos` take minutes, those of `voters` want an election with a
 roll, and those of `trustee` a card or encrypted votes: they print as the others do. So do `election close`

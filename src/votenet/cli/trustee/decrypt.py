@@ -45,7 +45,7 @@ Examples:
 
 \b
 From a node it fetches the votes, and hands the share in there. With an archive it needs no network: pass the
-file of the share on. The share is public: it opens the sums of all votes, and no vote."""
+file of the share on to the organiser. The share is public: it opens the sums of all votes, and no vote."""
 )
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.argument("name", metavar="NAME")
@@ -134,15 +134,11 @@ def _tell(target: Path, place: int, handed_in: bool, as_json: bool) -> None:
     if handed_in:
         ui.echo(f"A node has checked and taken it. When enough trustees have decrypted: {Command('results')}")
     else:
-        ui.echo(f"Give it to the organiser, who types, with all shares: {_export_command(target)}")
+        ui.echo(f"Give it to the organiser, who hands it in: {Command('trustee', 'submit', str(target))}")
 
 
 def _usual_file(bulletin: Bulletin, place: int) -> TrusteeKeyFile:
     return TrusteeKeyFile.usual(instance_dirs().keys, bulletin.draft.digest, place)
-
-
-def _export_command(share: Path) -> Command:
-    return Command("export", "--belenios", "election.bel", "--share", str(share), "--share", "FILE")
 
 
 def _share(

@@ -20,6 +20,7 @@ from votenet.cli.trustee.decrypt import decrypt
 from votenet.cli.trustee.own_election import check_own_election, named_election, own_election_lines
 from votenet.cli.trustee.recovery_card import DANGER, recovery_page
 from votenet.cli.trustee.recovery_input import asked_seed
+from votenet.cli.trustee.submit import submit
 from votenet.config import instance_dirs
 from votenet.core.election.ceremony_draft import check_same_draft, draft_of
 from votenet.core.election.definition import uuid_from
@@ -57,6 +58,7 @@ Examples:
   votenet trustee status ceremony --genesis genesis.json     the election is made: are its keys yours?
   votenet trustee recover ceremony Citra      the key is lost: back from a card
   votenet trustee decrypt ceremony Citra --archive election.jsonl.xz     afterwards: a share of the count
+  votenet trustee submit share-1.json         the organiser: hands in a share that comes as a file
 
 \b
 Trustees pass the folder on, by mail or on a stick, or share it: nothing in it is secret. Put all files of all
@@ -190,6 +192,7 @@ def status(folder: Path, genesis: Path | None, node: str | None, as_json: bool) 
 
 
 trustee.add_command(decrypt)
+trustee.add_command(submit)
 
 
 # -- what the commands do --------------------------------------------------------------------------------
