@@ -186,6 +186,7 @@ votenet up --nodes 5
 ]
 NOT_RUN = {
     "votenet down --purge": "asks on a terminal; tests/cli/network/test_down.py",
+    "votenet vote --code": "asks for the code and for choices; the same",
     "votenet vote --code Alice": "asks for the code of a card; tests/cli/votes/test_code_input.py",
     "votenet vote --code-file code.txt Alice": "the same",
     "votenet voters cards": "members without keys; tests/cli/election/test_cards.py",

@@ -17,9 +17,14 @@ from tests.cli.conftest import CommandResult, RunningNode, node_of
 
 from support.elections import key_of, make_election, named_nodes
 from support.lying_node import Answer, lying_node, takes
+from support.secret_definitions import SecretSetup, code_of
 from votenet.cli.election.roll import write_roll
 from votenet.client.refusals import when
+from votenet.core.election.definition import Election
 from votenet.core.election.roll import Roll
+from votenet.core.election.voting_code import shown_code
+
+NO_AMENDMENT: dict[str, Any] = {"count": 0, "height": 0, "next": 1}
 
 
 def test_the_receipt_for_people_and_for_programs(
@@ -186,3 +191,47 @@ def test_with_a_code_no_voter_id_is_given(
     assert "[contradiction]" in refused.err
     assert "with a code no voter id is given" in refused.err
     assert "'ana'" in refused.err
+
+
+def test_a_voter_id_beside_a_code_is_not_taken_for_a_candidate(
+    cli: Callable[..., CommandResult], tmp_path: Path
+) -> None:
+    setup, public = SecretSetup(by_code=True), make_election()
+    code, roll = tmp_path / "code.txt", tmp_path / "roll.json"
+    code.write_text(shown_code(code_of("voter-1")))
+    roll.write_bytes(setup.roll.to_file())
+
+    def refused(election: Election, *words: str) -> str:
+        with lying_node(election, {}) as node:
+            done = cli("vote", "--code-file", str(code), *words, "--node", str(node))
+        assert (done.code == 0, done.out) == (False, "")
+        return done.err
+
+    said = refused(public, "ana", "Bob")
+    assert "with a code no voter id is given: 'ana' is too much" in said
+    assert re.search(r"Leave it out, the code says who votes: votenet vote --node \S+ Bob --code\n", said)
+    for words in (("voter-1", "Bob"), ("voter-1",), ("ana", "Bob")):
+        said = refused(setup.election, "--roll", str(roll), *words)
+        assert "[contradiction]" in said
+        assert f"{words[0]!r} is too much" in said
+        assert re.search(r": votenet vote --node \S+ --code\n", said), "a secret choice is not printed again"
+    for words in (("Alice", "Bob"), ("Zoe",), ("Zoe", "Eve")):
+        assert "too much" not in refused(public, *words), "no voter id that anybody can know"
+
+
+def test_the_json_of_a_secret_vote_tells_no_choice(cli: Callable[..., CommandResult], tmp_path: Path) -> None:
+    setup = SecretSetup(by_code=True)
+    code, roll = tmp_path / "code.txt", tmp_path / "roll.json"
+    code.write_text(shown_code(code_of("voter-1")))
+    roll.write_bytes(setup.roll.to_file())
+    answers: dict[str, Answer] = {
+        "get_amendments": lambda _: {"type": "amendments", "amendments": [], **NO_AMENDMENT},
+        "submit_votes": takes(setup.election, 0, 1, 2, 3, 4),
+        "get_vote_status": lambda _: {"type": "vote_status", "voter_id": "voter-1", "state": "unknown"},
+    }
+    with lying_node(setup.election, answers) as node:
+        where = ("--roll", str(roll), "--node", str(node), "--wait", "0")
+        done = cli("vote", "--code-file", str(code), "Bob", *where, "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["choices"] == []
+    assert "Bob" not in done.out + done.err

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,9 +48,11 @@ Examples:
   votenet vote voter124 Bob --wait 0       (returns once a node has it on its disk)
   votenet vote voter125 Bob --receipt bob.json
   votenet vote -i ranked voter123 Bo Cy    (ranked, where the election allows it)
-  votenet vote --code Alice                (asks for the code on a voting card)
+  votenet vote --code                      (asks for the code on a voting card, then for choices)
+  votenet vote --code Alice
 
-Without a candidate each contest is asked for.
+Without a candidate each contest is asked for. What is typed behind a command stays in the shell's history,
+and other users of the machine can see it while the command runs; what is asked for does not.
 
 The vote is final once a quorum of the election's named nodes has signed the log with it: this is checked
 here. Until then it is received. The proof to keep is a file of its own, and --receipt writes what there is.
@@ -63,7 +65,8 @@ the code on a voting card, and the roll says whose it is.
 
 Votes are public: anybody who reaches a node can read who voted how. Where the
 election has secret ballots, votes are encrypted, and only --code or --code-file votes
-(docs/secret-ballots.md).
+(docs/secret-ballots.md). Neither output nor --json tells a secret choice; let it
+be asked for, too.
 """
 )
 @click.argument("voter_id", required=False)
@@ -132,7 +135,7 @@ def vote(
     if by_code or code_file is not None:
         choices = choices if voter_id is None else (voter_id, *choices)  # the first operand is a candidate
         if choices and in_contests:
-            raise _no_voter_id(choices[0])
+            raise _no_voter_id(choices[0], by="with --in no candidate beside it")
         voter_id = None
         code = _asked_code(key_file, code_file)
     elif voter_id is None:
@@ -140,8 +143,10 @@ def vote(
     key = None if key_file is None else read_voter_key(key_file, voter_id).key
     with targets.connect(instance, node, network_hex) as election:
         shown = _Cast(receipt_file, instance, node, as_json, wait > 0, election.election)
-        ballots = given_choices(election.election, choices, in_contests)
         roll = roll_of(election.election, instance) if roll_file is None else read_roll(roll_file)
+        if code is not None and choices:
+            _refuse_voter_id(election.election, roll, choices)
+        ballots = given_choices(election.election, choices, in_contests)
         if code is not None:
             voter_id, key = voter_of_code(code, _in_force(election, roll), roll)
             credential = credential_of_code(code, election.election.definition.uuid)
@@ -169,11 +174,22 @@ def vote(
     shown.end(cast)
 
 
-def _no_voter_id(word: str) -> VotenetError:
+def _refuse_voter_id(election: Election, roll: Roll | None, choices: Sequence[str]) -> None:
+    """Raises VotenetError, code contradiction: the first of the candidates is a voter id."""
+    word, *rest = choices
+    names = {name for contest in election.contests for name in contest.names}
+    is_voter = roll is not None and word in roll.keys
+    if word not in names and (is_voter or (rest and names.issuperset(rest))):
+        # A secret choice is not printed again.
+        again = Command.calling("vote", *([] if election.secret else rest), options=("--code",))
+        raise _no_voter_id(word, step=NextStep("Leave it out, the code says who votes: {}", again))
+
+
+def _no_voter_id(word: str, *, by: str = "", step: str | NextStep = "") -> VotenetError:
     return VotenetError(
-        f"with a code no voter id is given, and with --in no candidate beside it: {word!r} is too much",
+        f"with a code no voter id is given{by and f', and {by}'}: {word!r} is too much",
         code="contradiction",
-        next_step="Leave it out: the code says who votes.",
+        next_step=step or "Leave it out: the code says who votes.",
     )
 
 
