@@ -34,7 +34,7 @@ WORDS: Final = {
         "how-card": "Pindai, atau buka halaman ini dan ketik kodenya:",
         "how-invitation": "Pindai, atau buka halaman ini dan ketik kodenya, untuk membuat kunci Anda:",
         "help-card": "Rahasiakan: kode ini memilih atas nama Anda. Hilang? Segera beri tahu penyelenggara.",
-        "help-secret": "Rahasiakan: kode ini suara Anda. Hilang? Lapor panitia. {threshold} pemegang kunci"
+        "help-secret": "Rahasiakan: ini suara Anda. Hilang? Lapor panitia. {threshold} pemegang kunci"
         " bersama dapat membukanya; Anda dapat membuktikannya.",
         "help-invitation": "Rahasiakan: hanya berlaku sekali. Hilang atau dipakai? Beri tahu penyelenggara.",
         "hours": "Memilih dari {opens} sampai {closes} ({zone})",
