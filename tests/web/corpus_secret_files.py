@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from core.election.test_secret_rules import BROKEN
 from core.election.test_secret_rules import SETUP as RULES
 from support.amended_files import Amended
 from support.named_files import record_id
-from support.secret_definitions import SecretSetup
+from support.secret_definitions import UUID, SecretSetup, code_of
 from support.secret_files import (
     CHOSEN,
     SETUP,
     SecretFile,
+    as_json,
     broken_amendments,
     broken_shares,
     broken_votes,
@@ -24,8 +26,12 @@ from support.secret_files import (
     whole_election,
 )
 from verifier.test_secret_elections import of_definition
+from votenet.core.encoding import canonical
 from votenet.core.records.archive import ArchiveCheck
 from votenet.core.records.final_result import encode_result, result_of_archive
+from votenet.secret.ballot import make_ballot
+from votenet.secret.credentials import credential_of_code, secret_exponent
+from votenet.secret.group import draw_scalar
 from web.corpus_files import NOW, Case
 
 RANDOM_ELECTIONS = 6
@@ -95,6 +101,30 @@ def receipt_of(ballot: str) -> bytes:
     vote = file.secret_vote("voter-1", ballot=ballot)
     acceptances = [file.acceptance(node, [record_id(vote)], 0) for node in (0, 2)]
     return bytes(file.receipt(vote, acceptances=acceptances))
+
+
+def tested_ballot(claimed: Sequence[int]) -> bytes:
+    """The file of a ballot for `CHOSEN` that was tested; its device says that it chose `claimed`."""
+    seed = "tested"
+    secret = secret_exponent(credential_of_code(code_of("voter-1"), UUID), UUID)
+    election = SETUP.election.secret
+    assert election is not None
+    ballot = make_ballot(election, secret, CHOSEN, random.Random(seed).randbytes)
+    drawn = random.Random(seed)  # a ballot of one contest takes its exponents first
+    exponents = [str(draw_scalar(drawn.randbytes)) for _ in CHOSEN[0]]
+    return (
+        canonical(
+            {
+                "ballot": ballot.decode(),
+                "choices": [list(claimed)],
+                "definition": as_json(SETUP.definition),
+                "format": "votenet-tested-ballot",
+                "randomness": [exponents],
+                "version": 1,
+            }
+        )
+        + b"\n"
+    )
 
 
 def definition_cases() -> Iterator[Case]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 import shutil
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import votenet
-from web import corpus_files
+from support.secret_files import CHOSEN, SETUP, whole_election
+from web import corpus_files, corpus_secret_files
 from web.browser import (
     PHONE,
     SMALL_PHONE,
@@ -81,6 +83,25 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def secret_files(files: Path) -> Path:
+    """The same folder with files of an election with secret ballots."""
+    opened, waiting = (whole_election().rolled(shares=shares) for shares in ((1, 3), (2,)))
+    ballots = corpus_secret_files.altered_ballots()
+    made = {
+        "opened.jsonl": opened.data,
+        "waiting.jsonl": waiting.data,
+        "roll.json": SETUP.roll.to_file(),
+        "secret-receipt.json": corpus_secret_files.receipt_of(ballots["good"]),
+        "forged-receipt.json": corpus_secret_files.receipt_of(ballots["swapped"]),
+        "tested.json": corpus_secret_files.tested_ballot(CHOSEN[0]),
+        "lied.json": corpus_secret_files.tested_ballot((0, 1, 0, 0)),
+    }
+    for name, data in made.items():
+        (files / name).write_bytes(data)
+    return files
+
+
 def opened(page: Page, files: Path) -> Page:
     page.goto((files / PAGE.name).as_uri())
     page.get_by_role("heading", level=1).wait_for()
@@ -108,6 +129,46 @@ def test_a_file_of_every_kind_holds(page: Page, files: Path) -> None:
     choose(page, files / "changed.jsonl")
     text = verdict(page, "changed.jsonl")
     assert re.search("This file does not hold.*bad-merkle-root", text, re.DOTALL), text
+
+
+def test_a_secret_election_is_counted_again(page: Page, secret_files: Path) -> None:
+    opened(page, secret_files)
+    choose(page, secret_files / "opened.jsonl")
+    assert "Drop the roll of the election, too" in verdict(page, "opened.jsonl")
+    choose(page, secret_files / "roll.json")
+    page.get_by_text("This is the final result.").wait_for()
+    said = verdict(page, "opened.jsonl")
+    assert "These trustees decrypted their sums, and proved it: Trustee 1 and Trustee 3." in said
+    assert re.search(r"Elected: Bob\..*Bob\s+7\s.*Their weight is 7\.", said, re.DOTALL), said
+    choose(page, secret_files / "waiting.jsonl")
+    said = verdict(page, "waiting.jsonl")
+    assert "Votes: 3, encrypted. Waiting for trustees: 1 of the 2 who are needed" in said
+    assert "Bob" not in said
+    assert axe(page) == []
+
+
+def test_the_ballot_in_a_receipt_is_checked(page: Page, secret_files: Path) -> None:
+    opened(page, secret_files)
+    choose(page, *(secret_files / name for name in ("secret-receipt.json", "forged-receipt.json")))
+    said = verdict(page, "secret-receipt.json")
+    assert "This file holds" in said
+    assert "The vote is encrypted." in said
+    assert re.search("does not hold.*bad-ballot-signature", verdict(page, "forged-receipt.json"), re.DOTALL)
+
+
+def test_a_tested_ballot_is_opened(page: Page, secret_files: Path) -> None:
+    opened(page, secret_files)
+    choose(page, *(secret_files / name for name in ("tested.json", "lied.json")))
+    said = verdict(page, "tested.json")
+    ballot = json.loads((secret_files / "tested.json").read_bytes())["ballot"]
+    shown = base64.b64encode(hashlib.sha256(ballot.encode()).digest()).decode().rstrip("=")
+    assert re.search(r"This file holds.*encrypts what the device said.*Ketua\s+Bob", said, re.DOTALL), said
+    assert shown in said
+    said = verdict(page, "lied.json")
+    assert re.search("does not hold.*does not encrypt what the device said.*Ketua\\s+Bob", said, re.DOTALL), (
+        said
+    )
+    assert axe(page) == []
 
 
 def test_a_dropped_file_is_checked(page: Page, files: Path) -> None:

@@ -20,10 +20,9 @@ def test_it_works_while_no_node_answers() -> None:
     assert status == 200
 
 
-def test_receipts_of_secret_ballots_are_checked_by_a_command() -> None:
+def test_receipts_of_secret_ballots_are_checked_in_the_same_way() -> None:
     snapshot = secret_snapshot()
     _, html = html_of("/check", snapshot)
-    text = text_of(html)
-    assert f"votenet verify receipt.json --network {snapshot.network_id}" in text
-    assert "Compare it with what you chose" not in text
-    assert 'href="/verify.html"' not in html
+    assert f'<div id="check" data-network="{snapshot.network_id}">' in html
+    assert 'href="/verify.html" download="verify.html"' in html
+    assert "Compare it with what you chose" not in text_of(html)
