@@ -265,7 +265,7 @@ ARGUMENTS = {
     "voters replace-key": f"dan {'58' + '66' * 31} --node 127.0.0.1:1",
     "evidence make": "good --archive good",
     "evidence verify": "good", "evidence show": "0 two-lists --node 127.0.0.1:1",
-    "trustee init": "", "trustee status": "",
+    "trustee init": "", "trustee status": "FOLDER",
     **{f"trustee {step}": "FOLDER Citra" for step in ("join", "rehearse", "recover")},
     "trustee decrypt": "FOLDER Citra --archive good --roll good",
     "trustee submit": "--node 127.0.0.1:1",
