@@ -53,12 +53,17 @@ def definition_faults(definition: ElectionDefinition) -> Iterator[Fault]:
     for number, witness in enumerate(definition.witnesses, start=1):
         yield from _name_faults(f"the name of witness {number}", witness.name)
     if definition.trustees is not None:
-        for number, trustee in enumerate(definition.trustees.keys, start=1):
-            yield from _name_faults(f"the name of trustee {number}", trustee.name)
-        yield from _twins("a trustee", tuple(trustee.name for trustee in definition.trustees.keys))
+        yield from trustee_name_faults(tuple(trustee.name for trustee in definition.trustees.keys))
     yield from secret_faults(definition)
     yield from _refusals(lambda: bits_to_target(definition.chain.bits))
     yield from _refusals(lambda: msgspec.json.decode(canonical(definition), type=type(definition)))
+
+
+def trustee_name_faults(names: Sequence[str]) -> Iterator[Fault]:
+    """The same for trustees. They make their key under these names: later none can be changed."""
+    for number, name in enumerate(names, start=1):
+        yield from _name_faults(f"the name of trustee {number}", name)
+    yield from _twins("a trustee", tuple(names))
 
 
 def contest_faults(contest: Contest, registration: str) -> Iterator[Fault]:

@@ -27,7 +27,7 @@ from votenet.core.election.definition import (
     Threshold,
     Witness,
 )
-from votenet.core.election.definition_rules import contest_faults, definition_faults
+from votenet.core.election.definition_rules import contest_faults, definition_faults, trustee_name_faults
 from votenet.core.election.secret_rules import draft_faults
 from votenet.core.election.toml_table import FaultList, FileFault, TomlPath, TomlTable, kind_fault
 from votenet.core.limits import MAX_CHOICES
@@ -262,6 +262,8 @@ def _trustees(table: TomlTable, faults: FaultList) -> TrusteesTable | None:
         folder=one.take("folder", _ELECTION["title"], CEREMONY_FOLDER),
     )
     one.end()
+    for wrong, step in trustee_name_faults(found.names):
+        one.blame("names", wrong, step)
     return found
 
 

@@ -173,6 +173,9 @@ def _table_path(parts: Sequence[str], count: Mapping[TomlPath, int]) -> TomlPath
 def _in_words(value: Any, kind: Any, message: str) -> str:
     if get_origin(kind) is Literal and isinstance(value, str):
         return f"it is {_cut(value)}, and must be one of: {', '.join(map(str, get_args(kind)))}"
+    if isinstance(value, list) and (item := re.search(r" - at `\$\[(\d+)\]`$", message)):
+        place = int(item[1])
+        return f"in place {place + 1} {_in_words(value[place], kind, message.removesuffix(item[0]))}"
     if got := re.search(r"Expected `(\w+)[^`]*`, got `(\w+)", message):
         return f"it is {_KINDS.get(got[2], got[2])}, and must be {_KINDS.get(got[1], got[1])}"
     if bound := re.search(r"(of length )?(<=|>=) (\d+)", message):
