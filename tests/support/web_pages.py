@@ -204,10 +204,11 @@ def shown(state: str) -> Snapshot:
     raise ValueError(state)
 
 
-def secret_snapshot(state: State = "open") -> Snapshot:
-    """An election with secret ballots, before or while it is open, without a vote."""
+def secret_snapshot(state: State = "open", decrypted_by: tuple[int, ...] = ()) -> Snapshot:
+    """An election with secret ballots, and no vote. `decrypted_by`: places of trustees, too few to count."""
     election = SecretSetup(by_code=True).election
-    return Snapshot(election, state, results_of(election), NODES, election.definition.created + 60)
+    results = results_of(election, decrypted_by=decrypted_by, signed_by=("Node 0",))
+    return Snapshot(election, state, results, NODES, election.definition.created + 60)
 
 
 STATES: Final = ("before", "open", "hidden", "closed", "final", "cancelled")

@@ -7,6 +7,7 @@ import pytest
 
 from support.elections import make_election, named_nodes
 from support.lying_node import results_info
+from support.web_pages import secret_snapshot
 from votenet.core.election.definition import Election
 from votenet.protocol.wire.client_messages import Results
 from votenet.web.snapshot import NodeView, Snapshot, best_first, small_state, state_of
@@ -47,6 +48,11 @@ def test_the_small_state_is_whole_and_its_id_names_the_tip() -> None:
     assert (state["votes"], state["nodes_up"], state["named"], state["closes"]) == (7, 1, 4, 2000)
     assert state["network_id"] == ELECTION.network_hex
     assert shown.event_id == f"1.{'00' * 32}"
+
+
+def test_the_id_of_secret_votes_tells_how_many_trustees_have_decrypted() -> None:
+    ids = [secret_snapshot("final", decrypted_by).event_id for decrypted_by in ((), (2,))]
+    assert [one.rpartition(".")[2] for one in ids] == ["0", "1"]
 
 
 def test_the_node_that_is_signed_furthest_is_asked_first() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -9,6 +10,7 @@ import re
 import msgspec
 
 from support.elections import make_election, make_vote, named_nodes
+from support.secret_definitions import SecretSetup
 from votenet.core.log.merkle import merkle_path, merkle_root
 from votenet.web.api.chain import BlockPath, BlockSummary, VotePage
 from votenet.web.api.lookups import WhereVoteIs
@@ -78,6 +80,29 @@ def test_choices_and_foreign_names() -> None:
     found = seen("final")
     assert [re.sub("<[^>]*>", "", name) for _, chosen in found.choices for name in chosen] == ["Bob"]
     assert found.voter == "<bdi>Ann &lt;b&gt;</bdi>"
+
+
+def test_a_secret_vote_has_the_fingerprint_of_its_ballot() -> None:
+    setup = SecretSetup(by_code=True)
+    vote = setup.vote("voter-1")
+    standing = WhereVoteIs(
+        voter_id=vote.voter_id,
+        state="final",
+        vote_id=vote.id.hex(),
+        time=vote.vote.time,
+        block=None,
+        height=7,
+        position=0,
+        vote=msgspec.Raw(vote.record),
+        node="127.0.0.1:1",
+        signed_by=("Node 0", "Node 1", "Node 2", "Node 3"),
+    )
+    found = vote_view(EN, setup.election, VotePage(standing, None, ""), choices_shown=True)
+    assert found is not None
+    assert found.choices == ()
+    facts = {str(label): str(value) for label, value in found.facts}
+    expected = base64.b64encode(hashlib.sha256(vote.vote.ballot.encode()).digest()).decode().rstrip("=")
+    assert facts["Fingerprint of the encrypted vote"] == f"<code>{expected}</code>"
 
 
 def test_a_line_of_the_list() -> None:

@@ -61,3 +61,14 @@ def test_secret_votes_are_encrypted_in_the_booth(language: str, words: str) -> N
     _, html = html_of("/", secret_snapshot(), language)
     assert words in text_of(html)
     assert "/vote" in re.findall(r'class="button[^"]*" href="([^"]+)"', html)
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "Once enough trustees have decrypted"), ("id", "Setelah cukup banyak")]
+)
+def test_final_secret_votes_lead_to_no_result_before_trustees_have_decrypted(
+    language: str, words: str
+) -> None:
+    _, html = html_of("/", secret_snapshot("final"), language)
+    assert words in text_of(html)
+    assert set(re.findall(r'class="button[^"]*" href="([^"]+)"', html)) == {"/check"}

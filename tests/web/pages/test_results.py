@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from support.web_pages import html_of, shown, text_of
+from support.web_pages import html_of, secret_snapshot, shown, text_of
 
 
 @pytest.mark.parametrize("language", ["en", "id"])
@@ -47,3 +47,11 @@ def test_no_counts_where_none_are_shown() -> None:
         assert "Bo Berg" not in text_of(html)
         assert "/api/v1/final-result" not in html
     assert "/api/v1/archive" not in html_of("/results", shown("hidden"))[1]
+
+
+def test_secret_votes_that_wait_for_trustees_can_be_kept_and_have_no_counts() -> None:
+    _, html = html_of("/results", secret_snapshot("final", (1,)))
+    assert "waits for 1 of 3 trustees" in text_of(html)
+    assert 'href="/api/v1/archive" download' in html
+    assert "/api/v1/final-result" not in html
+    assert "/results.csv" not in html

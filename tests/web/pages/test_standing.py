@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from support.elections import make_election
-from support.web_pages import results_of, shown
+from support.web_pages import results_of, secret_snapshot, shown
 from votenet.web.pages import standing
 from votenet.web.snapshot import Snapshot
 from votenet.web.words import Words
@@ -44,6 +44,17 @@ def test_counts_that_are_not_shown_say_why() -> None:
     assert (
         standing.standing(EN, shown("cancelled")).hidden == "The election was cancelled: nothing is counted."
     )
+
+
+def test_secret_counts_say_how_many_trustees_they_wait_for() -> None:
+    assert "Votes are encrypted." in standing.standing(EN, secret_snapshot("open")).hidden
+    found = standing.standing(EN, secret_snapshot("final"))
+    assert found.hidden.endswith("The count waits for 2 of 3 trustees to decrypt it.")
+    assert "The votes were signed by" in plain(" ".join(found.lines))
+    one = standing.standing(EN, secret_snapshot("final", (3,)))
+    assert plain(one.hidden).endswith("waits for 1 of 3 trustees to decrypt it. Trustee 3 did so already.")
+    indonesian = standing.standing(Words("id", "Asia/Jakarta"), secret_snapshot("final", (3,)))
+    assert "1 dari 3 pemegang kunci. Sudah dibuka oleh Trustee 3." in plain(indonesian.hidden)
 
 
 def test_old_news_say_so() -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from votenet.errors import NotProven, Rejected
 from votenet.secret.ballot import check_ballot
+from votenet.secret.documents import fingerprint
 from votenet.secret.group import Point
 
 if TYPE_CHECKING:
@@ -81,3 +82,8 @@ def proof_fault(vote: Vote, election: Election) -> ForgedVote | None:
         code = error.code if isinstance(error, NotProven) else "bad-document"
         return ForgedVote(code, f"the ballot of {vote.voter_id!r}: {error}")
     return None
+
+
+def ballot_fingerprint(vote: Vote) -> str:
+    """As the booth shows it, and Belenios: SHA-256 of the ballot in Base64 without padding, 43 characters."""
+    return fingerprint(vote.ballot.encode())

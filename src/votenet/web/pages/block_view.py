@@ -13,6 +13,7 @@ from votenet.core.election.amendment import Amendment
 from votenet.core.election.definition import Election
 from votenet.core.election.quorum import faults_of
 from votenet.core.ledger.extras import BlockRecord, ClosingList
+from votenet.core.ledger.secret_vote import ballot_fingerprint
 from votenet.core.ledger.vote import Vote
 from votenet.core.log.merkle import root_from_path
 from votenet.web.api.chain import BlockPage, BlockPath, BlockSummary, VotePage
@@ -149,7 +150,7 @@ def vote_view(words: Words, election: Election, page: VotePage, *, choices_shown
     """None: there is no vote.
 
     Args:
-        choices_shown: false while the election shows no counts.
+        choices_shown: false while the election shows no counts that open votes would give away.
     """
     place = page.standing
     if place.vote is None or place.vote_id is None:
@@ -185,6 +186,8 @@ def _facts(words: Words, vote: Vote, vote_id: str, height: int | None) -> Iterat
     voter = Markup('<a href="{}">{}</a>').format(voter_link(vote.voter_id), words.name(vote.voter_id))
     yield words.t("chain.vote.voter"), voter
     yield words.t("chain.vote.id"), _code(vote_id)
+    if vote.ballot:
+        yield words.t("chain.vote.fingerprint"), _code(ballot_fingerprint(vote))
     yield words.t("chain.vote.key"), _code(vote.voter_key)
     yield words.t("chain.vote.time"), words.date(vote.time)
     if height is not None:

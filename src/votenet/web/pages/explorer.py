@@ -96,7 +96,7 @@ async def _vote_of(request: Request, voter_id: str | None) -> Response:
     snapshot = view.snapshot
     words = words_of(language_of(request), snapshot)
     state = standing(words, snapshot)
-    shown = not state.hidden
+    shown = not state.hidden or snapshot.election.secret is not None
     found = None
     if voter_id is not None:
         found = vote_view(words, snapshot.election, await vote_page(view, voter_id), choices_shown=shown)

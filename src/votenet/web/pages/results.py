@@ -59,10 +59,10 @@ def contest_views(words: Words, snapshot: Snapshot) -> list[ContestView]:
 def files(words: Words, snapshot: Snapshot) -> list[tuple[str, Markup, Markup]]:
     """Address, name and purpose of each file that can be kept."""
     found = ["archive", "results", "results-csv", "definition"]
-    if not snapshot.results.contests:
-        found = ["definition"]  # the votes themselves would give the counts away
     if snapshot.state == "final":
         found.insert(0, "final-result")
+    if not snapshot.results.contests:  # open votes would give the counts away, encrypted ones do not
+        found = ["definition"] if snapshot.election.secret is None else ["archive", "definition"]
     address = {
         "archive": "/api/v1/archive",
         "results": "/api/v1/results",

@@ -78,7 +78,8 @@ def _lines(words: Words, snapshot: Snapshot) -> Iterator[Markup]:
         case "cancelled":
             yield from _cancelled(words, snapshot)
         case "final":
-            yield words.t("state.final.why", names=words.names(snapshot.signed_by))
+            key = "state.final.why" if snapshot.election.secret is None else "state.final.why.encrypted"
+            yield words.t(key, names=words.names(snapshot.signed_by))
     if snapshot.stale:
         yield words.t("state.stale", span=words.span(snapshot.stale))
 
@@ -101,9 +102,21 @@ def _hidden(words: Words, snapshot: Snapshot) -> Markup:
     if snapshot.results.contests:
         return words.t("counts.before") if snapshot.state == "before" else Markup("")
     if snapshot.election.secret is not None:
-        return words.t("counts.encrypted")
+        return _waiting(words, snapshot) if snapshot.state == "final" else words.t("counts.encrypted")
     closes = snapshot.election.closes
     return words.t("counts.hidden", date="" if closes is None else words.date(closes))
+
+
+def _waiting(words: Words, snapshot: Snapshot) -> Markup:
+    """How many trustees the count of final secret votes waits for, and who has decrypted it."""
+    trustees, done = snapshot.election.definition.trustees, snapshot.results.decrypted_by
+    assert trustees is not None
+    needed = trustees.threshold - len(done)
+    text = words.t("counts.waiting", needed=needed, all=len(trustees.keys))
+    if not done:
+        return text
+    names = words.names([trustees.keys[place - 1].name for place in done])
+    return text + Markup(" ") + words.t("counts.waiting.by", names=names)
 
 
 def turnout(words: Words, snapshot: Snapshot) -> Turnout:
