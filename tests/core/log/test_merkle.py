@@ -15,7 +15,7 @@ from support.checkpoints import consistency_path
 from votenet.core.log import merkle
 from votenet.core.log.merkle import (
     EMPTY_ROOT,
-    GROUP,
+    GROUP_LEAVES,
     MerkleLevels,
     consistency_holds,
     consistency_ranges,
@@ -178,7 +178,7 @@ def test_the_root_covers_every_leaf_and_their_order(size: int, data: st.DataObje
 
 
 def groups_of(leaves: list[bytes]) -> list[list[bytes]]:
-    return [leaves[start : start + GROUP] for start in range(0, len(leaves), GROUP)]
+    return [leaves[start : start + GROUP_LEAVES] for start in range(0, len(leaves), GROUP_LEAVES)]
 
 
 @settings(max_examples=40)
@@ -189,7 +189,7 @@ def test_paths_from_kept_levels_are_those_of_the_whole_tree(size: int) -> None:
     levels = MerkleLevels(groups)
     assert (levels.size, levels.root) == (size, merkle_root(leaves))
     for index in {0, size // 3, size // 2, size - 1}:
-        assert levels.path(index, groups[index // GROUP]) == merkle_path(leaves, index)
+        assert levels.path(index, groups[index // GROUP_LEAVES]) == merkle_path(leaves, index)
 
 
 def test_kept_levels_are_small_and_find_out_other_leaves() -> None:
@@ -200,7 +200,7 @@ def test_kept_levels_are_small_and_find_out_other_leaves() -> None:
     changed = [leaf_hash(b"other"), *groups[3][1:]]
     for wrong in (changed, groups[4], groups[3][:-1], []):
         with pytest.raises(ValueError, match="not those of the tree"):
-            levels.path(3 * GROUP, wrong)
+            levels.path(3 * GROUP_LEAVES, wrong)
     for index in (-1, 20_000):
         with pytest.raises(IndexError):
             levels.path(index, groups[0])

@@ -10,7 +10,7 @@ from support.elections import make_election, make_votes, mine_block
 from support.memory_block_store import MemoryBlockStore
 from votenet.core.ledger.block import Block
 from votenet.core.ledger.chain import Chain
-from votenet.core.log.merkle import GROUP, root_from_path
+from votenet.core.log.merkle import GROUP_LEAVES, root_from_path
 from votenet.errors import StorageCorrupt, StorageError
 from votenet.protocol.node.events import SaveBlock
 from votenet.protocol.node.proofs import ENTRY_BYTES, Proofs
@@ -49,7 +49,9 @@ def check(proofs: Proofs, block: Block, position: int) -> float:
     return proven.units
 
 
-@pytest.mark.parametrize("votes", [1, 2, GROUP - 1, GROUP, GROUP + 1, 3 * GROUP + 7])
+@pytest.mark.parametrize(
+    "votes", [1, 2, GROUP_LEAVES - 1, GROUP_LEAVES, GROUP_LEAVES + 1, 3 * GROUP_LEAVES + 7]
+)
 def test_every_vote_of_a_block_is_proven_and_the_block_is_read_once(votes: int) -> None:
     source = Source()
     block = stored(source, votes)
@@ -57,12 +59,12 @@ def test_every_vote_of_a_block_is_proven_and_the_block_is_read_once(votes: int) 
     assert check(proofs, block, 0) == LEVELS_UNITS * votes
     before = source.read[block.header.hash]
     assert [check(proofs, block, position) for position in range(votes)] == [0.0] * votes
-    assert source.read[block.header.hash] - before <= votes * min(votes, GROUP)
+    assert source.read[block.header.hash] - before <= votes * min(votes, GROUP_LEAVES)
 
 
 def test_kept_levels_are_bounded_and_the_last_block_stays() -> None:
     source = Source()
-    blocks = [stored(source, 2 * GROUP, first=1000 * number) for number in range(1, 5)]
+    blocks = [stored(source, 2 * GROUP_LEAVES, first=1000 * number) for number in range(1, 5)]
     proofs = Proofs(source, max_kept=2 * (ENTRY_BYTES + 3 * 32))
     costs = [check(proofs, blocks[number], 0) for number in (0, 1, 0, 2, 0, 1, 3)]
     assert [bool(cost) for cost in costs] == [True, True, False, True, False, True, True]

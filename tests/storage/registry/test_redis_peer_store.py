@@ -142,7 +142,7 @@ def test_kill_9_of_redis_loses_nothing_and_is_a_storage_error_meanwhile(redis: R
     redis.start()
     again = RedisPeerStore(redis.url())
     assert again.count() == 199
-    store.down_until = 0.0  # instead of waiting for DOWN_SECONDS
+    store.down_until = 0.0  # instead of waiting for FAILING_SECONDS
     assert store.count() == 199
     store.close()
     again.close()

@@ -12,7 +12,7 @@ from votenet.cli import ui
 from votenet.cli.election.card_page import CARDS_ON_A_SHEET, Card
 from votenet.cli.election.in_force import in_force_here
 from votenet.cli.election.member_setup import (
-    DANGER,
+    CARDS_CAN_VOTE,
     cards_of,
     is_local,
     write_cards,
@@ -53,7 +53,7 @@ Examples:
   votenet voters cards 0017 0023 -o two.html                  some cards again
   votenet voters cards --forget                               once they are handed out
 
-{DANGER} Each file is for you alone to read (mode 0600). A lost card is replaced with
+{CARDS_CAN_VOTE} Each file is for you alone to read (mode 0600). A lost card is replaced with
 votenet voters replace-key VOTER_ID --card: the old one can then no longer vote."""
 )
 @click.argument("voter_ids", nargs=-1, metavar="[VOTER_ID]...")
@@ -100,7 +100,7 @@ def cards(
     ui.echo(f"Wrote {count} to {target}, for {ui.count_of(sheets, 'A4 page')}.")
     if replaced:
         ui.say(f"Left out, because the roll has another key by now: {', '.join(replaced)}")
-    ui.say(DANGER)
+    ui.say(CARDS_CAN_VOTE)
     if is_local(kept.public_url):
         ui.say(f"The address on them, {kept.public_url}, leads to this machine only: give --public-url URL.")
 

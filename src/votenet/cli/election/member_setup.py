@@ -30,7 +30,9 @@ from votenet.storage.output_file import STDOUT
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 """Where `up` serves the page unless told otherwise."""
-DANGER: Final = "A person who prints a card, or reads this file, could vote for the holders of its cards."
+CARDS_CAN_VOTE: Final = (
+    "A person who prints a card, or reads this file, could vote for the holders of its cards."
+)
 
 
 class MadeMembers(NamedTuple):
@@ -142,7 +144,7 @@ def cards_lines(folder: Path, election: Election) -> Iterator[str]:
     kept = files.read_members(election.network_hex)
     if kept is None or not files.cards.exists():
         return
-    yield f"Voting cards to print: {files.cards}. {DANGER}"
+    yield f"Voting cards to print: {files.cards}. {CARDS_CAN_VOTE}"
     if is_local(kept.public_url):
         yield "The address on them leads to this machine only. Give the address that phones can reach:"
         yield f"  {Command('voters', 'cards', '--public-url', 'https://vote.example.org')}"
@@ -179,7 +181,7 @@ def _note(election: Election, cards: Sequence[Card], kind: CardKind) -> Iterable
     what = "voting card" if kind == "card" else "invitation"
     yield f"{ui.count_of(len(cards), what)}, eight on an A4 page. Print at 100 %, without headers, and cut."
     if kind == "card":
-        yield f"{DANGER} When all are handed out, type: {Command('voters', 'cards', '--forget')}"
+        yield f"{CARDS_CAN_VOTE} When all are handed out, type: {Command('voters', 'cards', '--forget')}"
     else:
         yield "A person who prints an invitation could use it before its member. Remove this file afterwards."
 

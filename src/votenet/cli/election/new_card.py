@@ -8,7 +8,7 @@ from pathlib import Path
 from votenet.cli import ui
 from votenet.cli.election.card_page import Card
 from votenet.cli.election.member_setup import (
-    DANGER,
+    CARDS_CAN_VOTE,
     DEFAULT_URL,
     credential_on_roll,
     is_local,
@@ -71,7 +71,7 @@ class NewCard:
             file.write(before)
 
     def tell(self) -> None:
-        ui.say(f"New card: {self.written}. {DANGER}")
+        ui.say(f"New card: {self.written}. {CARDS_CAN_VOTE}")
         if self.public_url is not None and is_local(self.public_url):
             ui.say(
                 f"The address on it, {self.public_url}, leads to this machine only: give --public-url URL."

@@ -34,7 +34,7 @@ from votenet.processes.instance import claim, load_network, supervisor_pid
 from votenet.processes.reconcile import end_leftovers
 from votenet.storage.files import FileLock
 
-DOWN_SECONDS: Final = 30.0
+SUPERVISOR_SECONDS: Final = 30.0
 """For a supervisor's own work beyond twice the grace: nodes stop first, then the bootstrap server."""
 EXIT_SECONDS: Final = 60.0
 """For the interpreter of a supervisor that has released everything: long only on a busy machine."""
@@ -120,7 +120,9 @@ def _wait_for_exit(pidfd: int | None) -> None:
 def _ask_down(dirs: InstanceDirs, grace: float) -> bool:
     """Let a living supervisor stop its network. Returns whether there was one."""
     try:
-        for answer in converse(dirs, {"command": "down", "grace": grace}, timeout=2 * grace + DOWN_SECONDS):
+        for answer in converse(
+            dirs, {"command": "down", "grace": grace}, timeout=2 * grace + SUPERVISOR_SECONDS
+        ):
             if answer.get("event") == "state" and answer["state"] in ("stopping", "stopped"):
                 ui.say(f"{answer['name']}: {answer['state']}")
     except NotRunning:
@@ -148,7 +150,7 @@ def _end_for_good(dirs: InstanceDirs, grace: float, purge: bool) -> tuple[int, l
     Returns:
         how many were left; the folders that stay empty.
     """
-    deadline = time.monotonic() + 2 * grace + DOWN_SECONDS
+    deadline = time.monotonic() + 2 * grace + SUPERVISOR_SECONDS
     while (lock := _try_claim(dirs)) is None:
         if time.monotonic() > deadline:
             raise WaitTimedOut(

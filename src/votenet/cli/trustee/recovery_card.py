@@ -11,7 +11,7 @@ from votenet.secret.ceremony.draft import CeremonyDraft, cost_of_loss
 from votenet.secret.key_generation import TrusteeSeed
 from votenet.text import visible
 
-DANGER: Final = "A recovery card is the whole key of a trustee: keep it as you keep a passport."
+CARD_IS_THE_KEY: Final = "A recovery card is the whole key of a trustee: keep it as you keep a passport."
 _STYLE: Final = """
 :root { color-scheme: light; }
 * { box-sizing: border-box; margin: 0; }
@@ -44,7 +44,7 @@ def recovery_page(draft: CeremonyDraft, place: int, seed: TrusteeSeed) -> Iterat
     yield "</head>"
     yield "<body>"
     yield '<div class="note">'
-    yield f"<p>Two cards on one A4 page. Print at 100 %, cut, and remove this file. {DANGER}</p>"
+    yield f"<p>Two cards on one A4 page. Print at 100 %, cut, and remove this file. {CARD_IS_THE_KEY}</p>"
     yield "</div>"
     for number in (1, 2):
         yield from _card(draft, place, seed, number)

@@ -18,7 +18,7 @@ from votenet.cli.options import FilePath, json_option
 from votenet.cli.trustee.bulletin_view import bulletin_facts, bulletin_lines
 from votenet.cli.trustee.decrypt import decrypt
 from votenet.cli.trustee.own_election import check_own_election, named_election, own_election_lines
-from votenet.cli.trustee.recovery_card import DANGER, recovery_page
+from votenet.cli.trustee.recovery_card import CARD_IS_THE_KEY, recovery_page
 from votenet.cli.trustee.recovery_input import asked_seed
 from votenet.cli.trustee.submit import submit
 from votenet.config import instance_dirs
@@ -113,10 +113,13 @@ def join(folder: Path, name: str, key: Path | None, cards: Path | None, as_json:
         _refuse_second_key(bulletin, place)
         page = cards or Path(f"recovery-{place}.html")
         seed = _new_key(draft, place, file, page)
-        lines += [f"Your key is made. Print the two recovery cards, then remove the file: {page}", DANGER]
+        lines += [
+            f"Your key is made. Print the two recovery cards, then remove the file: {page}",
+            CARD_IS_THE_KEY,
+        ]
     elif cards is not None:
         _write_cards(draft, place, seed, cards)
-        lines += [f"Your recovery cards, to print: {cards}", DANGER]
+        lines += [f"Your recovery cards, to print: {cards}", CARD_IS_THE_KEY]
     lines += _take_steps(ceremony, seed, place)
     _show(ceremony, as_json, lines)
 

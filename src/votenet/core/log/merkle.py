@@ -95,25 +95,25 @@ def path_in(levels: Sequence[Sequence[bytes]], index: int) -> list[bytes]:
     return path
 
 
-GROUP: Final = 32
+GROUP_LEAVES: Final = 32
 """Leaves of a group in `MerkleLevels`: a power of two, so that each group is a subtree."""
 
 
 class MerkleLevels:
-    """The upper part of a tree: all levels from the roots of groups of GROUP leaves up.
+    """The upper part of a tree: all levels from the roots of groups of GROUP_LEAVES leaves up.
 
-    64 bytes for 32 leaves are kept. With them and the leaves of one group a path costs GROUP hashes, and
+    64 bytes for 32 leaves are kept. With them and the leaves of one group a path costs GROUP_LEAVES hashes, and
     leaves that do not belong to the tree are noticed.
 
     Args:
-        groups: the leaf hashes, GROUP at a time; fewer in the last.
+        groups: the leaf hashes, GROUP_LEAVES at a time; fewer in the last.
     """
 
     def __init__(self, groups: Iterable[Sequence[bytes]]) -> None:
         self.size = 0
         level = []
         for leaves in groups:
-            if self.size % GROUP:
+            if self.size % GROUP_LEAVES:
                 raise ValueError("only the last group may be short")
             self.size += len(leaves)
             level.append(merkle_root(leaves))
@@ -136,7 +136,7 @@ class MerkleLevels:
         """
         if not 0 <= index < self.size:
             raise IndexError(f"no leaf {index} in a tree of {self.size}")
-        group, own = divmod(index, GROUP)
+        group, own = divmod(index, GROUP_LEAVES)
         if merkle_root(leaves) != self._levels[0][32 * group : 32 * group + 32] or own >= len(leaves):
             raise ValueError("these leaves are not those of the tree")
         path = merkle_path(leaves, own)

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from cachetools import LRUCache
 
-from votenet.core.log.merkle import GROUP, MerkleLevels, leaf_hashes
+from votenet.core.log.merkle import GROUP_LEAVES, MerkleLevels, leaf_hashes
 from votenet.errors import StorageCorrupt
 from votenet.protocol.node.events import BlockSource
 from votenet.protocol.wire.limits import LEVELS_UNITS
@@ -46,12 +46,12 @@ class Proofs:
             units = LEVELS_UNITS * levels.size
             if _size(levels) <= self._kept.maxsize:
                 self._kept[block_hash] = levels
-        records = self._source.records_of(block_hash, position // GROUP * GROUP, GROUP)
+        records = self._source.records_of(block_hash, position // GROUP_LEAVES * GROUP_LEAVES, GROUP_LEAVES)
         try:
             path = levels.path(position, leaf_hashes(records))
         except (IndexError, ValueError) as error:
             raise _damaged(block_hash) from error
-        return Proven(records[position % GROUP], levels.size, path, units)
+        return Proven(records[position % GROUP_LEAVES], levels.size, path, units)
 
     def _read(self, block_hash: bytes, root: bytes) -> MerkleLevels:
         """The levels from the stored votes, a group at a time: other threads get their turns."""
@@ -65,9 +65,9 @@ class Proofs:
 
     def _groups(self, block_hash: bytes) -> Iterator[list[bytes]]:
         start = 0
-        while records := self._source.records_of(block_hash, start, GROUP):
+        while records := self._source.records_of(block_hash, start, GROUP_LEAVES):
             yield leaf_hashes(records)
-            start += GROUP
+            start += GROUP_LEAVES
 
 
 def _size(levels: MerkleLevels) -> int:

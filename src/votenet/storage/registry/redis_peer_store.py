@@ -35,7 +35,7 @@ FORMAT: Final = b"1"
 CONNECT_SECONDS: Final = 2.0
 REDIS_SECONDS: Final = 5.0
 """Longer than any script here takes: one over a batch of requests some 0.1 s."""
-DOWN_SECONDS: Final = 1.0
+FAILING_SECONDS: Final = 1.0
 """After a failure every call fails at once for this long: a dead Redis must not stop the server's loop."""
 DURABLE: Final = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
 """Settings with which a Redis server answers a change when it is on disk, and never forgets it."""
@@ -329,7 +329,7 @@ class RedisPeerStore:
             return question(*args, **options)
         except redis.RedisError as error:
             if isinstance(error, redis.ConnectionError | redis.TimeoutError):
-                self.down_until = time.monotonic() + DOWN_SECONDS
+                self.down_until = time.monotonic() + FAILING_SECONDS
             raise _unavailable(str(error)) from error
 
 
