@@ -12,8 +12,9 @@ import pytest
 from votenet.errors import Unreachable, VotenetError
 from votenet.network import link_faults
 from votenet.network.link_faults import Faults, LinkFaults, Wire, decode, encode, read
+from votenet.network.link_limits import LinkLimits
 from votenet.network.listener import Listener
-from votenet.network.transport import Link, LinkLimits, connect
+from votenet.network.transport import Link, connect
 from votenet.protocol.wire.address import Address
 
 LIMITS = LinkLimits(max_line=64 * 1024, max_unsent=256 * 1024)

@@ -10,8 +10,8 @@ import pytest
 from support.peers import deaf, listening
 from votenet.errors import Rejected, Unreachable
 from votenet.network import resolver as names_module
+from votenet.network.link_limits import LinkLimits
 from votenet.network.resolver import LineQueue, Names, dial
-from votenet.network.transport import LinkLimits
 from votenet.protocol.wire.address import Address
 
 

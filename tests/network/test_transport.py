@@ -15,7 +15,8 @@ import pytest
 from support.links import LIMITS, Recorder, code_at_end, listening, run
 from support.peers import deaf
 from votenet.errors import Rejected, RemoteProtocolError, Unreachable
-from votenet.network.transport import LINGER_SECONDS, PIECE, Link, LinkLimits, connect, error_line
+from votenet.network.link_limits import LinkLimits
+from votenet.network.transport import LINGER_SECONDS, PIECE, Link, connect, error_line
 from votenet.protocol.wire.address import Address
 
 QUICK = LinkLimits(max_line=1000, first_line=0.15, partial_line=0.15, idle=0.3)

@@ -13,17 +13,16 @@ import msgspec
 
 from votenet.core.election.contest import CheckedContest
 from votenet.core.election.definition import (
-    DEFAULT_CANDIDATES,
     Candidate,
     ChainParameters,
     Contest,
     Election,
     ElectionDefinition,
     NamedNode,
-    simple_definition,
 )
 from votenet.core.election.definition_rules import contest_faults
 from votenet.core.election.roll import Roll
+from votenet.core.election.simple_definition import DEFAULT_CANDIDATES, simple_definition
 from votenet.core.keys import NodeKeys, SigningKey, node_keys
 from votenet.core.ledger.block import Block, Header, genesis_header, order_votes, votes_root
 from votenet.core.ledger.chain import BlockIndexEntry, Chain, TipChange, unpack_location

@@ -10,8 +10,9 @@ from typing import Any
 
 from support.peers import ALL_PATIENCE
 from votenet.errors import VotenetError
+from votenet.network.link_limits import LinkLimits
 from votenet.network.listener import Listener
-from votenet.network.transport import Link, LinkLimits
+from votenet.network.transport import Link
 from votenet.protocol.wire.address import Address
 
 LIMITS = LinkLimits(max_line=1000)

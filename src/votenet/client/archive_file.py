@@ -14,7 +14,8 @@ from typing import IO
 from votenet.core.election.roll import Roll, RollSource
 from votenet.core.faults import fault
 from votenet.core.limits import MAX_ARCHIVE_LINE, RECEIPT_FORMAT
-from votenet.core.records.archive import ArchiveCheck, ArchiveReport, StartCheck, first_forgery
+from votenet.core.records.archive import ArchiveCheck, ArchiveReport
+from votenet.core.records.archive_signatures import StartCheck, first_forgery
 from votenet.core.records.election_report import ElectionReport, report_of_archive
 from votenet.core.records.final_result import FinalResult, result_of_archive
 from votenet.errors import Command, NextStep, NotProven

@@ -10,7 +10,8 @@ from typing import Any, Final, Self, TypeVar
 import msgspec
 
 from votenet.errors import RemoteProtocolError, Unreachable, VotenetError
-from votenet.network.transport import Link, LinkLimits, connect
+from votenet.network.link_limits import LinkLimits
+from votenet.network.transport import Link, connect
 from votenet.protocol.wire.address import Address
 from votenet.protocol.wire.error_lines import error_in
 from votenet.protocol.wire.framing import MAX_PEER_LINE

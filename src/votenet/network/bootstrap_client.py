@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from votenet.errors import Unreachable, VotenetError
+from votenet.network.link_limits import LinkLimits
 from votenet.network.resolver import LineQueue
-from votenet.network.transport import Link, LinkLimits, connect
+from votenet.network.transport import Link, connect
 from votenet.protocol.bootstrap.bootstrap_messages import (
     MAX_PAGE,
     KnownPeer,

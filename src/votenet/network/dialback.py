@@ -9,8 +9,9 @@ from typing import Final
 
 from votenet.core.keys import SigningKey
 from votenet.errors import RemoteProtocolError, Unreachable
+from votenet.network.link_limits import LinkLimits
 from votenet.network.resolver import LineQueue, Names, dial
-from votenet.network.transport import LinkLimits, connect
+from votenet.network.transport import connect
 from votenet.protocol.bootstrap.registry import PeerEntry
 from votenet.protocol.wire.address import Address
 from votenet.protocol.wire.connection import Connection, LocalNode

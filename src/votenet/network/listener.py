@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from votenet.errors import ConfigError, Locked, RemoteProtocolError, VotenetError
-from votenet.network.transport import LINGER_SECONDS, Link, LinkHandler, LinkLimits
+from votenet.network.link_limits import LinkLimits
+from votenet.network.transport import LINGER_SECONDS, Link, LinkHandler
 from votenet.protocol.wire.address import Address
 
 TURNS_OF_A_CONNECTION: Final = 5

@@ -12,7 +12,8 @@ from typing import Final
 from cachetools import TTLCache
 
 from votenet.errors import Rejected, Unreachable, VotenetError
-from votenet.network.transport import Link, LinkHandler, LinkLimits, connect
+from votenet.network.link_limits import LinkLimits
+from votenet.network.transport import Link, LinkHandler, connect
 from votenet.protocol.wire.address import Address, plain_ip
 
 RESOLVE_SECONDS: Final = 3.0

@@ -18,10 +18,9 @@ from votenet.core.election.definition import (
     Threshold,
     Witness,
     election_from_file,
-    simple_definition,
-    uuid_from,
 )
 from votenet.core.election.definition_rules import definition_faults
+from votenet.core.election.simple_definition import simple_definition
 from votenet.core.encoding import canonical
 from votenet.core.limits import MAX_CANDIDATES
 from votenet.errors import ConfigError
@@ -145,13 +144,6 @@ def test_values_that_follow_from_the_named_nodes() -> None:
     assert election.node_index(nodes[0].statement_key) is None
     assert election.statement_keys == tuple(bytes.fromhex(node.statement_key) for node in nodes)
     assert election.cosign_keys == tuple(bytes.fromhex(node.cosign_key) for node in nodes)
-
-
-def test_a_uuid_is_14_characters_that_nobody_mixes_up() -> None:
-    drawn = uuid_from(bytes(range(16)))
-    assert drawn != uuid_from(bytes(range(1, 17)))
-    assert uuid_from(bytes(16)) == "1" * 14
-    assert make_election(uuid=drawn).definition.uuid == drawn
 
 
 @pytest.mark.parametrize(

@@ -20,20 +20,14 @@ from support.archives import (
     good_votes,
     roll_archive,
     tampered,
-    vote,
 )
 from support.elections import CREATED, as_stored, make_election, mine_named
 from support.secret_history import AFTER, secret_history
-from votenet.core.election.definition import Election
 from votenet.core.ledger.block import genesis_header
-from votenet.core.ledger.vote import HashedVote
 from votenet.core.records.archive import (
-    MAX_BATCHES,
     ArchiveCheck,
     ArchiveReport,
-    Forgery,
     archive_lines,
-    check_here,
 )
 from votenet.errors import NotProven
 from votenet.pow import work_of
@@ -85,29 +79,6 @@ def test_the_first_fault_in_the_file_is_reported() -> None:
             check(b"".join(bad.splitlines(keepends=True)[:7]) + tail)
         assert caught.value.code == "bad-signature"
         assert "line 5" in caught.value.message
-
-
-def test_a_bounded_number_of_votes_is_under_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("votenet.core.records.archive.BATCH_VOTES", 1)
-    running: list[int] = []
-    most = 0
-
-    def start(votes: Sequence[HashedVote], election: Election) -> Callable[[], Forgery | None]:
-        nonlocal most
-        running.append(len(votes))
-        most = max(most, len(running))
-        wait = check_here(votes, election)
-
-        def done() -> Forgery | None:
-            running.pop()
-            return wait()
-
-        return done
-
-    bodies = [[vote(f"v{n}")] for n in range(3 * MAX_BATCHES)]
-    data = archive(chain(bodies))
-    assert ArchiveCheck(io.BytesIO(data), NOW, start_check=start).run().votes == len(bodies)
-    assert (most, running) == (MAX_BATCHES + 1, [])
 
 
 @pytest.mark.parametrize(("votes", "code"), ROLL_CASES)

@@ -29,10 +29,11 @@ from votenet.cli.election.roll import ROLL_NAME, write_roll
 from votenet.cli.options import FilePath, json_option
 from votenet.config import private_dir
 from votenet.core.election.ballot_text import ballot_lines
-from votenet.core.election.definition import DEFAULT_CANDIDATES, DEFAULT_TITLE, Election
+from votenet.core.election.definition import Election
 from votenet.core.election.election_file import ElectionFile, election_of
 from votenet.core.election.election_file_writer import election_toml, node_toml
 from votenet.core.election.secret_rules import with_belenios
+from votenet.core.election.simple_definition import DEFAULT_CANDIDATES, DEFAULT_TITLE
 from votenet.errors import Command, ConfigError, NextStep, VotenetError
 from votenet.storage.input_file import STDIN
 from votenet.storage.key_store import AUTHORITY, AUTHORITY_KEY_NAME, NODE_KEY_NAME, load_or_make_key

@@ -26,10 +26,11 @@ from votenet.cli.election.member_setup import MadeMembers, keep_members, make_me
 from votenet.cli.election.roll import read_roll
 from votenet.config import InstanceDirs
 from votenet.core.election.ceremony_draft import check_same_draft, completed, draft_of
-from votenet.core.election.definition import Election, ElectionDefinition, uuid_from
+from votenet.core.election.definition import Election, ElectionDefinition
 from votenet.core.election.election_file import ElectionFile, read_election_file
 from votenet.core.election.roll import Roll
 from votenet.core.election.secret_rules import with_belenios
+from votenet.core.election.simple_definition import uuid_from
 from votenet.core.election.toml_table import FileFault
 from votenet.core.limits import MAX_RECEIPT
 from votenet.errors import Command, ConfigError, NextStep, NotProven, VotenetError

@@ -15,8 +15,6 @@ from votenet.cli import ui
 from votenet.cli.election.roll import ROLL_NAME, read_roll, write_roll
 from votenet.config import DEFAULT_DIFFICULTY, InstanceDirs, private_dir
 from votenet.core.election.definition import (
-    DEFAULT_CANDIDATES,
-    DEFAULT_TITLE,
     ChainParameters,
     Election,
     ElectionDefinition,
@@ -24,10 +22,14 @@ from votenet.core.election.definition import (
     Witness,
     check_definition,
     election_from_file,
+)
+from votenet.core.election.roll import Roll, with_roll
+from votenet.core.election.simple_definition import (
+    DEFAULT_CANDIDATES,
+    DEFAULT_TITLE,
     simple_definition,
     uuid_from,
 )
-from votenet.core.election.roll import Roll, with_roll
 from votenet.core.keys import SigningKey, node_keys
 from votenet.core.limits import MAX_BLOCK_SECONDS, MAX_CHOICES
 from votenet.core.log.signed_note import parse_key

@@ -26,9 +26,10 @@ from votenet.client.amendments import Change
 from votenet.client.answers import fetch_amendments
 from votenet.client.sync_client import ElectionClient
 from votenet.config import instance_dirs
-from votenet.core.election.definition import Election, ElectionDefinition, uuid_from
+from votenet.core.election.definition import Election, ElectionDefinition
 from votenet.core.election.election_file import ElectionFile, read_election_file
 from votenet.core.election.roll import Roll, not_on_roll, with_roll
+from votenet.core.election.simple_definition import uuid_from
 from votenet.core.election.voting_code import invitation_hash, shown_code
 from votenet.core.limits import MAX_RECEIPT
 from votenet.errors import Command, ConfigError, NextStep, Rejected, SomeFailed

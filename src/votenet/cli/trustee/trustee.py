@@ -23,8 +23,8 @@ from votenet.cli.trustee.recovery_input import asked_seed
 from votenet.cli.trustee.submit import submit
 from votenet.config import instance_dirs
 from votenet.core.election.ceremony_draft import check_same_draft, draft_of
-from votenet.core.election.definition import uuid_from
 from votenet.core.election.election_file import ElectionFile, read_election_file
+from votenet.core.election.simple_definition import uuid_from
 from votenet.errors import Command, ConfigError, NextStep
 from votenet.secret.ceremony.bulletin import STEPS, Bulletin
 from votenet.secret.ceremony.draft import CeremonyDraft, cost_of_loss

@@ -45,8 +45,6 @@ from votenet.pow import bits_to_target
 from votenet.secret.definition import SecretElection, read_election
 from votenet.secret.group import Point
 
-DEFAULT_CANDIDATES: Final = ("Alice", "Bob", "Charlie")
-DEFAULT_TITLE: Final = "Election"
 TAKE_THE_GENESIS: Final = NextStep(
     "Take the genesis file of the network. Where that of a network here is: {}", Command("ls")
 )
@@ -188,56 +186,6 @@ class ElectionDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     version: Literal[2] = 2
     weighted: bool = False
     witnesses: Annotated[tuple[Witness, ...], msgspec.Meta(max_length=MAX_WITNESSES)] = ()
-
-
-def simple_definition(
-    *,
-    title: str,
-    candidates: Iterable[str],
-    chain: ChainParameters,
-    created: int,
-    uuid: str,
-    method: str = "plurality",
-    max_choices: int = 1,
-    opens: int | None = None,
-    closes: int | None = None,
-    roll_root: str | None = None,
-    roll_size: int | None = None,
-    authority_key: str | None = None,
-    nodes: Sequence[NamedNode] = (),
-    witnesses: Sequence[Witness] = (),
-) -> ElectionDefinition:
-    """The definition of an election with one contest, not checked yet. With a `roll_root` it has a roll."""
-    contest = Contest(
-        candidates=tuple(Candidate(name=name) for name in candidates),
-        max=max_choices,
-        method=method,
-        title=title,
-    )
-    return ElectionDefinition(
-        authority_key=authority_key,
-        chain=chain,
-        closes=closes,
-        contests=(contest,),
-        created=created,
-        nodes=tuple(nodes),
-        opens=opens,
-        registration="open" if roll_root is None else "roll",
-        roll_root=roll_root,
-        roll_size=roll_size,
-        title=title,
-        uuid=uuid,
-        witnesses=tuple(witnesses),
-    )
-
-
-def uuid_from(randomness: bytes) -> str:
-    """The uuid that 16 random bytes give."""
-    number, characters = int.from_bytes(randomness), ""
-    while len(characters) < UUID_LENGTH:
-        number, digit = divmod(number, len(BASE58))
-        characters += BASE58[digit]
-    return characters
 
 
 class Election:

@@ -102,8 +102,8 @@ GROUP_LEAVES: Final = 32
 class MerkleLevels:
     """The upper part of a tree: all levels from the roots of groups of GROUP_LEAVES leaves up.
 
-    64 bytes for 32 leaves are kept. With them and the leaves of one group a path costs GROUP_LEAVES hashes, and
-    leaves that do not belong to the tree are noticed.
+    64 bytes for 32 leaves are kept. With them and the leaves of one group a path costs GROUP_LEAVES hashes,
+    and leaves that do not belong to the tree are noticed.
 
     Args:
         groups: the leaf hashes, GROUP_LEAVES at a time; fewer in the last.

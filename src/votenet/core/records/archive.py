@@ -9,11 +9,10 @@ archive without this program.
 from __future__ import annotations
 
 import contextlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 
@@ -29,8 +28,7 @@ from votenet.core.ledger.chain import BlockIndexEntry, Chain
 from votenet.core.ledger.closing import PollEnd, check_passed_over, passed_over
 from votenet.core.ledger.extras import BlockRecord, ClosingIds, Miner, decode_extras, make_extras
 from votenet.core.ledger.secret_count import EncryptedCount, SecretSum, checked_share, open_count
-from votenet.core.ledger.secret_vote import ForgedVote
-from votenet.core.ledger.vote import HashedVote, Vote, check_vote, forgeries, hash_votes
+from votenet.core.ledger.vote import HashedVote, Vote, check_vote, hash_votes
 from votenet.core.limits import (
     ARCHIVE_FORMAT,
     FORMAT_VERSION,
@@ -40,21 +38,11 @@ from votenet.core.limits import (
 )
 from votenet.core.log.certificate import Certificate, read_certificate
 from votenet.core.methods.tally import ElectionTally
+from votenet.core.records.archive_signatures import SignatureBatches, StartCheck, check_here
 from votenet.core.records.canonical_record import check_format, decode_record
 from votenet.core.records.miner import check_miner
 from votenet.errors import ConfigError, NotProven, Rejected
 from votenet.pow import header_hash
-
-BATCH_VOTES: Final = 500
-"""Votes whose signatures are checked in one go: about 40 ms of one core."""
-MAX_BATCHES: Final = 16
-"""Batches under way: enough for many cores, and the bound on votes in memory."""
-
-Forgery = tuple[int, ForgedVote]
-"""The index of a vote, and why its signature or its secret ballot does not hold."""
-StartCheck = Callable[[Sequence[HashedVote], Election], Callable[[], Forgery | None]]
-"""Starts checking the signatures and secret ballots of some votes. The function it returns waits for the end
-and gives the first forgery, or None."""
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -170,17 +158,6 @@ def archive_lines(
     yield canonical(totals) + b"\n"
 
 
-def check_here(votes: Sequence[HashedVote], election: Election) -> Callable[[], Forgery | None]:
-    """The StartCheck that works when it is asked for the answer."""
-    return lambda: first_forgery(votes, election)
-
-
-def first_forgery(votes: Sequence[HashedVote], election: Election) -> Forgery | None:
-    """The first vote whose signature or secret ballot does not hold. About 60 microseconds a signature."""
-    found = enumerate(forgeries(votes, election))
-    return next(((index, wrong) for index, wrong in found if wrong is not None), None)
-
-
 class ArchiveCheck:
     """Checks an archive as it is read. `run` does all of it; `election` is known after the head."""
 
@@ -204,7 +181,7 @@ class ArchiveCheck:
         self._expected = network_hex
         self._roll = roll
         self.chain = Chain(self._read_head())
-        self._signatures = _Signatures(start_check, self.chain.election, self._proven)
+        self._signatures = SignatureBatches(start_check, self.chain.election, self._proven)
         self.end = PollEnd(self.chain.election)
         self.certificate: Certificate | None = None
         """That of the last block, once the totals are read; None where the archive has none."""
@@ -463,43 +440,3 @@ def _at(place: str) -> Iterator[None]:
         yield
     except (Rejected, NotProven) as error:
         raise fault(error.code, f"{place}: {error.message}") from None
-
-
-class _Signatures:
-    """Signature checks under way, in the order of the votes."""
-
-    def __init__(
-        self, start: StartCheck, election: Election, proven: Callable[[Sequence[HashedVote]], None]
-    ) -> None:
-        """`proven` gets the votes of each batch that holds."""
-        self._start, self._election, self._proven = start, election, proven
-        self._next: list[tuple[int, HashedVote]] = []
-        self._running: deque[tuple[list[tuple[int, HashedVote]], Callable[[], Forgery | None]]] = deque()
-
-    def add(self, line: int, votes: Sequence[HashedVote]) -> None:
-        """Raises NotProven for a vote of these or of earlier ones: bad-signature, codes of secret ballots."""
-        self._next += [(line, hashed) for hashed in votes]
-        if len(self._next) >= BATCH_VOTES:
-            self._launch()
-        while len(self._running) > MAX_BATCHES:
-            self._collect()
-
-    def finish(self) -> None:
-        if self._next:
-            self._launch()
-        while self._running:
-            self._collect()
-
-    def _launch(self) -> None:
-        batch, self._next = self._next, []
-        self._running.append((batch, self._start([hashed for _, hashed in batch], self._election)))
-
-    def _collect(self) -> None:
-        batch, wait = self._running.popleft()
-        bad = wait()
-        if bad is not None:
-            self._running.clear()
-            self._next.clear()
-            place, wrong = bad
-            raise fault(wrong.code, f"line {batch[place][0]}: {wrong.message}")
-        self._proven([hashed for _, hashed in batch])

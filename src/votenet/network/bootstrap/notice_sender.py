@@ -16,8 +16,8 @@ from typing import Final
 from cachetools import TTLCache
 
 from votenet.errors import Rejected, Unreachable
+from votenet.network.link_limits import LinkLimits
 from votenet.network.resolver import LineQueue, Names, dial
-from votenet.network.transport import LinkLimits
 from votenet.protocol.bootstrap.bootstrap_messages import encode_notice
 from votenet.protocol.bootstrap.registry import Notice, PeerEntry
 from votenet.protocol.wire.framing import MAX_PEER_LINE

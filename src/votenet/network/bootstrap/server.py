@@ -24,11 +24,12 @@ from votenet.network.bootstrap.group_commit import GroupCommit
 from votenet.network.bootstrap.liveness_checker import LivenessChecker
 from votenet.network.bootstrap.notice_sender import NOTICE_WORKERS, NoticeSender
 from votenet.network.dialback import DialBack
+from votenet.network.link_limits import LinkLimits
 from votenet.network.listener import Listener
 from votenet.network.metrics import Metrics
 from votenet.network.quiet_log import QuietLog
 from votenet.network.resolver import Names
-from votenet.network.transport import Link, LinkLimits, error_line
+from votenet.network.transport import Link, error_line
 from votenet.protocol.bootstrap.batches import BatchPlanner, Item, Result, SessionState, changes
 from votenet.protocol.bootstrap.bootstrap_messages import (
     ALREADY_REGISTERED,

@@ -15,9 +15,9 @@ from votenet.network import bootstrap_client
 from votenet.network.beat import until_beat
 from votenet.network.dialback import DialBack
 from votenet.network.link_faults import Faults
+from votenet.network.link_limits import LinkLimits
 from votenet.network.node.links import LinkTable
 from votenet.network.resolver import Names, dial
-from votenet.network.transport import LinkLimits
 from votenet.protocol.bootstrap.bootstrap_messages import KnownPeer
 from votenet.protocol.bootstrap.peer_record import DEFAULT_LIFETIME, sign_record, sign_removal
 from votenet.protocol.node.events import HINT_LEFT, Hint, LinkDown, PeerUp

@@ -10,11 +10,12 @@ from typing import Final, NamedTuple
 
 from votenet.core.ledger.mempool import Origin
 from votenet.errors import RemoteProtocolError, VotenetError
+from votenet.network.link_limits import LinkLimits
 from votenet.network.node.backpressure import MAX_HELD_OF_PEER, MAX_PENDING, Backpressure, OpenLink
 from votenet.network.node.connection_policy import ConnectionPolicy
 from votenet.network.node.duplicate_filter import DuplicateFilter
 from votenet.network.node.memory_limit import MAX_MEMORY, MAX_STRANGERS_MEMORY, MemoryLimit
-from votenet.network.transport import Link, LinkLimits
+from votenet.network.transport import Link
 from votenet.protocol.node.events import Event, LinkDown, PeerUp, Received
 from votenet.protocol.peers.misbehavior import of_address
 from votenet.protocol.peers.selection import Inbound, inbound_to_evict

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from functools import partial
 from typing import Final
 
 import msgspec
@@ -43,10 +42,10 @@ from votenet.core.ledger.vote import HashedVote
 from votenet.core.limits import MAX_BLOCK_BYTES
 from votenet.errors import Rejected, RemoteProtocolError
 from votenet.protocol.node.acceptances import Acceptances
-from votenet.protocol.node.admission import ballot_portions, roll_fault
+from votenet.protocol.node.admission import roll_fault
 from votenet.protocol.node.amendments import AmendmentPool
 from votenet.protocol.node.events import SaveHours
-from votenet.protocol.node.handed_on import check_handed_on, votes_to_hand_on
+from votenet.protocol.node.handed_on import handed_on_check, votes_to_hand_on
 from votenet.protocol.node.signed_hours import SavedHours, SignedHours, join_list, split_list
 from votenet.protocol.node.state import NodeState
 from votenet.protocol.node.vote_heights import VoteHeights
@@ -401,9 +400,7 @@ class Closing:
             self._take_handed_on(result)
             self._note_passed(link)
 
-        state = self.state
-        check = partial(check_handed_on, election=state.election, signatures=state.signatures)
-        run = ballot_portions(state.election, message.votes, check, lambda one: one.vote)
+        run = handed_on_check(message.votes, self.state.election, self.state.signatures)
         self.state.start_job(link, run, done)
 
     def _take_handed_on(self, checked: list[tuple[HashedVote, frozenset[int]]]) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from votenet.core.election.definition import Election
 from votenet.core.ledger.signature_cache import SignatureCache
 from votenet.core.ledger.vote import HashedVote, hash_votes
 from votenet.errors import Rejected
 from votenet.protocol.node.acceptances import Acceptances
-from votenet.protocol.node.admission import check_votes
+from votenet.protocol.node.admission import ballot_portions, check_votes
 from votenet.protocol.node.state import NodeState
 from votenet.protocol.wire.named_messages import MAX_HANDED_ON, HandedOn, HandedOnVotes
 
@@ -25,6 +26,14 @@ def votes_to_hand_on(node: int, state: NodeState, acceptances: Acceptances) -> l
             lacking.append(HandedOn(vote=hashed.vote, acceptances=made))
     starts = range(0, len(lacking), MAX_HANDED_ON)
     return [HandedOnVotes(votes=tuple(lacking[start : start + MAX_HANDED_ON])) for start in starts]
+
+
+def handed_on_check(
+    votes: Sequence[HandedOn], election: Election, signatures: SignatureCache
+) -> Callable[[], Sequence[object]]:
+    """`check_handed_on` as a job, in portions where ballots are secret."""
+    check = partial(check_handed_on, election=election, signatures=signatures)
+    return ballot_portions(election, votes, check, lambda one: one.vote)
 
 
 def check_handed_on(
