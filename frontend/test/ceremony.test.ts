@@ -7,7 +7,12 @@ import { readDraft } from "../src/secret/ceremony/draft.ts";
 import { TrusteeSeed, openSealed, seal } from "../src/secret/ceremony/key_generation.ts";
 import { readRecoveryCode, recoveryGroups } from "../src/secret/ceremony/recovery_code.ts";
 import { derivedEntropy, nextRecord, rehearse, restoreShare } from "../src/secret/ceremony/trustee.ts";
-import { BASE } from "../src/secret/group.ts";
+import { shareOf } from "../src/secret/ceremony/share.ts";
+import { checkShare } from "../src/secret/decryption_share.ts";
+import { readElection } from "../src/secret/election.ts";
+import { Ciphertext } from "../src/secret/encryption.ts";
+import { BASE, parseSum } from "../src/secret/group.ts";
+import { finished } from "../src/lib/steps.ts";
 import { repositoryJson } from "./corpus.ts";
 import { streamOf } from "./secret_parts.ts";
 
@@ -27,6 +32,10 @@ interface Vectors {
     trustees: string;
     key: string;
     secrets: string[];
+    /** What is decrypted, and the share of each trustee. */
+    election: string;
+    tally: string;
+    shares: string[];
   }[];
   judged: (Files & {
     name: string;
@@ -88,6 +97,28 @@ test("the same seeds make the product's records, byte for byte, and its key", ()
     for (const [at, seed] of seeds.entries()) {
       assert.deepEqual(restoreShare(bulletin, seed), { place: at + 1, secret: BigInt(one.secrets[at]!) });
     }
+  }
+});
+
+test("a share of the count is the product's, byte for byte, and holds", () => {
+  for (const one of vectors.ceremonies) {
+    const bulletin = readBulletin(
+      draftOf(one.draft),
+      one.records.map(({ file, text }) => [file, votenet.utf8(text)] as const),
+    );
+    const election = readElection(one.election);
+    const written = JSON.parse(one.tally) as { alpha: string; beta: string }[][];
+    const sums = written.map((row) => row.map((each) => new Ciphertext(parseSum(each.alpha), parseSum(each.beta))));
+    for (const [at, text] of one.seeds.entries()) {
+      const share = shareOf(bulletin, new TrusteeSeed(text), election, sums);
+      assert.equal(share, one.shares[at]);
+      assert.equal(finished(checkShare(election, sums, bulletin.keys, share)).place, at + 1);
+    }
+    const stranger = new TrusteeSeed("1".repeat(22));
+    assert.equal(
+      codeOf(() => shareOf(bulletin, stranger, election, sums)),
+      "wrong-card",
+    );
   }
 });
 

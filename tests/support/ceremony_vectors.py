@@ -9,14 +9,18 @@ from typing import Any, Final
 import msgspec
 
 from support.ceremonies import Ceremony, draft_for, run
+from support.secret_archives import archived_setup
+from votenet.cli.trustee.decrypt import _share
 from votenet.core.election.recovery_code import RECOVERY_FORM, read_recovery_code, recovery_code
+from votenet.core.records.secret_archive import SecretArchive
 from votenet.errors import NotProven, Rejected, VotenetError
 from votenet.secret.ceremony.bulletin import STEPS, CeremonyRecord
 from votenet.secret.ceremony.draft import CeremonyDraft, read_draft
 from votenet.secret.ceremony.trustee import next_record, restore_share
 from votenet.secret.definition import HomomorphicQuestion
 from votenet.secret.documents import decode, encode
-from votenet.secret.group import GROUP_ORDER, Scalar
+from votenet.secret.elgamal import SumCiphertext
+from votenet.secret.group import GROUP_ORDER, IDENTITY, Scalar
 from votenet.secret.key_generation import (
     PolynomialMessage,
     SecretShare,
@@ -60,7 +64,18 @@ def ceremony_vectors() -> Json:
 def _whole(draft: CeremonyDraft, number: int) -> Json:
     ceremony = run(STEPS, draft, seed=100 + number)
     bulletin = ceremony.bulletin
+    rehearsal = bulletin.rehearsal
+    nobody = SumCiphertext(alpha=IDENTITY, beta=IDENTITY)
+    tally = (*rehearsal.tally, (nobody,))
+    election = archived_setup(weights=(1,)).election
+    found = SecretArchive(election, rehearsal.election, (), {}, 0)
     return {
+        "election": rehearsal.election.raw.decode(),
+        "tally": encode(tally).decode(),
+        "shares": [
+            encode(_share(found, tally, bulletin, place, seed)).decode()
+            for place, seed in enumerate(ceremony.seeds, start=1)
+        ],
         "draft": encode(draft).decode(),
         "digest": draft.digest,
         "seeds": [seed.text for seed in ceremony.seeds],

@@ -9,11 +9,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
+from tests.cli.archive.test_belenios_export import votes
 from tests.cli.conftest import CommandResult, cli
 
 import votenet
+from support.ceremonies import run
+from support.secret_archives import archived_setup, named_nodes_of_files, secret_archive
+from votenet.core.election.ceremony_draft import completed, draft_of
+from votenet.core.election.election_file_writer import node_toml
+from votenet.core.election.secret_rules import with_belenios
+from votenet.core.encoding import canonical
+from votenet.secret.documents import encode
 from votenet.storage.ceremony_folder import CeremonyFolder, record_name
+from votenet.storage.genesis_file import read_genesis
 from web.browser import PHONE, SMALL_PHONE, ZOOMED, Watch, axe, small_targets, too_wide
 
 if TYPE_CHECKING:
@@ -65,12 +75,17 @@ class TrusteeAtThePage:
 
     def open_files(self) -> None:
         self.page.locator("#files").set_input_files(sorted(self.folder.glob("*.json")))
-        self.page.get_by_role("heading", name="Pemilihan ketua").wait_for()
         self.settle()
+        self.page.get_by_label("Your name among the trustees").wait_for()
         who = self.page.get_by_label("Your name among the trustees")
         if who.input_value() == "":
             who.select_option(label=self.name)
             self.settle()
+
+    def open_more(self, *names: str) -> None:
+        """Files beside the folder."""
+        self.page.locator("#files").set_input_files([self.folder.parent / name for name in names])
+        self.settle()
 
     def settle(self) -> None:
         """Until the page has done what it was asked to."""
@@ -113,6 +128,11 @@ def status(cli: Cli) -> Any:
     done = cli("trustee", "status", "ceremony", "--json")
     assert done.code == 0, done.err
     return json.loads(done.out)
+
+
+def done(result: CommandResult) -> CommandResult:
+    assert result.code == 0, result.err
+    return result
 
 
 def join(cli: Cli, *names: str) -> None:
@@ -170,6 +190,79 @@ def test_one_trustee_has_the_page_and_two_have_commands(
     assert all((folder / record_name(record)).is_file() for record in bulletin.records.values())
     trustee.open_files()
     assert "The ceremony is complete" in trustee.said()
+
+
+def test_a_share_of_the_page_counts_the_votes_of_an_election_that_was_made_with_it(
+    page: Page, cli: Cli, folder: Path
+) -> None:
+    """The whole way: key, cards, ceremony, election, votes, archive, two shares of three, the counts."""
+    trustee = TrusteeAtThePage(page, folder, "Citra")
+    trustee.open_files()
+    trustee.make_key()
+    for _ in range(3):
+        trustee.hand_in()
+        join(cli, "Dewi", "Eko")
+        trustee.open_files()
+    trustee.type_card()
+    trustee.hand_in()
+    rehearse(cli, "Dewi", "Eko")
+    nodes = "\n".join(map(node_toml, named_nodes_of_files()))
+    Path("election.toml").write_text(f"difficulty = 1\n{FILE}\n{nodes}\n")
+    Path("members.csv").write_text("id,name\n0001,Ani\n0002,Budi\n0003,Cici\n")
+    done(cli("election", "create", "election.toml", "-o", "genesis.json"))
+    election = read_genesis(Path("genesis.json"))
+    codes = json.loads(Path("codes.json").read_text())["codes"]
+    Path("archive.jsonl").write_bytes(secret_archive(election.definition, votes(election, codes)))
+
+    trustee.reopen()
+    trustee.open_files()
+    trustee.open_more("genesis.json")
+    assert "This election has the keys of your ceremony" in trustee.said()
+    assert election.network_hex in trustee.said()
+    trustee.open_more("archive.jsonl")
+    assert "The roll is missing" in trustee.said()
+    trustee.open_more("archive.jsonl", "roll.json")
+    assert "Pemilihan ketua: the sum of 2 votes will be decrypted." in trustee.said()
+    trustee.type_card()
+    trustee.press("Decrypt my share")
+    assert trustee.hand_in() == ["share-1.json"]
+    shutil.move(folder / "share-1.json", "share-1.json")
+
+    roll = ("--archive", "archive.jsonl", "--roll", "roll.json")
+    done(cli("trustee", "decrypt", "ceremony", "Eko", *roll))
+    Path("code").write_text("".join(trustee.code))
+    done(cli("trustee", "decrypt", "ceremony", "Citra", *roll, "--code-file", "code", "-o", "same.json"))
+    assert Path("share-1.json").read_bytes() == Path("same.json").read_bytes()
+    done(cli("import", "archive.jsonl", "--data-dir", "node", "--roll", "roll.json"))
+    export = ("export", "--data-dir", "node", "--genesis", "genesis.json", "--belenios", "e.bel")
+    told = done(cli(*export, "--roll", "roll.json", "--share", "share-1.json", "--share", "share-3.json"))
+    assert "Ketua: Ani 0, Budi 2" in told.out
+
+
+def test_another_election_is_refused_and_so_is_one_that_is_not_final(page: Page, folder: Path) -> None:
+    setup = archived_setup(weights=(1, 1))
+    base = msgspec.structs.replace(setup.definition, belenios="", trustees=None)
+    ceremony = run(draft=draft_of(base, NAMES, 2))
+    own = with_belenios(completed(base, ceremony.bulletin))
+    (folder / "draft.json").write_bytes(encode(ceremony.draft))
+    for record in ceremony.bulletin.records.values():
+        (folder / record_name(record)).write_bytes(encode(record))
+    Path("roll.json").write_bytes(setup.roll.to_file())
+    Path("other.json").write_bytes(canonical(setup.definition))
+    Path("other.jsonl").write_bytes(secret_archive(setup.definition, [setup.vote("voter-1")]))
+    Path("early.jsonl").write_bytes(secret_archive(own, [], closed=False))
+    Path("cut.jsonl").write_bytes(secret_archive(own, [])[:-20])
+    trustee = TrusteeAtThePage(page, folder, "Dewi")
+    trustee.open_files()
+    for names, words in (
+        (["other.json"], "This file is of another election"),
+        (["other.jsonl", "roll.json"], "its trustees, or their keys, are not those of the ceremony"),
+        (["early.jsonl"], "The result is not final yet"),
+        (["cut.jsonl"], "The file ends too early"),
+    ):
+        trustee.open_more(*names)
+        assert words in trustee.said(), names
+        assert "Decrypt my share" not in trustee.said()
 
 
 def test_a_card_that_is_damaged_or_of_another_trustee_is_told(page: Page, cli: Cli, folder: Path) -> None:

@@ -3,7 +3,7 @@ import { type Ballot, ballotSteps } from "../secret/ballot.ts";
 import { type CheckedShare, checkShare } from "../secret/decryption_share.ts";
 import { type SecretElection, readElection } from "../secret/election.ts";
 import { Element } from "../secret/group.ts";
-import { type Factors, SecretTally } from "../secret/tally.ts";
+import { type EncryptedSums, type Factors, SecretTally } from "../secret/tally.ts";
 import { type Definition, type Election, isSecret } from "./definition.ts";
 import { Fault, demand } from "./fault.ts";
 import { Tally } from "./methods/tally.ts";
@@ -56,6 +56,11 @@ export class SecretCount {
 
   add(ballot: Ballot, weight: number): void {
     this.tally.add(ballot, weight);
+  }
+
+  /** What trustees decrypt, of so many votes. */
+  get encrypted(): { sums: EncryptedSums; votes: number } {
+    return { sums: this.tally.sums, votes: this.tally.votes };
   }
 
   private get trustees(): NonNullable<Definition["trustees"]> {

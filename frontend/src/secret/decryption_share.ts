@@ -79,15 +79,16 @@ function readDecryption(raw: string, where: string): { factors: Element[][]; pro
   }
 }
 
+/** The text of Belenios' encrypted tally. */
+export const tallyText = (sums: EncryptedSums): string =>
+  JSON.stringify(sums.map((row) => row.map(({ alpha, beta }) => ({ alpha: alpha.written, beta: beta.written }))));
+
 /** The hash of all that the added proof is about. */
-function contextOf({ text: written }: SecretElection, sums: EncryptedSums, key: Element, decryption: string): string {
-  const tally = JSON.stringify(
-    sums.map((row) => row.map(({ alpha, beta }) => ({ alpha: alpha.written, beta: beta.written }))),
-  );
-  const parts = [utf8(written), utf8(tally), hex(key.written).reverse(), utf8(decryption)];
+export function contextOf(election: SecretElection, sums: EncryptedSums, key: Element, decryption: string): string {
+  const parts = [utf8(election.text), utf8(tallyText(sums)), hex(key.written).reverse(), utf8(decryption)];
   return toHex(sha256(concat(utf8(DOMAIN), ...parts.map((one) => sha256(one)))));
 }
 
 /** The sum of all elements, each times a number that is known only when all are. */
-const combined = (elements: readonly Element[], context: string): Element =>
+export const combined = (elements: readonly Element[], context: string): Element =>
   elements.reduce((sum, one, at) => sum.plus(one.timesPublic(hashToScalar(`combine|${context}|${at}`))), IDENTITY);

@@ -13,7 +13,7 @@ const DAMAGED = ["bad-document", "not-canonical", "bad-point", "bad-scalar", "ba
 export function sentenceOf(words: Words, code: string): string {
   if (DAMAGED.includes(code)) return words.say("codes.damaged");
   const own = `codes.${code}`;
-  return words.has(own) ? words.say(own) : words.say("codes.other");
+  return words.has(own) ? words.say(own) : words.verifierCode(code) || words.say("codes.other");
 }
 
 /** What is wrong: the sentence, and what the program says. */

@@ -167,6 +167,11 @@ export class Desk {
     return nextRecord(bulletin, seed, place);
   }
 
+  /** Whether every trustee has done everything. */
+  get isComplete(): boolean {
+    return this.bulletin !== null && this.bulletin.waiting() === null && this.bulletin.equivocations.length === 0;
+  }
+
   /** What is next; null before a trustee is named. */
   get turn(): Turn | null {
     const { bulletin, place } = this;

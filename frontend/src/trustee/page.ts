@@ -1,19 +1,25 @@
 /** The trustees' page: takes files, draws where the ceremony stands, and what is next. */
 import { Fault } from "../lib/fault.ts";
 import { bulletinView, faultView } from "./bulletin_view.ts";
-import { Desk, type NamedBytes } from "./desk.ts";
+import { type Election, electionView } from "./count_view.ts";
+import { readOwnCount, readOwnElection } from "./counting.ts";
+import { Desk } from "./desk.ts";
 import { button, element, part } from "./dom.ts";
+import { taken } from "./intake.ts";
 import { type Typed, cardsOf, turnView } from "./turn_view.ts";
 import { LANGUAGES, type Language, type Words, wordsOf } from "./words.ts";
 
-/** Bytes of a file of a ceremony. One that is longer counts for nothing, and so much of it shows that. */
-const MOST_BYTES = 64 * 1024 + 1;
+const NO_ELECTION: Election = { own: null, count: null, share: null };
 const NOTHING_TYPED: Typed = { wrongCard: null, wrongGroup: false, showsCards: false };
 
 export class TrusteePage {
   private words: Words;
   private typed = NOTHING_TYPED;
   private fault: Fault | null = null;
+  private archive: File | null = null;
+  private roll: Uint8Array | null = null;
+  private genesis: Uint8Array | null = null;
+  private election = NO_ELECTION;
   private pending = 0;
   private queue: Promise<void> = Promise.resolve();
   private readonly desk = new Desk((count) => crypto.getRandomValues(new Uint8Array(count)));
@@ -40,14 +46,14 @@ export class TrusteePage {
   // -- what the reader does ------------------------------------------------------------------------
 
   private take(files: readonly File[]): void {
-    const chosen = files.filter(({ name }) => !/\.html?$/i.test(name));
     this.work(async () => {
-      const read = chosen.map(async (file): Promise<NamedBytes> => {
-        return { name: file.name, raw: new Uint8Array(await file.slice(0, MOST_BYTES).arrayBuffer()) };
-      });
-      const all = await Promise.all(read);
+      const { ceremony, archive, roll, genesis } = await taken(files);
       this.desk.made = [];
-      this.desk.take(all);
+      this.desk.take(ceremony);
+      this.archive = archive ?? this.archive;
+      this.roll = roll ?? this.roll;
+      this.genesis = genesis ?? this.genesis;
+      this.election = NO_ELECTION;
     });
   }
 
@@ -69,6 +75,7 @@ export class TrusteePage {
       this.typed = { ...NOTHING_TYPED, showsCards: true };
       this.draw();
     },
+    decrypt: () => this.decrypt(),
     forget: () => this.work(() => this.desk.forget()),
   };
 
@@ -87,6 +94,7 @@ export class TrusteePage {
       await act();
       do await painted();
       while (this.desk.step());
+      await this.readElection();
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       this.fault = error;
@@ -95,6 +103,32 @@ export class TrusteePage {
       this.draw();
     }
     this.lead();
+  }
+
+  /** Checks the election in the files that were opened last, once the ceremony is complete. */
+  private async readElection(): Promise<void> {
+    const { desk, archive, genesis, election } = this;
+    if (!desk.isComplete || election.own !== null) return;
+    // A fault is told once, then the files are forgotten.
+    this.archive = this.genesis = null;
+    if (archive !== null) {
+      const step = async (votes: number) => {
+        this.status.textContent = this.words.say("count.soFar", { votes });
+        await painted();
+      };
+      const count = await readOwnCount(desk.bulletin!, archive, this.roll, step);
+      this.election = { own: count, count, share: null };
+    } else if (genesis !== null) {
+      this.election = { own: readOwnElection(desk.bulletin!, genesis), count: null, share: null };
+    }
+  }
+
+  private decrypt(): void {
+    this.work(() => {
+      const { count } = this.election;
+      const { key } = this.desk;
+      if (count !== null && key !== null) this.election = { ...this.election, share: count.share(key) };
+    });
   }
 
   // -- what the reader sees ------------------------------------------------------------------------
@@ -141,13 +175,19 @@ export class TrusteePage {
   private bulletinParts(): HTMLElement[] {
     const { words, desk } = this;
     if (desk.bulletin === null) return [];
-    const isComplete = desk.bulletin.waiting() === null && desk.bulletin.equivocations.length === 0;
+    const turn = this.fault === null ? turnView(words, desk, this.typed, this.acts) : [];
     return [
       ...bulletinView(words, desk.bulletin),
-      ...(isComplete ? [part(words.say("completeTitle"), element("p", {}, words.say("complete")))] : []),
+      ...(desk.isComplete ? [part(words.say("completeTitle"), element("p", {}, words.say("complete")))] : []),
       this.whoPart(desk.bulletin.draft.trustees),
-      element("div", { id: "turn" }, ...(this.fault === null ? turnView(words, desk, this.typed, this.acts) : [])),
+      element("div", { id: "turn" }, ...turn, ...this.electionParts()),
     ];
+  }
+
+  private electionParts(): HTMLElement[] {
+    const { words, desk, election } = this;
+    if (!desk.isComplete || this.fault !== null || desk.place === null) return [];
+    return electionView(words, desk, election, this.typed.wrongCard, this.acts);
   }
 
   private whoPart(names: readonly string[]): HTMLElement {

@@ -1,7 +1,8 @@
 /** The words of the trustees' page. */
 import en from "../catalogue/trustee.en.json";
 import id from "../catalogue/trustee.id.json";
-import { type Language, LANGUAGES, type Words as VerifierWords, wordsOf as verifierWords } from "../verify/words.ts";
+import verifier from "../catalogue/en.json";
+import { type Language, LANGUAGES, wordsOf as verifierWords } from "../verify/words.ts";
 
 const CATALOGUES = { en, id } satisfies Record<Language, typeof en>;
 
@@ -17,12 +18,12 @@ export interface Words {
   /** The same cut at its places. */
   pieces(name: SentenceName, places?: Places): { text: string; isPlace: boolean }[];
   list(names: readonly string[]): string;
-  /** Those about archives, which verify.html checks, too. */
-  readonly verifier: VerifierWords;
+  /** The sentence of verify.html for a code of an archive; empty if it has none. */
+  verifierCode(code: string): string;
 }
 
 export function wordsOf(language: Language): Words {
-  const verifier = verifierWords(language);
+  const verify = verifierWords(language);
   const pieces = (name: SentenceName, places: Places = {}) =>
     CATALOGUES[language][name]
       .split(/(\{\w+\})/)
@@ -31,18 +32,19 @@ export function wordsOf(language: Language): Words {
         if (!part.startsWith("{")) return { text: part, isPlace: false };
         const place = places[part.slice(1, -1)] ?? "";
         return typeof place === "number"
-          ? { text: verifier.number(place), isPlace: false }
+          ? { text: verify.number(place), isPlace: false }
           : { text: place, isPlace: true };
       });
   return {
     language,
     pieces,
-    verifier,
+    verifierCode: (code) =>
+      Object.hasOwn(verifier.codes, code) ? verify.say(`codes.${code as keyof typeof verifier.codes}`) : "",
     say: (name, places) =>
       pieces(name, places)
         .map(({ text }) => text)
         .join(""),
     has: (name): name is SentenceName => Object.hasOwn(en, name),
-    list: (names) => verifier.list(names),
+    list: (names) => verify.list(names),
   };
 }

@@ -1,13 +1,10 @@
 /** A trustee's part in the decryption of sums: alpha^x of each, with proofs. */
 import { Fault, demand } from "../../lib/fault.ts";
 import type { SecretElection } from "../election.ts";
-import type { Ciphertext } from "../encryption.ts";
 import { BASE, type Element, type Entropy } from "../group.ts";
 import { knowledgeHolds, proveKnowledge } from "../proofs.ts";
+import type { EncryptedSums } from "../tally.ts";
 import { type Of, listOf, proof, struct, sumPoint } from "./codec.ts";
-
-/** For each contest the sum of each choice. */
-export type Tally = readonly (readonly Ciphertext[])[];
 
 export const partialDecryption = struct({
   decryption_factors: listOf(listOf(sumPoint)),
@@ -19,7 +16,7 @@ const prefixOf = ({ fingerprint }: SecretElection, key: Element) => `decrypt|${f
 
 export function decryptPartially(
   election: SecretElection,
-  tally: Tally,
+  tally: EncryptedSums,
   secret: bigint,
   entropy: Entropy,
 ): PartialDecryption {
@@ -35,7 +32,7 @@ export function decryptPartially(
 /** Whether the holder of this key made it for this tally. `bad-decryption` */
 export function checkDecryption(
   election: SecretElection,
-  tally: Tally,
+  tally: EncryptedSums,
   key: Element,
   { decryption_factors: factors, decryption_proofs: proofs }: PartialDecryption,
 ): void {

@@ -3,8 +3,9 @@ import { demand } from "../../lib/fault.ts";
 import { type SecretElection, readElection } from "../election.ts";
 import { Ciphertext } from "../encryption.ts";
 import { BASE, type Element, hashToScalar } from "../group.ts";
+import type { EncryptedSums } from "../tally.ts";
 import type { Draft } from "./draft.ts";
-import { type PartialDecryption, type Tally, checkDecryption } from "./partial_decryption.ts";
+import { type PartialDecryption, checkDecryption } from "./partial_decryption.ts";
 import { GROUP_NAME } from "./trustees.ts";
 
 /** What the test tally comes to. */
@@ -12,7 +13,7 @@ const TEST_COUNTS = [2n, 0n, 1n];
 
 export interface Rehearsal {
   readonly election: SecretElection;
-  readonly tally: Tally;
+  readonly tally: EncryptedSums;
   readonly exponents: readonly bigint[];
 }
 
