@@ -8,7 +8,7 @@ import { placeAt } from "../src/booth/drag.ts";
 import { grouped, typedGroup } from "../src/booth/identity.ts";
 import { Kiosk } from "../src/booth/kiosk.ts";
 import { takenCode } from "../src/booth/page_parts.ts";
-import { Words } from "../src/booth/words.ts";
+import { type SentenceName, Words } from "../src/booth/words.ts";
 import type { Contest } from "../src/lib/index.ts";
 import { CONTESTS } from "./scripted_election.ts";
 
@@ -104,6 +104,21 @@ test("words: plural, numbers and times in both languages", () => {
   assert.match(english.time(1_800_000_000, "Mars/Olympus"), /08:00.*UTC/);
   assert.equal(new Words("fr").language, "en");
   assert.ok(english.has("refusal.closed") && !english.has("refusal.nonsense") && !english.has("refusal"));
+});
+
+test("where members make their codes themselves nobody is told of a card alone", () => {
+  for (const [language, card, own] of [
+    ["en", /\bcard\b/, /If you have made it yourself, the organisers must approve it first/],
+    ["id", /kartu/, /Jika Anda membuatnya sendiri, panitia harus menyetujuinya dahulu/],
+  ] as const) {
+    const words = new Words(language, true);
+    for (const name of [...new Map(flat(language === "en" ? en : id)).keys()] as SentenceName[]) {
+      if (name !== "identity.codeHint" && !name.startsWith("ownCodes."))
+        assert.doesNotMatch(words.say(name), card, name);
+    }
+    assert.match(words.say("identity.codeUnknown"), own);
+    assert.match(new Words(language).say("identity.codeUnknown"), card);
+  }
 });
 
 test("a kiosk clears itself 20 seconds behind a vote, unless the voter stays", () => {

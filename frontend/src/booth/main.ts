@@ -23,7 +23,7 @@ import { Words } from "./words.ts";
 import { secretWorker } from "../page/worker.ts";
 
 class Page implements Scene {
-  readonly words = new Words(document.documentElement.lang);
+  readonly words: Words;
   readonly booth: Booth;
   readonly kiosk: Kiosk | null;
   kept: string | null = null;
@@ -37,6 +37,7 @@ class Page implements Scene {
   private shownPart = "";
 
   constructor(private readonly root: HTMLElement) {
+    this.words = new Words(document.documentElement.lang, root.hasAttribute("data-own-codes"));
     const isKiosk = root.hasAttribute("data-kiosk");
     document.documentElement.classList.toggle("booth-big", isKiosk);
     this.kiosk = isKiosk ? new Kiosk(() => this.draw(), clear) : null;

@@ -87,7 +87,7 @@ export class Sentences<C> {
       });
   }
 
-  private find(name: string): unknown {
+  protected find(name: string): unknown {
     return name
       .split(".")
       .reduce<unknown>((found, part) => (found as Record<string, unknown> | undefined)?.[part], this.catalogue);

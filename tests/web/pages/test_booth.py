@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from support.web_pages import NODES, html_of, secret_snapshot, shown, text_of
 from votenet.web.settings import WebSettings
@@ -33,6 +34,11 @@ def test_a_kiosk_leads_nowhere_else() -> None:
     links = set(re.findall(r'href="([^"?#]+)"', lost))
     led = {link for link in links if not link.startswith(("data:", "/static/"))}
     assert (status, led) == (404, {"/vote"})
+
+
+def test_where_members_make_their_codes_the_booth_is_told() -> None:
+    _, html = html_of("/vote", shown("open"), settings=WebSettings(enrolment=Path("members")))
+    assert '<div id="booth" data-step="loading" data-own-codes>' in html
 
 
 def test_the_booth_of_secret_votes_names_the_command_that_encrypts() -> None:
