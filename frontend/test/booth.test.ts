@@ -20,7 +20,7 @@ test("a vote from the card to the end: received, final, read back from another n
   const code = election.codeFor("ann-17");
   await tab.booth.start(code);
   assert.equal(tab.kind, "welcome");
-  assert.equal(tab.booth.voter!.name, "Name of ann-17");
+  assert.equal(tab.booth.voter!.id, "ann-17");
   tab.choose();
   tab.booth.cast();
   const watching = tab.until((booth) => {

@@ -223,7 +223,7 @@ export class ScriptedElection {
   private voterAnswer(key: string): Answer {
     const voterId = this.roll.get(key);
     if (voterId === undefined) return refused(404, "not-on-roll");
-    return { body: { voter_id: voterId, name: `Name of ${voterId}`, weight: 1, voted: this.votes.has(voterId) } };
+    return { body: { voter_id: voterId, weight: 1, voted: this.votes.has(voterId) } };
   }
 
   private castAnswer(vote: votenet.Vote): Answer {

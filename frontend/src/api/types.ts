@@ -28,7 +28,6 @@ export interface ElectionAnswer {
 
 export interface VoterAnswer {
   voter_id: string;
-  name: string | null;
   weight: number;
   voted: boolean;
 }
@@ -60,7 +59,7 @@ export interface VoteAnswer {
 
 export interface EnrolmentAnswer {
   voter_id: string;
-  state: "waiting" | "approved";
+  state: "waiting" | "on-roll";
 }
 
 export interface NodeAnswer {

@@ -29,8 +29,8 @@ export async function voterOfCode(typed: string, election: Election, api: Pick<A
   const key = toHex(publicKey(seed));
   try {
     const found = await api.voter(key);
-    const { voter_id: id, name, weight, voted } = found;
-    return { ok: true, voter: { id, name, weight, seed: toHex(seed), key, code }, voted };
+    const { voter_id: id, weight, voted } = found;
+    return { ok: true, voter: { id, weight, seed: toHex(seed), key, code }, voted };
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     if (error.code === "no-roll") return { ok: true, voter: null, seed: toHex(seed), code };
@@ -66,7 +66,7 @@ export function voterOfId(id: string, election: Election, store: Store): Voter {
 }
 
 export function voterOfSeed(id: string, seed: string, code = ""): Voter {
-  return { id, name: null, weight: 1, seed, key: toHex(publicKey(hex(seed))), code };
+  return { id, weight: 1, seed, key: toHex(publicKey(hex(seed))), code };
 }
 
 /** The key of a vote as a key file of the command line; null where this browser has it no more. */

@@ -58,10 +58,9 @@ export function welcomeView(scene: Scene): View {
   const { booth, words } = scene;
   const voter = booth.voter!;
   const { time_zone: zone } = booth.election.definition;
-  const id = voter.name === null ? nothing : html`<p>${words.show("identity.voterId", { id: voter.id })}</p>`;
   const weight = voter.weight === 1 ? nothing : html`<p>${words.say("identity.weight", { n: voter.weight })}</p>`;
   const { closes } = booth;
-  return html`${heading(words.show("identity.welcome", { name: voter.name ?? voter.id }))} ${id} ${weight}
+  return html`${heading(words.show("identity.welcome", { name: voter.id }))} ${weight}
     <p>${words.count("ahead", booth.contests.length)}</p>
     ${closes === null ? nothing : html`<p>${words.say("closes", { time: words.time(closes, zone) })}</p>`}
     <div class="booth-buttons">

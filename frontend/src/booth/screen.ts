@@ -40,7 +40,6 @@ export const isBallot = (screen: Screen): boolean =>
 
 export interface Voter {
   id: string;
-  name: string | null;
   weight: number;
   /** Of the voter's key, in hexadecimal. */
   seed: string;

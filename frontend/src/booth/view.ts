@@ -39,7 +39,7 @@ export function whoVotes(scene: Scene): View | typeof nothing {
   const { voter } = scene.booth;
   if (voter === null) return nothing;
   return html`<p class="booth-who">
-    <span>${scene.words.show("youVoteAs", { name: voter.name ?? voter.id })}</span>
+    <span>${scene.words.show("youVoteAs", { name: voter.id })}</span>
     <button type="button" class="booth-link" @click=${() => scene.booth.startAgain()}>
       ${scene.words.say("notYou")}
     </button>

@@ -73,7 +73,6 @@ async def get_voter(request: Request) -> Response:
     return json_answer(
         {
             "voter_id": voter_id,
-            "name": None,
             "weight": 1 if election.weights is None else election.weights[voter_id],
             "voted": status.state != "unknown",
         }

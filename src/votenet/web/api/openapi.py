@@ -153,8 +153,8 @@ OPERATIONS: Final[Sequence[Operation]] = (
     ),
     Operation(
         "/api/v1/voter",
-        "The voter on the roll who has this public key; `name` is null, for the roll has no names",
-        an_object(voter_id=ANY_TEXT, name=or_null(ANY_TEXT), weight=COUNT, voted=YES_NO),
+        "The voter on the roll who has this public key",
+        an_object(voter_id=ANY_TEXT, weight=COUNT, voted=YES_NO),
         (Parameter("key", HASH, "The public key, 64 hexadecimal digits.", required=True),),
         {400: ["bad-request"], 404: ["no-roll", "not-on-roll"]},
     ),
