@@ -5,10 +5,15 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { parseHTML } from "linkedom";
+import { Election } from "../src/lib/index.ts";
+import { fingerprint } from "../src/secret/documents.ts";
+import { makeBallot } from "../src/secret/making.ts";
+import { testedFile } from "../src/secret/tested_ballot.ts";
 import { type Held, heldFile, judgeAll } from "../src/verify/judge.ts";
 import { verdictView } from "../src/verify/report_view.ts";
 import { LANGUAGES, preferred, wordsOf } from "../src/verify/words.ts";
 import { type Case, type Corpus, corpusBytes, corpusJson, withoutCorpus } from "./corpus.ts";
+import { electionOf, secretDefinition, streamOf } from "./secret_parts.ts";
 
 const { document, window } = parseHTML(
   `<!doctype html><html><head><title></title></head><body><div id="page"></div></body></html>`,
@@ -28,8 +33,14 @@ function files(one: Case): Held[] {
   return [held(one.data, one.file, one.check), ...company];
 }
 
+/** All files of one list, with where they are from. */
+const LISTS = ["cases.json", "secret-cases.json"];
+
 test("each verdict is told in both languages", { skip: withoutCorpus }, async () => {
-  const { now, cases } = corpusJson<Corpus>("cases.json");
+  for (const list of LISTS) await tellAll(corpusJson<Corpus>(list));
+});
+
+async function tellAll({ now, cases }: Corpus): Promise<void> {
   const anchors = ["none", "network", "page"] as const;
   // One file for each code of each kind of file, and the small good ones.
   const chosen = new Map(cases.map((one) => [`${one.check} ${one.code || one.name.split("/")[0]}`, one]));
@@ -45,10 +56,10 @@ test("each verdict is told in both languages", { skip: withoutCorpus }, async ()
       if (one.code !== "") assert.ok(text.includes(one.code), one.name);
     }
   }
-});
+}
 
 test("the kind of a good file is seen in it", { skip: withoutCorpus }, async () => {
-  const { cases } = corpusJson<Corpus>("cases.json");
+  const cases = LISTS.flatMap((list) => corpusJson<Corpus>(list).cases);
   for (const one of cases.filter(({ code }) => code === "")) {
     const [subject, ...company] = files(one);
     const kind = async (blob: Blob) => (await heldFile({ blob, name: "file" })).kind;
@@ -57,7 +68,8 @@ test("the kind of a good file is seen in it", { skip: withoutCorpus }, async () 
   }
 });
 
-const find = (name: string) => corpusJson<Corpus>("cases.json").cases.find((one) => one.name === name)!;
+const find = (name: string) =>
+  LISTS.flatMap((list) => corpusJson<Corpus>(list).cases).find((one) => one.name === name)!;
 
 async function told(...all: Held[]): Promise<string[]> {
   const { now } = corpusJson<Corpus>("cases.json");
@@ -89,6 +101,113 @@ test("a proof of the log is checked for the vote of a receipt", { skip: withoutC
   assert.match((await told(made, receipt!))[0]!, /The vote is final\. 4 of 5/);
   const broken: Held = { ...made, blob: new Blob([proof.replace("index ", "index 1")]) };
   assert.match((await told(broken, receipt!))[0]!, /does not hold.*bad-proof/s);
+});
+
+test(
+  "the votes of a secret election are counted once enough trustees have decrypted",
+  { skip: withoutCorpus },
+  async () => {
+    const [counted] = await told(...files(find("secret/good/shares-(1, 2)")));
+    const [waiting] = await told(...files(find("secret/good/shares-(3,)")));
+    const [open] = await told(...files(find("secret/good/open")));
+    assert.match(
+      counted!,
+      /This is the final result\..*decrypted their sums.*: Trustee 1 and Trustee 2\..*Elected: Bob\./s,
+    );
+    assert.match(waiting!, /These votes are final.*Votes: 3, encrypted.*1 of the 2 who are needed/s);
+    assert.match(open!, /More may come.*Votes: 1, encrypted\. Trustees decrypt the count when/s);
+    for (const each of [waiting!, open!]) assert.doesNotMatch(each, /final result|Bob|hidden|undecided/);
+  },
+);
+
+test("of weights only the weight of blank ballots is known", { skip: withoutCorpus }, async () => {
+  const reports = (list: string) =>
+    corpusJson<Corpus>(list).cases.filter((one) => one.code === "" && one.check === "archive");
+  interface Contest {
+    blank: number;
+    votes: number;
+    weight: number;
+    counts: [string, number][];
+  }
+  const isMixed = ({ blank, votes, weight, counts }: Contest) =>
+    blank > 0 && weight !== votes && counts.some(([, number]) => number > 0);
+  const mixed = reports("secret-cases.json").find((one) => (one.report["contests"] as Contest[]).some(isMixed))!;
+  assert.match((await told(...files(mixed)))[0]!, /Of their weight, \d+ is blank/);
+});
+
+test("a receipt of a secret vote shows no choice, and says so", { skip: withoutCorpus }, async () => {
+  const [said] = await told(...files(find("secret/receipt/good")));
+  assert.match(said!, /The vote was received by.*The vote is encrypted\. This receipt does not show what was chosen/s);
+  assert.doesNotMatch(said!, /no choice|What was chosen/);
+});
+
+test("a tested ballot says what it encrypts, and whether its device lied", async () => {
+  const questions = [
+    { answers: ["Ann", "Bo"], blank: true, min: 1, max: 1, question: "Chair" },
+    { answers: ["Yes", "No"], blank: false, min: 1, max: 2, question: "Rules" },
+  ];
+  const made = secretDefinition(questions);
+  const { text, opening } = makeBallot(
+    electionOf(made),
+    7n,
+    [
+      [1, 0, 0],
+      [1, 1],
+    ],
+    streamOf("tested"),
+  );
+  const network = new Election(made).networkHex;
+  const verdictOf = async (choices: number[][], known: string | null, randomness = opening.randomness) => {
+    const blob = new Blob([testedFile(made, text, { choices, randomness })]);
+    const file = await heldFile({ blob, name: "tested.json" });
+    assert.equal(file.kind, "tested");
+    const { value } = await judgeAll([file], { now: 0, network: known }).next();
+    return LANGUAGES.map((language) => verdictView(wordsOf(language), value!, "none").textContent!);
+  };
+  const [en, id] = await verdictOf(
+    [
+      [1, 0, 0],
+      [1, 1],
+    ],
+    network,
+  );
+  assert.match(en!, /This file holds.*encrypts what the device said.*Chairno choice.*RulesYesNo/s);
+  assert.match(id!, /Berkas ini benar.*berisi pilihan yang dikatakan perangkat/s);
+  for (const each of [en!, id!]) assert.ok(each.includes(fingerprint(text)));
+  const [lied] = await verdictOf(
+    [
+      [0, 1, 0],
+      [1, 1],
+    ],
+    null,
+  );
+  assert.match(lied!, /This file does not hold.*does not encrypt what the device said.*Chairno choice/s);
+  const swapped = [opening.randomness[0]!.slice().reverse(), opening.randomness[1]!];
+  assert.match(
+    (
+      await verdictOf(
+        [
+          [1, 0, 0],
+          [1, 1],
+        ],
+        null,
+        swapped,
+      )
+    )[0]!,
+    /does not hold.*ChairThe file does not open/s,
+  );
+  assert.match(
+    (
+      await verdictOf(
+        [
+          [1, 0, 0],
+          [1, 1],
+        ],
+        "ab".repeat(32),
+      )
+    )[0]!,
+    /does not hold.*network-mismatch/s,
+  );
 });
 
 test("languages and times", () => {

@@ -124,7 +124,8 @@ function decryptionView(words: Words, { decryption, finality, votes }: ArchiveRe
   if (decryption === null || finality === "cancelled") return null;
   if (decryption.isOpen) return sentence(words, "secret.opened", { names: words.list(decryption.by) });
   const places = { count: words.number(decryption.by.length), needed: words.number(decryption.needed) };
-  return sentence(words, "secret.sealed", { ...places, votes: words.number(votes) });
+  const told = finality === "final" ? "secret.sealed" : "secret.tooEarly";
+  return sentence(words, told, { ...places, votes: words.number(votes) });
 }
 
 function archiveView(words: Words, report: ArchiveReport): Child[] {
