@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,45 @@ def test_shares_with_two_private_keys_have_no_nonce_in_common(monkeypatch: pytes
             # g^nonce = g^response key^challenge
             commitments.append(multiply(BASE, proof.response + private * proof.challenge))
     assert len(set(commitments)) == len(commitments)
+
+
+def of_one_voter(setup: SecretSetup, **changed: Any) -> bytes:
+    """The archive of an election of `setup`, changed, in which only voter-1 votes."""
+    other = replace(setup)
+    other.__dict__["definition"] = with_belenios(msgspec.structs.replace(setup.definition, **changed))
+    return secret_archive(other.definition, [other.vote("voter-1")])
+
+
+def test_a_trustee_decrypts_one_count(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a second one without a voter's vote, that nodes in one hand call final; not a second election's."""
+    monkeypatch.chdir(tmp_path)
+    setup = archived_setup(weights=(1, 1, 1))
+    base = msgspec.structs.replace(setup.definition, belenios="", trustees=None)
+    ceremony = run(draft=draft_of(base, NAMES[:3], 2))
+    setup.__dict__["definition"] = with_belenios(completed(base, ceremony.bulletin))
+    folder = CeremonyFolder(Path("ceremony"))
+    folder.begin(ceremony.draft)
+    for raw in ceremony.files.values():
+        folder.hand_in(read_record(raw))
+    Path("roll.json").write_bytes(setup.roll.to_file())
+    Path("code").write_text(recovery_code(ceremony.seeds[0].text))
+    votes = [setup.vote(voter) for voter in setup.voters]
+    words = ("trustee", "decrypt", "ceremony", NAMES[0], "--code-file", "code", "--key", "key")
+
+    def decrypt(archive: bytes) -> CommandResult:
+        Path("a.jsonl").write_bytes(archive)
+        return cli(*words, "--archive", "a.jsonl", "--roll", "roll.json")
+
+    done = decrypt(secret_archive(setup.definition, votes))
+    assert (done.code, "the sum of 3 votes" in done.err) == (0, True), done.err
+    share = Path("share-1.json").read_bytes()
+    without = secret_archive(setup.definition, votes[1:])
+    for other in (without, of_one_voter(setup, organiser="The same club"), of_one_voter(setup)):
+        refused = decrypt(other)
+        assert "a second one may show how single voters voted [other-election]" in refused.err, refused.err
+        assert "Decrypting" not in refused.err
+    assert Path("share-1.json").read_bytes() == share
+    assert decrypt(secret_archive(setup.definition, votes)).code == 0, "the same count again"
 
 
 def test_a_node_that_still_sums_is_asked_again() -> None:
