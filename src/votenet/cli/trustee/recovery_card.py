@@ -2,16 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Final
 
 from votenet.core.election.recovery_code import RECOVERY_FORM, recovery_code
-from votenet.secret.ceremony.draft import CeremonyDraft, cost_of_loss
+from votenet.secret.ceremony.draft import CeremonyDraft
 from votenet.secret.key_generation import TrusteeSeed
 from votenet.text import visible
 
 CARD_IS_THE_KEY: Final = "A recovery card is the whole key of a trustee: keep it as you keep a passport."
+WORDS: Final = {
+    "en": {
+        "print": "Two cards on one A4 page. Print at 100 %, cut, and remove this file. A recovery card is the"
+        " whole key of a trustee: keep it as you keep a passport.",
+        "card.number": "Recovery card {number} of 2",
+        "card.trustee": "Trustee {place} of {size}: {name}",
+        "card.text": "This is your whole key. You type it once before the election, to show that it works,"
+        " and once after the election, to count. Keep the two cards at two places. Show them to nobody,"
+        " photograph neither: {threshold} trustees' cards together open every single ballot.",
+        "card.lost": "Lost one? Tell the organiser at once.",
+        "needed.all": "All {size} trustees are needed: if one of them loses both cards, no vote is ever"
+        " counted.",
+        "needed.one": "{threshold} of {size} trustees are needed: the votes can be counted if one trustee"
+        " loses both cards.",
+        "needed.some": "{threshold} of {size} trustees are needed: the votes can be counted if {spare}"
+        " trustees lose both cards.",
+        "ceremony": "Ceremony {digest}",
+    },
+    "id": {
+        "print": "Dua kartu pada satu halaman A4. Cetak dengan skala 100 %, potong, lalu hapus berkas ini."
+        " Kartu pemulihan adalah seluruh kunci Anda: simpanlah seperti paspor.",
+        "card.number": "Kartu pemulihan {number} dari 2",
+        "card.trustee": "Pemegang kunci {place} dari {size}: {name}",
+        "card.text": "Ini seluruh kunci Anda. Anda mengetikkannya sekali sebelum pemilihan, untuk menunjukkan"
+        " bahwa kartu ini berfungsi, dan sekali sesudah pemilihan, untuk menghitung. Simpan kedua kartu di"
+        " dua tempat. Jangan perlihatkan kepada siapa pun dan jangan memotretnya: kartu dari {threshold}"
+        " pemegang kunci bersama-sama membuka setiap surat suara.",
+        "card.lost": "Hilang satu? Segera beri tahu panitia.",
+        "needed.all": "Semua {size} pemegang kunci diperlukan: jika satu di antaranya kehilangan kedua"
+        " kartunya, tidak ada suara yang akan pernah dihitung.",
+        "needed.one": "{threshold} dari {size} pemegang kunci diperlukan: suara dapat dihitung jika satu"
+        " pemegang kunci kehilangan kedua kartunya.",
+        "needed.some": "{threshold} dari {size} pemegang kunci diperlukan: suara dapat dihitung jika {spare}"
+        " pemegang kunci kehilangan kedua kartunya.",
+        "ceremony": "Upacara {digest}",
+    },
+}
+"""By language; but for `print` those of the trustees' page."""
 _STYLE: Final = """
 :root { color-scheme: light; }
 * { box-sizing: border-box; margin: 0; }
@@ -30,10 +68,10 @@ body { background: #fff; color: #000;
 """
 
 
-def recovery_page(draft: CeremonyDraft, place: int, seed: TrusteeSeed) -> Iterator[str]:
-    """The lines of the page."""
+def recovery_page(draft: CeremonyDraft, place: int, seed: TrusteeSeed, language: str) -> Iterator[str]:
+    """The lines of the page. Args: language: one of WORDS."""
     yield "<!DOCTYPE html>"
-    yield '<html lang="en">'
+    yield f'<html lang="{language}">'
     yield "<head>"
     yield '<meta charset="utf-8">'
     policy = "default-src 'none'; style-src 'unsafe-inline'"
@@ -44,28 +82,35 @@ def recovery_page(draft: CeremonyDraft, place: int, seed: TrusteeSeed) -> Iterat
     yield "</head>"
     yield "<body>"
     yield '<div class="note">'
-    yield f"<p>Two cards on one A4 page. Print at 100 %, cut, and remove this file. {CARD_IS_THE_KEY}</p>"
+    yield f"<p>{escape(WORDS[language]['print'])}</p>"
     yield "</div>"
     for number in (1, 2):
-        yield from _card(draft, place, seed, number)
+        yield from _card(draft, place, seed, number, WORDS[language])
     yield "</body>"
     yield "</html>"
 
 
-def _card(draft: CeremonyDraft, place: int, seed: TrusteeSeed, number: int) -> Iterator[str]:
+def _card(
+    draft: CeremonyDraft, place: int, seed: TrusteeSeed, number: int, words: Mapping[str, str]
+) -> Iterator[str]:
     groups = RECOVERY_FORM.groups_of(recovery_code(seed.text))
-    yield f'<section class="card" aria-label="Recovery card {number} of 2">'
-    yield f'<p class="title">Recovery card {number} of 2</p>'
+    heading = words["card.number"].format(number=number)
+    name = f"<strong><bdi>{_text(draft.name_of(place))}</bdi></strong>"
+    yield f'<section class="card" aria-label="{heading}">'
+    yield f'<p class="title">{heading}</p>'
     yield f"<p><bdi>{_text(draft.name)}</bdi></p>"
-    name = _text(draft.name_of(place))
-    yield f"<p>Trustee {place} of {draft.size}: <strong><bdi>{name}</bdi></strong></p>"
+    yield f"<p>{words['card.trustee'].format(place=place, size=draft.size, name=name)}</p>"
     yield f'<p class="code"><span>{"-".join(groups[:3])}-</span><span>{"-".join(groups[3:])}</span></p>'
-    yield "<p>This is your whole key. You type it once before the election, to show that it works, and once"
-    yield "after the election, to count. Keep the two cards at two places. Show them to nobody, photograph"
-    yield f"neither: {draft.threshold} trustees' cards together open every single ballot.</p>"
-    yield f"<p>{_text(cost_of_loss(draft.threshold, draft.size))} Lost one? Tell the organiser at once.</p>"
-    yield f"<p>Ceremony {draft.digest[:16]}</p>"
+    yield f"<p>{words['card.text'].format(threshold=draft.threshold)}</p>"
+    yield f"<p>{_cost_of_loss(draft, words)} {words['card.lost']}</p>"
+    yield f"<p>{words['ceremony'].format(digest=draft.digest[:16])}</p>"
     yield "</section>"
+
+
+def _cost_of_loss(draft: CeremonyDraft, words: Mapping[str, str]) -> str:
+    spare = draft.size - draft.threshold
+    key = "needed.all" if not spare else "needed.one" if spare == 1 else "needed.some"
+    return words[key].format(threshold=draft.threshold, size=draft.size, spare=spare)
 
 
 def _text(text: str) -> str:

@@ -18,7 +18,7 @@ from votenet.cli.options import FilePath, json_option
 from votenet.cli.trustee.bulletin_view import bulletin_facts, bulletin_lines
 from votenet.cli.trustee.decrypt import decrypt
 from votenet.cli.trustee.own_election import check_own_election, named_election, own_election_lines
-from votenet.cli.trustee.recovery_card import CARD_IS_THE_KEY, recovery_page
+from votenet.cli.trustee.recovery_card import CARD_IS_THE_KEY, WORDS, recovery_page
 from votenet.cli.trustee.recovery_input import asked_seed
 from votenet.cli.trustee.submit import submit
 from votenet.config import instance_dirs
@@ -96,8 +96,11 @@ def init(file: Path, all_needed: bool, as_json: bool) -> None:
 @_name
 @_key
 @click.option("--cards", type=_FILE, help="Page with the recovery cards  [recovery-PLACE.html, here].")
+@click.option(
+    "--language", type=click.Choice(list(WORDS)), default="en", help="Of the cards: id, Indonesian."
+)
 @json_option
-def join(folder: Path, name: str, key: Path | None, cards: Path | None, as_json: bool) -> None:
+def join(folder: Path, name: str, key: Path | None, cards: Path | None, language: str, as_json: bool) -> None:
     """Take your next step in the ceremony in FOLDER, as the trustee NAME. Run it again for the step after.
 
     The first time it makes your key, and two recovery cards to print.
@@ -112,13 +115,13 @@ def join(folder: Path, name: str, key: Path | None, cards: Path | None, as_json:
     if seed is None:
         _refuse_second_key(bulletin, place)
         page = cards or Path(f"recovery-{place}.html")
-        seed = _new_key(draft, place, file, page)
+        seed = _new_key(draft, place, file, page, language)
         lines += [
             f"Your key is made. Print the two recovery cards, then remove the file: {page}",
             CARD_IS_THE_KEY,
         ]
     elif cards is not None:
-        _write_cards(draft, place, seed, cards)
+        _write_cards(draft, place, seed, cards, language)
         lines += [f"Your recovery cards, to print: {cards}", CARD_IS_THE_KEY]
     lines += _take_steps(ceremony, seed, place)
     _show(ceremony, as_json, lines)
@@ -284,10 +287,12 @@ def _refuse_second_key(bulletin: Bulletin, place: int) -> None:
         )
 
 
-def _new_key(draft: CeremonyDraft, place: int, file: TrusteeKeyFile, page: Path) -> TrusteeSeed:
+def _new_key(
+    draft: CeremonyDraft, place: int, file: TrusteeKeyFile, page: Path, language: str
+) -> TrusteeSeed:
     """A new seed, written; its cards are there before it is. Raises ConfigError."""
     seed = TrusteeSeed.draw(os.urandom)
-    _write_cards(draft, place, seed, page)
+    _write_cards(draft, place, seed, page, language)
     try:
         file.write(draft.digest, place, seed)
     except BaseException:
@@ -296,11 +301,11 @@ def _new_key(draft: CeremonyDraft, place: int, file: TrusteeKeyFile, page: Path)
     return seed
 
 
-def _write_cards(draft: CeremonyDraft, place: int, seed: TrusteeSeed, page: Path) -> None:
+def _write_cards(draft: CeremonyDraft, place: int, seed: TrusteeSeed, page: Path, language: str) -> None:
     """Raises ConfigError: file-exists, output-failed."""
     refuse_existing(page, False)
     with secret_file(page) as output:
-        for line in recovery_page(draft, place, seed):
+        for line in recovery_page(draft, place, seed, language):
             output.write(line.encode() + b"\n")
 
 
