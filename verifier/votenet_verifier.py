@@ -942,9 +942,12 @@ def longest_secret_vote(definition):
 
 
 def key_of_trustees(trustees):
-    """The key that these trustees' keys stand for, as 64 digits; None if they do not fit each other."""
+    """The key that these trustees' keys stand for, as 64 digits; None if they do not fit their threshold."""
     keys, threshold = [group_point(each["key"]) for each in trustees["keys"]], trustees["threshold"]
     places = range(1, threshold + 1)
+    fewer = value_at(keys, places[:-1], threshold)
+    if threshold > 1 and encoded_point(fewer) == encoded_point(keys[threshold - 1]):
+        return None  # fewer trustees suffice
     for place in range(threshold + 1, len(keys) + 1):
         if encoded_point(value_at(keys, places, place)) != encoded_point(keys[place - 1]):
             return None

@@ -13,7 +13,7 @@ import pytest
 
 from support.secret_elections import KeyGeneration, generate_key
 from votenet.errors import NotProven
-from votenet.secret.group import BASE, GROUP_ORDER, add, draw_scalar, multiply
+from votenet.secret.group import BASE, GROUP_ORDER, Point, add, draw_scalar, multiply
 from votenet.secret.key_generation import value_of
 from votenet.secret.trustees import (
     Coefficients,
@@ -21,6 +21,7 @@ from votenet.secret.trustees import (
     check_trustee_key,
     election_key,
     is_signed,
+    keys_fit_threshold,
     lagrange,
     prove_trustee_key,
     read_trustees,
@@ -128,6 +129,14 @@ def test_a_proof_or_signature_that_does_not_hold_is_refused() -> None:
                 "bad-key-generation",
                 "bad-trustee-proof",
             }
+
+
+def test_keys_of_two_trustees_are_not_those_of_three() -> None:
+    """A threshold that is too high hides that fewer trustees can open votes."""
+    keys = [key.public_key for key in generate_key(2, 4, rng).parameters.verification_keys]
+    assert [keys_fit_threshold(keys, threshold) for threshold in (1, 2, 3, 4)] == [False, True, False, False]
+    one = [Point(BASE)] * 3
+    assert [keys_fit_threshold(one, threshold) for threshold in (1, 2, 3)] == [True, False, False]
 
 
 def test_other_documents_are_refused() -> None:

@@ -28,4 +28,5 @@ def same_contests(theirs: Sequence[dict[str, Any]], ours: Sequence[ContestReport
 def _as_theirs(report: ContestReport) -> dict[str, Any]:
     made: dict[str, Any] = json.loads(msgspec.json.encode(report))
     outcome = made.pop("outcome")
+    made.pop("blank_weighed", None)  # only words follow from it
     return made | {name: outcome.get(name, left_out) for name, left_out in OF_THE_OUTCOME.items()}

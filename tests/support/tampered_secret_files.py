@@ -27,9 +27,11 @@ from votenet.core.encoding import DOMAIN_ROLL, canonical
 from votenet.core.log.merkle import leaf_hash, merkle_root
 from votenet.core.records.archive import ArchiveCheck
 from votenet.core.records.final_result import encode_result, result_of_archive
-from votenet.secret.ballot import check_ballot
+from votenet.secret.ballot import check_ballot, make_ballot
 from votenet.secret.belenios_archive import BeleniosArchive, OwnedPart
-from votenet.secret.credentials import write_public_credentials
+from votenet.secret.credentials import secret_exponent, write_public_credentials
+from votenet.secret.decryption_share import make_share
+from votenet.secret.definition import SecretElection, read_election
 from votenet.secret.documents import encode
 from votenet.secret.group import BASE, GROUP_ORDER, Point, multiply
 from votenet.secret.tally import EncryptedTally, decrypt_partially, sum_ballots
@@ -119,12 +121,23 @@ def _with_ballots(first: bytes) -> BeleniosArchive:
     return honest()._replace(ballots=(first, *honest().ballots[1:]))
 
 
+def _with_another_roll() -> SecretElection:
+    """The election with the same trustees, contests and uuid for other voters."""
+    definition: Json = json.loads(json.dumps(PollFile().definition)) | {"roll_root": "ab" * 32}
+    _bound(definition)
+    return read_election(definition["belenios"].encode())
+
+
 def _vote_faults() -> Corpus:
     file = PollFile()
     one, two = file.ballot_vote("voter-1"), file.ballot_vote("voter-2")
     again = poll().ballot_of(0, [[0, 1, 0], [0, 1, 0]]).decode()
     second = file.ballot_vote("voter-1", again)
     foreign = OTHER.ballot("voter-1", ((0, 0, 1, 0),))
+    secret = secret_exponent(poll().credentials[0], poll().uuid)
+    elsewhere = make_ballot(
+        _with_another_roll(), secret, CHOICES["voter-1"], random.Random(4).randbytes
+    ).decode()
 
     def of(code: str, *votes: Json, bel: BeleniosArchive | None = None) -> Tampered:
         made = PollFile()
@@ -146,6 +159,11 @@ def _vote_faults() -> Corpus:
             "wrong-election",
             file.ballot_vote("voter-1", foreign),
             bel=_with_ballots(foreign.encode()),
+        ),
+        "a ballot of the same election with another roll": of(
+            "wrong-election",
+            file.ballot_vote("voter-1", elsewhere),
+            bel=_with_ballots(elsewhere.encode()),
         ),
         "of another network": of(
             "network-mismatch", signed(file, "voter-1", one | {"network_id": "ab" * 32})
@@ -264,6 +282,12 @@ def _trustee_key(place: int, key: str) -> Callable[[Json], None]:
     return change
 
 
+def _bound(definition: Json) -> None:
+    """Let the text for Belenios follow from all the rest."""
+    made = with_belenios(msgspec.convert(definition | {"belenios": ""}, ElectionDefinition))
+    definition["belenios"] = made.belenios
+
+
 def _definition_faults() -> Corpus:
     """Those of one text alone: the network that the first line names is that of the definition."""
     key = json.loads(PollFile().definition["belenios"])["public_key"]
@@ -287,6 +311,15 @@ def _definition_faults() -> Corpus:
         "a trustee's key outside the group": _trustee_key(2, "00" * 32),
         "keys of trustees change places": lambda one: one["trustees"]["keys"].reverse(),
         "a lower threshold": lambda one: one["trustees"].update(threshold=1),
+        "a threshold of all": lambda one: one["trustees"].update(threshold=3),
+        "a threshold of all that the text for Belenios is bound to": lambda one: [
+            one["trustees"].update(threshold=3),
+            _bound(one),
+        ],
+        "a trustee left out": lambda one: one["trustees"]["keys"].pop(),
+        "another authority": lambda one: one.update(authority_key=key_of("another").public_hex),
+        "nodes change places": lambda one: one["nodes"].reverse(),
+        "a node left out": lambda one: one["nodes"].pop(),
         "no trustees": lambda one: one.update(trustees=None),
         "public ballots with trustees": lambda one: one.update(secrecy="public"),
         "a contest that is ranked": lambda one: one["contests"][1].update(method="instant-runoff"),
@@ -308,8 +341,7 @@ def _definition_faults() -> Corpus:
 def _changed_whole(line: Json, change: Callable[[Json], object]) -> None:
     """Change a definition, with the text for Belenios that follows from it."""
     change(line["definition"])
-    whole = with_belenios(msgspec.convert(line["definition"], ElectionDefinition))
-    line["definition"] = msgspec.to_builtins(whole)
+    _bound(line["definition"])
 
 
 # -- shares ------------------------------------------------------------------------------------------
@@ -351,7 +383,8 @@ def _share_faults() -> Corpus:
     one, two = shares(1, 2)
     part, other = honest().decryptions
     earlier = _other_tally(list(CHOICES)[:2])
-    wrong_key = poll().secrets[0] + 1
+    secret, entropy = poll().secrets[0], random.Random(5).randbytes
+    wrong_key = secret + 1
     places = {"place": 2}, {"place": 1}
     faults: dict[str, tuple[str, tuple[str, ...], BeleniosArchive | None]] = {
         "of a wrong key": (
@@ -363,6 +396,18 @@ def _share_faults() -> Corpus:
             "bad-decryption",
             (poll().share(1, earlier), two),
             _parts(2)._replace(decryptions=(OwnedPart(1, _decrypted(earlier, poll().secrets[0])), other)),
+        ),
+        "of the same election with another roll": (
+            "bad-decryption",
+            (encode(make_share(_with_another_roll(), poll().tally, 1, secret, entropy)).decode(), two),
+            _parts(2)._replace(
+                decryptions=(
+                    OwnedPart(
+                        1, encode(decrypt_partially(_with_another_roll(), poll().tally, secret, entropy))
+                    ),
+                    other,
+                )
+            ),
         ),
         "of a single ballot": ("bad-decryption", (poll().share(1, _other_tally(["voter-1"])), two), None),
         "two change places": (

@@ -52,7 +52,9 @@ function keyOf({ keys, threshold }: NonNullable<Definition["trustees"]>): string
   try {
     const elements = keys.map((each) => Element.parse(each.key));
     const places = Array.from({ length: threshold }, (_, at) => at + 1);
-    const fits = elements.every((key, at) => at < threshold || interpolated(places, elements, at + 1).equals(key));
+    const lower = threshold > 1 && interpolated(places.slice(1), elements.slice(1), 1).equals(elements[0]!);
+    const fits =
+      !lower && elements.every((key, at) => at < threshold || interpolated(places, elements, at + 1).equals(key));
     const key = interpolated(places, elements, 0);
     return fits && !key.equals(IDENTITY) ? key.written : "";
   } catch (error) {

@@ -273,7 +273,12 @@ def key_of_threshold(keys: Sequence[Point], threshold: int, at: int = 0) -> Poin
 
 
 def keys_fit_threshold(keys: Sequence[Point], threshold: int) -> bool:
-    """Whether any `threshold` of these verification keys, by places from 1 on, stand for the same key."""
+    """Whether any `threshold` of these verification keys, by places from 1 on, stand for the same key.
+
+    And no fewer: of keys that two trustees can use together nobody may say that three are needed.
+    """
+    if threshold > 1 and key_of_threshold(keys, threshold - 1, threshold) == keys[threshold - 1]:
+        return False
     return all(
         key_of_threshold(keys, threshold, place) == key
         for place, key in enumerate(keys[threshold:], start=threshold + 1)

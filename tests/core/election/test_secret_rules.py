@@ -188,6 +188,7 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"roll_size": 10**11 + 1}, "cannot be counted"),
     (with_threshold(4), "4 of 3 trustees is no threshold"),
     (with_threshold(1), "not those of one key generation"),
+    (with_threshold(3), "not those of one key generation"),
     (with_key(2, multiply(BASE, 5)[::-1].hex()), "not those of one key generation"),
     (with_key(0, "00" * 32), "the key of a trustee is not valid"),
     (with_key(0, IDENTITY[::-1].hex()), "the key of a trustee is not valid"),
