@@ -12,6 +12,8 @@ import pytest
 from tests.cli.conftest import CommandResult, RunningNode, node_of
 
 from support.elections import key_of, make_election
+from support.lying_node import lying_node
+from support.secret_definitions import SecretSetup
 from votenet.cli.election.roll import write_roll
 from votenet.cli.lab import replay as replay_command
 from votenet.cli.lab.replay import show_summary
@@ -24,6 +26,8 @@ from votenet.errors import VotenetError
 from votenet.lab.replay_summary import Latencies, Summary
 from votenet.lab.replayer import Replayer
 from votenet.storage.key_store import KeyStore
+
+NO_AMENDMENT: dict[str, int] = {"count": 0, "height": 0, "next": 1}
 
 
 def test_a_file_is_cast_counted_and_summed_up(
@@ -217,3 +221,22 @@ def test_nothing_done_is_shown_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert summary.rate == 0.0
     show_summary(summary)
     assert "p99" not in capsys.readouterr().out, "there is no time to speak of"
+
+
+def test_a_file_of_open_ballots_is_not_cast_where_ballots_are_secret(
+    cli: Callable[..., CommandResult], tmp_path: Path
+) -> None:
+    """It signed nothing that a node takes, and said of each ballot that it is none."""
+    setup = SecretSetup()
+    file = tmp_path / "ballots.csv"
+    file.write_text("member,first\nvoter-1,Alice\n")
+    answers = {"get_amendments": lambda _: {"type": "amendments", "amendments": [], **NO_AMENDMENT}}
+    with lying_node(setup.election, answers) as node:
+        options = ("--voter-column", "member", "--choice", "first", "--node", str(node))
+        for more in ((), ("--presign", str(tmp_path / "signed.jsonl"))):
+            refused = cli("replay", str(file), *options, *more)
+            assert refused.code == 1
+            assert "the ballots of this election are secret" in refused.err
+            assert "[no-credential]" in refused.err
+            assert "votenet vote --node" in refused.err
+    assert not (tmp_path / "signed.jsonl").exists()

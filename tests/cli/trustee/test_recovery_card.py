@@ -12,6 +12,7 @@ import pytest
 from support.ceremonies import draft_for
 from votenet.cli.trustee.recovery_card import WORDS, recovery_page
 from votenet.core.election.recovery_code import RECOVERY_FORM, recovery_code
+from votenet.secret.ceremony.draft import cost_of_loss
 from votenet.secret.key_generation import TrusteeSeed
 
 SEED = TrusteeSeed("J6ZsnsMkfGxyBBrDgpLLKy")
@@ -50,7 +51,7 @@ def test_cards_in_indonesian_have_the_same_code_and_no_english() -> None:
     assert made.count(f"{'-'.join(groups[:3])}-</span><span>{'-'.join(groups[3:])}") == 2
     assert made.count("Pemegang kunci 2 dari 3: <strong><bdi>Dewi</bdi></strong>") == 2
     assert "jika satu pemegang kunci kehilangan kedua kartunya" in made
-    assert not {"trustee", "card", "key"} & set(
+    assert not {"trustee", "card", "key", "the", "votes"} & set(
         re.sub(r"<[^>]*>|<style>.*</style>", " ", made.lower()).split()
     )
 
@@ -76,3 +77,5 @@ def test_names_of_others_are_text_and_nothing_is_loaded() -> None:
 def test_what_a_lost_card_costs_stands_on_it() -> None:
     assert "if one trustee loses both cards" in page()
     assert "All 3 trustees are needed" in page(threshold=3)
+    for names, threshold in ((("a", "b"), 2), (("a", "b", "c"), 2), (("a", "b", "c", "d"), 2)):
+        assert cost_of_loss(threshold, len(names)) in page(trustees=names, threshold=threshold)

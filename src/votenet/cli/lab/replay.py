@@ -132,6 +132,12 @@ def replay(
     if isinstance(content, PresignedFile):
         content.check()
     election = asyncio.run(election_at(addresses))
+    if election.secret is not None and not isinstance(content, PresignedFile):
+        raise VotenetError(
+            "the ballots of this election are secret: a file of open ballots cannot be cast",
+            code="no-credential",
+            next_step=NextStep("Each voter votes with the code on a card: {}", Command("vote", "--code")),
+        )
     keys = _keys(election, instance)
     if isinstance(content, PresignedFile):
         content.check_election(election)
