@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,19 @@ import pytest
 
 from support.elections import UUID, key_of
 from support.page import Page, play
+from support.web_pages import FixedView, shown
 from votenet.core.election.voting_code import code_from, invitation_hash, shown_code
 from votenet.storage.enrolment_store import EnrolmentStore, InvitationsFile, Invited
 from votenet.web.enrolment import desk
+from votenet.web.serving.server import make_app
+from votenet.web.settings import WebSettings
 
 ANN, BO, STRANGE = (code_from(bytes([n]) * 14) for n in range(3))
 
 
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, uuid: str = UUID) -> Path:
     members = (Invited("ann", "Ann", 1, invitation_hash(ANN)), Invited("bo", "Bo", 1, invitation_hash(BO)))
-    EnrolmentStore(tmp_path).invite(InvitationsFile(uuid=UUID, title='"<b>Board', members=members))
+    EnrolmentStore(tmp_path).invite(InvitationsFile(uuid=uuid, title='"<b>Board', members=members))
     return tmp_path
 
 
@@ -40,8 +44,8 @@ def test_before_the_election_every_way_leads_to_the_page_of_enrolment(tmp_path: 
         assert "Buat kode suara Anda" in indonesian.text
         later = await page.client.get("/vote?lang=en")
         assert (later.status_code, "Voting has not begun yet" in later.text) == (404, True)
-        for shown in (first, later, await page.client.get("/nothing")):
-            links = re.findall(r'<a [^>]*href="(/[^"]*)"', shown.text)
+        for answer in (first, later, await page.client.get("/nothing")):
+            links = re.findall(r'<a [^>]*href="(/[^"]*)"', answer.text)
             assert {(await page.client.get(link)).status_code for link in links} <= {200, 307}, links
         for _ in range(2):
             answer = await send(page, shown_code(ANN).lower())
@@ -85,3 +89,34 @@ def test_a_server_without_a_folder_says_so() -> None:
         assert (shown.status_code, "no-enrolment" in shown.text) == (404, True)
 
     play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "said"),
+    [
+        ("before", "", ""),
+        ("open", "", ""),
+        ("closed", "closed", "Pemungutan suara sudah berakhir"),
+        ("final", "closed", "Pemungutan suara sudah berakhir"),
+        ("cancelled", "cancelled", "Panitia telah membatalkan pemilihan ini"),
+    ],
+)
+def test_nobody_enrols_after_closing(tmp_path: Path, state: str, code: str, said: str) -> None:
+    view = FixedView(shown(state))
+    kept = folder(tmp_path, view.snapshot.election.definition.uuid)
+    app = make_app(view, WebSettings(enrolment=kept))  # type: ignore[arg-type]
+
+    async def ask() -> tuple[httpx.Response, httpx.Response]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            asked = {"invitation": ANN, "public_key": key_of("a").public_hex}
+            return await client.get("/enrol?lang=id"), await client.post("/api/v1/enrolments", json=asked)
+
+    page, answer = asyncio.run(ask())
+    assert page.status_code == 200
+    assert ("/static/enrol.js" in page.text, said in page.text) == (not code, True)
+    assert (answer.status_code, answer.json().get("error", {}).get("code", "")) == (
+        403 if code else 200,
+        code,
+    )
+    assert len(EnrolmentStore(kept).enrolled()) == (0 if code else 1)

@@ -178,7 +178,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         an_object(voter_id=ANY_TEXT, state={"type": "string", "enum": ["waiting", "on-roll"]}),
         codes={
             400: ["bad-code", "bad-enrolment"],
-            403: ["bad-invitation", "cross-site"],
+            403: ["bad-invitation", "closed", "cancelled", "cross-site"],
             404: ["no-enrolment"],
             408: ["too-slow"],
             409: ["invitation-used"],

@@ -37,7 +37,10 @@ class EnrolmentDesk:
     async def page(self, request: Request) -> Response:
         """Where a member makes a voting code that only this member has."""
         invitations = await self._invitations(request)
-        return render(request, "enrol.html", uuid=invitations.uuid, title=invitations.title)
+        over = _over(request)
+        return render(
+            request, "enrol.html", uuid=invitations.uuid, title=invitations.title, over=over and over.code
+        )
 
     async def not_begun(self, request: Request) -> Response:
         """What stands before the election where later its pages are."""
@@ -49,8 +52,14 @@ class EnrolmentDesk:
 
         Only wrong invitations are limited: a guesser locks out no member behind the same router. No guesser
         finds 105 random bits at any rate.
+
+        Raises:
+            Rejected: closed, cancelled; and as `EnrolmentStore.enrol`.
+            ConfigError, StorageError: as there.
         """
         await self._invitations(request)
+        if (over := _over(request)) is not None:
+            raise over
         asked = _asked(await request.body())
         store = self._store(request)
         try:
@@ -92,6 +101,16 @@ def _asked(body: bytes) -> _Request:
         return msgspec.json.decode(body, type=_Request)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise Rejected("bad-enrolment", f"this is no enrolment: {error}") from error
+
+
+def _over(request: Request) -> Rejected | None:
+    """Why no key that is made now can vote: voting has ended, or the election was cancelled."""
+    latest = request.app.state.view.latest
+    if latest is None or latest.state in ("before", "open"):
+        return None
+    if latest.state == "cancelled":
+        return Rejected("cancelled", "this election was cancelled")
+    return Rejected("closed", "voting has ended: a key that is made now cannot vote")
 
 
 def _state(request: Request, made: Enrolled) -> str:
