@@ -69,13 +69,19 @@ def test_an_election_with_the_keys_of_the_ceremony_is_shown_with_its_network(
     told = ask(made())
     assert told.code == 0, told.err
     assert network in told.out
+    assert "5 voters, and these nodes: Node 0." in told.out
     found = json.loads(ask(made(), "--json").out)
     assert (found["network_id"], found["own_keys"]) == (network, True)
+    assert (found["voters"], found["weighted"], found["nodes"]) == (5, False, ["Node 0"])
 
 
 def test_roll_and_nodes_are_not_what_trustees_agreed_on(ask: Callable[..., CommandResult]) -> None:
-    other = msgspec.structs.replace(made(), roll_root="cd" * 32, roll_size=7, language="id")
-    assert ask(with_belenios(other)).code == 0
+    other = msgspec.structs.replace(made(), roll_root="cd" * 32, roll_size=7, language="id", weighted=True)
+    told = ask(with_belenios(other))
+    assert told.code == 0, told.err
+    assert "The organiser added 7 voters" in told.out
+    assert "A weight like no other's betrays its vote" in told.out
+    assert "weights" not in ask(made()).out
 
 
 def others() -> dict[str, ElectionDefinition]:

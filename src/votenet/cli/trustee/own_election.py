@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from votenet.cli import targets
+from votenet.cli import targets, ui
 from votenet.config import DEFAULT_INSTANCE
 from votenet.core.election.ceremony_draft import check_made_of
 from votenet.core.election.definition import Election
@@ -43,10 +44,30 @@ def check_own_election(election: Election, bulletin: Bulletin, folder: Path) -> 
         ) from None
 
 
+def own_election_facts(election: Election) -> dict[str, Any]:
+    """What a program is told of an election that has the right keys."""
+    definition = election.definition
+    return {
+        "network_id": election.network_hex,
+        "nodes": [node.name for node in definition.nodes],
+        "own_keys": True,
+        "voters": definition.roll_size,
+        "weighted": definition.weighted,
+    }
+
+
 def own_election_lines(election: Election) -> list[str]:
-    """What a trustee is told of an election that has the right keys."""
+    """The same for people, with what the trustees have not agreed on: the organiser chose it alone."""
+    definition = election.definition
+    voters = ui.count_of(definition.roll_size or 0, "voter")
+    nodes = ", ".join(node.name for node in definition.nodes)
+    weights = [
+        "  The votes have weights. A weight like no other's betrays its vote in the sums: look at the roll."
+    ]
     return [
-        f"{election.definition.title!r} has the keys of this ceremony. A vote is secret only where its voter"
-        " sees this network id:",
+        f"{definition.title!r} has the keys of this ceremony. The organiser added {voters}, and these nodes:"
+        f" {nodes}.",
+        *(weights if definition.weighted else []),
+        "A vote is secret only where its voter sees this network id:",
         f"  {election.network_hex}",
     ]

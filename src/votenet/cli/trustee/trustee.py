@@ -17,7 +17,12 @@ from votenet.cli.election.election_from_file import faulty, say_faults
 from votenet.cli.options import FilePath, json_option
 from votenet.cli.trustee.bulletin_view import bulletin_facts, bulletin_lines
 from votenet.cli.trustee.decrypt import decrypt
-from votenet.cli.trustee.own_election import check_own_election, named_election, own_election_lines
+from votenet.cli.trustee.own_election import (
+    check_own_election,
+    named_election,
+    own_election_facts,
+    own_election_lines,
+)
 from votenet.cli.trustee.recovery_card import CARD_IS_THE_KEY, WORDS, recovery_page
 from votenet.cli.trustee.recovery_input import asked_seed
 from votenet.cli.trustee.submit import submit
@@ -191,7 +196,7 @@ def status(folder: Path, genesis: Path | None, node: str | None, as_json: bool) 
         return
     check_own_election(election, ceremony.bulletin(), folder)
     if as_json:
-        ui.print_json({"folder": str(folder), "network_id": election.network_hex, "own_keys": True})
+        ui.print_json({"folder": str(folder), **own_election_facts(election)})
         return
     for line in own_election_lines(election):
         ui.echo(line)
