@@ -51,6 +51,15 @@ test("a key is used only once its cards were read", () => {
   assert.equal(desk.turn, "hand-in");
 });
 
+test("a second key is forgotten as soon as the files show the first one", () => {
+  const desk = deskWith(0);
+  desk.makeKey();
+  desk.take(records.slice(1, 3));
+  assert.equal(desk.turn, "cards");
+  desk.take(records.slice(0, 1));
+  assert.deepEqual([desk.turn, desk.cardGroups], ["card", null]);
+});
+
 test("a typed card goes on from where the files are, and makes the product's records again", () => {
   const desk = deskWith(3);
   assert.equal(desk.turn, "card");

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +15,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 from tests.cli.archive.test_belenios_export import votes
-from tests.cli.conftest import CommandResult, cli
+from tests.cli.conftest import CommandResult, cli, node_of
 
 import votenet
-from support.ceremonies import run
+from support.ceremonies import Ceremony, run
+from support.network_shell import wait_until
 from support.secret_archives import archived_setup, named_nodes_of_files, secret_archive
+from support.secret_definitions import SecretSetup
 from votenet.core.election.ceremony_draft import completed, draft_of
+from votenet.core.election.definition import Election
 from votenet.core.election.election_file_writer import node_toml
+from votenet.core.election.recovery_code import recovery_code
 from votenet.core.election.secret_rules import with_belenios
 from votenet.core.encoding import canonical
 from votenet.secret.documents import encode
@@ -239,14 +246,59 @@ def test_a_share_of_the_page_counts_the_votes_of_an_election_that_was_made_with_
     assert "Ketua: Ani 0, Budi 2" in told.out
 
 
+def program(*words: str) -> subprocess.CompletedProcess[str]:
+    """A command of its own process: it asks nodes, which this one cannot while it drives a browser."""
+    return subprocess.run(
+        [sys.executable, "-m", "votenet", *words], capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_a_node_takes_the_share_of_the_page(page: Page, folder: Path) -> None:
+    """An election that closed before its node began: nobody has voted, and that is decrypted, too."""
+    setup = SecretSetup(closes=int(time.time()) - 60, nodes=1, grace=1, weights=(1, 1))
+    base = msgspec.structs.replace(setup.definition, belenios="", trustees=None)
+    ceremony = run(draft=draft_of(base, NAMES, 2))
+    hand_over(ceremony, folder)
+    Path("roll.json").write_bytes(setup.roll.to_file())
+    election = Election(with_belenios(completed(base, ceremony.bulletin)))
+    with node_of(election, folder.parent, "--roll", "roll.json") as node:
+        where = ("--node", str(node.address))
+        shown: dict[str, Any] = {}
+
+        def is_final() -> bool:
+            told = program("results", *where, "--json")
+            shown.update(json.loads(told.stdout) if told.returncode == 0 else {})
+            return bool(shown.get("final"))
+
+        wait_until(is_final)
+        program("export", *where, "-o", "archive.jsonl").check_returncode()
+        trustee = TrusteeAtThePage(page, folder, "Dewi")
+        trustee.open_files()
+        trustee.open_more("archive.jsonl", "roll.json")
+        trustee.type_card(recovery_code(ceremony.seeds[1].text))
+        trustee.press("Decrypt my share")
+        assert trustee.hand_in() == ["share-2.json"]
+        program("trustee", "submit", str(folder / "share-2.json"), *where).check_returncode()
+        Path("code").write_text(recovery_code(ceremony.seeds[2].text))
+        words = ("trustee", "decrypt", "ceremony", "Eko", "--code-file", "code")
+        program(*words, *where, "--roll", "roll.json").check_returncode()
+        wait_until(lambda: is_final() and shown["contests"])
+        assert shown["decrypted_by"] == [2, 3]
+
+
+def hand_over(ceremony: Ceremony, folder: Path) -> None:
+    """A whole ceremony takes the place of the one in the folder."""
+    (folder / "draft.json").write_bytes(encode(ceremony.draft))
+    for record in ceremony.bulletin.records.values():
+        (folder / record_name(record)).write_bytes(encode(record))
+
+
 def test_another_election_is_refused_and_so_is_one_that_is_not_final(page: Page, folder: Path) -> None:
     setup = archived_setup(weights=(1, 1))
     base = msgspec.structs.replace(setup.definition, belenios="", trustees=None)
     ceremony = run(draft=draft_of(base, NAMES, 2))
     own = with_belenios(completed(base, ceremony.bulletin))
-    (folder / "draft.json").write_bytes(encode(ceremony.draft))
-    for record in ceremony.bulletin.records.values():
-        (folder / record_name(record)).write_bytes(encode(record))
+    hand_over(ceremony, folder)
     Path("roll.json").write_bytes(setup.roll.to_file())
     Path("other.json").write_bytes(canonical(setup.definition))
     Path("other.jsonl").write_bytes(secret_archive(setup.definition, [setup.vote("voter-1")]))

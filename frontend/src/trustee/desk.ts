@@ -87,6 +87,8 @@ export class Desk {
       this.draft.draft,
       [...this.files.values()].map(({ name, raw }) => [name, raw] as const),
     );
+    // A key that was made just now, of a trustee who had one: it would end the ceremony.
+    if (this.isNew && this.place !== null && this.bulletin.keysOf(this.place) !== undefined) this.forget();
   }
 
   // -- the key ---------------------------------------------------------------------------------------
