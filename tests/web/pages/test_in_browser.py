@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from votenet.web.api import chain
 from votenet.web.serving.server import serve_page
 from votenet.web.settings import WebSettings
 from votenet.web.snapshot import Snapshot
-from web.browser import SMALL_PHONE, ZOOMED, axe, small_targets, too_wide
+from web.browser import PHONE, SMALL_PHONE, ZOOMED, axe, small_targets, too_wide
 
 Visit = Callable[..., Any]
 
@@ -144,6 +145,35 @@ def test_a_program_reads_the_codes_of_a_projector_and_of_printed_cards(
     sheet.goto(paper.as_uri())
     found = read_qr_codes(tmp_path, [code.screenshot() for code in sheet.locator(".qr").all()])
     assert found.split() == [f"http://192.168.178.20:8080/vote#{shown_code(code)}" for code in codes]
+
+
+def test_four_contests_stand_side_by_side_on_a_projector(pages: ShownPages, visit: Visit) -> None:
+    for width, height in ((1920, 1080), (1280, 720)):
+        wall = visit(viewport={"width": width, "height": height})
+        for state, lang in (("open", "en"), ("final", "id"), ("closed", "id")):
+            pages.show(shown(state))
+            wall.goto(f"{pages.url}/screen?lang={lang}")
+            assert wall.evaluate("document.documentElement.scrollHeight <= innerHeight"), "nobody scrolls it"
+            assert not too_wide(wall)
+            parts = [section.bounding_box() for section in wall.locator(".screen-contests section").all()]
+            assert len({box["y"] for box in parts if box}) == 1
+            assert len(parts) == 4
+            for table in wall.locator(".screen-contests section").all():
+                assert table.evaluate("(each) => each.scrollWidth <= each.clientWidth"), (
+                    "nothing reaches over"
+                )
+
+
+def test_the_name_of_a_table_is_seen_whole_on_a_phone(pages: ShownPages, visit: Visit) -> None:
+    pages.show(shown("final"))
+    page = visit(viewport=PHONE)
+    for path, lang in itertools.product(("/nodes", "/results"), ("en", "id")):
+        page.goto(f"{pages.url}{path}?lang={lang}")
+        for scrolled in page.locator(".scroll").all():
+            assert scrolled.evaluate(
+                "(each) => [...each.querySelectorAll('caption')].every("
+                "(name) => name.getBoundingClientRect().right <= each.getBoundingClientRect().right + 1)"
+            )
 
 
 def test_no_node_answers(pages: ShownPages, visit: Visit, watch: Any) -> None:
