@@ -2639,8 +2639,6 @@ def broken_acceptance(proof, node, election, archive, now, roll):
     try:
         check_vote(vote, election)
         check_signature(vote)
-        if election.secret:
-            check_secret_ballot(vote, election)
     except Fault as fault:
         raise Fault("bad-evidence", str(fault)) from None
     vote_id = leaf(canonical(vote))
@@ -2659,6 +2657,11 @@ def broken_acceptance(proof, node, election, archive, now, roll):
         raise Fault("bad-evidence", f"node {node} has no list, or the vote stands in it")
     if vote["voter_id"] in books.voters:
         raise Fault("bad-evidence", f"a vote of {vote['voter_id']!r} is counted")
+    if election.secret:
+        try:
+            check_secret_ballot(vote, election)
+        except Fault as fault:
+            raise Fault("bad-evidence", str(fault)) from None
     return f"accepted the vote of {vote['voter_id']!r} before the closing, and left it out"
 
 

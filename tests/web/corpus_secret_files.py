@@ -11,6 +11,8 @@ from typing import Any
 from core.election.test_secret_rules import BROKEN
 from core.election.test_secret_rules import SETUP as RULES
 from support.amended_files import Amended
+from support.amended_records import broken
+from support.elections import CREATED
 from support.named_files import record_id
 from support.secret_definitions import UUID, SecretSetup, code_of
 from support.secret_files import (
@@ -61,6 +63,7 @@ def more_secret_cases() -> Iterator[Case]:
         yield Case(f"secret/receipt/{name}", "receipt", receipt_of(ballot))
     yield from definition_cases()
     yield from result_cases()
+    yield from evidence_cases()
 
 
 def archive_case(name: str, made: Amended) -> Case:
@@ -133,6 +136,22 @@ def definition_cases() -> Iterator[Case]:
         yield archive_case(f"definition/{threshold}-of-{trustees}", made)
     for change, says in BROKEN:
         yield archive_case(f"definition/{says}", of_definition(RULES.define(**change)))
+
+
+def evidence_cases() -> Iterator[Case]:
+    """A node accepted the ballot of a fifth voter, and left it out."""
+    file, made = whole_election(), whole_election().rolled()
+    assert made.roll is not None
+    roll = made.roll.to_file()
+    good = SETUP.ballot("voter-5", CHOSEN)
+    for name, ballot in (
+        ("good", good),
+        ("spaced", good + " "),
+        ("of-another", SETUP.ballot("voter-4", CHOSEN)),
+    ):
+        data = broken(file, file.secret_vote("voter-5", ballot=ballot), CREATED + 5)
+        yield Case(f"secret/evidence/{name}", "evidence", data, roll, made.data)
+        yield Case(f"secret/evidence/{name}-alone", "evidence", data)
 
 
 def result_cases() -> Iterator[Case]:

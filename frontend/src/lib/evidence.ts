@@ -197,7 +197,6 @@ async function judgeAcceptance(
   await asEvidence(async () => {
     checkVote(proof.vote, election, new InForce(election));
     checkVoteSignature(proof.vote);
-    await pausedIn(context, checkProofs(proof.vote, election));
   });
   const holds = proof.acceptance.node === node && isAccepted(proof.acceptance, id, election);
   prove(holds, `node ${node} did not accept the vote`);
@@ -208,6 +207,8 @@ async function judgeAcceptance(
   const own = books.closing.lists.get(node);
   prove(own !== undefined && !own.has(toHex(id)), `node ${node} has no list, or the vote stands in it`);
   prove(!books.voters.has(proof.vote.voter_id), `a vote of ${proof.vote.voter_id} is counted`);
+  // An honest node would have taken it.
+  await asEvidence(() => pausedIn(context, checkProofs(proof.vote, election)));
 }
 
 /** Does `check`; its fault is one of the evidence. */
