@@ -1,5 +1,6 @@
 # Two commands do everything on a fresh machine with Python 3.11+ and a C compiler:
-#   make demo    a whole election: five nodes, two contests, real ballots, a kill -9, closing, counts compared
+#   make demo    a whole election: five nodes, two contests, real ballots, a kill -9, closing, counts compared;
+#                then a small one with secret ballots and three trustees
 #   make test    lint, types, every test; a test without its tool is skipped, with a sentence
 # The rest:
 #   make check       the longer checks: seeds, crashes, adversaries, fuzzing, sanitizers, packages (.ci/run has the tools)

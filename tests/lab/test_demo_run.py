@@ -15,8 +15,9 @@ import pytest
 from votenet.core.election.election_file import read_election_file
 from votenet.errors import VotenetError
 from votenet.lab import demo_run
+from votenet.lab.demo_network import TooLate
 from votenet.lab.demo_record import record_ballots
-from votenet.lab.demo_run import LONGER, MOST_SECONDS, Demo, TooLate, election_file, within_hours
+from votenet.lab.demo_run import Demo, election_file
 
 MakeDemo = Callable[..., Demo]
 
@@ -35,28 +36,6 @@ def test_the_election_has_the_record_and_a_motion() -> None:
     mayor, motion = found.definition.contests
     assert (mayor.method, len(mayor.candidates), mayor.max, mayor.blank) == ("instant-runoff", 35, 3, True)
     assert (motion.method, found.definition.closes) == ("motion", 2_000_000_000)
-
-
-def test_hours_that_are_too_short_are_made_longer() -> None:
-    tried, said = list[int](), list[str]()
-
-    def trial(seconds: int) -> str:
-        tried.append(seconds)
-        if seconds < 100:
-            raise TooLate
-        return "done"
-
-    assert within_hours(10, trial, said.append) == "done"
-    assert tried == [10, 10 * LONGER, 10 * LONGER**2]
-    assert len(said) == 2
-
-    def never(seconds: int) -> str:
-        tried.append(seconds)
-        raise TooLate
-
-    with pytest.raises(VotenetError, match="too long"):
-        within_hours(10, never, said.append)
-    assert max(tried) <= MOST_SECONDS
 
 
 def test_the_ballots_of_the_smallest_and_of_the_usual_demo_are_spread_over_a_part_of_the_hours(

@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import psutil
 
 from votenet.client.sync_client import ElectionClient
 from votenet.errors import Unreachable, VotenetError
+from votenet.lab.demo_network import (
+    DEMO_POLL_SECONDS,
+    DEMO_RECOVERY_SECONDS,
+    GRACE_SECONDS,
+    DemoCount,
+    DemoNetwork,
+    Outcome,
+    TooLate,
+    within_hours,
+    works_in,
+)
 from votenet.lab.demo_page import browser, fetch, fetch_json, vote_in_browser
 from votenet.lab.demo_record import (
     ALL_BALLOTS,
@@ -42,8 +48,6 @@ from votenet.processes.spec import votenet_program
 VICTIM: Final = "node-3"
 KILL_AFTER: Final = 0.3
 """Share of the ballots that are cast when the victim is killed."""
-DEMO_RECOVERY_SECONDS: Final = 60.0
-DEMO_POLL_SECONDS: Final = 0.05
 KILL_POLL_SECONDS: Final = 0.01
 """Between two looks for the moment of the kill: the whole replay may last less than two seconds."""
 START_SECONDS, BALLOTS_A_SECOND = 12, 300
@@ -55,40 +59,6 @@ CASTING_SHARE: Final = 1 / 8
 """Of the voting hours: over so long the ballots are spread, so that the victim can be killed among them."""
 REQUESTS: Final = 50
 """In which they are cast, each of so many votes at most as a replay has by default."""
-LONGER: Final = 4
-"""So many times longer are the hours of the next trial, where those of one were too short."""
-MOST_SECONDS: Final = 3_000
-"""Longer hours are not tried."""
-T = TypeVar("T")
-GRACE_SECONDS: Final = 1
-UNTIL_FINAL_SECONDS: Final = 120.0
-"""For how long after closing the result may take to be final."""
-
-
-@dataclass(frozen=True, slots=True)
-class DemoCheck:
-    """One check of the demonstration, with its observation."""
-
-    what: str
-    passed: bool
-    seen: str
-
-
-@dataclass(frozen=True, slots=True)
-class DemoCount:
-    """One contest: what was decided, and (candidate, votenet's count, the count by hand)."""
-
-    title: str
-    decided: str
-    counts: list[tuple[str, int, int]]
-
-
-class TooLate(Exception):
-    """For this machine the hours are too short: voting has closed before all ballots were in blocks, or they
-    were in blocks before the victim was killed."""
-
-
-Outcome = tuple[list[DemoCheck], list[DemoCount]]
 
 
 def run_demo(ballots: int, nodes: int, say: Callable[[str], None], *, keep: bool = False) -> Outcome:
@@ -106,70 +76,31 @@ def run_demo(ballots: int, nodes: int, say: Callable[[str], None], *, keep: bool
     return within_hours(hours, trial, say)
 
 
-def within_hours(seconds: int, trial: Callable[[int], T], say: Callable[[str], None]) -> T:
-    """What `trial` returns with the first hours that are long enough for it. Raises VotenetError."""
-    while seconds <= MOST_SECONDS:
-        with contextlib.suppress(TooLate):
-            return trial(seconds)
-        seconds *= LONGER
-        say("the voting hours were too short for this machine: once more, with longer ones")
-    raise VotenetError(
-        "this machine needs too long to cast the ballots",
-        code="demo-failed",
-        next_step="End other programs, or cast fewer ballots: --ballots",
-    )
-
-
-class Demo:
-    """One trial, in a folder that is deleted afterwards. Voting is open for `seconds`."""
+class Demo(DemoNetwork):
+    """One trial with the record and the motion."""
 
     def __init__(
         self, ballots: Sequence[DemoBallot], nodes: int, seconds: int, say: Callable[[str], None]
     ) -> None:
-        self._ballots, self._nodes, self._seconds, self._say = list(ballots), nodes, seconds, say
+        super().__init__(nodes, seconds, say)
+        self._ballots = list(ballots)
         self._of_record = len(ballots)
         self._victim = VICTIM if nodes >= 3 else f"node-{nodes}"
-        self._home = Path(tempfile.mkdtemp(prefix="votenet-demo-"))
-        self._env = {k: v for k, v in os.environ.items() if not k.startswith("VOTENET_")}
-        self._env["VOTENET_HOME"] = str(self._home)
-        self._checks: list[DemoCheck] = []
-        self._counts: list[DemoCount] = []
-
-    def run(self, *, keep: bool = False) -> Outcome:
-        """All steps. Raises TooLate, when everything is stopped and deleted."""
-        try:
-            self._vote()
-            self._close()
-            self._receipts()
-            self._compare()
-            self._compare_page()
-        except TooLate:
-            keep = False
-            raise
-        except VotenetError as error:
-            self._check("every step could be taken", False, error.message)
-        finally:
-            self._stop()
-            if keep:
-                self._say(f"chains and logs are in {self._home}")
-            else:
-                shutil.rmtree(self._home, ignore_errors=True)
-        return self._checks, self._counts
 
     # -- steps ---------------------------------------------------------------------------------
 
-    def _vote(self) -> None:
-        """All that is done while voting is open. Raises TooLate; also for a step that failed after that."""
-        try:
-            self._start()
-            self._cast()
-            self._wait_for_all()
-            self._second_vote()
-            self._vote_on_the_page()
-        except VotenetError:
-            if time.time() >= self._closes:
-                raise TooLate from None
-            raise
+    def _while_open(self) -> None:
+        self._start()
+        self._cast()
+        self._wait_for_all()
+        self._second_vote()
+        self._vote_on_the_page()
+
+    def _end(self) -> None:
+        self._close()
+        self._receipts()
+        self._compare()
+        self._compare_page()
 
     def _start(self) -> None:
         self._say(f"starting {self._nodes} nodes, a bootstrap server and a page, open for {self._seconds} s")
@@ -258,7 +189,7 @@ class Demo:
     def _kill(self, program: dict[str, Any]) -> None:
         """Kill the process that works in our folder: psutil refuses a pid that has passed to another one."""
         process = psutil.Process(program["pid"])
-        if _works_in(process, self._home):
+        if works_in(process, self._home):
             process.kill()
 
     def _wait_for_all(self) -> None:
@@ -306,11 +237,7 @@ class Demo:
         self._check("a vote on the page is final", "final" in words, words)
 
     def _close(self) -> None:
-        left = max(0.0, self._closes - time.time())
-        self._say(f"waiting until voting closes, in {left:.0f} s, and the result is final")
-        patience = left + UNTIL_FINAL_SECONDS
-        self._command("wait", "--for", "final", "--timeout", f"{patience:.0f}", timeout=patience + 60)
-        self._all = self._all_final()
+        self._all = self._wait_until_final()
         file = str(self._home / "result.json")
         self._command("results", "--final", "-o", file)
         held = self._command("verify", file, "--json")
@@ -319,16 +246,6 @@ class Demo:
             held["votes"] == len(self._ballots),
             f"signed by {len(held['signed_by'])} of {self._nodes}, {held['votes']:,} votes",
         )
-
-    def _all_final(self) -> dict[str, Any]:
-        """What all nodes answer, once each has the final result and the same tip, or the time is up."""
-        deadline = time.monotonic() + DEMO_RECOVERY_SECONDS
-        while True:
-            found: dict[str, Any] = self._command("results", "--all-nodes", "--json", check=False)
-            final = [node for node in found["nodes"] if node["final"]]
-            if (found["agree"] and len(final) == self._nodes) or time.monotonic() > deadline:
-                return found
-            time.sleep(DEMO_POLL_SECONDS)
 
     def _receipts(self) -> None:
         """Three voters take the proof of their vote, which is checked offline."""
@@ -404,48 +321,6 @@ class Demo:
             f"{shown['votes']:,} votes, {winner} wins",
         )
 
-    def _stop(self) -> None:
-        self._say("stopping everything")
-        began = time.monotonic()
-        stopped = self._run("down")
-        left = [process.pid for process in psutil.process_iter() if _works_in(process, self._home)]
-        self._check(
-            "everything is stopped, no process is left",
-            stopped.returncode == 0 and not left,
-            f"in {time.monotonic() - began:.1f} s" if not left else f"left: {left}",
-        )
-
-    # -- tools ---------------------------------------------------------------------------------
-
-    def _run(self, *command: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
-        """Raises VotenetError when it takes longer than `timeout` seconds."""
-        argv = [*votenet_program(), *command]
-        try:
-            return subprocess.run(
-                argv, env=self._env, capture_output=True, text=True, timeout=timeout, check=False
-            )
-        except subprocess.TimeoutExpired as error:
-            raise VotenetError(
-                f"votenet {command[0]}: not over after {timeout:g} s", code="command-failed"
-            ) from error
-
-    def _command(self, *command: str, check: bool = True, timeout: float = 120) -> Any:
-        """Run a command as a user would; its JSON if it prints any. Raises VotenetError."""
-        done = self._run(*command, timeout=timeout)
-        if check and done.returncode != 0:
-            raise VotenetError(
-                f"votenet {command[0]} failed: {(done.stderr or done.stdout).strip()[-400:]}",
-                code="command-failed",  # what to do next is in what it said
-            )
-        return json.loads(done.stdout) if "--json" in command else None
-
-    def _programs(self) -> list[dict[str, Any]]:
-        return list(self._command("ps", "--json")["programs"])
-
-    def _check(self, what: str, passed: bool, seen: str) -> None:
-        self._checks.append(DemoCheck(what, passed, seen))
-        self._say(f"{'ok' if passed else 'FAILED'}: {what}: {seen}")
-
 
 def election_file(closes: int) -> str:
     """The election as people write it. A candidate's name as JSON is one as TOML."""
@@ -470,11 +345,3 @@ title = "Motion, made up for the demonstration"
 method = "motion"
 threshold = "simple of votes cast"
 """
-
-
-def _works_in(process: psutil.Process, folder: Path) -> bool:
-    try:
-        below = folder in Path(process.cwd()).parents  # as the page does, which keeps no file there
-        return below or any(str(folder) in word for word in process.cmdline())
-    except psutil.Error:
-        return False

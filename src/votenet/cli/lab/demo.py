@@ -12,6 +12,7 @@ from votenet.cli.stop_signals import stop_in_order
 from votenet.errors import VotenetError
 from votenet.lab.demo_record import ALL_BALLOTS
 from votenet.lab.demo_run import run_demo
+from votenet.lab.demo_secret import run_secret_demo
 from votenet.processes.signals import reset_inherited
 
 
@@ -33,11 +34,15 @@ def demo(ballots: int, nodes: int, keep: bool, as_json: bool) -> None:
     Starts a network with two contests: the mayor of Minneapolis in 2013, with real ballots, and a motion that
     is made up. Casts the ballots, kills a node with -9 in the middle, takes receipts, waits until voting
     closes and the result is final, compares every node's count with a count by hand, and stops everything.
+
+    Then a small election with secret ballots: three trustees make its key, and two of them decrypt its count.
     """
     began = time.monotonic()
     reset_inherited()
     stop_in_order()
-    checks, counts = run_demo(ballots, nodes, lambda text: ui.say(f"... {text}"), keep=keep)
+    checks, counts = run_demo(ballots, nodes, _say, keep=keep)
+    more = run_secret_demo(_say, keep=keep)
+    checks, counts = checks + more[0], counts + more[1]
     seconds = time.monotonic() - began
     failed = [check for check in checks if not check.passed]
     if as_json:
@@ -77,3 +82,7 @@ def demo(ballots: int, nodes: int, keep: bool, as_json: bool) -> None:
             next_step="Run it again with --keep and look at the logs it names.",
             reported=True,
         )
+
+
+def _say(text: str) -> None:
+    ui.say(f"... {text}")
