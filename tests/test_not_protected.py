@@ -18,17 +18,21 @@ from support.elections import (
     mine_block,
     named_nodes,
 )
+from support.secret_definitions import SecretSetup
 from support.tampered_named_receipts import good_receipts
 from votenet.core.election.definition import Election
 from votenet.core.ledger.block import Block, genesis_header
 from votenet.core.ledger.chain import MAX_CLOCK_AHEAD
 from votenet.core.ledger.statement import Commit, PrecommitStatement, make_commit
-from votenet.core.ledger.vote import HashedVote, check_hours, check_vote, signature_holds
+from votenet.core.ledger.vote import HashedVote, check_hours, check_vote, forgery, signature_holds
 from votenet.core.log.merkle import merkle_path
 from votenet.core.records.archive import ArchiveCheck, archive_lines
 from votenet.core.records.receipt import check_receipt, decode_receipt, encode_receipt, make_receipt
 from votenet.errors import NotProven, Rejected
 from votenet.protocol.wire import limits
+from votenet.secret.ballot import EncryptedBallot
+from votenet.secret.documents import decode
+from votenet.secret.group import GROUP_ORDER, multiply
 
 OPENS, CLOSES = CREATED, CREATED + 600
 AFTER = CLOSES + 3600
@@ -113,6 +117,22 @@ def test_an_election_of_ones_own_holds_until_its_network_id_is_compared() -> Non
     assert check_receipt(receipt, AFTER).final
     with pytest.raises(NotProven, match="network"):
         check_receipt(receipt, AFTER, trusted=ELECTION.network_hex)
+
+
+def test_whoever_makes_an_election_with_own_keys_reads_its_secret_votes() -> None:
+    """They stand there under the names of the trustees: voters and nodes cannot know."""
+    right, wrong = SecretSetup(), SecretSetup(seed=2)
+    assert right.definition.trustees is not None
+    assert wrong.definition.trustees is not None
+    for one, other in zip(right.definition.trustees.keys, wrong.definition.trustees.keys, strict=True):
+        assert (one.name, one.key != other.key) == (other.name, True)
+    vote = wrong.vote("voter-1", [[0, 1, 0]])
+    check_vote(vote, wrong.election)
+    assert forgery(vote, wrong.election) is None
+    key = 2 * wrong.shares[0] - wrong.shares[1]
+    (answer,) = decode(vote.vote.ballot.encode(), EncryptedBallot, "the ballot").answers
+    read = [one.beta != multiply(one.alpha, key % GROUP_ORDER) for one in answer.choices]
+    assert read == [False, True, False]
 
 
 # -- without named nodes -------------------------------------------------------------------------
