@@ -149,6 +149,14 @@ test("each file is seen for what it is", async () => {
   assert.equal(found.genesis?.length, 22);
 });
 
+test("what the browser cannot read, such as a folder, is told", async () => {
+  const broken = {
+    name: "ceremony",
+    slice: () => ({ arrayBuffer: () => Promise.reject(new Error("NotFoundError")) }),
+  } as unknown as File;
+  await assert.rejects(taken([broken]), (error) => error instanceof Fault && error.code === "unreadable");
+});
+
 test("sentences have the same places in both languages", () => {
   const places = (text: string) => [...text.matchAll(/\{\w+\}/g)].map(([one]) => one).sort();
   for (const [name, text] of Object.entries(en)) {

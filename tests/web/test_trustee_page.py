@@ -225,6 +225,7 @@ def test_a_share_of_the_page_counts_the_votes_of_an_election_that_was_made_with_
     trustee.open_files()
     trustee.open_more("genesis.json")
     assert "This election has the keys of your ceremony" in trustee.said()
+    assert "The organiser alone added 3 voters, and these nodes: node 0, node 1" in trustee.said()
     assert election.network_hex in trustee.said()
     trustee.open_more("archive.jsonl")
     assert "The roll is missing" in trustee.said()

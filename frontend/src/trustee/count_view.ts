@@ -43,7 +43,12 @@ const network = (words: Words, { networkId }: OwnElection): HTMLElement[] => [
 ];
 
 const ownView = (words: Words, own: OwnElection): HTMLElement =>
-  part(words.say("own.title"), told(words, "own.help", { title: own.title }), ...network(words, own));
+  part(
+    words.say("own.title"),
+    told(words, "own.help", { title: own.title, voters: own.voters, nodes: words.list(own.nodes) }),
+    own.weighted ? element("p", { class: "wrong" }, words.say("own.weights")) : null,
+    ...network(words, own),
+  );
 
 const countView = (words: Words, count: OwnCount): HTMLElement =>
   part(

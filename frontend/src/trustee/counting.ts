@@ -1,5 +1,5 @@
 /** After the ceremony: is this the trustees' own election, and what is decrypted of it. */
-import { definition } from "../lib/definition.ts";
+import { type Election, definition } from "../lib/definition.ts";
 import { readArchive } from "../lib/archive.ts";
 import { demand } from "../lib/fault.ts";
 import { decodeText, parseJson } from "../lib/json.ts";
@@ -13,7 +13,19 @@ import { checkMadeOf, shareOf } from "../secret/ceremony/share.ts";
 export interface OwnElection {
   readonly title: string;
   readonly networkId: string;
+  /** What the trustees have not agreed on: the organiser chose it alone. */
+  readonly voters: number;
+  readonly nodes: readonly string[];
+  readonly weighted: boolean;
 }
+
+const ownElection = ({ definition: made, networkHex }: Election): OwnElection => ({
+  title: made.title,
+  networkId: networkHex,
+  voters: made.roll_size ?? 0,
+  nodes: made.nodes.map((one) => one.name),
+  weighted: made.weighted,
+});
 
 /** A count that can be decrypted: all votes are checked, and their sum is made here. */
 export interface OwnCount extends OwnElection {
@@ -24,9 +36,9 @@ export interface OwnCount extends OwnElection {
 
 /** The election of a genesis file. `other-election`, `bad-genesis`, and the codes of a definition that is none */
 export function readOwnElection(bulletin: Bulletin, raw: Uint8Array): OwnElection {
-  const { definition: made, networkHex } = checkable(definition(parseJson(decodeText(raw))));
-  checkMadeOf(made, bulletin);
-  return { title: made.title, networkId: networkHex };
+  const election = checkable(definition(parseJson(decodeText(raw))));
+  checkMadeOf(election.definition, bulletin);
+  return ownElection(election);
 }
 
 /**
@@ -52,8 +64,7 @@ export async function readOwnCount(
   demand(isFinal, "not-final", "the result is not final: trustees decrypt nothing before that");
   const { sums, votes } = secret.encrypted;
   return {
-    title: election.definition.title,
-    networkId: election.networkHex,
+    ...ownElection(election),
     votes,
     share: (seed) => shareOf(bulletin, seed, secret.election, sums),
   };

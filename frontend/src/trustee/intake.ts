@@ -1,4 +1,5 @@
 /** Which kind each file is that a trustee opens. */
+import { Fault } from "../lib/fault.ts";
 import { wholeFile } from "../lib/file.ts";
 import { MAX_ARCHIVE_LINE } from "../lib/limits.ts";
 import type { NamedBytes } from "./desk.ts";
@@ -18,7 +19,7 @@ export async function taken(files: readonly File[]): Promise<Taken> {
   const found: Taken = { ceremony: [], archive: null, roll: null, genesis: null };
   for (const file of files) {
     if (/\.html?$/i.test(file.name)) continue;
-    const raw = new Uint8Array(await file.slice(0, MOST_BYTES).arrayBuffer());
+    const raw = await readable(file);
     const start = new TextDecoder().decode(raw);
     if (isArchive(file.name, start)) found.archive = file;
     else if (/"kind"\s*:\s*"votenet-roll/.test(start)) found.roll = await wholeFile(file, file.name);
@@ -26,6 +27,15 @@ export async function taken(files: readonly File[]): Promise<Taken> {
     else found.ceremony.push({ name: file.name, raw });
   }
   return found;
+}
+
+/** The first bytes of a file. `unreadable` where the browser cannot read it: it was moved, or is a folder. */
+async function readable(file: File): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await file.slice(0, MOST_BYTES).arrayBuffer());
+  } catch {
+    throw new Fault("unreadable", file.name);
+  }
 }
 
 const isArchive = (name: string, start: string): boolean =>

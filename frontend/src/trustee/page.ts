@@ -96,8 +96,8 @@ export class TrusteePage {
       while (this.desk.step());
       await this.readElection();
     } catch (error) {
-      if (!(error instanceof Fault)) throw error;
-      this.fault = error;
+      // What is no fault of a file is one of the page or of the browser: it is told, too, and the page goes on.
+      this.fault = error instanceof Fault ? error : new Fault("defect", String(error));
     } finally {
       if (--this.pending === 0) this.status.textContent = "";
       this.draw();
