@@ -156,7 +156,7 @@ class Evening:
             file.writelines(tables)
         (create,) = printed(self.organiser.types("votenet election check election.toml"), "election create")
         said = self.organiser.types(create)
-        assert "Ballots are secret: give each voter roll.json" in said
+        assert "Give the genesis file to every node, with the roll." in said
         up = ("up", "--detach", "--nodes", str(NODES), "--genesis", "genesis.json", "--roll", "roll.json")
         self.organiser.types((*up, "--timeout", str(PATIENCE)))
         return str(self.organiser.programs()["node-2"]["address"])
@@ -164,11 +164,9 @@ class Evening:
     # -- voting ---------------------------------------------------------------------------------------
 
     def vote(self, node: str) -> None:
-        """Every voter types what stands on the card; a second vote is refused."""
+        """Every voter types the code of the card; a second vote is refused."""
         codes = json.loads((self.folder / "codes.json").read_text())["codes"]
-        cards = (self.folder / "cards.html").read_text()
-        (line,) = set(re.findall("votenet vote --code[^<]*", cards))
-        words = shlex.split(line.replace("HOST:PORT", node))[1:]
+        words = ("vote", "--code", "--node", node, "--roll", "roll.json")
         for voter, choice in VOTES.items():
             more = ("--wait", str(PATIENCE), "--receipt", f"{voter}.json")
             said = self.voters.types([*words, *choice, *more], code=codes[voter])
