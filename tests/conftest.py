@@ -68,7 +68,8 @@ LONGEST = (
     *("e2e/test_readers", "e2e/test_readers_of_demo", "e2e/test_printed_commands", "e2e/test_examples"),
     *("web/test_evening", "e2e/test_streams", "e2e/test_final_result", "e2e/test_discovery"),
     *("cli/test_files_and_pipes", "e2e/test_operator", "adversary/test_adversaries"),
-    *("web/test_booth_in_browser", "web/test_secret_booth", "adversary/test_belief", "cli/network/test_run"),
+    *("web/test_booth_in_browser", "web/test_secret_booth", "web/test_secret_evening"),
+    *("adversary/test_belief", "cli/network/test_run"),
     *("cli/network/test_bootstrap", "processes/test_supervisor", "cli/network/test_up"),
 )
 PROGRAMS = ("adversary", "cli", "crash", "e2e", "lab", "namespaces", "processes", "web")

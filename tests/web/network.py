@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from support.amendments import amendment
 from support.elections import key_of
 from support.named_programs import NAMED, NamedPrograms
 from support.ports import free_port
@@ -89,3 +90,12 @@ def page_network(folder: Path, **options: Any) -> Iterator[PageNetwork]:
         yield made
     finally:
         made.end()
+
+
+def closes_soon(network: PageNetwork, notices: Iterator[int]) -> bool:
+    """Whether the closing time has changed; a slow network may miss the minute of notice: then once more."""
+    known = network.amendments(1)
+    if known.get("count") == 0 and 1 not in known.get("waiting", ()):
+        closes = int(time.time()) + next(notices)
+        network.submit_amendment(1, amendment(network.election, "close", number=1, closes=closes))
+    return known.get("count") == 1

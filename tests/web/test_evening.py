@@ -8,11 +8,10 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from support.amendments import amendment
 from support.elections import UUID
 from support.processes import PATIENCE
 from votenet.core.election.definition import Threshold
@@ -20,7 +19,7 @@ from votenet.core.election.roll import Roll
 from votenet.core.election.voting_code import code_from, key_of_code, shown_code
 from votenet.core.ledger.vote import sign_vote
 from web.browser import PATIENCE_MS, PHONE, Watch, too_wide
-from web.network import PageNetwork, contest, page_network
+from web.network import PageNetwork, closes_soon, contest, page_network
 from web.voting import BoothVoter
 
 if TYPE_CHECKING:
@@ -59,15 +58,6 @@ def test_an_evening_of_a_club(visit: Visit, watch: Watch, tmp_path: Path) -> Non
         network.wait_for(lambda: closes_soon(network, notices), 4 * PATIENCE)
         result_stands_on_the_projector(network, wall)
         receipt_holds_without_the_server(network, visit, receipt)
-
-
-def closes_soon(network: PageNetwork, notices: Iterator[int]) -> bool:
-    """Whether the closing time has changed; a slow network may miss the minute of notice: then once more."""
-    known = network.amendments(1)
-    if known.get("count") == 0 and 1 not in known.get("waiting", ()):
-        closes = int(time.time()) + next(notices)
-        network.submit_amendment(1, amendment(network.election, "close", number=1, closes=closes))
-    return known.get("count") == 1
 
 
 def all_vote(network: PageNetwork, visit: Visit, folder: Path) -> Path:

@@ -18,7 +18,7 @@ from votenet.secret.ballot import check_ballot
 from votenet.secret.credentials import credential_of_code, public_credential
 from web.booth_voting import start_kiosk
 from web.browser import PHONE, SMALL_PHONE, Watch, axe, small_targets, too_wide
-from web.secret_voting import STRANGE, SecretNetwork, card_code
+from web.secret_voting import STRANGE, SecretNetwork, card_code, to_final
 from web.voting import BoothVoter
 
 if TYPE_CHECKING:
@@ -93,12 +93,6 @@ def test_a_whole_secret_vote_on_a_phone(network: SecretNetwork, visit: Visit, tm
     assert secret is not None
     credential = public_credential(credential_of_code(code_of("voter-1"), UUID), UUID)
     check_ballot(secret, vote["ballot"].encode(), {credential})
-
-
-def to_final(voter: BoothVoter) -> None:
-    """Until the vote is final and was read back."""
-    voter.page.locator('#booth[data-step="final"]').wait_for()
-    voter.page.get_by_role("heading", name=voter.word("secret.readBack")).wait_for()
 
 
 def shown_fingerprint(page: Page) -> str:
