@@ -231,6 +231,7 @@ def test_a_share_of_the_page_counts_the_votes_of_an_election_that_was_made_with_
     assert "The roll is missing" in trustee.said()
     trustee.open_more("archive.jsonl", "roll.json")
     assert "Pemilihan ketua: the sum of 2 votes will be decrypted." in trustee.said()
+    assert axe(page) == []
     trustee.type_card()
     trustee.press("Decrypt my share")
     assert trustee.hand_in() == ["share-1.json"]
@@ -329,6 +330,8 @@ def test_a_card_that_is_damaged_or_of_another_trustee_is_told(page: Page, cli: C
     damaged = trustee.code[2][:-1] + ("0" if trustee.code[2][-1] != "0" else "1")
     trustee.type_card("-".join([*trustee.code[:2], damaged, *trustee.code[3:]]))
     assert f"Group 3 is not right: {damaged}." in trustee.said()
+    assert page.evaluate("document.activeElement.id") == "card-code"
+    assert axe(page) == []
     trustee.type_card("".join(trustee.code)[:-1])
     assert "A code has 32 characters. This one has 31." in trustee.said()
     card = Path("recovery-2.html").read_text()
@@ -369,6 +372,7 @@ def test_files_that_do_not_belong_are_named_and_a_ceremony_with_two_records_ends
     trustee.reopen()
     trustee.open_files()
     said = trustee.said()
+    assert axe(trustee.page) == []
     assert "The ceremony has ended without a key" in said
     assert "Eko handed in two different records of one step (Made a key)" in said
     assert certificate in said

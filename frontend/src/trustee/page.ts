@@ -1,5 +1,6 @@
 /** The trustees' page: takes files, draws where the ceremony stands, and what is next. */
 import { Fault } from "../lib/fault.ts";
+import { shown } from "../lib/text.ts";
 import { bulletinView, faultView } from "./bulletin_view.ts";
 import { type Election, electionView } from "./count_view.ts";
 import { readOwnCount, readOwnElection } from "./counting.ts";
@@ -196,7 +197,7 @@ export class TrusteePage {
       "select",
       { id: "who" },
       element("option", { value: "" }, words.say("choosePlaceholder")),
-      ...names.map((name, at) => element("option", { value: `${at + 1}` }, name)),
+      ...names.map((name, at) => element("option", { value: `${at + 1}` }, shown(name))),
     );
     select.value = desk.place === null ? "" : `${desk.place}`;
     select.addEventListener("change", () => {
