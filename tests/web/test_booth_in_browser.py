@@ -55,6 +55,12 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageNetwork]:
         made.end()
 
 
+@pytest.fixture(scope="module")
+def kiosk(network: PageNetwork) -> str:
+    """The address of another page of the network, for a kiosk."""
+    return start_kiosk(network)
+
+
 def looks_right(page: Page) -> None:
     """Nothing is wrong for those who do not see, have a small window, or a thick finger."""
     assert axe(page) == []
@@ -357,8 +363,7 @@ def test_a_page_whose_server_lies_is_called_out(network: PageNetwork, visit: Vis
     lying("member-7", "**/api/v1/votes", forged)
 
 
-def test_a_kiosk_forgets_everything(network: PageNetwork, visit: Visit) -> None:
-    kiosk = start_kiosk(network)
+def test_a_kiosk_forgets_everything(kiosk: str, visit: Visit) -> None:
     page = visit(viewport={"width": 1024, "height": 768})
     page.clock.install()
     page.goto(card(kiosk, "member-8"))
@@ -382,6 +387,83 @@ def in_state(state: str) -> Callable[[Route], None]:
         route.fulfill(response=response, json=response.json() | {"state": state})
 
     return answer
+
+
+def ways_out(page: Page) -> set[str]:
+    """Where the links of a page lead, but those to its own parts and to itself in another language."""
+    links = page.eval_on_selector_all("a", "(all) => all.map((each) => each.getAttribute('href'))")
+    return {link for link in links if not link.startswith(("#", "?"))}
+
+
+def test_no_screen_of_a_kiosk_leads_to_another_page(
+    kiosk: str, network: PageNetwork, visit: Visit, watch: Watch
+) -> None:
+    watch.allow("ERR_FAILED")
+    page = visit(viewport={"width": 1024, "height": 768})
+    page.goto(card(kiosk, "member-9"))
+    fill(page)
+    press(page, "Cast my vote")
+    page.locator(".booth-kiosk-after").wait_for()
+    assert ways_out(page) == set()
+    page = visit(viewport={"width": 1024, "height": 768})
+    page.goto(card(kiosk, "member-9"))
+    page.get_by_role("heading", name="This code has been used").wait_for()
+    assert ways_out(page) == set()
+    own = visit()
+    for state, heading in (("closed", "Voting has ended"), ("cancelled", "This election was cancelled")):
+        for reader, url in ((page, kiosk), (own, network.url)):
+            reader.route("**/api/v1/election", in_state(state))
+            reader.route("**/api/v1/events", lambda route: route.abort())
+            reader.route("**/api/v1/state", lambda route: route.abort())
+            reader.goto(f"{url}/vote")
+            reader.get_by_role("heading", name=heading).wait_for()
+        assert ways_out(page) == set(), state
+        assert {"/results", "/check"} <= ways_out(own), state
+
+
+def test_the_receipt_code_of_a_kiosk_finds_the_vote_elsewhere(
+    kiosk: str, network: PageNetwork, visit: Visit
+) -> None:
+    wall = visit(viewport={"width": 1024, "height": 768})
+    wall.goto(card(kiosk, "member-10"))
+    fill(wall)
+    press(wall, "Cast my vote")
+    code = wall.get_by_text(re.compile("^[0-9A-F]{4}(-[0-9A-F]{4}){3}$")).inner_text()
+    network.wait_for(lambda: b"member-10" in network.get(f"/api/v1/search?q={code}")[1])
+    home = visit(viewport=SMALL_PHONE)
+    for typed in (code, code.lower().replace("-", " ")):
+        home.goto(f"{network.url}/check")
+        home.get_by_role("searchbox").fill(typed)
+        home.get_by_role("button", name="Find").click()
+        home.get_by_role("heading", name="The vote of member-10").wait_for()
+        said = home.locator("main").inner_text()
+        assert all(name in said for choices in CHOICES for name in choices)
+        looks_right(home)
+    home.goto(f"{network.url}/check")
+    home.get_by_role("searchbox").fill("0123-4567-89AB-CDEF")
+    home.get_by_role("button", name="Find").click()
+    home.get_by_role("status").filter(has_text="0123-4567-89AB-CDEF").wait_for()
+
+
+def test_an_arrow_that_does_nothing_looks_so_in_the_colours_of_a_reader(
+    network: PageNetwork, visit: Visit
+) -> None:
+    page = visit(forced_colors="active")
+    page.goto(card(network.url, "member-11"))
+    press(page, "Go to the ballot")
+    page.get_by_label("محمد").check()
+    press(page, "Next")
+    page.get_by_label("Ann").check()
+    press(page, "Next")
+    for name in ("Library", "Harbour hall"):
+        page.locator("button", has_text=name).first.click()
+    shown = {
+        (move.get_attribute("aria-disabled"), move.evaluate("(each) => getComputedStyle(each).color"))
+        for move in page.locator(".booth-move").all()
+    }
+    assert len(shown) == 2
+    assert {disabled for disabled, _ in shown} == {"true", "false"}
+    assert len({colour for _, colour in shown}) == 2
 
 
 def test_hours_and_troubles_say_what_to_do(network: PageNetwork, visit: Visit, watch: Watch) -> None:
