@@ -25,7 +25,8 @@ from support.belenios_tool import find_tool
 from support.printed_commands import commands_in
 from votenet.secret.belenios_archive import read_archive
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+"""Some sixty commands, and a minute until voting closes: 80 s on an idle machine."""
 
 VERIFIER = Path(__file__).parents[2] / "verifier" / "votenet_verifier.py"
 NODES = 4
@@ -224,8 +225,11 @@ def evening() -> Iterator[Evening]:
 
 
 def held(evening: Evening) -> None:
-    evening.hold_ceremony(evening.write_file())
+    said = evening.hold_ceremony(evening.write_file())
     node = evening.start()
+    (check,) = printed(said, "trustee status")
+    for trustee in evening.trustees.values():
+        assert "has the keys of this ceremony." in trustee.types(check)
     evening.vote(node)
     evening.close()
     # While the minute passes:

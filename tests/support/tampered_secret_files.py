@@ -47,7 +47,7 @@ class Tampered(NamedTuple):
     """Of product and second verifier; empty where the file holds."""
     data: bytes
     check: str = "archive"
-    roll: bytes = POLL.roll.to_file()
+    roll: bytes | None = POLL.roll.to_file()
     archive: bytes | None = None
     """With which a result is compared."""
     bel: BeleniosArchive | None = None
@@ -222,7 +222,7 @@ def _roll_faults() -> Corpus:
     data = voted().packed(shares(1, 2))
     stranger = Point(multiply(BASE, 9)).written()
 
-    def of(code: str, roll: bytes, bel: BeleniosArchive | None = None) -> Tampered:
+    def of(code: str, roll: bytes | None, bel: BeleniosArchive | None = None) -> Tampered:
         return Tampered(code, data, roll=roll, bel=bel)
 
     def credentials(**weights: Any) -> BeleniosArchive:
@@ -251,6 +251,7 @@ def _roll_faults() -> Corpus:
         "a voter left out": of(
             "roll-mismatch", _roll_file(lambda rows: rows.pop(0)), credentials(of=missing)
         ),
+        "not there": of("roll-missing", None),
         "another election's": of("roll-mismatch", SecretSetup(seed=2).roll.to_file()),
     }
 

@@ -113,7 +113,7 @@ class SecretDemo(DemoNetwork):
         right = secret_counts()
         ours = [counts_of(node) for node in nodes]
         lines = [(name, found[name], right[name]) for found in ours[:1] if found for name in right]
-        self._counts.append(DemoCount("Secret: what shall we drink?", decided(nodes[0]), lines))
+        self._counts.append(DemoCount("Drinks, by secret ballot", decided(nodes[0]), lines))
         self._check(
             "two of three trustees count the secret votes: every node has the counts by hand",
             ours == [right] * self._nodes,
