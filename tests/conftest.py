@@ -66,7 +66,8 @@ def pytest_collection_finish() -> None:
 
 LONGEST = (
     *("e2e/test_readers", "e2e/test_readers_of_demo", "e2e/test_printed_commands", "e2e/test_examples"),
-    *("web/test_evening", "e2e/test_streams", "e2e/test_final_result", "e2e/test_discovery"),
+    *("web/test_evening", "e2e/test_secret_election", "e2e/test_streams", "e2e/test_final_result"),
+    *("e2e/test_discovery",),
     *("cli/test_files_and_pipes", "e2e/test_operator", "adversary/test_adversaries"),
     *("web/test_booth_in_browser", "web/test_secret_booth", "web/test_secret_evening"),
     *("adversary/test_belief", "cli/network/test_run"),

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from votenet.errors import VotenetError
+from votenet.lab import demo_network
 from votenet.lab.demo_network import LONGER, MOST_SECONDS, DemoNetwork, TooLate, within_hours, works_in
 
 
@@ -91,6 +92,21 @@ def test_a_step_that_fails_after_closing_calls_for_longer_hours_and_leaves_no_fo
     with pytest.raises(TooLate):
         sample.run(keep=True)
     assert not sample.folder.exists()
+
+
+def test_nodes_that_do_not_answer_in_time_are_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine: the error of the command was taken for the answer of the nodes."""
+    silent = {"code": "unreachable", "message": "no answer"}
+    agree = {"agree": True, "nodes": [{"final": True}, {"final": True}]}
+    answers = [silent, {"agree": False, "nodes": [{"final": True}]}, silent, agree]
+    sample = Sample(3000)
+    monkeypatch.setattr(sample, "_command", lambda *_, **__: answers.pop(0))
+    assert sample._all_nodes(lambda node: bool(node["final"])) == agree
+    assert answers == []
+    monkeypatch.setattr(sample, "_command", lambda *_, **__: silent)
+    monkeypatch.setattr(demo_network, "DEMO_RECOVERY_SECONDS", 0.0)
+    with pytest.raises(VotenetError, match="no node says"):
+        sample._all_nodes(lambda node: True)
 
 
 def test_only_processes_of_the_folder_work_in_it(tmp_path: Path) -> None:

@@ -128,13 +128,20 @@ class DemoNetwork(ABC):
         return self._all_nodes(lambda node: bool(node["final"]))
 
     def _all_nodes(self, ready: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """What all nodes answer, once they agree and each is ready, or the time is up."""
+        """What all nodes answer, once they agree and each is ready, or the time is up.
+
+        Raises VotenetError when no node has answered by then.
+        """
         deadline = time.monotonic() + DEMO_RECOVERY_SECONDS
         while True:
             found: dict[str, Any] = self._command("results", "--all-nodes", "--json", check=False)
-            there = [node for node in found["nodes"] if ready(node)]
-            if (found["agree"] and len(there) == self._nodes) or time.monotonic() > deadline:
-                return found
+            is_over = time.monotonic() > deadline
+            if "nodes" in found:  # else no node answered in time, and this is the error
+                there = [node for node in found["nodes"] if ready(node)]
+                if (found["agree"] and len(there) == self._nodes) or is_over:
+                    return found
+            elif is_over:
+                raise VotenetError("no node says what it has counted", code="command-failed")
             time.sleep(DEMO_POLL_SECONDS)
 
     def _stop(self) -> None:
