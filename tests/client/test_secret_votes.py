@@ -234,9 +234,13 @@ def bel_archive(
 async def whole_election(programs: SecretPrograms) -> BeleniosArchive:
     election, setup = programs.election, programs.setup
 
-    async def is_ready() -> bool:
-        async with programs.client(1) as client:
-            return (await client.at_one_node(fetch_shares)).final
+    async def are_ready() -> bool:
+        """Not all at one moment: one node may be behind the other."""
+        for index in range(NODES):
+            async with programs.client(index) as client:
+                if not (await client.at_one_node(fetch_shares)).final:
+                    return False
+        return True
 
     async def answers() -> bool:
         async with programs.client() as client:
@@ -246,7 +250,7 @@ async def whole_election(programs: SecretPrograms) -> BeleniosArchive:
     await until(answers)
     await cast_all(programs)
     await close(programs)
-    await until(is_ready)
+    await until(are_ready)
     async with programs.client() as client:
         results = await client.results()
     assert (results.final, results.votes, results.contests, results.decrypted_by) == (True, 3, (), ())
