@@ -79,6 +79,29 @@ def test_a_name_that_begins_with_a_dash_is_told_its_place(cli: Callable[..., Com
     assert "behind --" not in cli("ls", "--bob").err, "a command without names"
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("export", "election.jsonl"), "-o election.jsonl"),
+        (("election", "new", "election.toml"), "-o election.toml"),
+        (("up", "election.toml"), "-f election.toml"),
+        (("status", "127.0.0.1:9000"), "--node 127.0.0.1:9000"),
+        (("receipt", "ann", "receipt.json"), "-o receipt.json"),
+        (("status", "node-1"), None),
+        (("export", "one", "two"), None),
+        (("version", "now"), None),
+    ],
+)
+def test_a_word_without_a_place_is_told_its_option(
+    cli: Callable[..., CommandResult], words: tuple[str, ...], meant: str | None
+) -> None:
+    result = cli(*words)
+    assert result.code == 2
+    assert "Got unexpected extra argument" in result.err
+    assert (f"Did you mean '{meant}'?" in result.err) == (meant is not None)
+    assert ("Did you mean" in result.err) == (meant is not None)
+
+
 def test_errors_have_a_code_a_next_step_and_a_json_form(cli: Callable[..., CommandResult]) -> None:
     done = cli("results")
     assert (done.code, done.out) == (3, "")

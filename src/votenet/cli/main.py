@@ -296,6 +296,8 @@ def _show_usage(error: click.ClickException) -> None:
         ui.say(line)
     if isinstance(error, click.NoSuchOption) and error.ctx is not None:
         _show_dashes(error.option_name, error.ctx)
+    elif isinstance(error, click.UsageError) and error.ctx is not None:
+        _show_option(error.message, error.ctx)
     _show_json({"code": "usage", "message": error.format_message()})
 
 
@@ -306,6 +308,28 @@ def _show_dashes(option: str, ctx: click.Context) -> None:
         word = next((one for one in sys.argv if one.startswith(option)), option)
         usage = " ".join([ctx.command_path, options, "--", *operands])
         ui.say(f"If {word} is a name, give it behind --: {usage}")
+
+
+EXTRA: Final = "Got unexpected extra argument ("
+"""How click begins to tell of one word that a command has no place for; behind it the word and a bracket."""
+
+
+def _show_option(message: str, ctx: click.Context) -> None:
+    """Behind a word that a command has no place for: the option that it was meant for, if that is clear."""
+    if not message.startswith(EXTRA):
+        return
+    word = message[len(EXTRA) : -1]
+    known = {name for param in ctx.command.params for name in param.opts}
+    _, colon, port = word.rpartition(":")
+    if "--node" in known and colon and port.isdigit():
+        option = "--node"
+    elif "-f" in known and word.endswith(".toml"):
+        option = "-f"
+    elif "-o" in known:
+        option = "-o"
+    else:
+        return
+    ui.say(f"Did you mean '{option} {word}'?")
 
 
 def _show_json(error: dict[str, object]) -> None:
