@@ -1,5 +1,7 @@
 /** The parts of the booth: rules of a contest, words, the kiosk, what a code looks like while it is typed. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import en from "../src/catalogue/booth.en.json";
 import id from "../src/catalogue/booth.id.json";
@@ -196,4 +198,17 @@ test("a name is dragged to the place whose middle it has passed, and does not ju
   for (const [from, y, to] of table) assert.equal(placeAt(items, from, y), to, `${from} at ${y}`);
   const after = [{ top: 0, bottom: 100 }, { top: 100, bottom: 140 }, items[2]!];
   assert.equal(placeAt(after, 1, 100), 1);
+});
+
+test("a built booth has the sentences of one language", () => {
+  const built = (language: string) =>
+    readFileSync(join(process.env["FRONTEND"]!, `../src/votenet/web/static/booth.${language}.js`), "utf8");
+  for (const [language, own, other] of [
+    ["en", en, id],
+    ["id", id, en],
+  ] as const) {
+    const script = built(language);
+    assert.ok(script.includes(own.review.notCast) && script.includes(own.secret.tested), language);
+    assert.ok(!script.includes(other.review.notCast) && !script.includes(other.secret.tested), language);
+  }
 });

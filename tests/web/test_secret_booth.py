@@ -7,6 +7,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -66,7 +67,7 @@ def shows_the_same(page: Page, url: str, fingerprint: str) -> None:
     assert "left blank" not in told
 
 
-def test_a_whole_secret_vote_on_a_phone(network: SecretNetwork, visit: Visit, tmp_path: Any) -> None:
+def test_a_whole_secret_vote_on_a_phone(network: SecretNetwork, visit: Visit, tmp_path: Path) -> None:
     page = visit(viewport=PHONE)
     bodies = sent_votes(page)
     voter = BoothVoter(page, network.url)
@@ -84,7 +85,9 @@ def test_a_whole_secret_vote_on_a_phone(network: SecretNetwork, visit: Visit, tm
     kept = page.evaluate("() => JSON.stringify([{...sessionStorage}, {...localStorage}])")
     assert "Bob" not in kept
     assert code_of("voter-1") not in kept
-    receipt = decode_receipt(voter.keep_receipt(tmp_path).read_bytes())
+    kept_receipt = voter.keep_receipt(tmp_path)
+    assert "voter-1" in told_offline(network, visit(), kept_receipt, "The vote is final.")
+    receipt = decode_receipt(kept_receipt.read_bytes())
     check_receipt(receipt, int(time.time()), network.election.network_hex, network.setup.roll)
     vote = json.loads(bodies[0])
     assert set(bodies) == {bodies[0]}
@@ -93,6 +96,16 @@ def test_a_whole_secret_vote_on_a_phone(network: SecretNetwork, visit: Visit, tm
     assert secret is not None
     credential = public_credential(credential_of_code(code_of("voter-1"), UUID), UUID)
     check_ballot(secret, vote["ballot"].encode(), {credential})
+
+
+def told_offline(network: SecretNetwork, page: Page, file: Path, words: str) -> str:
+    """What verify.html says of a file once it says these words; on another device, without the server."""
+    verify = file.parent / "verify.html"
+    verify.write_bytes(network.get("/verify.html")[1])
+    page.goto(verify.as_uri())
+    page.locator("input[type=file]").set_input_files(file)
+    page.get_by_text(words).first.wait_for()
+    return page.locator("main").inner_text()
 
 
 def shown_fingerprint(page: Page) -> str:
@@ -104,7 +117,7 @@ def fingerprint_of(ballot: str) -> str:
 
 
 def test_a_tested_ballot_is_not_sent_and_a_fresh_one_is_cast(
-    network: SecretNetwork, visit: Visit, tmp_path: Any
+    network: SecretNetwork, visit: Visit, tmp_path: Path
 ) -> None:
     page = visit(viewport=SMALL_PHONE, locale="id-ID")
     bodies = sent_votes(page)
@@ -128,6 +141,9 @@ def test_a_tested_ballot_is_not_sent_and_a_fresh_one_is_cast(
     tested = json.loads(text)
     assert (tested["format"], tested["choices"]) == ("votenet-tested-ballot", [[0, 1, 0], [1, 0, 0]])
     assert fingerprint_of(tested["ballot"]) == first
+    told = told_offline(network, visit(), path, first)
+    assert "Bob" in told
+    assert "Alice" not in told
     assert bodies == []
     voter.button("secret.goOn").click()
     voter.button("review.cast").wait_for()

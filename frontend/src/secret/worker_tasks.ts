@@ -22,16 +22,13 @@ export type WorkerQuestion =
       secret: { code: Uint8Array } | { credential: Uint8Array };
     }
   /** Test the ballot instead of casting it. It is opened once. */
-  | { kind: "open" }
-  /** The ballot is cast: forget what opens it. */
-  | { kind: "forget" };
+  | { kind: "open" };
 
 export type WorkerAnswer =
   | { kind: "progress"; done: number; all: number }
   | { kind: "ballot"; ballot: string; credential: string; network: string }
   /** The tested ballot with what opens it, as the file that another device opens. */
   | { kind: "tested"; file: string }
-  | { kind: "forgotten" }
   | { kind: "fault"; code: string; where: string };
 
 type Secret = (WorkerQuestion & { kind: "make" })["secret"];
@@ -77,11 +74,7 @@ export function workerTasks(entropy: Entropy, answer: (one: WorkerAnswer) => voi
   return (asked) => {
     try {
       if (asked.kind === "make") make(asked);
-      else if (asked.kind === "open") open();
-      else {
-        tested = null;
-        answer({ kind: "forgotten" });
-      }
+      else open();
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       answer({ kind: "fault", code: error.code, where: error.where });
