@@ -1,6 +1,6 @@
 /** What is next for the trustee: one thing at a time. */
 import { fileName } from "../secret/ceremony/bulletin.ts";
-import { recoveryCards } from "./cards.ts";
+import { ceremonyNumber, recoveryCards } from "./cards.ts";
 import type { Desk, WrongCard } from "./desk.ts";
 import { type Child, button, element, field, part, save, told } from "./dom.ts";
 import type { SentenceName, Words } from "./words.ts";
@@ -24,7 +24,7 @@ export interface Typed {
 export function turnView(words: Words, desk: Desk, typed: Typed, acts: Acts): HTMLElement[] {
   switch (desk.turn) {
     case "begin":
-      return [beginView(words, acts), cardField(words, desk, "type.step", typed.wrongCard, acts)];
+      return [beginView(words, acts), cardField(words, desk, "type.begin", typed.wrongCard, acts)];
     case "cards":
       return [cardsView(words, typed, acts)];
     case "card": {
@@ -86,7 +86,7 @@ export function cardField(
   const texts = { label: words.say("type.label"), hint: words.say("type.hint"), button: words.say("type.button") };
   return part(
     words.say("type.title"),
-    element("p", {}, words.say(why)),
+    told(words, why, { digest: ceremonyNumber(desk.bulletin!.draft) }),
     field(texts, "card-code", acts.typeCard, wrongCard(words, desk, wrong)),
   );
 }
