@@ -70,9 +70,15 @@ def trustees_decrypt(network: SecretNetwork, wall: Page) -> None:
 
 def encrypted_count(network: SecretNetwork) -> EncryptedCount:
     """What trustees decrypt: from the archive that the page gives to everybody."""
-    status, archive = network.get("/api/v1/archive")
-    assert status == 200
-    check = ArchiveCheck(archive.splitlines(keepends=True), int(time.time()), roll=network.setup.roll)
+    answers: list[tuple[int, bytes]] = []
+
+    def answered() -> bool:
+        answers.append(network.get("/api/v1/archive"))
+        return answers[-1][0] == 200
+
+    network.wait_for(answered)
+    lines = answers[-1][1].splitlines(keepends=True)
+    check = ArchiveCheck(lines, int(time.time()), roll=network.setup.roll)
     votes = [vote for _, block in check.blocks() for vote in block]
     assert len(votes) == len(BALLOTS)
     return network.setup.counted(votes)

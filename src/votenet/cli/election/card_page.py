@@ -20,7 +20,8 @@ CARD_STYLE: Final = """
 :root { color-scheme: light; }
 * { box-sizing: border-box; margin: 0; }
 @page { size: A4; margin: 0; }
-body { background: #fff; color: #000; font: 9pt/1.3 system-ui, "Liberation Sans", "DejaVu Sans", sans-serif; }
+body { background: #fff; color: #000;
+  font: 9pt/1.3 Arial, "Liberation Sans", Helvetica, "DejaVu Sans", sans-serif; }
 .note { max-width: 210mm; padding: 6mm; border-bottom: 1mm solid #000; font-size: 11pt; }
 .note p { margin: 2mm 0; }
 .sheet { display: grid; grid-template: repeat(4, 74.25mm) / repeat(2, 105mm); width: 210mm; height: 297mm;
