@@ -7,6 +7,7 @@ them stays away at the end.
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections import Counter
@@ -84,7 +85,8 @@ class SecretDemo(DemoNetwork):
 
     def _cast(self) -> None:
         codes = json.loads((self._home / "default" / "codes.json").read_text(encoding="utf-8"))["codes"]
-        left = f"{max(1.0, self._closes - time.time()):.0f}"
+        # Rounded up: a vote that is not final in time is late for the hours, too.
+        left = str(max(1, math.ceil(self._closes - time.time())))
 
         def cast(voter: str) -> None:
             choice = [VOTERS[voter]] if VOTERS[voter] else ["--in", "drink="]
