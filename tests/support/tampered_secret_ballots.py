@@ -110,6 +110,14 @@ SPELLINGS: Final[dict[str, tuple[Callable[[str], str], str]]] = {
     ),
     "cut off": (lambda text: text[:-1], "bad-document"),
     "a list instead of an object": (lambda text: f"[{text}]", "bad-document"),
+    "half a surrogate pair in a number": (
+        lambda text: text.replace('"response":"', r'"response":"\ud800', 1),
+        "bad-document",
+    ),
+    "a surrogate pair in a number": (
+        lambda text: text.replace('"response":"', r'"response":"\ud83d\ude00', 1),
+        "bad-scalar",
+    ),
     "deep inside lists": (lambda text: "[" * 20_000, "bad-document"),
 }
 """How the text is changed, and the code."""
