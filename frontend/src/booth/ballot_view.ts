@@ -211,6 +211,10 @@ export function reviewView(scene: Scene): View {
   return html`${whoVotes(scene)} ${heading(words.say("review.title"))}
     <p class="booth-careful"><strong>${words.say("review.notCast")}</strong></p>
     ${parts}
-    <p class="booth-note">${words.say(booth.isSecret ? "secret.what" : "review.public")}</p>
-    ${booth.isSecret ? sealedView(scene) : castButton(scene)}`;
+    ${
+      booth.isSecret
+        ? sealedView(scene)
+        : html`<p class="booth-note">${words.say("review.public")}</p>
+            ${castButton(scene)}`
+    }`;
 }

@@ -292,6 +292,7 @@ export class Booth {
       this.voter!.code,
     );
     this.sealing = made;
+    this.around.draw(this);
   }
 
   /** Opens the ballot that was encrypted instead of casting it. */

@@ -11,6 +11,12 @@ export const castButton = ({ booth, words }: Scene): View =>
   </div>`;
 
 export function sealedView(scene: Scene): View {
+  const { keys, threshold } = scene.booth.election.definition.trustees!;
+  return html`<p class="booth-note">${scene.words.say("secret.what", { threshold, all: keys.length })}</p>
+    ${sealingView(scene)}`;
+}
+
+function sealingView(scene: Scene): View {
   const { booth, words, kiosk } = scene;
   const { ballot, fingerprint, done, all, isFailed } = booth.sealing!;
   if (isFailed) {

@@ -57,6 +57,12 @@ def test_secret_counts_say_how_many_trustees_they_wait_for() -> None:
     assert "1 dari 3 pemegang kunci. Sudah dibuka oleh Trustee 3." in plain(indonesian.hidden)
 
 
+def test_members_see_who_the_trustees_are() -> None:
+    labels = {str(label): plain(text) for label, text in standing.hours(EN, secret_snapshot().election)}
+    assert labels["Trustees"].startswith("Trustee 1, Trustee 2 and Trustee 3. 2 of them together decrypt")
+    assert "Trustees" not in {str(label) for label, _ in standing.hours(EN, shown("open").election)}
+
+
 def test_old_news_say_so() -> None:
     old = replace(shown("open"), stale=90)
     assert "No node has answered for 1 minute" in " ".join(standing.standing(EN, old).lines)

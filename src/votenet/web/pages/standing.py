@@ -144,6 +144,10 @@ def hours(words: Words, election: Election) -> Iterator[tuple[Markup, Markup]]:
     if election.secret is not None:
         shown = "secret"
     yield words.t("facts.results"), words.t(f"facts.results.{shown}")
+    if definition.trustees is not None:
+        names = words.names([each.name for each in definition.trustees.keys])
+        who = words.t("facts.trustees.who", names=names, threshold=definition.trustees.threshold)
+        yield words.t("facts.trustees"), who
     kept = "facts.kept.named" if election.named else "facts.kept.unnamed"
     yield words.t("facts.kept"), words.t(kept, count=election.named, quorum=election.quorum)
 
