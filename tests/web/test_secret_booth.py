@@ -17,7 +17,7 @@ from votenet.core.election.voting_code import shown_code
 from votenet.core.records.receipt import check_receipt, decode_receipt
 from votenet.secret.ballot import check_ballot
 from votenet.secret.credentials import credential_of_code, public_credential
-from web.booth_voting import start_kiosk
+from web.booth_voting import patient, start_kiosk
 from web.browser import PHONE, SMALL_PHONE, Watch, axe, small_targets, too_wide
 from web.secret_voting import STRANGE, SecretNetwork, card_code, to_final
 from web.voting import BoothVoter
@@ -212,7 +212,7 @@ def test_a_worker_that_does_not_arrive_is_asked_for_again(
 
 def test_a_kiosk_forgets_a_secret_vote_and_offers_no_test(network: SecretNetwork, visit: Visit) -> None:
     kiosk = start_kiosk(network)
-    page = visit(viewport={"width": 1024, "height": 768})
+    page = patient(visit(viewport={"width": 1024, "height": 768}))
     voter = BoothVoter(page, kiosk)
     voter.scan(card_code("voter-4"))
     voter.choose(CHOICES)
