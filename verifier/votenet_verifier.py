@@ -1299,7 +1299,7 @@ def check_key(vote, election):
     if key not in (None, vote["voter_key"]):
         raise Fault("wrong-key", who + " has another key on the roll")
     credential = election.credential_of(vote["voter_id"])
-    if election.secret and credential not in (None, named_credential(vote["ballot"], who)):
+    if election.secret and credential is not None and credential != named_credential(vote["ballot"], who):
         raise Fault("unknown-credential", who + " has another credential on the roll")
 
 

@@ -61,6 +61,7 @@ def more_secret_cases() -> Iterator[Case]:
         votes = file.secret_vote("voter-2"), file.secret_vote("voter-1", ballot=ballot)
         yield archive_case(f"ballot/{name}", file.cast(*votes).rolled())
         yield Case(f"secret/receipt/{name}", "receipt", receipt_of(ballot))
+    yield from order_cases()
     yield from definition_cases()
     yield from result_cases()
     yield from evidence_cases()
@@ -136,6 +137,23 @@ def definition_cases() -> Iterator[Case]:
         yield archive_case(f"definition/{threshold}-of-{trustees}", made)
     for change, says in BROKEN:
         yield archive_case(f"definition/{says}", of_definition(RULES.define(**change)))
+
+
+def order_cases() -> Iterator[Case]:
+    """Two faults in one file, of which all readers tell the same one."""
+    receipt = json.loads(receipt_of(SETUP.ballot("voter-1", CHOSEN)))
+    receipt["vote"]["ballot"] = "{"
+    yield Case("secret/receipt/not-signed-and-no-json", "receipt", canonical(receipt) + b"\n")
+    share = whole_election().share(1)
+    far = whole_election().with_shares([share.replace('"place":1', f'"place":{10**20}')])
+    yield archive_case("share/of-a-place-beyond-all-numbers", far)
+    document = json.loads(SETUP.ballot("voter-1", CHOSEN))
+    document["answers"][0]["choices"][0]["alpha"] = ""
+    del document["signature"]["hash"]
+    ballot = json.dumps(document, separators=(",", ":"))
+    file = SecretFile()
+    made = file.cast(file.secret_vote("voter-1", ballot=ballot)).rolled()
+    yield archive_case("ballot/a-point-before-a-missing-member", made)
 
 
 def evidence_cases() -> Iterator[Case]:

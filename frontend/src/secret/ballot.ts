@@ -1,8 +1,8 @@
 /** Encrypted ballots: what they are, how they are written and read, and what each proves. */
 import { Fault, demand } from "../lib/fault.ts";
-import { type Check, type Of, list, object, text } from "../lib/shape.ts";
+import { type Check, type Of, text } from "../lib/shape.ts";
 import { type Steps, finished } from "../lib/steps.ts";
-import { documentText, fingerprint, objectWith, readDocument } from "./documents.ts";
+import { documentText, fingerprint, listOf, objectWith, readDocument } from "./documents.ts";
 import { type Question, type SecretElection, lengthOf } from "./election.ts";
 import { Ciphertext, type Summand } from "./encryption.ts";
 import { BASE, Element, GROUP_ORDER, parseScalar } from "./group.ts";
@@ -78,7 +78,11 @@ export function prefixesOf(
 
 // -- Writing ---------------------------------------------------------------------------------------
 
-const proofDocument = ({ challenge, response }: Proof) => ({ challenge: `${challenge}`, response: `${response}` });
+/** How a proof is written. */
+export const proofDocument = ({ challenge, response }: Proof) => ({
+  challenge: `${challenge}`,
+  response: `${response}`,
+});
 
 const answerDocument = ({ choices, individual, overall, blank }: Answer) => ({
   choices: choices.map(({ alpha, beta }) => ({ alpha: alpha.written, beta: beta.written })),
@@ -118,37 +122,36 @@ export function longestBallot(uuid: string, questions: readonly Question[]): str
 
 // -- Reading ---------------------------------------------------------------------------------------
 
-const scalar: Check<string> = (value) => {
+const scalar: Check<bigint> = (value) => {
   if (typeof value !== "string") throw new Fault("bad-scalar", "a number is a text");
-  parseScalar(value);
-  return value;
+  return parseScalar(value);
 };
-const point: Check<string> = (value) => {
+const point: Check<Element> = (value) => {
   if (typeof value !== "string") throw new Fault("bad-point", "a point is a text");
-  return value;
+  return Element.parse(value);
 };
 /** The shape of a proof. */
-export const proofShape = object({ challenge: scalar, response: scalar });
-const proofs = list(proofShape);
+export const proofShape: Check<Proof> = objectWith({ challenge: scalar, response: scalar });
+const proofs = listOf(proofShape);
+const ciphertext: Check<Ciphertext> = (value) => {
+  const { alpha, beta } = pair(value);
+  return new Ciphertext(alpha, beta);
+};
+const pair = objectWith({ alpha: point, beta: point });
 const answer = objectWith(
-  { choices: list(object({ alpha: point, beta: point })), individual_proofs: list(proofs), overall_proof: proofs },
+  { choices: listOf(ciphertext), individual_proofs: listOf(proofs), overall_proof: proofs },
   { blank_proof: proofs },
 );
 const ballotShape = objectWith(
-  { election_uuid: text(), election_hash: text(), credential: point, answers: list(answer) },
-  { signature: object({ hash: text(), proof: proofShape }) },
+  { election_uuid: text(), election_hash: text(), credential: point, answers: listOf(answer) },
+  { signature: objectWith({ hash: text(), proof: proofShape }) },
 );
 
-export const readProof = (one: { challenge: string; response: string }): Proof => ({
-  challenge: BigInt(one.challenge),
-  response: BigInt(one.response),
-});
-
 const readAnswer = (one: Of<typeof answer>): Answer => ({
-  choices: one.choices.map(({ alpha, beta }) => new Ciphertext(Element.parse(alpha), Element.parse(beta))),
-  individual: one.individual_proofs.map((each) => each.map(readProof)),
-  overall: one.overall_proof.map(readProof),
-  blank: one.blank_proof?.map(readProof) ?? null,
+  choices: one.choices,
+  individual: one.individual_proofs,
+  overall: one.overall_proof,
+  blank: one.blank_proof ?? null,
 });
 
 /** A ballot that is written as `writeBallot` writes it. `bad-document`, `bad-point`, `bad-scalar`, `not-canonical` */
@@ -158,9 +161,9 @@ export function readBallot(raw: string | Uint8Array): Ballot {
   const ballot = {
     uuid: read.election_uuid,
     election: read.election_hash,
-    credential: Element.parse(read.credential),
+    credential: read.credential,
     answers: read.answers.map(readAnswer),
-    signature: read.signature ? { hash: read.signature.hash, proof: readProof(read.signature.proof) } : null,
+    signature: read.signature ?? null,
   };
   demand(writeBallot(ballot) === given, "not-canonical", "the ballot is not compact JSON in the specification's order");
   return ballot;

@@ -2,20 +2,25 @@
 import { concat, hex, toHex, utf8 } from "../lib/bytes.ts";
 import { Fault, demand } from "../lib/fault.ts";
 import { sha256 } from "../lib/hash.ts";
-import { integer, list, object, text } from "../lib/shape.ts";
+import { OddNumber, canonicalText } from "../lib/json.ts";
+import { type Check, integer, text } from "../lib/shape.ts";
 import type { Steps } from "../lib/steps.ts";
-import { proofShape, readProof } from "./ballot.ts";
-import { readDocument } from "./documents.ts";
+import { proofDocument, proofShape } from "./ballot.ts";
+import { listOf, objectWith, readDocument } from "./documents.ts";
 import type { SecretElection } from "./election.ts";
 import { type Element, IDENTITY, hashToScalar, parseSum } from "./group.ts";
 import { type Proof, knowledgeHolds } from "./proofs.ts";
 import type { EncryptedSums, Factors } from "./tally.ts";
 
 const DOMAIN = "votenet/decryption-share/1\n";
-const shareShape = object({ decryption: text(), place: integer(1), proof: proofShape });
-const decryptionShape = object({
-  decryption_factors: list(list(text())),
-  decryption_proofs: list(list(proofShape)),
+/** A number from 1 on, however large. */
+const place: Check<number | OddNumber> = (value) =>
+  value instanceof OddNumber && /^[1-9][0-9]*$/.test(value.text) ? value : integer(1)(value);
+const shareShape = objectWith({ decryption: text(), place, proof: proofShape });
+const factor: Check<Element> = (value) => parseSum(text()(value));
+const decryptionShape = objectWith({
+  decryption_factors: listOf(listOf(factor)),
+  decryption_proofs: listOf(listOf(proofShape)),
 });
 
 /** The share of the trustee at this place, from 1 on. */
@@ -36,10 +41,10 @@ export function* checkShare(
   raw: string,
 ): Steps<CheckedShare> {
   const { decryption, place, proof } = readDocument(raw, "a share", shareShape);
-  const again = JSON.stringify({ decryption, place, proof: inOrder(proof) });
+  const again = canonicalText({ decryption, place, proof: proofDocument(proof) });
   demand(again === raw, "not-canonical", "a share is not compact JSON in its order");
+  demand(!(place instanceof OddNumber) && place <= keys.length, "bad-decryption", "a share of no trustee");
   const where = `the share of trustee ${place}`;
-  demand(place <= keys.length, "bad-decryption", `${where}: there is no such trustee`);
   const key = keys[place - 1]!;
   const { factors, proofs } = readDecryption(decryption, where);
   const lengths = `${sums.map((row) => row.length)}`;
@@ -54,26 +59,21 @@ export function* checkShare(
   }
   const context = contextOf(election, sums, key, decryption);
   const both = [combined(alphas, context), combined(powers, context)] as const;
-  const holds = knowledgeHolds(readProof(proof), key, `share|${context}|`, [both]);
+  const holds = knowledgeHolds(proof, key, `share|${context}|`, [both]);
   demand(holds, "bad-decryption", `${where}: its factors are not of one private key`);
   return { place, factors };
 }
 
-interface WrittenProof {
-  challenge: string;
-  response: string;
-}
-const inOrder = ({ challenge, response }: WrittenProof) => ({ challenge, response });
-
 /** The factors and proofs of a partial decryption. `bad-decryption` */
 function readDecryption(raw: string, where: string): { factors: Element[][]; proofs: Proof[][] } {
   try {
-    const { decryption_factors, decryption_proofs } = readDocument(raw, where, decryptionShape);
-    const factors = decryption_factors.map((row) => row.map(parseSum));
-    const proofs = decryption_proofs.map((row) => row.map(inOrder));
-    const again = JSON.stringify({ decryption_factors, decryption_proofs: proofs });
+    const { decryption_factors: factors, decryption_proofs: proofs } = readDocument(raw, where, decryptionShape);
+    const again = JSON.stringify({
+      decryption_factors: factors.map((row) => row.map((one) => one.written)),
+      decryption_proofs: proofs.map((row) => row.map(proofDocument)),
+    });
     demand(again === raw, "not-canonical", `${where} is not compact JSON in the specification's order`);
-    return { factors, proofs: proofs.map((row) => row.map(readProof)) };
+    return { factors, proofs };
   } catch (error) {
     throw error instanceof Fault ? new Fault("bad-decryption", error.where) : error;
   }
