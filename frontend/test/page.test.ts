@@ -9,6 +9,7 @@ import { Election } from "../src/lib/index.ts";
 import { fingerprint } from "../src/secret/documents.ts";
 import { makeBallot } from "../src/secret/making.ts";
 import { testedFile } from "../src/secret/tested_ballot.ts";
+import { contestView } from "../src/verify/count_view.ts";
 import { type Held, heldFile, judgeAll } from "../src/verify/judge.ts";
 import { verdictView } from "../src/verify/report_view.ts";
 import { LANGUAGES, preferred, wordsOf } from "../src/verify/words.ts";
@@ -208,6 +209,29 @@ test("a tested ballot says what it encrypts, and whether its device lied", async
     )[0]!,
     /does not hold.*network-mismatch/s,
   );
+});
+
+test("a share is one of all ballots, also of blank ones, as everywhere else", () => {
+  const counted: Parameters<typeof contestView>[2] = {
+    counts: [
+      ["Bo", 3],
+      ["Al", 1],
+    ],
+    votes: 6,
+    blank: 2,
+    weight: 6,
+    state: "won",
+    winners: ["Bo"],
+    tied: [],
+    quota: "",
+    conditions: [],
+  };
+  for (const method of ["plurality", "approval", "motion", "instant-runoff"]) {
+    const contest = { title: "Chair", description: "", method } as Parameters<typeof contestView>[1];
+    const flags = { final: true, isSecret: false };
+    const said = contestView(wordsOf("en"), contest, counted, null, flags).textContent!;
+    assert.match(said, /Bo350\.0%Al116\.7%/, method);
+  }
 });
 
 test("languages and times", () => {

@@ -19,13 +19,10 @@ export function contestView(
 ): HTMLElement {
   const { say } = words;
   const votes = RANKED.includes(contest.method) ? say("count.firstChoices") : say("count.votes");
-  // Where a ballot has several choices that count, the share is of the ballots.
-  const isMany = contest.method === "block" || contest.method === "approval";
-  const total = isMany ? counted.weight : counted.counts.reduce((sum, [, number]) => sum + number, 0);
   const rows = counted.counts.map(([name, number]): Child[] => [
     foreign(name),
     words.number(number),
-    words.share(number, total),
+    words.share(number, counted.weight),
   ]);
   const places = { votes: words.number(counted.votes), blank: words.number(counted.blank) };
   return element(
