@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -70,9 +71,10 @@ def fill(home: Path) -> None:
                 store.apply([SaveVotes(batch)])
             acknowledged += [hashed.voter_id for hashed in batch]
     assert refused == 2, f"the disk was full {refused} times, not twice"
-    shutil.copytree(home, home.parent / f"{home.name}-moved")
-    with opened(home.parent / f"{home.name}-moved") as (store, _):
-        assert [hashed.voter_id for hashed in store.load().waiting] == acknowledged
+    with tempfile.TemporaryDirectory(dir=home.parent) as elsewhere:
+        moved = shutil.copytree(home, Path(elsewhere) / "moved")
+        with opened(moved) as (store, _):
+            assert [hashed.voter_id for hashed in store.load().waiting] == acknowledged
     print(f"{len(acknowledged)} votes acknowledged, full twice, none lost")
 
 
