@@ -93,7 +93,10 @@ PROTOCOL: Final = {
         f"{address_manager.MAX_KNOWN:,}"
     ),
     "headers with less work than our tip": f"{sync.MAX_SIDE_HEADERS:,}",
-    "votes in one line; one vote": f"{peer_messages.MAX_VOTES_IN_LINE:,}; {size(limits.MAX_VOTE_BYTES)}",
+    "votes in one line; one vote, with an encrypted ballot": (
+        f"{peer_messages.MAX_VOTES_IN_LINE:,}; {size(limits.MAX_VOTE_BYTES)}, "
+        f"{limits.MAX_RECORD_BYTES:,} bytes"
+    ),
     "memory of waiting votes (some 70,000 with one choice)": size(mempool.MAX_POOL_BYTES),
     "votes asked of peers at one time, in all and of one": (
         f"{vote_request_tracker.MAX_ASKED:,}, {vote_request_tracker.MAX_ASKED_OF_PEER:,}"

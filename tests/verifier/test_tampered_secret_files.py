@@ -76,8 +76,8 @@ def test_without_enough_shares_no_count_is_shown(tmp_path: Path) -> None:
 
 
 def test_the_corpus_has_every_kind_of_fault() -> None:
-    assert sum(len(of_kind(kind)) for kind in KINDS) == len(tampered_files()) > 140
-    assert len(expressed()) > 80
+    assert sum(len(of_kind(kind)) for kind in KINDS) == len(tampered_files()) > 160
+    assert len(expressed()) > 90
     assert len({one.code for one in tampered_files().values()}) > 24
 
 

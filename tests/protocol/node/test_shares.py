@@ -18,6 +18,7 @@ from votenet.core.ledger.vote import HashedVote
 from votenet.errors import Rejected
 from votenet.protocol.node.blocks import checked_block
 from votenet.protocol.node.events import Received
+from votenet.protocol.peers.misbehavior import LIMIT, POINTS
 from votenet.protocol.wire.client_messages import (
     GetResults,
     GetShares,
@@ -180,9 +181,14 @@ def test_a_forged_ballot_is_charged_like_a_bad_signature_and_a_stolen_one_is_not
 
 
 @pytest.mark.parametrize(
-    ("vote", "code"), [(FORGED, "bad-ballot-signature"), (STOLEN, "unknown-credential")], ids=str
+    ("vote", "code", "points"),
+    [(FORGED, "bad-ballot-signature", LIMIT), (STOLEN, "unknown-credential", None)],
+    ids=str,
 )
-def test_a_peer_that_relays_a_forged_ballot_is_refused(vote: HashedVote, code: str) -> None:
+def test_a_peer_that_relays_a_forged_ballot_is_refused_and_banned_where_it_cannot_be_an_old_roll(
+    vote: HashedVote, code: str, points: int | None
+) -> None:
+    assert POINTS.get(code) == points
     node = HandNode(SETUP.election)
     node.meet(1)
     ready = node.receive(1, Votes(votes=(VOTES[0].vote, vote.vote)))

@@ -34,6 +34,8 @@ _LIES: Final = (
     *("bad-signature", "bad-vote", "unknown-candidate", "bad-choices", "vote-too-large", "not-on-roll"),
     *("wrong-key", "bad-work", "bad-bits", "bad-merkle-root", "bad-order", "block-too-large", "voter-twice"),
     *("broken-chain", "invalid-block", "bad-evidence"),
+    *("bad-ballot-signature", "bad-choice-proof", "bad-total-proof", "bad-blank-proof", "bad-answers"),
+    *("bad-point", "bad-scalar"),
 )
 """Every node checks this before it passes it on: its sender lies, or runs a broken program."""
 _ODD: Final = (
