@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from support.elections import keys_of_node
+from support.ports import free_port
 from votenet.core.election.definition import Election
 from votenet.core.encoding import canonical
 from votenet.core.ledger.vote import Vote, hash_vote
@@ -27,7 +28,8 @@ Answer = Callable[[dict[str, Any]], dict[str, Any]]
 def lying_node(election: Election, answers: Mapping[str, Answer], port: int = 0) -> Iterator[Address]:
     """It shows `election`, and answers each kind of request with what its function makes of the request.
 
-    At the end it hangs up on all its clients. Port 0 is any free one.
+    At the end it hangs up on all its clients. Port 0 is a free one that none of this process had lately: a client
+    remembers which network it met at an address.
     """
     told: dict[str, Answer] = {
         "get_election": lambda _: election_info(election),
@@ -55,7 +57,7 @@ def lying_node(election: Election, answers: Mapping[str, Answer], port: int = 0)
             talking.append(link)  # here: the thread of its Handler may begin only after the end
             return link, client
 
-    with Server(("127.0.0.1", port), Handler) as server:
+    with Server(("127.0.0.1", port or free_port()), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:

@@ -36,7 +36,8 @@ def encrypted_ballot(election: Election, ballots: Sequence[Sequence[str]], crede
         raise VotenetError(
             "the ballots of this election are secret: a key alone cannot vote",
             code="no-credential",
-            next_step=NextStep("Vote with the code on your card: {}", vote_by_code(election, ballots)),
+            # Without the choices: a shell remembers what is pasted.
+            next_step=NextStep("Vote with the code on your card: {}", Command("vote", "--code")),
         )
     numbers = [
         [int(not chosen)] * contest.definition.blank + [int(name in chosen) for name in contest.names]
@@ -44,22 +45,6 @@ def encrypted_ballot(election: Election, ballots: Sequence[Sequence[str]], crede
     ]
     secret = secret_exponent(credential, election.definition.uuid)
     return make_ballot(election.secret, secret, numbers, os.urandom).decode()
-
-
-def vote_by_code(election: Election, ballots: Sequence[Sequence[str]]) -> Command:
-    """The command that casts these choices with a code.
-
-    Each candidate is an option of its own, because a name may have a comma. Blank contests are left out,
-    unless all are blank.
-    """
-    if len(ballots) == 1 and ballots[0]:
-        return Command.calling("vote", *ballots[0], options=("--code",))
-    options = ["--code"]
-    all_blank = not any(ballots)
-    for contest, chosen in zip(election.contests, ballots, strict=True):
-        for name in ("",) if all_blank else chosen:
-            options += ["--in", f"{contest.definition.id}={name}"]
-    return Command("vote", *options)
 
 
 async def fetch_shares(node: NodeConnection) -> ShareList:

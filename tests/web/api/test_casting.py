@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,7 +34,7 @@ from votenet.errors import Rejected
 from votenet.protocol.wire.address import Address
 from votenet.protocol.wire.limits import ballot_units
 from votenet.web.api import casting
-from votenet.web.api.casting import read_beside, read_vote
+from votenet.web.api.casting import read_vote
 from votenet.web.serving import server
 
 ELECTION = make_election()
@@ -162,15 +163,48 @@ def test_the_spelling_of_a_good_body_does_not_matter() -> None:
         assert read_vote(body, ELECTION) == VOTE
 
 
+def secret_page(setup: SecretSetup) -> AbstractContextManager[Address]:
+    """A node that shows an election with secret ballots."""
+    results = results_info(setup.election) | {"contests": []}
+    return lying_node(setup.election, {"get_results": lambda _: results})
+
+
 def test_the_proofs_of_a_secret_ballot_are_not_checked_where_all_others_are_answered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     setup, used = SecretSetup(), []
-    monkeypatch.setattr(casting, "forgery", lambda *vote: used.append(threading.get_ident()))
-    votes = ((setup.election, setup.vote("voter-1")), (ELECTION, VOTE))
-    for election, vote in votes:
-        assert asyncio.run(read_beside(vote.record, election)) == vote
-    assert [one == threading.get_ident() for one in used] == [False, True]
+    wrong = Rejected("bad-choice-proof", "it is forged")
+    monkeypatch.setattr(casting, "forgery", lambda *_: used.append(threading.get_ident()) or wrong)
+
+    async def scenario(page: Page) -> None:
+        code, refused = await post(page, setup.vote("voter-1").record)
+        assert (code, refused["error"]["code"]) == (400, "bad-choice-proof")
+        assert [one == threading.get_ident() for one in used] == [False]
+
+    with secret_page(setup) as node:
+        play(scenario, node)
+
+
+def test_no_proof_is_checked_for_one_who_is_no_voter_or_has_not_signed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A stranger's ballot with good proofs, sent again and again, would keep the page busy."""
+    setup, used = SecretSetup(), []
+    forged = msgspec.structs.replace(setup.vote("voter-1").vote, signature="0" * 128)
+    monkeypatch.setattr(casting, "_wait_for_proofs", lambda *_: used.append("paid"))
+    stolen = setup.vote("voter-2", ballot=setup.ballot("voter-1"))
+
+    async def scenario(page: Page) -> None:
+        for record, said in (
+            (canonical(forged), (400, "bad-signature")),
+            (stolen.record, (400, "unknown-credential")),
+        ):
+            code, refused = await post(page, record)
+            assert (code, refused["error"]["code"]) == said
+        assert used == []
+
+    with secret_page(setup) as node:
+        play(scenario, node, roll=setup.roll)
 
 
 def test_a_client_that_sends_ballots_without_end_waits_and_no_proof_of_it_is_checked(
@@ -195,8 +229,7 @@ def test_a_client_that_sends_ballots_without_end_waits_and_no_proof_of_it_is_che
         code, refused = await post(page, b"{")
         assert (code, refused["error"]["code"]) == (400, "bad-json"), "what has no ballot costs none"
 
-    results = results_info(setup.election) | {"contests": []}
-    with lying_node(setup.election, {"get_results": lambda _: results}) as node:
+    with secret_page(setup) as node:
         play(scenario, node)
 
 

@@ -13,7 +13,15 @@ from starlette.responses import Response
 from votenet.client.refusals import explained
 from votenet.client.submission import Taken
 from votenet.core.election.definition import Election
-from votenet.core.ledger.vote import HashedVote, Vote, check_ballot, forgery, hash_vote
+from votenet.core.ledger.vote import (
+    HashedVote,
+    Vote,
+    check_ballot,
+    check_on_roll,
+    forgery,
+    hash_vote,
+    signature_holds,
+)
 from votenet.core.records.acceptance import Acceptance
 from votenet.core.records.canonical_record import read_record
 from votenet.errors import NotProven, Rejected, VotenetError
@@ -27,6 +35,12 @@ from votenet.web.refusals import refusal
 
 NOT_JSON = ("not-json", "duplicate-key")
 """Faults of a body that is no JSON, or leaves a doubt what it says."""
+OF_THE_ROLL: Final = ("not-on-roll", "wrong-key")
+TOO_MANY: Final = VotenetError(
+    "too many encrypted ballots came from this address",
+    code="too-many",
+    next_step="Wait a few seconds and send the vote again.",
+)
 
 
 class VoteTaken(msgspec.Struct, frozen=True):
@@ -43,51 +57,36 @@ class VoteTaken(msgspec.Struct, frozen=True):
     acceptances: tuple[Acceptance, ...]
 
 
-class _Posted(msgspec.Struct):
-    """What decides how long the check of a vote takes."""
-
-    ballot: str = ""
-
-
-_posted: Final = msgspec.json.Decoder(_Posted)
-
-
 async def post_vote(request: Request) -> Response:
     view, body = view_of(request), await request.body()
-    if wait := _wait_for_proofs(request, body):
-        error = VotenetError(
-            "too many encrypted ballots came from this address",
-            code="too-many",
-            next_step="Wait a few seconds and send the vote again.",
-        )
-        return refusal(request, error, headers={"Retry-After": str(int(wait) + 1)})
+    election = view.snapshot.election
     try:
-        vote = await read_beside(body, view.snapshot.election)
-    except Rejected as error:  # whatever its code means of a node: here the sender is wrong
-        return refusal(request, error, status=400)
+        vote = read_vote(body, election)
+        if election.secret is not None:
+            # What costs little, first: only a voter pays for proofs, and has them checked.
+            check_on_roll(vote.vote, election)
+            if not signature_holds(vote):
+                check_forgery(vote, election)
+            if wait := _wait_for_proofs(request, vote):
+                return refusal(request, TOO_MANY, headers={"Retry-After": str(int(wait) + 1)})
+            # Up to 50 ms: others are answered meanwhile.
+            await asyncio.to_thread(check_forgery, vote, election)
+    except Rejected as error:
+        # Whatever a code means of a node: here the sender is wrong, but for what only the roll says.
+        return refusal(request, error, status=None if error.code in OF_THE_ROLL else 400)
     return json_answer(await cast(view, vote))
 
 
-def _wait_for_proofs(request: Request, body: bytes) -> float:
+def _wait_for_proofs(request: Request, vote: HashedVote) -> float:
     """Have the client pay for the check of its ballot: 0, or the seconds until it can."""
-    try:
-        price = ballot_units(_posted.decode(body).ballot)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return 0.0  # it is refused before anything is checked
     who = asked_by(request, request.app.state.settings.trusted_proxies)
     proofs: TokenBuckets = request.app.state.proofs
-    return proofs.wait(who, time.monotonic(), price)
-
-
-async def read_beside(body: bytes, election: Election) -> HashedVote:
-    """`read_vote`, in a thread where ballots are secret: their proofs take up to 50 ms. Raises as that."""
-    if election.secret is None:
-        return read_vote(body, election)
-    return await asyncio.to_thread(read_vote, body, election)
+    return proofs.wait(who, time.monotonic(), ballot_units(vote.vote.ballot))
 
 
 def read_vote(body: bytes, election: Election) -> HashedVote:
-    """The vote in a body. Whether its voter may vote, and now, is what nodes say.
+    """The vote in a body; of a public election also its signature. Whether its voter may vote, and now, is
+    what nodes say.
 
     Raises:
         Rejected: bad-json, bad-vote, bad-signature, or as `check_ballot`.
@@ -100,9 +99,15 @@ def read_vote(body: bytes, election: Election) -> HashedVote:
             "Send one vote record, signed, as docs/web-api.md shows it."
         ) from None
     check_ballot(hashed, election)
-    if (wrong := forgery(hashed, election)) is not None:
-        raise wrong
+    if election.secret is None:
+        check_forgery(hashed, election)
     return hashed
+
+
+def check_forgery(vote: HashedVote, election: Election) -> None:
+    """Check the signature of a vote, and the proofs of a secret one. Raises Rejected."""
+    if (wrong := forgery(vote, election)) is not None:
+        raise wrong
 
 
 async def cast(view: LiveView, vote: HashedVote) -> VoteTaken:
