@@ -1,11 +1,13 @@
 /** The count of a secret election: sums under encryption, shares of trustees, small logarithms; all in steps. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SecretCount } from "../src/lib/secret_votes.ts";
 import { finished } from "../src/lib/steps.ts";
 import { type Ballot, ballotSteps } from "../src/secret/ballot.ts";
 import type { SecretElection } from "../src/secret/election.ts";
 import { Opening } from "../src/secret/encryption.ts";
-import { BASE, Element, modulo } from "../src/secret/group.ts";
+import { BASE, Element, drawScalar, modulo } from "../src/secret/group.ts";
+import { makeShare } from "../src/secret/ceremony/share.ts";
 import { interpolated } from "../src/secret/interpolation.ts";
 import { makeBallot } from "../src/secret/making.ts";
 import { type Factors, SecretTally } from "../src/secret/tally.ts";
@@ -77,6 +79,41 @@ test("any threshold of trustees opens the same count, and more of them no other"
   const keys = all.map(([place]) => BASE.timesPublic(secretAt(place)));
   assert.ok(interpolated([1, 3, 5], [keys[0]!, keys[2]!, keys[4]!], 0).equals(KEY));
   assert.ok(interpolated([1, 2, 3], keys.slice(0, 3), 5).equals(keys[4]!));
+});
+
+/** An election in which nobody voted: its definition, and the shares of its three trustees. */
+function countedByTrustees() {
+  const made = secretDefinition([question(["a", "b"])]);
+  const secret = electionOf(made);
+  const entropy = streamOf("trustees");
+  const [first, second] = [drawScalar(entropy), drawScalar(entropy)];
+  const { sums } = new SecretTally(secret);
+  const shares = [1, 2, 3].map((place) =>
+    makeShare(secret, sums, place, modulo(first + second * BigInt(place)), streamOf(`share ${place}`)),
+  );
+  const opening = (...places: number[]) =>
+    new SecretCount(made, secret).open(places.map((place) => shares[place - 1]!));
+  return { made, secret, shares, opening };
+}
+
+test("shares are in the order of their trustees, each once", () => {
+  const { opening } = countedByTrustees();
+  for (const places of [[1, 2], [2, 3], [1, 2, 3], [3]]) finished(opening(...places));
+  for (const places of [[], [2, 1], [1, 1], [1, 3, 2], [1, 2, 3, 3]]) {
+    assert.throws(() => finished(opening(...places)), { code: "bad-order" }, `${places}`);
+  }
+});
+
+test("a share more than there are trustees has its own fault first, as everywhere else", () => {
+  const { made, secret, shares } = countedByTrustees();
+  const more = [...shares, shares[0]!.replace('"place":1', '"place":4')];
+  assert.throws(() => finished(new SecretCount(made, secret).open(more)), { code: "bad-decryption" });
+});
+
+test("no share is checked behind the first one out of order", () => {
+  const { made, secret, shares } = countedByTrustees();
+  const many = [shares[0]!, ...Array<string>(100_000).fill(shares[0]!), "no share"];
+  assert.throws(() => finished(new SecretCount(made, secret).open(many)), { code: "bad-order" });
 });
 
 test("a page can draw after each choice of a ballot, and while sums are opened", () => {

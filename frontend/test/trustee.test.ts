@@ -73,11 +73,37 @@ test("the rehearsal waits for a card that is typed, though the key is there", ()
   desk.typeCard(ceremony.codes[0]!);
   assert.deepEqual(stepped(desk), ["certificate"]);
   desk.take(records.slice(0, 9));
-  assert.deepEqual(stepped(desk), ["certificate", "rehearsal"]);
+  assert.deepEqual(stepped(desk), ["rehearsal"]);
   const fresh = deskWith(9);
   assert.equal(fresh.turn, "card");
   fresh.forget();
   assert.deepEqual(stepped(fresh), []);
+});
+
+test("a record that was made stays until it is among the files that are opened", () => {
+  const desk = deskWith(0);
+  desk.typeCard(ceremony.codes[0]!);
+  stepped(desk);
+  desk.take([draft, ...records.slice(1, 2)]);
+  assert.deepEqual([desk.turn, desk.made.length], ["hand-in", 1]);
+  desk.take(records.slice(0, 1));
+  assert.deepEqual([desk.turn, desk.made.length], ["wait", 0]);
+  desk.forget();
+  assert.notEqual(desk.bulletin!.record("certificate", 1), undefined);
+});
+
+test("a record that nobody saved is forgotten with the key, and made again from the card", () => {
+  const desk = deskWith(0);
+  desk.typeCard(ceremony.codes[0]!);
+  stepped(desk);
+  desk.forget();
+  assert.deepEqual([desk.turn, desk.bulletin!.record("certificate", 1)], ["begin", undefined]);
+  desk.typeCard(ceremony.codes[0]!);
+  stepped(desk);
+  assert.equal(desk.made[0]!.text, ceremony.records[0]!.text);
+  desk.noteSaved(desk.made[0]!);
+  desk.forget();
+  assert.deepEqual([desk.turn, desk.made.length], ["wait", 0]);
 });
 
 test("the card of another trustee, of another election, and a damaged one are told apart", () => {

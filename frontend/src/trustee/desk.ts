@@ -42,8 +42,9 @@ const DRAFT = "draft.json";
 export class Desk {
   bulletin: Bulletin | null = null;
   place: number | null = null;
-  /** Records that were made here and are to be handed in. */
+  /** Records that were made here and are to be handed in; they stay until they are among the files that are opened. */
   made: HeldRecord[] = [];
+  private readonly saved = new Set<HeldRecord>();
   private seed: TrusteeSeed | null = null;
   /** Whether the seed came from a card that was typed here. */
   private isTyped = false;
@@ -56,13 +57,13 @@ export class Desk {
   // -- files ---------------------------------------------------------------------------------------
 
   /**
-   * Takes files of the ceremony, in any order. `bad-draft` and the like of a draft that is none; `other-election`
+   * Takes files of the ceremony, in any order. Records among them that were made here are handed in. `bad-draft` and the like of a draft that is none; `other-election`
    * for the draft of another ceremony than the one that is open.
    */
   take(files: readonly NamedBytes[]): void {
     for (const { name, raw } of files) {
       if (isDraft(name, raw)) this.takeDraft(raw);
-      else if (this.files.size < MOST_FILES) this.files.set(toHex(sha256(raw)), { name, raw });
+      else this.takeRecord(name, raw);
     }
     this.read();
   }
@@ -70,6 +71,12 @@ export class Desk {
   /** Whether files are here, and the draft is not among them. */
   get lacksDraft(): boolean {
     return this.draft === null && this.files.size > 0;
+  }
+
+  private takeRecord(name: string, raw: Uint8Array): void {
+    const hash = toHex(sha256(raw));
+    this.made = this.made.filter((record) => hashOf(record) !== hash);
+    if (this.files.size < MOST_FILES) this.files.set(hash, { name, raw });
   }
 
   private takeDraft(raw: Uint8Array): void {
@@ -141,11 +148,20 @@ export class Desk {
     return this.isNew ? null : this.seed;
   }
 
+  /** Forgets the key, and the records that nobody has: the page must not count them as handed in. */
   forget(): void {
     this.seed = null;
     this.isTyped = false;
     this.isNew = false;
+    const lost = this.made.filter((record) => !this.saved.has(record));
+    for (const record of lost) this.files.delete(hashOf(record));
     this.made = [];
+    if (lost.length > 0) this.read();
+  }
+
+  /** The trustee has saved this record: it is not lost with the key. */
+  noteSaved(record: HeldRecord): void {
+    this.saved.add(record);
   }
 
   // -- steps -------------------------------------------------------------------------------------------
@@ -154,7 +170,7 @@ export class Desk {
   step(): boolean {
     const record = this.dueRecord();
     if (record === null) return false;
-    this.files.set(toHex(sha256(utf8(record.text))), { name: fileName(record), raw: utf8(record.text) });
+    this.files.set(hashOf(record), { name: fileName(record), raw: utf8(record.text) });
     this.made.push(record);
     this.read();
     return this.made.length < STEPS.length;
@@ -188,6 +204,9 @@ export class Desk {
     return waiting === null ? "complete" : "wait";
   }
 }
+
+/** Under which a record is among the files. */
+const hashOf = ({ text }: HeldRecord): string => toHex(sha256(utf8(text)));
 
 function isDraft(name: string, raw: Uint8Array): boolean {
   const start = new TextDecoder().decode(raw.subarray(0, 10));

@@ -6,7 +6,12 @@ import type { Places, SentenceName, Words } from "./words.ts";
 export { type Child, element, facts, foreign } from "../verify/dom.ts";
 
 /** A sentence in which what stands in its places is set apart: it cannot turn the direction of the text, or hide. */
-export function told(words: Words, name: SentenceName, places: Places = {}, tag: "p" | "li" | "h2" = "p"): HTMLElement {
+export function told(
+  words: Words,
+  name: SentenceName,
+  places: Places = {},
+  tag: "p" | "li" | "h2" | "span" = "p",
+): HTMLElement {
   const parts = words
     .pieces(name, places)
     .map(({ text, isPlace }) => (isPlace ? element("bdi", {}, shown(text)) : text));

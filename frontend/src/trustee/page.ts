@@ -49,7 +49,6 @@ export class TrusteePage {
   private take(files: readonly File[]): void {
     this.work(async () => {
       const { ceremony, archive, roll, genesis } = await taken(files);
-      this.desk.made = [];
       this.desk.take(ceremony);
       this.archive = archive ?? this.archive;
       this.roll = roll ?? this.roll;
@@ -59,7 +58,10 @@ export class TrusteePage {
   }
 
   private choose(place: number): void {
-    this.work(() => this.desk.choose(place));
+    this.work(() => {
+      this.desk.choose(place);
+      this.dropShare();
+    });
   }
 
   private readonly acts = {
@@ -77,7 +79,11 @@ export class TrusteePage {
       this.draw();
     },
     decrypt: () => this.decrypt(),
-    forget: () => this.work(() => this.desk.forget()),
+    forget: () =>
+      this.work(() => {
+        this.desk.forget();
+        this.dropShare();
+      }),
   };
 
   /** Does something behind all that is under way, then all steps that are due; the browser draws in between. */
@@ -122,6 +128,11 @@ export class TrusteePage {
     } else if (genesis !== null) {
       this.election = { own: readOwnElection(desk.bulletin!, genesis), count: null, share: null };
     }
+  }
+
+  /** A share is that of the trustee whose key made it, and of no other name. */
+  private dropShare(): void {
+    this.election = { ...this.election, share: null };
   }
 
   private decrypt(): void {

@@ -98,7 +98,7 @@ function wrongCard(words: Words, desk: Desk, wrong: WrongCard | null): Child {
     case "group":
       return words.say("type.group", { group: wrong.group, text: wrong.text });
     case "other":
-      return words.say("type.other", { name: desk.name });
+      return told(words, "type.other", { name: desk.name }, "span");
     default:
       return null;
   }
@@ -110,11 +110,11 @@ function handInViews(words: Words, desk: Desk): HTMLElement[] {
   const title = made.length === 1 ? words.say("handIn.title") : words.say("handIn.title.many", { count: made.length });
   const files = made.map((record) => {
     const name = fileName(record);
-    return element(
-      "p",
-      {},
-      button(words.say("handIn.button", { file: name }), () => save(name, record.text), { class: "main" }),
-    );
+    const act = () => {
+      save(name, record.text);
+      desk.noteSaved(record);
+    };
+    return element("p", {}, button(words.say("handIn.button", { file: name }), act, { class: "main" }));
   });
   const worked = made.some((record) => record.step === "rehearsal");
   const isLast = worked || desk.bulletin!.waiting() === null;
