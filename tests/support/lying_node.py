@@ -28,8 +28,8 @@ Answer = Callable[[dict[str, Any]], dict[str, Any]]
 def lying_node(election: Election, answers: Mapping[str, Answer], port: int = 0) -> Iterator[Address]:
     """It shows `election`, and answers each kind of request with what its function makes of the request.
 
-    At the end it hangs up on all its clients. Port 0 is a free one that none of this process had lately: a client
-    remembers which network it met at an address.
+    At the end it hangs up on all its clients. Port 0 is a free one that none had lately: a client remembers
+    which network it met at an address.
     """
     told: dict[str, Answer] = {
         "get_election": lambda _: election_info(election),
