@@ -110,7 +110,7 @@ test("a share more than there are trustees has its own fault first, as everywher
   assert.throws(() => finished(new SecretCount(made, secret).open(more)), { code: "bad-decryption" });
 });
 
-test("no share is checked behind the first one out of order", () => {
+test("no share is checked behind one more than there are trustees", () => {
   const { made, secret, shares } = countedByTrustees();
   const many = [shares[0]!, ...Array<string>(100_000).fill(shares[0]!), "no share"];
   assert.throws(() => finished(new SecretCount(made, secret).open(many)), { code: "bad-order" });
