@@ -28,7 +28,7 @@ export type Turn =
   | "begin"
   /** The key was made just now: its cards come first. */
   | "cards"
-  /** The key is not here, and there is something to do with it. */
+  /** The key is not here, it is on cards, and there is something to do with it. */
   | "card"
   /** There are records to hand in. */
   | "hand-in"
@@ -45,6 +45,8 @@ export class Desk {
   /** Records that were made here and are to be handed in; they stay until they are among the files that are opened. */
   made: HeldRecord[] = [];
   private readonly saved = new Set<HeldRecord>();
+  /** Places of trustees who have cards of a key whose certificate was forgotten: a second key would end the ceremony. */
+  private readonly haveCards = new Set<number>();
   private seed: TrusteeSeed | null = null;
   /** Whether the seed came from a card that was typed here. */
   private isTyped = false;
@@ -154,7 +156,10 @@ export class Desk {
     this.isTyped = false;
     this.isNew = false;
     const lost = this.made.filter((record) => !this.saved.has(record));
-    for (const record of lost) this.files.delete(hashOf(record));
+    for (const record of lost) {
+      this.files.delete(hashOf(record));
+      if (record.step === "certificate") this.haveCards.add(record.place);
+    }
     this.made = [];
     if (lost.length > 0) this.read();
   }
@@ -198,7 +203,7 @@ export class Desk {
     if (this.isNew) return "cards";
     const waiting = bulletin.waiting();
     const isDue = waiting?.places.includes(place) ?? false;
-    if (this.seed === null && bulletin.keysOf(place) === undefined) return "begin";
+    if (this.seed === null && bulletin.keysOf(place) === undefined) return this.haveCards.has(place) ? "card" : "begin";
     if (isDue && (this.seed === null || waiting?.step === "rehearsal")) return "card";
     if (this.made.length > 0) return "hand-in";
     return waiting === null ? "complete" : "wait";

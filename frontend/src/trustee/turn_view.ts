@@ -29,7 +29,8 @@ export function turnView(words: Words, desk: Desk, typed: Typed, acts: Acts): HT
       return [cardsView(words, typed, acts)];
     case "card": {
       const isRehearsal = desk.bulletin!.waiting()?.step === "rehearsal";
-      const why = isRehearsal ? "type.rehearsal" : "type.step";
+      const isMade = desk.bulletin!.keysOf(desk.place!) !== undefined;
+      const why = isRehearsal ? "type.rehearsal" : isMade ? "type.step" : "type.begin";
       return [
         ...handInViews(words, desk),
         cardField(words, desk, why, typed.wrongCard, acts),
