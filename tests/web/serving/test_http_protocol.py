@@ -15,6 +15,7 @@ import pytest
 from uvicorn.server import ServerState
 
 from support.page import Page, play, read_to_end, serving, until
+from support.tls import certificate
 from votenet.errors import ConfigError
 from votenet.web.files import static_files
 from votenet.web.limits import HEAD_SECONDS, KEEP_ALIVE_SECONDS
@@ -24,16 +25,6 @@ from votenet.web.settings import WebSettings
 
 GET = b"GET /static/style.css HTTP/1.1\r\nHost: x\r\n\r\n"
 STREAM = b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-def certificate(folder: Path, name: str = "a") -> tuple[Path, Path]:
-    """A certificate for this machine with its key."""
-    cert, key = folder / f"{name}.pem", folder / f"{name}.key"
-    subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1")
-    kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
-    argv = ["openssl", "req", "-x509", *kind, *subject, "-keyout", str(key), "-out", str(cert)]
-    subprocess.run(argv, check=True, capture_output=True)
-    return cert, key
 
 
 class Clock:

@@ -1,0 +1,111 @@
+"""A small HTTP client: one request, one answer of bounded size, over TLS where the address says https."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+import h11
+
+from votenet.errors import Unreachable
+
+HTTP_SECONDS: Final = 10.0
+"""Time that one request may take, the connection included."""
+BAD_CERTIFICATE: Final = "bad-certificate"
+"""Code of Unreachable for a server whose certificate does not hold."""
+_EXPIRED: Final = 10
+"""X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL."""
+
+
+class HttpAnswer(NamedTuple):
+    status: int
+    body: bytes
+
+
+async def http_get(url: str, *, max_size: int, seconds: float = HTTP_SECONDS) -> HttpAnswer:
+    """What a server answers to GET; redirections are not followed.
+
+    Args:
+        max_size: bytes of the longest body that is read.
+
+    Raises:
+        Unreachable: no answer in time, or none in HTTP; bad-certificate.
+    """
+    return await _request("GET", url, None, max_size, seconds)
+
+
+async def http_post(url: str, body: bytes, *, max_size: int, seconds: float = HTTP_SECONDS) -> HttpAnswer:
+    """The same to POST with a text. Raises as `http_get`."""
+    return await _request("POST", url, body, max_size, seconds)
+
+
+async def _request(method: str, url: str, body: bytes | None, max_size: int, seconds: float) -> HttpAnswer:
+    try:
+        async with asyncio.timeout(seconds):
+            return await _exchange(method, url, body, max_size)
+    except TimeoutError:
+        raise Unreachable(f"{url} did not answer within {seconds:g} s") from None
+    except ssl.SSLCertVerificationError as error:
+        raise _bad_certificate(url, error) from error
+    except (OSError, ValueError, h11.RemoteProtocolError, h11.LocalProtocolError) as error:
+        raise Unreachable(f"{url} does not answer: {error}") from error
+
+
+def _bad_certificate(url: str, error: ssl.SSLCertVerificationError) -> Unreachable:
+    if error.verify_code == _EXPIRED:
+        return Unreachable(
+            f"the certificate of {url} has expired",
+            code=BAD_CERTIFICATE,
+            next_step="Tell those who run that server to renew it. Compare the date of this machine, too.",
+        )
+    return Unreachable(
+        f"the certificate of {url} does not hold: {error.verify_message}",
+        code=BAD_CERTIFICATE,
+        next_step="Check the address. A certificate that its owner gave you is trusted with "
+        "SSL_CERT_FILE=FILE in front of the command.",
+    )
+
+
+async def _exchange(method: str, url: str, body: bytes | None, max_size: int) -> HttpAnswer:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("it is no address that begins with http:// or https://")
+    secure = parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    reader, writer = await asyncio.open_connection(parts.hostname, port, ssl=secure or None)
+    try:
+        conn = h11.Connection(h11.CLIENT)
+        headers = [("Host", parts.netloc.rpartition("@")[2]), ("Connection", "close")]
+        if body is not None:
+            headers += [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        writer.write(conn.send(h11.Request(method=method, target=target, headers=headers)) or b"")
+        if body is not None:
+            writer.write(conn.send(h11.Data(data=body)) or b"")
+        writer.write(conn.send(h11.EndOfMessage()) or b"")
+        with contextlib.suppress(ConnectionError):  # it may have answered before it read all
+            await writer.drain()
+        return await _read_answer(conn, reader, max_size)
+    finally:
+        writer.transport.abort()
+
+
+async def _read_answer(conn: h11.Connection, reader: asyncio.StreamReader, max_size: int) -> HttpAnswer:
+    status, body = 0, bytearray()
+    while True:
+        event = conn.next_event()
+        if event is h11.NEED_DATA:
+            conn.receive_data(await reader.read(64 * 1024))
+        elif isinstance(event, h11.Response):
+            status = event.status_code
+        elif isinstance(event, h11.Data):
+            body += event.data
+            if len(body) > max_size:
+                raise ValueError("its answer is too long")
+        elif isinstance(event, h11.EndOfMessage):
+            return HttpAnswer(status, bytes(body))
+        elif event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
+            raise ValueError("it closed the connection without an answer")
