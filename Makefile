@@ -132,9 +132,14 @@ pictures: $(VENV)/.dev
 charts: $(VENV)/.dev
 	PYTHONPATH=tests $(PY) bench/charts.py
 
+# With DASK=tcp://HOST:8786 the workers of a Dask cluster play them; each has this project installed (make .venv/.dev).
 sim: $(VENV)/.dev
+ifdef DASK
+	PYTHONPATH=tests $(PY) -m support.seed_cluster $(DASK) --seeds $(SEEDS)
+else
 	SIM_SEEDS=$(SEEDS) CONSENSUS_SEEDS=$$(($(SEEDS) * 50)) CONSENSUS_CHECK=all NAMED_SEEDS=$(SEEDS) AMENDED_SEEDS=$(SEEDS) $(BIN)/pytest -q -n $(JOBS) -p no:benchmark \
 		tests/sim tests/protocol/consensus/test_exhaustive.py
+endif
 
 propagation: $(VENV)/.dev
 	PYTHONPATH=tests $(PY) bench/propagation.py --jobs $(JOBS)

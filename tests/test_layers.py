@@ -72,7 +72,8 @@ def test_imports_go_one_way() -> None:
 def test_only_packages_that_the_installation_brings_are_imported() -> None:
     """A package that an older installation left behind hides that a new one lacks it."""
     project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
-    declared = [*project["dependencies"], *project["optional-dependencies"]["redis"]]
+    extras = project["optional-dependencies"]
+    declared = [*project["dependencies"], *extras["redis"], *extras["dask"]]
     names = {line.partition(">")[0].lower().replace("pynacl", "nacl").replace("-", "_") for line in declared}
     used = {name.partition(".")[0] for module in MODULES for name in imports(module)}
     assert used - set(sys.stdlib_module_names) - {"votenet", "_cffi_backend"} <= names

@@ -207,6 +207,7 @@ NOT_RUN = {
     "votenet replay minneapolis-2013 --choice rank1 --presign signed.jsonl": "with 2,000, above",
     "votenet audit election.jsonl.xz --compare result.json": "tests/cli/archive/test_archive.py",
     "votenet audit election.jsonl.xz --result result.json": "the same",
+    "votenet audit election.jsonl.xz --dask tcp://10.0.0.9:8786": "a cluster; cli/archive/test_archive.py",
     "votenet wait --for final --timeout 7200": "until the closing; tests/cli/network/test_events.py",
     "votenet results --final -o result.json": "after the closing; tests/cli/election/test_final_result.py",
     "votenet report -o minutes.html --result result.json": "after the closing; cli/report/test_report.py",

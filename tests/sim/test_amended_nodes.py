@@ -6,7 +6,6 @@ that had stopped already. `AMENDED_SEEDS=1000` plays many, `AMENDED_SEED=n` one 
 
 from __future__ import annotations
 
-import os
 import random
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 from support.amendments import AUTHORITY, amendment, roll_of
 from support.elections import CREATED, as_stored, key_of, make_vote
 from support.named_network import NamedNetwork
+from support.seeds import seeds
 from support.simulated_network import SimulatedClient, SimulatedNode
 from votenet.core.election.amendment import Amendment
 from votenet.core.election.definition import Election
@@ -31,11 +31,7 @@ LOOK_SECONDS = 0.5
 SURE_SECONDS = 100.0
 """An amendment that was taken so long before the end is in a block, if no rule is against it."""
 
-SEEDS = (
-    [int(os.environ["AMENDED_SEED"])]
-    if "AMENDED_SEED" in os.environ
-    else range(int(os.environ.get("AMENDED_SEEDS", "2")))
-)
+SEEDS = seeds("AMENDED", 2)
 
 
 class AmendedStory:

@@ -5,7 +5,6 @@ One seed is one history. `CONSENSUS_SEEDS=10000` plays many, `CONSENSUS_SEED=n` 
 
 from __future__ import annotations
 
-import os
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from support.consensus_network import BrokenPromise, ConsensusNetwork, Process, RandomLiar
+from support.seeds import seeds
 from votenet.protocol.consensus.outputs import Decided, RoundStatement
 from votenet.protocol.consensus.tendermint import Tendermint
 
@@ -23,11 +23,7 @@ CALM_SECONDS = 400.0
 HEIGHTS = 3
 PARTITIONS = {3: ((2, 1), (1, 1, 1)), 4: ((2, 2), (3, 1)), 5: ((2, 2, 1), (3, 2), (4, 1)), 6: ((3, 3),)}
 
-SEEDS = (
-    [int(os.environ["CONSENSUS_SEED"])]
-    if "CONSENSUS_SEED" in os.environ
-    else range(int(os.environ.get("CONSENSUS_SEEDS", "100")))
-)
+SEEDS = seeds("CONSENSUS", 100)
 
 
 class ConsensusStory:

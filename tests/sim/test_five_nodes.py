@@ -7,13 +7,13 @@ others 200. A failure prints the command that plays its seed again; `make sim SE
 
 from __future__ import annotations
 
-import os
 import random
 from collections import Counter
 
 import pytest
 
 from support.elections import CREATED, make_election, make_vote, votes_in_order
+from support.seeds import seeds
 from support.simulated_network import SimulatedClient, SimulatedNetwork
 from votenet.core.ledger.vote import HashedVote
 from votenet.protocol.wire.client_messages import GetResults, Results, SubmitVotes, VotesTaken
@@ -32,11 +32,7 @@ BUSY_SECONDS = 60.0
 CALM_SECONDS = 600.0
 """Time to find back together: a silent wire is given up after 60 s, a peer that owes blocks after 20 s."""
 
-SEEDS = (
-    [int(os.environ["SIM_SEED"])]
-    if "SIM_SEED" in os.environ
-    else range(int(os.environ.get("SIM_SEEDS", "5")))
-)
+SEEDS = seeds("SIM", 5)
 
 
 class Story:

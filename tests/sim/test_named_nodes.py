@@ -7,13 +7,13 @@ disks, a node that runs twice. `NAMED_SEEDS=1000` plays many, `NAMED_SEED=n` one
 from __future__ import annotations
 
 import copy
-import os
 import random
 
 import pytest
 
 from support.elections import CREATED, keys_of_node, make_vote
 from support.named_network import NamedNetwork
+from support.seeds import seeds
 from support.simulated_network import SimulatedClient
 from votenet.core.election.quorum import faults_of
 from votenet.core.ledger.vote import HashedVote
@@ -26,11 +26,7 @@ CALM_SECONDS = 300.0
 """Time to find back together: a silent wire is given up after 60 s."""
 LOOK_SECONDS = 1.0
 
-SEEDS = (
-    [int(os.environ["NAMED_SEED"])]
-    if "NAMED_SEED" in os.environ
-    else range(int(os.environ.get("NAMED_SEEDS", "3")))
-)
+SEEDS = seeds("NAMED", 3)
 
 
 class NamedStory:

@@ -15,7 +15,7 @@ from votenet.core.election.roll import Roll, RollSource
 from votenet.core.faults import fault
 from votenet.core.limits import MAX_ARCHIVE_LINE, RECEIPT_FORMAT
 from votenet.core.records.archive import ArchiveCheck, ArchiveReport
-from votenet.core.records.archive_signatures import StartCheck, first_forgery
+from votenet.core.records.archive_signatures import MAX_BATCHES, StartCheck, first_forgery
 from votenet.core.records.election_report import ElectionReport, report_of_archive
 from votenet.core.records.final_result import FinalResult, result_of_archive
 from votenet.errors import Command, NextStep, NotProven
@@ -60,13 +60,19 @@ def report_of_lines(lines: Iterable[bytes], network_id: str, roll: Roll | None =
 
 @contextlib.contextmanager
 def opened_check(
-    path: Path, network_id: str | None = None, roll: RollSource = None
+    path: Path, network_id: str | None = None, roll: RollSource = None, cluster: str | None = None
 ) -> Iterator[tuple[ArchiveCheck, InputFile]]:
     """The check of an archive, to be run, and its file, which tells how far it is read.
 
-    Raises as `check_archive`.
+    `cluster`: the address of a Dask scheduler whose workers check signatures and secret ballots.
+
+    Raises as `check_archive`, and as `cluster.on_cluster`.
     """
-    with contextlib.closing(open_archive(path)) as source, source.stream() as file, _on_all_cores() as start:
+    with (
+        contextlib.closing(open_archive(path)) as source,
+        source.stream() as file,
+        _checks(cluster) as (start, under_way),
+    ):
         lines = lines_of(file)
         first = next(lines, b"")
         if RECEIPT_FORMAT.encode() in first:
@@ -79,10 +85,24 @@ def opened_check(
             itertools.chain([first] if first else [], lines),
             int(time.time()),
             start_check=start,
+            under_way=under_way,
             network_hex=network_id,
             roll=roll,
         )
         yield check, source
+
+
+@contextlib.contextmanager
+def _checks(cluster: str | None) -> Iterator[tuple[StartCheck, int]]:
+    """What checks signatures, and how many batches may be under way."""
+    if cluster is None:
+        with _on_all_cores() as start:
+            yield start, MAX_BATCHES
+        return
+    from votenet.client.cluster import on_cluster
+
+    with on_cluster(cluster) as found:
+        yield found
 
 
 def open_archive(path: Path) -> InputFile:

@@ -10,6 +10,7 @@ import pytest
 from tests.cli.conftest import CommandResult, RunningNode, node_of
 
 from support.archives import archive_of, election, good_archive, good_receipt, roll_archive, tampered
+from support.dask_cluster import dask_cluster
 from support.elections import CREATED, key_of, make_election, make_vote
 from support.log_tiles import decode_bundle
 from support.named_files import good_archives, whole_story
@@ -88,6 +89,17 @@ def test_a_node_starts_from_an_import(cli: Cli, node: RunningNode, voted: list[s
     again = cli("export", "--data-dir", str(folder), "--genesis", str(folder / "genesis.json"))
     assert again.out == cli("export", *voted).out
     assert cli("import", str(path), "--data-dir", str(folder)).code == 78
+
+
+def test_an_audit_on_a_cluster_prints_what_one_machine_prints(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "election.jsonl"
+    path.write_bytes(good_archive())
+    with dask_cluster(str(tmp_path)) as address:
+        there = cli("audit", str(path), "--dask", address)
+    assert there == cli("audit", str(path))
+    assert there.code == 0
+    nowhere = cli("audit", str(path), "--dask", "10.0.0.9")
+    assert (nowhere.code, "bad-address" in nowhere.err) == (78, True)
 
 
 def test_an_audit_says_who_signed_a_final_result(cli: Cli, tmp_path: Path) -> None:

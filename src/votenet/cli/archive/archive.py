@@ -195,6 +195,7 @@ Examples:
   votenet audit election.jsonl.xz --network NETWORK_ID --json
   votenet audit election.jsonl.xz --result result.json        (write the final result as one file)
   votenet audit election.jsonl.xz --compare result.json       (does that file say what the archive says?)
+  votenet audit election.jsonl.xz --dask tcp://10.0.0.9:8786  (on a Dask cluster of yours)
 
 An archive alone shows only that it agrees with itself. Give the network id that the organisers published
 (--network). Without named nodes compare the tip, too: ask several nodes.
@@ -206,6 +207,12 @@ docs/audit.md tells how to check it with tools of your own.
 @roll_option
 @click.option("--result", type=FilePath(), help="Write the final result there, with who signed it.")
 @click.option("--compare", type=FilePath(), help="Final result file that must say what the archive says.")
+@click.option(
+    "--dask",
+    "cluster",
+    metavar="tcp://HOST:PORT",
+    help="Scheduler of your own Dask cluster, whose workers check signatures and secret ballots.",
+)
 @instance_option
 @json_option
 def audit(
@@ -214,15 +221,16 @@ def audit(
     roll: Path | None,
     result: Path | None,
     compare: Path | None,
+    cluster: str | None,
     instance: str,
     as_json: bool,
 ) -> None:
     """Check everything in ARCHIVE and count it again; exit 1 with the first fault."""
     voters = KnownRoll(roll, instance)
     if result is None and compare is None:
-        report = audit_archive(archive, network_hex, voters)
+        report = audit_archive(archive, network_hex, voters, cluster)
     else:
-        report, final = audit_final(archive, network_hex, voters)
+        report, final = audit_final(archive, network_hex, voters, cluster)
         if compare is not None:
             check_result(read_result(compare), report.network_id, final)
         if result is not None:

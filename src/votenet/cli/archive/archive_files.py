@@ -43,10 +43,10 @@ Blocks = Iterator[tuple[BlockIndexEntry, Sequence[HashedVote]]]
 
 @contextlib.contextmanager
 def checking(
-    path: Path, network_hex: str | None = None, roll: RollSource = None
+    path: Path, network_hex: str | None = None, roll: RollSource = None, cluster: str | None = None
 ) -> Iterator[tuple[ArchiveCheck, Blocks]]:
-    """The check of an archive, and its blocks with progress shown. Raises NotProven, ConfigError."""
-    with opened_check(path, network_hex, roll) as (check, source):
+    """The check of an archive, and its blocks with progress shown. Raises as `opened_check`."""
+    with opened_check(path, network_hex, roll, cluster) as (check, source):
         name = source.name if path == STDIN else path.name
         with ui.progress(name, source.size) as progress:
 
@@ -59,9 +59,11 @@ def checking(
             yield check, blocks()
 
 
-def audit_archive(path: Path, network_hex: str | None = None, roll: RollSource = None) -> ArchiveReport:
-    """Check and count all of an archive. Raises NotProven with the first fault, ConfigError."""
-    with checking(path, network_hex, roll) as (check, blocks):
+def audit_archive(
+    path: Path, network_hex: str | None = None, roll: RollSource = None, cluster: str | None = None
+) -> ArchiveReport:
+    """Check and count all of an archive. Raises NotProven with the first fault; as `opened_check`."""
+    with checking(path, network_hex, roll, cluster) as (check, blocks):
         for _ in blocks:
             pass
         return check.report()
@@ -76,10 +78,10 @@ def seen_at(network_id: str) -> str | None:
 
 
 def audit_final(
-    path: Path, network_hex: str | None = None, roll: RollSource = None
+    path: Path, network_hex: str | None = None, roll: RollSource = None, cluster: str | None = None
 ) -> tuple[ArchiveReport, FinalResult]:
     """Check and count all of an archive, and make its final result. Raises as `audit_archive`; not-final."""
-    with checking(path, network_hex, roll) as (check, blocks):
+    with checking(path, network_hex, roll, cluster) as (check, blocks):
         result = result_of_archive(check, blocks)
         return check.report(), result
 

@@ -38,7 +38,7 @@ from votenet.core.limits import (
 )
 from votenet.core.log.certificate import Certificate, read_certificate
 from votenet.core.methods.tally import ElectionTally
-from votenet.core.records.archive_signatures import SignatureBatches, StartCheck, check_here
+from votenet.core.records.archive_signatures import MAX_BATCHES, SignatureBatches, StartCheck, check_here
 from votenet.core.records.canonical_record import check_format, decode_record
 from votenet.core.records.miner import check_miner
 from votenet.errors import ConfigError, NotProven, Rejected
@@ -167,10 +167,13 @@ class ArchiveCheck:
         now: int,
         *,
         start_check: StartCheck = check_here,
+        under_way: int = MAX_BATCHES,
         network_hex: str | None = None,
         roll: RollSource = None,
     ) -> None:
         """`lines` with their newlines; `now` in Unix seconds; `network_hex`: the network it must be of.
+
+        `start_check` checks signatures in batches, of which `under_way` are at most.
 
         Raises:
             NotProven: the first two lines do not hold.
@@ -181,7 +184,7 @@ class ArchiveCheck:
         self._expected = network_hex
         self._roll = roll
         self.chain = Chain(self._read_head())
-        self._signatures = SignatureBatches(start_check, self.chain.election, self._proven)
+        self._signatures = SignatureBatches(start_check, self.chain.election, self._proven, under_way)
         self.end = PollEnd(self.chain.election)
         self.certificate: Certificate | None = None
         """That of the last block, once the totals are read; None where the archive has none."""

@@ -41,9 +41,14 @@ class SignatureBatches:
     """Signature checks under way, in the order of the votes."""
 
     def __init__(
-        self, start: StartCheck, election: Election, proven: Callable[[Sequence[HashedVote]], None]
+        self,
+        start: StartCheck,
+        election: Election,
+        proven: Callable[[Sequence[HashedVote]], None],
+        under_way: int = MAX_BATCHES,
     ) -> None:
-        """`proven` gets the votes of each batch that holds."""
+        """`proven` gets the votes of each batch that holds; `under_way`: how many batches are at most."""
+        self._under_way = under_way
         self._start, self._election, self._proven = start, election, proven
         self._next: list[tuple[int, HashedVote]] = []
         self._running: deque[tuple[list[tuple[int, HashedVote]], Callable[[], Forgery | None]]] = deque()
@@ -53,7 +58,7 @@ class SignatureBatches:
         self._next += [(line, hashed) for hashed in votes]
         if len(self._next) >= BATCH_VOTES:
             self._launch()
-        while len(self._running) > MAX_BATCHES:
+        while len(self._running) > self._under_way:
             self._collect()
 
     def finish(self) -> None:
