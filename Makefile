@@ -21,7 +21,7 @@
 #   make bench-bootstrap  a registry of a million peers in SQLite and in Redis, against a thousand (T7)
 #   make pictures    the screenshots in docs/pictures/, of a real evening in a real browser (needs chromium)
 #   make charts      the charts in docs/: throughput and latency against offered load
-#   make soak MINUTES=20  steady load, a kill -9 every minute; no growth, no lost vote
+#   make soak MINUTES=60  steady load, 50 browsers at the page, a fault in every minute; no growth, nothing lost or undone
 #   make sanitize    ASan, UBSan, two minutes of fuzzing the C core (needs gcc and clang)
 #   make sim SEEDS=1000   nodes in virtual time, with faults: one history for each seed; every short consensus
 #   make fuzz MINUTES=5   invented inputs for every reader of foreign bytes (docs/testing.md)
