@@ -28,6 +28,7 @@
 #   make fuzz-counted     the same for the same inputs each time, as make check does
 #   make propagation   100 and 1,000 nodes in virtual time: how votes and blocks spread (docs/performance.md)
 #   make api-fuzz    requests made from openapi.json against a real page of real nodes (schemathesis)
+#   make deployed    what deploy/ has, judged by its own tools and run (docs/deployment.md)
 #   make crash       kill, cut, fill and damage the storage at its every operation (docs/storage.md)
 #   make adversary   every adversary against real nodes, and the waits of honest clients meanwhile
 #   make discovery   each kind of discovery alone, dead bootstrap servers, hosts in namespaces (docs/peers.md)
@@ -48,7 +49,7 @@ SEED   ?= $(shell date +%s)
 
 .PHONY: demo test compiled check packages lint bench bench-pow bench-loop bench-chain bench-bootstrap bench-compare bench-election \
 	bench-vote bench-final bench-node bench-growth bench-overload bench-dearest bench-page bench-secret bench-suite bench-supervisor soak architecture pictures charts propagation sanitize sim \
-	adversary api-fuzz discovery discovery-table every-case frontend fuzz fuzz-counted crash test-arm clean
+	adversary api-fuzz deployed discovery discovery-table every-case frontend fuzz fuzz-counted crash test-arm clean
 
 demo: $(VENV)/.run
 	$(BIN)/votenet demo
@@ -56,7 +57,7 @@ demo: $(VENV)/.run
 # Tests are compiled once, while mypy reads the sources: else each test process compiles all of them.
 test: $(VENV)/.dev
 	$(MAKE) -j2 lint compiled
-	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -p no:benchmark
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -p no:benchmark --ignore=tests/deploy/running
 
 compiled: $(VENV)/.dev
 	$(PY) -m compileall -q src
@@ -74,6 +75,7 @@ check: $(VENV)/.dev
 	$(MAKE) -j2 sanitize packages  # each works on one core
 	$(MAKE) test-arm
 	$(MAKE) api-fuzz
+	$(MAKE) deployed
 
 # BUILD=--check: the built files must be those that are committed.
 frontend: $(VENV)/.dev
@@ -155,6 +157,10 @@ fuzz-counted: $(VENV)/.dev
 api-fuzz: $(VENV)/.dev
 	$(PY) -m pip install --quiet --editable '.[api-fuzz]'
 	PYTHONPATH=tests $(PY) -m support.api_fuzz
+
+# The whole of it: make test leaves out what starts programs.
+deployed: $(VENV)/.dev
+	$(BIN)/pytest -q -n $(JOBS) --dist loadfile -p no:benchmark tests/deploy
 
 crash: $(VENV)/.dev
 	PYTHONPATH=tests $(PY) -m crash.run

@@ -30,6 +30,8 @@ def test_what_is_final_is_shown_where_nodes_are_named() -> None:
         node_metrics(lambda: net.core(named(0)).status(net.now), lambda: 3).text().decode().splitlines()
     )
     assert {
+        "votenet_node_named_nodes 4.0",
+        "votenet_node_quorum 3.0",
         "votenet_node_named_reachable 4.0",
         "votenet_node_certificate_height 1.0",
         "votenet_node_certificate_signers 4.0",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 from typing import Final
@@ -10,13 +11,14 @@ import click
 
 from votenet.cli import ui
 from votenet.cli.logging_setup import start_logging
-from votenet.cli.network.foreground import run_server, stop_event
+from votenet.cli.network.foreground import beat_until, run_server, stop_event
 from votenet.cli.options import address_or_any_port, log_level_option
 from votenet.core.election.definition import Election
 from votenet.core.log.signed_note import parse_key
 from votenet.core.log.witness import WatchedLog, WitnessPolicy
 from votenet.errors import ConfigError, NotProven
-from votenet.network.notify import notify
+from votenet.network.beat import until_beat
+from votenet.network.notify import HEARTBEAT_SECONDS, notify
 from votenet.protocol.wire.address import Address
 from votenet.storage.genesis_file import read_genesis
 from votenet.storage.key_store import load_or_make_key
@@ -144,6 +146,12 @@ async def _serve(address: Address, policy: WitnessPolicy, store: WitnessStore) -
         for origin in policy.logs:
             ui.echo(f"watching {origin}")
         notify(READY=1, STATUS=f"listening on {where}")
-        await stop.wait()
-        notify(STOPPING=1, STATUS="stopping")
+        await beat_until(stop, heartbeat())
     log.info("event=stopped")
+
+
+async def heartbeat() -> None:
+    """From the main loop, so that silence means it hangs."""
+    while True:
+        notify(WATCHDOG=1)
+        await asyncio.sleep(until_beat(HEARTBEAT_SECONDS))

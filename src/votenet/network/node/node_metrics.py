@@ -22,6 +22,8 @@ def node_metrics(status: Callable[[], NodeStatus], outbound: Callable[[], int]) 
         ("peer_bytes_sent", "Bytes sent to peers since the start.", lambda status: status.peer_bytes_sent),
         ("peer_bytes_received", "Bytes received from peers.", lambda status: status.peer_bytes_received),
         ("proven_lies", "Lies of named nodes that are proven.", lambda status: len(status.lies)),
+        ("named_nodes", "Named nodes of the election.", lambda status: _of(status, "named")),
+        ("quorum", "Named nodes that decide together.", lambda status: _of(status, "quorum")),
         ("named_reachable", "Named nodes reached, itself included; 0 without named nodes.", _reachable),
         ("consensus_round", "Round of the block after the tip.", lambda status: _of(status, "round")),
         (
