@@ -15,7 +15,7 @@ from support.elections import key_of, make_election
 from support.peers import served
 from support.ports import free_port
 from votenet.network.dialback import DialBack
-from votenet.network.node.discovery_io import DiscoveryIO
+from votenet.network.node.discovery_io import MAX_RECORDS, DiscoveryIO
 from votenet.network.node.links import Behind, LinkTable
 from votenet.network.resolver import Names
 from votenet.protocol.node.events import HINT_LEFT, Hint, LinkDown, PeerUp
@@ -112,6 +112,8 @@ class FakeBootstrap:
         self.peers = [{"address": PEER}, {"address": OWN}, {"address": "junk"}]
         self.enough = asyncio.Event()
         self.refusal = ""
+        self.stale = 0
+        """Records that are refused because another one overtook them."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = await reader.readline()
@@ -124,6 +126,9 @@ class FakeBootstrap:
             "GET_PEERS": json.dumps(self.peers),
             "REMOVE": "Peer removed successfully",
         }
+        if request["type"] == "REGISTER" and self.stale:
+            self.stale -= 1
+            answers["REGISTER"] = json.dumps({"error": {"code": "stale-record", "message": "m"}})
         if self.refusal:
             answers["REGISTER"] = json.dumps({"error": {"code": self.refusal, "message": "m"}})
         writer.write(answers[request["type"]].encode().replace(b'": ', b'":') + b"\n")
@@ -236,6 +241,38 @@ def test_the_list_of_a_server_that_refuses_our_record_is_kept() -> None:
             assert "does not register this node" in warning.message
             assert "[not-owner]" in warning.message
             assert "none of the 1 other nodes" in found.core.cut_off(0.0)
+
+    run(main)
+
+
+def test_a_record_that_another_one_overtook_is_signed_anew() -> None:
+    """Of several servers over one registry each gets a record at the same moment."""
+
+    async def main() -> None:
+        async with bootstrap() as (fake, address):
+            fake.stale = MAX_RECORDS - 1
+            found = make(FakeLinks(PEER), address)
+            async with running(work(found)):
+                await fake.enough.wait()
+                await until(lambda: PEER in found.addresses)
+            assert "bootstrap-failed" not in {warning.code for warning in found.wrong()}
+        sent = [one["payload"]["record"] for one in fake.requests if one["type"] == "REGISTER"]
+        sequences = [record["sequence"] for record in sent]
+        assert len(sent) == MAX_RECORDS
+        assert sequences == sorted(set(sequences))
+
+    run(main)
+
+
+def test_a_server_that_refuses_every_record_as_stale_is_not_asked_for_ever() -> None:
+    async def main() -> None:
+        async with bootstrap() as (fake, address):
+            fake.stale = 1000
+            found = make(FakeLinks(PEER), address)
+            async with running(work(found)):
+                await fake.enough.wait()
+                await until(lambda: "bootstrap-failed" in {warning.code for warning in found.wrong()})
+        assert [one["type"] for one in fake.requests].count("REGISTER") == MAX_RECORDS
 
     run(main)
 

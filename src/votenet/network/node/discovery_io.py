@@ -19,7 +19,7 @@ from votenet.network.link_limits import LinkLimits
 from votenet.network.node.links import LinkTable
 from votenet.network.resolver import Names, dial
 from votenet.protocol.bootstrap.bootstrap_messages import KnownPeer
-from votenet.protocol.bootstrap.peer_record import DEFAULT_LIFETIME, sign_record, sign_removal
+from votenet.protocol.bootstrap.peer_record import DEFAULT_LIFETIME, SignedRecord, sign_record, sign_removal
 from votenet.protocol.node.events import HINT_LEFT, Hint, LinkDown, PeerUp
 from votenet.protocol.node.warnings import NodeWarnings
 from votenet.protocol.peers.address_manager import AddressManager, group_of
@@ -55,6 +55,8 @@ ASKED: Final = 256
 """Peers asked for at each poll: all of a usual network; of a large one a fair sample, another each time."""
 BUSY_SECONDS: Final = 5.0
 """In which a peer that is dialled back must answer: while it checks a large block it does not at once."""
+MAX_RECORDS: Final = 4
+"""Sent to one server in a row while it refuses them as stale."""
 COMPLAINTS: Final = 2
 """Hosts that must say that we cannot be reached before it is believed: one may be lying."""
 
@@ -287,11 +289,8 @@ class DiscoveryIO:
 
     async def _register(self, name: Address, server: Address) -> bool:
         """Whether a server took our record. Raises VotenetError when it gave no answer."""
-        sequence, expires = self.next_sequence(), int(time.time()) + DEFAULT_LIFETIME
-        key, listen, network = self._identity.key, self._identity.listen, self._identity.network_hex
-        record = sign_record(key, listen, network, sequence=sequence, expires=expires)
         try:
-            answer = await bootstrap_client.register(server, record)
+            answer = await self._send_record(server)
         except (Unreachable, RemoteProtocolError):
             raise
         except VotenetError as error:
@@ -302,6 +301,24 @@ class DiscoveryIO:
         log.info("bootstrap %s: %s", server, answer)
         self.warnings.bootstrap(str(name), "")
         return True
+
+    async def _send_record(self, server: Address) -> str:
+        """The server's answer line to a record of us. Raises as `bootstrap_client.register`.
+
+        Servers over one registry get one each at the same moment, and refuse those that later ones overtook.
+        """
+        for _ in range(MAX_RECORDS - 1):
+            try:
+                return await bootstrap_client.register(server, self._record())
+            except Rejected as error:
+                if error.code != "stale-record":
+                    raise
+        return await bootstrap_client.register(server, self._record())
+
+    def _record(self) -> SignedRecord:
+        sequence, expires = self.next_sequence(), int(time.time()) + DEFAULT_LIFETIME
+        key, listen, network = self._identity.key, self._identity.listen, self._identity.network_hex
+        return sign_record(key, listen, network, sequence=sequence, expires=expires)
 
     async def say_goodbye(self) -> None:
         """Take our address out of every registry that answers quickly."""
