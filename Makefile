@@ -19,6 +19,7 @@
 #   make bench-page  500 voters within ten seconds, 1,000 open event streams, sizes (T15, T16, T18)
 #   make bench-secret  the check of a secret ballot, 2,000 of them through five nodes (T17)
 #   make bench-bootstrap  a registry of a million peers in SQLite and in Redis, against a thousand (T7)
+#   make docs        the documentation site in build/site; each page opened in a browser (needs chromium)
 #   make pictures    the screenshots in docs/pictures/, of a real evening in a real browser (needs chromium)
 #   make charts      the charts in docs/: throughput and latency against offered load
 #   make soak MINUTES=60  steady load, 50 browsers at the page, a fault in every minute; no growth, nothing lost or undone
@@ -49,7 +50,7 @@ SEED   ?= $(shell date +%s)
 
 .PHONY: demo test compiled check packages lint bench bench-pow bench-loop bench-chain bench-bootstrap bench-compare bench-election \
 	bench-vote bench-final bench-node bench-growth bench-overload bench-dearest bench-page bench-secret bench-suite bench-supervisor soak architecture pictures charts propagation sanitize sim \
-	adversary api-fuzz deployed discovery discovery-table every-case frontend fuzz fuzz-counted crash test-arm clean
+	adversary api-fuzz deployed docs discovery discovery-table every-case frontend fuzz fuzz-counted crash test-arm clean
 
 demo: $(VENV)/.run
 	$(BIN)/votenet demo
@@ -76,6 +77,7 @@ check: $(VENV)/.dev
 	$(MAKE) test-arm
 	$(MAKE) api-fuzz
 	$(MAKE) deployed
+	$(MAKE) docs
 
 # BUILD=--check: the built files must be those that are committed.
 frontend: $(VENV)/.dev
@@ -161,6 +163,13 @@ api-fuzz: $(VENV)/.dev
 # The whole of it: make test leaves out what starts programs.
 deployed: $(VENV)/.dev
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile -p no:benchmark tests/deploy
+
+# Reference pages are taken from the code. Then a browser opens each page, on a phone and on a desktop.
+docs: $(VENV)/.dev
+	.ci/packages chromium
+	$(PY) -m pip install --quiet --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=docs $(PY) -m mkdocs build --quiet
+	PYTHONPATH=tests $(PY) -m support.built_site build/site
 
 crash: $(VENV)/.dev
 	PYTHONPATH=tests $(PY) -m crash.run

@@ -66,6 +66,7 @@ votenet compare receipt.json bob.json --node 127.0.0.1:3000
 votenet verify receipt.json
 votenet verify receipt.json --node 127.0.0.1:3000
 votenet verify receipt.json --network NETWORK_ID --json
+votenet verify receipt.json --network NETWORK_ID
 votenet export -o election.jsonl
 votenet audit election.jsonl
 votenet report -o minutes.html
@@ -205,6 +206,7 @@ NOT_RUN = {
     "votenet peers ping": "a bootstrap server of the test's own; tests/cli/peers/test_peers.py",
     "votenet replay minneapolis-2013 --choice rank1 --sample 5000": "with 500, above",
     "votenet replay minneapolis-2013 --choice rank1 --presign signed.jsonl": "with 2,000, above",
+    "votenet audit election.jsonl.xz --network NETWORK_ID --roll roll.json": "cli/archive/test_archive.py",
     "votenet audit election.jsonl.xz --compare result.json": "tests/cli/archive/test_archive.py",
     "votenet audit election.jsonl.xz --result result.json": "the same",
     "votenet audit election.jsonl.xz --dask tcp://10.0.0.9:8786": "a cluster; cli/archive/test_archive.py",
@@ -228,7 +230,7 @@ NOT_RUN = {
         for more in ("", " --roll roll.json -o citra.json")
     },
 }
-README_PAGE = Path(__file__).parent.parent.parent / "README.md"
+COMMANDS_PAGE = Path(__file__).parent.parent.parent / "docs" / "commands.md"
 
 
 def _lines(text: str) -> list[str]:
@@ -268,7 +270,7 @@ def run(reader: Reader, line: str) -> None:
 
 
 def test_every_example_is_accounted_for() -> None:
-    ran = {line for text in (ONE_NETWORK, *OTHERS) for line in _lines(text)} | set(_in_readme())
+    ran = {line for text in (ONE_NETWORK, *OTHERS) for line in _lines(text)} | set(_in_tour())
     ran_words = {frozenset(line.split()) for line in ran}
     for line in sorted(set(examples()) - ran - NOT_RUN.keys()):
         if frozenset(line.split()) in ran_words:
@@ -287,19 +289,19 @@ def test_the_examples_for_other_networks(reader: Reader, text: str) -> None:
         run(reader, line)
 
 
-# -- README -------------------------------------------------------------------------------------------
+# -- docs/commands.md ---------------------------------------------------------------------------------
 
 
-def _in_readme() -> list[str]:
-    """The commands of the section "Your own vote", from top to bottom."""
-    section = README_PAGE.read_text(encoding="utf-8").split("## Your own vote\n")[1].split("\n## ")[0]
+def _in_tour() -> list[str]:
+    """The commands of the section "A first tour", from top to bottom."""
+    section = COMMANDS_PAGE.read_text(encoding="utf-8").split("## A first tour\n")[1].split("\n## ")[0]
     lines = re.findall(r"^    (votenet .*)$", section, re.MULTILINE)
     return [line.split("  #")[0].rstrip() for line in lines]
 
 
-def test_readme_works_from_top_to_bottom(reader: Reader) -> None:
-    page = README_PAGE.read_text(encoding="utf-8")
-    for line in _in_readme():
+def test_the_first_tour_works_from_top_to_bottom(reader: Reader) -> None:
+    page = COMMANDS_PAGE.read_text(encoding="utf-8")
+    for line in _in_tour():
         done = reader.run(line)
         if line == "votenet vote voter123 Alice":
             heading, *shown = page.split("    Your vote is final")[1].split("\n\n")[0].splitlines()
@@ -307,17 +309,17 @@ def test_readme_works_from_top_to_bottom(reader: Reader) -> None:
             assert done.stdout.startswith("Your vote is final, signed by ")
             for wanted in shown:
                 label = wanted.strip().split("  ")[0]
-                assert label == "..." or label in done.stdout, f"README shows {wanted!r}"
+                assert label == "..." or label in done.stdout, f"the page shows {wanted!r}"
     receipt = json.loads((reader.cwd / "receipt.json").read_text())
     assert receipt["vote"]["voter_id"] == "voter123"
     assert {row["instance"] for row in reader.json("votenet ls")} == {"default", "board", "ranked"}
-    verifier = README_PAGE.parent / "verifier" / "votenet_verifier.py"
+    verifier = COMMANDS_PAGE.parent.parent / "verifier" / "votenet_verifier.py"
     for kind, name in (("receipt", "receipt.json"), ("archive", "election.jsonl")):
         reader(shlex.join([sys.executable, str(verifier), kind, name]))
 
 
-def test_readme_names_every_command() -> None:
-    page = README_PAGE.read_text(encoding="utf-8")
+def test_every_command_is_accounted_for_in_the_table_of_commands() -> None:
+    page = COMMANDS_PAGE.read_text(encoding="utf-8")
     table = page.split("| command | what it does |")[1].split("\n\n")[0]
     named = set(
         re.findall(r"\b([a-z]+)\b", " ".join(row.split("|")[1] for row in table.splitlines() if "|" in row))
