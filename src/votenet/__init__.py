@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from votenet.client import connect as connect
     from votenet.client import connect_async as connect_async
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> Any:

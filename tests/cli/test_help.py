@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import CommandResult
 
+import votenet.cli.help as help_module
 from votenet import __version__
 
 
@@ -33,7 +34,23 @@ def test_help_for_an_unknown_command_lists_the_commands(
 
 
 def test_the_version_is_told(cli: Callable[..., CommandResult]) -> None:
-    assert cli("version").out == cli("--version").out == f"votenet, version {__version__}\n"
+    first, second = cli("version").out.splitlines()
+    assert f"{first}\n" == cli("--version").out == f"votenet, version {__version__}\n"
+    folder = Path(second.removeprefix("documents: "))
+    assert (folder / "docs/security.md").is_file()
+    assert (folder / "verifier/votenet_verifier.py").is_file()
+
+
+def test_an_installation_finds_the_documents_that_came_with_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(help_module, "__file__", str(tmp_path / "lib/python/votenet/cli/help.py"))
+    monkeypatch.setattr(help_module.sysconfig, "get_path", lambda _name, _scheme: str(tmp_path))
+    assert help_module.documents() is None
+    page = tmp_path / "share/doc/votenet/docs/trust.md"
+    page.parent.mkdir(parents=True)
+    page.touch()
+    assert help_module.documents() == tmp_path / "share/doc/votenet"
 
 
 def test_a_broken_settings_file_hides_neither(

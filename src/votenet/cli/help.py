@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import sysconfig
+from pathlib import Path
+
 import click
 
 from votenet import __version__
 from votenet.cli import ui
+
+SCHEMES = (sysconfig.get_default_scheme(), "posix_user")
+"""Where pip may have put what came with the package: the environment, or the home of a user."""
 
 
 @click.command(
@@ -34,5 +40,15 @@ def help(ctx: click.Context, command: tuple[str, ...]) -> None:
 
 @click.command()
 def version() -> None:
-    """Print the version, as votenet --version does."""
+    """Print the version, and the folder of the pages that are named docs/…"""
     ui.echo(f"votenet, version {__version__}")
+    if (folder := documents()) is not None:
+        ui.echo(f"documents: {folder}")
+
+
+def documents() -> Path | None:
+    """The folder with `docs`, `verifier`, `deploy` and `examples`: the source's, or the installation's."""
+    source = Path(__file__).parents[3]
+    installed = (Path(sysconfig.get_path("data", scheme)) for scheme in SCHEMES)
+    folders = (source, *(folder / "share/doc/votenet" for folder in installed))
+    return next((folder for folder in folders if (folder / "docs/trust.md").is_file()), None)

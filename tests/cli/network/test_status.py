@@ -45,7 +45,7 @@ def test_what_a_named_node_has_signed(cli: Callable[..., CommandResult], named_n
 def test_what_nodes_say_fits_on_a_terminal_of_eighty_columns() -> None:
     told = msgspec.convert(
         {
-            "name": "node-1", "version": "0.1.0", "node_key": "ab" * 32, "network_id": "cd" * 32,
+            "name": "node-1", "version": "0.2.0", "node_key": "ab" * 32, "network_id": "cd" * 32,
             "listen": "127.0.0.1:24100", "height": 12345, "tip": "ef" * 32, "work": "1000", "bits": 1,
             "votes": 123456, "waiting": 0, "peers": 4, "known_peers": 4, "synced": True, "mining": False,
             "kernel": "avx512", "uptime": 10, "peer_bytes_sent": 1, "peer_bytes_received": 1, "warnings": [],
