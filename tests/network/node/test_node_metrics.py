@@ -14,7 +14,9 @@ def test_the_numbers_are_those_of_the_moment() -> None:
     before = shown.text().decode().splitlines()
     node.submit(*make_votes(node.election, 2))
     after = shown.text().decode().splitlines()
-    assert "votenet_node_waiting 0.0" in before
+    assert {"votenet_node_waiting 0.0", "votenet_node_disk_free_bytes NaN"} <= set(before)
+    (clock,) = (line.split()[1] for line in before if line.startswith("votenet_node_clock_seconds "))
+    assert float(clock) == int(node.now)
     assert {"votenet_node_waiting 2.0", "votenet_node_height 0.0", "votenet_node_outbound_peers 3.0"} <= set(
         after
     )

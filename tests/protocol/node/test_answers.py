@@ -159,7 +159,8 @@ def test_where_a_vote_stands_from_unknown_to_confirmed() -> None:
 
 
 def test_status_has_all_that_a_supervisor_needs() -> None:
-    node = HandNode(facts=NodeFacts(known_peers=lambda: 8, traffic=lambda: (70, 30)))
+    facts = NodeFacts(known_peers=lambda: 8, traffic=lambda: (70, 30), disk_free=lambda: 5 << 30)
+    node = HandNode(facts=facts)
     node.meet(1)
     node.submit(make_vote(node.election))
     node.now += 7.9
@@ -170,6 +171,7 @@ def test_status_has_all_that_a_supervisor_needs() -> None:
     assert (status.synced, status.mining, status.uptime, status.work) == (True, True, 7, "0")
     assert status.bits == node.election.bits
     assert (status.peer_bytes_sent, status.peer_bytes_received) == (70, 30)
+    assert (status.clock, status.disk_free) == (int(node.now), 5 << 30)
     node.mine()
     after = ask(node, GetStatus())
     assert isinstance(after, NodeStatus)

@@ -35,3 +35,17 @@ def test_a_status_fits_the_wire_for_any_node_name() -> None:
     node = HandNode()
     node.state.info = dataclasses.replace(node.info, name="n\n" * 200)
     assert decode_message(encode_message(node.core.status(node.now)))
+
+
+def test_nodes_and_clients_of_other_versions_understand_a_status() -> None:
+    """What a version added is missing from the line of an older node; an older client passes over it."""
+    status = next(one for one in SAMPLES if isinstance(one, client_messages.NodeStatus))
+    old = json.loads(encode_message(status))
+    assert not {"clock", "disk_free"} & old.keys()
+    decoded = decode_message(json.dumps(old).encode())
+    assert isinstance(decoded, client_messages.NodeStatus)
+    assert (decoded.clock, decoded.disk_free) == (None, None)
+    later = old | {"clock": 7, "disk_free": 8, "of_a_later_version": {"a": [1]}}
+    decoded = decode_message(json.dumps(later).encode())
+    assert isinstance(decoded, client_messages.NodeStatus)
+    assert (decoded.clock, decoded.disk_free) == (7, 8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -33,6 +34,8 @@ def node_metrics(status: Callable[[], NodeStatus], outbound: Callable[[], int]) 
         ),
         ("certificate_signers", "Named nodes that have signed it.", _signers),
         ("uptime_seconds", "Seconds since the start.", lambda status: status.uptime),
+        ("clock_seconds", "Time of this machine, Unix seconds.", lambda status: status.clock or 0),
+        ("disk_free_bytes", "Bytes free where it keeps its data; NaN: unknown.", _disk_free),
     ):
         made.gauge(name, help, _reading(status, ask))
     made.gauge("outbound_peers", "Peers that this node has chosen and dialled.", outbound)
@@ -49,6 +52,10 @@ def _reachable(status: NodeStatus) -> int:
 
 def _signers(status: NodeStatus) -> int:
     return len(status.finality.signers) if status.finality else 0
+
+
+def _disk_free(status: NodeStatus) -> float:
+    return math.nan if status.disk_free is None else status.disk_free
 
 
 def _reading(status: Callable[[], NodeStatus], ask: Callable[[NodeStatus], float]) -> Callable[[], float]:

@@ -15,6 +15,7 @@ import os
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final
 
 from votenet import __version__
@@ -152,6 +153,7 @@ class NodeService:
             is_met=self._discovery.addresses.is_met,
             bootstraps=lambda: [str(server) for server in self._discovery.core.servers.answering()],
             warnings=self._health.warnings,
+            disk_free=functools.partial(_disk_free, self._config.data_dir),
         )
 
     def _make_discovery(self, identity: LocalNode, key: SigningKey) -> DiscoveryIO:
@@ -441,6 +443,15 @@ class NodeService:
         self._checks.clear()
         self._core = load_core(self._election, self._store, self._info, self._facts)
         await asyncio.sleep(TICK_SECONDS)  # a full disk is not freed by asking it faster
+
+
+def _disk_free(folder: Path) -> int | None:
+    """Bytes that this user may still write there; None where the system does not tell."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return None
+    return found.f_bavail * found.f_frsize
 
 
 def _is_small_talk(event: Event) -> bool:

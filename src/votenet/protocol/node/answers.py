@@ -235,6 +235,8 @@ class StateAnswers:
             finality=self._finality(),
             amendments=len(self.state.election.amendments),
             cancelled=self.state.election.cancelled,
+            clock=int(now),
+            disk_free=facts.disk_free(),
             id=request_id,
         )
 

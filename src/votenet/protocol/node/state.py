@@ -72,6 +72,8 @@ class NodeFacts(NamedTuple):
     """Bootstrap servers that answer."""
     warnings: Callable[[], tuple[NodeWarning, ...]] = tuple
     """What is known to be wrong."""
+    disk_free: Callable[[], int | None] = lambda: None
+    """Bytes that are free where the node keeps its data; None where that cannot be told."""
 
 
 NO_FACTS: Final = NodeFacts()

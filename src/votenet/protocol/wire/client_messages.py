@@ -335,6 +335,8 @@ class NodeStatus(Message, frozen=True, tag="node_status"):
     `lies`: what named nodes are proven to have done, a sentence each. `closes` is in force, with so many
     `amendments` on the chain.
     `finality` is null where the election names no nodes: nothing is ever final there.
+    `clock`: the time there, Unix seconds; `disk_free`: bytes that are free where it keeps its data. None: it
+    does not tell, as nodes before version 0.2.
     """
 
     name: Label
@@ -363,6 +365,8 @@ class NodeStatus(Message, frozen=True, tag="node_status"):
     finality: FinalityStatus | None = None
     amendments: int = 0
     cancelled: bool = False
+    clock: int | None = None
+    disk_free: int | None = None
     id: RequestId = None
 
     @property
