@@ -13,6 +13,7 @@ from votenet.cli.election.amendment_view import amendment_lines, closes_words
 from votenet.cli.network import view
 from votenet.cli.network.finality_view import finality_lines, of_answers
 from votenet.cli.network.view import cut_off_line, show
+from votenet.cli.network.where import find_way_in, need_network, where_option
 from votenet.cli.options import instance_option, json_option, node_option, placed
 from votenet.cli.targets import remedy
 from votenet.config import instance_dirs
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from votenet.core.election.definition import Election
+    from votenet.protocol.wire.address import Address
     from votenet.protocol.wire.client_messages import NodeStatus
 
 _COLUMNS: Final = (
@@ -70,18 +72,37 @@ Examples:
 \b
   votenet status
   votenet status --voter voter123      (where that voter's vote stands)
+  votenet status --network https://vote.example.org     (all nodes, from any machine)
+  votenet status --network genesis.json --bootstrap boot.example.org:4000
 """
 )
 @click.option("--voter", metavar="VOTER_ID", help="Show where the vote of this voter stands.")
 @node_option
+@where_option
 @instance_option
 @json_option
-def status(voter: str | None, node: str | None, instance: str, as_json: bool) -> None:
+def status(
+    voter: str | None,
+    node: str | None,
+    where: str | None,
+    bootstraps: tuple[Address, ...],
+    instance: str,
+    as_json: bool,
+) -> None:
     """Show height, tip, peers and waiting votes of every node, asked directly.
 
     Nodes that are paused, stopped or have failed are listed with what brings them back; so is a node that is
     cut off from the others.
+
+    With --network: all nodes of a network wherever they run, named ones first, each known by its key; with
+    version, clock and free disk, and those that do not answer.
     """
+    need_network(where, bootstraps)
+    if where is not None:
+        if voter is not None or node is not None:
+            raise click.UsageError("--network goes with neither --voter nor --node")
+        _show_network(where, bootstraps, instance, as_json)
+        return
     if voter is not None:
         _show_voter(voter, instance, node, as_json)
         return
@@ -116,6 +137,16 @@ def status(voter: str | None, node: str | None, instance: str, as_json: bool) ->
     if len(errors) == len(answers):
         errors[0].reported = True
         raise errors[0]
+
+
+def _show_network(where: str, bootstraps: tuple[Address, ...], instance: str, as_json: bool) -> None:
+    import asyncio
+
+    from votenet.cli.network.network_status import show_network
+    from votenet.client.network_view import look_at_network
+
+    way = find_way_in(where, bootstraps, instance)
+    show_network(asyncio.run(look_at_network(way)), way.page, as_json)
 
 
 def _away(program: Mapping[str, Any]) -> VotenetError:

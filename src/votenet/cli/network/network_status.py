@@ -1,0 +1,162 @@
+"""`votenet status --network`: every node of a network as it is seen from this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from votenet.cli import ui
+from votenet.client.network_view import NetworkView, SeenNode
+from votenet.core.election.quorum import NEVER_FINAL
+from votenet.errors import Unreachable
+from votenet.protocol.wire.client_messages import NO_QUORUM, NodeStatus
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+NETWORK_COLUMNS: Final = (
+    "node", "address", "role", "version", "height", "final", "peers", "clock", "disk", "state",
+)  # fmt: skip
+_LEFT: Final = ("node", "address", "role", "version", "state")
+_DISPENSABLE: Final = ("role", "peers", "version", "disk")
+"""Columns that a narrow terminal goes without, the first of these first."""
+_STEADY_SECONDS: Final = 2.0
+"""A clock that differs by less shows no difference: it is told in whole seconds."""
+
+
+def show_network(view: NetworkView, page: str, as_json: bool) -> None:
+    """A view on stdout. Raises Unreachable if no node answers."""
+    if as_json:
+        ui.print_json(network_as_json(view, page))
+    else:
+        console = ui.console()
+        console.print(network_table(view, console.width))
+        for line in network_lines(view, page):
+            ui.echo(line)
+        ui.print_lies(lie for node in view.answering if node.status for lie in node.status.lies)
+    if not view.answering:
+        raise no_node_answers(view)
+
+
+def no_node_answers(view: NetworkView) -> Unreachable:
+    asked = [str(node.address) for node in view.nodes if node.address is not None]
+    return Unreachable(
+        f"no node of this network answers ({', '.join(asked[:8]) or 'no address of one is known'})",
+        next_step="Name a bootstrap server of this network with --bootstrap HOST:PORT, or try from another "
+        "machine: a firewall may be in between.",
+        reported=True,
+    )
+
+
+def network_table(view: NetworkView, width: int) -> Table:
+    """A row for each node, with as many columns as fit into `width`."""
+    return ui.fitting_table([_cells(node) for node in view.nodes], _LEFT, _DISPENSABLE, width)
+
+
+def _cells(node: SeenNode) -> dict[str, str]:
+    status = node.status
+    told: Sequence[str] = ("-",) * 6
+    if status is not None:
+        certificate = "-" if status.finality is None else f"{status.finality.certificate:,}"
+        told = (
+            status.version, f"{status.height:,}", certificate, str(status.peers), clock_words(node.ahead),
+            ui.size(status.disk_free),
+        )  # fmt: skip
+    role = "relay" if node.index is None else "named"
+    where = "-" if node.address is None else str(node.address)
+    return dict(zip(NETWORK_COLUMNS, (node.name, where, role, *told, node_state(node)), strict=True))
+
+
+def node_state(node: SeenNode) -> str:
+    """In a word or two: up, behind, cut off, not proven, or why it does not answer."""
+    if node.status is None:
+        codes = {"no-address": "not found", "other-network": "other genesis"}
+        return codes.get(node.error.code if node.error else "", "unreachable")
+    if node.index is not None and not node.proven:
+        return "not proven"
+    if node.status.cut_off:
+        return "cut off"
+    return "up" if node.status.synced else "behind"
+
+
+def clock_words(ahead: float | None) -> str:
+    """`0s`, `+1d0h`, `-3m10s`; a dash for not known."""
+    if ahead is None:
+        return "-"
+    if abs(ahead) < _STEADY_SECONDS:
+        return "0s"
+    return f"{'+' if ahead > 0 else '-'}{ui.duration(round(abs(ahead)))}"
+
+
+def network_lines(view: NetworkView, page: str) -> Iterator[str]:
+    """What stands below the table: which network, who answers, what is final, what nodes warn of."""
+    election = view.election
+    yield f"Network: {election.network_hex} ({election.definition.title})"
+    if page:
+        yield f"Page: {page}"
+    named = [node for node in view.nodes if node.index is not None]
+    if named:
+        up = sum(node.status is not None for node in named)
+        height = max((_certificate(node.status) for node in view.answering), default=0)
+        where = f"up to block {height:,}" if height else "nothing yet"
+        yield f"Final: {where}; {up} of {len(named)} named nodes answer, {election.quorum} must agree."
+    else:
+        yield f"Final: {NEVER_FINAL}."
+    for node in view.nodes:
+        if node.error is not None:
+            yield f"{node.name}: {node.error.message}"
+    yield from _warnings(view)
+    if view.late:
+        yield "The time was over before all nodes were asked."
+
+
+def _certificate(status: NodeStatus | None) -> int:
+    return 0 if status is None or status.finality is None else status.finality.certificate
+
+
+def _warnings(view: NetworkView) -> Iterator[str]:
+    warned: dict[str, list[str]] = {}
+    for node in view.answering:
+        for warning in node.status.warnings if node.status else ():
+            if warning.code != NO_QUORUM:
+                warned.setdefault(warning.message, []).append(node.name)
+    yield from (f"{', '.join(names)}: {message}" for message, names in warned.items())
+
+
+def network_as_json(view: NetworkView, page: str) -> dict[str, Any]:
+    """The view for programs."""
+    election = view.election
+    return {
+        "network_id": election.network_hex,
+        "title": election.definition.title,
+        "page": page or None,
+        "named": election.named,
+        "quorum": election.quorum if election.named else None,
+        "nodes": [node_as_json(node) for node in view.nodes],
+        "bootstrap": [
+            {"address": str(one.address)} | ({} if one.error is None else {"error": one.error.as_dict()})
+            for one in view.servers
+        ],
+        "silent": [str(address) for address in view.silent],
+        "left_out": view.left_out,
+        "complete": not view.late,
+    }
+
+
+def node_as_json(node: SeenNode) -> dict[str, Any]:
+    """One node: what the view knows of it, and in `status` all that it says of itself."""
+    import msgspec
+
+    status: dict[str, Any] | None = None
+    if node.status is not None:
+        status = msgspec.to_builtins(node.status)
+        status.pop("type", None)
+    return {
+        "name": node.name,
+        "named": node.index is not None,
+        "address": None if node.address is None else str(node.address),
+        "state": node_state(node),
+        "proven": node.proven,
+        "clock_offset": None if node.ahead is None else round(node.ahead, 1),
+        "status": status,
+    } | ({} if node.error is None else {"error": node.error.as_dict()})

@@ -1,0 +1,190 @@
+"""`--network [WHERE]`: which network a command looks at from any machine, and how it is found."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from votenet.config import instance_dirs, instance_names, known_dir
+from votenet.errors import Command, ConfigError, NextStep, NotRunning, Rejected, VotenetError
+from votenet.protocol.wire.address import Address, parse_address
+
+if TYPE_CHECKING:
+    from votenet.client.network_view import WayIn
+
+F = TypeVar("F", bound=Callable[..., Any])
+HERE: Final = "\x00"
+"""Stands for `--network` without WHERE: the network of this machine."""
+_ID: Final = re.compile("[0-9a-fA-F]{64}")
+_WRITE: Final = (
+    "Give the address of a page (https://vote.example.org), a genesis file, HOST:PORT of a node, or a "
+    "network id of 64 hexadecimal digits."
+)
+
+
+def where_option(command: F) -> F:
+    """`--network [WHERE]` and `--bootstrap HOST:PORT`."""
+    servers = click.option(
+        "--bootstrap",
+        "bootstraps",
+        metavar="HOST:PORT",
+        multiple=True,
+        callback=_addresses,
+        help="With --network: a bootstrap server to ask for nodes; may be repeated.",
+    )
+    made = click.option(
+        "--network",
+        "where",
+        metavar="[WHERE]",
+        is_flag=False,
+        flag_value=HERE,
+        help="Look at all nodes of a network, from any machine. WHERE: URL of its page, genesis file, "
+        "HOST:PORT of a node, or network id.  [that of the node that was joined here, or of the instance]",
+    )
+    return made(servers(command))
+
+
+def _addresses(ctx: click.Context, param: click.Parameter, value: Sequence[str]) -> tuple[Address, ...]:
+    try:
+        return tuple(parse_address(text) for text in value)
+    except Rejected as error:
+        raise click.BadParameter(error.message, ctx, param) from None
+
+
+def need_network(where: str | None, bootstraps: Sequence[Address]) -> None:
+    """Refuse --bootstrap without --network. Raises click.UsageError."""
+    if where is None and bootstraps:
+        raise click.UsageError("--bootstrap goes with --network")
+
+
+def find_way_in(where: str, bootstraps: Sequence[Address], instance: str) -> WayIn:
+    """Where the look at a network begins.
+
+    Raises:
+        ConfigError: bad-network, bad-url, bad-network-id, bad-genesis, no-bootstrap, not-a-node.
+        NotRunning: WHERE was left out, and no network is here.
+        VotenetError: unknown-network, several-networks, no-nodes; the page or the node does not answer.
+    """
+    from votenet.client.page_entry import page_url
+    from votenet.client.way_in import way_in_at_node, way_in_at_page
+
+    text = where.strip()
+    if where == HERE:
+        return _way_in_here(bootstraps, instance)
+    if "://" in text:
+        return asyncio.run(way_in_at_page(page_url(text), bootstraps))
+    if _ID.fullmatch(text):
+        return _way_in_by_id(text.lower(), bootstraps)
+    if _looks_like_file(text):
+        return _way_in_of_file(Path(text), bootstraps)
+    try:
+        address = parse_address(text)
+    except Rejected as error:
+        raise _nonsense(text, error) from None
+    return asyncio.run(way_in_at_node(address, bootstraps))
+
+
+def _looks_like_file(text: str) -> bool:
+    return "/" in text or text.endswith(".json") or (bool(text) and os.path.exists(text))
+
+
+def _nonsense(text: str, error: Rejected) -> ConfigError:
+    """What this WHERE is not."""
+    if not text:
+        return ConfigError("--network was given an empty text", code="bad-network", next_step=_WRITE)
+    if re.fullmatch("[0-9a-fA-F]{16,}", text):
+        return ConfigError(
+            f"a network id has 64 hexadecimal digits, not {len(text)}",
+            code="bad-network-id",
+            next_step=NextStep("Copy the whole id. Networks here: {}", Command("ls")),
+        )
+    fault = f"{text!r} is no page, file, node or network id: {error.message}"
+    return ConfigError(fault, code="bad-network", next_step=_WRITE)
+
+
+# -- kinds of WHERE -------------------------------------------------------------------------------
+
+
+def _way_in_of_file(path: Path, bootstraps: Sequence[Address]) -> WayIn:
+    """A genesis file says which network, not where it is; it may lie in the folder of a node."""
+    from votenet.client.network_view import WayIn
+    from votenet.storage.genesis_file import read_genesis
+
+    election = read_genesis(path / "genesis.json" if path.is_dir() else path)
+    nodes = _seen_at(election.network_hex)
+    if not nodes and not bootstraps:
+        raise ConfigError(
+            "a genesis file does not say where the nodes of its network are",
+            code="no-bootstrap",
+            next_step="Add a bootstrap server of this network: --bootstrap HOST:PORT",
+        )
+    return WayIn(election, (), tuple(bootstraps), page_host="localhost", listed=tuple(nodes))
+
+
+def _way_in_by_id(network_id: str, bootstraps: Sequence[Address]) -> WayIn:
+    from votenet.client.way_in import way_in_of_network
+
+    nodes = _seen_at(network_id)
+    for instance in instance_names():
+        if _network_of(instance) == network_id:
+            nodes += _addresses_of(instance)
+    if not nodes and not bootstraps:
+        raise VotenetError(
+            f"this user knows no network {network_id[:16]}…",
+            code="unknown-network",
+            next_step="Say where it is: --network ID --bootstrap HOST:PORT, or --network https://its.page",
+        )
+    return asyncio.run(way_in_of_network(network_id, nodes, bootstraps))
+
+
+def _way_in_here(bootstraps: Sequence[Address], instance: str) -> WayIn:
+    """Of the instance on this machine; with bootstrap servers of the network whose nodes these list."""
+    from votenet.cli.targets import bootstrap_address, node_programs
+    from votenet.client.network_view import WayIn
+    from votenet.client.way_in import way_in_of_network
+    from votenet.storage.genesis_file import read_genesis
+
+    if bootstraps:
+        return asyncio.run(way_in_of_network(None, (), bootstraps))
+    try:
+        nodes = tuple(map(parse_address, node_programs(instance)))
+        servers = (bootstrap_address(instance),)
+    except NotRunning as error:
+        error.next_step = NextStep(
+            "Name a network: --network https://its.page, or --network genesis.json --bootstrap HOST:PORT"
+        )
+        raise
+    return WayIn(read_genesis(instance_dirs(instance).genesis), nodes, servers)
+
+
+def _seen_at(network_id: str) -> list[Address]:
+    """An address at which this user met a network before."""
+    from votenet.storage.known_elections import KnownElections
+
+    address = KnownElections(known_dir()).address_of(network_id)
+    return [] if address is None else [parse_address(address)]
+
+
+def _network_of(instance: str) -> str | None:
+    from votenet.cli.targets import network_here
+
+    try:
+        return network_here(instance)
+    except VotenetError:
+        return None
+
+
+def _addresses_of(instance: str) -> list[Address]:
+    """Nodes of an instance that runs."""
+    from votenet.cli.targets import node_programs
+
+    try:
+        return [parse_address(address) for address in node_programs(instance)]
+    except VotenetError:
+        return []

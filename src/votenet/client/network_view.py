@@ -1,0 +1,402 @@
+"""All nodes of one network as one view: found, asked, and each named node known by the key that it proves.
+
+Bootstrap servers, pages and nodes only say where to look. How many addresses each of them can have us dial is
+bounded, and so is the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from votenet.client.node_probe import Probe, probe_node
+from votenet.core.election.definition import Election
+from votenet.errors import Rejected, Unreachable, VotenetError
+from votenet.network.bootstrap_client import all_peers
+from votenet.protocol.bootstrap.bootstrap_messages import KnownPeer
+from votenet.protocol.wire.address import Address, network_group, parse_address
+from votenet.protocol.wire.client_messages import NodeStatus
+
+VIEW_SECONDS: Final = 60.0
+"""For a whole look. Nodes that were not asked by then are not reached."""
+SERVER_SECONDS: Final = 15.0
+"""For the list of one bootstrap server, all its pages together."""
+MAX_DIALLED: Final = 200
+"""Addresses dialled in one look."""
+MAX_OF_SOURCE: Final = 64
+"""Addresses that one server, page or node may have us dial."""
+MAX_PLACES: Final = 4
+"""Of these, addresses at which it says that one named node is."""
+MAX_LISTED: Final = 10_000
+"""Entries of one bootstrap server that are read, in search of named nodes."""
+MAX_SERVERS: Final = 8
+AT_ONCE: Final = 32
+"""Nodes asked at a time."""
+
+
+class Rank(IntEnum):
+    """Why an address is dialled; the first are dialled first."""
+
+    GIVEN = 0
+    NAMED = 1
+    KNOWN_TO_NAMED = 2
+    LISTED = 3
+    KNOWN_TO_RELAY = 4
+
+
+@dataclass(frozen=True, slots=True)
+class WayIn:
+    """Where a look at a network begins: addresses of nodes and of bootstrap servers, and perhaps its page.
+
+    `listed`: nodes that the page names, as it sees them.
+    """
+
+    election: Election
+    nodes: tuple[Address, ...] = ()
+    bootstraps: tuple[Address, ...] = ()
+    page: str = ""
+    page_host: str = ""
+    listed: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SeenNode:
+    """One node. `index`: its place among the named nodes, None for a relay.
+
+    `name` is that of the definition for a named node, else what the node says. `address`: where it answers,
+    or where it was looked for; None: nobody named an address. `proven`: it proved its key, and knows the
+    address as its own. `error`: why there is no status, or no proof. `ahead`: of its clock, in seconds.
+    """
+
+    name: str
+    index: int | None
+    address: Address | None
+    status: NodeStatus | None = None
+    ahead: float | None = None
+    error: VotenetError | None = None
+    proven: bool = False
+    node_key: str = ""
+
+
+class SeenServer(NamedTuple):
+    """One bootstrap server; `error`: why it gave no list."""
+
+    address: Address
+    error: VotenetError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Oddity:
+    """Something at an address that should not be so.
+
+    `kind`: other-key (it claims to be the named node `index`, without its key), key-twice (another process
+    has its key), other-network (it runs with another genesis file, of the network `detail`).
+    """
+
+    kind: str
+    address: Address
+    index: int | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkView:
+    """All nodes that were found: named ones first, in the order of the definition, all of them.
+
+    `silent`: other addresses that were named to us, and do not answer. `left_out`: addresses that were not
+    dialled, because there were too many. `late`: the time was over before all were asked.
+    """
+
+    election: Election
+    nodes: tuple[SeenNode, ...]
+    servers: tuple[SeenServer, ...] = ()
+    oddities: tuple[Oddity, ...] = ()
+    silent: tuple[Address, ...] = ()
+    left_out: int = 0
+    late: bool = False
+
+    @property
+    def answering(self) -> list[SeenNode]:
+        """Nodes whose status is known."""
+        return [node for node in self.nodes if node.status is not None]
+
+
+async def look_at_network(way: WayIn, seconds: float = VIEW_SECONDS) -> NetworkView:
+    """Find all nodes of a network and ask each; what fails is part of the view."""
+    search = _Search(way)
+    try:
+        async with asyncio.timeout(seconds):
+            await search.run()
+    except TimeoutError:
+        search.late = True
+    return search.view()
+
+
+async def list_servers(addresses: Iterable[Address]) -> list[tuple[Address, list[KnownPeer] | VotenetError]]:
+    """What bootstrap servers list, MAX_LISTED peers of each at most, or why they do not; all at once."""
+    asked = list(dict.fromkeys(addresses))[:MAX_SERVERS]
+    return list(zip(asked, await asyncio.gather(*map(_list_of, asked)), strict=True))
+
+
+async def _list_of(server: Address) -> list[KnownPeer] | VotenetError:
+    found: list[KnownPeer] = []
+    try:
+        async with asyncio.timeout(SERVER_SECONDS), contextlib.aclosing(all_peers(server)) as peers:  # type: ignore[type-var]
+            async for peer in peers:
+                found.append(peer)
+                if len(found) == MAX_LISTED:
+                    break
+    except TimeoutError:
+        return found or Unreachable(f"{server} gave no list within {SERVER_SECONDS:g} s")
+    except VotenetError as error:
+        return found or error
+    return found
+
+
+@dataclass(slots=True)
+class _Place:
+    """An address that may be that of a node. `keys`: those that it was said to have."""
+
+    address: Address
+    rank: Rank
+    keys: set[str] = field(default_factory=set)
+    found: Probe | VotenetError | None = None
+
+
+class _Search:
+    """One look. Places are added while others are asked."""
+
+    def __init__(self, way: WayIn) -> None:
+        self._way, self.late = way, False
+        self._index = {node.node_key: place for place, node in enumerate(way.election.definition.nodes)}
+        self._names = [node.name for node in way.election.definition.nodes]
+        self._places: dict[Address, _Place] = {}
+        self._servers: dict[Address, VotenetError | None] = {}
+        self._left_out: set[Address] = set()
+
+    async def run(self) -> None:
+        way = self._way
+        for address in way.nodes:
+            self._add(address, Rank.GIVEN)
+        self._add_all(way.listed, Rank.LISTED, way.page_host)
+        await asyncio.gather(self._ask_batch(), self._ask_servers(way.bootstraps))
+        while await self._ask_batch():
+            pass
+        if not way.bootstraps and (named := self._servers_of_named()):
+            await self._ask_servers(named)
+            while await self._ask_batch():
+                pass
+
+    # -- places ----------------------------------------------------------------------------------
+
+    def _add(self, address: Address, rank: Rank, key: str | None = None) -> None:
+        known = self._places.get(address)
+        if known is None:
+            if len(self._places) >= MAX_DIALLED:
+                self._left_out.add(address)
+                return
+            known = self._places[address] = _Place(address, rank)
+        known.rank = min(known.rank, rank)
+        if key is not None:
+            known.keys.add(key)
+
+    def _add_all(self, addresses: Sequence[Address], rank: Rank, source: str) -> None:
+        """Addresses that a source named; those of its own loopback are nowhere for others."""
+        usable = [one for one in addresses if means_something(one, source)]
+        self._left_out.update(usable[MAX_OF_SOURCE:])
+        for address in usable[:MAX_OF_SOURCE]:
+            self._add(address, rank)
+
+    async def _ask_servers(self, servers: Sequence[Address]) -> None:
+        for server, listed in await list_servers(servers):
+            self._servers[server] = listed if isinstance(listed, VotenetError) else None
+            if not isinstance(listed, VotenetError):
+                self._add_listed(listed, server.host)
+
+    def _add_listed(self, peers: Iterable[KnownPeer], source: str) -> None:
+        """Named nodes of any network (theirs may be a wrong one), MAX_PLACES each; others of this network."""
+        places: dict[str, int] = {}
+        others: list[Address] = []
+        for peer in peers:
+            try:
+                address = parse_address(peer.address)
+            except Rejected:
+                continue
+            if not means_something(address, source):
+                continue
+            if peer.node_key in self._index:
+                assert peer.node_key is not None
+                places[peer.node_key] = places.get(peer.node_key, 0) + 1
+                if places[peer.node_key] <= MAX_PLACES:
+                    self._add(address, Rank.NAMED, peer.node_key)
+            elif peer.network_id in (None, self._way.election.network_hex):
+                others.append(address)
+        self._add_all(others, Rank.LISTED, source)
+
+    def _servers_of_named(self) -> list[Address]:
+        """Bootstrap servers that proven named nodes use."""
+        named = [one for one in self._probes() if one.proof and one.proof.node_key in self._index]
+        return list(dict.fromkeys(
+            server for one in named for server in one.servers if means_something(server, one.address.host)
+        ))[:MAX_SERVERS]  # fmt: skip
+
+    # -- asking ----------------------------------------------------------------------------------
+
+    async def _ask_batch(self) -> bool:
+        """Ask the next nodes, all at once. False: there is none left."""
+        waiting = [place for place in self._places.values() if place.found is None]
+        batch = sorted(waiting, key=lambda place: place.rank)[:AT_ONCE]
+        await asyncio.gather(*map(self._ask, batch))
+        return bool(batch)
+
+    async def _ask(self, place: _Place) -> None:
+        try:
+            found = await probe_node(place.address)
+        except VotenetError as error:
+            place.found = error
+            return
+        place.found = found
+        if found.status.network_id != self._way.election.network_hex:
+            return
+        is_named = found.proof is not None and found.proof.node_key in self._index
+        rank = Rank.KNOWN_TO_NAMED if is_named else Rank.KNOWN_TO_RELAY
+        self._add_all(found.peers, rank, place.address.host)
+
+    # -- the view --------------------------------------------------------------------------------
+
+    def _probes(self) -> list[Probe]:
+        return [place.found for place in self._places.values() if isinstance(place.found, Probe)]
+
+    def _of_network(self) -> list[Probe]:
+        ours = self._way.election.network_hex
+        return [probe for probe in self._probes() if probe.status.network_id == ours]
+
+    def view(self) -> NetworkView:
+        named = [self._named(index) for index in range(len(self._names))]
+        shown = {node.address for node in named if node.address is not None}
+        nodes = (*named, *self._relays(shown), *self._given_without_answer(shown))
+        silent = [
+            place.address for place in self._places.values()
+            if not isinstance(place.found, Probe) and place.rank is not Rank.GIVEN
+            and place.address not in shown
+        ]  # fmt: skip
+        return NetworkView(
+            election=self._way.election,
+            nodes=nodes,
+            servers=tuple(SeenServer(address, error) for address, error in self._servers.items()),
+            oddities=tuple(self._oddities(named)),
+            silent=tuple(silent),
+            left_out=len(self._left_out - self._places.keys()),
+            late=self.late,
+        )
+
+    def _holders(self, index: int) -> list[Probe]:
+        """Places of this network whose node has proved the key of a named node, proven addresses first."""
+        key = self._way.election.definition.nodes[index].node_key
+        found = [(one.proof, one) for one in self._of_network() if one.proof and one.proof.node_key == key]
+        return [one for _, one in sorted(found, key=lambda pair: not pair[0].proven)]
+
+    def _named(self, index: int) -> SeenNode:
+        """A named node where it answers; else where it was looked for, and what came of that."""
+        name = self._names[index]
+        for probe in self._holders(index):
+            return _seen(probe, name, index)
+        key = self._way.election.definition.nodes[index].node_key
+        for probe in self._of_network():
+            if probe.proof is None and key in (probe.status.node_key, *self._places[probe.address].keys):
+                return _seen(probe, name, index)
+        address, error = self._why_missing(key)
+        return SeenNode(name, index, address, error=error, node_key=key)
+
+    def _why_missing(self, key: str) -> tuple[Address | None, VotenetError]:
+        """Where a named node was looked for, and what is there instead."""
+        for place in self._places.values():
+            found = place.found
+            if isinstance(found, Probe) and found.proof is not None and found.proof.node_key == key:
+                why = f"the node at {place.address} runs with another genesis file"
+                return place.address, Unreachable(why, code="other-network")
+        for place in self._places.values():
+            if key in place.keys and not isinstance(place.found, Probe):
+                late = Unreachable(f"{place.address} was not asked in time")
+                return place.address, place.found or late
+        why = "no address of it is known: no bootstrap server, page or node that answers has named one"
+        return None, Unreachable(why, code="no-address")
+
+    def _relays(self, shown: set[Address]) -> list[SeenNode]:
+        """Nodes that are not named, each once; one that also answers at another address is the same."""
+        found: dict[tuple[str, int] | Address, SeenNode] = {}
+        for probe in self._of_network():
+            proof = probe.proof
+            if probe.address in shown or (proof is not None and proof.node_key in self._index):
+                continue
+            who = probe.address if proof is None else (proof.node_key, proof.seed)
+            if who not in found or (proof is not None and proof.proven and not found[who].proven):
+                found[who] = _seen(probe, probe.status.name, None)
+        return sorted(found.values(), key=lambda node: (node.name, str(node.address)))
+
+    def _given_without_answer(self, shown: set[Address]) -> list[SeenNode]:
+        """Addresses that the user named, and that do not answer."""
+        late = Unreachable("it was not asked in time")
+        return [
+            SeenNode("?", None, place.address, error=place.found or late)
+            for place in self._places.values()
+            if place.rank is Rank.GIVEN and not isinstance(place.found, Probe) and place.address not in shown
+        ]
+
+    def _oddities(self, named: Sequence[SeenNode]) -> Iterable[Oddity]:
+        for index in range(len(self._names)):
+            holders = self._holders(index)
+            for other in holders[1:]:
+                if _seed(other) != _seed(holders[0]):
+                    yield Oddity("key-twice", other.address, index, str(holders[0].address))
+        for place in self._places.values():
+            if isinstance(place.found, Probe):
+                yield from self._oddity_at(place, place.found, named)
+
+    def _oddity_at(self, place: _Place, found: Probe, named: Sequence[SeenNode]) -> Iterable[Oddity]:
+        proved = None if found.proof is None else self._index.get(found.proof.node_key)
+        if found.status.network_id != self._way.election.network_hex:
+            if proved is not None or place.rank is Rank.GIVEN:
+                yield Oddity("other-network", place.address, proved, found.status.network_id)
+            return
+        if proved is not None or any(node.address == place.address for node in named):
+            return
+        said = self._index.get(found.status.node_key)
+        if said is None and found.status.name in self._names:
+            said = self._names.index(found.status.name)
+        if said is None:  # a list may be old: it counts only where the node is not found
+            missing = {node.node_key for node in named if node.status is None}
+            said = next((self._index[key] for key in place.keys & missing), None)
+        if said is not None:
+            yield Oddity("other-key", place.address, said)
+
+
+def _seen(probe: Probe, name: str, index: int | None) -> SeenNode:
+    proof = probe.proof
+    return SeenNode(
+        name=name,
+        index=index,
+        address=probe.address,
+        status=probe.status,
+        ahead=probe.ahead,
+        error=probe.error,
+        proven=proof is not None and proof.proven,
+        node_key="" if proof is None else proof.node_key,
+    )
+
+
+def _seed(probe: Probe) -> int | None:
+    return None if probe.proof is None else probe.proof.seed
+
+
+def means_something(address: Address, source: str) -> bool:
+    """Whether an address that somebody at `source` names may be dialled from here."""
+    return not _is_loopback(address.host) or _is_loopback(source)
+
+
+def _is_loopback(host: str) -> bool:
+    return host.lower() in ("localhost", "::1") or network_group(host).startswith("127.")

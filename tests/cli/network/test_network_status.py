@@ -1,0 +1,110 @@
+"""`votenet status --network`: the table, the lines below it, and the JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from tests.cli.conftest import CommandResult
+
+from support.elections import make_election, named_nodes
+from support.posed_nodes import GIB, PosedNode, listed, posed, posed_server
+from votenet.cli.network.network_status import clock_words, network_table, node_state
+from votenet.client.network_view import NetworkView, SeenNode
+from votenet.errors import Unreachable
+from votenet.protocol.wire.address import Address
+
+ELECTION = make_election(nodes=named_nodes(4))
+DAY = 86_400
+Where = tuple[str, str, str, str]
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Iterator[tuple[Where, list[PosedNode]]]:
+    """The words that name a network of which Node 3 is down, and Node 1 a day ahead; and a relay."""
+    nodes = [PosedNode(ELECTION, index) for index in range(4)]
+    nodes[1].ahead = DAY
+    relay = PosedNode(ELECTION, name="helper", changes={"disk_free": 3 * GIB})
+    (tmp_path / "genesis.json").write_bytes(ELECTION.to_file())
+    entries = [listed(one) for one in (*nodes, relay)]
+    with posed(*nodes[:3], relay), posed_server(lambda: entries) as server:
+        yield ("--network", str(tmp_path / "genesis.json"), "--bootstrap", str(server)), [*nodes, relay]
+
+
+def test_all_nodes_named_ones_first_and_the_one_that_is_down(
+    cli: Callable[..., CommandResult], network: tuple[Where, list[PosedNode]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
+    where, nodes = network
+    done = cli("status", *where)
+    assert done.code == 0
+    head, *rows = done.out.splitlines()
+    assert head.split() == [
+        "node", "address", "role", "version", "height", "final", "peers", "clock", "disk", "state",
+    ]  # fmt: skip
+    assert [row.split("  ")[0] for row in rows[:5]] == ["Node 0", "Node 1", "Node 2", "Node 3", "helper"]
+    assert rows[0].rstrip().endswith("up")
+    assert "0.2.0" in rows[0]
+    assert "50.0G" in rows[0]
+    assert re.search(r" \+(1d0h|23h5\dm) ", rows[1])
+    assert rows[3].split()[2:] == [str(nodes[3].address), "named", *"-" * 6, "unreachable"]
+    assert rows[4].split()[2] == "relay"
+    assert f"Network: {ELECTION.network_hex} (Test election)" in rows
+    assert "Final: up to block 7; 3 of 4 named nodes answer, 3 must agree." in rows
+    assert any(row.startswith("Node 3: ") and "cannot be reached" in row for row in rows)
+
+
+def test_the_json_has_all_that_is_known(
+    cli: Callable[..., CommandResult], network: tuple[Where, list[PosedNode]]
+) -> None:
+    where, nodes = network
+    found = json.loads(cli("status", *where, "--json").out)
+    assert (found["network_id"], found["named"], found["quorum"]) == (ELECTION.network_hex, 4, 3)
+    assert [node["state"] for node in found["nodes"]] == ["up", "up", "up", "unreachable", "up"]
+    assert [node["named"] for node in found["nodes"]] == [True] * 4 + [False]
+    assert found["nodes"][1]["clock_offset"] == pytest.approx(DAY, abs=3600)
+    assert found["nodes"][4]["status"]["disk_free"] == 3 * GIB
+    assert found["nodes"][3]["error"]["code"] == "unreachable"
+    assert found["nodes"][3]["address"] == str(nodes[3].address)
+    assert [server["address"] for server in found["bootstrap"]] == [where[3]]
+    assert found["complete"]
+
+
+def test_where_no_node_answers_the_table_says_so_and_the_exit_code_is_1(
+    cli: Callable[..., CommandResult], tmp_path: Path
+) -> None:
+    (tmp_path / "genesis.json").write_bytes(ELECTION.to_file())
+    done = cli("status", "--network", str(tmp_path), "--bootstrap", "127.0.0.1:1")
+    assert done.code == 1
+    assert done.out.count("not found") == 4
+    assert "no node of this network answers" in done.err
+    done = cli("status", "--network", str(tmp_path), "--bootstrap", "127.0.0.1:1", "--json")
+    assert (done.code, len(json.loads(done.out)["nodes"])) == (1, 4)
+
+
+def test_a_clock_in_words() -> None:
+    told = [clock_words(ahead) for ahead in (None, 0.4, -1.9, 31.0, -190.0, DAY)]
+    assert told == ["-", "0s", "0s", "+31s", "-3m10s", "+1d0h"]
+
+
+def test_the_state_of_a_node_that_does_not_answer() -> None:
+    for code, word in (("no-address", "not found"), ("other-network", "other genesis"), ("x", "unreachable")):
+        assert node_state(SeenNode("n", 0, None, error=Unreachable("…", code=code))) == word
+
+
+def test_the_table_fits_on_a_terminal_of_eighty_columns() -> None:
+    nodes = tuple(
+        SeenNode(f"Node {n}", n, Address("vote.example.org", 3000 + n), error=Unreachable("…"))
+        for n in range(4)
+    )
+    console = Console(width=80, file=io.StringIO(), color_system=None)
+    console.print(network_table(NetworkView(ELECTION, nodes), 80))
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) == 5
+    assert {"node", "address", "height", "final", "clock", "state"} <= set(lines[0].split())
