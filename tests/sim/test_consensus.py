@@ -186,6 +186,60 @@ def test_an_old_backup_breaks_no_promise_while_all_others_answer() -> None:
         check_seed(seed, play_backup)
 
 
+# -- a disk that is marked as an old one, among liars --------------------------------------------------
+
+
+class RestoredStory(ConsensusStory):
+    """f liars, links that break, and one honest node that is restored again and again: it stays honest.
+
+    `marked`: as `votenet restore` marks a disk. Without the mark it is a planted fault.
+    """
+
+    def __init__(self, seed: int, nodes: int = 0, marked: bool = True) -> None:
+        super().__init__(seed, nodes=nodes or random.Random(f"size {seed}").choice((3, 4, 4, 5, 5, 6, 7)))
+        self.net.enough = 8
+        self.marked = marked
+        self.victim = self.dice.choice(self.net.honest)
+        for _ in range(self.dice.choice((1, 2, 4))):
+            self.net.later(self.dice.uniform(0.5, BUSY_SECONDS), self.restore, self.victim)
+
+    def restore(self, process: Process) -> None:
+        if process is not self.victim:
+            return  # the fault of the other stories
+        if process.up:
+            process.crash()
+        process.restore(self.dice)
+        process.restored = self.marked
+        self.net.later(self.dice.uniform(0.0, 3.0), self.restart, process)
+
+    def done(self) -> bool:
+        return all(len(process.chain) >= self.net.enough for process in self.net.honest)
+
+    def play(self) -> None:
+        """Progress is promised where nobody lies and the others can go on without the restored node."""
+        try:
+            super().play()
+        except BrokenPromise as broken:
+            if "no progress" not in str(broken) or not self.net.liars:
+                raise
+
+
+def test_a_restored_node_contradicts_nothing_that_it_forgot_whatever_liars_hide() -> None:
+    for seed in SEEDS[:100]:
+        check_seed(seed, lambda seed: RestoredStory(seed).play())
+
+
+def test_without_its_mark_a_restored_node_contradicts_itself() -> None:
+    def broken(seed: int) -> bool:
+        try:
+            RestoredStory(seed, marked=False).play()
+        except BrokenPromise as found:
+            return "contradicts itself" in str(found)
+        return False
+
+    assert any(broken(seed) for seed in range(1000))
+
+
 # -- more liars than the network bears ----------------------------------------------------------------
 
 

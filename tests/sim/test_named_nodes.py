@@ -12,11 +12,13 @@ import random
 import pytest
 
 from support.elections import CREATED, keys_of_node, make_vote
+from support.memory_block_store import MemoryBlockStore
 from support.named_network import NamedNetwork
 from support.seeds import seeds
 from support.simulated_network import SimulatedClient
 from votenet.core.election.quorum import faults_of
 from votenet.core.ledger.vote import HashedVote
+from votenet.protocol.node.restored import RestoredMark
 from votenet.protocol.wire.client_messages import SubmitVotes, VotesTaken
 
 VOTES = 40
@@ -41,8 +43,10 @@ class NamedStory:
         self.net.mine_seconds = dice.choice((0.1, 1.0, 4.0))
         self.spare = faults_of(self.count)
         self.faulty: set[str] = set()
-        """Nodes that may break promises: restored disks, keys that are used twice."""
-        self.backups: dict[str, list[object]] = {name: [] for name in self.net.names}
+        """Nodes that may break promises: old disks without a mark, keys that are used twice."""
+        self.restored: set[str] = set()
+        """A node with an old disk that is marked: it has lost votes, and contradicts nothing."""
+        self.backups: dict[str, list[MemoryBlockStore]] = {name: [] for name in self.net.names}
         self.decided: dict[int, bytes] = {}
         self.cast: list[tuple[str, SimulatedClient, HashedVote]] = []
         for name in self.net.names:
@@ -60,7 +64,6 @@ class NamedStory:
         for _ in range(dice.choice((0, 3, 6, 10))):
             net.later(dice.uniform(0.0, BUSY_SECONDS), self.fault)
         if self.spare and dice.random() < 0.4:
-            self.spare -= 1
             net.later(dice.uniform(0.0, BUSY_SECONDS / 2), lambda: self.run_twice(dice.choice(net.names)))
         self.look()
         net.run(BUSY_SECONDS + 20.0)
@@ -106,8 +109,16 @@ class NamedStory:
             self.net.restart(name)
 
     def restore(self, name: str) -> None:
-        """An older disk: the node counts as a liar from now on."""
+        """An older disk: with its mark the node stays honest, without it counts as a liar from now on."""
         if not self.backups[name]:
+            return
+        if name in self.restored or (not self.faulty | self.restored and self.dice.random() < 0.7):
+            self.restored.add(name)
+            self.spare = 0
+            self.net.crash(name)
+            store = self.net.nodes[name].store = copy.deepcopy(self.dice.choice(self.backups[name]))
+            store.apply([RestoredMark().encode()])
+            self.net.restart(name)
             return
         if name not in self.faulty:
             if not self.spare:
@@ -120,6 +131,9 @@ class NamedStory:
 
     def run_twice(self, name: str) -> None:
         """A second process with the same key and an empty disk; each other node is linked to one of them."""
+        if not self.spare:
+            return
+        self.spare -= 1
         self.faulty.add(name)
         twin = f"{name} again"
         node = self.net.add(twin, key=keys_of_node(self.net.names.index(name)).node)
@@ -155,7 +169,7 @@ class NamedStory:
         return [
             vote.voter_id
             for name, client, vote in self.cast
-            if name in self.honest
+            if name in self.honest and name not in self.restored
             for answer in client.answers()
             if isinstance(answer, VotesTaken) and answer.outcomes[0].error is None
         ]

@@ -33,6 +33,7 @@ from votenet.protocol.consensus.outputs import (
     SavedState,
     Send,
 )
+from votenet.protocol.consensus.silence import Silence
 from votenet.protocol.consensus.tendermint import Tendermint
 
 BAD, GOOD, LATE = b"bad", b"good", b"late"
@@ -61,6 +62,9 @@ class Process:
         self.outputs_to_crash: int | None = None
         """After how many outputs the process ends in the middle of its work."""
         self.wanted = False
+        self.restored = False
+        """Its disk is marked as an old one: it says nothing before it may."""
+        self.was_silent = False
         self.tick_at: float | None = None
         self.machine = self.new_machine()
 
@@ -77,7 +81,8 @@ class Process:
         self.up = True
         self.machine = self.new_machine()
         self.machine.set_reachable(self.linked(), self.now)
-        self.carry_out(self.machine.start(len(self.chain) + 1, self.now, self.saved))
+        silence, self.was_silent = Silence(self.net.nodes) if self.restored else None, self.restored
+        self.carry_out(self.machine.start(len(self.chain) + 1, self.now, self.saved, silence))
         if self.up:
             self.carry_out(self.machine.set_wanted(self.wanted, self.now))
         for other in self.net.processes:
@@ -101,6 +106,10 @@ class Process:
 
     def carry_out(self, outputs: list[Output]) -> None:
         life = self.life
+        if self.was_silent and self.machine.silence is None:
+            self.was_silent = False  # it answers now: a node that recovers asks every second
+            for other in self.net.processes:
+                self.net.send(other, self, Process.hear_height, other, other.machine.height)
         for output in outputs:
             if self.outputs_to_crash is not None:
                 self.outputs_to_crash -= 1
@@ -115,7 +124,7 @@ class Process:
     def carry_out_one(self, output: Output) -> None:
         net = self.net
         if isinstance(output, Save):
-            self.saved = output.state
+            self.saved, self.restored = output.state, self.machine.silence is not None
         elif isinstance(output, Send):
             net.note_sent(self, output.statement)
             for other in net.processes:
@@ -207,6 +216,8 @@ class Process:
     def hear_height(self, other: Process, height: int) -> None:
         """Say what a node at that height needs of us."""
         machine, net = self.machine, self.net
+        if other.machine.silence is None:
+            self.carry_out(machine.height_told(other.index, height, self.now))
         if height > machine.height:
             net.send(self, other, Process.hear_height, self, machine.height)
         if height < machine.height or machine.decided is not None:
@@ -214,7 +225,8 @@ class Process:
                 net.send(self, other, Process.hear_quorum, *decided.precommits)
         if height == machine.height:
             self.tell_all_of_height(other)
-        if (own := machine.statements_of(other.index, height)) is not None:
+        own = machine.statements_of(other.index, height)
+        if own is not None and machine.silence is None:
             net.send(self, other, Process.hear_own_statements, self.index, height, own)
 
     def tell_all_of_height(self, other: Process) -> None:

@@ -24,6 +24,7 @@ from votenet.protocol.node.events import (
     SaveEvidence,
     SaveFinality,
     SaveHours,
+    SaveRestored,
     SaveShare,
     SaveTiles,
     SaveVotes,
@@ -49,7 +50,7 @@ class MemoryBlockStore(BlockStore):
         self._certificate = 0, ""
         self._accepted = 0
         self._evidence: dict[tuple[int, str], SaveEvidence] = {}
-        self._hours = b""
+        self._hours = self._restored = b""
         self._amendments: dict[int, Amendment] = {}
         self._tiles: dict[tuple[int, int], bytes] = {}
         self._shares: dict[int, str] = {}
@@ -76,6 +77,7 @@ class MemoryBlockStore(BlockStore):
             accepted=self._accepted,
             evidence=list(self._evidence.values()),
             hours=self._hours,
+            restored=self._restored,
             frontier=frontier,
             log_sizes=log_sizes,
             amendments=list(self._amendments.values()),
@@ -99,13 +101,14 @@ class MemoryBlockStore(BlockStore):
     def apply(self, changes: Sequence[Change]) -> None:
         before = dict(self._blocks), list(self._best), dict(self._waiting), dict(self._tiles)
         statements = self._finality, self._certificate, self._accepted, self._hours, dict(self._evidence)
+        restored = self._restored
         amendments, shares = dict(self._amendments), dict(self._shares)
         try:
             self._apply(changes)
         except BaseException:
             self._blocks, self._best, self._waiting, self._tiles = before
             self._finality, self._certificate, self._accepted, self._hours, self._evidence = statements
-            self._amendments, self._shares = amendments, shares
+            self._amendments, self._shares, self._restored = amendments, shares, restored
             raise
 
     def _apply(self, changes: Sequence[Change]) -> None:
@@ -123,6 +126,8 @@ class MemoryBlockStore(BlockStore):
                 self._accepted = change.time
             elif isinstance(change, SaveHours):
                 self._hours = change.state
+            elif isinstance(change, SaveRestored):
+                self._restored = change.state
             elif isinstance(change, SaveAmendment):
                 self._amendments[change.amendment.number] = change.amendment
             elif isinstance(change, DropAmendments):

@@ -28,6 +28,16 @@ def enough_holders(nodes: int) -> int:
     return nodes - quorum_of(nodes) + 2 * faults_of(nodes) + 1
 
 
+def enough_tellers(nodes: int) -> int:
+    """How many other named nodes must tell their heights, so that one of them is honest and was in the quorum
+    that decided the newest block.
+
+    A node that forgot what it signed was at most one height beyond that one. At least a quorum without
+    itself, so that only one of two processes with one key hears of so many.
+    """
+    return max(quorum_of(nodes) - 1, nodes - quorum_of(nodes) + faults_of(nodes) + 1)
+
+
 def holders_sentence(holders: int, nodes: int) -> str:
     """What a voter may rely on whose vote `holders` of `nodes` named nodes have signed for before closing."""
     held = f"received by {holders} of {nodes}"

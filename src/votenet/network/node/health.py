@@ -21,6 +21,7 @@ from votenet.protocol.node.warnings import quorum_warnings
 from votenet.protocol.wire.client_messages import (
     CANNOT_SAVE,
     KEY_TWICE,
+    RESTORED,
     FinalityStatus,
     NodeStatus,
     NodeWarning,
@@ -39,6 +40,11 @@ BEHIND: Final = 2
 SIGNED_ELSEWHERE: Final = (
     "Another process has signed for the consensus with the key of this node: a data folder was copied. Stop "
     "one of the two. Two that sign are a lie by this node, and others can prove it."
+)
+
+SAYS_NOTHING_YET: Final = (
+    "This node was restored from a backup. It takes votes and passes them on, but signs nothing until the "
+    "others have decided two more blocks: it may have signed for those before."
 )
 
 log = logging.getLogger("votenet.node")
@@ -115,6 +121,8 @@ class Health:
         if core.finality is None or core.state.index is None:
             return []
         twin = [NodeWarning(KEY_TWICE, SIGNED_ELSEWHERE)] if core.finality.key_elsewhere else []
+        if core.finality.restored.is_silent:
+            twin.append(NodeWarning(RESTORED, SAYS_NOTHING_YET))
         return twin + quorum_warnings(core.state.election, core.state.reachable_named())
 
     def _log_warnings(self, found: Iterable[NodeWarning] | None = None) -> None:

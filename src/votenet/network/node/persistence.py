@@ -148,4 +148,5 @@ def _kept(chain: Chain, stored: StoredChain) -> KeptFinality:
         tuple(stored.evidence),
         tuple(stored.amendments),
         tuple(stored.shares),
+        stored.restored,
     )

@@ -40,6 +40,7 @@ from votenet.protocol.consensus.outputs import (
     SavedState,
     Send,
 )
+from votenet.protocol.consensus.silence import Silence
 from votenet.protocol.consensus.timeouts import (
     MAX_REFRESH,
     MISSING_VOTES_SECONDS,
@@ -62,6 +63,8 @@ class Tendermint:
         self.height = 0
         self.recovering = False
         """We say nothing before others have told which of our own statements they hold."""
+        self.silence: Silence | None = None
+        """Our disk is an old one: so long we say nothing at all."""
         self._saved: SavedState | None = None
         self._wanted = False
         self._reachable: Collection[int] = range(nodes)
@@ -100,9 +103,11 @@ class Tendermint:
 
     # -- inputs ----------------------------------------------------------------------------------
 
-    def start(self, height: int, now: float, saved: SavedState | None = None) -> list[Output]:
-        """Begin after the start of the process, with what was saved last."""
-        self._saved = saved
+    def start(
+        self, height: int, now: float, saved: SavedState | None = None, silence: Silence | None = None
+    ) -> list[Output]:
+        """Begin after the start of the process, with what was saved last; `silence`: of a restored disk."""
+        self._saved, self.silence = saved, silence if self.nodes > 1 else None
         self.recovering = self.nodes > 1
         return self.start_height(height, now)
 
@@ -156,6 +161,12 @@ class Tendermint:
                 if made.node == self.index and made.height == height and is_possible(made, self.nodes):
                     self._hear(made)
             self._answers.add(node)
+        return self._advance(now)
+
+    def height_told(self, node: int, height: int, now: float) -> list[Output]:
+        """Another named node has answered, and is at most at this height."""
+        if self.silence is not None and node != self.index and node in range(self.nodes):
+            self.silence.tell(node, height)
         return self._advance(now)
 
     def built(self, round_number: int, value: bytes, now: float) -> list[Output]:
@@ -276,7 +287,10 @@ class Tendermint:
         known = self.log.find(statement.kind, statement.round, self.index)
         if (known is not None and known.value == statement.value) or self.stopped:
             return
-        if self.recovering and known is None:
+        twin = self.silence is not None and self.silence.is_twins(self.height)
+        if self.silence is not None and twin:
+            self.silence.twin = True
+        if self.recovering and known is None and not twin:
             self._doubtful = True
             own = statement._replace(signature="")
             self.log.add(own, own.round)
@@ -290,6 +304,9 @@ class Tendermint:
     def _recover(self, now: float) -> None:
         """Speak again once enough others have told which of our statements they hold."""
         others = set(range(self.nodes)) - {self.index}
+        if self.silence is not None and not self.silence.may_end(self.height, self._answers, others):
+            self._recovery_due = None
+            return
         if not others <= self._answers:
             if self._doubtful or len(self._answers) < self.quorum - 1:
                 self._recovery_due = None
@@ -299,7 +316,7 @@ class Tendermint:
                     self._recovery_due = now + RECOVERY_SECONDS
                 if now < self._recovery_due:
                     return
-        self.recovering = False
+        self.recovering, self.silence = False, None
         self._resume()
 
     def _resume(self) -> None:

@@ -184,6 +184,12 @@ class SaveHours(NamedTuple):
     state: bytes
 
 
+class SaveRestored(NamedTuple):
+    """What a node remembers of its restore from a backup, in place of what was saved; empty: no more."""
+
+    state: bytes
+
+
 class SaveAmendment(NamedTuple):
     """An amendment that waits for a block."""
 
@@ -233,6 +239,7 @@ Change = (
     | SaveFinality
     | SaveAccepted
     | SaveHours
+    | SaveRestored
     | SaveAmendment
     | DropAmendments
     | SaveTiles

@@ -41,10 +41,11 @@ from votenet.protocol.consensus.tendermint import Tendermint
 from votenet.protocol.consensus.votes import is_possible
 from votenet.protocol.node.blocks import OURSELVES, BlockRelay
 from votenet.protocol.node.closing import Closing
-from votenet.protocol.node.events import Mined, SaveEvidence, SaveFinality, Template
+from votenet.protocol.node.events import Mined, SaveEvidence, SaveFinality, SaveRestored, Template
 from votenet.protocol.node.heard_statements import HeardStatements
 from votenet.protocol.node.proposal_search import FIRST_SEARCH, ProposalSearch
 from votenet.protocol.node.proposed_blocks import ProposedBlock, ProposedBlocks
+from votenet.protocol.node.restored import Restored
 from votenet.protocol.node.round_statements import (
     decode_state,
     encode_state,
@@ -77,6 +78,7 @@ class KeptFinality:
     `certificate`: the height of its block, and the signed note. `accepted`: when we last accepted votes.
     `hours`: what we have signed about the end of the election. `sizes`: of the log behind each block.
     `evidence`: against named nodes. `amendments`: that wait for a block. `shares`: of trustees.
+    `restored`: of a restore from a backup.
     """
 
     frontier: LogFrontier = field(default_factory=LogFrontier)
@@ -89,6 +91,7 @@ class KeptFinality:
     evidence: tuple[SaveEvidence, ...] = ()
     amendments: tuple[Amendment, ...] = ()
     shares: tuple[str, ...] = ()
+    restored: bytes = b""
 
 
 class Finality:
@@ -102,6 +105,7 @@ class Finality:
             state.election.named, -1 if self.index is None else self.index, FIRST_SEARCH
         )
         self._saved = decode_state(kept.statements, self.machine.index)
+        self.restored = Restored(state.election, kept.restored)
         self._started = False
         self._tip = state.chain.tip
         self.proposed = ProposedBlocks(state, closing, kept.proposed, self._judged)
@@ -133,6 +137,8 @@ class Finality:
         self._run(machine.set_reachable(self.state.reachable_named(), now), now)
         self._run(machine.set_wanted(self._records_wait(), now), now)
         self._run(machine.tick(now), now)
+        if self.restored.is_silent and machine.silence is None:
+            self.state.ready.save.append(self._speak(now))
         # 3. A search in vain is over. Blocks and statements that did not come are asked for again.
         if not machine.building:
             self.search.stop()
@@ -164,6 +170,17 @@ class Finality:
         """Whether others have told what we signed before this start, so that we may sign again."""
         return self._started and not self.machine.recovering
 
+    @property
+    def may_list(self) -> bool:
+        """Whether we may sign a closing list: we know what we signed, and which votes we accepted."""
+        return self.knows_itself and self.restored.may_promise(self.state.election.closes)
+
+    def _speak(self, now: float) -> SaveRestored:
+        closes = self.state.election.closes
+        self.state.ready.log.append("this node was restored from a backup; from now on it takes part again")
+        hour_over = closes is not None and (now >= closes or not self._closing.takes_votes)
+        return self.restored.speak(closes, hour_over)
+
     def _begin_height(self, now: float) -> None:
         machine, tip = self.machine, self.state.chain.tip
         # Else the machine would propose an empty block, because records waited for the block before.
@@ -177,7 +194,7 @@ class Finality:
             outputs = machine.start_height(tip.height + 1, now)
         else:
             self._started, self._ask_at = True, now
-            outputs = machine.start(tip.height + 1, now, self._saved)
+            outputs = machine.start(tip.height + 1, now, self._saved, self.restored.silence())
         early, self._early = self._early, {}
         for link, message in early.values():
             if message.proposal.height == machine.height:
@@ -276,8 +293,8 @@ class Finality:
         peer = self.state.sync.peers.get(link)
         asker = None if peer is None else self.state.election.node_index(peer.peer_info.node_key)
         machine = self.machine
-        if self.index is None or asker is None or not self._started:
-            return
+        if self.index is None or asker is None or not self._started or machine.silence is not None:
+            return  # of a restored node no answer counts: it has forgotten what it held
         if message.height < machine.height:
             self.state.send(link, ConsensusState(height=machine.height))
             return
@@ -303,9 +320,15 @@ class Finality:
 
     def on_consensus_state(self, link: int, message: ConsensusState, now: float) -> None:
         machine = self.machine
+        peer = self.state.sync.peers.get(link)
+        teller = None if peer is None else self.state.election.node_index(peer.peer_info.node_key)
         if message.height > machine.height:
             self.state.sync.ask_peer(link, now)
-        if message.height != machine.height or self.index is None:
+        if self.index is None or not self._started:
+            return
+        if teller is not None:
+            self._run(machine.height_told(teller, message.height, now), now)
+        if message.height != machine.height:
             return
         statements = [*map(read_proposal, message.proposals), *map(read_vote, message.votes)]
         own = [statement for statement in statements if statement.node == self.index]
@@ -316,8 +339,6 @@ class Finality:
                 self._hear(link, statement, now)
         for votes in message.quorums:
             self._hear_quorum(link, votes, now)
-        peer = self.state.sync.peers.get(link)
-        teller = None if peer is None else self.state.election.node_index(peer.peer_info.node_key)
         if teller is not None:
             self._run(machine.own_statements_from(teller, message.height, own, now), now)
 

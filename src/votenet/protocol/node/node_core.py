@@ -90,7 +90,7 @@ class NodeCore:
             finality = self.finality
             if state.election.secret is not None:
                 self.shares = SharePool(state, self.checkpoints, self.closing, kept.shares)
-            self.closing.may_sign = lambda: finality.knows_itself
+            self.closing.may_sign = lambda: finality.may_list
             self.blocks.proposed, self.blocks.check_next = finality.proposed, self.closing.check
             self.blocks.connected = [
                 self.checkpoints.grow,
@@ -187,6 +187,7 @@ class NodeCore:
             saved = [change.votes for change in self.state.ready.save if isinstance(change, SaveVotes)]
             self.acceptances.saved([hashed.id for votes in saved for hashed in votes], now)
             self.acceptances.closed = self.closing is not None and self.closing.list_signed
+            self.acceptances.closed |= not self._may_promise
             self.acceptances.refresh(now)
         if self.shares is not None:
             self.shares.refresh()
@@ -194,6 +195,11 @@ class NodeCore:
         ready.send += self.state.sync.requests
         self.state.sync.requests = []
         return ready
+
+    @property
+    def _may_promise(self) -> bool:
+        """Whether we may accept votes: not with a disk from before, until we know what we promised."""
+        return self.finality is None or self.finality.restored.may_promise(self.state.election.closes)
 
     def saved(self) -> None:
         """Everything in the last Ready's `save` is on the disk and can be read from there."""

@@ -279,6 +279,7 @@ CANNOT_SAVE: Final = "cannot-save"
 KEY_TWICE: Final = "key-twice"
 NO_QUORUM: Final = "no-quorum"
 OTHER_KEY: Final = "other-key"
+RESTORED: Final = "restored"
 NOT_SYNCED: Final = frozenset({CUT_OFF, KEY_TWICE})
 """With one of these a node is not synced, whatever it has."""
 WARNINGS: Final[dict[str, str]] = {
@@ -290,6 +291,7 @@ WARNINGS: Final[dict[str, str]] = {
     KEY_TWICE: "another process has proved to have the key of this node",
     NO_QUORUM: "this named node reaches fewer than a quorum of named nodes: nothing becomes final",
     OTHER_KEY: "another node answers at the address where a named node was",
+    RESTORED: "this named node came back from a backup, and says nothing in the consensus yet",
     "key-claimed": "a peer says that another process has the key of this node",
     "bootstrap-failed": "a bootstrap server does not answer, or refused to register this node",
     "not-reached": "peers cannot dial the address that this node names",

@@ -29,7 +29,7 @@ class StoredChain:
     `beside`: extras and commit of the blocks that have some, by hash; `finality`: what was last saved of the
     consensus, empty if nothing was; `certificate`: the newest, and the height of its block;
     `accepted`: the time of its latest acceptance;
-    `hours`: what it has signed about the end of the election;
+    `hours`: what it has signed about the end of the election; `restored`: of its restore from a backup;
     `frontier`: of the election's log behind the tip, made of the records (empty without named nodes), and
     `log_sizes`: of the log behind each block of the best branch, genesis first; `evidence`: against named
     nodes; `amendments`: that wait for a block; `shares`: of trustees, by place.
@@ -46,6 +46,7 @@ class StoredChain:
     accepted: int = 0
     evidence: list[SaveEvidence] = field(default_factory=list)
     hours: bytes = b""
+    restored: bytes = b""
     frontier: LogFrontier = field(default_factory=LogFrontier)
     log_sizes: list[int] = field(default_factory=list)
     amendments: list[Amendment] = field(default_factory=list)

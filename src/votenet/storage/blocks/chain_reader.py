@@ -188,6 +188,7 @@ def _load_meta(conn: sqlite3.Connection, stored: StoredChain) -> dict[str, objec
         raise ValueError("a saved value has lost its name")
     sealed = {name: unseal(name, meta[name]) for name in SEALED_META & meta.keys()}
     stored.finality, stored.hours = sealed.get("finality", b""), sealed.get("hours", b"")
+    stored.restored = sealed.get("restored", b"")
     stored.accepted = int(sealed.get("accepted", b"0"))
     if "certificate" in meta:
         stored.certificate = _read_certificate(meta["certificate"])

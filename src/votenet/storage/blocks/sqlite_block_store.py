@@ -36,6 +36,7 @@ from votenet.protocol.node.events import (
     SaveEvidence,
     SaveFinality,
     SaveHours,
+    SaveRestored,
     SaveShare,
     SaveTiles,
     SaveVotes,
@@ -166,6 +167,8 @@ class SqliteBlockStore(BlockStore):
             _write_sealed(conn, "accepted", b"%d" % change.time)
         elif isinstance(change, SaveHours):
             _write_sealed(conn, "hours", change.state)
+        elif isinstance(change, SaveRestored):
+            _write_sealed(conn, "restored", change.state)
         elif isinstance(change, SaveAmendment):
             number = change.amendment.number
             sealed = seal(amendment_place(number), canonical(change.amendment))

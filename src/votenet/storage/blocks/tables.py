@@ -37,7 +37,7 @@ CHAIN_SCHEMA: Final = (
     -- genesis; 'commits': how many batches were applied, see commit_mark.py. Sealed: 'finality': what a named
     -- node must know of its own statements, JSON of protocol/node/round_statements.py; 'accepted': the
     -- time of its latest acceptance; 'hours': JSON of protocol/node/closing.py; 'certificate': the newest,
-    -- JSON of the height of its block and a signed note
+    -- JSON of the height of its block and a signed note; 'restored': JSON of protocol/node/restored.py
     INSERT INTO meta VALUES ('commits', 0);
     CREATE TABLE blocks (
         number INTEGER PRIMARY KEY,       -- in order of arrival
@@ -96,7 +96,7 @@ CHAIN_SCHEMA: Final = (
     """,
 )
 
-SEALED_META: Final = frozenset({"finality", "accepted", "hours", "certificate"})
+SEALED_META: Final = frozenset({"finality", "accepted", "hours", "certificate", "restored"})
 META_NAMES: Final = SEALED_META | {"network_id", "tip", "commits"}
 
 raw_list = msgspec.json.Decoder(list[msgspec.Raw])

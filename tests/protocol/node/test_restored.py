@@ -1,0 +1,177 @@
+"""A named node whose disk was put back from a backup, in a whole network and in virtual time."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from support.elections import CREATED, make_votes
+from support.named_network import NamedNetwork, named
+from votenet.protocol.node.restored import Restored, RestoredMark
+from votenet.protocol.node.round_statements import decode_state
+
+VICTIM = named(1)
+
+
+def cast_one_by_one(net: NamedNetwork, votes: list, at: str = named(0)) -> None:
+    before = net.core(at).state.chain.tally.votes
+    for number, vote in enumerate(votes, start=before + 1):
+        net.cast([vote], at)
+        assert net.run_until(lambda: net.core(at).state.chain.tally.votes >= number, 60.0)  # noqa: B023
+
+
+def network_with_an_old_disk(count: int = 5, **definition: object) -> tuple[NamedNetwork, list]:
+    """The backup knows of two blocks; the node has signed for more of them since."""
+    net = NamedNetwork(count, **definition)
+    votes = list(make_votes(net.election, 12))
+    cast_one_by_one(net, votes[:2])
+    backup = copy.deepcopy(net.nodes[VICTIM].store)
+    cast_one_by_one(net, votes[2:5])
+    net.crash(VICTIM)
+    net.nodes[VICTIM].store = backup
+    return net, votes[5:]
+
+
+def last_signed(net: NamedNetwork) -> int:
+    """The height of the newest own statement on its disk; 0 for none."""
+    state = decode_state(net.nodes[VICTIM].store.load().finality)
+    return 0 if state is None else state.height
+
+
+def is_silent(net: NamedNetwork) -> bool:
+    finality = net.core(VICTIM).finality
+    assert finality is not None
+    return finality.restored.is_silent
+
+
+def test_a_restored_node_signs_for_no_block_before_two_more_are_decided() -> None:
+    net, votes = network_with_an_old_disk()
+    net.nodes[VICTIM].store.apply([RestoredMark().encode()])
+    signed_before = last_signed(net)
+    net.restart(VICTIM)
+    assert net.run_until(lambda: net.core(VICTIM).state.chain.tip.height == 5, 60.0)
+    net.run(30.0)
+    assert is_silent(net)
+    assert not net.core(VICTIM).finality.knows_itself  # type: ignore[union-attr]
+    for vote in votes[:2]:
+        assert is_silent(net)
+        assert last_signed(net) == signed_before
+        cast_one_by_one(net, [vote])
+        net.run(10.0)
+    assert not is_silent(net)
+    cast_one_by_one(net, votes[2:4])
+    assert net.run_until(lambda: last_signed(net) >= 8, 60.0)
+    assert net.no_two_decisions()
+    assert net.core(named(0)).state.lies == ()
+
+
+def test_it_is_needed_again_afterwards_and_the_mark_is_gone_from_the_disk() -> None:
+    net, votes = network_with_an_old_disk()
+    net.nodes[VICTIM].store.apply([RestoredMark().encode()])
+    net.restart(VICTIM)
+    cast_one_by_one(net, votes[:2])
+    assert net.run_until(lambda: not is_silent(net), 60.0)
+    assert net.nodes[VICTIM].store.load().restored == b""
+    net.crash(named(4))
+    cast_one_by_one(net, votes[2:4])
+
+
+def test_a_start_while_it_is_silent_begins_the_silence_anew() -> None:
+    net, votes = network_with_an_old_disk()
+    net.nodes[VICTIM].store.apply([RestoredMark().encode()])
+    net.restart(VICTIM)
+    cast_one_by_one(net, votes[:1])
+    net.run(10.0)
+    net.restart(VICTIM)
+    cast_one_by_one(net, votes[1:2])
+    net.run(10.0)
+    assert is_silent(net)
+    cast_one_by_one(net, votes[2:3])
+    assert net.run_until(lambda: not is_silent(net), 60.0)
+
+
+def test_a_silent_node_counts_as_down_and_whatever_the_others_hid_it_says_nothing() -> None:
+    net, votes = network_with_an_old_disk()
+    net.nodes[VICTIM].store.apply([RestoredMark().encode()])
+    net.crash(named(4))
+    net.restart(VICTIM)
+    net.cast(votes[:1], named(0))
+    net.run(60.0)
+    assert net.core(named(0)).state.chain.tip.height == 5
+    net.restart(named(4))
+    assert net.run_until(lambda: net.core(named(0)).state.chain.tip.height == 6, 60.0)
+
+
+def test_it_signs_for_no_vote_while_it_is_silent() -> None:
+    net, _ = network_with_an_old_disk()
+    net.nodes[VICTIM].store.apply([RestoredMark().encode()])
+    net.restart(VICTIM)
+    net.run(10.0)
+    acceptances = net.core(VICTIM).acceptances
+    assert acceptances is not None
+    assert acceptances.closed
+
+
+def test_two_that_were_restored_go_on_when_each_gives_the_other_up_for_lost() -> None:
+    net, votes = network_with_an_old_disk()
+    other = named(2)
+    net.crash(other)
+    for name, lost in ((VICTIM, 2), (other, 1)):
+        net.nodes[name].store.apply([RestoredMark(lost=(lost,)).encode()])
+        net.restart(name)
+    cast_one_by_one(net, votes[:2])
+    assert net.no_two_decisions()
+    assert net.core(named(0)).state.lies == ()
+
+
+def test_a_moved_node_goes_on_at_once() -> None:
+    net = NamedNetwork(5)
+    votes = list(make_votes(net.election, 6))
+    cast_one_by_one(net, votes[:3])
+    net.crash(named(4))
+    net.crash(VICTIM)
+    net.nodes[VICTIM].store.apply([RestoredMark(known_height=4).encode()])
+    net.restart(VICTIM)
+    cast_one_by_one(net, votes[3:5])
+
+
+def test_one_restored_before_the_hour_signs_its_list_and_the_election_ends() -> None:
+    net, votes = network_with_an_old_disk(closes=int(CREATED) + 400)
+    net.nodes[VICTIM].store.apply([RestoredMark().encode()])
+    net.restart(VICTIM)
+    cast_one_by_one(net, votes[:2])
+    net.crash(named(4))
+    assert net.run_until(lambda: net.core(named(0)).closing.end.over, 900.0)  # type: ignore[union-attr]
+
+
+def test_one_restored_after_the_hour_leaves_the_closing_lists_to_the_others() -> None:
+    net, _ = network_with_an_old_disk(closes=int(CREATED) + 300)
+    assert net.now < CREATED + 290
+    net.nodes[VICTIM].store.apply([RestoredMark().encode()])
+    net.run(CREATED + 301 - net.now)
+    net.restart(VICTIM)
+    assert net.run_until(lambda: net.core(named(0)).closing.end.over, 900.0)  # type: ignore[union-attr]
+    closing = net.core(VICTIM).closing
+    assert closing is not None
+    assert not closing.list_signed
+    assert net.core(named(0)).state.lies == ()
+
+
+@pytest.mark.parametrize(
+    "mark", [RestoredMark(), RestoredMark(7, (1, 3)), RestoredMark(speaks=True, no_list=9)]
+)
+def test_a_mark_is_read_as_it_was_written(mark: RestoredMark) -> None:
+    election = NamedNetwork(4).election
+    restored = Restored(election, mark.encode().state)
+    assert restored.is_silent == (not mark.speaks)
+    assert restored.may_promise(9) is False
+    assert restored.may_promise(8) == mark.speaks
+
+
+def test_without_a_mark_nothing_is_held_back_and_another_value_is_refused() -> None:
+    election = NamedNetwork(4).election
+    assert Restored(election, b"").may_promise(None)
+    assert Restored(election, b"").silence() is None
+    with pytest.raises(ValueError, match="JSON"):
+        Restored(election, b"mark")
