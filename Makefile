@@ -20,6 +20,7 @@
 #   make bench-secret  the check of a secret ballot, 2,000 of them through five nodes (T17)
 #   make bench-bootstrap  a registry of a million peers in SQLite and in Redis, against a thousand (T7)
 #   make docs        the documentation site in build/site; each page opened in a browser (needs chromium)
+#   make man         man/, the man pages, from the help of the commands
 #   make pictures    the screenshots in docs/pictures/, of a real evening in a real browser (needs chromium)
 #   make charts      the charts in docs/: throughput and latency against offered load
 #   make soak MINUTES=60  steady load, 50 browsers at the page, a fault in every minute; no growth, nothing lost or undone
@@ -50,7 +51,7 @@ SEED   ?= $(shell date +%s)
 
 .PHONY: demo test compiled check packages lint bench bench-pow bench-loop bench-chain bench-bootstrap bench-compare bench-election \
 	bench-vote bench-final bench-node bench-growth bench-overload bench-dearest bench-page bench-secret bench-suite bench-supervisor soak architecture pictures charts propagation sanitize sim \
-	adversary api-fuzz deployed docs discovery discovery-table every-case frontend fuzz fuzz-counted crash test-arm clean
+	adversary api-fuzz deployed docs discovery discovery-table every-case frontend fuzz fuzz-counted crash man test-arm clean
 
 demo: $(VENV)/.run
 	$(BIN)/votenet demo
@@ -164,11 +165,17 @@ api-fuzz: $(VENV)/.dev
 deployed: $(VENV)/.dev
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile -p no:benchmark tests/deploy
 
+# man/ is committed, so that an installation from any source has it.
+man: $(VENV)/.dev
+	$(PY) -m pip install --quiet --editable '.[docs]'
+	$(PY) docs/man_pages.py
+
 # Reference pages are taken from the code. Then a browser opens each page, on a phone and on a desktop.
 docs: $(VENV)/.dev
-	.ci/packages chromium
+	.ci/packages chromium mandoc
 	$(PY) -m pip install --quiet --editable '.[docs]'
-	NO_MKDOCS_2_WARNING=1 PYTHONPATH=docs $(PY) -m mkdocs build --quiet
+	mandoc -Tlint -W warning man/*.1
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=docs $(PY) -m mkdocs build
 	PYTHONPATH=tests $(PY) -m support.built_site build/site
 
 crash: $(VENV)/.dev

@@ -45,7 +45,7 @@ class CommandHelp:
 
 def groups() -> Iterator[tuple[str, list[CommandHelp]]]:
     """The headings of `votenet --help`, each with its commands."""
-    above = click.Context(main, info_name="votenet")
+    above = _top_context()
     for heading, commands in GROUPS.items():
         found = []
         for name, (_, summary) in commands.items():
@@ -57,9 +57,12 @@ def groups() -> Iterator[tuple[str, list[CommandHelp]]]:
 
 def top() -> CommandHelp:
     """The command `votenet` itself, with all others below it."""
-    ctx = click.Context(main, info_name="votenet", **main.context_settings)
     known = tuple(one for _, commands in groups() for one in commands)
-    return _help_of(main, ctx, "A voting network on your own machines.", known)
+    return _help_of(main, _top_context(), "A voting network on your own machines.", known)
+
+
+def _top_context() -> click.Context:
+    return click.Context(main, info_name="votenet", **main.context_settings)
 
 
 def _help_of(
@@ -72,13 +75,13 @@ def _help_of(
             for name, one in sorted(command.commands.items())
             if not one.hidden
         )
-    records = [param.get_help_record(ctx) for param in command.get_params(ctx)]
+    records = (param.get_help_record(ctx) for param in command.get_params(ctx))
     return CommandHelp(
         name=ctx.command_path,
         summary=summary,
         usage=" ".join([ctx.command_path, *command.collect_usage_pieces(ctx)]),
         description=_paragraphs(command.help),
-        options=tuple((names, _joined(text)) for names, text in filter(None, records)),
+        options=tuple((names, _joined(text)) for names, text in filter(None, records) if text),
         subcommands=below,
         epilog=_paragraphs(command.epilog),
     )

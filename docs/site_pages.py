@@ -28,7 +28,7 @@ TOP: Final = {
     "SECURITY.md": "reporting.md",
 }
 """Pages that stand above docs/, and their names in the site."""
-LINK: Final = re.compile(r"(\]\(|src=\")([^)\s#\"]+)")
+LINK: Final = re.compile(r"\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 EXIT_CODES: Final = re.compile(r"^Exit codes?:")
 
 
@@ -54,12 +54,22 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def relinked(markdown: str, *, above: bool) -> str:
-    """The text of a page with its links as they are in the site. `above`: it stands above docs/."""
+    """The text of a page with its links as they are in the site. `above`: it stands above docs/.
+
+    A link to a file that is no page of the site becomes its text.
+    """
 
     def changed(found: re.Match[str]) -> str:
-        name = found[2].removeprefix("docs/") if above else found[2].removeprefix("../")
-        moved = above or name != found[2]
-        return found[1] + (TOP.get(name, name) if moved and name in TOP else name if above else found[2])
+        text, target, anchor = found[1], found[2], found[3] or ""
+        if ":" in target or above == target.startswith("../"):
+            return found[0]
+        inside = target.removeprefix("docs/")
+        if above and inside != target:
+            return f"[{text}]({inside}{anchor})"
+        name = target.removeprefix("../")
+        if above or name != target:
+            return f"[{text}]({TOP[name]}{anchor})" if name in TOP else text
+        return found[0]
 
     return LINK.sub(changed, markdown)
 

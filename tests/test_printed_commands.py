@@ -13,6 +13,7 @@ import click
 import pytest
 
 import votenet
+from command_help import top
 from support.printed_commands import command_of, commands_in, unknown_options
 from votenet.cli.main import main
 
@@ -178,3 +179,19 @@ def test_every_example_is_understood(monkeypatch: pytest.MonkeyPatch, tmp_path: 
             continue
         except click.UsageError as error:
             pytest.fail(f"{line}: {error.format_message()}")
+
+
+def test_every_command_has_a_man_page_that_says_what_its_help_says() -> None:
+    """Spellings and sentences alone are compared: how click shows a default differs between its versions."""
+    folder, commands = PROJECT / "man", list(top().each())
+    assert {path.name for path in folder.glob("*.1")} == {
+        f"{one.name.replace(' ', '-')}.1" for one in commands
+    }
+    for one in commands:
+        page = (folder / f"{one.name.replace(' ', '-')}.1").read_text(encoding="utf-8")
+        shown = " ".join(re.sub(r"\\f[BP]|\\&", "", page).replace(r"\-", "-").replace(r"\e", "\\").split())
+        said = [text.text for text in one.description]
+        for names, text in one.options:
+            said += [names.split(" ")[0], text.split("  [")[0].split(" [")[0]]
+        for text in said:
+            assert " ".join(text.split()) in shown, f"man/ is older than the help of {one.name}: make man"
