@@ -15,9 +15,10 @@ from support.elections import key_of, make_election
 from support.peers import served
 from support.ports import free_port
 from votenet.network.dialback import DialBack
-from votenet.network.node.discovery_io import MAX_RECORDS, DiscoveryIO
+from votenet.network.node.discovery_io import RECORDS_AHEAD, DiscoveryIO
 from votenet.network.node.links import Behind, LinkTable
 from votenet.network.resolver import Names
+from votenet.protocol.bootstrap.peer_record import MAX_LIFETIME
 from votenet.protocol.node.events import HINT_LEFT, Hint, LinkDown, PeerUp
 from votenet.protocol.peers import bootstrap_servers as servers_module
 from votenet.protocol.peers import discovery as discovery_module
@@ -250,7 +251,7 @@ def test_a_record_that_another_one_overtook_is_signed_anew() -> None:
 
     async def main() -> None:
         async with bootstrap() as (fake, address):
-            fake.stale = MAX_RECORDS - 1
+            fake.stale = len(RECORDS_AHEAD) - 1
             found = make(FakeLinks(PEER), address)
             async with running(work(found)):
                 await fake.enough.wait()
@@ -258,8 +259,9 @@ def test_a_record_that_another_one_overtook_is_signed_anew() -> None:
             assert "bootstrap-failed" not in {warning.code for warning in found.wrong()}
         sent = [one["payload"]["record"] for one in fake.requests if one["type"] == "REGISTER"]
         sequences = [record["sequence"] for record in sent]
-        assert len(sent) == MAX_RECORDS
+        assert len(sent) == len(RECORDS_AHEAD)
         assert sequences == sorted(set(sequences))
+        assert sequences[-1] / 1000 > time.time() + MAX_LIFETIME - 60, "it passes what a wrong clock signed"
 
     run(main)
 
@@ -272,7 +274,7 @@ def test_a_server_that_refuses_every_record_as_stale_is_not_asked_for_ever() -> 
             async with running(work(found)):
                 await fake.enough.wait()
                 await until(lambda: "bootstrap-failed" in {warning.code for warning in found.wrong()})
-        assert [one["type"] for one in fake.requests].count("REGISTER") == MAX_RECORDS
+        assert [one["type"] for one in fake.requests].count("REGISTER") == len(RECORDS_AHEAD)
 
     run(main)
 

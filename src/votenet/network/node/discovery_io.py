@@ -19,7 +19,13 @@ from votenet.network.link_limits import LinkLimits
 from votenet.network.node.links import LinkTable
 from votenet.network.resolver import Names, dial
 from votenet.protocol.bootstrap.bootstrap_messages import KnownPeer
-from votenet.protocol.bootstrap.peer_record import DEFAULT_LIFETIME, SignedRecord, sign_record, sign_removal
+from votenet.protocol.bootstrap.peer_record import (
+    DEFAULT_LIFETIME,
+    MAX_LIFETIME,
+    SignedRecord,
+    sign_record,
+    sign_removal,
+)
 from votenet.protocol.node.events import HINT_LEFT, Hint, LinkDown, PeerUp
 from votenet.protocol.node.warnings import NodeWarnings
 from votenet.protocol.peers.address_manager import AddressManager, group_of
@@ -55,8 +61,10 @@ ASKED: Final = 256
 """Peers asked for at each poll: all of a usual network; of a large one a fair sample, another each time."""
 BUSY_SECONDS: Final = 5.0
 """In which a peer that is dialled back must answer: while it checks a large block it does not at once."""
-MAX_RECORDS: Final = 4
-"""Sent to one server in a row while it refuses them as stale."""
+RECORDS_AHEAD: Final = (0, 0, MAX_LIFETIME, MAX_LIFETIME)
+"""Of each record sent to a server while it refuses them as stale: seconds by which its sequence is ahead.
+
+The later ones pass those that it signed while its clock was ahead: servers take none that is further."""
 COMPLAINTS: Final = 2
 """Hosts that must say that we cannot be reached before it is believed: one may be lying."""
 
@@ -307,16 +315,17 @@ class DiscoveryIO:
 
         Servers over one registry get one each at the same moment, and refuse those that later ones overtook.
         """
-        for _ in range(MAX_RECORDS - 1):
+        *first, last = RECORDS_AHEAD
+        for ahead in first:
             try:
-                return await bootstrap_client.register(server, self._record())
+                return await bootstrap_client.register(server, self._record(ahead))
             except Rejected as error:
                 if error.code != "stale-record":
                     raise
-        return await bootstrap_client.register(server, self._record())
+        return await bootstrap_client.register(server, self._record(last))
 
-    def _record(self) -> SignedRecord:
-        sequence, expires = self.next_sequence(), int(time.time()) + DEFAULT_LIFETIME
+    def _record(self, ahead: int) -> SignedRecord:
+        sequence, expires = self.next_sequence(ahead), int(time.time()) + DEFAULT_LIFETIME
         key, listen, network = self._identity.key, self._identity.listen, self._identity.network_hex
         return sign_record(key, listen, network, sequence=sequence, expires=expires)
 
@@ -329,7 +338,7 @@ class DiscoveryIO:
             except VotenetError as error:
                 log.info("bootstrap %s did not take our goodbye: %s", bootstrap, error.message)
 
-    def next_sequence(self) -> int:
-        """Milliseconds since 1970, which grow across restarts; one more where the clock was set back."""
-        self._sequence = max(time.time_ns() // 1_000_000, self._sequence + 1)
+    def next_sequence(self, ahead: int = 0) -> int:
+        """Milliseconds since 1970, `ahead` seconds later; one more than the last where that is no growth."""
+        self._sequence = max(time.time_ns() // 1_000_000 + 1000 * ahead, self._sequence + 1)
         return self._sequence
