@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from ipaddress import ip_network
@@ -132,3 +135,21 @@ def test_a_browser_shows_nothing_of_a_page_whose_certificate_has_expired(
         seen = visit()
         with pytest.raises(Exception, match="ERR_CERT_"):
             seen.goto(f"{proxy.url}/vote")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_command_that_asks_the_page_says_that_its_certificate_has_expired(
+    kind: str, network: PageNetwork, tmp_path: Path
+) -> None:
+    """Nodes among themselves use no certificate: the election goes on."""
+    pair = certificate(tmp_path, days=-1)
+    with tls_proxy(kind, tmp_path, network.page, pair) as proxy:
+        done = subprocess.run(
+            [sys.executable, "-m", "votenet", "status", "--network", proxy.url],
+            capture_output=True, text=True, timeout=120,
+            env={**os.environ, "VOTENET_HOME": str(tmp_path / "home"), "SSL_CERT_FILE": str(pair[0])},
+        )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "has expired" in done.stderr
+    assert "[bad-certificate]" in done.stderr
+    network.vote(f"meanwhile-{kind}", ["Alice"], ["Lake"])
