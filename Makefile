@@ -21,6 +21,7 @@
 #   make bench-bootstrap  a registry of a million peers in SQLite and in Redis, against a thousand (T7)
 #   make docs        the documentation site in build/site; each page opened in a browser (needs chromium)
 #   make man         man/, the man pages, from the help of the commands
+#   make tutorial    docs/tutorial.md, typed as printed; a member votes in a browser (needs chromium)
 #   make pictures    the screenshots in docs/pictures/, of a real evening in a real browser (needs chromium)
 #   make charts      the charts in docs/: throughput and latency against offered load
 #   make soak MINUTES=60  steady load, 50 browsers at the page, a fault in every minute; no growth, nothing lost or undone
@@ -51,7 +52,7 @@ SEED   ?= $(shell date +%s)
 
 .PHONY: demo test compiled check packages lint bench bench-pow bench-loop bench-chain bench-bootstrap bench-compare bench-election \
 	bench-vote bench-final bench-node bench-growth bench-overload bench-dearest bench-page bench-secret bench-suite bench-supervisor soak architecture pictures charts propagation sanitize sim \
-	adversary api-fuzz deployed docs discovery discovery-table every-case frontend fuzz fuzz-counted crash man test-arm clean
+	adversary api-fuzz deployed docs discovery discovery-table every-case frontend fuzz fuzz-counted crash man test-arm tutorial clean
 
 demo: $(VENV)/.run
 	$(BIN)/votenet demo
@@ -78,7 +79,7 @@ check: $(VENV)/.dev
 	$(MAKE) test-arm
 	$(MAKE) api-fuzz
 	$(MAKE) deployed
-	$(MAKE) docs
+	$(MAKE) -j2 docs tutorial
 
 # BUILD=--check: the built files must be those that are committed.
 frontend: $(VENV)/.dev
@@ -166,17 +167,18 @@ deployed: $(VENV)/.dev
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile -p no:benchmark tests/deploy
 
 # man/ is committed, so that an installation from any source has it.
-man: $(VENV)/.dev
-	$(PY) -m pip install --quiet --editable '.[docs]'
+man: $(VENV)/.docs
 	$(PY) docs/man_pages.py
 
 # Reference pages are taken from the code. Then a browser opens each page, on a phone and on a desktop.
-docs: $(VENV)/.dev
-	.ci/packages chromium mandoc
-	$(PY) -m pip install --quiet --editable '.[docs]'
+docs: $(VENV)/.docs
 	mandoc -Tlint -W warning man/*.1
 	NO_MKDOCS_2_WARNING=1 PYTHONPATH=docs $(PY) -m mkdocs build
 	PYTHONPATH=tests $(PY) -m support.built_site build/site
+
+# As a newcomer would: a copy of the sources is installed, an election held, closed and audited. It mostly waits.
+tutorial: $(VENV)/.docs
+	PYTHONPATH=tests $(PY) -m support.tutorial
 
 crash: $(VENV)/.dev
 	PYTHONPATH=tests $(PY) -m crash.run
@@ -222,6 +224,11 @@ $(VENV)/.run: $(SOURCE)
 
 $(VENV)/.dev: $(VENV)/.run
 	$(PY) -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.dev
+	.ci/packages chromium mandoc
+	$(PY) -m pip install --quiet --editable '.[docs]'
 	touch $@
 
 clean:

@@ -15,8 +15,10 @@ from typing import Any, Final
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 from command_help import CommandHelp, Paragraph, groups
+from votenet.cli.main import GROUPS
 from votenet.client import api
 from votenet.web.api.openapi import document_bytes
 
@@ -28,6 +30,12 @@ TOP: Final = {
     "SECURITY.md": "reporting.md",
 }
 """Pages that stand above docs/, and their names in the site."""
+MARK: Final = "<!-- reference -->"
+"""Where a page names the pages that come from the code."""
+NAMED: Final = {
+    "client.md": "In this site: [every name with its docstring](python.md).",
+    "web-api.md": "In this site: [openapi.json](openapi.json) of this version.",
+}
 LINK: Final = re.compile(r"\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 EXIT_CODES: Final = re.compile(r"^Exit codes?:")
 
@@ -48,9 +56,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Links out of docs/ to pages above it lead to their copies in the site."""
-    return relinked(markdown, above=False)
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Links out of docs/ to pages above it lead to their copies in the site; generated pages are named."""
+    name = page.file.src_uri
+    if name == "commands.md":
+        made = "\n".join(f"- [{heading}]({page_name(heading)})" for heading in GROUPS)
+    else:
+        made = NAMED.get(name, "")
+    return relinked(markdown, above=False).replace(MARK, made)
 
 
 def relinked(markdown: str, *, above: bool) -> str:
@@ -100,7 +113,7 @@ def command_section(command: CommandHelp, level: int) -> list[str]:
     lines += paragraphs(command.description)
     lines += ["```text", command.usage, "```", ""]
     if command.options:
-        lines += ["| option | |", "|---|---|"]
+        lines += ["| option | meaning |", "|---|---|"]
         lines += [f"| {spelling(names)} | {plain(text)} |" for names, text in command.options]
         lines.append("")
     if command.subcommands:
