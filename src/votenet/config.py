@@ -37,6 +37,7 @@ TEMPORARY: Final = Path("/tmp")
 """Every shell of a user finds it, with any TMPDIR."""
 _KEYS: Final = "keys"
 _KNOWN: Final = "known"
+_NODES: Final = "nodes"
 _INSTANCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 
 
@@ -117,10 +118,11 @@ def instance_dirs(instance: str = DEFAULT_INSTANCE) -> InstanceDirs:
         ConfigError: the name does not fit a folder name, or is that of another folder there; or its folder
             is closed to this user.
     """
-    if not _INSTANCE_NAME.fullmatch(instance) or instance in (_KEYS, _KNOWN):
+    if not _INSTANCE_NAME.fullmatch(instance) or instance in (_KEYS, _KNOWN, _NODES):
         raise ConfigError(
             f"instance name {instance!r} is not usable",
-            next_step="Use letters, digits, dot, dash and underscore, at most 32; not 'keys' or 'known'.",
+            next_step="Use letters, digits, dot, dash and underscore, at most 32; not 'keys', 'known' or"
+            " 'nodes'.",
         )
     base = home_dir()
     _refuse_closed((xdg_dir("XDG_STATE_HOME", ".local/state") if base is None else base) / instance)
@@ -129,6 +131,29 @@ def instance_dirs(instance: str = DEFAULT_INSTANCE) -> InstanceDirs:
     state = xdg_dir("XDG_STATE_HOME", ".local/state") / instance
     keys = xdg_dir("XDG_DATA_HOME", ".local/share") / _KEYS
     return InstanceDirs(instance, state, short_run_dir(state / "run"), keys)
+
+
+def node_dir(name: str) -> Path:
+    """The usual folder of a node that `votenet node init` makes.
+
+    Raises:
+        ConfigError: the name does not fit a folder name; there is no home.
+    """
+    if not _INSTANCE_NAME.fullmatch(name):
+        raise ConfigError(
+            f"the name {name!r} does not fit a folder name",
+            code="bad-name",
+            next_step="Use letters, digits, dot, dash and underscore, at most 32; or name a folder:"
+            " --data-dir FOLDER",
+        )
+    return nodes_dir() / name
+
+
+def nodes_dir() -> Path:
+    """The folder of the nodes that this user has made. Raises ConfigError: no home, or a closed one."""
+    folder = _state_base() / _NODES
+    _refuse_closed(folder)
+    return folder
 
 
 def known_dir() -> Path:

@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import os
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from adversary.arena import PATIENCE, Node
-from adversary.named_arena import NamedArena, named_arena
+from adversary.named_arena import NamedArena, NamedNode, named_arena
 from support.elections import make_election, mine_header, named_nodes
 from votenet.core.election.definition import Election
 from votenet.core.keys import SigningKey
@@ -21,10 +23,12 @@ from votenet.core.ledger.statement import Commit
 from votenet.core.limits import BLOCK_VERSION
 from votenet.errors import VotenetError
 from votenet.pow import bits_for_zero_bits
+from votenet.protocol.node.round_statements import decode_state
 from votenet.protocol.wire.client_messages import NodeStatus
 from votenet.protocol.wire.connection import Connection, LocalNode
 from votenet.protocol.wire.messages import encode_message
 from votenet.protocol.wire.peer_messages import GetHeaders, Headers
+from votenet.storage.blocks.tables import unseal
 
 OLD = 1
 
@@ -68,6 +72,108 @@ def test_a_restored_backup_does_not_vote_twice(tmp_path: Path) -> None:
     with named_arena(tmp_path) as arena:
         asyncio.run(test(arena))
         arena.check_logs()
+
+
+def votenet(*words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "votenet", *words], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def put_back(arena: NamedArena, backup: Path, folder: Path) -> None:
+    """Its folder made anew by `votenet restore`."""
+    where = ("--data-dir", str(folder))
+    votenet("restore", str(backup), *where, "--network", arena.election.network_hex)
+
+
+async def is_silent(node: NamedNode) -> bool:
+    return any(warning.code == "restored" for warning in (await node.status()).warnings)
+
+
+def signed_at(node: NamedNode) -> int:
+    """The height of its newest own statement, as it is saved."""
+    ((sealed,),) = node.read("SELECT value FROM meta WHERE name = 'finality'")
+    found = decode_state(unseal("finality", sealed))
+    assert found is not None
+    return found.height
+
+
+@pytest.mark.e2e
+def test_a_node_restored_by_the_command_is_silent_until_others_have_decided_two_more_blocks(
+    tmp_path: Path,
+) -> None:
+    async def test(arena: NamedArena) -> None:
+        victim, backup = arena.nodes[OLD], tmp_path / "north.backup"
+        await arena.vote(2)
+        await arena.agree()
+        # 1. A backup of a node that runs; it signs for more blocks before its disk is lost.
+        where = ("--data-dir", str(victim.folder), "--genesis", str(arena.genesis))
+        await asyncio.to_thread(votenet, "backup", *where, "-o", str(backup))
+        for _ in range(3):
+            await arena.vote(1)
+            await arena.agree()
+        await arena.all_hold()
+        victim.process.kill()
+        victim.end()
+        arena.nodes.remove(victim)
+        shutil.rmtree(victim.folder)
+        # 2. It comes back, catches up, and signs nothing.
+        put_back(arena, backup, victim.folder)
+        restored = arena.start(OLD)
+        await restored.listens()
+        await arena.agree()
+        assert await is_silent(restored)
+        before, height = signed_at(restored), (await restored.status()).height
+        assert before < height
+        # 3. The others go on; it follows them, and speaks beyond what its lost disk can have signed.
+        while await is_silent(restored):
+            await arena.vote(1)
+            await arena.agree()
+        assert (await restored.status()).height >= height + 2
+        # 4. It counts again: without it and another one there is no quorum.
+        other = next(node for node in arena.nodes if node.index == 3)
+        assert other.end() == 0
+        arena.nodes.remove(other)
+        await arena.vote(2)
+        await arena.agree()
+        assert signed_at(restored) > height + 2
+        assert not any((await arena.lies()).values())
+
+    with named_arena(tmp_path) as arena:
+        asyncio.run(test(arena))
+        arena.check_logs()
+
+
+@pytest.mark.e2e
+def test_one_backup_restored_twice_makes_no_liar(tmp_path: Path) -> None:
+    """Two copies run: whatever links each of them gets, they do not contradict each other."""
+
+    async def test(arena: NamedArena) -> None:
+        victim, backup = arena.nodes[OLD], tmp_path / "north.backup"
+        await arena.vote(2)
+        await arena.agree()
+        where = ("--data-dir", str(victim.folder), "--genesis", str(arena.genesis))
+        await asyncio.to_thread(votenet, "backup", *where, "-o", str(backup))
+        await arena.vote(2)
+        await arena.all_hold()
+        await arena.agree()
+        assert victim.end() == 0
+        arena.nodes.remove(victim)
+        shutil.rmtree(victim.folder)
+        copies = [victim.folder, tmp_path / "copy"]
+        for folder in copies:
+            put_back(arena, backup, folder)
+        for folder in copies:
+            arena.start(OLD, folder).lie = "it runs twice"
+        for _ in range(6):
+            await arena.vote(2)
+            await arena.agree()
+        assert not any((await arena.lies()).values())
+
+    with named_arena(tmp_path) as arena:
+        asyncio.run(test(arena))
+        arena.check_logs(links=False)
 
 
 @pytest.mark.e2e

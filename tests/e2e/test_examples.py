@@ -77,6 +77,7 @@ votenet export -o election.jsonl.xz
 votenet audit election.jsonl.xz
 votenet audit election.jsonl.xz --network NETWORK_ID --json
 votenet import election.jsonl.xz --data-dir ./n6
+votenet backup node-3 -o node-3.backup
 votenet vote third Bob
 votenet wait --for height=3 --timeout 60
 votenet ps
@@ -210,6 +211,13 @@ NOT_RUN = {
     "votenet audit election.jsonl.xz --compare result.json": "tests/cli/archive/test_archive.py",
     "votenet audit election.jsonl.xz --result result.json": "the same",
     "votenet audit election.jsonl.xz --dask tcp://10.0.0.9:8786": "a cluster; cli/archive/test_archive.py",
+    "votenet backup north -o north.backup": "a node that joined; tests/cli/network/test_backup.py",
+    "votenet backup --data-dir /var/lib/votenet/north -o north.backup": "the same",
+    "votenet backup north --final -o north.backup": "the same",
+    "votenet restore north.backup": "the same",
+    "votenet restore north.backup --data-dir /var/lib/votenet/north": "the same",
+    "votenet restore north.backup --network NETWORK_ID": "the same",
+    "votenet restore north.backup --lost south": "tests/storage/backup/test_node_backup.py",
     "votenet wait --for final --timeout 7200": "until the closing; tests/cli/network/test_events.py",
     "votenet results --final -o result.json": "after the closing; tests/cli/election/test_final_result.py",
     "votenet report -o minutes.html --result result.json": "after the closing; cli/report/test_report.py",

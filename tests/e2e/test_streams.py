@@ -67,6 +67,8 @@ COMMANDS = {
     "export": "",
     "audit": "archive.jsonl",
     "import": "archive.jsonl --data-dir import-{n}",
+    "backup": "node-1 -o node-1-{n}.backup",
+    "restore": "node-1.backup --data-dir restored-{n}",
     "compare": "receipt.json receipt.json",
     "watch": "--once",
     "doctor": "",
@@ -217,6 +219,7 @@ def shell() -> Iterator[Shell]:
             user("vote", "voter", "Alice")
             user("receipt", "voter", "-o", str(work / "receipt.json"))
             user("export", "-o", str(work / "archive.jsonl"))
+            user("backup", "node-1", "-o", str(work / "node-1.backup"))
             user("election", "new", "-o", str(work / "election.toml"))
             user("voters", "import", str(work / "members.csv"), "--make-keys", "-o", str(work / "roll.json"))
             (work / "secret").mkdir()

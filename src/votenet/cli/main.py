@@ -73,6 +73,8 @@ GROUPS: Final[dict[str, dict[str, tuple[str, str]]]] = {
             "Run one node (what the supervisor, systemd or a container starts).",
         ),
         "bootstrap": ("votenet.cli.network.bootstrap", "Run the bootstrap server."),
+        "backup": ("votenet.cli.network.backup", "Write all that a node needs into one file, while it runs."),
+        "restore": ("votenet.cli.network.backup", "Make a node's folder out of its backup."),
         "witness": ("votenet.cli.network.witness", "Cosign an election's checkpoints from outside."),
         "web": ("votenet.cli.network.web", "Run the page on which members vote, watch and check."),
         "peers": ("votenet.cli.peers.peers", "Register, list, remove, import and export peers."),

@@ -218,6 +218,7 @@ def import_archive(
 def _store(folder: Path, check: ArchiveCheck, blocks: Blocks) -> None:
     from votenet.core.ledger.block import log_leaves, log_start
     from votenet.protocol.node.events import Change, SaveBlock, SaveCertificate, SaveShare, SaveTiles, SetBest
+    from votenet.protocol.node.restored import RestoredMark
     from votenet.storage.blocks.sqlite_block_store import SqliteBlockStore
 
     store, named = SqliteBlockStore(folder, check.election), check.election.named > 0
@@ -238,6 +239,8 @@ def _store(folder: Path, check: ArchiveCheck, blocks: Blocks) -> None:
         if check.certificate is not None:
             changes.append(SaveCertificate(tip.height, str(check.certificate.note)))
         changes += map(SaveShare, check.decrypted_by, check.shares)
+        if check.election.named > 1:
+            changes.append(RestoredMark().encode())  # an archive does not say what a named node has signed
         if changes:
             store.apply(changes)
     finally:

@@ -159,6 +159,7 @@ def run_node(config: NodeConfig, metrics: Address | None = None) -> None:
     from votenet.cli.election.roll import election_with_roll
     from votenet.cli.network.foreground import run_server
     from votenet.network.node.service import NodeService
+    from votenet.storage.backup.node_backup import refuse_moved
     from votenet.storage.blocks.sqlite_block_store import SqliteBlockStore
     from votenet.storage.files import lock_data_dir
     from votenet.storage.genesis_file import read_genesis
@@ -169,6 +170,7 @@ def run_node(config: NodeConfig, metrics: Address | None = None) -> None:
         election = election_with_roll(read_genesis(config.genesis), config.roll)
         _choose_kernel(config.kernel, log)
         with lock_data_dir(config.data_dir):
+            refuse_moved(config.data_dir)
             key = load_or_make_key(config.data_dir / NODE_KEY_NAME, "node")
             store = SqliteBlockStore(config.data_dir, election)
             try:

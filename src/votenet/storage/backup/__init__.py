@@ -1,0 +1,1 @@
+"""The backup of a node in one file."""

@@ -1,0 +1,112 @@
+"""`votenet backup` and `votenet restore` as typed, beside a running node."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import CommandResult, RunningNode, node_of
+
+from support.elections import make_election, named_nodes
+
+Cli = Callable[..., CommandResult]
+
+
+@pytest.fixture
+def voted(cli: Cli, node: RunningNode) -> list[str]:
+    """The options that name the folder of a node that has votes and goes on running."""
+    for voter, choice in (("a1", "Alice"), ("a2", "Bob")):
+        cli("vote", "--node", str(node.address), voter, choice)  # the second time they have voted
+    return ["--data-dir", str(node.genesis.parent / "data"), "--genesis", str(node.genesis)]
+
+
+def test_a_running_node_is_backed_up_and_its_copy_has_the_same_votes(
+    cli: Cli, node: RunningNode, voted: list[str], tmp_path: Path
+) -> None:
+    path, folder = tmp_path / "node.backup", tmp_path / "again"
+    done = cli("backup", *voted, "-o", str(path))
+    assert (done.code, done.err) == (0, "")
+    assert f"votenet restore {path}" in done.out
+    assert path.stat().st_mode & 0o777 == 0o600
+    made = cli("restore", str(path), "--data-dir", str(folder), "--network", node.election.network_hex)
+    assert (made.code, made.err) == (0, "")
+    (start,) = [line for line in made.out.splitlines() if "votenet node" in line]
+    words = shlex.split(start.partition("votenet ")[2])
+    assert words == ["node", "--data-dir", str(folder), "--genesis", str(folder / "genesis.json")]
+    archive = tmp_path / "x.jsonl"
+    assert cli("export", *words[1:], "-o", str(archive)).code == 0
+    assert json.loads(cli("audit", str(archive), "--json").out)["votes"] == 2
+
+
+def test_json_says_what_is_in_it(cli: Cli, node: RunningNode, voted: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "node.backup"
+    taken = json.loads(cli("backup", *voted, "-o", str(path), "--json").out)
+    assert (taken["name"], taken["bytes"]) == ("data", path.stat().st_size)
+    back = json.loads(cli("restore", str(path), "--data-dir", str(tmp_path / "again"), "--json").out)
+    for field in ("network_id", "node_key", "height", "name"):
+        assert back[field] == taken[field]
+    assert back["silent"] is False, "this election names no nodes"
+
+
+def test_without_a_folder_it_goes_where_a_node_of_that_name_is_kept(
+    cli: Cli, node: RunningNode, voted: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "node.backup"
+    assert cli("backup", *voted, "-o", str(path)).code == 0
+    back = json.loads(cli("restore", str(path), "--json").out)
+    assert back["folder"] == str(tmp_path / "home" / "nodes" / "data")
+    assert cli("backup", "data", "-o", str(tmp_path / "second.backup")).code == 0, "named by its name"
+    twice = cli("restore", str(path))
+    assert (twice.code, "not-empty" in twice.err) == (78, True)
+
+
+def test_a_file_that_is_there_is_replaced_only_on_request(
+    cli: Cli, node: RunningNode, voted: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "node.backup"
+    path.write_bytes(b"precious")
+    assert cli("backup", *voted, "-o", str(path)).code == 78
+    assert path.read_bytes() == b"precious"
+    assert cli("backup", *voted, "-o", str(path), "--force").code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (("backup", "-o", "x"), 2, "name the node"),
+        (("backup", "north", "--data-dir", "n", "-o", "x"), 2, "name the node"),
+        (("backup", "north", "-o", "-"), 2, "secret key"),
+        (("backup", "north", "-o", "x"), 78, "no-node"),
+        (("restore", "nowhere.backup"), 74, "cannot restore"),
+    ],
+)
+def test_what_is_wrong_is_said(cli: Cli, options: tuple[str, ...], code: int, said: str) -> None:
+    done = cli(*options)
+    assert done.code == code
+    assert said in done.err
+
+
+def test_a_node_is_moved_and_its_old_folder_starts_no_more(cli: Cli, tmp_path: Path) -> None:
+    election = make_election(created=int(time.time()), nodes=named_nodes(1))
+    where = ["--data-dir", str(tmp_path / "data"), "--genesis", str(tmp_path / "genesis.json")]
+    path = tmp_path / "moved.backup"
+    with node_of(election, tmp_path) as running:
+        assert cli("vote", "--node", str(running.address), "ann", "Alice").code == 0
+        early = cli("backup", *where, "--final", "-o", str(path))
+        assert (early.code, "in use" in early.err) == (75, True)
+    done = cli("backup", *where, "--final", "-o", str(path))
+    assert done.code == 0, done.err
+    assert "never starts" in done.out
+    again = cli("node", *where, "--port", "1")
+    assert (again.code, "[moved]" in again.err) == (78, True)
+    (tmp_path / "new").mkdir()
+    back = cli("restore", str(path), "--data-dir", str(tmp_path / "new" / "data"))
+    assert back.code == 0, back.err
+    with node_of(election, tmp_path / "new") as moved:
+        assert cli("vote", "--node", str(moved.address), "bo", "Bob").code == 0
+        shown = json.loads(cli("results", "--node", str(moved.address), "--json").out)
+        assert shown["votes"] == 2

@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from support.elections import keys_of_node, make_election, make_vote, named_nodes
+from votenet.core.election.definition import Election
+from votenet.errors import ConfigError, Locked, StorageError, VotenetError
+from votenet.protocol.node.events import SaveVotes
+from votenet.protocol.node.restored import RestoredMark
+from votenet.storage.backup.node_backup import (
+    MOVED_NAME,
+    NodeFiles,
+    back_up,
+    read_contents,
+    refuse_moved,
+    restore,
+)
+from votenet.storage.blocks.sqlite_block_store import SqliteBlockStore
+from votenet.storage.files import lock_data_dir
+from votenet.storage.key_store import NODE_KEY_NAME
+
+VOTERS = ["ann", "bo", "citra"]
+
+
+def node_folder(folder: Path, election: Election, index: int = 0) -> NodeFiles:
+    """The folder of a named node with some votes that wait."""
+    folder.mkdir(mode=0o700)
+    key = keys_of_node(index).node
+    record = {"kind": "votenet-key-1", "owner": "node", "public_key": key.public_hex,
+              "secret_seed": key.seed.hex()}  # fmt: skip
+    (folder / NODE_KEY_NAME).write_text(json.dumps(record))
+    (folder / "genesis.json").write_bytes(election.to_file())
+    env = f"VOTENET_NODE_DATA_DIR={folder}\nVOTENET_NODE_GENESIS={folder}/genesis.json\n# mine\nOTHER=1\n"
+    (folder / "node.env").write_text(env + "VOTENET_NODE_BOOTSTRAP=a:4000\n")
+    with store_of(folder, election) as store:
+        store.apply([SaveVotes([make_vote(election, voter, "Alice") for voter in VOTERS])])
+    return NodeFiles(folder, folder / "genesis.json")
+
+
+@contextlib.contextmanager
+def store_of(folder: Path, election: Election):  # type: ignore[no-untyped-def]
+    store = SqliteBlockStore(folder, election)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def mark_in(folder: Path, election: Election) -> bytes:
+    with store_of(folder, election) as store:
+        found: bytes = store.load().restored
+        return found
+
+
+def waiting_in(folder: Path, election: Election) -> list[str]:
+    with store_of(folder, election) as store:
+        return [hashed.voter_id for hashed in store.load().waiting]
+
+
+@pytest.fixture
+def election() -> Election:
+    return make_election(nodes=named_nodes(5))
+
+
+@pytest.fixture
+def files(tmp_path: Path, election: Election) -> NodeFiles:
+    return node_folder(tmp_path / "north", election)
+
+
+@pytest.fixture
+def path(tmp_path: Path, files: NodeFiles) -> Path:
+    back_up(files, tmp_path / "north.backup", "north")
+    return tmp_path / "north.backup"
+
+
+def refused(code: str, path: Path, folder: Path, **how: object) -> VotenetError:
+    """A restore that fails leaves nothing of a node in its folder."""
+    before = {one.name: one.read_bytes() for one in folder.iterdir()} if folder.exists() else {}
+    with pytest.raises(VotenetError) as caught:
+        restore(path, folder, **how)  # type: ignore[arg-type]
+    assert caught.value.code == code, caught.value.message
+    after = {one.name: one.read_bytes() for one in folder.iterdir()} if folder.exists() else {}
+    before.pop("lock", None)
+    after.pop("lock", None)
+    assert after == before
+    return caught.value
+
+
+def test_a_node_comes_back_with_all_its_files(tmp_path: Path, path: Path, election: Election) -> None:
+    folder = tmp_path / "again"
+    made = restore(path, folder)
+    assert made.joined
+    assert made.silent
+    assert waiting_in(folder, election) == VOTERS
+    for name in (NODE_KEY_NAME, "genesis.json"):
+        assert (folder / name).read_bytes() == (tmp_path / "north" / name).read_bytes()
+    assert (folder / NODE_KEY_NAME).stat().st_mode & 0o777 == 0o600
+    assert (folder / "node.env").read_text().splitlines() == [
+        f"VOTENET_NODE_DATA_DIR={folder}",
+        f"VOTENET_NODE_GENESIS={folder}/genesis.json",
+        "# mine",
+        "OTHER=1",
+        "VOTENET_NODE_BOOTSTRAP=a:4000",
+    ]
+    assert mark_in(folder, election) == RestoredMark().encode().state
+
+
+def test_a_backup_of_a_node_that_writes_is_of_one_moment(
+    tmp_path: Path, files: NodeFiles, election: Election
+) -> None:
+    with lock_data_dir(files.folder), store_of(files.folder, election) as store:
+        store.apply([SaveVotes([make_vote(election, "dewi", "Bob")])])  # it is in the log alone
+        back_up(files, tmp_path / "x.backup", "north")
+        store.apply([SaveVotes([make_vote(election, "eko", "Bob")])])
+    restore(tmp_path / "x.backup", tmp_path / "again")
+    assert waiting_in(tmp_path / "again", election) == [*VOTERS, "dewi"]
+
+
+def test_a_folder_with_the_same_genesis_file_is_fresh(tmp_path: Path, path: Path, election: Election) -> None:
+    folder = tmp_path / "again"
+    folder.mkdir()
+    (folder / "genesis.json").write_bytes(election.to_file())
+    restore(path, folder)
+    assert waiting_in(folder, election) == VOTERS
+
+
+def test_a_restore_that_was_killed_is_begun_again(tmp_path: Path, path: Path, election: Election) -> None:
+    (tmp_path / "again" / ".restoring").mkdir(parents=True)
+    (tmp_path / "again" / ".restoring" / "chain.db").write_bytes(b"part")
+    restore(path, tmp_path / "again")
+    assert waiting_in(tmp_path / "again", election) == VOTERS
+
+
+def test_a_backup_of_another_election_is_refused(tmp_path: Path, path: Path) -> None:
+    folder = tmp_path / "again"
+    folder.mkdir()
+    (folder / "genesis.json").write_bytes(make_election(title="Another").to_file())
+    refused("network-mismatch", path, folder)
+    refused("network-mismatch", path, tmp_path / "other", network_hex="00" * 32)
+
+
+@pytest.mark.parametrize("name", [NODE_KEY_NAME, "chain.db", "anything"])
+def test_a_folder_that_is_in_use_for_something_is_refused(tmp_path: Path, path: Path, name: str) -> None:
+    folder = tmp_path / "again"
+    folder.mkdir()
+    (folder / name).write_bytes(b"precious")
+    refused("not-empty", path, folder)
+
+
+def test_the_folder_of_a_running_node_is_refused(tmp_path: Path, path: Path) -> None:
+    with lock_data_dir(tmp_path / "north"), pytest.raises(Locked):
+        restore(path, tmp_path / "north")
+
+
+def test_files_that_do_not_belong_together_are_refused(tmp_path: Path, election: Election) -> None:
+    """Each digest is right: somebody has put this together."""
+    other = make_election(title="Another", nodes=named_nodes(5))
+    files = node_folder(tmp_path / "north", election)
+    mixed = NodeFiles(files.folder, tmp_path / "other.json")
+    mixed.genesis.write_bytes(other.to_file())
+    with pytest.raises(ConfigError) as caught:
+        back_up(mixed, tmp_path / "x.backup", "north")
+    assert caught.value.code == "network-mismatch"
+    assert not (tmp_path / "x.backup").exists()
+
+
+def test_a_database_with_programs_of_its_own_is_refused(
+    tmp_path: Path, files: NodeFiles, election: Election
+) -> None:
+    with contextlib.closing(sqlite3.connect(files.folder / "chain.db")) as conn:
+        conn.execute("CREATE TRIGGER t AFTER INSERT ON bans BEGIN DELETE FROM meta; END")
+        conn.commit()
+    back_up(files, tmp_path / "x.backup", "north")
+    refused("bad-backup", tmp_path / "x.backup", tmp_path / "again")
+
+
+def test_a_damaged_database_gets_no_backup_or_is_not_restored(
+    tmp_path: Path, files: NodeFiles, election: Election
+) -> None:
+    with contextlib.closing(sqlite3.connect(files.folder / "chain.db")) as conn:
+        conn.execute("UPDATE waiting SET records = replace(CAST(records AS TEXT), 'Alice', 'Alive')")
+        conn.commit()
+    back_up(files, tmp_path / "x.backup", "north")
+    error = refused("storage-corrupt", tmp_path / "x.backup", tmp_path / "again")
+    assert "damaged" in error.message
+
+
+def test_no_backup_is_written_where_the_disk_has_no_folder(tmp_path: Path, files: NodeFiles) -> None:
+    with pytest.raises(StorageError):
+        back_up(files, tmp_path / "missing" / "x.backup", "north")
+
+
+# -- who must be silent ------------------------------------------------------------------------------
+
+
+def test_a_moved_node_knows_how_far_it_had_come_and_its_old_folder_is_closed(
+    tmp_path: Path, files: NodeFiles, election: Election
+) -> None:
+    contents, _ = back_up(files, tmp_path / "x.backup", "north", final=True)
+    assert contents.final
+    with pytest.raises(ConfigError) as caught:
+        refuse_moved(files.folder)
+    assert caught.value.code == "moved"
+    restore(tmp_path / "x.backup", tmp_path / "again")
+    refuse_moved(tmp_path / "again")
+    assert mark_in(tmp_path / "again", election) == RestoredMark(known_height=1).encode().state
+
+
+def test_a_final_backup_wants_a_stopped_node_and_may_be_taken_again(tmp_path: Path, files: NodeFiles) -> None:
+    with lock_data_dir(files.folder), pytest.raises(Locked):
+        back_up(files, tmp_path / "x.backup", "north", final=True)
+    assert not (files.folder / MOVED_NAME).exists()
+    with pytest.raises(StorageError):
+        back_up(files, tmp_path / "missing" / "x.backup", "north", final=True)
+    assert (files.folder / MOVED_NAME).exists(), "a part of the file may be somewhere"
+    with pytest.raises(ConfigError):
+        back_up(files, tmp_path / "x.backup", "north")
+    back_up(files, tmp_path / "x.backup", "north", final=True)
+    assert read_contents(tmp_path / "x.backup").final
+
+
+def test_lost_nodes_are_named_as_in_the_definition(tmp_path: Path, path: Path, election: Election) -> None:
+    names = [node.name for node in election.definition.nodes]
+    refused("not-named", path, tmp_path / "again", lost=["nobody"])
+    restore(path, tmp_path / "again", lost=[names[4], names[2]])
+    assert mark_in(tmp_path / "again", election) == RestoredMark(lost=(4, 2)).encode().state
+
+
+def test_a_relay_signs_nothing_and_needs_no_mark(tmp_path: Path, election: Election) -> None:
+    files = node_folder(tmp_path / "relay", election, index=9)
+    back_up(files, tmp_path / "x.backup", "relay")
+    assert not restore(tmp_path / "x.backup", tmp_path / "again").silent
+    assert mark_in(tmp_path / "again", election) == b""
+
+
+def test_a_node_that_decides_alone_comes_back_from_its_final_backup_only(tmp_path: Path) -> None:
+    alone = make_election(nodes=named_nodes(1))
+    files = node_folder(tmp_path / "alone", alone)
+    back_up(files, tmp_path / "x.backup", "alone")
+    refused("needs-final", tmp_path / "x.backup", tmp_path / "again")
+    back_up(files, tmp_path / "y.backup", "alone", final=True)
+    assert not restore(tmp_path / "y.backup", tmp_path / "again").silent
+
+
+def test_no_step_of_a_restore_that_fails_leaves_a_node_behind(
+    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = Path.replace, []
+
+    def replace(self: Path, target: Path) -> Path:
+        calls.append(self.name)
+        if len(calls) == fails_at:
+            raise OSError(28, "No space left on device")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    for fails_at in range(1, 6):  # noqa: B007
+        calls.clear()
+        refused("storage-failed", path, tmp_path / "again")
+        assert calls[-1] != NODE_KEY_NAME or len(calls) == 5
+        shutil.rmtree(tmp_path / "again")
