@@ -239,7 +239,8 @@ def readers(command: click.Command, name: str = "") -> Iterator[tuple[str, click
             found = command.get_command(context, inner)
             assert found is not None
             yield from readers(found, f"{name} {inner}".strip())
-        return
+        if not command.invoke_without_command:
+            return
     for param in command.params:
         if isinstance(param.type, click.Path) and name not in {"chaos", "demo"}:
             yield name, param
@@ -258,7 +259,7 @@ ARGUMENTS = {
     "vote": "voter Alice --node 127.0.0.1:1", "results": "--final --node 127.0.0.1:1", "compare": "good good",
     "report": "-o out --format html --archive good",
     "election new": "", "election check": "good", "election show": "good",
-    "election create": "good -o out", "election node-keys": "--name node-1",
+    "election create": "good -o out", "node init": "--name north",
     "election extend": "+2h --node 127.0.0.1:1", "election close": "+2h --node 127.0.0.1:1",
     "election cancel": "--yes --node 127.0.0.1:1",
     "voters add": f"dan {'58' + '66' * 31} --node 127.0.0.1:1",

@@ -25,7 +25,8 @@ from votenet.storage.key_store import KeyStore
 pytestmark = pytest.mark.e2e
 
 ELSEWHERE = re.compile(
-    r"example\.org|10\.0\.0\.|HOST|/var/lib|0\.0\.0\.0|NODE|A,B|boot|key:|VKEY|votenet evidence "
+    r"example\.org|10\.0\.0\.|HOST|/var/lib|0\.0\.0\.0|NODE|A,B|boot|key:|VKEY|votenet evidence |"
+    r"election create"
 )
 """Names of other machines, folders and nodes that only their owner has, and lies that no node here tells."""
 LONG = ("votenet chaos", "votenet demo", "votenet bootstrap", "votenet node")
@@ -33,6 +34,7 @@ ONE_NETWORK = """
 votenet help
 votenet help vote
 votenet help peers ban
+votenet help node init
 votenet doctor
 votenet doctor --json
 votenet config show

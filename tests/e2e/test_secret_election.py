@@ -152,15 +152,15 @@ class Evening:
 
     def start(self) -> str:
         """Name the nodes, make the genesis file, start the network; the address of a node."""
-        tables = [
+        home = self.organiser.home / "default"
+        lines = [
             self.organiser.types(
-                ("election", "node-keys", "--data-dir", str(home / f"node-{node}"), "--name", f"Node {node}")
+                ("node", "init", "--data-dir", str(home / f"node-{n}"), "--name", f"Node {n}")
             )
-            for home in (self.organiser.home / "default",)
-            for node in range(1, NODES + 1)
+            for n in range(1, NODES + 1)
         ]
-        with (self.folder / "election.toml").open("a") as file:
-            file.writelines(tables)
+        file = self.folder / "election.toml"
+        file.write_text(f"nodes = {[line.splitlines()[0] for line in lines]}\n{file.read_text()}")
         (create,) = printed(self.organiser.types("votenet election check election.toml"), "election create")
         said = self.organiser.types(create)
         assert "Give the genesis file to every node, with the roll." in said

@@ -53,7 +53,7 @@ COMMANDS = {
     "election check": "election.toml",
     "election show": "election.toml",
     "election create": "election.toml -o genesis-{n}.json --no-named-nodes",
-    "election node-keys": "--data-dir node-keys --name node-1",
+    "node init": "--data-dir north --name north",
     "election extend": "+{n}0h --wait 0",
     "trustee init": "secret/election.toml",
     "trustee join": "secret/ceremony Citra",
@@ -130,7 +130,6 @@ WITHOUT_JSON = {
     "completion",
     "voters import",
     "wait",
-    "election node-keys",
 }
 DISTURBING = {"pause", "partition", "kill", "stop", "slow", "restart"}
 UNDECIDED = {"vote", "replay", "election extend"}
@@ -149,6 +148,8 @@ SAYS_NOTHING = {"down", "election new"}
 
 def leaves(command: click.Command, name: str = "") -> Iterator[str]:
     if isinstance(command, click.Group):
+        if command.invoke_without_command:
+            yield name
         context = click.Context(command)
         for inner in command.list_commands(context):
             found = command.get_command(context, inner)

@@ -61,7 +61,7 @@ def show(ctx: click.Context, /, command: str, origin: bool, as_json: bool) -> No
     group = root.command
     assert isinstance(group, click.Group)
     found = group.get_command(root, command)
-    if found is None or isinstance(found, click.Group):
+    if found is None or (isinstance(found, click.Group) and not found.invoke_without_command):
         raise click.BadParameter(f"no command {command!r} with settings of its own", ctx)
     left_out: dict[Path, Untrusted] = {}
     files = config_files.read_files(root.params["config"], left_out.__setitem__)

@@ -153,11 +153,12 @@ def checked(file: ConfigFile, where: str, table: Any, command: click.Command) ->
     """A table with the names that click knows, every value of the right kind. Raises ConfigError."""
     if not isinstance(table, dict):
         raise _refused(file, f"{where} is no table", "", ())
-    if isinstance(command, click.Group):
-        return {name: _checked_group(file, where, name, value, command) for name, value in table.items()}
     names = {alias: option for option in options_of(command) for alias in aliases(option)}
     found: dict[str, Any] = {}
     for key, value in table.items():
+        if isinstance(command, click.Group) and (key in command.commands or not names):
+            found[key] = _checked_group(file, where, key, value, command)
+            continue
         if key not in names:
             raise _no_setting(file, where, key, command, list(names))
         found[str(names[key].name)] = _checked_value(file, f"{where} {key}", value, names[key], command)

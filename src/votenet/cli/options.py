@@ -184,7 +184,7 @@ def _lookup(words: Command) -> tuple[int, list[Any]]:
     found: click.Command = main
     depth = 0
     ctx = click.Context(main)
-    while isinstance(found, click.Group) and (inner := found.get_command(ctx, words[depth])):
+    while isinstance(found, click.Group) and (inner := found.get_command(ctx, (*words, "")[depth])):
         found, depth = inner, depth + 1
     return depth, [param.callback for param in found.params]
 

@@ -68,7 +68,8 @@ def test_create_needs_nodes_and_keeps_the_key_of_the_authority_private(cli: Cli,
     lone = cli(*make)
     assert (lone.code, "[no-nodes]" in lone.err) == (78, True)
     assert not (here / "authority.key").exists()
-    nodes = [cli("election", "node-keys", "--data-dir", f"n{n}", "--name", f"node-{n}").out for n in (1, 2)]
+    init = ("node", "init", "--table", "--name")
+    nodes = [cli(*init, f"node-{n}", "--data-dir", f"n{n}").out for n in (1, 2)]
     text = (here / "election.toml").read_text()
     (here / "election.toml").write_text(text + "".join(nodes))
     write_roll(here / "roll.json", Roll([("ann", ANN)]))

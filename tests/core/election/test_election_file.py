@@ -6,8 +6,10 @@ import datetime as dt
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from support.elections import named_nodes
 from votenet.core.election.definition import Candidate, Contest, Quorum, Threshold
 from votenet.core.election.election_file import (
     TrusteesTable,
@@ -17,6 +19,7 @@ from votenet.core.election.election_file import (
     read_election_file,
     usual_max,
 )
+from votenet.core.election.node_line import node_line
 from votenet.core.election.toml_table import FaultList, TomlTable
 
 GOOD = """\
@@ -291,3 +294,36 @@ def test_hours_are_read_in_the_zone_of_the_election() -> None:
     assert local_time(int(utc[0].timestamp()), "Europe/Berlin").isoformat() == "2027-05-31T08:00:00+02:00"
     assert local_time(0, "Nowhere/Town").isoformat() == "1970-01-01T00:00:00+00:00"
     assert local_time(0, "Africa/Monrovia").isoformat() == "1970-01-01T00:00:00+00:00", "TOML has no seconds"
+
+
+LINES = [node_line(node) for node in named_nodes(3)]
+
+
+def test_nodes_are_named_by_their_lines() -> None:
+    listed = ",\n  ".join(f'"{line}"' for line in LINES)
+    found, faults = read_election_file(f"nodes = [\n  {listed},\n]\n{GOOD}".encode())
+    assert faults == []
+    assert found is not None
+    assert found.definition.nodes == named_nodes(3)
+
+
+def test_a_wrong_line_of_a_node_is_named_with_the_line_of_the_file() -> None:
+    wrong = LINES[1][:-1] + ("A" if LINES[1][-1] != "A" else "B")
+    told = said(f'nodes = [\n  "{LINES[0]}",\n  "{wrong}",\n  "{LINES[2]}",\n]\n{GOOD}')
+    assert len(told) == 1
+    assert told[0].startswith("line 3, node 2: this is not the line of a node: ")
+    assert said(f"nodes = [7]\n{GOOD}") == ["line 1, nodes: nodes must be a list of lines, or tables"]
+    assert said(f'nodes = "x"\n{GOOD}') == ["line 1, nodes: nodes must be a list of lines, or tables"]
+
+
+def test_two_nodes_of_one_key_are_refused_with_the_names_of_both() -> None:
+    first = named_nodes(1)[0]
+    copied = node_line(msgspec.structs.replace(first, name="south"))
+    text = f'nodes = [\n"{LINES[0]}",\n"{copied}",\n]\n{GOOD}'
+    assert said(text) == [f"line 3, node 2: the nodes {first.name!r} and 'south' have the same key"]
+    assert said(f'nodes = [\n"{LINES[0]}",\n"{LINES[0]}",\n]\n{GOOD}')
+
+
+def test_nodes_in_a_list_and_in_tables_are_told_apart() -> None:
+    told = said(f'nodes = ["{LINES[0]}"]\n{GOOD}[[nodes]]\nname = "x"\n')
+    assert told == ["line 5, nodes: its nodes stand both in a list and in tables"]

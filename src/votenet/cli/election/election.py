@@ -23,20 +23,19 @@ from votenet.cli.election.election_from_file import (
     with_ceremony,
 )
 from votenet.cli.election.election_questions import ask_election
-from votenet.cli.election.election_setup import chosen_bits, named_node
+from votenet.cli.election.election_setup import chosen_bits
 from votenet.cli.election.member_setup import cards_lines, keep_members
 from votenet.cli.election.roll import ROLL_NAME, write_roll
 from votenet.cli.options import FilePath, json_option
-from votenet.config import private_dir
 from votenet.core.election.ballot_text import ballot_lines
 from votenet.core.election.definition import Election
 from votenet.core.election.election_file import ElectionFile, election_of
-from votenet.core.election.election_file_writer import election_toml, node_toml
+from votenet.core.election.election_file_writer import election_toml
 from votenet.core.election.secret_rules import with_belenios
 from votenet.core.election.simple_definition import DEFAULT_CANDIDATES, DEFAULT_TITLE
 from votenet.errors import Command, ConfigError, NextStep, VotenetError
 from votenet.storage.input_file import STDIN
-from votenet.storage.key_store import AUTHORITY, AUTHORITY_KEY_NAME, NODE_KEY_NAME, load_or_make_key
+from votenet.storage.key_store import AUTHORITY, AUTHORITY_KEY_NAME, load_or_make_key
 from votenet.storage.member_files import MemberFiles
 from votenet.storage.output_file import STDOUT, refuse_existing, write_output
 
@@ -126,7 +125,8 @@ def create(
 ) -> None:
     """Make the genesis file of an election FILE whose nodes run on several machines.
 
-    The file names the nodes in tables [[nodes]]: see votenet help election node-keys.
+    The file names the nodes, nodes = ["north:…", "south:…"]. Each line is that of one operator: see
+    votenet help node init
     """
     refuse_existing(output, force)
     now = time.time()
@@ -171,21 +171,6 @@ def create(
     )
 
 
-@election.command("node-keys")
-@click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    required=True,
-    help="Folder of the node. Its key is made there if there is none.",
-)
-@click.option("--name", required=True, metavar="NAME", help="Name of the node in the election.")
-def print_node_keys(data_dir: Path, name: str) -> None:
-    """Print the public keys of a node of this machine as a table [[nodes]] of an election file."""
-    key = load_or_make_key(private_dir(data_dir) / NODE_KEY_NAME, "node")
-    for line in node_toml(named_node(name, key)).splitlines():
-        ui.echo(line)
-
-
 def _sample() -> ElectionFile:
     """An election to change: the file of a person who has no terminal."""
     contest = {
@@ -222,8 +207,9 @@ def _nodes_contradict(file: Path, no_named_nodes: bool) -> ConfigError:
         f"{file} names no nodes that decide",
         code="no-nodes",
         next_step=NextStep(
-            "On the machine of each node: {}. Put what it prints into the file. To run all nodes here: {}",
-            Command("election", "node-keys", "--data-dir", "n1", "--name", "node-1"),
+            'On the machine of each node: {}. Put the lines into the file: nodes = ["north:…"]. To run all'
+            " nodes here: {}",
+            Command("node", "init", "--name", "north"),
             Command("up", "-d", "-f", str(file)),
         ),
     )

@@ -1,4 +1,4 @@
-"""`votenet node`: one node, as the supervisor, systemd or a container starts it."""
+"""`votenet node`: one node, as the supervisor, systemd or a container starts it, and how it joins."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from votenet.cli.logging_setup import start_logging
+from votenet.cli.network.node_init import init
 from votenet.cli.options import log_level_option, metrics_option
 from votenet.config import DEFAULT_BOOTSTRAP_PORT, DEFAULT_MINER_THREADS, DEFAULT_NODE_PORT, NodeConfig
 from votenet.errors import ConfigError, PowError, Rejected, VotenetError
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from votenet.network.node.service import NodeService
 
 
-@click.command(
+@click.group(
+    invoke_without_command=True,
+    subcommand_metavar="[init | join | run]",
     epilog="""
 Examples:
 
@@ -30,13 +33,12 @@ Examples:
   votenet node --data-dir ./n2 --genesis genesis.json --bootstrap a.example.org:4000,b.example.org:4000
   votenet node --data-dir ./n3 --genesis genesis.json --host 0.0.0.0 --advertise vote.example.org:3000
 
-The first start makes the node's key in its data folder. One process at a time may use the folder.
-"""
+The first start makes the node's key in its data folder. One process at a time may use the folder. A node of
+an election on several machines is made with init, and joins with join: see docs/elections.md.
+""",
 )
-@click.option("--data-dir", type=click.Path(path_type=Path), required=True, help="Folder for chain and key.")
-@click.option(
-    "--genesis", type=click.Path(path_type=Path), required=True, help="Genesis file of the election."
-)
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder for chain and key; needed.")
+@click.option("--genesis", type=click.Path(path_type=Path), help="Genesis file of the election; needed.")
 @click.option("--roll", type=click.Path(path_type=Path), help="Roll file, where the election has one.")
 @click.option(
     "--host",
@@ -100,9 +102,11 @@ The first start makes the node's key in its data folder. One process at a time m
 )
 @log_level_option
 @click.option("--json", "as_json", is_flag=True, help="Log one JSON object a line.")
+@click.pass_context
 def node(
-    data_dir: Path,
-    genesis: Path,
+    ctx: click.Context,
+    data_dir: Path | None,
+    genesis: Path | None,
     roll: Path | None,
     hosts: tuple[str, ...],
     port: int,
@@ -121,6 +125,12 @@ def node(
     as_json: bool,
 ) -> None:
     """Run one node in the foreground until Ctrl-C, TERM or (not under nohup) HUP."""
+    if ctx.invoked_subcommand is not None:
+        _refuse_options(ctx, ctx.invoked_subcommand)
+        return
+    if data_dir is None or genesis is None:
+        option = "--data-dir" if data_dir is None else "--genesis"
+        raise click.MissingParameter(ctx=ctx, param_hint=f"'{option}'", param_type="option")
     from votenet.processes import parent_death
 
     parent_death.arm()
@@ -153,6 +163,13 @@ def node(
         ),
         metrics,
     )
+
+
+def _refuse_options(ctx: click.Context, subcommand: str) -> None:
+    """Raises UsageError for an option before `init`, `join` or `run`: there it would do nothing."""
+    for param in ctx.command.params:
+        if ctx.get_parameter_source(str(param.name)) is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{param.opts[0]} belongs behind {subcommand}, if it has it.", ctx)
 
 
 def run_node(config: NodeConfig, metrics: Address | None = None) -> None:
@@ -231,3 +248,6 @@ def _choose_kernel(name: str, log: logging.Logger) -> None:
         raise ConfigError(error.message, code="no-such-kernel", next_step=error.next_step) from error
     if chosen == PYTHON and name == "auto":
         log.warning("the C core is not built: mining with Python's hashlib, about forty times slower")
+
+
+node.add_command(init)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Fault = tuple[str, str]
 """What is wrong, and what to change; the second may be empty."""
+ONE_KEY_EACH: Final = (
+    "Each node has a key of its own: make one on each machine, and copy no node's folder to another."
+)
 
 
 def definition_faults(definition: ElectionDefinition) -> Iterator[Fault]:
@@ -168,9 +171,21 @@ def _node_faults(nodes: Sequence[NamedNode]) -> Iterator[Fault]:
     for index, node in enumerate(nodes):
         yield from _name_faults(f"the name of node {index}", node.name)
     yield from _twins("a node", tuple(node.name for node in nodes))
-    keys = [key for node in nodes for key in node.keys]
-    if len(set(keys)) < len(keys):
-        yield "two keys of its nodes are the same", "Give each node four keys of its own."
+    holders: dict[str, int] = {}
+    for index, node in enumerate(nodes):
+        other = nodes[min((holders.setdefault(key, index) for key in node.keys), default=index)]
+        if len(set(node.keys)) < len(node.keys):
+            yield f"the node {_cut(node.name)} has one key twice", "Give each node four keys of its own."
+        elif other is not node:
+            yield (
+                f"the nodes {_cut(other.name)} and {_cut(node.name)} have the same key",
+                ONE_KEY_EACH,
+            )
+
+
+def node_name_fault(name: str) -> str:
+    """What is wrong with the name of a node, in words; empty for a name that an election may have."""
+    return next((wrong for wrong, _ in _name_faults("the name of a node", name)), "")
 
 
 def _name_faults(what: str, name: str) -> Iterator[Fault]:

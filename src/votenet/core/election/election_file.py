@@ -27,16 +27,23 @@ from votenet.core.election.definition import (
     Threshold,
     Witness,
 )
-from votenet.core.election.definition_rules import contest_faults, definition_faults, trustee_name_faults
+from votenet.core.election.definition_rules import (
+    ONE_KEY_EACH,
+    contest_faults,
+    definition_faults,
+    trustee_name_faults,
+)
+from votenet.core.election.node_line import read_node_line
 from votenet.core.election.secret_rules import draft_faults
 from votenet.core.election.toml_table import FaultList, FileFault, TomlPath, TomlTable, kind_fault
 from votenet.core.limits import MAX_CHOICES
 from votenet.core.log.signed_note import parse_key
 from votenet.core.methods.registry import METHODS
-from votenet.errors import NotProven
+from votenet.errors import ConfigError, NotProven
 from votenet.pow import bits_for_zero_bits
 
 S = TypeVar("S", bound=msgspec.Struct)
+T = TypeVar("T")
 USUAL_DIFFICULTY: Final = 8
 """In place of one that is measured when the election is made."""
 USUAL_THRESHOLD: Final = 2
@@ -44,6 +51,8 @@ USUAL_THRESHOLD: Final = 2
 CEREMONY_FOLDER: Final = "ceremony"
 _ROLL_SOURCES: Final = ("roll", "members", "enrolment")
 """Keys that say who may vote."""
+NODES: Final = 'nodes = ["north:…", "south:…"]'
+"""How the lines of nodes are written in the file."""
 MOTION_OPTIONS: Final = ("Yes", "No", "Abstain")
 EXAMPLES: Final = {
     "title": 'title = "Board 2027"',
@@ -158,11 +167,17 @@ def election_of(values: Mapping[str, Any], text: str = "") -> tuple[ElectionFile
 
 
 def _not_toml(message: str) -> FileFault:
-    line = re.search(r" \(at line (\d+), column (\d+)\)", message)
-    wrong = message.replace(line[0], "") if line else message.replace(" (at end of document)", " at its end")
-    column = f", in column {line[2]}" if line else ""
+    place = re.search(r" \(at line (\d+), column (\d+)\)", message)
+    line = int(place[1]) if place else None
+    if "('nodes',)" in message:
+        wrong, step = "its nodes stand both in a list and in tables", "Write all of them in one form."
+        return FileFault("nodes", line, wrong, step)
+    wrong = (
+        message.replace(place[0], "") if place else message.replace(" (at end of document)", " at its end")
+    )
+    column = f", in column {place[2]}" if place else ""
     step = "Put text between quotes, lists between [ ], and write every key once."
-    return FileFault("", int(line[1]) if line else None, f"this is not TOML{column}: {wrong}", step)
+    return FileFault("", line, f"this is not TOML{column}: {wrong}", step)
 
 
 # -- the election ----------------------------------------------------------------------------------
@@ -187,7 +202,7 @@ def _election(values: Mapping[str, Any], faults: FaultList) -> ElectionFile:
     chain = get_type_hints(ChainParameters, include_extras=True)
     usual = ChainParameters(bits=bits_for_zero_bits(difficulty or USUAL_DIFFICULTY))
     grace = table.take("grace", chain["grace_seconds"], usual.grace_seconds)
-    nodes = [_struct(NamedNode, one, ("nodes", n), faults) for n, one in _numbered(table.tables("nodes"))]
+    nodes = _nodes(table, faults)
     witnesses = [_witness(one, ("witnesses", n), faults) for n, one in _numbered(table.tables("witnesses"))]
     contests = _contests(table, fields, faults)
     trustees = _trustees(table, faults)
@@ -200,7 +215,7 @@ def _election(values: Mapping[str, Any], faults: FaultList) -> ElectionFile:
         chain=msgspec.structs.replace(usual, grace_seconds=grace),
         contests=tuple(contests) or (_STAND_IN,),
         created=0,
-        nodes=tuple(one for one in nodes if one is not None),
+        nodes=tuple(nodes),
         time_zone=zone_name,
         uuid="1" * UUID_LENGTH,
         witnesses=tuple(one for one in witnesses if one is not None),
@@ -219,7 +234,7 @@ _STAND_IN: Final = Contest(candidates=(Candidate(name="A"), Candidate(name="B"))
 """In place of contests that cannot be read."""
 
 
-def _numbered(tables: Sequence[Mapping[str, Any]]) -> list[tuple[int, Mapping[str, Any]]]:
+def _numbered(tables: Sequence[T]) -> list[tuple[int, T]]:
     return list(enumerate(tables, start=1))
 
 
@@ -421,6 +436,38 @@ def _struct(kind: type[S], values: Mapping[str, Any], path: TomlPath, faults: Fa
         fields[field.name] = reads(field.name, hints[field.name], None if field.required else field.default)
     table.end()
     return None if len(faults.found) > before else kind(**fields)
+
+
+def _nodes(table: TomlTable, faults: FaultList) -> list[NamedNode]:
+    """The named nodes, as lines of `votenet node init` or as tables; what is wrong with each is told."""
+    value = table.raw("nodes")
+    if not isinstance(value, list | None) or not all(isinstance(one, str | dict) for one in value or ()):
+        table.blame("nodes", "nodes must be a list of lines, or tables", f"Write it like this: {NODES}")
+        return []
+    found: list[NamedNode] = []
+    for number, one in _numbered(value or ()):
+        path: TomlPath = ("nodes", number)
+        if isinstance(one, str):
+            node = _node_of_line(one, path, faults)
+        else:
+            node = _struct(NamedNode, one, path, faults)
+        if node is None:
+            continue
+        twin = next((other for other in found if set(other.keys) & set(node.keys)), None)
+        if twin is None:
+            found.append(node)
+        else:
+            wrong = f"the nodes {twin.name!r} and {node.name!r} have the same key"
+            faults.add(path, wrong, ONE_KEY_EACH, near=one if isinstance(one, str) else "")
+    return found
+
+
+def _node_of_line(line: str, path: TomlPath, faults: FaultList) -> NamedNode | None:
+    try:
+        return read_node_line(line)
+    except ConfigError as error:
+        faults.add(path, error.message, error.next_step, near=line)
+        return None
 
 
 def _witness(values: Mapping[str, Any], path: TomlPath, faults: FaultList) -> Witness | None:
