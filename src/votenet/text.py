@@ -60,6 +60,12 @@ def visible_lines(text: str) -> str:
     return "\n".join(map(visible, text.split("\n")))
 
 
+def spoken(digest: str) -> str:
+    """A SHA-256 in hexadecimal as people read it out: eight numbers of five digits, 132 bits of it."""
+    digits = f"{int(digest, 16) % 10**40:040}"
+    return " ".join(digits[place : place + 5] for place in range(0, 40, 5))
+
+
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}",
                   "\N{FULLWIDTH HYPHEN-MINUS}", "\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
 """How a cell begins that spreadsheets compute (OWASP, CSV injection)."""

@@ -260,6 +260,8 @@ ARGUMENTS = {
     "report": "-o out --format html --archive good",
     "election new": "", "election check": "good", "election show": "good",
     "election create": "good -o out", "node init": "--name north",
+    "node join": "genesis.json --relay --yes --no-start --bootstrap 127.0.0.1:1 --data-dir fresh",
+    "node run": "",
     "election extend": "+2h --node 127.0.0.1:1", "election close": "+2h --node 127.0.0.1:1",
     "election cancel": "--yes --node 127.0.0.1:1",
     "voters add": f"dan {'58' + '66' * 31} --node 127.0.0.1:1",

@@ -54,6 +54,8 @@ COMMANDS = {
     "election show": "election.toml",
     "election create": "election.toml -o genesis-{n}.json --no-named-nodes",
     "node init": "--data-dir north --name north",
+    "node join": "club/genesis.json --roll club/roll.json --data-dir relay --relay --yes --no-start"
+    " --bootstrap 127.0.0.1:1",
     "election extend": "+{n}0h --wait 0",
     "trustee init": "secret/election.toml",
     "trustee join": "secret/ceremony Citra",
@@ -98,7 +100,7 @@ COMMANDS = {
     "down": "--dry-run-is-no-option",
 }
 ELSEWHERE = {
-    *("node", "bootstrap", "witness", "web", "events", "demo", "chaos"),
+    *("node", "node run", "bootstrap", "witness", "web", "events", "demo", "chaos"),
     *("voters status", "voters add", "voters replace-key", "voters approve"),
     *("election close", "election cancel"),
     *("trustee rehearse", "trustee recover", "trustee decrypt", "trustee submit"),

@@ -46,7 +46,7 @@ def ask(answer: bytes, path: str = "", *, body: bytes | None = None) -> tuple[Ht
 
 def test_an_answer_with_its_status_and_body() -> None:
     answer, asked = ask(b"HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nno!", "/a?b=c")
-    assert answer == HttpAnswer(404, b"no!")
+    assert answer[:2] == (404, b"no!")
     assert asked.startswith(b"GET /a?b=c HTTP/1.1\r\n")
     assert ask(b"HTTP/1.1 200 OK\r\n\r\nto the end")[0].body == b"to the end"
 

@@ -12,6 +12,7 @@ import httpx
 
 from votenet.core.election.roll import Roll
 from votenet.protocol.wire.address import Address
+from votenet.storage.genesis_file import read_genesis
 from votenet.web.live_view import LiveView
 from votenet.web.serving.server import serve_page
 from votenet.web.settings import WebSettings
@@ -50,7 +51,9 @@ async def read_to_end(reader: asyncio.StreamReader) -> bytes:
 async def serving(*nodes: Address, roll: Roll | None = None, **settings: Any) -> AsyncIterator[Page]:
     """A page at a free port; with nodes, as soon as one of them has answered."""
     given = replace(WebSettings(port=0, nodes=nodes), **settings)
-    view = LiveView(nodes, bootstrap=given.bootstrap, network_id=given.network_id, roll=roll, **PATIENT)
+    genesis = None if given.genesis is None else read_genesis(given.genesis)
+    known = {"genesis": genesis, "network_id": given.network_id, "roll": roll}
+    view = LiveView(nodes, bootstrap=given.bootstrap, **known, **PATIENT)
     async with view, serve_page(view, given) as address:
         if nodes:
             await view.changed(None)

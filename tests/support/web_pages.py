@@ -55,6 +55,17 @@ class FixedView:
         self._ended = asyncio.Event()
 
     @property
+    def known_election(self) -> Election | None:
+        return None if self.latest is None else self.latest.election
+
+    @property
+    def election(self) -> Election:
+        return self.snapshot.election
+
+    def check_begun(self) -> None:
+        """Nothing: it has no genesis file."""
+
+    @property
     def snapshot(self) -> Snapshot:
         if self.latest is None:
             raise Unreachable("no node of this election answers", next_step="Try again in a moment.")

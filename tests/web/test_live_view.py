@@ -146,7 +146,7 @@ def test_found_nodes_come_after_given_ones_and_are_not_too_many(monkeypatch: pyt
             lying_node(ELECTION, longest) as strange,
         ):
             listed.extend([strange, *(Address("127.0.0.1", port) for port in range(1, 100)), given])
-            async with LiveView([given], bootstrap=Address("127.0.0.1", 1), **PATIENT) as view:
+            async with LiveView([given], bootstrap=[Address("127.0.0.1", 1)], **PATIENT) as view:
                 await until(lambda: sum(node.up for node in view.nodes) == 2)
                 assert view.addresses[:2] == [given, strange]
                 assert len(view.nodes) == 4
@@ -240,7 +240,7 @@ def test_nodes_are_found_at_a_bootstrap_server(tmp_path: Path) -> None:
         with opened(f"sqlite:{tmp_path}/peers") as registry, lying_node(ELECTION, told) as node:
             async with (
                 serve_bootstrap(Address("127.0.0.1", 0), registry) as server,
-                LiveView(bootstrap=server.address, network_id=ELECTION.network_hex, **PATIENT) as view,
+                LiveView(bootstrap=[server.address], network_id=ELECTION.network_hex, **PATIENT) as view,
             ):
                 await until(lambda: problem_of(view) == "unreachable")
                 server.import_addresses([str(node)])

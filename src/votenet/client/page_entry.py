@@ -6,8 +6,11 @@ proves its key.
 
 from __future__ import annotations
 
+import contextlib
+import time
+from email.utils import parsedate_to_datetime
 from typing import Annotated, Final, NamedTuple, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
@@ -15,7 +18,7 @@ from votenet.client.answers import wrong_answer
 from votenet.client.nodes import readable_addresses
 from votenet.core.election.definition import Election, election_from_file
 from votenet.errors import ConfigError, Unreachable
-from votenet.network.http_client import http_get
+from votenet.network.http_client import HttpAnswer, http_get
 from votenet.protocol.wire.address import Address
 from votenet.storage.genesis_file import MAX_GENESIS
 
@@ -31,12 +34,16 @@ T = TypeVar("T")
 
 
 class PageEntry(NamedTuple):
-    """`nodes` and `bootstraps` are as the page names them: perhaps of another machine's loopback."""
+    """`nodes` and `bootstraps` are as the page names them: perhaps of another machine's loopback.
+
+    `clock_ahead`: seconds that the clock here is ahead of that of the page; None where the page tells none.
+    """
 
     url: str
     election: Election
     bootstraps: tuple[Address, ...] = ()
     nodes: tuple[Address, ...] = ()
+    clock_ahead: float | None = None
 
 
 class _Join(msgspec.Struct):
@@ -83,7 +90,7 @@ async def fetch_page(url: str) -> PageEntry:
         Unreachable: it does not answer; bad-certificate; not-a-page, when something else answers there.
         NotProven: wrong-answer; the page contradicts itself.
     """
-    election = await fetch_definition(url)
+    election, clock_ahead = await _fetch_genesis(url)
     bootstraps: list[Address] = []
     if (told := await _fetch_list(f"{url}/join.json", _Join)) is not None:
         if told.network_id != election.network_hex:
@@ -91,19 +98,24 @@ async def fetch_page(url: str) -> PageEntry:
         bootstraps = readable_addresses(told.bootstrap)[:MAX_BOOTSTRAPS]
     listed = await _fetch_list(f"{url}/api/v1/nodes", _Nodes)
     nodes = readable_addresses(node.address for node in listed.nodes) if listed else []
-    return PageEntry(url, election, tuple(bootstraps), tuple(nodes[:MAX_NODES]))
+    return PageEntry(url, election, tuple(bootstraps), tuple(nodes[:MAX_NODES]), clock_ahead)
 
 
 async def fetch_definition(url: str) -> Election:
     """The election in the genesis file of a page. Raises Unreachable as `fetch_page`."""
+    return (await _fetch_genesis(url))[0]
+
+
+async def _fetch_genesis(url: str) -> tuple[Election, float | None]:
+    """The election, and how far the clock here is ahead of that of the page."""
     answer = await http_get(f"{url}/genesis.json", max_size=MAX_GENESIS)
     if answer.status == _OK:
         try:
-            return election_from_file(answer.body, f"{url}/genesis.json")
+            return election_from_file(answer.body, f"{url}/genesis.json"), _clock_ahead(answer, time.time())
         except ConfigError as error:
             raise _not_a_page(url, error.message) from error
     if answer.status // 100 == 3:
-        raise _not_a_page(url, "it sends its visitors to another address")
+        raise _redirected(url, answer)
     if answer.status == _NOT_FOUND:
         raise _not_a_page(url, "it has no genesis.json")
     raise Unreachable(
@@ -118,6 +130,22 @@ def _not_a_page(url: str, why: str) -> Unreachable:
         code="not-a-page",
         next_step="Give the address as the organisers write it, https:// and port included.",
     )
+
+
+def _redirected(url: str, answer: HttpAnswer) -> Unreachable:
+    """The error about a page that sends its visitors elsewhere: it names that address."""
+    error = _not_a_page(url, "it sends its visitors to another address")
+    with contextlib.suppress(ValueError, ConfigError):
+        there = page_url(urljoin(url, answer.headers.get("location", "")).removesuffix("/genesis.json"))
+        if there.isascii() and len(there) < 200:
+            return error.advising(f"If that address is the organisers', too, give it in its place: {there}")
+    return error
+
+
+def _clock_ahead(answer: HttpAnswer, now: float) -> float | None:
+    with contextlib.suppress(KeyError, ValueError, TypeError, OverflowError):
+        return now - parsedate_to_datetime(answer.headers["date"]).timestamp()
+    return None
 
 
 async def _fetch_list(url: str, kind: type[T]) -> T | None:

@@ -5,24 +5,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 import h11
 
 from votenet.errors import Unreachable
+from votenet.network.resolver import Names
 
 HTTP_SECONDS: Final = 10.0
 """Time that one request may take, the connection included."""
 BAD_CERTIFICATE: Final = "bad-certificate"
 """Code of Unreachable for a server whose certificate does not hold."""
-_EXPIRED: Final = 10
-"""X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL."""
+_NOT_YET, _EXPIRED, _OTHER_HOSTS = 9, 10, (62, 64)
+"""OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID, …_HAS_EXPIRED, and the mismatches of a host's name and address."""
 
 
 class HttpAnswer(NamedTuple):
+    """Names of headers are in small letters; of several with one name the last counts."""
+
     status: int
     body: bytes
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 async def http_get(url: str, *, max_size: int, seconds: float = HTTP_SECONDS) -> HttpAnswer:
@@ -61,6 +67,18 @@ def _bad_certificate(url: str, error: ssl.SSLCertVerificationError) -> Unreachab
             code=BAD_CERTIFICATE,
             next_step="Tell those who run that server to renew it. Compare the date of this machine, too.",
         )
+    if error.verify_code == _NOT_YET:
+        return Unreachable(
+            f"the certificate of {url} is not valid yet",
+            code=BAD_CERTIFICATE,
+            next_step="Compare the date of this machine: its clock may be behind. (timedatectl)",
+        )
+    if error.verify_code in _OTHER_HOSTS:
+        return Unreachable(
+            f"the certificate of {url} is that of another host: {error.verify_message}",
+            code=BAD_CERTIFICATE,
+            next_step="Give the name as those who run that server write it, letter by letter.",
+        )
     return Unreachable(
         f"the certificate of {url} does not hold: {error.verify_message}",
         code=BAD_CERTIFICATE,
@@ -75,7 +93,7 @@ async def _exchange(method: str, url: str, body: bytes | None, max_size: int) ->
         raise ValueError("it is no address that begins with http:// or https://")
     secure = parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
-    reader, writer = await asyncio.open_connection(parts.hostname, port, ssl=secure or None)
+    reader, writer = await _connected(parts.hostname, port, secure)
     try:
         conn = h11.Connection(h11.CLIENT)
         headers = [("Host", parts.netloc.rpartition("@")[2]), ("Connection", "close")]
@@ -93,19 +111,37 @@ async def _exchange(method: str, url: str, body: bytes | None, max_size: int) ->
         writer.transport.abort()
 
 
+async def _connected(host: str, port: int, secure: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to the first address of a host that takes one. Raises OSError.
+
+    The name is looked up beside the loop: a resolver that hangs does not hold up the end of the program.
+    """
+    failure = OSError(f"the name {host} is not known here")
+    for address in await Names().look_up(host):
+        try:
+            name = host if secure else None
+            return await asyncio.open_connection(address, port, ssl=secure or None, server_hostname=name)
+        except ssl.SSLError:
+            raise
+        except OSError as error:
+            failure = error
+    raise failure
+
+
 async def _read_answer(conn: h11.Connection, reader: asyncio.StreamReader, max_size: int) -> HttpAnswer:
-    status, body = 0, bytearray()
+    status, headers, body = 0, dict[str, str](), bytearray()
     while True:
         event = conn.next_event()
         if event is h11.NEED_DATA:
             conn.receive_data(await reader.read(64 * 1024))
         elif isinstance(event, h11.Response):
             status = event.status_code
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in event.headers}
         elif isinstance(event, h11.Data):
             body += event.data
             if len(body) > max_size:
                 raise ValueError("its answer is too long")
         elif isinstance(event, h11.EndOfMessage):
-            return HttpAnswer(status, bytes(body))
+            return HttpAnswer(status, bytes(body), headers)
         elif event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
             raise ValueError("it closed the connection without an answer")

@@ -41,7 +41,7 @@ async def push_checkpoint(
     for _ in range(MAX_TRIES):
         path = tuple(await prove(known.size)) if 0 < known.size < size else ()
         request = CheckpointRequest(known.size, path, note)
-        status, body = await http_post(
+        status, body, _ = await http_post(
             f"{url.rstrip('/')}/add-checkpoint",
             str(request).encode(),
             max_size=MAX_NOTE_SIZE,

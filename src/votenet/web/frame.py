@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
+from votenet.core.election.definition import Election
 from votenet.web.language import COOKIE
 from votenet.web.snapshot import Snapshot
 from votenet.web.words import Words
@@ -33,9 +34,14 @@ class LanguageLink(NamedTuple):
 
 def words_of(language: str, snapshot: Snapshot | None) -> Words:
     """The words of a page about this election; dates are in its time zone."""
-    if snapshot is None:
+    return words_about(language, None if snapshot is None else snapshot.election)
+
+
+def words_about(language: str, election: Election | None) -> Words:
+    """The same for an election that no node may have shown yet."""
+    if election is None:
         return Words(language)
-    definition = snapshot.election.definition
+    definition = election.definition
     return Words(language, definition.time_zone, definition.language)
 
 

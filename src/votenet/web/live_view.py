@@ -41,6 +41,8 @@ RESULTS_SECONDS: Final = 10.0
 
 MAX_WATCHED: Final = 64
 """Nodes that are found are watched up to this number."""
+WAITING: Final = "waiting-for-nodes"
+"""Code of the answers of a page that knows its election, and no node of it yet."""
 
 T = TypeVar("T")
 log = logging.getLogger("votenet.web")
@@ -53,7 +55,8 @@ class LiveView:
     was given, else that of the first node that answers.
 
     Args:
-        nodes: addresses that are asked, beside those that the bootstrap server knows.
+        nodes: addresses that are asked, beside those that the bootstrap servers know.
+        genesis: the election, where it is known before any node runs.
         network_id: 64 hexadecimal digits.
         roll: of an election with a roll; without it voters cannot be found by their keys.
         dial_timeout: seconds for a connection to a node.
@@ -65,7 +68,8 @@ class LiveView:
         self,
         nodes: Iterable[Address] = (),
         *,
-        bootstrap: Address | None = None,
+        bootstrap: Iterable[Address] = (),
+        genesis: Election | None = None,
         network_id: str | None = None,
         roll: Roll | None = None,
         dial_timeout: float = NODE_DIAL_SECONDS,
@@ -78,7 +82,8 @@ class LiveView:
         self._dial_timeout, self._status_timeout = dial_timeout, status_timeout
         self.pool = NodePool(nodes, self._admit, dial_timeout=dial_timeout, answer_timeout=answer_timeout)
         """A kept connection to each node."""
-        self._bootstrap, self._network_id = bootstrap, network_id
+        self._bootstrap, self._genesis = tuple(bootstrap), genesis
+        self._network_id = network_id if genesis is None else genesis.network_hex
         self._seen: dict[Address, NodeView] = {}
         self._statuses: dict[Address, NodeStatus] = {}
         self._log: LogView | None = None
@@ -100,8 +105,8 @@ class LiveView:
     async def __aenter__(self) -> LiveView:
         await self._tasks.__aenter__()
         self._start(self._follow())
-        if self._bootstrap is not None:
-            self._start(self._discover(self._bootstrap))
+        for server in self._bootstrap:
+            self._start(self._discover(server))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -125,6 +130,23 @@ class LiveView:
         if self._latest is None:
             raise self._no_answer()
         return self._latest
+
+    @property
+    def election(self) -> Election:
+        """The election in force; that of the genesis file while no node has answered. Raises Unreachable."""
+        if self._latest is not None or self._genesis is None:
+            return self.snapshot.election
+        return self._genesis
+
+    @property
+    def known_election(self) -> Election | None:
+        """The same; None while it is not known."""
+        return self._genesis if self._latest is None else self._latest.election
+
+    def check_begun(self) -> None:
+        """Raises Unreachable, code waiting-for-nodes, while the election is known and no node of it."""
+        if self._latest is None and self._genesis is not None:
+            raise self._no_answer()
 
     @property
     def nodes(self) -> list[NodeView]:
@@ -196,6 +218,12 @@ class LiveView:
 
     def _no_answer(self) -> VotenetError:
         """Why nothing is known: no node answers, or all are of another network, or the roll is another."""
+        if self._problem is None and self._latest is None and self._genesis is not None:
+            return Unreachable(
+                "the nodes of this election have not been found yet",
+                code=WAITING,
+                next_step="Wait: this page looks for them, and becomes the page of the election.",
+            )
         return self._problem or Unreachable(
             "no node of this election answers",
             next_step="Try again in a moment. If it stays so, tell the organisers.",
@@ -224,7 +252,8 @@ class LiveView:
                 election = await self.ask(lambda node: fetch_election(node, self._network_id))
                 base = election if self.roll is None else with_roll(election, self.roll)
             except VotenetError as error:
-                self._problem = None if isinstance(error, Unreachable) else error
+                foreign = self._genesis is not None and error.code == "network-mismatch"
+                self._problem = None if foreign or isinstance(error, Unreachable) else error
                 self._warn_once("event=no_election code=%s error=%s", error.code, error.message)
                 await asyncio.sleep(LOOK_SECONDS)
             else:

@@ -21,6 +21,7 @@ from votenet.errors import (
     VotenetError,
 )
 from votenet.web.language import language_of
+from votenet.web.live_view import WAITING
 from votenet.web.settings import WebSettings
 from votenet.web.templates import environment, render
 from votenet.web.words import Words
@@ -46,6 +47,7 @@ STATUS: Final[dict[str, int]] = {
     "vote-from-future": 400,
     "cancelled": 403,
     "network-mismatch": 503,
+    "waiting-for-nodes": 503,
     "defect": 500,
 }
 """HTTP status of a code; others have that of their class."""
@@ -77,7 +79,7 @@ def refusal(
     else:
         response = render(
             request,
-            "error.html",
+            "waiting.html" if error.code == WAITING else "error.html",
             status_code=status,
             code=error.code,
             message=error.message,

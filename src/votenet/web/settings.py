@@ -20,7 +20,8 @@ class WebSettings:
     host: str = "127.0.0.1"
     port: int = DEFAULT_WEB_PORT
     nodes: tuple[Address, ...] = ()
-    bootstrap: Address | None = None
+    bootstrap: tuple[Address, ...] = ()
+    genesis: Path | None = None
     network_id: str | None = None
     roll: Path | None = None
     enrolment: Path | None = None

@@ -11,8 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from votenet.text import visible
-from votenet.web.frame import frame, words_of
+from votenet.text import spoken, visible
+from votenet.web.frame import frame, words_about
 from votenet.web.language import COOKIE, LANGUAGES, language_of
 
 
@@ -27,21 +27,22 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.filters["visible"] = visible
+    made.filters["spoken"] = spoken
     return made
 
 
 def render(request: Request, name: str, *, status_code: int = 200, **values: Any) -> HTMLResponse:
     """A page from a template.
 
-    Beside `values` it finds `url`, `lang`, `path`, `settings`, what `frame` gives, and `snapshot` and
-    `election`, which are None while no node has answered yet, and `secret_ballots`.
+    Beside `values` it finds `url`, `lang`, `path`, `settings`, what `frame` gives, `snapshot`, which is None
+    while no node has answered yet, `election`, which is None while it is not known, and `secret_ballots`.
     """
     language = language_of(request)
     view = request.app.state.view
     snapshot = None if view is None else view.latest
-    election = None if snapshot is None else snapshot.election
+    election = None if view is None else view.known_election
     found = {
-        **frame(request, words_of(language, snapshot)),
+        **frame(request, words_about(language, election)),
         "url": url,
         "lang": language,
         "path": request.url.path,

@@ -11,6 +11,8 @@ import click
 
 from votenet.cli.logging_setup import start_logging
 from votenet.cli.network.node_init import init
+from votenet.cli.network.node_join import join
+from votenet.cli.network.node_run import run
 from votenet.cli.options import log_level_option, metrics_option
 from votenet.config import DEFAULT_BOOTSTRAP_PORT, DEFAULT_MINER_THREADS, DEFAULT_NODE_PORT, NodeConfig
 from votenet.errors import ConfigError, PowError, Rejected, VotenetError
@@ -250,4 +252,5 @@ def _choose_kernel(name: str, log: logging.Logger) -> None:
         log.warning("the C core is not built: mining with Python's hashlib, about forty times slower")
 
 
-node.add_command(init)
+for _command in (init, join, run):
+    node.add_command(_command)

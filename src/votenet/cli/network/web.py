@@ -16,10 +16,11 @@ from votenet.cli.descriptors import allow_descriptors
 from votenet.cli.logging_setup import start_logging
 from votenet.cli.options import FilePath, instance_option, log_level_option, metrics_option
 from votenet.config import DEFAULT_WEB_PORT
-from votenet.errors import NotRunning, Rejected, VotenetError
+from votenet.errors import ConfigError, NotRunning, Rejected, VotenetError
 from votenet.protocol.wire.address import Address, parse_address
 
 if TYPE_CHECKING:
+    from votenet.core.election.definition import Election
     from votenet.core.election.roll import Roll
     from votenet.web.live_view import LiveView
     from votenet.web.settings import WebSettings
@@ -37,8 +38,8 @@ def _addresses(ctx: click.Context, param: click.Parameter, value: tuple[str, ...
         raise click.BadParameter(error.message, ctx, param) from None
 
 
-def _address(ctx: click.Context, param: click.Parameter, value: str | None) -> Address | None:
-    return None if value is None else _addresses(ctx, param, (value,))[0]
+def _several(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[Address, ...]:
+    return _addresses(ctx, param, tuple(text for several in value for text in several.split(",")))
 
 
 def _networks(
@@ -80,6 +81,7 @@ Examples:
 \b
   votenet web                                    the page of the network on this machine
   votenet web --node 10.0.0.5:3000 --node 10.0.0.6:3000 --roll roll.json
+  votenet web --genesis genesis.json --bootstrap boot.example.org:4000     before any node runs
   votenet web --host 0.0.0.0 --tls-cert fullchain.pem --tls-key privkey.pem
   votenet web --hashes                           SHA-256 of every file that it serves
 
@@ -102,7 +104,19 @@ Examples:
     callback=_addresses,
     help="A node to ask, may be repeated.  [default: those of the network here]",
 )
-@click.option("--bootstrap", metavar="HOST:PORT", callback=_address, help="Where to learn of more nodes.")
+@click.option(
+    "--bootstrap",
+    "bootstraps",
+    multiple=True,
+    metavar="HOST:PORT,…",
+    callback=_several,
+    help="Bootstrap servers: where to learn of more nodes. May be repeated; as others reach them.",
+)
+@click.option(
+    "--genesis",
+    type=FilePath(),
+    help="Genesis file: the page is there before any node runs, and waits for them.",
+)
 @click.option("--network-id", metavar="HEX", callback=_network_id, help="The network that nodes must be of.")
 @click.option("--roll", type=FilePath(), help="Roll file, where the election has one.")
 @click.option(
@@ -141,7 +155,8 @@ def web(
     host: str,
     port: int,
     nodes: tuple[Address, ...],
-    bootstrap: Address | None,
+    bootstraps: tuple[Address, ...],
+    genesis: Path | None,
     network_id: str | None,
     roll: Path | None,
     enrolment: Path | None,
@@ -169,13 +184,18 @@ def web(
     start_logging(log_level, as_json=as_json)
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("Give both --tls-cert FILE and --tls-key FILE, or neither.")
-    if setup is None and not nodes and bootstrap is None:
+    if genesis is not None and not nodes and not bootstraps:
+        raise click.UsageError(
+            "--genesis needs --bootstrap HOST:PORT, or --node HOST:PORT: where nodes will be."
+        )
+    if setup is None and not nodes and not bootstraps:
         nodes, network_id, roll = _of_instance(instance, network_id, roll)
     settings = WebSettings(
         host=host,
         port=port,
         nodes=nodes,
-        bootstrap=bootstrap,
+        bootstrap=bootstraps,
+        genesis=genesis,
         network_id=network_id,
         roll=roll,
         enrolment=enrolment,
@@ -226,15 +246,34 @@ def run_web(settings: WebSettings) -> None:
 
     allow_descriptors(PAGE_DESCRIPTORS)
     roll = None if settings.roll is None else read_roll(settings.roll)
+    genesis = None if settings.genesis is None else _genesis(settings, roll)
     try:
-        run_server(_serve(settings, roll))
+        run_server(_serve(settings, roll, genesis))
     except VotenetError as error:
         log.error("%s [%s] %s", error.message, error.code, error.next_step)
         raise
     log.info("event=stopped")
 
 
-async def _serve(settings: WebSettings, roll: Roll | None) -> None:
+def _genesis(settings: WebSettings, roll: Roll | None) -> Election:
+    """The election of `--genesis`. Raises ConfigError: bad-genesis, roll-mismatch, contradiction."""
+    from votenet.core.election.roll import with_roll
+    from votenet.storage.genesis_file import read_genesis
+
+    assert settings.genesis is not None
+    election = read_genesis(settings.genesis)
+    if roll is not None:
+        with_roll(election, roll)
+    if settings.network_id not in (None, election.network_hex):
+        raise ConfigError(
+            f"{settings.genesis} is of the network {election.network_hex}, --network-id names another",
+            code="contradiction",
+            next_step="Leave --network-id out, or take the genesis file of that network.",
+        )
+    return election
+
+
+async def _serve(settings: WebSettings, roll: Roll | None, genesis: Election | None) -> None:
     from votenet.cli.network.foreground import beat_until, stop_event
     from votenet.network.collector import collect_seldom
     from votenet.network.notify import notify
@@ -243,7 +282,13 @@ async def _serve(settings: WebSettings, roll: Roll | None) -> None:
 
     collect_seldom()
     stop = stop_event(log)
-    view = LiveView(settings.nodes, bootstrap=settings.bootstrap, network_id=settings.network_id, roll=roll)
+    view = LiveView(
+        settings.nodes,
+        bootstrap=settings.bootstrap,
+        genesis=genesis,
+        network_id=settings.network_id,
+        roll=roll,
+    )
     async with contextlib.AsyncExitStack() as opened:
         if settings.setup is None:  # before the election there is no node to look for
             await opened.enter_async_context(view)

@@ -79,6 +79,14 @@ def parse_peer_address(text: str) -> Address:
     return address
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host is the machine itself to everybody who dials it."""
+    plain = plain_ip(host)
+    return (
+        host.lower().rstrip(".") == "localhost" if plain is None else ipaddress.ip_address(plain).is_loopback
+    )
+
+
 @lru_cache(maxsize=4096)
 def plain_ip(text: str) -> str | None:
     """One spelling for an IP address (no zone, no IPv4 in IPv6 clothes); None for a name."""

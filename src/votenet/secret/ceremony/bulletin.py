@@ -40,6 +40,7 @@ from votenet.secret.trustees import (
     read_trustees,
     write_trustees,
 )
+from votenet.text import spoken
 
 Step = Literal["certificate", "coefficients", "key", "rehearsal"]
 STEPS: Final[tuple[Step, ...]] = get_args(Step)
@@ -142,8 +143,7 @@ class Bulletin:
 
         Names prove nothing. Trustees who read the same numbers to each other have the same keys before them.
         """
-        digits = f"{int(self.seen_before('rehearsal'), 16) % 10**40:040}"
-        return " ".join(digits[place : place + 5] for place in range(0, 40, 5))
+        return spoken(self.seen_before("rehearsal"))
 
     # -- what the steps come to --------------------------------------------------------------------------
 

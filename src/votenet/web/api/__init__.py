@@ -14,6 +14,7 @@ from votenet.web.api.results import (
     get_amendments,
     get_election,
     get_genesis,
+    get_join,
     get_nodes,
     get_results,
     get_state,
@@ -40,6 +41,7 @@ def routes() -> list[BaseRoute]:
         Route(f"{api}/search", get_search),
         Route(f"{api}/openapi.json", get_openapi),
         Route("/genesis.json", get_genesis),
+        Route("/join.json", get_join),
         Route("/log/checkpoint", get_checkpoint),
         Route("/log/tile/{path:path}", get_tile),
     ]

@@ -292,6 +292,11 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "/genesis.json", "The definition as a file: its hash is the network id", ref(ElectionDefinition)
     ),
     Operation(
+        "/join.json",
+        "For nodes that join: the network id, and the bootstrap servers of the network",
+        an_object(network_id=HASH, bootstrap=STRINGS),
+    ),
+    Operation(
         "/log/checkpoint",
         "The newest checkpoint of the log, cosigned by named nodes (C2SP tlog-checkpoint)",
         ANY_TEXT,

@@ -50,7 +50,13 @@ async def get_election(request: Request) -> Response:
 
 
 async def get_genesis(request: Request) -> Response:
-    return file_answer(view_of(request).snapshot.election.to_file(), "genesis.json")
+    return file_answer(view_of(request).election.to_file(), "genesis.json")
+
+
+async def get_join(request: Request) -> Response:
+    """What a node needs beside the genesis file: `votenet node join` reads it."""
+    servers = [str(server) for server in request.app.state.settings.bootstrap]
+    return json_answer({"network_id": view_of(request).election.network_hex, "bootstrap": servers})
 
 
 async def get_amendments(request: Request) -> Response:

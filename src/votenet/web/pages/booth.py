@@ -10,5 +10,6 @@ from votenet.web.templates import render
 
 async def booth(request: Request) -> Response:
     state = request.app.state
+    state.view.check_begun()
     node = next((node.address for node in state.view.nodes if node.up), None)
     return render(request, "vote.html", node=node)

@@ -1,0 +1,74 @@
+"""`votenet node run`: a node that has joined an election, again, with what `join` wrote down."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+import click
+
+from votenet.cli.network.node_init import folder_option
+from votenet.errors import Command, ConfigError, NextStep
+
+ENV_NAME: Final = "node.env"
+"""In the folder of a node: its settings, for systemd, docker and `votenet node run`."""
+PREFIX: Final = "VOTENET_NODE_"
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  votenet node run --name north
+  votenet node run --data-dir /var/lib/votenet/north
+
+\b
+It reads node.env in the folder of the node, as systemd (EnvironmentFile=) and docker (--env-file) do; every
+option of votenet node may stand there, as VOTENET_NODE_ and its name in capitals. What stands there counts
+more than the environment. Exit codes: as those of votenet node; 78 where the node has not joined."""
+)
+@click.option("--name", metavar="NAME", help="Name of the node  [the only one of this user].")
+@folder_option
+@click.option("--json", "as_json", is_flag=True, help="Log one JSON object a line.")
+def run(name: str | None, data_dir: Path | None, as_json: bool) -> None:
+    """Run a node that has joined, in the foreground, until Ctrl-C, TERM or (not under nohup) HUP."""
+    run_joined(data_dir or _folder_of(name), as_json=as_json)
+
+
+def _folder_of(name: str | None) -> Path:
+    """The folder of the node with this name; without one, of the only node of this user that has joined."""
+    from votenet.config import node_dir, nodes_dir
+
+    if name is not None:
+        return node_dir(name)
+    joined = sorted(path.parent for path in nodes_dir().glob(f"*/{ENV_NAME}"))
+    if len(joined) == 1:
+        return joined[0]
+    here = ", ".join(folder.name for folder in joined)
+    raise click.UsageError(
+        f"several nodes are here: --name one of {here}" if joined else "which node? --name NAME"
+    )
+
+
+def run_joined(folder: Path, *, as_json: bool = False) -> None:
+    """Run the node of a folder with its settings. Raises ConfigError: not-joined, bad-env-file."""
+    from votenet.cli.network.node import node
+    from votenet.storage.env_file import read_env_file
+
+    path = folder / ENV_NAME
+    if not path.exists():
+        raise ConfigError(
+            f"the node in {folder} has not joined an election: {path} is not there",
+            code="not-joined",
+            next_step=NextStep(
+                "Join with the page of the organiser, or the genesis file: {}",
+                Command("node", "join", "genesis.json", "--data-dir", str(folder)),
+            ),
+        )
+    os.environ |= {name: value for name, value in read_env_file(path).items() if name.startswith(PREFIX)}
+    node.main(
+        ["--json"] if as_json else [],
+        prog_name="votenet node",
+        standalone_mode=False,
+        auto_envvar_prefix=PREFIX.rstrip("_"),
+    )
