@@ -30,6 +30,7 @@ from votenet.errors import Stopping, Unreachable
 from votenet.protocol.wire.address import Address
 from votenet.protocol.wire.client_messages import GetProof, Proof, Results, VoteStatus
 from votenet.web.api.chain_index import ChainIndex
+from votenet.web.live_view import WAITING
 from votenet.web.serving.server import make_app
 from votenet.web.settings import WebSettings
 from votenet.web.snapshot import NodeView, Snapshot, State, state_of
@@ -45,10 +46,14 @@ STRANGE: Final = '<b>Ann</b> & "عبد الله" {count} ' + "w" * 150
 
 
 class FixedView:
-    """A `LiveView` that shows one snapshot for ever; None: no node has answered."""
+    """A `LiveView` that shows one snapshot for ever; None: no node has answered.
+
+    `genesis`: the election that it knows before.
+    """
 
     def __init__(self, snapshot: Snapshot | None, certificate: Certificate | None = None) -> None:
         self.latest = snapshot
+        self.genesis: Election | None = None
         self.log = SimpleNamespace(newest=certificate)
         self.streams = 0
         self.nodes = [] if snapshot is None else list(snapshot.nodes)
@@ -56,17 +61,20 @@ class FixedView:
 
     @property
     def known_election(self) -> Election | None:
-        return None if self.latest is None else self.latest.election
+        return self.genesis if self.latest is None else self.latest.election
 
     @property
     def election(self) -> Election:
-        return self.snapshot.election
+        return self.known_election or self.snapshot.election
 
     def check_begun(self) -> None:
-        """Nothing: it has no genesis file."""
+        if self.genesis is not None:
+            assert self.snapshot
 
     @property
     def snapshot(self) -> Snapshot:
+        if self.latest is None and self.genesis is not None:
+            raise Unreachable("the nodes have not been found yet", code=WAITING, next_step="Wait.")
         if self.latest is None:
             raise Unreachable("no node of this election answers", next_step="Try again in a moment.")
         return self.latest

@@ -329,3 +329,22 @@ def test_a_question_goes_to_another_node_than_the_one_that_was_asked_before() ->
                 assert await name_of(view, first, second) in ("one", "two")
 
     run(scenario)
+
+
+def test_a_known_election_waits_for_its_nodes_and_takes_no_other() -> None:
+    other = make_election(title="Another one")
+
+    async def scenario() -> None:
+        with lying_node(other, {}) as foreign:
+            here = Address("127.0.0.1", free_port())
+            async with LiveView([foreign, here], genesis=ELECTION, **PATIENT) as view:
+                await until(lambda: any(node.code for node in view.nodes) or view._warned)
+                assert view.known_election is view.election is ELECTION
+                with pytest.raises(Unreachable) as waiting:
+                    view.check_begun()
+                assert waiting.value.code == live_view.WAITING
+                with lying_node(ELECTION, {"get_results": results}, here.port):
+                    assert (await view.changed(None)).network_id == ELECTION.network_hex
+                    view.check_begun()
+
+    run(scenario)

@@ -16,6 +16,7 @@ from support.lying_node import lying_node, results_info
 from support.page import Page, play
 from votenet.client.archive_file import check_archive
 from votenet.core.encoding import canonical
+from votenet.protocol.wire.address import Address
 from votenet.web.api import archive_answer
 
 
@@ -117,3 +118,31 @@ def test_only_so_many_archives_are_written_at_one_time(
     for places, scenario in ((0, busy), (1, one_by_one)):
         monkeypatch.setattr(archive_answer, "MAX_ARCHIVES", places)
         play(scenario, named_node.address)
+
+
+def test_before_its_nodes_run_a_page_serves_what_operators_need(tmp_path: Path) -> None:
+    election = make_election(title="Board")
+    (tmp_path / "genesis.json").write_bytes(election.to_file())
+    servers = (Address("127.0.0.1", 1), Address("::1", 2))
+
+    async def scenario(page: Page) -> None:
+        assert (await page.client.get("/genesis.json")).content == election.to_file()
+        told = await page.client.get("/join.json")
+        assert told.json() == {"network_id": election.network_hex, "bootstrap": ["127.0.0.1:1", "[::1]:2"]}
+        for path in ("/", "/vote", "/results", "/screen"):
+            waiting = await page.client.get(path)
+            assert (waiting.status_code, "waiting.js" in waiting.text) == (503, True)
+            assert election.network_hex in waiting.text
+        state = await page.client.get("/api/v1/state")
+        assert (state.status_code, state.json()["error"]["code"]) == (503, "waiting-for-nodes")
+        assert (await page.client.get("/help")).status_code == 200
+
+    play(scenario, genesis=tmp_path / "genesis.json", bootstrap=servers)
+
+
+def test_a_page_without_an_election_has_nothing_to_join() -> None:
+    async def scenario(page: Page) -> None:
+        for path in ("/join.json", "/genesis.json"):
+            assert (await page.client.get(path)).status_code == 503
+
+    play(scenario)

@@ -15,6 +15,7 @@ import pytest
 from support.qr_reader import read_qr_codes
 from support.web_pages import FixedReader, FixedView, club_evening_shown, shown, strange_snapshot
 from votenet.cli.election.card_page import Card, card_page
+from votenet.core.election.definition import Election
 from votenet.core.election.voting_code import code_from, shown_code
 from votenet.web.api import chain
 from votenet.web.serving.server import serve_page
@@ -45,7 +46,8 @@ class ShownPages:
         self._thread.join(60)
         self._loop.close()
 
-    def show(self, snapshot: Snapshot | None) -> None:
+    def show(self, snapshot: Snapshot | None, genesis: Election | None = None) -> None:
+        self._view.genesis = genesis
         self._view.latest = snapshot
 
     async def _serve(self) -> None:
@@ -111,6 +113,28 @@ def test_the_local_time_stands_beside_that_of_the_election(pages: ShownPages, vi
         page.get_by_text(theirs).first.wait_for()
         if local:
             page.locator("time", has_text=theirs).filter(has_text=ours).first.wait_for()
+
+
+def test_a_page_that_waits_for_its_nodes_becomes_the_page_by_itself(
+    pages: ShownPages, visit: Visit, watch: Any
+) -> None:
+    watch.allow("503")
+    found = shown("open")
+    readers = (visit(viewport=SMALL_PHONE), visit(viewport=SMALL_PHONE, locale="id-ID"))
+    titles = ("Waiting for the nodes", "Menunggu simpul")
+    pages.show(None, found.election)
+    for page, title in zip(readers, titles, strict=True):
+        page.goto(pages.url)
+        page.get_by_text(title).first.wait_for()
+        page.get_by_text(found.election.network_hex).wait_for()
+        assert page.locator("h1").inner_text() == found.election.definition.title
+        assert not axe(page)
+        assert not too_wide(page)
+        assert not small_targets(page)
+    pages.show(found, found.election)
+    for page, title in zip(readers, ("What to do next", "Langkah berikutnya"), strict=True):
+        page.get_by_role("heading", name=title).wait_for()
+    pages.show(found)
 
 
 def test_foreign_names_do_not_break_a_page(pages: ShownPages, visit: Visit) -> None:

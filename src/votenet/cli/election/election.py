@@ -25,6 +25,7 @@ from votenet.cli.election.election_from_file import (
 from votenet.cli.election.election_questions import ask_election
 from votenet.cli.election.election_setup import chosen_bits
 from votenet.cli.election.member_setup import cards_lines, keep_members
+from votenet.cli.election.network_id import code_svg, id_fields, show_code
 from votenet.cli.election.roll import ROLL_NAME, write_roll
 from votenet.cli.options import FilePath, json_option
 from votenet.core.election.ballot_text import ballot_lines
@@ -38,6 +39,7 @@ from votenet.storage.input_file import STDIN
 from votenet.storage.key_store import AUTHORITY, AUTHORITY_KEY_NAME, load_or_make_key
 from votenet.storage.member_files import MemberFiles
 from votenet.storage.output_file import STDOUT, refuse_existing, write_output
+from votenet.text import spoken
 
 _FILE: Final = FilePath()
 _force = click.option("--force", is_flag=True, help="Replace the file if it is there.")
@@ -118,10 +120,17 @@ def show(file: Path, as_json: bool) -> None:
     help="Made if it is not there  [authority.key beside the genesis file].",
 )
 @click.option("--no-named-nodes", is_flag=True, help="Make an election without nodes that decide.")
+@click.option("--qr", type=_FILE, help="Write the network id as a QR code, too: an SVG picture.")
 @_force
 @json_option
 def create(
-    file: Path, output: Path, authority_key: Path | None, no_named_nodes: bool, force: bool, as_json: bool
+    file: Path,
+    output: Path,
+    authority_key: Path | None,
+    no_named_nodes: bool,
+    qr: Path | None,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """Make the genesis file of an election FILE whose nodes run on several machines.
 
@@ -129,6 +138,8 @@ def create(
     votenet help node init
     """
     refuse_existing(output, force)
+    if qr is not None:
+        refuse_existing(qr, force)
     now = time.time()
     source = load_source(file, now)
     definition = source.definition
@@ -151,24 +162,34 @@ def create(
         if new.members is not None:
             write_roll(output.with_name(ROLL_NAME), new.members.roll)
             keep_members(output.parent, made, new.members, source.file.public_url)
+        if qr is not None:
+            write_output(qr, code_svg(made))
         write_output(output, made.to_file())
     except BaseException:
         if not there:
             key_file.unlink(missing_ok=True)
         raise
-    if output == STDOUT:
-        return
+    if output != STDOUT:
+        _say_made(made, output, key_file, as_json=as_json, with_roll=bool(new.voters))
+
+
+def _say_made(made: Election, output: Path, key_file: Path, *, as_json: bool, with_roll: bool) -> None:
     if as_json:
         files = {"genesis": str(output), "authority_key_file": str(key_file)}
-        ui.print_json({"network_id": made.network_hex, **files})
+        ui.print_json({"network_id": made.network_hex, "read_aloud": spoken(made.network_hex), **files})
         return
-    ui.print_fields(f"Genesis file written to {output}.", [("network", made.network_hex), ("key", key_file)])
+    ui.print_fields(f"Genesis file written to {output}.", [*id_fields(made), ("key", key_file)])
+    show_code(made)
     for line in cards_lines(output.parent, made):
         ui.echo(line)
     ui.echo(
         "Keep the key of the authority away from the nodes. Give the genesis file to every node"
-        + (", with the roll." if new.voters else ".")
+        + (", with the roll." if with_roll else ".")
     )
+    if made.named:
+        start = Command.calling("web", options=("--genesis", str(output), "--bootstrap", "HOST:4000"))
+        ui.echo(f"Or serve it: {start}, and each operator joins with the address of that page.")
+        ui.echo("Read the eight numbers out to the operators: they prove that all have the same election.")
 
 
 def _sample() -> ElectionFile:

@@ -355,11 +355,10 @@ def _fields(
     offer: PageEntry, name: str, settings: Mapping[str, str], asked: _Asked
 ) -> Iterator[tuple[str, str]]:
     from votenet.cli.election.card_words import hours_text
-    from votenet.text import spoken
+    from votenet.cli.election.network_id import id_fields
 
     election, definition = offer.election, offer.election.definition
-    yield "network", election.network_hex
-    yield "read aloud", spoken(election.network_hex)
+    yield from id_fields(election)
     yield "title", definition.title
     if definition.organiser:
         yield "organiser", definition.organiser
