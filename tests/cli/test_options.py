@@ -9,7 +9,16 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from votenet.cli.options import hour, instance_option, json_option, node_option, parse_hour, placed
+from votenet.cli.main import PROGRAMS, main
+from votenet.cli.options import (
+    FlagOnly,
+    hour,
+    instance_option,
+    json_option,
+    node_option,
+    parse_hour,
+    placed,
+)
 from votenet.errors import Command, NextStep
 
 
@@ -28,6 +37,22 @@ def test_defaults_flags_and_environment() -> None:
     environment = {"VOTENET_INSTANCE": "y", "VOTENET_NODE": "h:2"}
     assert run.invoke(_echo, [], env=environment).output == "h:2 y False\n"
     assert run.invoke(_echo, ["-i", "x"], env=environment).output == "h:2 x False\n"
+
+
+def test_a_program_takes_each_option_from_the_variable_of_its_name() -> None:
+    """Environment files of services name options as they are typed: VOTENET_NODE_HOST for `node --host`."""
+    context = click.Context(main, auto_envvar_prefix="VOTENET")
+    for program in PROGRAMS - {"supervise"}:
+        command = main.get_command(context, program)
+        assert command is not None
+        inner = click.Context(command, parent=context, info_name=program)
+        for option in command.params:
+            if isinstance(option, FlagOnly) or option.name == "as_json" or option.is_eager:
+                continue
+            variable = f"VOTENET_{program}_{max(option.opts, key=len)[2:]}".upper().replace("-", "_")
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv(variable, "1")
+                assert option.resolve_envvar_value(inner) == "1", variable
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,8 @@ def test_the_settings_of_the_file_count_more_than_the_environment(
 
 
 def test_a_joined_node_runs_until_it_is_told_to_stop(cli: Cli, tmp_path: Path) -> None:
-    folder = joined(cli, tmp_path / "home", "north", "--listen", f"127.0.0.1:{free_port()}")
+    listen = f"127.0.0.2:{free_port()}"
+    folder = joined(cli, tmp_path / "home", "north", "--listen", listen)
     environment = os.environ | {"VOTENET_HOME": str(tmp_path / "home")}
     process = subprocess.Popen(
         [sys.executable, "-m", "votenet", "node", "run"], env=environment, stderr=subprocess.PIPE, text=True
@@ -68,7 +69,7 @@ def test_a_joined_node_runs_until_it_is_told_to_stop(cli: Cli, tmp_path: Path) -
     said = []
     for line in process.stderr:
         said.append(line)
-        if "ready: height 0" in line:
+        if f"listening on {listen}, " in line:
             break
     process.send_signal(signal.SIGTERM)
     said += process.communicate(timeout=150)[1].splitlines()

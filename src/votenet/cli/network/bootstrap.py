@@ -39,6 +39,7 @@ log = logging.getLogger("votenet.bootstrap")
 @click.option(
     "--host",
     "hosts",
+    envvar="VOTENET_BOOTSTRAP_HOST",
     multiple=True,
     default=("127.0.0.1",),
     show_default=True,

@@ -45,6 +45,7 @@ an election on several machines is made with init, and joins with join: see docs
 @click.option(
     "--host",
     "hosts",
+    envvar="VOTENET_NODE_HOST",
     multiple=True,
     default=("127.0.0.1",),
     show_default=True,
@@ -68,7 +69,14 @@ an election on several machines is made with init, and joins with join: see docs
     help="Bootstrap servers; a name may have several addresses."
     f" May be repeated; the usual port is {DEFAULT_BOOTSTRAP_PORT}.",
 )
-@click.option("--peer", "peers", multiple=True, metavar="HOST:PORT", help="A node to dial, may be repeated.")
+@click.option(
+    "--peer",
+    "peers",
+    envvar="VOTENET_NODE_PEER",
+    multiple=True,
+    metavar="HOST:PORT",
+    help="A node to dial, may be repeated.",
+)
 @click.option(
     "--discover",
     type=click.Choice(KINDS),
@@ -80,6 +88,7 @@ an election on several machines is made with init, and joins with join: see docs
 @click.option(
     "--witness",
     "witnesses",
+    envvar="VOTENET_NODE_WITNESS",
     nargs=2,
     multiple=True,
     metavar="VKEY URL",

@@ -44,10 +44,8 @@ def _folder_of(name: str | None) -> Path:
     joined = sorted(path.parent for path in nodes_dir().glob(f"*/{ENV_NAME}"))
     if len(joined) == 1:
         return joined[0]
-    here = ", ".join(folder.name for folder in joined)
-    raise click.UsageError(
-        f"several nodes are here: --name one of {here}" if joined else "which node? --name NAME"
-    )
+    here = ", ".join(folder.name for folder in joined) or "none that has joined"
+    raise click.UsageError(f"which node? --name NAME, or --data-dir FOLDER. Here are: {here}")
 
 
 def run_joined(folder: Path, *, as_json: bool = False) -> None:

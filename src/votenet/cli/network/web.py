@@ -99,6 +99,7 @@ Examples:
 @click.option(
     "--node",
     "nodes",
+    envvar="VOTENET_WEB_NODE",
     metavar="HOST:PORT",
     multiple=True,
     callback=_addresses,
@@ -107,6 +108,7 @@ Examples:
 @click.option(
     "--bootstrap",
     "bootstraps",
+    envvar="VOTENET_WEB_BOOTSTRAP",
     multiple=True,
     metavar="HOST:PORT,…",
     callback=_several,
@@ -137,6 +139,7 @@ Examples:
 @click.option(
     "--trusted-proxy",
     "proxies",
+    envvar="VOTENET_WEB_TRUSTED_PROXY",
     metavar="ADDRESS",
     multiple=True,
     callback=_networks,

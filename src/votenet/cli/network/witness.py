@@ -34,6 +34,7 @@ log = logging.getLogger("votenet.witness")
 @click.option(
     "--genesis",
     "genesis_files",
+    envvar="VOTENET_WITNESS_GENESIS",
     metavar="FILE",
     multiple=True,
     type=click.Path(path_type=Path),
@@ -42,6 +43,7 @@ log = logging.getLogger("votenet.witness")
 @click.option(
     "--log",
     "log_keys",
+    envvar="VOTENET_WITNESS_LOG",
     metavar="VKEY",
     multiple=True,
     help="Key of another C2SP log, name+id+key; several keys of one name are of one log.",
