@@ -112,3 +112,34 @@ def test_a_page_that_is_down_says_so() -> None:
     with pytest.raises(VotenetError) as refused:
         asyncio.run(fetch_page("http://127.0.0.1:1"))
     assert refused.value.code == "unreachable"
+
+
+@pytest.mark.parametrize(
+    ("location", "named"),
+    [
+        ("https://vote.example.org/genesis.json", "https://vote.example.org"),
+        ("/club/genesis.json", "/club"),
+        ("javascript:alert(1)", ""),
+        ("https://x\xe9/", ""),
+    ],
+)
+def test_a_page_that_sends_its_visitors_elsewhere_names_the_place_that_nobody_followed(
+    location: str, named: str
+) -> None:
+    head = f"HTTP/1.1 301 Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
+    with pytest.raises(Unreachable) as refused:
+        entry_of({"/genesis.json": head.encode("latin-1")})
+    assert "sends its visitors" in refused.value.message
+    assert (named or "as the organisers write it") in str(refused.value.next_step)
+
+
+def test_the_clock_of_a_page_is_compared_where_it_tells_one() -> None:
+    body = ELECTION.to_file()
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n"
+    old = f"{head}Date: Mon, 01 Jan 2001 00:00:00 GMT\r\n\r\n".encode() + body
+    ahead = entry_of({"/genesis.json": old}).clock_ahead
+    assert ahead is not None
+    assert ahead > 86400
+    for date in ("", "Date: yesterday\r\n"):
+        told = f"{head}{date}\r\n".encode() + body
+        assert entry_of({"/genesis.json": told}).clock_ahead is None

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import functools
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,9 @@ import pytest
 from support.peers import served
 from support.tls import certificate
 from votenet.errors import Unreachable
+from votenet.network import http_client
 from votenet.network.http_client import HttpAnswer, http_get, http_post
+from votenet.network.resolver import Names
 
 PATIENCE = 60.0
 
@@ -115,3 +117,76 @@ def test_a_certificate_holds_or_the_error_says_why_not(
         asyncio.run(run())
     assert refused.value.code == "bad-certificate"
     assert refused.value.next_step
+
+
+def test_a_certificate_of_another_host_is_told_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cert, key = certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+    monkeypatch.setattr(http_client, "Names", lambda: Names(lambda _: ["127.0.0.1"]))
+
+    async def run() -> HttpAnswer:
+        async with tls_server(cert, key) as url:
+            far = url.replace("127.0.0.1", "vote.example.org")
+            return await http_get(far, max_size=10, seconds=PATIENCE)
+
+    with pytest.raises(Unreachable, match=r"is that of another host.*vote\.example\.org") as refused:
+        asyncio.run(run())
+    assert refused.value.code == "bad-certificate"
+
+
+@contextlib.asynccontextmanager
+async def server_that(answers: Callable[[asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[str]:
+    """A server that does this once it was asked; its connections end with the block."""
+    tasks = set[asyncio.Task[None]]()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            await reader.readuntil(b"\r\n\r\n")
+            await answers(writer)
+        writer.transport.abort()
+
+    started = await asyncio.start_server(talk, "127.0.0.1", 0)
+    async with started:
+        yield f"http://127.0.0.1:{started.sockets[0].getsockname()[1]}/"
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks)
+
+
+async def no_word(_: asyncio.StreamWriter) -> None:
+    await asyncio.Event().wait()
+
+
+async def an_endless_file(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n")
+    while True:
+        writer.write(bytes(1 << 16))
+        await writer.drain()
+
+
+def test_a_silent_server_is_given_up_and_of_an_endless_file_no_more_is_read_than_may_be() -> None:
+    async def run() -> None:
+        async with server_that(no_word) as url:
+            with pytest.raises(Unreachable, match=r"did not answer within 0\.1 s"):
+                await http_get(url, max_size=10, seconds=0.1)
+        async with server_that(an_endless_file) as url:
+            with pytest.raises(Unreachable, match="its answer is too long"):
+                await http_get(url, max_size=1 << 20, seconds=PATIENCE)
+
+    asyncio.run(run())
+
+
+def test_headers_are_told() -> None:
+    answer, _ = ask(b"HTTP/1.1 302 Found\r\nLOCATION: /b\r\nContent-Length: 0\r\n\r\n")
+    assert (answer.status, answer.headers["location"]) == (302, "/b")
+
+
+def test_a_name_that_nobody_knows_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_client, "Names", lambda: Names(lambda _: []))
+    with pytest.raises(Unreachable, match=r"the name vote\.example is not known here"):
+        asyncio.run(http_get("http://vote.example/", max_size=10, seconds=PATIENCE))
