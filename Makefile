@@ -12,6 +12,7 @@
 #   make bench-final  from a nonce to its certificate, from the last closing list to the final result, attacks
 #                    on what is final (T14, T22, T21)
 #   make bench-dearest  honest clients while one address asks the most expensive questions (T19)
+#   make bench-scale  a node that starts with a million votes, a roll of a million (T20)
 #   make bench-growth  the cost of a vote as the chain grows (T11)   make bench-overload  bad input
 #   make bench-pow   the nonce search (T1)           make bench-loop  event-loop lag while mining (T2)
 #   make bench-chain a node catches up, an audit of an archive, bytes of a vote on the wire (T5, T6, T12)
@@ -106,9 +107,10 @@ bench: $(VENV)/.dev
 bench-compare: $(VENV)/.dev
 	$(PY) bench/compare.py $(OLD) $(NEW)
 
-bench-election bench-node bench-vote bench-growth bench-overload bench-dearest bench-page bench-suite bench-supervisor: bench-%: $(VENV)/.dev
+bench-election bench-node bench-vote bench-growth bench-overload bench-dearest bench-page bench-scale bench-suite bench-supervisor: bench-%: $(VENV)/.dev
 	$(BIN)/pytest bench/bench_$*.py --benchmark-only -s
 
+.PHONY: bench-scale
 bench-final: $(VENV)/.dev
 	$(BIN)/pytest bench/bench_decision.py bench/bench_unchanged.py --benchmark-only -s
 

@@ -39,6 +39,7 @@ TARGETS = {
     "T17": "secret ballots",
     "T18": "size of the pages",
     "T19": "one address asks what is dearest",
+    "T20": "a million voters",
     "T21": "attacks on what is final",
     "T22": "the end of an election",
 }

@@ -17,6 +17,7 @@ from votenet.core.limits import MAX_VOTER_ID
 from votenet.errors import Rejected
 from votenet.text import CONTROL, INVISIBLE, Ranges, ranges_as_set
 
+MAX_COMPARED: Final = 20_000
 JOINERS: Final[Ranges] = ((0x200C, 0x200D),)
 """Zero width (non-)joiner: right after a letter of a script that joins; U+200D also after a picture."""
 JOINING: Final[Ranges] = (
@@ -119,7 +120,10 @@ def twins(names: Iterable[str]) -> tuple[int, int] | None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was probably meant: equal when `folded`, or but for zeros in front, or near."""
+    """The known name that was probably meant: equal when `folded`, or but for zeros in front, or near.
+
+    Among more than MAX_COMPARED names none is looked for that is only near: of a million it takes a minute.
+    """
     from difflib import get_close_matches
 
     by_form = {folded(one): one for one in known}
@@ -129,6 +133,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     without_zeros = {form.lstrip("0"): one for form, one in by_form.items()}
     if (number := wanted.lstrip("0")) in without_zeros:
         return without_zeros[number]
+    if len(by_form) > MAX_COMPARED:
+        return None
     near = get_close_matches(wanted, by_form, n=1, cutoff=0.8)
     return by_form[near[0]] if near else None
 

@@ -146,11 +146,11 @@ class InputFile:
 
 def _up_to(stream: IO[bytes], most: int) -> bytes:
     """At most so many bytes, read in pieces: for one read Python would allocate them all first."""
-    pieces, left = list[bytes](), most
+    read, left = io.BytesIO(), most  # pieces that are joined would be there twice
     while left and (piece := stream.read(min(left, _PIECE))):
-        pieces.append(piece)
+        read.write(piece)
         left -= len(piece)
-    return b"".join(pieces)
+    return read.getvalue()
 
 
 class _Part(io.RawIOBase):

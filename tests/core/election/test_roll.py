@@ -71,6 +71,30 @@ def test_a_file_gives_the_roll_back_and_a_changed_one_nothing() -> None:
         assert refused.value.code == "bad-roll"
 
 
+def test_a_file_is_read_some_voters_at_a_time_whatever_stands_in_their_ids(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [f"{n}]," for n in range(50)] + [f'"{n}\\' for n in range(50)] + [f"[{n}" for n in range(50)]
+    roll = Roll((name, key_of(name).public_hex, 1 + n % 2) for n, name in enumerate(names))
+    data = roll.to_file()
+    monkeypatch.setattr("votenet.core.election.roll._CHUNK", 7)
+    for text in (data, json.dumps(json.loads(data)).encode(), data.replace(b"\n", b"\r\n")):
+        read = roll_from_file(text)
+        assert (read.keys, read.weights, read.root_hex) == (roll.keys, roll.weights, roll.root_hex)
+    with pytest.raises(ConfigError, match=r"\$\.voters\[140\]\[2\]"):
+        roll_from_file(_changed(data, 140, 2, 0))
+    for cut in (data[:-3], data[: len(data) // 2], data.replace(b"],\n", b"]\n", 1), data + b"x"):
+        with pytest.raises(ConfigError, match="not valid"):
+            roll_from_file(cut)
+
+
+def _changed(data: bytes, row: int, column: int, value: object) -> bytes:
+    """The file with another value, in the same layout."""
+    record = json.loads(data)
+    record["voters"][row][column] = value
+    return json.dumps(record, indent=1).encode()
+
+
 KEY = key_of("x").public_hex
 
 

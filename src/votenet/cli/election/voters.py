@@ -270,7 +270,7 @@ def _print(said: str, made: Roll, as_json: bool, voter_id: str | None = None) ->
     one: dict[str, Any] = {}
     if voter_id is not None:
         one = {"voter_id": voter_id, "public_key": made.keys[voter_id], "weight": made.weights[voter_id]}
-    weight = sum(made.weights.values())
+    weight = made.weight
     if as_json:
         ui.print_json({"voters": len(made.keys), "weight": weight, "root": made.root_hex, **one})
         return

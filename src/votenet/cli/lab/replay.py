@@ -168,7 +168,7 @@ def _keys(election: Election, instance: str) -> VoterKeys:
     if election.definition.registration == "open":
         return DerivedKeys(KeyStore(folder).get_or_make("replay").key.seed)
     roll = roll_of(election, instance)
-    return StoredKeys(folder, None if roll is None else roll.keys | election.given_keys)
+    return StoredKeys(folder, None if roll is None else {**roll.keys, **election.given_keys})
 
 
 def _check(found: BallotCheck, election: Election, prefix: str, *, partial: bool, later: bool) -> None:

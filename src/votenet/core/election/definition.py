@@ -18,6 +18,7 @@ import msgspec
 from votenet.core.election.contest import CheckedContest, ContestReport
 from votenet.core.election.definition_rules import definition_faults
 from votenet.core.election.quorum import faults_of, quorum_of
+from votenet.core.election.roll_table import KeyColumn
 from votenet.core.election.secret_rules import trustee_keys
 from votenet.core.encoding import DOMAIN_GENESIS, Hex32, Unsigned, canonical, domain_hash
 from votenet.core.limits import (
@@ -356,7 +357,7 @@ class Election:
 
     def was_on_roll(self, key: str) -> bool:
         """Whether a voter has, or had, this key (hexadecimal), as far as that is known here."""
-        return key in self._amended_keys or key in self._roll_keys
+        return key in self._amended_keys or key in self._voters_by_key
 
     def voter_of_key(self, key: str) -> str | None:
         """The voter on the roll in force who has this key (hexadecimal), as far as that is known here."""
@@ -371,19 +372,14 @@ class Election:
         return credential in self._amended_credentials or credential in self._credentials_of_roll
 
     @cached_property
-    def _credentials_of_roll(self) -> frozenset[str]:
+    def _credentials_of_roll(self) -> Mapping[str, str]:
         """The credentials of the roll before any amendment."""
-        return frozenset(() if self._roll_credentials is None else self._roll_credentials.values())
+        return _owners(self._roll_credentials)
 
     @cached_property
-    def _voters_by_key(self) -> dict[str, str]:
+    def _voters_by_key(self) -> Mapping[str, str]:
         """The roll before any amendment."""
-        return {} if self._roll is None else {key: voter_id for voter_id, key in self._roll.items()}
-
-    @cached_property
-    def _roll_keys(self) -> frozenset[str]:
-        """The keys of the roll before any amendment."""
-        return frozenset(() if self._roll is None else self._roll.values())
+        return _owners(self._roll)
 
     # -- counting ------------------------------------------------------------------------------
 
@@ -454,6 +450,13 @@ class Election:
 
 
 Value = TypeVar("Value")
+
+
+def _owners(column: Mapping[str, str] | None) -> Mapping[str, str]:
+    """The voter ids by what each of them has."""
+    if isinstance(column, KeyColumn):
+        return column.owners
+    return {} if column is None else {value: voter_id for voter_id, value in column.items()}
 
 
 def _over(changes: Mapping[str, Value], under: Mapping[str, Value]) -> Mapping[str, Value]:

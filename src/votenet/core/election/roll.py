@@ -8,17 +8,21 @@ that gets a roll file can tell whether it is the right one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, NamedTuple
+from itertools import islice
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
 from votenet.core.election.definition import Election
+from votenet.core.election.roll_table import Column, KeyColumn, RollTable
 from votenet.core.encoding import DOMAIN_ROLL, Hex32, VoterId, canonical
 from votenet.core.limits import MAX_SAFE_INTEGER, MAX_WEIGHT, ROLL_FORMAT
-from votenet.core.log.merkle import leaf_hash, merkle_root
-from votenet.core.text import did_you_mean, text_fault
+from votenet.core.log.merkle import leaf_hashes
+from votenet.core.log.tiles import LogFrontier
+from votenet.core.text import did_you_mean, is_plain, text_fault
 from votenet.errors import Command, ConfigError, NextStep, NotProven, Rejected
 from votenet.secret.credentials import MAX_TOTAL_WEIGHT
 from votenet.secret.group import Point
@@ -28,6 +32,8 @@ Credential = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?\Z")]
 """The public credential of a voter as Belenios writes it, or nothing."""
 _Leaf = tuple[VoterId, Hex32, Weight, Credential]
 """As it is hashed."""
+_CHUNK: Final = 8192
+"""Voters, or some bytes of a file for each, that are held as Python objects at a time."""
 
 
 class Voter(NamedTuple):
@@ -52,7 +58,17 @@ class _RollFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     voters: tuple[_Leaf, ...]
 
 
-_VOTERS = msgspec.json.Decoder(tuple[_Leaf, ...])
+class _Voters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    voters: tuple[_Leaf, ...]
+
+
+_LEAVES = msgspec.json.Decoder(tuple[_Leaf, ...])
+_HEAD = re.compile(
+    rb'\s*\{\s*"kind"\s*:\s*"(?P<kind>[^"\\]*)"\s*,\s*"root"\s*:\s*"(?P<root>[0-9a-f]{64})"\s*,'
+    rb'\s*"voters"\s*:\s*\['
+)
+_BETWEEN: Final = b"],\n"
+"""Between two voters of a file: no string of JSON has a line break."""
 
 
 class Roll:
@@ -64,35 +80,46 @@ class Roll:
         Its code is bad-roll: an id, a key, a weight or a credential is not valid, or is there twice, or only
         some voters have credentials.
         """
-        rows = sorted(_checked(voters), key=lambda voter: voter[0].encode())
-        self.keys = {row[0]: row[1] for row in rows}
-        self.weights = {row[0]: row[2] for row in rows}
-        self.credentials = {row[0]: row[3] for row in rows} if rows[0][3] else None
+        self._fill(_checked(voters))
+
+    @classmethod
+    def of_leaves(cls, chunks: Iterable[Sequence[_Leaf]]) -> Roll:
+        """Of decoded leaves. Raises ConfigError as `Roll` does, and what `chunks` raises."""
+        roll = cls.__new__(cls)
+        roll._fill(chunks)
+        return roll
+
+    def _fill(self, chunks: Iterable[Sequence[_Leaf]]) -> None:
+        table = self._table = RollTable(_well_formed(chunks))
+        _check_table(table)
+        self.keys = KeyColumn(table, table.key_of, table.by_key)
+        self.weights = Column(table, table.weight_of)
+        self.credentials = (
+            KeyColumn(table, table.credential_of, table.by_credential) if table.has_credentials else None
+        )
         """By voter id; None of a roll for public ballots."""
-        if sum(self.weights.values()) > MAX_SAFE_INTEGER:
+        self.weight = table.weight
+        """Of all voters."""
+        if self.weight > MAX_SAFE_INTEGER:
             raise _bad("the weights of the roll add up to more than 2^53")
 
     @property
     def weighted(self) -> bool:
         """Whether any voter has another weight than 1."""
-        return any(weight != 1 for weight in self.weights.values())
+        return self._table.weighted
 
     @cached_property
     def root_hex(self) -> str:
         """The Merkle root over all voters, as the genesis definition has it."""
-        return merkle_root([leaf_hash(DOMAIN_ROLL + canonical(leaf)) for leaf in self._leaves()]).hex()
+        log, leaves = LogFrontier(), self._table.leaves()
+        while chunk := [DOMAIN_ROLL + canonical(leaf) for leaf in islice(leaves, _CHUNK)]:
+            log, _ = log.append(leaf_hashes(chunk))
+        return log.root.hex()
 
     def to_file(self) -> bytes:
         """The roll file, indented for people."""
-        record = _RollFile(kind=ROLL_FORMAT, root=self.root_hex, voters=tuple(self._leaves()))
+        record = _RollFile(kind=ROLL_FORMAT, root=self.root_hex, voters=tuple(self._table.leaves()))
         return msgspec.json.format(canonical(record), indent=1) + b"\n"
-
-    def _leaves(self) -> Iterator[_Leaf]:
-        credentials = self.credentials or {}
-        return (
-            (voter_id, key, self.weights[voter_id], credentials.get(voter_id, ""))
-            for voter_id, key in self.keys.items()
-        )
 
 
 RollSource = Roll | Callable[[Election], Roll | None] | None
@@ -105,16 +132,39 @@ def roll_from(source: RollSource, election: Election) -> Roll | None:
 
 def roll_from_file(data: bytes) -> Roll:
     """Read a roll file. Raises ConfigError, code bad-roll."""
+    head = _HEAD.match(data)
+    try:
+        if head is None:  # written by others: the same content in another layout
+            raise msgspec.DecodeError
+        kind, root = head["kind"].decode(), head["root"].decode()
+        roll = Roll.of_leaves(_leaves_behind(data, head.end()))
+    except (msgspec.DecodeError, UnicodeError):  # for its message, which names the place
+        kind, root, roll = _whole_file(data)
+    if kind != ROLL_FORMAT:
+        raise _bad(f"this is {kind!r}, not {ROLL_FORMAT!r}")
+    if roll.root_hex != root:
+        raise _bad("the roll was changed: its voters do not give the root that it names")
+    return roll
+
+
+def _leaves_behind(data: bytes, start: int) -> Iterator[Sequence[_Leaf]]:
+    """The voters of a file whose list begins at `start`, some at a time: a million objects take 500 MB.
+
+    Raises what msgspec raises.
+    """
+    while (end := data.find(_BETWEEN, start + 100 * _CHUNK)) >= 0:
+        yield _LEAVES.decode(b"[%b]" % data[start : end + 1])
+        start = end + len(_BETWEEN)
+    yield msgspec.json.decode(b'{"voters":[%b' % data[start:], type=_Voters).voters
+
+
+def _whole_file(data: bytes) -> tuple[str, str, Roll]:
+    """Kind, root and voters. Raises ConfigError."""
     try:
         record = msgspec.json.decode(data, type=_RollFile)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise _bad(f"the roll file is not valid: {error}") from error
-    if record.kind != ROLL_FORMAT:
-        raise _bad(f"this is {record.kind!r}, not {ROLL_FORMAT!r}")
-    roll = Roll(record.voters)
-    if roll.root_hex != record.root:
-        raise _bad("the roll was changed: its voters do not give the root that it names")
-    return roll
+    return record.kind, record.root, Roll(record.voters)
 
 
 def with_roll(election: Election, roll: Roll | None) -> Election:
@@ -170,7 +220,7 @@ def _check_credentials(election: Election, roll: Roll) -> None:
             code="roll-mismatch",
             next_step="Take the genesis file that was made with this roll.",
         )
-    if election.secret is not None and sum(roll.weights.values()) > MAX_TOTAL_WEIGHT:
+    if election.secret is not None and roll.weight > MAX_TOTAL_WEIGHT:
         raise ConfigError(
             f"the weights of the roll add up to more than {MAX_TOTAL_WEIGHT}: no secret count can",
             code="roll-mismatch",
@@ -207,41 +257,51 @@ def not_on_roll(registered: Iterable[str], voter_id: str) -> Rejected:
     return refusal if meant is None else refusal.advising(f"Did you mean {meant}?")
 
 
-def _checked(voters: Iterable[Row]) -> tuple[_Leaf, ...]:
+def _checked(voters: Iterable[Row]) -> Iterator[Sequence[_Leaf]]:
+    """The voters with everything that rows may leave out, some at a time. Raises ConfigError."""
+    rows = iter(voters)
     try:
-        rows = _VOTERS.decode(canonical([Voter(*voter) for voter in voters]))
+        while chunk := [Voter(*voter) for voter in islice(rows, _CHUNK)]:
+            yield _LEAVES.decode(canonical(chunk))
     except (msgspec.ValidationError, UnicodeError) as error:
         raise _bad(f"the roll is not valid: {error}") from error
-    ids, keys = set[str](), set[str]()
-    for voter_id, key, _, _ in rows:
-        if wrong := text_fault(voter_id):
-            raise _bad(f"the voter id {voter_id!r} has {wrong}")
-        if voter_id in ids:
-            raise _bad(f"the voter id {voter_id!r} is on the roll twice")
-        if key in keys:
-            raise _bad(f"the key of {voter_id!r} is on the roll twice: it could vote twice")
-        ids.add(voter_id)
-        keys.add(key)
-    if not rows:
+
+
+def _well_formed(chunks: Iterable[Sequence[_Leaf]]) -> Iterator[Sequence[_Leaf]]:
+    """The rows, whose ids have only allowed characters, all with credentials or none. Raises ConfigError."""
+    first: _Leaf | None = None
+    for rows in chunks:
+        for row in rows:
+            first = first or row
+            if not is_plain(row[0]):
+                raise _bad(f"the voter id {row[0]!r} has {text_fault(row[0])}")
+            if (not row[3]) != (not first[3]):
+                lacking = row if first[3] else first
+                raise _bad(f"{lacking[0]!r} has no credential, and others have one")
+        yield rows
+
+
+def _check_table(table: RollTable) -> None:
+    """There are voters, each with an id, a key and a credential of their own. Raises ConfigError."""
+    if not len(table):
         raise _bad("the roll is empty")
-    if any(row[3] for row in rows):
-        _check_each_credential(rows)
-    return rows
+    if (row := table.by_id().twin) is not None:
+        raise _bad(f"the voter id {table.id_of(row)!r} is on the roll twice")
+    if (row := table.by_key().twin) is not None:
+        raise _bad(f"the key of {table.id_of(row)!r} is on the roll twice: it could vote twice")
+    if table.has_credentials:
+        _check_each_credential(table)
 
 
-def _check_each_credential(rows: Sequence[_Leaf]) -> None:
+def _check_each_credential(table: RollTable) -> None:
     """Each voter has one that is a member of the group, and nobody else has it. Raises ConfigError."""
-    found = set[str]()
-    for voter_id, _, _, credential in rows:
-        if not credential:
-            raise _bad(f"{voter_id!r} has no credential, and others have one")
-        if credential in found:
-            raise _bad(f"the credential of {voter_id!r} is on the roll twice")
-        found.add(credential)
+    if (row := table.by_credential().twin) is not None:
+        raise _bad(f"the credential of {table.id_of(row)!r} is on the roll twice")
+    for row in range(len(table)):
         try:
-            Point.parse(credential)
+            Point.parse(table.credential_of(row))
         except NotProven as error:
-            raise _bad(f"the credential of {voter_id!r} is not valid: {error.message}") from error
+            raise _bad(f"the credential of {table.id_of(row)!r} is not valid: {error.message}") from error
 
 
 def _bad(what: str) -> ConfigError:
