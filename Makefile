@@ -6,7 +6,8 @@
 #   make check       the longer checks: seeds, crashes, adversaries, fuzzing, sanitizers, packages (.ci/run has the tools)
 #   make lint        ruff and mypy
 #   make architecture  docs/architecture.svg: the rooms, drawn from the imports
-#   make bench       every target of the project in one table, within half an hour (docs/performance.md)
+#   make bench       every target of the project in one table, within half an hour (docs/performance.md);
+#                    RUNS=3: three runs, and what was met in all of them; BENCH_ARGS="-k t3": some of it
 #   make bench-compare OLD=a.json NEW=b.json   figures that changed by more than ten percent
 #   make bench-election  a whole election over five nodes (T3)   make bench-vote  votenet vote, as typed (T4)
 #   make bench-final  from a nonce to its certificate, from the last closing list to the final result, attacks
@@ -96,13 +97,16 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 RESULT ?= build/bench.json
+RUNS ?= 1
 
 bench: $(VENV)/.dev
 	.ci/packages redis-server
 	mkdir -p $(dir $(RESULT))
-	BENCH_ELECTION_VOTES=$${BENCH_ELECTION_VOTES:-80101} \
-		$(BIN)/pytest bench --benchmark-only -q -s --durations=0 --benchmark-json=$(RESULT).raw; failed=$$?; \
-		$(PY) bench/table.py $(RESULT).raw --merge $(RESULT) && exit $$failed
+	rm -f $(RESULT).run*
+	failed=0; for run in $$(seq $(RUNS)); do \
+		BENCH_ELECTION_VOTES=$${BENCH_ELECTION_VOTES:-80101} $(BIN)/pytest bench --benchmark-only -q -s \
+			--durations=0 --benchmark-json=$(RESULT).run$$run $(BENCH_ARGS) || failed=$$?; done; \
+		$(PY) bench/table.py $(RESULT).run* --merge $(RESULT) && exit $$failed
 
 bench-compare: $(VENV)/.dev
 	$(PY) bench/compare.py $(OLD) $(NEW)
