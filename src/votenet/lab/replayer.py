@@ -351,14 +351,15 @@ async def _statuses(node: NodeConnection, voters: Sequence[str]) -> list[VoteSta
 
 def in_one_line(ballots: list[SignedBallot]) -> tuple[list[SignedBallot], list[SignedBallot]]:
     """The first of them, as many as one line to a node holds, and the others."""
-    sizes = accumulate(len(ballot.record) + 1 for ballot in ballots)
-    fit = max(1, sum(size <= MAX_CLIENT_LINE - ENVELOPE_BYTES for size in sizes))
+    sizes = [len(ballot.record) + 1 for ballot in ballots]
+    room = MAX_CLIENT_LINE - ENVELOPE_BYTES
+    fit = len(sizes) if sum(sizes) <= room else max(1, sum(size <= room for size in accumulate(sizes)))
     return ballots[:fit], ballots[fit:]
 
 
 def _request(ballots: Sequence[SignedBallot]) -> SubmitVotes:
     """Their records as they are: a sender that encoded each vote again would be the bottleneck."""
-    records: Any = tuple(msgspec.Raw(ballot.record) for ballot in ballots)
+    records: Any = tuple([msgspec.Raw(ballot.record) for ballot in ballots])
     return SubmitVotes(votes=records)
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from support.elections import CREATED, key_of, make_election, make_vote, make_votes
 from votenet.core.election.definition import Election
+from votenet.core.election.roll import Roll, with_roll
 from votenet.core.encoding import canonical
 from votenet.core.keys import SigningKey, verify
 from votenet.core.ledger.vote import (
@@ -22,6 +23,7 @@ from votenet.core.ledger.vote import (
     check_vote,
     hash_vote,
     hash_votes,
+    rules_broken,
     sign_vote,
     signature_holds,
     signatures_hold,
@@ -254,6 +256,32 @@ REFUSED = [
 @pytest.mark.parametrize(("code", "hashed", "election"), REFUSED)
 def test_a_vote_that_breaks_a_rule_is_refused(code: str, hashed: HashedVote, election: Election) -> None:
     assert code_of(hashed, election) == code
+
+
+_ELECTIONS = (
+    ELECTION,
+    RANKED,
+    make_election(max_choices=2, method="approval"),
+    with_roll(make_election(roll=(_roll := Roll([("ann", key_of("ann").public_hex)]))), _roll),
+)
+_FIELDS = {
+    "choices": st.lists(st.lists(st.sampled_from(["Alice", "Bob", "Eve", ""]), max_size=3), max_size=2),
+    "network_id": st.sampled_from([*(one.network_hex for one in _ELECTIONS), "00" * 32]),
+    "signature": st.sampled_from(["ab" * 64, "AB" * 64]),
+    "voter_id": st.sampled_from(["ann", "Zoë", " ann", "ann ", "a\nn", "a" * 128, "ë" * 129, "", "\u202e"]),
+    "voter_key": st.sampled_from([key_of("ann").public_hex, "CD" * 32]),
+    "ballot": st.sampled_from(["", "x", "x" * MAX_VOTE_BYTES]),
+}
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(_ELECTIONS), st.lists(st.fixed_dictionaries({}, optional=_FIELDS), max_size=6))
+def test_many_votes_are_refused_for_what_each_is_refused_for(
+    election: Election, changes: list[dict[str, Any]]
+) -> None:
+    votes = [changed(make_vote(election, "ann", "Alice"), **one) for one in changes]
+    found = [None if refusal is None else refusal.code for refusal in rules_broken(votes, election)]
+    assert found == [code_of(vote, election) for vote in votes]
 
 
 def test_upper_case_would_be_a_second_id_for_the_same_signed_vote() -> None:

@@ -19,9 +19,16 @@ from votenet.core.election.definition import Election
 from votenet.core.encoding import DOMAIN_VOTE, Unsigned, VoterId, canonical
 from votenet.core.keys import Claim, SigningKey, verify
 from votenet.core.ledger.secret_vote import ForgedVote, check_credential, check_form, proof_fault
-from votenet.core.limits import MAX_CHOICES, MAX_CONTESTS, MAX_NAME, MAX_RECORD_BYTES, MAX_VOTE_BYTES
+from votenet.core.limits import (
+    MAX_CHOICES,
+    MAX_CONTESTS,
+    MAX_NAME,
+    MAX_RECORD_BYTES,
+    MAX_VOTE_BYTES,
+    MAX_VOTER_ID,
+)
 from votenet.core.log.merkle import leaf_hash, leaf_hashes
-from votenet.core.text import check_voter_id
+from votenet.core.text import check_voter_id, is_plain
 from votenet.errors import Rejected
 
 Choices = Annotated[
@@ -172,6 +179,43 @@ def check_vote(hashed: HashedVote, election: Election) -> None:
     """
     check_ballot(hashed, election)
     check_on_roll(hashed.vote, election)
+
+
+def rules_broken(votes: Sequence[HashedVote], election: Election) -> list[Rejected | None]:
+    """Why `check_vote` refuses each vote; None where it does not.
+
+    Where voters choose one name in one contest, without a roll, nearly all votes pass one expression: that
+    takes half a microsecond, and `check_vote` more than one.
+    """
+    (contest, *others) = election.contests
+    rules = contest.definition
+    if others or election.secret is not None or not rules.min <= 1 <= rules.max:
+        return [_rule_broken(hashed, election) for hashed in votes]
+    if election.registered is not None or election.given_keys:
+        return [_rule_broken(hashed, election) for hashed in votes]
+    network, candidates = election.network_hex, contest.candidates
+    return [
+        None
+        if (vote := hashed.vote).network_id == network
+        and len(hashed.record) <= MAX_VOTE_BYTES
+        and len(vote.choices) == 1
+        and len(chosen := vote.choices[0]) == 1
+        and chosen[0] in candidates
+        and 1 <= len(voter := vote.voter_id) <= MAX_VOTER_ID
+        and is_plain(voter)
+        and (keys := vote.signature + vote.voter_key) == keys.lower()
+        and not vote.ballot
+        else _rule_broken(hashed, election)
+        for hashed in votes
+    ]
+
+
+def _rule_broken(hashed: HashedVote, election: Election) -> Rejected | None:
+    try:
+        check_vote(hashed, election)
+    except Rejected as error:
+        return error.with_traceback(None)
+    return None
 
 
 def check_ballot(hashed: HashedVote, election: Election) -> None:

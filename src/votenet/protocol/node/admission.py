@@ -31,7 +31,7 @@ from votenet.core.ledger.vote import (
     check_header_hours,
     check_hours,
     check_on_roll,
-    check_vote,
+    rules_broken,
 )
 from votenet.core.limits import MAX_CLOCK_AHEAD
 from votenet.errors import Rejected
@@ -172,7 +172,7 @@ def ballot_portions(
 
 def check_votes(votes: Sequence[HashedVote], election: Election, signatures: SignatureCache) -> Verdicts:
     """Checks 6 and 7 of each vote. Runs in a thread."""
-    verdicts = [_rule_broken(hashed, election) for hashed in votes]
+    verdicts = rules_broken(votes, election)
     sound = [index for index, refusal in enumerate(verdicts) if refusal is None]
     found = signatures.check([votes[index] for index in sound], election)
     for index, wrong in zip(sound, found, strict=True):
@@ -190,14 +190,6 @@ def roll_fault(hashed: HashedVote, election: Election) -> Rejected | None:
     """Why the roll in force does not allow a vote; None if it does."""
     try:
         check_on_roll(hashed.vote, election)
-    except Rejected as error:
-        return error.with_traceback(None)
-    return None
-
-
-def _rule_broken(hashed: HashedVote, election: Election) -> Rejected | None:
-    try:
-        check_vote(hashed, election)
     except Rejected as error:
         return error.with_traceback(None)
     return None

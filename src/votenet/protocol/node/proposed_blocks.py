@@ -245,7 +245,7 @@ class ProposedBlocks:
         chain = self._state.chain
         if proposed.entry.header.previous != chain.tip.hash:
             return
-        if not chain.voters.keys().isdisjoint([hashed.voter_id for hashed in block.votes]):
+        if not chain.voters.keys().isdisjoint([hashed.vote.voter_id for hashed in block.votes]):
             raise Rejected("voter-twice", "a voter has voted earlier on this chain")
         self._closing.check(proposed.entry, block.votes, block.extras)
         proposed.block, proposed.entry.extras = block, block.extras
