@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import io
 
-from votenet.ballots.table import MAX_CELL, Table, TableRow, read_table, trimmed
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from votenet.ballots.table import MAX_CELL, Table, TableRow, _lines, read_table, trimmed
 from votenet.errors import ConfigError
 
 
@@ -13,6 +17,11 @@ def test_rows_know_their_lines_and_surplus_is_cut() -> None:
     rows = (TableRow(2, ("a", "b", "")), TableRow(3, ("x\ny", "z", "", "")), TableRow(7, ("short",)))
     assert table == Table("utf-8", ";", rows, 2)
     assert table.width == 2
+
+
+@given(st.text("a,\r\n\x0b\x1c\x85\u2028", max_size=30))
+def test_lines_end_where_those_of_a_file_do(text: str) -> None:
+    assert list(_lines(text)) == list(io.StringIO(text, newline=""))
 
 
 def test_a_last_line_that_may_have_been_cut_is_refused() -> None:

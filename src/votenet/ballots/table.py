@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import codecs
 import csv
-import io
 import itertools
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 """Byte order marks at the beginning of a file. That of UTF-32 begins like that of UTF-16."""
+_LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _EDGES: Final = " \t\r\n\v\f" + "".join(chr(n) for low, high in BLANKS for n in range(low, high + 1))
 _CONTROL: Final = frozenset(map(chr, (*range(9), *range(14, 32), 127)))
 
@@ -169,7 +170,7 @@ def _delimiter(text: str, line: int) -> str:
     found = []
     for delimiter in DELIMITERS:
         try:
-            first = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), [])
+            first = next(csv.reader(_lines(text), delimiter=delimiter, strict=True), [])
         except csv.Error:
             continue
         if len(first) > 1:
@@ -182,8 +183,13 @@ def _delimiter(text: str, line: int) -> str:
     return found[0] if found else ","
 
 
+def _lines(text: str) -> Iterator[str]:
+    """The lines of a text with their ends, one by one: `io.StringIO` would hold four bytes a character."""
+    return (line[0] for line in _LINE.finditer(text))
+
+
 def _rows(text: str, delimiter: str, lines_before: int) -> Iterator[TableRow]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(_lines(text), delimiter=delimiter, strict=True)
     line = lines_before + 1
     try:
         for cells in reader:

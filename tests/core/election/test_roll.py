@@ -77,7 +77,9 @@ def test_a_file_is_read_some_voters_at_a_time_whatever_stands_in_their_ids(
     names = [f"{n}]," for n in range(50)] + [f'"{n}\\' for n in range(50)] + [f"[{n}" for n in range(50)]
     roll = Roll((name, key_of(name).public_hex, 1 + n % 2) for n, name in enumerate(names))
     data = roll.to_file()
+    assert data == json.dumps(json.loads(data), indent=1, ensure_ascii=False).encode() + b"\n"
     monkeypatch.setattr("votenet.core.election.roll._CHUNK", 7)
+    assert roll.to_file() == data
     for text in (data, json.dumps(json.loads(data)).encode(), data.replace(b"\n", b"\r\n")):
         read = roll_from_file(text)
         assert (read.keys, read.weights, read.root_hex) == (roll.keys, roll.weights, roll.root_hex)

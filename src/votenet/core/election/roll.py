@@ -118,8 +118,15 @@ class Roll:
 
     def to_file(self) -> bytes:
         """The roll file, indented for people."""
-        record = _RollFile(kind=ROLL_FORMAT, root=self.root_hex, voters=tuple(self._table.leaves()))
-        return msgspec.json.format(canonical(record), indent=1) + b"\n"
+        head = {"kind": ROLL_FORMAT, "root": self.root_hex, "voters": []}
+        begin, end = msgspec.json.format(canonical(head), indent=1).split(b"[]")
+        leaves, written = self._table.leaves(), bytearray(begin)
+        mark = b"["
+        while chunk := list(islice(leaves, _CHUNK)):  # as one document it would be in memory three times
+            _, voters = msgspec.json.format(canonical([chunk]), indent=1).split(b"[\n [\n", 1)
+            written += mark + b"\n" + voters.removesuffix(b"\n ]\n]")
+            mark = b","
+        return bytes(written + b"\n ]" + end + b"\n")
 
 
 RollSource = Roll | Callable[[Election], Roll | None] | None
