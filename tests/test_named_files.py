@@ -1,8 +1,9 @@
-"""Every file that a page names exists."""
+"""Every file, page and section that a page names exists, and the site of the documentation has every page."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ FILES = {
     if path.is_file() and "__pycache__" not in path.parts
 }
 NAMED = re.compile(r"`((?:[\w.-]+/)*[\w-]+\.(?:py|c|h|sh|md|svg))(?:::\w+)?`")
+SECTION = re.compile(r"\]\(([\w.-]*\.md)?#([^)]+)\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 LINKED = re.compile(r"\]\(([^)#:]+)\)")
 NOT_FILES = {"a/b.py", "tests/a/test_b.py"}
 """Patterns."""
@@ -29,3 +32,24 @@ def test_every_file_that_a_page_names_exists(page: Path) -> None:
     assert not missing, f"{page.name} names files that are not there: {missing}"
     broken = [name for name in sorted(set(LINKED.findall(text))) if not (page.parent / name).exists()]
     assert not broken, f"{page.name} links to files that are not there: {broken}"
+
+
+def _anchor(heading: str) -> str:
+    """The anchor of a heading in the site, as Python-Markdown makes it."""
+    text = unicodedata.normalize("NFKD", heading).encode("ascii", "ignore").decode()
+    return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", text).strip().lower())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_section_that_a_page_links_to_exists(page: Path) -> None:
+    for name, anchor in SECTION.findall(page.read_text(encoding="utf-8")):
+        target = page.parent / name if name else page
+        headings = HEADING.findall(target.read_text(encoding="utf-8"))
+        assert anchor in map(_anchor, headings), f"{page.name} links to {name}#{anchor}"
+
+
+def test_the_site_names_every_page() -> None:
+    nav = (PROJECT / "mkdocs.yml").read_text(encoding="utf-8").split("\nnav:\n")[1]
+    listed = set(re.findall(r"([\w-]+\.md)$", nav, re.MULTILINE))
+    missing = {page.name for page in (PROJECT / "docs").glob("*.md")} - listed
+    assert not missing, f"give each a line in mkdocs.yml, under nav: {sorted(missing)}"
