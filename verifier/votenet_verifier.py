@@ -2920,6 +2920,8 @@ def main(argv=None):
                 continue
             if name == "compared_with":
                 value = ", ".join(value) or "nothing"
+            if name == "choices" and value == []:  # of a public vote there is a list for each contest
+                value = "encrypted"
             if name == "closes":
                 value = hour(value)
             if name == "amendments":

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.ceremonies import draft_for
-from votenet.cli.trustee.recovery_card import WORDS, recovery_page
+from votenet.cli.trustee.recovery_card import CARD_WORDS, recovery_page
 from votenet.core.election.recovery_code import RECOVERY_FORM, recovery_code
 from votenet.secret.ceremony.draft import cost_of_loss
 from votenet.secret.key_generation import TrusteeSeed
@@ -38,10 +38,10 @@ def test_both_cards_have_the_code_the_name_and_the_place() -> None:
 @pytest.mark.parametrize("language", ["en", "id"])
 def test_the_cards_of_the_command_say_what_those_of_the_page_say(language: str) -> None:
     said = json.loads((CATALOGUE / f"trustee.{language}.json").read_text(encoding="utf-8"))
-    words = dict(WORDS[language])
+    words = dict(CARD_WORDS[language])
     assert words.pop("print")
     assert words == {key: said[key] for key in words}
-    assert WORDS[language].keys() == WORDS["en"].keys()
+    assert CARD_WORDS[language].keys() == CARD_WORDS["en"].keys()
 
 
 def test_cards_in_indonesian_have_the_same_code_and_no_english() -> None:

@@ -12,15 +12,15 @@ from votenet.secret.key_generation import TrusteeSeed
 from votenet.text import visible
 
 CARD_IS_THE_KEY: Final = "A recovery card is the whole key of a trustee: keep it as you keep a passport."
-WORDS: Final = {
+CARD_WORDS: Final = {
     "en": {
         "print": "Two cards on one A4 page. Print at 100 %, cut, and remove this file. A recovery card is the"
         " whole key of a trustee: keep it as you keep a passport.",
         "card.number": "Recovery card {number} of 2",
         "card.trustee": "Trustee {place} of {size}: {name}",
         "card.text": "This is your whole key. You type it once before the election, to show that it works,"
-        " and once after the election, to count. Keep the two cards at two places. Show them to nobody,"
-        " photograph neither: {threshold} trustees' cards together open every single ballot.",
+        " and after the election only if the key itself is lost. Keep the two cards at two places. Show them"
+        " to nobody, photograph neither: {threshold} trustees' cards together open every single ballot.",
         "card.lost": "Lost one? Tell the organiser at once.",
         "needed.all": "All {size} trustees are needed: if one of them loses both cards, no vote is ever"
         " counted.",
@@ -36,9 +36,9 @@ WORDS: Final = {
         "card.number": "Kartu pemulihan {number} dari 2",
         "card.trustee": "Pemegang kunci {place} dari {size}: {name}",
         "card.text": "Ini seluruh kunci Anda. Anda mengetikkannya sekali sebelum pemilihan, untuk menunjukkan"
-        " bahwa kartu ini berfungsi, dan sekali sesudah pemilihan, untuk menghitung. Simpan kedua kartu di"
-        " dua tempat. Jangan perlihatkan kepada siapa pun dan jangan memotretnya: kartu dari {threshold}"
-        " pemegang kunci bersama-sama membuka setiap surat suara.",
+        " bahwa kartu ini berfungsi, dan sesudah pemilihan hanya jika kunci itu sendiri hilang. Simpan kedua"
+        " kartu di dua tempat. Jangan perlihatkan kepada siapa pun dan jangan memotretnya: kartu dari"
+        " {threshold} pemegang kunci bersama-sama membuka setiap surat suara.",
         "card.lost": "Hilang satu? Segera beri tahu panitia.",
         "needed.all": "Semua {size} pemegang kunci diperlukan: jika satu di antaranya kehilangan kedua"
         " kartunya, tidak ada suara yang akan pernah dihitung.",
@@ -69,7 +69,7 @@ body { background: #fff; color: #000;
 
 
 def recovery_page(draft: CeremonyDraft, place: int, seed: TrusteeSeed, language: str) -> Iterator[str]:
-    """The lines of the page. Args: language: one of WORDS."""
+    """The lines of the page. Args: language: one of CARD_WORDS."""
     yield "<!DOCTYPE html>"
     yield f'<html lang="{language}">'
     yield "<head>"
@@ -82,10 +82,10 @@ def recovery_page(draft: CeremonyDraft, place: int, seed: TrusteeSeed, language:
     yield "</head>"
     yield "<body>"
     yield '<div class="note">'
-    yield f"<p>{escape(WORDS[language]['print'])}</p>"
+    yield f"<p>{escape(CARD_WORDS[language]['print'])}</p>"
     yield "</div>"
     for number in (1, 2):
-        yield from _card(draft, place, seed, number, WORDS[language])
+        yield from _card(draft, place, seed, number, CARD_WORDS[language])
     yield "</body>"
     yield "</html>"
 

@@ -23,7 +23,7 @@ from votenet.cli.trustee.own_election import (
     own_election_facts,
     own_election_lines,
 )
-from votenet.cli.trustee.recovery_card import CARD_IS_THE_KEY, WORDS, recovery_page
+from votenet.cli.trustee.recovery_card import CARD_IS_THE_KEY, CARD_WORDS, recovery_page
 from votenet.cli.trustee.recovery_input import asked_seed
 from votenet.cli.trustee.submit import submit
 from votenet.config import instance_dirs
@@ -102,7 +102,7 @@ def init(file: Path, all_needed: bool, as_json: bool) -> None:
 @_key
 @click.option("--cards", type=_FILE, help="Page with the recovery cards  [recovery-PLACE.html, here].")
 @click.option(
-    "--language", type=click.Choice(list(WORDS)), default="en", help="Of the cards: id, Indonesian."
+    "--language", type=click.Choice(list(CARD_WORDS)), default="en", help="Of the cards: id, Indonesian."
 )
 @json_option
 def join(folder: Path, name: str, key: Path | None, cards: Path | None, language: str, as_json: bool) -> None:
