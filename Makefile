@@ -38,7 +38,7 @@
 #   make adversary   every adversary against real nodes, and the waits of honest clients meanwhile
 #   make discovery   each kind of discovery alone, dead bootstrap servers, hosts in namespaces (docs/peers.md)
 #   make frontend    what browsers get, built from frontend/ and tested (finds Node.js, or takes PyPI's)
-#   make every-case  every command with every closed descriptor, every reader with every odd file
+#   make every-case  every command with every closed descriptor, every reader with every odd file, the whole course
 #   make test-arm    the ARMv8 kernels under qemu user emulation (needs a cross compiler and qemu)
 
 VENV   := .venv
@@ -206,7 +206,7 @@ discovery: discovery-table
 
 every-case: $(VENV)/.dev
 	VOTENET_EVERY_CASE=1 $(BIN)/pytest -q -n $(JOBS) --dist worksteal -p no:benchmark \
-		tests/e2e/test_streams.py tests/cli/test_files_and_pipes.py
+		tests/e2e/test_streams.py tests/e2e/test_course.py tests/cli/test_files_and_pipes.py
 
 bench-bootstrap: $(VENV)/.dev
 	.ci/packages redis-server

@@ -15,7 +15,7 @@ from votenet.network.bootstrap import server
 from votenet.network.node import backpressure, links, memory_limit, serving
 from votenet.protocol import reference_go
 from votenet.protocol.bootstrap import bootstrap_messages, registry, server_core
-from votenet.protocol.node import acceptances, proposed_blocks, sync, vote_request_tracker
+from votenet.protocol.node import acceptances, block_lists, proposed_blocks, sync, vote_request_tracker
 from votenet.protocol.peers import address_manager, discovery, selection
 from votenet.protocol.wire import client_messages, framing, named_messages, peer_messages
 from votenet.protocol.wire import limits as rates
@@ -129,6 +129,7 @@ PRICES: Final = {
     "a path in the log or its growth (`get_proof` with named nodes, `get_checkpoint`); "
     "a proof that a named node lied": f"{rates.LOG_PROOF_UNITS:g} more; {rates.EVIDENCE_UNITS:g}",
     "the statements of a height (`get_consensus`)": f"{STATEMENTS_UNITS:g} more",
+    "a list of blocks (`get_block_list`)": f"{rates.EXPENSIVE_UNITS[client_messages.GetBlockList]:g} more",
 }
 POLICY = server_core.AdmissionPolicy()
 HOST, GROUP = POLICY.host_rate, POLICY.group_rate
@@ -216,6 +217,10 @@ def test_numbers_in_the_text_are_those_of_the_code() -> None:
         f"over {reference_go.MAX_REFERENCE_VOTES:,} votes: `response-too-large`",
         f"at most {peer_messages.MAX_HEADERS:,} that follow the first known hash",
         f"at most {peer_messages.MAX_BLOCKS_ASKED} hashes",
+        f"at most {client_messages.MAX_LISTED_BLOCKS} `blocks` of the best branch",
+        f"where their commits have more than {size(block_lists.MAX_COMMIT_BYTES)}",
+        f"at most {client_messages.MAX_BLOCKS_ASIDE} blocks of branches",
+        f"the latest {client_messages.MAX_SWITCHES} reorganisations",
         f"`votes`: 1 to {named_messages.MAX_STATEMENTS:,} of `kind`",
         f"`votes`: 1 to {named_messages.MAX_HANDED_ON} of `vote`",
         f"`lies`: at most {named_messages.MAX_LIES} of `kind`",

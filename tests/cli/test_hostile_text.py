@@ -20,6 +20,7 @@ from tests.cli.conftest import CommandResult
 from support.elections import make_election
 from support.lying_node import election_info, lying_node, results_info, status_info
 from votenet.config import instance_dirs
+from votenet.core.ledger.block import genesis_header
 from votenet.protocol.wire.address import Address
 
 FORGED = "Error: the election was cancelled [cancelled]"
@@ -75,6 +76,11 @@ def hostile_place(request: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def hostile_blocks() -> dict[str, Any]:
+    genesis = {"header": genesis_header(ELECTION).pack().hex(), "own": True}
+    return {"type": "block_list", "first": 0, "height": 0, "blocks": [genesis], "time": 1.0}
+
+
 def refusal(request: dict[str, Any]) -> dict[str, Any]:
     return {"error": {"code": HOSTILE, "message": HOSTILE, "next_step": HOSTILE}}
 
@@ -92,7 +98,7 @@ def taken(request: dict[str, Any]) -> dict[str, Any]:
 
 KINDS = (
     "get_election", "get_status", "get_results", "get_vote_status", "get_proof", "get_headers", "get_blocks",
-    "submit_votes", "ping",
+    "submit_votes", "ping", "get_block_list",
 )  # fmt: skip
 LIES = {
     "words": dict.fromkeys(KINDS, refusal)
@@ -102,6 +108,7 @@ LIES = {
         "get_vote_status": hostile_place,
         "get_proof": refusal,
         "get_headers": refusal,
+        "get_block_list": lambda _: hostile_blocks(),
         "submit_votes": taken,
         "ping": refusal,
     },
@@ -122,6 +129,8 @@ ASKING = {
     "results": ("results",),
     "results-json": ("results", "--json"),
     "status": ("status",),
+    "blocks": ("blocks",),
+    "blocks-json": ("blocks", "--all-nodes", "--json"),
     "status-voter": ("status", "--voter", "voter"),
     "receipt": ("receipt", "voter"),
     "vote": ("vote", "voter", "Alice", "--wait", "1"),

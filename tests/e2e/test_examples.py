@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.conftest import Votenet
+from tests.e2e.test_course import EXERCISES, script
 from tests.e2e.test_printed_commands import Reader
 
+from support.printed_commands import commands_in
 from test_printed_commands import examples
 from votenet.cli.main import COMMANDS, HIDDEN
 from votenet.core.keys import SigningKey
@@ -57,6 +59,10 @@ votenet results --all-nodes
 votenet results --follow
 votenet status
 votenet status --voter voter123
+votenet blocks
+votenet blocks --last 5 --json
+votenet blocks --all-nodes
+votenet blocks --follow
 votenet receipt voter123 -o receipt.json
 votenet receipt --upgrade receipt.json
 votenet receipt voter123 --tlog-proof -o vote.tlog-proof
@@ -280,7 +286,9 @@ def run(reader: Reader, line: str) -> None:
 
 
 def test_every_example_is_accounted_for() -> None:
-    ran = {line for text in (ONE_NETWORK, *OTHERS) for line in _lines(text)} | set(_in_tour())
+    course = (line for text in EXERCISES.values() for line in script(text).splitlines())
+    ran = {line for text in (ONE_NETWORK, *OTHERS) for line in _lines(text)}
+    ran |= {command for line in course for command in commands_in(line)[:1]} | set(_in_tour())
     ran_words = {frozenset(line.split()) for line in ran}
     for line in sorted(set(examples()) - ran - NOT_RUN.keys()):
         if frozenset(line.split()) in ran_words:

@@ -123,7 +123,7 @@ def _endless(command: str, words: list[str]) -> bool:
     follows = {"-f", "--follow"} & set(words)
     if command == "up":
         return not {"-d", "--detach", "--dry-run"} & set(words)
-    if command in ("logs", "results"):
+    if command in ("logs", "results", "blocks"):
         return bool(follows)
     return command in ("events", "top", "watch") and "--once" not in words
 

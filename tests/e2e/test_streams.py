@@ -42,6 +42,7 @@ COMMANDS = {
     "ps": "",
     "status": "",
     "top": "--once --interval 0.1",
+    "blocks": "--all-nodes",
     "logs": "",
     "wait": "--for ready --json",
     "voters import": "members.csv -o - --make-keys",

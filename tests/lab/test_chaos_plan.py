@@ -12,6 +12,7 @@ from votenet.core.election.quorum import quorum_of
 from votenet.lab.chaos_plan import (
     CHAOS_STEP_SECONDS,
     ENDS,
+    FAULTS,
     KILL_WINDOW,
     LONGEST_SPAN,
     MAX_KILLS,
@@ -94,3 +95,19 @@ def test_the_first_steps_hold_enough_faults_of_enough_kinds(seed: int) -> None:
 )
 def test_words(step: Step, text: str) -> None:
     assert str(step) == text
+
+
+@pytest.mark.parametrize("kinds", [[StepKind.PARTITION], [StepKind.KILL], [StepKind.SCALE, StepKind.PAUSE]])
+def test_a_choice_of_kinds_makes_no_others_and_waits_where_none_makes_sense(kinds: list[StepKind]) -> None:
+    planner = Planner(5, 3, kinds)
+    made = Counter(planner.next().kind for _ in range(200))
+    wanted = {*kinds, *(ENDS[kind] for kind in kinds if kind in ENDS), StepKind.WAIT}
+    assert set(made) == wanted
+    assert not Step(StepKind.WAIT).is_fault
+    assert made[StepKind.PARTITION] <= made[StepKind.HEAL] + 1
+
+
+def test_all_kinds_chosen_are_the_plan_of_a_seed() -> None:
+    planner = Planner(7, 5, list(FAULTS.values()))
+    assert [planner.next() for _ in range(50)] == steps(7, 50)
+    assert "kill-supervisor" in FAULTS

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from votenet.client.failover import ask_each
 from votenet.config import instance_dirs
 from votenet.lab import chaos_checks, chaos_run
 from votenet.lab.chaos_checks import Broken
@@ -16,6 +19,8 @@ from votenet.lab.chaos_plan import Step, StepKind
 from votenet.lab.chaos_run import Chaos, ChaosResult, is_over
 from votenet.processes.control import ask
 from votenet.processes.identity import leftovers
+from votenet.protocol.wire.address import parse_address
+from votenet.protocol.wire.client_messages import GetStatus, NodeStatus
 
 EVERY_KIND = [
     Step(StepKind.SLOW, ("node-2",), value=0.05),
@@ -59,14 +64,14 @@ def play(
     monkeypatch.setenv("VOTENET_HOME", str(home))
     monkeypatch.setattr(chaos_run, "CHAOS_STEP_SECONDS", 0.0)
 
-    def run(script: Script) -> ChaosResult:
+    def run(script: Script, **options: bool) -> ChaosResult:
         dirs = instance_dirs("c")
 
         def finished() -> None:
             chaos.seconds = 0.0
 
         planner = Scripted(script, finished)
-        chaos = Chaos(home, dirs, 1, 1e9, 3, lambda text: None, planner)  # type: ignore[arg-type]
+        chaos = Chaos(home, dirs, 1, 1e9, 3, lambda text: None, planner, **options)  # type: ignore[arg-type]
         outcome = chaos.run()
         assert leftovers(dirs) == []
         return outcome
@@ -132,3 +137,35 @@ def test_a_slow_machine_gets_more_time_for_its_faults_but_not_for_ever() -> None
     assert not is_over(120.0, 121.0, 19)
     assert is_over(120.0, 121.0, 20)
     assert is_over(120.0, 361.0, 1)
+
+
+def test_a_partition_without_named_nodes_is_recorded_with_its_fork(play: Callable[..., ChaosResult]) -> None:
+    found: list[set[str | None]] = []
+
+    def apart() -> None:
+        """Until both sides have found a block of their own."""
+        nodes = ask(instance_dirs("c"), {"command": "status"})["nodes"]
+        addresses = [parse_address(text) for text in nodes]
+        deadline = time.monotonic() + 60
+        while True:
+            answers = asyncio.run(ask_each(addresses, lambda node: node.ask(GetStatus(), NodeStatus)))
+            tips = {(one.height, one.tip) for _, one in answers if isinstance(one, NodeStatus)}
+            if len(tips) > 1 and min(height for height, _ in tips) > 0:
+                found.append({tip for _, tip in tips})
+                return
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    script = [
+        Step(StepKind.PARTITION, groups=(("node-1",), ("node-2", "node-3"))),
+        apart,
+        Step(StepKind.WAIT),
+        Step(StepKind.HEAL),
+    ]
+    outcome = play(script, named=False, record=True)
+    assert outcome.broken is None
+    assert outcome.recording is not None
+    assert set(outcome.recording.stands) == {"node-1", "node-2", "node-3"}
+    last = {stands[-1].tip for stands in outcome.recording.stands.values()}
+    assert len(last - {None}) >= 1
+    assert {tip for tips in found for tip in tips} & outcome.recording.blocks.keys()

@@ -45,7 +45,9 @@ from votenet.protocol.node.events import (
 )
 from votenet.protocol.node.state import NodeInfo
 from votenet.protocol.wire.client_messages import (
+    MAX_LISTED_BLOCKS,
     GetAmendments,
+    GetBlockList,
     GetCheckpoint,
     GetElection,
     GetEvidence,
@@ -247,6 +249,13 @@ def test_headers_are_sent_as_they_are_kept(node: Counted) -> None:
     assert len(first.lines[0]) > 160 * MAX_HEADERS
 
 
+def test_a_list_of_blocks_costs_neither_votes_nor_rows(node: Counted, named: Counted) -> None:
+    for counted in (node, named):
+        first, again = twice(counted, GetBlockList(id=7))
+        assert again.work.rows == first.work.rows == 0
+        assert len(first.lines[0]) > 160 * MAX_LISTED_BLOCKS
+
+
 def test_a_block_is_sent_as_it_is_stored(node: Counted) -> None:
     asked = GetBlocks(hashes=(node.tip.hash.hex(),) * MAX_BLOCKS_ASKED)
     first, again = twice(node, asked, PEER)
@@ -307,8 +316,18 @@ def test_votes_are_paid_for_with_their_signatures(node: Counted) -> None:
 def test_every_question_is_asked_here() -> None:
     asked = {
         *(GetProof, GetResults, GetHeaders, GetBlocks, GetBlockVotes, GetVotes, RequestBlockchain),
-        *(GetAmendments, GetCheckpoint, GetElection, GetEvidence, GetPeers, GetStatus, GetVoteStatus, Ping),
-        SubmitVotes,
+        *(
+            GetBlockList,
+            GetAmendments,
+            GetCheckpoint,
+            GetElection,
+            GetEvidence,
+            GetPeers,
+            GetStatus,
+            GetVoteStatus,
+            Ping,
+        ),
+        *(GetBlockList, SubmitVotes),
     }
     # node/test_finality.py, node/test_amendments.py, node/test_shares.py
     elsewhere = {GetConsensus, SubmitAmendment, SubmitShare, GetShares}

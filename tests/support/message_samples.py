@@ -9,6 +9,7 @@ from support.amendments import amendable, amendment
 from support.elections import make_election, make_vote
 from votenet.core.election.contest import ContestReport
 from votenet.core.ledger.extras import ClosingList, Miner
+from votenet.core.ledger.statement import make_commit
 from votenet.core.methods.method import ContestResult, Round
 from votenet.errors import RemoteProtocolError
 from votenet.protocol.wire import client_messages, named_messages, peer_messages
@@ -27,6 +28,7 @@ PRECOMMIT = named_messages.ConsensusVote(kind="precommit", height=3, round=0, no
 PREVOTE = named_messages.ConsensusVote(kind="prevote", height=3, round=1, node=2, signature=PROOF, block=HASH)
 REFUSED = client_messages.VoteOutcome(vote_id=HASH, error={"code": "x"})
 AMENDED = amendment(amendable(), "cancel", reason="Ünïcode")
+SWITCH = client_messages.Switch(time=1.5, fork=1, removed=1, added=2, old=HASH, new=HASH, votes=3)
 LIE = named_messages.Lie(kind="two-prevotes", node=2, proof=msgspec.Raw(b"{}"))
 
 SAMPLES: list[Message] = [
@@ -95,6 +97,17 @@ SAMPLES: list[Message] = [
     client_messages.ShareList(shares=('{"place":1}',), threshold=2, final=True),
     client_messages.AmendmentTaken(number=1, id=1),
     client_messages.GetAmendments(first=2, id=1),
+    client_messages.GetBlockList(first=2, count=3, id=1),
+    client_messages.GetBlockList(),
+    client_messages.BlockList(
+        first=2,
+        height=3,
+        blocks=(client_messages.ListedBlock(HEADER, make_commit(1, {0: PROOF}), own=True),),
+        time=1.5,
+        aside=(client_messages.ListedBlock(HEADER),),
+        switches=(SWITCH,),
+        id=1,
+    ),
     client_messages.AmendmentList(amendments=(AMENDED,), count=1, height=2, next=3, waiting=(2,)),
     client_messages.GetResults(),
     client_messages.Results(

@@ -34,6 +34,7 @@ GROUPS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "ps": ("votenet.cli.network.status", "Show the programs of the network and their state."),
         "status": ("votenet.cli.network.status", "Show height, tip and peers of every node."),
         "top": ("votenet.cli.network.top", "Watch nodes, rates, heights, waiting votes and the count, live."),
+        "blocks": ("votenet.cli.network.blocks", "Show who found, signed and lost which block; forks."),
         "logs": ("votenet.cli.network.logs", "Show or follow the logs of the nodes."),
         "events": ("votenet.cli.network.events", "Print every change of a program's state."),
         "wait": ("votenet.cli.network.events", "Wait until the network is ready, high enough, has counted."),

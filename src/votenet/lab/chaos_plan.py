@@ -8,7 +8,7 @@ longer than the policy's window when the runner takes at least CHAOS_STEP_SECOND
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -38,6 +38,7 @@ class StepKind(Enum):
     FAST = "fast"
     SCALE = "scale"
     ROLLING = "rolling restart"
+    WAIT = "wait"
 
 
 ENDS: Final = {
@@ -46,6 +47,11 @@ ENDS: Final = {
     StepKind.SLOW: StepKind.FAST,
 }
 """The step that ends each fault that lasts."""
+
+
+NO_FAULTS: Final = (*ENDS.values(), StepKind.WAIT)
+FAULTS: Final = {kind.value.replace(" ", "-"): kind for kind in StepKind if kind not in NO_FAULTS}
+"""The kinds of faults, by the words that name them in a command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,7 @@ class Step:
 
     @property
     def is_fault(self) -> bool:
-        return self.kind not in ENDS.values()
+        return self.kind not in NO_FAULTS
 
     def __str__(self) -> str:
         match self.kind:
@@ -82,10 +88,13 @@ class Planner:
     Args:
         nodes: how many there are at the start, all of them named. `scale` goes from as many as must agree,
             and MIN_NODES at least, to two more than these.
+        kinds: the faults to choose from; without it, all.
     """
 
-    def __init__(self, seed: int, nodes: int) -> None:
+    def __init__(self, seed: int, nodes: int, kinds: Collection[StepKind] = ()) -> None:
         self._rng = random.Random(seed)
+        wanted = {*kinds, StepKind.HEAL} if kinds else set(_MAKERS)
+        self._makers = {kind: maker for kind, maker in _MAKERS.items() if kind in wanted}
         self._nodes, self._least, self._most = nodes, max(MIN_NODES, quorum_of(nodes)), nodes + 2
         self._number = 0
         self._open: dict[StepKind, tuple[int, Step]] = {}
@@ -97,18 +106,20 @@ class Planner:
         return tuple(f"node-{number}" for number in range(1, self._nodes + 1))
 
     def next(self) -> Step:
-        """The next step. Some fault can always be made or ended."""
+        """The next step. With all kinds some fault can always be made or ended; with a choice it may wait."""
         self._number += 1
         for kind, (began, lasting) in self._open.items():
             if self._number - began >= LONGEST_SPAN:
                 return self._end(kind, lasting)
         while True:
-            (kind,) = self._rng.choices(list(_MAKERS), [weight for weight, _ in _MAKERS.values()])
-            step = _MAKERS[kind][1](self)
+            (kind,) = self._rng.choices(list(self._makers), [weight for weight, _ in self._makers.values()])
+            step = self._makers[kind][1](self)
             if step is not None:
                 if kind in ENDS:
                     self._open[kind] = (self._number, step)
                 return step
+            if len(self._makers) < len(_MAKERS):
+                return Step(StepKind.WAIT)
 
     def closing(self) -> list[Step]:
         """Steps that end every fault that still lasts."""

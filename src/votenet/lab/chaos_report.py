@@ -52,7 +52,7 @@ def as_html(outcome: ChaosResult) -> str:
 <p class="{"held" if held else "broken"}">{escape(verdict)}</p>
 <p>{outcome.faults} faults in {outcome.seconds:.0f} s, {outcome.votes:,} votes counted,
 {outcome.nodes} nodes at the start.{stop}
-Again: <code>votenet chaos --seed {outcome.seed} --nodes {outcome.nodes}</code></p>
+Again: <code>{escape(str(outcome.again))}</code></p>
 {as_svg(outcome)}
 <p>{"".join(_legend())}</p>
 <p>Coloured: from the fault until all programs were ready again; a fault that lasts, until it was ended.

@@ -7,11 +7,12 @@ Only the supervisor itself is killed by hand.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,7 @@ from votenet.lab import chaos_checks as checks
 from votenet.lab.chaos_checks import Broken
 from votenet.lab.chaos_load import Load
 from votenet.lab.chaos_plan import CHAOS_STEP_SECONDS, ENDS, Planner, Step, StepKind
+from votenet.lab.chaos_recorder import Recorder, Recording
 from votenet.processes.control import ask
 from votenet.processes.instance import load_network
 from votenet.processes.spec import ProgramSpec, expand, votenet_program
@@ -60,7 +62,7 @@ class StepResult:
 
 @dataclass(slots=True)
 class ChaosResult:
-    """The result of a run."""
+    """The result of a run. `recording`: what the nodes stood on, where that was asked for."""
 
     seed: int
     nodes: int
@@ -69,6 +71,13 @@ class ChaosResult:
     seconds: float = 0.0
     stop_seconds: float | None = None
     broken: VotenetError | None = None
+    options: tuple[str, ...] = ()
+    recording: Recording | None = None
+
+    @property
+    def again(self) -> Command:
+        """The command that makes the same faults."""
+        return Command("chaos", "--seed", str(self.seed), "--nodes", str(self.nodes), *self.options)
 
     @property
     def faults(self) -> int:
@@ -78,7 +87,8 @@ class ChaosResult:
 class Chaos:
     """One run in `home`, an empty folder that VOTENET_HOME names; `dirs` is an instance in it.
 
-    `seconds`: how long faults are made. `planner` chooses them, by default from the seed.
+    `seconds`: how long faults are made. `planner` chooses them, by default from the seed. `named`: the
+    election names the nodes. `record`: look at what they stand on all the time.
     """
 
     def __init__(
@@ -90,8 +100,13 @@ class Chaos:
         nodes: int,
         say: Callable[[str], None],
         planner: Planner | None = None,
+        *,
+        named: bool = True,
+        record: bool = False,
     ) -> None:
         self.seconds = seconds
+        self._named, self._record = named, record
+        self._recorder: Recorder | None = None
         self._home, self._dirs, self._say = home, dirs, say
         self._env = {key: value for key, value in os.environ.items() if not key.startswith("VOTENET_")}
         self._env["VOTENET_HOME"] = str(home)
@@ -106,7 +121,7 @@ class Chaos:
             self._up(self._outcome.nodes)
             self._began = time.monotonic()
             election = read_genesis(self._dirs.genesis)
-            with Load(election, self._addresses()) as load:
+            with self._recording(), Load(election, self._addresses()) as load:
                 self._faults(load)
                 self._outcome.seconds = time.monotonic() - self._began
                 self._last_words(load)
@@ -120,6 +135,16 @@ class Chaos:
         finally:
             self._command("down", "-i", self._dirs.instance, "--timeout", "2", check=False)
         return self._outcome
+
+    @contextlib.contextmanager
+    def _recording(self) -> Iterator[None]:
+        """Look at all nodes while the block runs, where that was asked for."""
+        if not self._record:
+            yield
+            return
+        with Recorder(self._names(), self._began) as self._recorder:
+            self._outcome.recording = self._recorder.recording
+            yield
 
     # -- steps ---------------------------------------------------------------------------------
 
@@ -141,6 +166,8 @@ class Chaos:
         programs = self._settled(step, before)
         ready = time.monotonic() - began
         load.aim(self._addresses())
+        if self._recorder is not None:
+            self._recorder.aim(self._names())
         checks.one_incarnation(self._dirs, programs)
         checks.no_other_restart(before, programs, before if step.kind is StepKind.ROLLING else _killed(step))
         self._judge_ends(programs)
@@ -254,7 +281,9 @@ class Chaos:
     # -- tools ---------------------------------------------------------------------------------
 
     def _up(self, nodes: int) -> None:
-        options = ("--detach", "--no-web", "--nodes", str(nodes), "--difficulty", DIFFICULTY)
+        options = ["--detach", "--no-web", "--nodes", str(nodes)]
+        options += [] if self._record else ["--difficulty", DIFFICULTY]  # recorded: blocks as `up` makes them
+        options += [] if self._named else ["--no-named-nodes"]
         self._command("up", "-i", self._dirs.instance, *options)
         self._remember()
 
@@ -271,6 +300,12 @@ class Chaos:
     def _addresses(self) -> list[Address]:
         self._remember()
         return [parse_address(text) for text in self._status()["nodes"]]
+
+    def _names(self) -> dict[str, Address]:
+        """The nodes that should run, by name."""
+        return {
+            one["name"]: parse_address(one["address"]) for one in self._programs() if one["role"] == "node"
+        }
 
     def _views(self) -> dict[str, tuple[int, str, int] | None]:
         answers = asyncio.run(ask_each(self._addresses(), lambda node: node.ask(GetResults(), Results)))

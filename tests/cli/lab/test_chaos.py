@@ -16,6 +16,7 @@ from tests.cli.conftest import CommandResult as Said
 from votenet.lab import chaos_checks, chaos_run
 from votenet.lab.chaos_checks import ALL_AGREE, Broken
 from votenet.lab.chaos_plan import Step, StepKind
+from votenet.lab.chaos_recorder import Recording, SeenBlock, Stand
 from votenet.lab.chaos_run import Chaos, ChaosResult, StepResult
 
 
@@ -68,7 +69,29 @@ def test_a_broken_invariant_is_named_and_its_logs_are_kept(
     assert ALL_AGREE in (tmp_path / "r.html").read_text()
 
 
-@pytest.mark.parametrize("args", [("--nodes", "2"), ("--seed", "-1"), ("--duration", "x"), ("--report", "/")])
+def test_a_picture_is_drawn_of_what_was_recorded_and_the_command_is_told_with_its_choices(
+    cli: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, temporary: Path
+) -> None:
+    made: dict[str, Any] = {}
+
+    def run(self: Chaos) -> ChaosResult:
+        made.update(named=self._named, record=self._record, first=self._planner.next().kind)
+        found = Recording(stands={"node-1": [Stand(0.0, "a")]}, blocks={"a": SeenBlock(0.0, 1, "", "node-1")})
+        return ChaosResult(self._outcome.seed, self._outcome.nodes, seconds=1.0, recording=found)
+
+    monkeypatch.setattr(chaos_run.Chaos, "run", run)
+    file = tmp_path / "fork.svg"
+    said = cli("chaos", "--seed", "9", "--no-named-nodes", "--fault", "partition", "--picture", str(file))
+    assert said.code == 0
+    assert made == {"named": False, "record": True, "first": StepKind.PARTITION}
+    assert "Again: votenet chaos --seed 9 --nodes 5 --no-named-nodes --fault partition" in said.out
+    assert file.read_text().startswith("<svg ")
+    assert "node-1" in file.read_text()
+
+
+@pytest.mark.parametrize(
+    "args", [("--fault", "sleep"), ("--nodes", "2"), ("--seed", "-1"), ("--duration", "x"), ("--report", "/")]
+)
 def test_bad_input_starts_nothing(cli: Callable[..., Said], temporary: Path, args: tuple[str, ...]) -> None:
     assert cli("chaos", *args).code == 2
     assert list(temporary.iterdir()) == []

@@ -15,8 +15,10 @@ from votenet.cli.archive.archive_files import write_lines
 from votenet.cli.options import FilePath, json_option
 from votenet.cli.stop_signals import stop_in_order
 from votenet.config import instance_dirs
+from votenet.lab.chaos_plan import FAULTS, Planner
 from votenet.lab.chaos_report import as_html
 from votenet.lab.chaos_run import Chaos, ChaosResult
+from votenet.lab.fork_picture import fork_picture
 from votenet.processes.signals import reset_inherited
 
 INSTANCE: Final = "chaos"
@@ -28,6 +30,7 @@ MOST_NODES: Final = 20
 Examples:
   votenet chaos --seed 1 --duration 120 --report chaos.html
   votenet chaos --duration 30                 with a seed of its own, which it prints
+  votenet chaos --no-named-nodes --fault partition --duration 12 --picture fork.svg
 
 \b
 The run has a network of its own, in a folder of its own, beside any other. The same seed makes the same
@@ -48,8 +51,29 @@ Exit codes: 0 every invariant held, 1 one is broken (named; the folder with the 
     "--report", type=FilePath(),
     help="Write a timeline of what was done, and how long each recovery took (HTML).",
 )  # fmt: skip
+@click.option(
+    "--named-nodes/--no-named-nodes", "named", default=True, show_default=True,
+    help="Whether the election names the nodes. Without named nodes a partition makes a fork.",
+)  # fmt: skip
+@click.option(
+    "--fault", "faults", type=click.Choice(list(FAULTS)), multiple=True,
+    help="Make only faults of this kind; repeatable.  [all kinds]",
+)  # fmt: skip
+@click.option(
+    "--picture", type=FilePath(),
+    help="Draw which node stood on which branch, from moment to moment (SVG).",
+)  # fmt: skip
 @json_option
-def chaos(seed: int | None, duration: float, nodes: int, report: Path | None, as_json: bool) -> None:
+def chaos(
+    seed: int | None,
+    duration: float,
+    nodes: int,
+    report: Path | None,
+    named: bool,
+    faults: tuple[str, ...],
+    picture: Path | None,
+    as_json: bool,
+) -> None:
     """Kill, pause, cut, slow, scale and restart a network at random while votes come in.
 
     After each step every invariant is checked: one live process a node, no acknowledged vote lost, all
@@ -64,7 +88,11 @@ def chaos(seed: int | None, duration: float, nodes: int, report: Path | None, as
     os.environ["VOTENET_HOME"] = str(home)  # of this process and all that it starts
     broken = True
     try:
-        run = Chaos(home, instance_dirs(INSTANCE), chosen, duration, nodes, ui.say)
+        planner = Planner(chosen, nodes, [FAULTS[name] for name in faults])
+        dirs = instance_dirs(INSTANCE)
+        run = Chaos(
+            home, dirs, chosen, duration, nodes, ui.say, planner, named=named, record=picture is not None
+        )
         outcome = run.run()
         broken = outcome.broken is not None
     finally:
@@ -75,6 +103,10 @@ def chaos(seed: int | None, duration: float, nodes: int, report: Path | None, as
         os.environ.pop("VOTENET_HOME")
         if before is not None:
             os.environ["VOTENET_HOME"] = before
+    more = [] if named else ["--no-named-nodes"]
+    outcome.options = (*more, *(word for name in faults for word in ("--fault", name)))
+    if picture is not None and outcome.recording is not None:
+        write_lines(picture, [fork_picture(outcome).encode()])
     if report is not None:
         write_lines(report, [as_html(outcome).encode()])
     _tell(outcome, as_json)
@@ -102,11 +134,10 @@ def _tell(outcome: ChaosResult, as_json: bool) -> None:
     if outcome.broken is None:
         ui.echo(
             f"{outcome.faults} faults in {outcome.seconds:.0f} s, {outcome.votes:,} votes counted; "
-            f"every invariant held. Again: votenet chaos --seed {outcome.seed} --nodes {outcome.nodes}"
+            f"every invariant held. Again: {outcome.again}"
         )
     else:
         ui.echo(
-            f"broken after {outcome.faults} faults; again: votenet chaos --seed {outcome.seed}"
-            f" --nodes {outcome.nodes}",
+            f"broken after {outcome.faults} faults; again: {outcome.again}",
             err=True,
         )

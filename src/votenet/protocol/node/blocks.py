@@ -25,6 +25,7 @@ from votenet.core.records.miner import check_miner
 from votenet.errors import Rejected, RemoteProtocolError
 from votenet.protocol.node.events import SaveBlock, Served, SetBest
 from votenet.protocol.node.state import COVERED_SECONDS, NodeState
+from votenet.protocol.wire.client_messages import Switch
 from votenet.protocol.wire.fields import split_ids
 from votenet.protocol.wire.lines import block_votes_line, headers_line
 from votenet.protocol.wire.peer_messages import (
@@ -161,6 +162,7 @@ class BlockRelay:
             Rejected: its header breaks a rule.
         """
         entry = self.state.chain.add_header(block.header, int(now))
+        self.state.own_blocks.add(entry.hash)
         body: Body = block, ()  # a template is made of the pool: no vote is new
         if not self._check(OURSELVES, entry, lambda: body, now, whole=True, judged=judged):
             judged(None)
@@ -204,7 +206,7 @@ class BlockRelay:
     # -- it is accepted or rejected --------------------------------------------------------------
 
     def _accept(self, link: int, entry: BlockIndexEntry, votes: Sequence[HashedVote], now: float) -> None:
-        if self.connect_block(link, entry, votes):
+        if self.connect_block(link, entry, votes, now):
             self._announce(link, now)
 
     def _announce(self, link: int, now: float) -> None:
@@ -228,7 +230,9 @@ class BlockRelay:
 
     # -- it is connected -------------------------------------------------------------------------
 
-    def connect_block(self, link: int, entry: BlockIndexEntry, votes: Sequence[HashedVote]) -> bool:
+    def connect_block(
+        self, link: int, entry: BlockIndexEntry, votes: Sequence[HashedVote], now: float
+    ) -> bool:
         """Add a checked block and the blocks that waited for it. Returns whether the tip moved."""
         chain, before = self.state.chain, self.state.chain.tip
         for ready, body in self.state.sync.accept_block(entry, votes):
@@ -246,7 +250,7 @@ class BlockRelay:
                 break
             self.state.ready.save.append(SaveBlock(ready, body))
             if change is not None:
-                self._follow(change)
+                self._follow(change, now)
         if chain.tip is before:
             return False
         self.tip_votes = (chain.tip.hash, self.state.votes_of(chain.tip.hash))
@@ -262,10 +266,10 @@ class BlockRelay:
         self._partial = {link: asked for link, asked in self._partial.items() if asked.entry is not entry}
         if self.state.sync.begin_check(entry, source, now):
             self.state.sync.end_check(entry, now)
-            if self.connect_block(source, entry, votes):
+            if self.connect_block(source, entry, votes, now):
                 self._announce(source, now)
 
-    def _follow(self, change: TipChange) -> None:
+    def _follow(self, change: TipChange, now: float) -> None:
         """Bring disk, log and pool to the new best branch."""
         state = self.state
         # 1. The disk: blocks above the fork go, these come.
@@ -291,6 +295,17 @@ class BlockRelay:
         state.ready.log.append(
             f"switched branch at height {change.connected[0].height}: {len(change.disconnected)} blocks off, "
             f"{len(change.connected)} on, {len(returned)} votes wait again"
+        )
+        state.switches.append(
+            Switch(
+                time=now,
+                fork=change.connected[0].height - 1,
+                removed=len(change.disconnected),
+                added=len(change.connected),
+                old=change.disconnected[0].hash.hex(),
+                new=change.connected[-1].hash.hex(),
+                votes=len(returned),
+            )
         )
 
     # -- it is passed on -------------------------------------------------------------------------

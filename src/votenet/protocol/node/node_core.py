@@ -15,6 +15,7 @@ from votenet.errors import Rejected, RemoteProtocolError
 from votenet.protocol.node.acceptances import Acceptances
 from votenet.protocol.node.amendments import AmendmentPool
 from votenet.protocol.node.answers import StateAnswers
+from votenet.protocol.node.block_lists import BlockLists
 from votenet.protocol.node.blocks import BlockRelay
 from votenet.protocol.node.checkpoints import Checkpoints
 from votenet.protocol.node.closing import Closing
@@ -101,13 +102,14 @@ class NodeCore:
             self.mining = Mining(self.state, self.blocks)
         self.answers = StateAnswers(self.state, self.mining, self.checkpoints, self.closing, self.shares)
         self.proofs = ProofAnswers(self.state, self.checkpoints)
+        self.block_lists = BlockLists(state)
         self._neighbours = b""
         """As our peers were last told of them."""
         self.status, self.vote_status = self.answers.status, self.answers.vote_status
         parts = (
             *(self, self.votes, self.blocks, self.answers, self.proofs),
             *(self.finality, self.checkpoints, self.acceptances, self.closing, self.evidence),
-            *(self.amendments, self.shares),
+            *(self.amendments, self.shares, self.block_lists),
         )
         self.handlers: dict[type[Message], Handler] = {
             kind: handler

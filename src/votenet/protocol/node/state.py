@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -24,7 +25,7 @@ from votenet.protocol.node.events import (
     VoteLocation,
 )
 from votenet.protocol.node.sync import Sync
-from votenet.protocol.wire.client_messages import NodeWarning
+from votenet.protocol.wire.client_messages import MAX_SWITCHES, NodeWarning, Switch
 from votenet.protocol.wire.limits import sent_units
 from votenet.protocol.wire.lines import Numbered
 from votenet.protocol.wire.message import Message
@@ -104,6 +105,10 @@ class NodeState:
         """Ids of the votes in our closing list: a block may need one whose voter has another vote."""
         self.unsaved: dict[bytes, Sequence[HashedVote]] = {}
         """Votes of blocks that are not on the disk yet, or not yet on the best branch there."""
+        self.own_blocks: set[bytes] = set()
+        """Hashes of the blocks that this node has found since its start, for those who ask."""
+        self.switches: deque[Switch] = deque(maxlen=MAX_SWITCHES)
+        """The latest reorganisations since its start."""
         self._done: dict[int, Callable[[object, float], None]] = {}
         self._last_id = 0
 

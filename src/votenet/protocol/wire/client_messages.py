@@ -9,6 +9,7 @@ import msgspec
 from votenet.core.election.amendment import Amendment
 from votenet.core.election.contest import ContestReport
 from votenet.core.encoding import Hex32, Unsigned, VoterId
+from votenet.core.ledger.statement import Commit
 from votenet.core.ledger.vote import Vote
 from votenet.core.limits import MAX_AMENDMENTS, MAX_CONTESTS, MAX_NAMED_NODES, MAX_TRUSTEE_KEYS
 from votenet.core.log.tlog_proof import MAX_PROOF_HASHES
@@ -36,6 +37,12 @@ from votenet.protocol.wire.peer_messages import (
 MAX_PROOF_TEXT: Final = MAX_NOTE + 8 * 1024
 """Characters of a tlog-proof: its certificate, and a hash in base64 for each level of the log."""
 MAX_AMENDMENTS_IN_LINE: Final = 1000
+MAX_LISTED_BLOCKS: Final = 50
+"""Blocks of the best branch in one `block_list`."""
+MAX_BLOCKS_ASIDE: Final = 200
+"""Blocks beside the best branch in one `block_list`."""
+MAX_SWITCHES: Final = 16
+"""Reorganisations that a node remembers, the latest of those since its start."""
 
 
 class ElectionInfo(Message, frozen=True, tag="election"):
@@ -188,6 +195,60 @@ class GetAmendments(OpenMessage, frozen=True, tag="get_amendments"):
 
     replies = (AmendmentList,)
     first: Annotated[int, msgspec.Meta(ge=1, le=MAX_AMENDMENTS + 1)] = 1
+    id: RequestId = None
+
+
+class ListedBlock(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A block in a list. `commit`: of named nodes, absent where they have decided it only with a later block.
+
+    `own`: the node that answers has found it, since its start.
+    """
+
+    header: HexHeader
+    commit: Commit | None = None
+    own: bool = False
+
+
+class Switch(msgspec.Struct, frozen=True):
+    """A reorganisation: behind the block at height `fork` a branch has replaced another, at Unix time `time`.
+
+    `removed` and `added` count the blocks, `old` and `new` are the tips, `votes` wait again.
+    """
+
+    time: float
+    fork: int
+    removed: int
+    added: int
+    old: Hex32
+    new: Hex32
+    votes: int
+
+
+class BlockList(Message, frozen=True, tag="block_list"):
+    """Blocks of the best branch from height `first` on, whose tip is at `height`.
+
+    `aside`: blocks of other branches that leave the best one there, parents before children; with named nodes
+    there is none. `switches`: the latest, in order of time. `time`: the clock of the node, Unix seconds.
+    """
+
+    first: int
+    height: int
+    blocks: Annotated[tuple[ListedBlock, ...], msgspec.Meta(max_length=MAX_LISTED_BLOCKS)]
+    time: float
+    aside: Annotated[tuple[ListedBlock, ...], msgspec.Meta(max_length=MAX_BLOCKS_ASIDE)] = ()
+    switches: Annotated[tuple[Switch, ...], msgspec.Meta(max_length=MAX_SWITCHES)] = ()
+    id: RequestId = None
+
+
+class GetBlockList(OpenMessage, frozen=True, tag="get_block_list"):
+    """Asks for blocks from height `first` on; without it for the last `count`.
+
+    The answer may have fewer: it is cut where the commits in it are long.
+    """
+
+    replies = (BlockList,)
+    first: Unsigned | None = None
+    count: Annotated[int, msgspec.Meta(ge=1, le=MAX_LISTED_BLOCKS)] = MAX_LISTED_BLOCKS
     id: RequestId = None
 
 

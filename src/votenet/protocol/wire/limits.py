@@ -16,7 +16,13 @@ from typing import Final, NamedTuple
 from votenet.core.ledger.extras import BlockRecord, NotCounted
 from votenet.core.ledger.mempool import SHORT_ID
 from votenet.core.ledger.statement import Commit
-from votenet.protocol.wire.client_messages import GetProof, SubmitAmendment, SubmitShare, SubmitVotes
+from votenet.protocol.wire.client_messages import (
+    GetBlockList,
+    GetProof,
+    SubmitAmendment,
+    SubmitShare,
+    SubmitVotes,
+)
 from votenet.protocol.wire.message import Message
 from votenet.protocol.wire.named_messages import (
     AcceptedMessage,
@@ -77,6 +83,7 @@ CHAIN_UNITS: Final = 0.25
 """For each vote of the chain that is put into the reference client's form."""
 EXPENSIVE_UNITS: Final[dict[type, float]] = {
     GetProof: 4.0,  # a row of votes, its hashes
+    GetBlockList: 8.0,  # headers in hexadecimal, commits taken apart
     AmendmentMessage: VOTE_UNITS,
     SubmitAmendment: VOTE_UNITS,
     CertificateMessage: 16.0,  # as LOG_PROOF_UNITS: an old one is compared with our log
