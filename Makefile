@@ -27,6 +27,7 @@
 #   make pictures    the screenshots in docs/pictures/, of a real evening in a real browser (needs chromium)
 #   make charts      the charts in docs/: throughput and latency against offered load
 #   make soak MINUTES=60  steady load, 50 browsers at the page, a fault in every minute; no growth, nothing lost or undone
+#   make mixed OLD=x.whl  five nodes, some of that version, upgraded one after the other (docs/storage.md)
 #   make sanitize    ASan, UBSan, two minutes of fuzzing the C core (needs gcc and clang)
 #   make sim SEEDS=1000   nodes in virtual time, with faults: one history for each seed; every short consensus
 #   make fuzz MINUTES=5   invented inputs for every reader of foreign bytes (docs/testing.md)
@@ -54,7 +55,7 @@ SEED   ?= $(shell date +%s)
 
 .PHONY: demo test compiled check packages lint bench bench-pow bench-loop bench-chain bench-bootstrap bench-compare bench-election \
 	bench-vote bench-final bench-node bench-growth bench-overload bench-dearest bench-page bench-secret bench-suite bench-supervisor soak architecture pictures charts propagation sanitize sim \
-	adversary api-fuzz deployed docs discovery discovery-table every-case frontend fuzz fuzz-counted crash man test-arm tutorial clean
+	adversary api-fuzz deployed docs discovery discovery-table every-case frontend fuzz fuzz-counted crash man mixed test-arm tutorial clean
 
 demo: $(VENV)/.run
 	$(BIN)/votenet demo
@@ -62,7 +63,8 @@ demo: $(VENV)/.run
 # Tests are compiled once, while mypy reads the sources: else each test process compiles all of them.
 test: $(VENV)/.dev
 	$(MAKE) -j2 lint compiled
-	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -p no:benchmark --ignore=tests/deploy/running
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -p no:benchmark --ignore=tests/deploy/running \
+		--ignore=tests/upgrade
 
 compiled: $(VENV)/.dev
 	$(PY) -m compileall -q src
@@ -81,11 +83,16 @@ check: $(VENV)/.dev
 	$(MAKE) test-arm
 	$(MAKE) api-fuzz
 	$(MAKE) deployed
+	$(MAKE) mixed
 	$(MAKE) -j2 docs tutorial
 
 # BUILD=--check: the built files must be those that are committed.
 frontend: $(VENV)/.dev
 	VOTENET_PYTHON=$(abspath $(PY)) .ci/frontend $(BUILD)
+
+# Without OLD: the last commit before 0.2.0, where the history is here.
+mixed: $(VENV)/.dev
+	.ci/try-mixed $(PY) $(OLD)
 
 # The wheel runs elsewhere; without a C compiler the sdist installs and an election holds on the Python reference.
 packages: $(VENV)/.dev
