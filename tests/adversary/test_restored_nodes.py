@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from adversary.arena import PATIENCE, Node
 from adversary.named_arena import NamedArena, NamedNode, named_arena
+from crash.harness import build_shim, compiler
 from support.elections import make_election, mine_header, named_nodes
 from votenet.core.election.definition import Election
 from votenet.core.keys import SigningKey
@@ -174,6 +176,51 @@ def test_one_backup_restored_twice_makes_no_liar(tmp_path: Path) -> None:
     with named_arena(tmp_path) as arena:
         asyncio.run(test(arena))
         arena.check_logs(links=False)
+
+
+@pytest.mark.e2e
+@pytest.mark.skipif(compiler() is None, reason="no C compiler: no disk can be made to fail")
+def test_the_election_goes_on_beside_a_node_whose_disk_is_full_and_that_says_so(tmp_path: Path) -> None:
+    healed = tmp_path / "healed"
+
+    async def test(arena: NamedArena, environment: dict[str, str]) -> None:
+        await arena.vote(2)
+        await arena.agree()
+        assert arena.nodes[OLD].end() == 0
+        del arena.nodes[OLD]
+        with pytest.MonkeyPatch.context() as patched:
+            for name, value in environment.items():
+                patched.setenv(name, value)
+            full = arena.start(OLD)
+        full.lie = "its disk is full"
+        await full.listens()
+
+        async def stands() -> tuple[bool, int]:
+            """Whether it says that it cannot save, and how many votes it has; it drops links meanwhile."""
+            with contextlib.suppress(VotenetError):
+                status = await full.status()
+                return any(warning.code == "cannot-save" for warning in status.warnings), status.votes
+            return False, 0
+
+        while not (await stands())[0]:
+            await arena.vote(1)  # at the others, who lose nothing
+        await arena.vote(3)
+        await arena.agree()
+        healed.touch()
+        await arena.vote(1)
+
+        async def is_back() -> bool:
+            return await stands() == (False, len(arena.acknowledged))
+
+        await arena.until(is_back)
+        assert not any((await arena.lies()).values())
+
+    faults = {"FOLDER": (tmp_path / f"n{OLD}").resolve(), "AT": 150, "ACTION": errno.ENOSPC, "HEALED": healed}
+    named = {f"IO_FAULTS_{name}": str(value) for name, value in faults.items()}
+    (tmp_path / "shim").mkdir()
+    with named_arena(tmp_path) as arena:
+        asyncio.run(test(arena, {"LD_PRELOAD": str(build_shim(tmp_path / "shim")), **named}))
+        arena.check_logs()
 
 
 @pytest.mark.e2e

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,8 @@ import pytest
 from tests.cli.conftest import CommandResult, RunningNode, node_of
 
 from support.elections import make_election, named_nodes
+from votenet.storage.blocks.sqlite_block_store import SqliteBlockStore
+from votenet.storage.env_file import read_env_file
 
 Cli = Callable[..., CommandResult]
 
@@ -62,6 +66,27 @@ def test_without_a_folder_it_goes_where_a_node_of_that_name_is_kept(
     assert cli("backup", "data", "-o", str(tmp_path / "second.backup")).code == 0, "named by its name"
     twice = cli("restore", str(path))
     assert (twice.code, "not-empty" in twice.err) == (78, True)
+
+
+def test_a_node_that_has_joined_is_started_as_before(cli: Cli, tmp_path: Path) -> None:
+    election = make_election(created=int(time.time()))
+    (tmp_path / "genesis.json").write_bytes(election.to_file())
+    joined = ("--name", "north", "--relay", "--yes", "--no-start", "--bootstrap", "127.0.0.1:1")
+    assert cli("node", "join", str(tmp_path / "genesis.json"), *joined).code == 0
+    folder = tmp_path / "home" / "nodes" / "north"
+    with contextlib.closing(SqliteBlockStore(folder, election)):
+        pass
+    assert cli("backup", "north", "-o", str(tmp_path / "north.backup")).code == 0
+    before = read_env_file(folder / "node.env")
+    shutil.rmtree(folder)
+    done = cli("restore", str(tmp_path / "north.backup"))
+    assert "votenet node run --name north" in done.out, done.err
+    assert read_env_file(folder / "node.env") == before
+    elsewhere = tmp_path / "elsewhere"
+    done = cli("restore", str(tmp_path / "north.backup"), "--data-dir", str(elsewhere))
+    assert f"votenet node run --data-dir {elsewhere}" in done.out
+    now = read_env_file(elsewhere / "node.env")
+    assert now["VOTENET_NODE_GENESIS"] == str(elsewhere / "genesis.json")
 
 
 def test_a_file_that_is_there_is_replaced_only_on_request(

@@ -172,10 +172,13 @@ def restore(
     )
     if made.silent and not contents.final:
         ui.echo("It signs nothing until the other named nodes have decided two more blocks without it.")
-    ui.echo(f"Start it with: {_start_command(folder)}")
+    ui.echo(f"Start it with: {_start_command(made.joined, folder, usual=data_dir is None)}")
 
 
-def _start_command(folder: Path) -> Command:
+def _start_command(joined: bool, folder: Path, *, usual: bool) -> Command:
+    if joined:
+        place = ("--name", folder.name) if usual else ("--data-dir", str(folder))
+        return Command.calling("node run", options=place)
     options = ["--data-dir", str(folder), "--genesis", str(folder / "genesis.json")]
     roll = folder / "roll.json"
     if roll.exists():
