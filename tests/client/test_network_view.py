@@ -266,3 +266,13 @@ def test_an_election_without_named_nodes_shows_its_nodes() -> None:
         view = asyncio.run(look_at_network(WayIn(plain, (one.address,))))
     assert names(view) == ["one", "two"]
     assert view.oddities == ()
+
+
+def test_a_named_node_is_looked_for_where_it_was_at_the_last_look() -> None:
+    nodes = named()
+    places = {one.signing_key.public_hex: one.address for one in nodes} | {"ab" * 32: NOBODY}
+    with posed(*nodes[:3]):
+        view = look(places=places)
+    assert [node.proven for node in view.nodes] == [True, True, True, False]
+    assert view.nodes[3].address == nodes[3].address
+    assert view.silent == ()

@@ -65,3 +65,12 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "known").write_bytes(b"a file")
     with pytest.raises(ConfigError):
         KnownElections(tmp_path / "known").remember_network("a:1", ONE)
+
+
+def test_nodes_stay_where_they_were_seen_last(tmp_path: Path) -> None:
+    known = KnownElections(tmp_path / "known")
+    assert known.places_of(ONE) == {}
+    known.remember_places(ONE, {"aa": "10.0.0.1:3000", "bb": "10.0.0.2:3000"})
+    known.remember_places(ONE, {"bb": "[::1]:3000"})
+    assert known.places_of(ONE) == {"aa": "10.0.0.1:3000", "bb": "[::1]:3000"}
+    assert known.places_of(OTHER) == {}

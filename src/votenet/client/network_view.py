@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, NamedTuple
@@ -52,7 +52,8 @@ class Rank(IntEnum):
 class WayIn:
     """Where a look at a network begins: addresses of nodes and of bootstrap servers, and perhaps its page.
 
-    `listed`: nodes that the page names, as it sees them.
+    `listed`: nodes that the page names, as it sees them. `places`: where named nodes were at the last look,
+    by node key.
     """
 
     election: Election
@@ -61,6 +62,7 @@ class WayIn:
     page: str = ""
     page_host: str = ""
     listed: tuple[Address, ...] = ()
+    places: Mapping[str, Address] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,9 @@ class _Search:
         way = self._way
         for address in way.nodes:
             self._add(address, Rank.GIVEN)
+        for key, address in way.places.items():
+            if key in self._index:
+                self._add(address, Rank.NAMED, key)
         self._add_all(way.listed, Rank.LISTED, way.page_host)
         await asyncio.gather(self._ask_batch(), self._ask_servers(way.bootstraps))
         while await self._ask_batch():

@@ -1,4 +1,5 @@
-"""What a user remembers of elections: the network at an address, and the largest checkpoint of each log.
+"""What a user remembers of elections: the network at an address, the largest checkpoint of each log, and
+where named nodes were.
 
 So another network at a known address is noticed, and a log that lost records. One small file each, written
 whole.
@@ -10,7 +11,7 @@ import contextlib
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -67,6 +68,23 @@ class KnownElections:
 
     def _checkpoint_file(self, network_id: str) -> Path:
         return self.folder / "checkpoints" / network_id
+
+    # -- nodes ---------------------------------------------------------------------------------------
+
+    def places_of(self, network_id: str) -> dict[str, str]:
+        """Addresses, `host:port`, at which nodes proved their keys; by node key."""
+        lines = (line.split() for line in _read(self._places_file(network_id)).splitlines())
+        return {words[0]: words[1] for words in lines if len(words) == 2}
+
+    def remember_places(self, network_id: str, places: Mapping[str, str]) -> None:
+        """Keep where nodes are now; others stay where they were."""
+        known = self.places_of(network_id)
+        if (now := known | dict(places)) != known:
+            lines = (f"{key} {address}\n" for key, address in sorted(now.items()))
+            self._write(self._places_file(network_id), "".join(lines))
+
+    def _places_file(self, network_id: str) -> Path:
+        return self.folder / "places" / network_id
 
     # -- evidence ------------------------------------------------------------------------------------
 

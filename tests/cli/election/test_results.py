@@ -13,6 +13,7 @@ from tests.cli.conftest import CommandResult, RunningNode, node_of
 
 from support.elections import make_election, named_nodes
 from support.lying_node import Answer, lying_node, results_info, status_info
+from support.posed_nodes import PosedNode, listed, posed, posed_server
 from support.shown_log import SignedLog, leaves
 from votenet.cli.election.results import _compare, standing
 from votenet.client.refusals import when
@@ -309,3 +310,69 @@ def test_a_node_that_shows_another_election_is_no_silent_node(node: RunningNode)
     with lying_node(node.election, lies) as liar, pytest.raises(VotenetError) as refused:
         _compare([node.address, liar], node.election.network_hex, as_json=False)
     assert refused.value.code == "nodes-disagree"
+
+
+# -- a network from any machine ----------------------------------------------------------------------
+
+
+def counting(node: PosedNode, votes: int, tip: str = "ab", **counts: int) -> PosedNode:
+    """The node with a count, and without a certificate."""
+    told = results_info(node.election, **counts) | {"votes": votes, "tip": tip * 32}
+    other = node.answer
+    node.answer = lambda request: told if request["type"] == "get_results" else other(request)  # type: ignore[method-assign]
+    return node
+
+
+def test_all_nodes_of_a_network_are_compared_from_any_machine(
+    cli: Callable[..., CommandResult], tmp_path: Path
+) -> None:
+    election = make_election(nodes=named_nodes(4), title="Board")
+    nodes = [counting(PosedNode(election, index), 3, Alice=2, Bob=1) for index in range(4)]
+    relay = counting(PosedNode(election), 99, Bob=99)
+    (tmp_path / "genesis.json").write_bytes(election.to_file())
+    entries = [listed(one) for one in (*nodes, relay)]
+    with posed_server(lambda: entries) as server:
+        where = ("results", "--network", str(tmp_path), "--bootstrap", str(server))
+        with posed(*nodes[:3], relay):
+            done = cli(*where)
+            assert done.code == 0, done
+            assert "as counted by 3 nodes alike" in done.out  # a relay decides nothing
+            assert "Warning: Node 3 is left out: " in done.err
+            found = json.loads(cli(*where, "--json").out)
+            assert (found["agree"], [one["node"] for one in found["unreachable"]]) == (True, ["Node 3"])
+        counting(nodes[3], 4, "cd", Alice=2, Bob=2)
+        with posed(*nodes):
+            done = cli(*where)
+    assert (done.code, "nodes-disagree" in done.err) == (1, True)
+    assert "as counted by 4 nodes which differ" in done.out
+    assert "Node 0, Node 1, Node 2: 3 votes in 1 block, tip abababababab" in done.out
+    assert "Node 3: 4 votes in 1 block, tip cdcdcdcdcdcd" in done.out
+
+
+def test_a_network_of_which_only_relays_answer(cli: Callable[..., CommandResult], tmp_path: Path) -> None:
+    election = make_election(nodes=named_nodes(4), title="Board")
+    relay = counting(PosedNode(election), 99, Bob=99)
+    with posed(relay):
+        done = cli("results", "--network", str(relay.address))
+    assert (done.code, "no node of this network answers" in done.err) == (1, True)
+
+
+def test_an_id_still_says_of_which_network_the_count_must_be(
+    cli: Callable[..., CommandResult], node: RunningNode
+) -> None:
+    where = ("results", "--node", str(node.address), "--network")
+    assert cli(*where, node.election.network_hex.upper()).code == 0
+    refused = cli(*where, "ab" * 32)
+    assert (refused.code, "network-mismatch" in refused.err) == (1, True)
+    assert cli(*where, str(node.address)).code == 2
+    # No network runs here, and this user knows where the network is: all its nodes are asked.
+    done = cli("results", "--network", node.election.network_hex)
+    assert (done.code, "as counted by 1 node alike" in done.out) == (0, True)
+
+
+def test_a_final_result_and_what_follows_are_of_a_network_too(
+    cli: Callable[..., CommandResult], named_node: RunningNode
+) -> None:
+    where = ("results", "--network", str(named_node.address))
+    assert "not-final" in cli(*where, "--final").err
+    assert cli(*where).code == 0

@@ -23,6 +23,7 @@ from votenet.cli.network.top import (
     RATE_WINDOW_SECONDS,
     SHOWN_CANDIDATES,
     NodeLine,
+    Rates,
     TopSnapshot,
     Watch,
     rendered,
@@ -178,7 +179,7 @@ def test_a_node_that_was_started_anew_has_no_rate(node: RunningNode) -> None:
         status = election.status()
     fields = {field: getattr(status, field) for field in status.__struct_fields__}
     before = NodeStatus(**fields | {"peer_bytes_sent": 1000, "votes": 10})
-    watch = Watch("default")
+    watch = Rates()
     assert watch.rates("n", before, 1.0) == (None, None)
     assert watch.rates("n", NodeStatus(**fields), 2.0) == (None, None)
     grown = NodeStatus(**fields | {"peer_bytes_sent": 3000, "votes": 50})
@@ -189,7 +190,7 @@ def test_rates_are_those_of_some_seconds_since_votes_come_by_the_block(node: Run
     with ElectionClient(node.address) as election:
         status = election.status()
     fields = {field: getattr(status, field) for field in status.__struct_fields__}
-    watch = Watch("default")
+    watch = Rates()
     found = [
         watch.rates("n", NodeStatus(**fields | {"votes": 600 * (second // 2)}), float(second))[0]
         for second in range(2 * int(RATE_WINDOW_SECONDS) + 1)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,12 +16,15 @@ from votenet.cli.election import outcome_view
 from votenet.cli.election.amendment_view import amendment_lines, cancellation, closes_words
 from votenet.cli.election.final_result import write_final_result
 from votenet.cli.election.roll import read_roll, roll_of
-from votenet.cli.options import FilePath, instance_option, json_option, network_option, node_option
+from votenet.cli.network.network_status import no_node_answers
+from votenet.cli.network.where import as_network_id, is_here, look_at, need_network, where_option
+from votenet.cli.options import FilePath, instance_option, json_option, node_option
 from votenet.client.answers import fetch_election
 from votenet.client.connection import NodeConnection
 from votenet.client.counting import Counted, count_as_json, fetch_count, finality
 from votenet.client.failover import ask_each
 from votenet.client.log_view import LogView
+from votenet.client.network_view import NetworkView, SeenNode
 from votenet.config import known_dir
 from votenet.core.election.definition import Election
 from votenet.core.election.outcome_text import ballots_line, undecided_because
@@ -28,6 +32,9 @@ from votenet.errors import Command, NextStep, Unreachable, VotenetError
 from votenet.protocol.wire.address import Address
 from votenet.protocol.wire.client_messages import Results
 from votenet.storage.known_elections import KnownElections
+
+if TYPE_CHECKING:
+    from votenet.client.sync_client import ElectionClient
 
 
 @click.command(
@@ -39,6 +46,7 @@ Examples:
   votenet results --all-nodes        (ask every node and compare)
   votenet results --follow           (print again with every new block)
   votenet results --final -o result.json   (once voting is over)
+  votenet results --network https://vote.example.org     (all nodes, from any machine)
 """
 )
 @click.option("--all-nodes", is_flag=True, help="Ask every node; exit 1 if answers disagree or are false.")
@@ -51,7 +59,7 @@ Examples:
 )
 @click.option("-f", "--follow", is_flag=True, help="Print again whenever the chain grows, until Ctrl-C.")
 @node_option
-@network_option
+@where_option
 @instance_option
 @json_option
 def results(
@@ -61,7 +69,8 @@ def results(
     roll: Path | None,
     follow: bool,
     node: str | None,
-    network_hex: str | None,
+    where: str | None,
+    bootstraps: tuple[Address, ...],
     instance: str,
     as_json: bool,
 ) -> None:
@@ -73,35 +82,88 @@ def results(
 
     --all-nodes compares. --final fetches the whole chain, checks it, and writes the result as a file that
     proves who signed it.
+
+    --network finds all nodes of a network wherever they run, and compares as --all-nodes does; named nodes
+    alone, where the election names some. With --node, or of the network here, a network id says instead of
+    which network the count must be.
     """
+    need_network(where, bootstraps)
+    network_hex, view = _network(where, bootstraps, node, instance)
     if not final and (output is not None or roll is not None):
         raise click.UsageError("--output and --roll go with --final")
     if final:
         if all_nodes or follow or as_json:
             raise click.UsageError("--final goes with neither --all-nodes, --follow nor --json")
-        with targets.connect(instance, node, network_hex) as election:
+        with _client(instance, node, network_hex, view) as election:
             voters = roll_of(election.election, instance) if roll is None else read_roll(roll)
             write_final_result(election, output, voters)
         return
-    if all_nodes:
+    if view is not None and not follow:
+        _compare_network(view, as_json)
+        return
+    if all_nodes and view is None:
         addresses = targets.node_addresses(instance, node)
         network_id = network_hex or targets.network_here(instance, node)
         _compare(addresses, network_id, as_json, None if node else instance)
         return
     shown: tuple[object, ...] = ()
-    with targets.connect(instance, node, network_hex) as election:
+    with _client(instance, node, network_hex, view) as election:
         while True:
             counted = election.at_one_node(functools.partial(fetch_count, election.log))
             found = counted.results
             if shown != (now := (found.tip, found.final_height, found.over, found.decrypted_by)):
                 shown = now
-                if node is None:
+                if node is None and view is None:
                     counted.warnings.extend(targets.cut_off_here(instance, counted.node))
                 _show(counted, f"as counted by {counted.node} alone", as_json)
             if not follow:
                 return
             ui.stop_if_unread()
             time.sleep(0.5)
+
+
+def _network(
+    where: str | None, bootstraps: tuple[Address, ...], node: str | None, instance: str
+) -> tuple[str | None, NetworkView | None]:
+    """The id that the network must have, or all nodes of the network that was named."""
+    if where is None:
+        return None, None
+    network_id = as_network_id(where)
+    if network_id is not None and (node is not None or is_here(network_id, bootstraps, instance)):
+        return network_id, None
+    if node is not None:
+        raise click.UsageError("--network WHERE goes with no --node, only a network id does")
+    return None, look_at(where, bootstraps, instance)[1]
+
+
+def _client(
+    instance: str, node: str | None, network_hex: str | None, view: NetworkView | None
+) -> ElectionClient:
+    """Of the nodes of a view, else of the node that was named, or of the network here."""
+    if view is None:
+        return targets.connect(instance, node, network_hex)
+    from votenet.client.sync_client import ElectionClient
+
+    addresses = [one.address for one in _deciding(view) if one.address is not None and one.status is not None]
+    return ElectionClient(addresses, network_id=view.election.network_hex)
+
+
+def _deciding(view: NetworkView) -> list[SeenNode]:
+    """Named nodes; all nodes where none is named. The word of a relay says nothing about what is decided."""
+    return [one for one in view.nodes if one.index is not None or not view.election.named]
+
+
+def _compare_network(view: NetworkView, as_json: bool) -> None:
+    """Compare the nodes of a view, and name those that are missing. Raises as `_compare`."""
+    nodes = [one for one in _deciding(view) if one.address is not None]
+    if not any(one.status for one in nodes):
+        raise no_node_answers(view)
+    names = {str(one.address): one.name for one in nodes}
+    absent = [
+        (one.name, one.error) for one in _deciding(view) if one.status is None and one.error is not None
+    ]
+    asked = [one.address for one in nodes if one.address is not None and one.status is not None]
+    _compare(asked, view.election.network_hex, as_json, names=names, absent=absent)
 
 
 EXPORT = Command("export", "-o", "election.jsonl")
@@ -193,14 +255,38 @@ def _counted_differently(found: Sequence[Counted]) -> list[str]:
     return []
 
 
+def differences(found: Sequence[Counted], names: Mapping[str, str]) -> Iterator[str]:
+    """Where counts differ: a line for each, with the nodes that have it."""
+    alike: dict[tuple[object, ...], list[Counted]] = {}
+    for counted in found:
+        alike.setdefault((counted.results.tip, str(counted.results.contests)), []).append(counted)
+    for group in alike.values():
+        results, nodes = group[0].results, [names.get(one.node, one.node) for one in group]
+        final = "" if results.final_height is None else f", final up to {results.final_height:,}"
+        votes, blocks = ui.count_of(results.votes, "vote"), ui.count_of(results.height, "block")
+        yield f"{', '.join(nodes)}: {votes} in {blocks}{final}, tip {results.tip[:12]}"
+
+
 def _what_is_counted(results: Results) -> tuple[object, ...]:
     return results.votes, results.height, results.contests
 
 
 def _compare(
-    addresses: Sequence[Address], network_id: str | None, as_json: bool, instance: str | None = None
+    addresses: Sequence[Address],
+    network_id: str | None,
+    as_json: bool,
+    instance: str | None = None,
+    *,
+    names: Mapping[str, str] | None = None,
+    absent: Sequence[tuple[str, VotenetError]] = (),
 ) -> None:
-    """`instance`: the network whose supervisor may know of nodes that are cut off."""
+    """Ask all nodes, and show the count, who differs, and where.
+
+    Args:
+        instance: the network whose supervisor may know of nodes that are cut off.
+        names: of named nodes, by address.
+        absent: nodes that do not answer, by name.
+    """
     known = KnownElections(known_dir())
     views: dict[str, LogView] = {}
 
@@ -213,6 +299,7 @@ def _compare(
     apart = {str(a): [] if instance is None else targets.cut_off_here(instance, str(a)) for a in addresses}
     found = [answer for _, answer in answers if not isinstance(answer, VotenetError)]
     lost = [(str(address), error) for address, error in answers if isinstance(error, VotenetError)]
+    lost += absent
     if contradiction := next((error for _, error in lost if error.code == "split-view"), None):
         raise contradiction
     if not found:
@@ -230,6 +317,8 @@ def _compare(
         asked = f"as counted by {ui.count_of(len(found), 'node')}"
         asked += " alike" if same else f" which differ: this is the count of {first.node}"
         _show(first._replace(lies=lies), asked, False)
+        for line in () if same else differences(found, names or {}):
+            ui.echo(line)
         for counted in rest:
             for warning in counted.warnings:
                 ui.say(f"Warning: {counted.node}: {warning}")

@@ -14,16 +14,25 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import click
 
 from votenet import __version__
-from votenet.cli import ui
 from votenet.cli.network.finality_view import TOO_FEW, named_up, of_programs
+from votenet.cli.network.finding import LOW_DISK, Finding, show_findings
+from votenet.cli.network.where import look_at, need_network, where_option
 from votenet.cli.options import instance_option, json_option, placed
 from votenet.config import InstanceDirs, instance_dirs, private_dir
-from votenet.errors import Command, ConfigError, NextStep, NotRunning, VotenetError
+from votenet.errors import (
+    Command,
+    ConfigError,
+    NextStep,
+    NotProven,
+    NotRunning,
+    Unreachable,
+    VotenetError,
+)
 from votenet.pow import PYTHON, available_kernels, kernel_states, measure_rate, select_fastest
 from votenet.processes import procfs
 from votenet.processes.control import ask, up_again
@@ -33,20 +42,11 @@ from votenet.processes.instance import load_network, network_file, supervisor_pi
 from votenet.processes.reconcile import adoptable
 from votenet.processes.signals import need_pidfds
 from votenet.processes.spec import expand
-from votenet.protocol.wire.address import parse_address
+from votenet.protocol.wire.address import Address, parse_address
 from votenet.storage.files import is_locked
 
 ANSWER_SECONDS: Final = 2.0
 """For what a node warns of. The supervisor knows of one that hangs."""
-
-
-class Finding(NamedTuple):
-    """One line: `state` is ok, note or problem."""
-
-    what: str
-    state: str
-    found: str
-    next_step: str = ""
 
 
 @click.command(
@@ -57,31 +57,41 @@ Examples:
   votenet doctor
   votenet doctor --json
   VOTENET_KERNEL=generic votenet up --nodes 3     (force one of the kernels it lists)
+  votenet doctor --network https://vote.example.org     (all nodes, from any machine)
+  votenet doctor --network genesis.json --bootstrap boot.example.org:4000
 
 Exit code 1 when something stands in the way.
 """
 )
+@where_option
 @instance_option
 @json_option
-def doctor(instance: str, as_json: bool) -> None:
-    """Look at program, kernels, folders and the running network, and explain what is wrong."""
+def doctor(where: str | None, bootstraps: tuple[Address, ...], instance: str, as_json: bool) -> None:
+    """Look at program, kernels, folders and the running network, and explain what is wrong.
+
+    With --network: look at all nodes of a network instead, wherever they run. Which answer and prove their
+    key, versions, clocks, heights, what is final, disks, bootstrap servers, the page; and a sentence for each
+    problem, with what to do about it.
+    """
+    need_network(where, bootstraps)
+    if where is not None:
+        show_findings(_of_network(where, bootstraps, instance), as_json)
+        return
     findings = [*_program(), *_kernels(), *_folders(instance), *examine(instance)]
-    if as_json:
-        ui.print_json([finding._asdict() for finding in findings])
-    else:
-        width = max(len(finding.what) for finding in findings)
-        for finding in findings:
-            ui.echo(f"{finding.state:7}  {finding.what:{width}}  {finding.found}")
-            if finding.next_step:  # in one line, however long: commands in it are pasted
-                ui.echo(f"{'':7}  {'':{width}}  -> {finding.next_step}")
-    problems = [finding for finding in findings if finding.state == "problem"]
-    if problems:
-        raise VotenetError(
-            f"{ui.count_of(len(problems), 'problem')} found",
-            code="problems-found",
-            next_step="What to do about each stands below it.",
-            reported=True,
-        )
+    show_findings(findings, as_json)
+
+
+def _of_network(where: str, bootstraps: tuple[Address, ...], instance: str) -> list[Finding]:
+    """Of a network wherever it is. A page that is the way in, and does not answer, is a problem of it."""
+    from votenet.cli.network.network_doctor import network_findings, page_finding
+
+    try:
+        way, view = look_at(where, bootstraps, instance)
+    except (Unreachable, NotProven) as error:
+        if "://" not in where:
+            raise
+        return [page_finding(where, error)]
+    return network_findings(view, way.page)
 
 
 def _program() -> Iterator[Finding]:
@@ -125,7 +135,7 @@ def _folders(instance: str) -> Iterator[Finding]:
             yield Finding(f"folder of {what}", "problem", error.message, error.next_step)
             continue
         free = shutil.disk_usage(path).free
-        low = free < 512 * 1024 * 1024
+        low = free < LOW_DISK
         yield Finding(
             f"folder of {what}",
             "problem" if low else "ok",

@@ -13,7 +13,7 @@ from votenet.cli.election.amendment_view import amendment_lines, closes_words
 from votenet.cli.network import view
 from votenet.cli.network.finality_view import finality_lines, of_answers
 from votenet.cli.network.view import cut_off_line, show
-from votenet.cli.network.where import find_way_in, need_network, where_option
+from votenet.cli.network.where import look_at, need_network, where_option
 from votenet.cli.options import instance_option, json_option, node_option, placed
 from votenet.cli.targets import remedy
 from votenet.config import instance_dirs
@@ -140,13 +140,10 @@ def status(
 
 
 def _show_network(where: str, bootstraps: tuple[Address, ...], instance: str, as_json: bool) -> None:
-    import asyncio
-
     from votenet.cli.network.network_status import show_network
-    from votenet.client.network_view import look_at_network
 
-    way = find_way_in(where, bootstraps, instance)
-    show_network(asyncio.run(look_at_network(way)), way.page, as_json)
+    way, view = look_at(where, bootstraps, instance)
+    show_network(view, way.page, as_json)
 
 
 def _away(program: Mapping[str, Any]) -> VotenetError:

@@ -6,15 +6,16 @@ import asyncio
 import sys
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import click
 
 from votenet.cli import targets, ui
 from votenet.cli.election.outcome_view import counts_hidden
 from votenet.cli.network.finality_view import TOO_FEW, NamedUp, named_up, of_answers
+from votenet.cli.network.where import find_way_in, need_network, where_option
 from votenet.cli.options import instance_option, json_option, placed
 from votenet.client.failover import Failover, ask_each
 from votenet.errors import VotenetError
@@ -31,8 +32,11 @@ SHOWN_CANDIDATES: Final = 10
 """Candidates shown; the rest are added up."""
 RATE_WINDOW_SECONDS: Final = 10.0
 """Rates are those of this time. Votes come by the block: from one second to the next they would jump."""
-DISPENSABLE: Final = ("TO PEERS", "RESTARTS", "TIP", "MEMORY", "PEERS", "CPU", "VOTES/S")
+DISPENSABLE: Final = ("TO PEERS", "RESTARTS", "TIP", "MEMORY", "PEERS", "CPU", "VERSION", "VOTES/S", "DISK")
 """Columns that a narrow terminal goes without, the first of these first."""
+SUPERVISED: Final = frozenset({"CPU", "MEMORY", "RESTARTS"})
+"""Columns of what only a supervisor knows; ABROAD: those of a view of a network."""
+ABROAD: Final = frozenset({"VERSION", "CLOCK", "DISK"})
 _ALIVE: Final = ("ready", "starting", "unready")
 
 
@@ -44,6 +48,7 @@ Examples:
   votenet top
   votenet top --once                 (one picture, then the end)
   votenet top --json --interval 5    (a JSON document on a line every five seconds)
+  votenet top --network https://vote.example.org     (all nodes, from any machine)
 """
 )
 @click.option("--once", is_flag=True, help="Print one picture and end.")
@@ -54,14 +59,24 @@ Examples:
     show_default=True,
     help="Seconds between two pictures; rates are those of up to ten seconds.",
 )
+@where_option
 @instance_option
 @json_option
-def top(once: bool, interval: float, instance: str, as_json: bool) -> None:
+def top(
+    once: bool,
+    interval: float,
+    where: str | None,
+    bootstraps: tuple[Address, ...],
+    instance: str,
+    as_json: bool,
+) -> None:
     """Show nodes, heights, rates, waiting votes and the count, until Ctrl-C.
 
-    Without a terminal pictures follow each other as plain text.
+    With --network: all nodes of a network wherever they run, with version, clock and free disk. Without a
+    terminal pictures follow each other as plain text.
     """
-    watch = Watch(instance)
+    need_network(where, bootstraps)
+    watch = Watch(instance) if where is None else _network_watch(where, bootstraps, instance)
     watch.look()  # rates need two looks
     if once:
         time.sleep(interval)
@@ -74,7 +89,19 @@ def top(once: bool, interval: float, instance: str, as_json: bool) -> None:
         _live(watch, interval)
 
 
-def _live(watch: Watch, interval: float) -> None:
+def _network_watch(where: str, bootstraps: tuple[Address, ...], instance: str) -> Looking:
+    from votenet.cli.network.network_top import NetworkWatch
+
+    return NetworkWatch(find_way_in(where, bootstraps, instance))
+
+
+class Looking(Protocol):
+    """What takes a picture of a network, again and again."""
+
+    def look(self) -> TopSnapshot: ...
+
+
+def _live(watch: Looking, interval: float) -> None:
     from rich.live import Live
 
     console = ui.console()
@@ -127,6 +154,10 @@ class NodeLine:
     """Named nodes that it reaches."""
     cut_off: str | None = None
     """Why it is cut off from the other nodes, and what to type next."""
+    version: str | None = None
+    clock_offset: float | None = None
+    """Seconds that its clock is ahead of ours, in a view of a network."""
+    disk_free: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +179,8 @@ class TopSnapshot:
     """How many of them are up; None where none are named, or no node answers."""
     page: NodeLine | None = None
     """The program that serves the page."""
+    network_id: str | None = None
+    """Of a network that is looked at from any machine; `instance` is its title then."""
 
     def as_dict(self) -> dict[str, Any]:
         import msgspec
@@ -168,13 +201,38 @@ class TopSnapshot:
         return found
 
 
+class Rates:
+    """Votes and bytes a second of nodes that are looked at again and again."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, deque[tuple[float, NodeStatus]]] = defaultdict(deque)
+        """What each node said, the oldest first, RATE_WINDOW_SECONDS back."""
+
+    def rates(self, name: str, status: NodeStatus, now: float) -> tuple[float | None, float | None]:
+        """Since the oldest look; None without one, or if the node was restarted in between."""
+        looks = self._before[name]
+        if looks and _bytes(status) < _bytes(looks[-1][1]):
+            looks.clear()
+        while len(looks) > 1 and looks[0][0] < now - RATE_WINDOW_SECONDS:
+            looks.popleft()
+        looks.append((now, status))
+        then, before = looks[0]
+        if now <= then:
+            return None, None
+        sent = _bytes(status) - _bytes(before)
+        return (status.votes - before.votes) / (now - then), sent / (now - then)
+
+    def keep(self, names: Collection[str]) -> None:
+        """Forget all other nodes: they do not answer now."""
+        for name in self._before.keys() - names:
+            del self._before[name]
+
+
 class Watch:
     """Looks at one instance again and again."""
 
     def __init__(self, instance: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._instance, self._clock = instance, clock
-        self._before: dict[str, deque[tuple[float, NodeStatus]]] = defaultdict(deque)
-        """What each node said, the oldest first, RATE_WINDOW_SECONDS back."""
+        self._instance, self._clock, self._rates = instance, clock, Rates()
 
     def look(self) -> TopSnapshot:
         """What is so now.
@@ -195,13 +253,12 @@ class Watch:
         }
         now = self._clock()
         nodes = tuple(self._line(program, found.get(program["name"]), now) for program in programs)
-        for name in self._before.keys() - found.keys():
-            del self._before[name]
+        self._rates.keep(found.keys())
         rates = [node.votes_per_second for node in nodes if node.votes_per_second is not None]
         return TopSnapshot(
             instance=self._instance,
             nodes=nodes,
-            results=_results([parse_address(p["address"]) for p in alive if p["name"] in found]),
+            results=first_results([parse_address(p["address"]) for p in alive if p["name"] in found]),
             votes_per_second=max(rates, default=None),
             agree=len({status.tip for status in found.values()}) <= 1,
             lies=tuple(dict.fromkeys(lie for status in found.values() for lie in status.lies)),
@@ -218,38 +275,31 @@ class Watch:
             known["cut_off"] = status.cut_off
         if status is None:
             return NodeLine(**known)
-        votes_rate, bytes_rate = self.rates(program["name"], status, now)
-        stands = status.finality
-        return NodeLine(
-            **known,
-            height=status.height,
-            tip=status.tip,
-            votes=status.votes,
-            votes_per_second=votes_rate,
-            waiting=status.waiting,
-            peers=status.peers,
-            bytes_per_second=bytes_rate,
-            certificate=None if stands is None else stands.certificate,
-            round=None if stands is None else stands.round,
-            reachable=None if stands is None else len(stands.reachable),
-        )
-
-    def rates(self, name: str, status: NodeStatus, now: float) -> tuple[float | None, float | None]:
-        """Since the oldest look; None without one, or if the node was restarted in between."""
-        looks = self._before[name]
-        if looks and _bytes(status) < _bytes(looks[-1][1]):
-            looks.clear()
-        while len(looks) > 1 and looks[0][0] < now - RATE_WINDOW_SECONDS:
-            looks.popleft()
-        looks.append((now, status))
-        then, before = looks[0]
-        if now <= then:
-            return None, None
-        sent = _bytes(status) - _bytes(before)
-        return (status.votes - before.votes) / (now - then), sent / (now - then)
+        return NodeLine(**known, **said_by(status, self._rates.rates(program["name"], status, now)))
 
 
-def _results(addresses: list[Address]) -> Results | None:
+def said_by(status: NodeStatus, rates: tuple[float | None, float | None]) -> dict[str, Any]:
+    """The fields of a NodeLine that come from the node itself; `rates` of votes and bytes."""
+    stands = status.finality
+    return {
+        "height": status.height,
+        "tip": status.tip,
+        "votes": status.votes,
+        "votes_per_second": rates[0],
+        "waiting": status.waiting,
+        "peers": status.peers,
+        "bytes_per_second": rates[1],
+        "certificate": None if stands is None else stands.certificate,
+        "round": None if stands is None else stands.round,
+        "reachable": None if stands is None else len(stands.reachable),
+        "version": status.version,
+        "disk_free": status.disk_free,
+    }
+
+
+def first_results(addresses: list[Address]) -> Results | None:
+    """The count of the first of these nodes that answers; None if none does."""
+
     async def ask() -> Results:
         async with Failover(addresses) as nodes:
             return await nodes.run(lambda node: node.ask(GetResults(), Results))
@@ -305,12 +355,15 @@ class _Nodes:
 
 def _nodes(picture: TopSnapshot, width: int) -> Table:
     rows = [_cells(node) for node in (*picture.nodes, *([picture.page] if picture.page else ()))]
-    return ui.fitting_table(rows, ("NAME", "STATE", "TIP"), DISPENSABLE, width)
+    unknown = ABROAD if picture.network_id is None else SUPERVISED
+    shown = [{name: cell for name, cell in row.items() if name not in unknown} for row in rows]
+    return ui.fitting_table(shown, ("NAME", "STATE", "TIP"), DISPENSABLE, width)
 
 
 def _cells(node: NodeLine) -> dict[str, Text]:
     from rich.text import Text
 
+    from votenet.cli.network.network_status import clock_words
     from votenet.cli.network.view import STATE_COLOURS
 
     plain = {
@@ -324,6 +377,9 @@ def _cells(node: NodeLine) -> dict[str, Text]:
         "CPU": "-" if node.cpu is None else f"{node.cpu:.0f}%",
         "MEMORY": ui.size(node.memory),
         "RESTARTS": str(node.restarts),
+        "VERSION": node.version or "-",
+        "CLOCK": clock_words(node.clock_offset),
+        "DISK": ui.size(node.disk_free),
     }
     word = "cut off" if node.cut_off and node.state in ("ready", "unready") else node.state
     state = Text(word, style=STATE_COLOURS.get(word, ""))

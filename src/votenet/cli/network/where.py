@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -12,11 +14,20 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from votenet.config import instance_dirs, instance_names, known_dir
-from votenet.errors import Command, ConfigError, NextStep, NotRunning, Rejected, VotenetError
+from votenet.errors import (
+    Command,
+    ConfigError,
+    NextStep,
+    NotRunning,
+    Rejected,
+    StorageError,
+    VotenetError,
+)
 from votenet.protocol.wire.address import Address, parse_address
+from votenet.storage.known_elections import KnownElections
 
 if TYPE_CHECKING:
-    from votenet.client.network_view import WayIn
+    from votenet.client.network_view import NetworkView, WayIn
 
 F = TypeVar("F", bound=Callable[..., Any])
 HERE: Final = "\x00"
@@ -61,6 +72,51 @@ def need_network(where: str | None, bootstraps: Sequence[Address]) -> None:
     """Refuse --bootstrap without --network. Raises click.UsageError."""
     if where is None and bootstraps:
         raise click.UsageError("--bootstrap goes with --network")
+
+
+def as_network_id(where: str) -> str | None:
+    """WHERE as a network id, or None for another kind."""
+    return where.strip().lower() if _ID.fullmatch(where.strip()) else None
+
+
+def is_here(network_id: str, bootstraps: Sequence[Address], instance: str) -> bool:
+    """Whether an id can only mean that the network on this machine must have it: no other place is known."""
+    return not bootstraps and (_network_of(instance) == network_id or not _places_of(network_id))
+
+
+def look_at(where: str, bootstraps: Sequence[Address], instance: str) -> tuple[WayIn, NetworkView]:
+    """The way in, and all nodes of the network now. Raises as `find_way_in`."""
+    way = find_way_in(where, bootstraps, instance)
+    return way, look_again(way)
+
+
+def look_again(way: WayIn) -> NetworkView:
+    """All nodes of a network now; where named nodes are is remembered, so that one that is down is missed."""
+    from votenet.client.network_view import look_at_network
+
+    known, network_id = KnownElections(known_dir()), way.election.network_hex
+    places = {key: parse_address(text) for key, text in _remembered(known, network_id).items()}
+    view = asyncio.run(look_at_network(dataclasses.replace(way, places=places)))
+    proven = {
+        node.node_key: str(node.address) for node in view.nodes if node.proven and node.index is not None
+    }
+    with contextlib.suppress(ConfigError, StorageError):  # a home that cannot be written
+        known.remember_places(network_id, proven)
+    return view
+
+
+def _remembered(known: KnownElections, network_id: str) -> dict[str, str]:
+    """Where named nodes were; nothing where the file cannot be used: it only helps."""
+    try:
+        return {key: text for key, text in known.places_of(network_id).items() if _is_address(text)}
+    except ConfigError:
+        return {}
+
+
+def _is_address(text: str) -> bool:
+    with contextlib.suppress(Rejected):
+        return bool(parse_address(text))
+    return False
 
 
 def find_way_in(where: str, bootstraps: Sequence[Address], instance: str) -> WayIn:
@@ -130,10 +186,7 @@ def _way_in_of_file(path: Path, bootstraps: Sequence[Address]) -> WayIn:
 def _way_in_by_id(network_id: str, bootstraps: Sequence[Address]) -> WayIn:
     from votenet.client.way_in import way_in_of_network
 
-    nodes = _seen_at(network_id)
-    for instance in instance_names():
-        if _network_of(instance) == network_id:
-            nodes += _addresses_of(instance)
+    nodes = _places_of(network_id)
     if not nodes and not bootstraps:
         raise VotenetError(
             f"this user knows no network {network_id[:16]}…",
@@ -160,13 +213,21 @@ def _way_in_here(bootstraps: Sequence[Address], instance: str) -> WayIn:
             "Name a network: --network https://its.page, or --network genesis.json --bootstrap HOST:PORT"
         )
         raise
-    return WayIn(read_genesis(instance_dirs(instance).genesis), nodes, servers)
+    election = read_genesis(instance_dirs(instance).genesis)
+    return WayIn(election, (), servers, page_host="localhost", listed=nodes)
+
+
+def _places_of(network_id: str) -> list[Address]:
+    """Addresses of nodes of a network that this user knows."""
+    nodes = _seen_at(network_id)
+    for instance in instance_names():
+        if _network_of(instance) == network_id:
+            nodes += _addresses_of(instance)
+    return nodes
 
 
 def _seen_at(network_id: str) -> list[Address]:
     """An address at which this user met a network before."""
-    from votenet.storage.known_elections import KnownElections
-
     address = KnownElections(known_dir()).address_of(network_id)
     return [] if address is None else [parse_address(address)]
 

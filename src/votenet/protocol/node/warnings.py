@@ -137,8 +137,9 @@ class NodeWarnings:
         ahead = [(off, where) for off, where in offsets if off > CLOCK_SECONDS]
         for side in (behind, ahead):  # peers behind us: we are ahead
             if 2 * len(side) > len(offsets):
+                median = statistics.median(off for off, _ in side)
                 text = (
-                    f"The clock of this node is {_difference(-statistics.median(off for off, _ in side))} "
+                    f"The clock of this node is {time_difference(-median)} "
                     f"{len(side)} of {len(offsets)} peers it has met. If it is wrong, set it: else other "
                     "nodes refuse its blocks, or it refuses theirs."
                 )
@@ -146,11 +147,11 @@ class NodeWarnings:
         off, where = max(behind + ahead, key=lambda one: abs(one[0]), default=(0.0, ""))
         if not where:
             return []
-        text = f"The clock of the peer at {where} is {_difference(off)} this node's."
+        text = f"The clock of the peer at {where} is {time_difference(off)} this node's."
         return [NodeWarning("peer-clock-off", as_line(text))]
 
 
-def _difference(seconds: float) -> str:
+def time_difference(seconds: float) -> str:
     """`4 days ahead of`, `3 hours behind`."""
     units = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
     unit, name = next(one for one in units if abs(seconds) >= one[0] * 0.99 or one[0] == 1)

@@ -1,0 +1,41 @@
+"""One line of `votenet doctor`, and how its lines are printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from votenet.cli import ui
+from votenet.errors import VotenetError
+
+LOW_DISK: Final = 512 * 1024 * 1024
+"""Bytes: with less free space a node will soon be stopped by a full disk."""
+
+
+class Finding(NamedTuple):
+    """One line: `state` is ok, note or problem."""
+
+    what: str
+    state: str
+    found: str
+    next_step: str = ""
+
+
+def show_findings(findings: Sequence[Finding], as_json: bool) -> None:
+    """All findings on stdout. Raises VotenetError: problems-found, if one of them is a problem."""
+    if as_json:
+        ui.print_json([finding._asdict() for finding in findings])
+    else:
+        width = max(len(finding.what) for finding in findings)
+        for finding in findings:
+            ui.echo(f"{finding.state:7}  {finding.what:{width}}  {finding.found}")
+            if finding.next_step:  # in one line, however long: commands in it are pasted
+                ui.echo(f"{'':7}  {'':{width}}  -> {finding.next_step}")
+    problems = [finding for finding in findings if finding.state == "problem"]
+    if problems:
+        raise VotenetError(
+            f"{ui.count_of(len(problems), 'problem')} found",
+            code="problems-found",
+            next_step="What to do about each stands below it.",
+            reported=True,
+        )

@@ -1,0 +1,268 @@
+"""`votenet doctor --network`: what is wrong with a network, seen from this machine, a sentence for each."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from votenet.cli import ui
+from votenet.cli.network.finality_view import TOO_FEW, named_up, of_answers
+from votenet.cli.network.finding import LOW_DISK, Finding
+from votenet.cli.network.network_status import clock_words
+from votenet.client.network_view import NetworkView, Oddity, SeenNode
+from votenet.errors import VotenetError
+from votenet.protocol.node.warnings import CLOCK_SECONDS, time_difference
+from votenet.protocol.wire.client_messages import CANNOT_SAVE, CUT_OFF, KEY_TWICE, NO_QUORUM, NodeStatus
+
+BEHIND: Final = 2
+"""Blocks that a node lacks and that are worth a line: one block is on its way all the time."""
+_TOLD_ELSEWHERE: Final = frozenset({NO_QUORUM, "clock-off", "peer-clock-off", CUT_OFF, CANNOT_SAVE})
+"""Warnings of nodes of which other findings tell."""
+_LOOK: Final = "Its operator looks at that machine and at the log of the node, and starts it again."
+
+
+def page_finding(url: str, error: VotenetError | None = None) -> Finding:
+    """The page through which the network was found, or why it was not."""
+    if error is None:
+        return Finding("page", "ok", f"{url} answers")
+    return Finding("page", "problem", error.message, error.next_step)
+
+
+def network_findings(view: NetworkView, page: str) -> list[Finding]:
+    """Everything that was found, problems and all else, network first."""
+    clock = own_clock(view)
+    found = [Finding("network", "ok", f"{view.election.definition.title}, id {view.election.network_hex}")]
+    found += [page_finding(page)] if page else []
+    found += _of_servers(view)
+    found += [clock[0]] if clock[0] is not None else []
+    for node in view.nodes:
+        if not (node.error is not None and node.error.code == "other-network"):  # an oddity tells of it
+            found += _of_node(node, view, clock[1])
+    found += [_of_oddity(one, view) for one in view.oddities]
+    return [*found, *_of_all(view)]
+
+
+# -- servers and clocks ----------------------------------------------------------------------------
+
+
+def _of_servers(view: NetworkView) -> Iterator[Finding]:
+    others = sum(server.error is None for server in view.servers)
+    for address, error in view.servers:
+        what = f"bootstrap {address}"
+        if error is None:
+            yield Finding(what, "ok", "lists its nodes")
+            continue
+        rest = f"{others} more answer" if others else "no other one is known here"
+        text = f"it gives no list of nodes: {error.message}. Nodes that know each other go on; {rest}"
+        step = "Its operator starts it again; until then new nodes need another one: --bootstrap HOST:PORT"
+        yield Finding(what, "problem", text, step)
+
+
+def own_clock(view: NetworkView) -> tuple[Finding | None, float]:
+    """Whether the clock of this machine is off, by most nodes; and seconds that they are ahead of it then.
+
+    One node, or two that differ, cannot say whose clock is wrong: ours is taken for right.
+    """
+    offsets = [node.ahead for node in view.answering if node.ahead is not None]
+    median = statistics.median(offsets) if len(offsets) > 2 else 0.0
+    agree = sum(abs(one - median) <= CLOCK_SECONDS for one in offsets)
+    if abs(median) <= CLOCK_SECONDS or 2 * agree <= len(offsets):
+        return None, 0.0
+    text = f"it is {time_difference(-median)} those of {agree} of {len(offsets)} nodes"
+    step = "Set the clock of this machine, with a time server: sudo timedatectl set-ntp true"
+    return Finding("clock of this machine", "problem", text, step), median
+
+
+# -- one node --------------------------------------------------------------------------------------
+
+
+def _of_node(node: SeenNode, view: NetworkView, clock: float) -> Iterator[Finding]:
+    if node.status is None:
+        yield _absent(node, view)
+        return
+    problems = list(_troubles(node, node.status, view, clock))
+    if problems:
+        yield from problems
+        return
+    yield Finding(node.name, "ok", _in_words(node, node.status))
+
+
+def _in_words(node: SeenNode, status: NodeStatus) -> str:
+    role = "" if node.index is not None else "relay "
+    final = "" if status.finality is None else f", final up to {status.finality.certificate:,}"
+    disk = "" if status.disk_free is None else f", {status.disk_free / 2**30:.1f} GiB free"
+    clock = f", clock {clock_words(node.ahead)}" if node.ahead is not None else ""
+    told = f"version {status.version}, block {status.height:,}{final}{clock}{disk}"
+    return f"{role}up at {node.address}, {told}"
+
+
+def _absent(node: SeenNode, view: NetworkView) -> Finding:
+    """Why a node is not there; of a named one, how many more may fail."""
+    error = node.error
+    why = "it does not answer" if error is None else error.message
+    if node.index is None:
+        return Finding(str(node.address), "problem", why, "Check the address, and that a node runs there.")
+    if error is not None and error.code == "no-address":
+        step = (
+            "Its operator looks whether it runs, and with --bootstrap of this network; if it does, name the "
+            "server where it is listed: --bootstrap HOST:PORT"
+        )
+        return Finding(node.name, "problem", f"not found: {why}. {_may_fail(view)}", step)
+    return Finding(node.name, "problem", f"unreachable: {why}. {_may_fail(view)}", _LOOK)
+
+
+def _may_fail(view: NetworkView) -> str:
+    """`1 more named node may fail`."""
+    spare = _up(view) - view.election.quorum
+    if spare < 0:
+        return f"{-spare} too few are left to make anything final"
+    return f"{ui.count_of(spare, 'more named node')} may fail" if spare else "No other named node may fail"
+
+
+def _up(view: NetworkView) -> int:
+    return sum(node.index is not None and node.status is not None for node in view.nodes)
+
+
+def _troubles(node: SeenNode, status: NodeStatus, view: NetworkView, clock: float) -> Iterator[Finding]:
+    """All that is wrong at a node that answers, a sentence each."""
+    name, codes = node.name, {warning.code: warning.message for warning in status.warnings}
+    if node.index is not None and not node.proven:
+        yield _not_proven(node)
+    if node.ahead is not None and abs(node.ahead - clock) > CLOCK_SECONDS:
+        others = "those of most nodes" if clock else "that of this machine"
+        text = f"its clock is {time_difference(node.ahead - clock)} {others}"
+        step = (
+            "Its operator sets the clock, with a time server: sudo timedatectl set-ntp true. Until then its "
+            "blocks are refused, or it refuses votes."
+        )
+        yield Finding(name, "problem", text, step)
+    if status.cut_off:
+        yield Finding(name, "problem", status.cut_off, "Its operator checks the network of that machine.")
+    elif (lacks := _best(view) - status.height) >= BEHIND:
+        text = f"behind: it has {status.height:,} of {_best(view):,} blocks"
+        step = "It catches up by itself. If its height stands still, its operator looks at its log."
+        yield Finding(name, "problem" if lacks else "ok", text, step)
+    yield from _of_disk(name, status, codes)
+    for code, message in codes.items():
+        if code not in _TOLD_ELSEWHERE and not (code == KEY_TWICE and _is_twin(node, view)):
+            yield Finding(name, "problem", message, "Its operator sees the same with: votenet status")
+
+
+def _not_proven(node: SeenNode) -> Finding:
+    if node.error is not None:
+        text = f"at {node.address} it does not prove its key: {node.error.message}"
+        return Finding(node.name, "problem", text, "Ask again in a minute, and from another machine.")
+    text = (
+        f"the node at {node.address} has its key, and does not know this address as its own: another program "
+        "may pass its answers on, or change them"
+    )
+    step = f"Its operator starts it with --advertise {node.address}, if that is its address."
+    return Finding(node.name, "problem", text, step)
+
+
+def _of_disk(name: str, status: NodeStatus, codes: dict[str, str]) -> Iterator[Finding]:
+    free = status.disk_free
+    step = "Its operator frees space there, or moves its data folder to a larger disk."
+    if CANNOT_SAVE in codes:
+        yield Finding(name, "problem", codes[CANNOT_SAVE], step)
+    elif free is not None and free < LOW_DISK:
+        left = f"{free / 2**20:.0f} MiB"
+        yield Finding(
+            name, "problem", f"its disk is nearly full: {left} free. A full disk stops a node", step
+        )
+
+
+def _best(view: NetworkView) -> int:
+    """The height that named nodes have signed, or where none are named the highest that a node tells."""
+    nodes = [one for one in view.nodes if one.index is not None or not view.election.named]
+    return max((one.status.height for one in nodes if one.status is not None), default=0)
+
+
+def _is_twin(node: SeenNode, view: NetworkView) -> bool:
+    return any(one.kind == KEY_TWICE and one.index == node.index for one in view.oddities)
+
+
+# -- what should not be so -------------------------------------------------------------------------
+
+
+def _of_oddity(odd: Oddity, view: NetworkView) -> Finding:
+    name = "" if odd.index is None else view.election.definition.nodes[odd.index].name
+    match odd.kind:
+        case "key-twice":
+            text = f"two processes have its key: at {odd.detail} and at {odd.address}"
+            step = (
+                "Its operator stops one of the two at once: two that sign are a lie by this node, and others "
+                "can prove it."
+            )
+            return Finding(name, "problem", text, step)
+        case "other-network":
+            text = f"it runs with another genesis file, of network {odd.detail[:16]}…, at {odd.address}"
+            text += "" if odd.index is None else f". {_may_fail(view)}"
+            step = (
+                f"Its operator takes the genesis file of network {view.election.network_hex[:16]}…; one byte "
+                "makes another network."
+            )
+            return Finding(name or str(odd.address), "problem", text, step)
+    text = f"claims to be {name}, and has another key: it is not believed"
+    step = f"If it is meant to be {name}, it needs the node.key of {name}; else it needs another name."
+    return Finding(str(odd.address), "problem", text, step)
+
+
+# -- the whole -------------------------------------------------------------------------------------
+
+
+def _of_all(view: NetworkView) -> Iterator[Finding]:
+    yield from _of_quorum(view)
+    yield from _of_versions(view)
+    lies = dict.fromkeys(lie for node in view.answering if node.status for lie in node.status.lies)
+    for lie in lies:
+        step = "The proof is at the nodes: votenet evidence list. Tell the organiser."
+        yield Finding("proven lie", "problem", lie, step)
+    if view.silent:
+        listed = ", ".join(map(str, view.silent[:4])) + (", …" if len(view.silent) > 4 else "")
+        text = f"{ui.count_of(len(view.silent), 'more address')} named to us, where no node answers: {listed}"
+        yield Finding("other addresses", "note", text)
+    if view.left_out:
+        text = f"{ui.count_of(view.left_out, 'address')} more were named to us, and not dialled"
+        yield Finding("other addresses", "note", text)
+    if view.late:
+        yield Finding("time", "note", "it was over before all addresses were asked", "Ask again.")
+
+
+def _of_quorum(view: NetworkView) -> Iterator[Finding]:
+    election = view.election
+    if not election.named:
+        yield Finding("named nodes", "note", "none are named: nothing is ever final")
+        return
+    up, quorum = _up(view), election.quorum
+    told = f"{up} of {election.named} named nodes answer, {quorum} must agree"
+    final = max((one.finality.certificate for one in _statuses(view) if one.finality), default=0)
+    if up < quorum:
+        step = "Start named nodes again until so many are up; votes that were received are kept."
+        yield Finding("named nodes", "problem", f"{told}. {TOO_FEW}", step)
+        return
+    joined = named_up(of_answers(_statuses(view), ()))
+    if joined is not None and joined.too_few:
+        step = "Their operators open the ports between them: each dials the others at their addresses."
+        yield Finding("named nodes", "problem", f"{told}; but {joined}. {TOO_FEW}", step)
+        return
+    where = f"final up to block {final:,}" if final else "nothing is final yet"
+    yield Finding("named nodes", "ok", f"{told}: {_may_fail(view)}; {where}")
+
+
+def _statuses(view: NetworkView) -> Iterable[NodeStatus]:
+    return [node.status for node in view.answering if node.status is not None]
+
+
+def _of_versions(view: NetworkView) -> Iterator[Finding]:
+    by_version: dict[str, list[str]] = defaultdict(list)
+    for node in view.answering:
+        if node.status is not None:
+            by_version[node.status.version].append(node.name)
+    if len(by_version) > 1:
+        told = "; ".join(f"{version}: {', '.join(names)}" for version, names in sorted(by_version.items()))
+        yield Finding("versions", "note", f"several run together, which is allowed: {told}")
+    elif by_version:
+        yield Finding("versions", "ok", f"all nodes that answer run {next(iter(by_version))}")
