@@ -16,9 +16,15 @@ from votenet.cli.election import outcome_view
 from votenet.cli.election.amendment_view import amendment_lines, cancellation, closes_words
 from votenet.cli.election.final_result import write_final_result
 from votenet.cli.election.roll import read_roll, roll_of
-from votenet.cli.network.network_status import no_node_answers
-from votenet.cli.network.where import as_network_id, is_here, look_at, need_network, where_option
 from votenet.cli.options import FilePath, instance_option, json_option, node_option
+from votenet.cli.where import (
+    as_network_id,
+    is_here,
+    look_at,
+    need_network,
+    no_node_answers,
+    where_option,
+)
 from votenet.client.answers import fetch_election
 from votenet.client.connection import NodeConnection
 from votenet.client.counting import Counted, count_as_json, fetch_count, finality

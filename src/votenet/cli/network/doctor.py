@@ -21,8 +21,8 @@ import click
 from votenet import __version__
 from votenet.cli.network.finality_view import TOO_FEW, named_up, of_programs
 from votenet.cli.network.finding import LOW_DISK, Finding, show_findings
-from votenet.cli.network.where import look_at, need_network, where_option
 from votenet.cli.options import instance_option, json_option, placed
+from votenet.cli.where import look_at, need_network, where_option
 from votenet.config import InstanceDirs, instance_dirs, private_dir
 from votenet.errors import (
     Command,

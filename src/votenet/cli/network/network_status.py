@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from votenet.cli import ui
+from votenet.cli.where import no_node_answers
 from votenet.client.network_view import NetworkView, SeenNode
 from votenet.core.election.quorum import NEVER_FINAL
-from votenet.errors import Unreachable
 from votenet.protocol.wire.client_messages import NO_QUORUM, NodeStatus
 
 if TYPE_CHECKING:
@@ -36,16 +36,6 @@ def show_network(view: NetworkView, page: str, as_json: bool) -> None:
         ui.print_lies(lie for node in view.answering if node.status for lie in node.status.lies)
     if not view.answering:
         raise no_node_answers(view)
-
-
-def no_node_answers(view: NetworkView) -> Unreachable:
-    asked = [str(node.address) for node in view.nodes if node.address is not None]
-    return Unreachable(
-        f"no node of this network answers ({', '.join(asked[:8]) or 'no address of one is known'})",
-        next_step="Name a bootstrap server of this network with --bootstrap HOST:PORT, or try from another "
-        "machine: a firewall may be in between.",
-        reported=True,
-    )
 
 
 def network_table(view: NetworkView, width: int) -> Table:

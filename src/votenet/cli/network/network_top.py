@@ -11,7 +11,7 @@ from typing import Final
 from votenet.cli.network.finality_view import named_up, of_answers
 from votenet.cli.network.network_status import node_state
 from votenet.cli.network.top import NodeLine, Rates, TopSnapshot, first_results, said_by
-from votenet.cli.network.where import look_again
+from votenet.cli.where import look_again
 from votenet.client.failover import ask_each
 from votenet.client.network_view import NetworkView, SeenNode, WayIn
 from votenet.errors import Unreachable, VotenetError

@@ -13,9 +13,9 @@ from votenet.cli.election.amendment_view import amendment_lines, closes_words
 from votenet.cli.network import view
 from votenet.cli.network.finality_view import finality_lines, of_answers
 from votenet.cli.network.view import cut_off_line, show
-from votenet.cli.network.where import look_at, need_network, where_option
 from votenet.cli.options import instance_option, json_option, node_option, placed
 from votenet.cli.targets import remedy
+from votenet.cli.where import look_at, need_network, where_option
 from votenet.config import instance_dirs
 from votenet.core.election.quorum import NEVER_FINAL
 from votenet.errors import NotRunning, VotenetError

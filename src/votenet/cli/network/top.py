@@ -15,8 +15,8 @@ import click
 from votenet.cli import targets, ui
 from votenet.cli.election.outcome_view import counts_hidden
 from votenet.cli.network.finality_view import TOO_FEW, NamedUp, named_up, of_answers
-from votenet.cli.network.where import find_way_in, need_network, where_option
 from votenet.cli.options import instance_option, json_option, placed
+from votenet.cli.where import find_way_in, need_network, where_option
 from votenet.client.failover import Failover, ask_each
 from votenet.errors import VotenetError
 from votenet.processes.cut_off import way_back

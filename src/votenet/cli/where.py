@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from votenet.config import instance_dirs, instance_names, known_dir
+from votenet.config import DEFAULT_INSTANCE, instance_dirs, instance_names, known_dir
 from votenet.errors import (
     Command,
     ConfigError,
@@ -21,6 +21,7 @@ from votenet.errors import (
     NotRunning,
     Rejected,
     StorageError,
+    Unreachable,
     VotenetError,
 )
 from votenet.protocol.wire.address import Address, parse_address
@@ -81,7 +82,8 @@ def as_network_id(where: str) -> str | None:
 
 def is_here(network_id: str, bootstraps: Sequence[Address], instance: str) -> bool:
     """Whether an id can only mean that the network on this machine must have it: no other place is known."""
-    return not bootstraps and (_network_of(instance) == network_id or not _places_of(network_id))
+    known = _places_of(network_id) or _joined(network_id)
+    return not bootstraps and (_network_of(instance) == network_id or not known)
 
 
 def look_at(where: str, bootstraps: Sequence[Address], instance: str) -> tuple[WayIn, NetworkView]:
@@ -117,6 +119,16 @@ def _is_address(text: str) -> bool:
     with contextlib.suppress(Rejected):
         return bool(parse_address(text))
     return False
+
+
+def no_node_answers(view: NetworkView) -> Unreachable:
+    asked = [str(node.address) for node in view.nodes if node.address is not None]
+    return Unreachable(
+        f"no node of this network answers ({', '.join(asked[:8]) or 'no address of one is known'})",
+        next_step="Name a bootstrap server of this network with --bootstrap HOST:PORT, or try from another "
+        "machine: a firewall may be in between.",
+        reported=True,
+    )
 
 
 def find_way_in(where: str, bootstraps: Sequence[Address], instance: str) -> WayIn:
@@ -169,23 +181,30 @@ def _nonsense(text: str, error: Rejected) -> ConfigError:
 
 def _way_in_of_file(path: Path, bootstraps: Sequence[Address]) -> WayIn:
     """A genesis file says which network, not where it is; it may lie in the folder of a node."""
+    from votenet.cli.joined import way_in_of_folder
     from votenet.client.network_view import WayIn
     from votenet.storage.genesis_file import read_genesis
 
-    election = read_genesis(path / "genesis.json" if path.is_dir() else path)
-    nodes = _seen_at(election.network_hex)
+    way = way_in_of_folder(path) if path.is_dir() else WayIn(read_genesis(path))
+    election = way.election
+    nodes = (*way.listed, *_seen_at(election.network_hex))
+    bootstraps = (*bootstraps, *way.bootstraps)
     if not nodes and not bootstraps:
         raise ConfigError(
             "a genesis file does not say where the nodes of its network are",
             code="no-bootstrap",
             next_step="Add a bootstrap server of this network: --bootstrap HOST:PORT",
         )
-    return WayIn(election, (), tuple(bootstraps), page_host="localhost", listed=tuple(nodes))
+    return WayIn(election, (), tuple(bootstraps), page_host="localhost", listed=nodes)
 
 
 def _way_in_by_id(network_id: str, bootstraps: Sequence[Address]) -> WayIn:
+    from votenet.cli.joined import merged
     from votenet.client.way_in import way_in_of_network
 
+    if joined := _joined(network_id):
+        way = merged(joined)
+        return dataclasses.replace(way, bootstraps=(*bootstraps, *way.bootstraps))
     nodes = _places_of(network_id)
     if not nodes and not bootstraps:
         raise VotenetError(
@@ -197,7 +216,8 @@ def _way_in_by_id(network_id: str, bootstraps: Sequence[Address]) -> WayIn:
 
 
 def _way_in_here(bootstraps: Sequence[Address], instance: str) -> WayIn:
-    """Of the instance on this machine; with bootstrap servers of the network whose nodes these list."""
+    """Of nodes that have joined on this machine, else of the instance; or of what bootstrap servers list."""
+    from votenet.cli.joined import joined_here, the_only_network
     from votenet.cli.targets import bootstrap_address, node_programs
     from votenet.client.network_view import WayIn
     from votenet.client.way_in import way_in_of_network
@@ -205,6 +225,8 @@ def _way_in_here(bootstraps: Sequence[Address], instance: str) -> WayIn:
 
     if bootstraps:
         return asyncio.run(way_in_of_network(None, (), bootstraps))
+    if instance == DEFAULT_INSTANCE and (way := the_only_network(list(joined_here()))) is not None:
+        return way
     try:
         nodes = tuple(map(parse_address, node_programs(instance)))
         servers = (bootstrap_address(instance),)
@@ -215,6 +237,15 @@ def _way_in_here(bootstraps: Sequence[Address], instance: str) -> WayIn:
         raise
     election = read_genesis(instance_dirs(instance).genesis)
     return WayIn(election, (), servers, page_host="localhost", listed=nodes)
+
+
+def _joined(network_id: str) -> list[WayIn]:
+    """Through the nodes that have joined this network here; a folder that cannot be read is passed over."""
+    from votenet.cli.joined import joined_here
+
+    with contextlib.suppress(ConfigError):
+        return [way for way in joined_here() if way.election.network_hex == network_id]
+    return []
 
 
 def _places_of(network_id: str) -> list[Address]:

@@ -13,7 +13,7 @@ from support.elections import make_election, named_nodes
 from support.page import serving
 from support.posed_nodes import PosedNode, listed, posed, posed_server
 from support.tls import certificate
-from votenet.cli.network.where import HERE, find_way_in
+from votenet.cli.where import HERE, find_way_in
 from votenet.config import known_dir
 from votenet.errors import VotenetError
 from votenet.protocol.wire.address import Address
