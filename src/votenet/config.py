@@ -280,9 +280,12 @@ def private_dir(path: Path) -> Path:
 
 
 def _foreign(path: Path) -> ConfigError:
+    step = "Choose another folder, with VOTENET_HOME or the option that names it."
     try:
         found = path.lstat()
         is_folder = stat.S_ISDIR(found.st_mode)
+        if is_folder:
+            step += f" Or become its user: sudo -u '#{found.st_uid}' -s"
         whose = f"belongs to another user (uid {found.st_uid})"
         why = whose if is_folder else "is a link" if stat.S_ISLNK(found.st_mode) else "is not a folder"
     except OSError:  # taken away since
@@ -290,7 +293,7 @@ def _foreign(path: Path) -> ConfigError:
     return ConfigError(
         f"{path} {why}: votenet keeps its data only in a folder of its user",
         code="bad-directory",
-        next_step="Choose another folder, with VOTENET_HOME or the option that names it.",
+        next_step=step,
     )
 
 

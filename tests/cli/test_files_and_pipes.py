@@ -300,7 +300,7 @@ TAKES_A_FILE = {"voters import", "voters invite", "replay", "import", "ballots c
 EVERY_CASE = "VOTENET_EVERY_CASE" in os.environ
 """As `make every-case` sets it."""
 SAME_READERS = {
-    *((name, "roll") for name in ("up", "audit", "import", "verify", "report")),
+    *((name, "roll") for name in ("up", "audit", "import", "verify", "report", "node join")),
     *(("report", name) for name in ("archive", "result", "members")),
     ("web", "roll"),
     *(

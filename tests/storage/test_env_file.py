@@ -33,7 +33,7 @@ def test_what_is_written_is_read_again_also_by_a_reader_without_quotes(
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("value", ['a"b', "it's", "a\\b", "a\nb", " a", "a ", "a\x00b", "\ta"])
+@pytest.mark.parametrize("value", ['a"b', "it's", "a\\b", "a\nb", " a", "a ", "a\x00b", "\ta", "a\udcff"])
 def test_what_systemd_and_docker_read_differently_is_not_written(tmp_path: Path, value: str) -> None:
     with pytest.raises(ConfigError) as refused:
         write_env_file(tmp_path / "node.env", {"VOTENET_NODE_DATA_DIR": value})

@@ -14,6 +14,7 @@ from typing import Final
 from votenet.errors import ConfigError
 from votenet.storage.files import write_atomically
 from votenet.storage.input_file import read_input
+from votenet.text import is_unicode
 
 MAX_ENV_FILE: Final = 256 * 1024
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -24,18 +25,23 @@ def write_env_file(path: Path, values: Mapping[str, str]) -> None:
     """Replace the file, mode 0600, by one with these values.
 
     Raises:
-        ConfigError: bad-value; systemd and docker would read a value each in its own way.
+        ConfigError: bad-value, as `check_values`.
         StorageError: it cannot be written; nothing changed.
     """
+    check_values(values)
+    write_atomically(path, "".join(f"{name}={value}\n" for name, value in values.items()).encode())
+
+
+def check_values(values: Mapping[str, str]) -> None:
+    """Raises ConfigError: bad-value; systemd and docker would read a value each in its own way."""
     for name, value in values.items():
-        if _UNSAFE.search(value):
+        if _UNSAFE.search(value) or not is_unicode(value):
             raise ConfigError(
-                f"{name} cannot be {value!r}: systemd and docker read quotes, backslashes, line breaks and"
-                " blanks at an end differently",
+                f"{name} cannot be {value!r}: systemd and docker read quotes, backslashes, line breaks,"
+                " blanks at an end, and what is not UTF-8, differently",
                 code="bad-value",
                 next_step="Choose a folder, a name or an address without them.",
             )
-    write_atomically(path, "".join(f"{name}={value}\n" for name, value in values.items()).encode())
 
 
 def read_env_file(path: Path) -> dict[str, str]:

@@ -176,6 +176,14 @@ def test_the_roll_is_asked_for_compared_and_kept(cli: Cli, here: Path) -> None:
     assert cli(*join).code == 0, "the roll that it keeps"
 
 
+def test_a_folder_whose_name_no_environment_file_can_hold_gets_nothing(cli: Cli, here: Path) -> None:
+    folder = here / 'a "b"'
+    write_node_key(folder, 0)
+    done = cli("node", "join", "genesis.json", "--data-dir", str(folder), *BOOTSTRAP, *ONLY_WRITE)
+    assert (done.code, "[bad-value]" in done.err) == (78, True)
+    assert files_of(folder) == ["node.key"]
+
+
 def test_a_question_needs_a_terminal(cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = cli("node", "join", "genesis.json", "--name", "north", *BOOTSTRAP, "--no-start")
     assert (done.code, "--yes" in done.err) == (2, True)

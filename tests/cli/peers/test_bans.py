@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import CommandResult, RunningNode
 
+from votenet.cli.peers import bans
+
 KEY = "5b" * 32
 
 
@@ -59,3 +61,16 @@ def test_where_no_node_runs_it_says_so(cli: Callable[..., CommandResult], tmp_pa
 
 def test_help_teaches(cli: Callable[..., CommandResult]) -> None:
     assert "votenet peers ban 203.0.113.7 --for 7d" in cli("peers", "ban", "--help").out
+
+
+def test_a_node_that_has_joined_is_asked_by_its_name(
+    cli: Callable[..., CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "home/nodes/north"
+    folder.mkdir(parents=True)
+    assert cli("peers", "ban", KEY, "--node", "north").code == 3, "no network runs, and it has not joined"
+    (folder / "node.env").touch()
+    asked = []
+    monkeypatch.setattr(bans, "ask_node", lambda place, request: asked.append(place) or {"bans": []})
+    assert cli("peers", "ban", KEY, "--node", "north").code == 0
+    assert asked == [folder]

@@ -422,10 +422,11 @@ def _confirm(election: Election, asked: _Asked) -> None:
 def _write(folder: Path, election: Election, roll: Path | None, settings: Mapping[str, str]) -> None:
     """Genesis file, roll and settings, the settings last. Raises ConfigError: bad-value; StorageError."""
     from votenet.cli.election.roll import ROLL_NAME
-    from votenet.storage.env_file import write_env_file
+    from votenet.storage.env_file import check_values, write_env_file
     from votenet.storage.files import write_atomically
 
     found = dict(settings)
+    check_values(found)
     write_atomically(folder / GENESIS_NAME, election.to_file())
     if roll is not None:
         kept = folder / ROLL_NAME

@@ -63,10 +63,17 @@ def run_joined(folder: Path, *, as_json: bool = False) -> None:
                 Command("node", "join", "genesis.json", "--data-dir", str(folder)),
             ),
         )
-    os.environ |= {name: value for name, value in read_env_file(path).items() if name.startswith(PREFIX)}
-    node.main(
-        ["--json"] if as_json else [],
-        prog_name="votenet node",
-        standalone_mode=False,
-        auto_envvar_prefix=PREFIX.rstrip("_"),
-    )
+    settings = {name: value for name, value in read_env_file(path).items() if name.startswith(PREFIX)}
+    before = dict(os.environ)
+    os.environ |= settings
+    try:
+        node.main(
+            ["--json"] if as_json else [],
+            prog_name="votenet node",
+            standalone_mode=False,
+            auto_envvar_prefix=PREFIX.rstrip("_"),
+        )
+    finally:
+        for name in settings:
+            os.environ.pop(name)
+        os.environ |= before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ import click
 from votenet.cli import targets, ui
 from votenet.cli.network.node_control import ask_node
 from votenet.cli.options import instance_option, json_option, parse_hour, placed
-from votenet.config import instance_dirs
-from votenet.errors import Command, NextStep, NoSuchNode, NotRunning, SomeFailed, VotenetError
+from votenet.config import instance_dirs, node_dir
+from votenet.errors import Command, ConfigError, NextStep, NoSuchNode, NotRunning, SomeFailed, VotenetError
 
 EXIT_NOT_BANNED: Final = 4
 
@@ -70,6 +71,8 @@ class NodeFolders:
     def _folders(self, instance: str) -> dict[str, Path]:
         if self._data_dir is not None:
             return {self._data_dir.name: self._data_dir}
+        if (joined := self._joined()) is not None:
+            return {joined.name: joined}
         nodes = [p for p in targets.network_status(instance)["programs"] if p["role"] == "node"]
         wanted = [p for p in nodes if self._node in (None, p["name"])]
         if not wanted:
@@ -84,11 +87,22 @@ class NodeFolders:
             ui.say(f"{program['name']} is {program['state']} and was not asked.")
         return {p["name"]: instance_dirs(instance).data_dir(p["name"]) for p in wanted if p not in away}
 
+    def _joined(self) -> Path | None:
+        """The folder of the node that has joined an election under this name, by `votenet node join`."""
+        if self._node is None:
+            return None
+        with contextlib.suppress(ConfigError):  # a name that fits no folder
+            folder = node_dir(self._node)
+            return folder if (folder / "node.env").exists() else None
+        return None
+
 
 def node_folder_options(command: F) -> F:
     """`--node NAME` and `--data-dir DIR`, as one argument `folders`."""
 
-    @click.option("--node", metavar="NAME", help="Only this node of the network running here.")
+    @click.option(
+        "--node", metavar="NAME", help="Only this node of the network here, or one that has joined."
+    )
     @click.option("--data-dir", type=click.Path(path_type=Path), help="The node with this data folder.")
     @functools.wraps(command)
     def wrapped(*args: Any, data_dir: Path | None, node: str | None, **kwargs: Any) -> Any:
@@ -113,6 +127,7 @@ def ban(folders: NodeFolders, instance: str, subject: str, span: str, as_json: b
     Examples:
       votenet peers ban 203.0.113.7 --for 7d
       votenet peers ban 127.0.0.1:3002 --node node-1
+      votenet peers ban 10.0.0.9:3000 --node north
       votenet peers ban 10.0.0.9:3000 --data-dir /var/lib/votenet/n1
     """
     answers = folders.ask(instance, {"command": "ban", "subject": subject, "seconds": _seconds(span)})
