@@ -106,7 +106,7 @@ EVERYWHERE: Final[Mapping[int, Sequence[str]]] = {
     414: ["too-long"],
     429: ["too-many"],
     502: ["wrong-answer", "split-view"],
-    503: ["unreachable", "busy", "storage-failed", "pool-full"],
+    503: ["unreachable", "waiting-for-nodes", "busy", "storage-failed", "pool-full"],
 }
 """Refusals of every route."""
 OPERATIONS: Final[Sequence[Operation]] = (
