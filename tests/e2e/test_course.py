@@ -91,15 +91,11 @@ SHOWN: Final = {
     "1": [r"hash +(\w{62}00)\nas shown \1\n", " 4,09[67] ", " 1,048,57[67] "],
     "2": [
         "The nodes stand on 2 different blocks",
-        r"├─╮ *\n│ ○ +2 ",
-        r"reorganisation behind block 1: 2 blocks off .*, 3 blocks on .*, 1 vote waits again",
+        "├─╮",
+        r"reorganisation behind block 1: \d+ blocks? off .*, \d+ blocks? on .* waits? again",
     ],
-    "3": [r"1  .* of 5    yes", r"node-2\) precommitted two different blocks at height 1 in round 0"],
-    "4": [
-        r"Final up to block 1, signed by [45] of 5",
-        r"\[not-final-yet\]",
-        "Final up to block 2, signed by",
-    ],
+    "3": [r"1  .* of 5 ", r"node-2\) precommitted two different blocks at height 1 in round 0"],
+    "4": ["Your vote is final, signed by 4 of 5", r"\[not-final-yet\]", "Final up to block 2, signed by"],
     "5": [r"computed (\S{44})\nsigned   \1\n"],
     "6": [r"Bob +300 ", r"\[not-on-roll\]", r"Alice +1 +100\.0%"],
 }

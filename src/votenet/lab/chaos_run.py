@@ -88,7 +88,8 @@ class Chaos:
     """One run in `home`, an empty folder that VOTENET_HOME names; `dirs` is an instance in it.
 
     `seconds`: how long faults are made. `planner` chooses them, by default from the seed. `named`: the
-    election names the nodes. `record`: look at what they stand on all the time.
+    election names the nodes. `record`: look at what they stand on all the time. `slow_blocks`: as rarely as
+    `votenet up` has them come.
     """
 
     def __init__(
@@ -103,9 +104,10 @@ class Chaos:
         *,
         named: bool = True,
         record: bool = False,
+        slow_blocks: bool = False,
     ) -> None:
         self.seconds = seconds
-        self._named, self._record = named, record
+        self._named, self._record, self._slow_blocks = named, record, slow_blocks
         self._recorder: Recorder | None = None
         self._home, self._dirs, self._say = home, dirs, say
         self._env = {key: value for key, value in os.environ.items() if not key.startswith("VOTENET_")}
@@ -282,7 +284,7 @@ class Chaos:
 
     def _up(self, nodes: int) -> None:
         options = ["--detach", "--no-web", "--nodes", str(nodes)]
-        options += [] if self._record else ["--difficulty", DIFFICULTY]  # recorded: blocks as `up` makes them
+        options += [] if self._slow_blocks else ["--difficulty", DIFFICULTY]
         options += [] if self._named else ["--no-named-nodes"]
         self._command("up", "-i", self._dirs.instance, *options)
         self._remember()

@@ -90,9 +90,9 @@ def chaos(
     try:
         planner = Planner(chosen, nodes, [FAULTS[name] for name in faults])
         dirs = instance_dirs(INSTANCE)
-        run = Chaos(
-            home, dirs, chosen, duration, nodes, ui.say, planner, named=named, record=picture is not None
-        )
+        draws = picture is not None  # blocks that are found too fast cannot be told apart
+        how = {"named": named, "record": draws, "slow_blocks": draws}
+        run = Chaos(home, dirs, chosen, duration, nodes, ui.say, planner, **how)
         outcome = run.run()
         broken = outcome.broken is not None
     finally:
