@@ -40,7 +40,8 @@ def test_commands_options_and_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             dirs,
             IdentityRecord(instance="default", name=name, incarnation=1, intent="stopped", address="h:1"),
         )
-    assert complete("votenet re", tmp_path) == ["results", "report", "receipt", "restart", "replay", "resume"]
+    found = ["results", "report", "receipt", "restart", "restore", "replay", "resume"]
+    assert complete("votenet re", tmp_path) == found
     assert complete("votenet up --det", tmp_path) == ["--detach"]
     assert complete("votenet restart node", tmp_path) == ["node-1", "node-2"]
     assert complete("votenet logs -f node", tmp_path) == ["node-1", "node-2"]

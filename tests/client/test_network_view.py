@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -276,3 +277,10 @@ def test_a_named_node_is_looked_for_where_it_was_at_the_last_look() -> None:
     assert [node.proven for node in view.nodes] == [True, True, True, False]
     assert view.nodes[3].address == nodes[3].address
     assert view.silent == ()
+
+
+def test_the_page_has_the_limits_of_a_look() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "supervisor.md").read_text(encoding="utf-8")
+    text = " ".join(page.split())
+    assert f"takes {network_view.VIEW_SECONDS:g} s at most" in text
+    assert f"it dials {MAX_DIALLED} addresses at most, {MAX_OF_SOURCE} of those that one server" in text

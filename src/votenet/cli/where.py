@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import dataclasses
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from votenet.client.network_view import NetworkView, WayIn
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 HERE: Final = "\x00"
 """Stands for `--network` without WHERE: the network of this machine."""
 _ID: Final = re.compile("[0-9a-fA-F]{64}")
@@ -69,6 +69,13 @@ def _addresses(ctx: click.Context, param: click.Parameter, value: Sequence[str])
         raise click.BadParameter(error.message, ctx, param) from None
 
 
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """What it returns. Without --network a command does not wait until asyncio is loaded."""
+    import asyncio
+
+    return asyncio.run(work)
+
+
 def need_network(where: str | None, bootstraps: Sequence[Address]) -> None:
     """Refuse --bootstrap without --network. Raises click.UsageError."""
     if where is None and bootstraps:
@@ -98,7 +105,7 @@ def look_again(way: WayIn) -> NetworkView:
 
     known, network_id = KnownElections(known_dir()), way.election.network_hex
     places = {key: parse_address(text) for key, text in _remembered(known, network_id).items()}
-    view = asyncio.run(look_at_network(dataclasses.replace(way, places=places)))
+    view = _run(look_at_network(dataclasses.replace(way, places=places)))
     proven = {
         node.node_key: str(node.address) for node in view.nodes if node.proven and node.index is not None
     }
@@ -146,7 +153,7 @@ def find_way_in(where: str, bootstraps: Sequence[Address], instance: str) -> Way
     if where == HERE:
         return _way_in_here(bootstraps, instance)
     if "://" in text:
-        return asyncio.run(way_in_at_page(page_url(text), bootstraps))
+        return _run(way_in_at_page(page_url(text), bootstraps))
     if _ID.fullmatch(text):
         return _way_in_by_id(text.lower(), bootstraps)
     if _looks_like_file(text):
@@ -155,7 +162,7 @@ def find_way_in(where: str, bootstraps: Sequence[Address], instance: str) -> Way
         address = parse_address(text)
     except Rejected as error:
         raise _nonsense(text, error) from None
-    return asyncio.run(way_in_at_node(address, bootstraps))
+    return _run(way_in_at_node(address, bootstraps))
 
 
 def _looks_like_file(text: str) -> bool:
@@ -212,7 +219,7 @@ def _way_in_by_id(network_id: str, bootstraps: Sequence[Address]) -> WayIn:
             code="unknown-network",
             next_step="Say where it is: --network ID --bootstrap HOST:PORT, or --network https://its.page",
         )
-    return asyncio.run(way_in_of_network(network_id, nodes, bootstraps))
+    return _run(way_in_of_network(network_id, nodes, bootstraps))
 
 
 def _way_in_here(bootstraps: Sequence[Address], instance: str) -> WayIn:
@@ -224,7 +231,7 @@ def _way_in_here(bootstraps: Sequence[Address], instance: str) -> WayIn:
     from votenet.storage.genesis_file import read_genesis
 
     if bootstraps:
-        return asyncio.run(way_in_of_network(None, (), bootstraps))
+        return _run(way_in_of_network(None, (), bootstraps))
     if instance == DEFAULT_INSTANCE and (way := the_only_network(list(joined_here()))) is not None:
         return way
     try:

@@ -30,7 +30,6 @@ from votenet.client.connection import NodeConnection
 from votenet.client.counting import Counted, count_as_json, fetch_count, finality
 from votenet.client.failover import ask_each
 from votenet.client.log_view import LogView
-from votenet.client.network_view import NetworkView, SeenNode
 from votenet.config import known_dir
 from votenet.core.election.definition import Election
 from votenet.core.election.outcome_text import ballots_line, undecided_because
@@ -40,6 +39,7 @@ from votenet.protocol.wire.client_messages import Results
 from votenet.storage.known_elections import KnownElections
 
 if TYPE_CHECKING:
+    from votenet.client.network_view import NetworkView, SeenNode
     from votenet.client.sync_client import ElectionClient
 
 
