@@ -109,6 +109,7 @@ def test_the_environment_files_shown_set_options_that_exist(tmp_path: Path) -> N
         names = read_environment(text.replace("# VOTENET_", "VOTENET_"))
         command = main.get_command(main.make_context("votenet", ["--help"], resilient_parsing=True), kind)
         assert command is not None
-        known = {f"VOTENET_{kind}_{param.name}".upper() for param in command.params}
+        options = (max(param.opts, key=len).lstrip("-") for param in command.params)
+        known = {f"VOTENET_{kind}_{option}".upper().replace("-", "_") for option in options}
         known |= {str(param.envvar) for param in command.params if param.envvar}
         assert set(names) <= known, set(names) - known

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,15 +16,26 @@ import pytest
 from support.checkpoints import log_of_five
 from support.elections import make_election
 from support.ports import free_port
+from support.processes import programs
 from support.unit_files import DEPLOY, UNITS, Unit, command_of, environment_of, read_unit
 from votenet.config import private_dir
+from votenet.protocol.wire.address import Address
 
 pytestmark = pytest.mark.e2e
 
 NAMES = [path.name for path in UNITS]
 
 
-def set_up(name: str, place: Path) -> None:
+@pytest.fixture(scope="module")
+def boot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
+    """A bootstrap server that runs."""
+    with programs(tmp_path_factory.mktemp("boot")) as net:
+        address = net.bootstrap(Address("127.0.0.1", free_port()))
+        net.wait_for(lambda: "event=listening" in net.log("boot"))
+        yield address
+
+
+def set_up(name: str, place: Path, boot: Address) -> None:
     """The files that an administrator puts on the machine below `place`: as in deploy/, with free ports."""
     kind = name.removeprefix("votenet-").removesuffix(".service")
     etc = place / "etc/votenet"
@@ -32,25 +44,33 @@ def set_up(name: str, place: Path) -> None:
     named = kind != "node@"  # a named node is ready when it has met another one
     genesis.write_bytes((log_of_five().election if named else make_election()).to_file())
     lines = {
-        "bootstrap": f"VOTENET_BOOTSTRAP_HOSTS=127.0.0.1\nBOOTSTRAP_PORT={port}\n",
+        "bootstrap": f"VOTENET_BOOTSTRAP_HOST=127.0.0.1\nBOOTSTRAP_PORT={port}\n",
         "web": f"VOTENET_WEB_PORT={port}\n"
-        f'VOTENET_WEB_NODES="127.0.0.1:{free_port()} 127.0.0.1:{free_port()}"\n'
-        "VOTENET_WEB_PROXIES=127.0.0.1\nVOTENET_WEB_PUBLIC_URL=https://vote.example.org\n",
-        "witness": f"VOTENET_WITNESS_LISTEN=127.0.0.1:{port}\nVOTENET_WITNESS_GENESIS_FILES={genesis}\n",
+        f'VOTENET_WEB_NODE="127.0.0.1:{free_port()} 127.0.0.1:{free_port()}"\n'
+        f"VOTENET_WEB_GENESIS={genesis}\nVOTENET_WEB_BOOTSTRAP={boot}\n"
+        "VOTENET_WEB_TRUSTED_PROXY=127.0.0.1\nVOTENET_WEB_PUBLIC_URL=https://vote.example.org\n",
+        "witness": f"VOTENET_WITNESS_LISTEN=127.0.0.1:{port}\nVOTENET_WITNESS_GENESIS={genesis}\n",
     }
     if kind == "node@":
-        folder = private_dir(place / "var/lib/private/votenet/north")
-        (place / "var/lib/votenet").mkdir()
-        (place / "var/lib/votenet/north").symlink_to(folder)  # what systemd makes of a StateDirectory
-        (folder / "genesis.json").write_bytes(genesis.read_bytes())
-        known = f"{place}/var/lib/votenet/north"
-        (folder / "node.env").write_text(
-            f"VOTENET_NODE_DATA_DIR={known}\nVOTENET_NODE_GENESIS={known}/genesis.json\nVOTENET_NODE_NAME=north\n"
-            f"VOTENET_NODE_PORT={port}\n"  # one that names a bootstrap server is ready when that has answered
-        )
+        join_as_its_operator(place, genesis, port, boot)
     else:
         private_dir(place / "var/lib/private/votenet" / kind)
         (etc / f"{kind}.env").write_text(lines[kind])
+
+
+def join_as_its_operator(place: Path, genesis: Path, port: int, boot: Address) -> None:
+    """`node init` and `node join`, as root before the first start; then systemd takes the folder over."""
+    public, folder = place / "var/lib/votenet/north", place / "var/lib/private/votenet/north"
+    named = ("--name", "north", "--data-dir", str(public))
+    where = ("--listen", f"127.0.0.1:{port}", "--bootstrap", str(boot))
+    for words in (("init", *named), ("join", str(genesis), *named, *where, "--yes", "--no-start")):
+        done = subprocess.run(
+            [sys.executable, "-m", "votenet", "node", *words], capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+    private_dir(folder.parent)
+    public.rename(folder)
+    public.symlink_to(folder)
 
 
 @contextlib.contextmanager
@@ -60,7 +80,7 @@ def started(unit: Unit, place: Path) -> Iterator[tuple[subprocess.Popen[bytes], 
     address = str(place / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told, (place / "log").open("wb") as log:
         told.bind(address)
-        told.settimeout(120)
+        told.settimeout(2)
         watched = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": f"{int(unit['WatchdogSec'][0]) * 10**6}"}
         process = subprocess.Popen(
             [sys.executable, "-m", "votenet", *command_of(unit, place)[1:]],
@@ -68,8 +88,12 @@ def started(unit: Unit, place: Path) -> Iterator[tuple[subprocess.Popen[bytes], 
             env=environment_of(unit, place) | watched,
         )  # fmt: skip
         try:
+            deadline = time.monotonic() + 240
             while not {"READY=1", "WATCHDOG=1"} <= said:
-                said |= set(told.recv(4096).decode().splitlines())
+                with contextlib.suppress(TimeoutError):
+                    said |= set(told.recv(4096).decode().splitlines())
+                assert process.poll() is None, (place / "log").read_text()
+                assert time.monotonic() < deadline, (place / "log").read_text()
             yield process, said
         finally:
             process.kill()
@@ -78,9 +102,9 @@ def started(unit: Unit, place: Path) -> Iterator[tuple[subprocess.Popen[bytes], 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_started_as_systemd_does_it_is_ready_sends_heartbeats_and_ends_when_told(
-    name: str, tmp_path: Path
+    name: str, tmp_path: Path, boot: Address
 ) -> None:
-    set_up(name, tmp_path)
+    set_up(name, tmp_path, boot)
     unit = read_unit(DEPLOY / "systemd" / name, "north")
     with started(unit, tmp_path) as (process, said):
         assert process.poll() is None, (tmp_path / "log").read_text()
@@ -93,9 +117,11 @@ def test_started_as_systemd_does_it_is_ready_sends_heartbeats_and_ends_when_told
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_no_restart_can_mend_ends_with_a_code_that_is_not_tried_again(name: str, tmp_path: Path) -> None:
+def test_what_no_restart_can_mend_ends_with_a_code_that_is_not_tried_again(
+    name: str, tmp_path: Path, boot: Address
+) -> None:
     """A genesis file, or a roll, that is not there."""
-    set_up(name, tmp_path)
+    set_up(name, tmp_path, boot)
     unit = read_unit(DEPLOY / "systemd" / name, "north")
     (tmp_path / "etc/votenet/genesis.json").unlink()
     env = environment_of(unit, tmp_path) | {
