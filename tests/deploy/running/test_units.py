@@ -60,14 +60,23 @@ def set_up(name: str, place: Path, boot: Address) -> None:
 
 def join_as_its_operator(place: Path, genesis: Path, port: int, boot: Address) -> None:
     """`node init` and `node join`, as root before the first start; then systemd takes the folder over."""
-    public, folder = place / "var/lib/votenet/north", place / "var/lib/private/votenet/north"
-    named = ("--name", "north", "--data-dir", str(public))
+    named = ("--name", "north", "--data-dir", str(place / "var/lib/votenet/north"))
     where = ("--listen", f"127.0.0.1:{port}", "--bootstrap", str(boot))
-    for words in (("init", *named), ("join", str(genesis), *named, *where, "--yes", "--no-start")):
-        done = subprocess.run(
-            [sys.executable, "-m", "votenet", "node", *words], capture_output=True, text=True, timeout=120
-        )
-        assert done.returncode == 0, done.stderr
+    votenet("node", "init", *named)
+    votenet("node", "join", str(genesis), *named, *where, "--yes", "--no-start")
+    take_over(place)
+
+
+def votenet(*words: str) -> None:
+    """A command as typed, which must succeed."""
+    command = [sys.executable, "-m", "votenet", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def take_over(place: Path) -> None:
+    """What systemd makes of the folder of a node at the first start of its unit."""
+    public, folder = place / "var/lib/votenet/north", place / "var/lib/private/votenet/north"
     private_dir(folder.parent)
     public.rename(folder)
     public.symlink_to(folder)
@@ -114,6 +123,24 @@ def test_started_as_systemd_does_it_is_ready_sends_heartbeats_and_ends_when_told
     log = (tmp_path / "log").read_text()
     assert process.returncode == 0, log
     assert "Traceback" not in log
+
+
+def test_a_node_is_backed_up_while_its_unit_runs_and_restored_for_a_new_one(
+    tmp_path: Path, boot: Address
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    for place in (old, new):
+        place.mkdir()
+    set_up("votenet-node@.service", old, boot)
+    unit = read_unit(DEPLOY / "systemd/votenet-node@.service", "north")
+    kept, saved = old / "var/lib/private/votenet/north", tmp_path / "north.backup"
+    with started(unit, old):
+        votenet("backup", "--data-dir", str(kept), "-o", str(saved))
+    votenet("restore", str(saved), "--data-dir", str(new / "var/lib/votenet/north"))
+    take_over(new)
+    with started(unit, new) as (_, said):
+        assert "READY=1" in said
+    assert (new / "var/lib/votenet/north/node.key").read_text() == (kept / "node.key").read_text()
 
 
 @pytest.mark.parametrize("name", NAMES)
