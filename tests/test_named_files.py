@@ -12,7 +12,7 @@ PROJECT = Path(__file__).parent.parent
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 FILES = {
     "/" + path.relative_to(PROJECT).as_posix()
-    for folder in ("src", "tests", "bench", "docs", "csrc", "verifier", "examples", ".ci")
+    for folder in ("src", "tests", "bench", "docs", "csrc", "verifier", "examples", "deploy", ".ci")
     for path in (PROJECT / folder).rglob("*")
     if path.is_file() and "__pycache__" not in path.parts
 }
