@@ -190,3 +190,13 @@ def test_a_name_that_nobody_knows_is_said(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(http_client, "Names", lambda: Names(lambda _: []))
     with pytest.raises(Unreachable, match=r"the name vote\.example is not known here"):
         asyncio.run(http_get("http://vote.example/", max_size=10, seconds=PATIENCE))
+
+
+def test_http_to_a_server_that_speaks_tls_says_to_try_https(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with tls_server(*certificate(tmp_path)) as url:
+            await http_get(url.replace("https", "http"), max_size=10, seconds=PATIENCE)
+
+    with pytest.raises(Unreachable, match="does not speak HTTP") as refused:
+        asyncio.run(run())
+    assert "https://" in str(refused.value.next_step)

@@ -56,7 +56,10 @@ async def _request(method: str, url: str, body: bytes | None, max_size: int, sec
         raise Unreachable(f"{url} did not answer within {seconds:g} s") from None
     except ssl.SSLCertVerificationError as error:
         raise _bad_certificate(url, error) from error
-    except (OSError, ValueError, h11.RemoteProtocolError, h11.LocalProtocolError) as error:
+    except h11.RemoteProtocolError as error:
+        step = "Check the address." if url.startswith("https:") else "If that server speaks TLS: https://"
+        raise Unreachable(f"what answers at {url} does not speak HTTP", next_step=step) from error
+    except (OSError, ValueError, h11.LocalProtocolError) as error:
         raise Unreachable(f"{url} does not answer: {error}") from error
 
 
