@@ -56,6 +56,7 @@ SEED   ?= $(shell date +%s)
 .PHONY: demo test compiled check packages lint bench bench-pow bench-loop bench-chain bench-bootstrap bench-compare bench-election \
 	bench-vote bench-final bench-node bench-growth bench-overload bench-dearest bench-page bench-secret bench-suite bench-supervisor soak architecture pictures charts propagation sanitize sim \
 	adversary api-fuzz deployed docs discovery discovery-table every-case frontend fuzz fuzz-counted crash man mixed test-arm tutorial clean
+.PHONY: bench-scale
 
 demo: $(VENV)/.run
 	$(BIN)/votenet demo
@@ -121,7 +122,6 @@ bench-compare: $(VENV)/.dev
 bench-election bench-node bench-vote bench-growth bench-overload bench-dearest bench-page bench-scale bench-suite bench-supervisor: bench-%: $(VENV)/.dev
 	$(BIN)/pytest bench/bench_$*.py --benchmark-only -s
 
-.PHONY: bench-scale
 bench-final: $(VENV)/.dev
 	$(BIN)/pytest bench/bench_decision.py bench/bench_unchanged.py --benchmark-only -s
 

@@ -115,10 +115,10 @@ def start(chain: RecordChain) -> Taken:
 def command(*words: str) -> Taken:
     """A command that must succeed."""
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    measured = (
-        "import resource, runpy, sys; sys.argv = ['votenet', *sys.argv[1:]]\n"
+    measured = (  # ru_maxrss would be that of this process, where that is more
+        "import re, runpy, sys; sys.argv = ['votenet', *sys.argv[1:]]\n"
         "try: runpy.run_module('votenet', run_name='__main__')\n"
-        "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+        "finally: print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1], file=sys.stderr)"
     )
     done = subprocess.run(
         [sys.executable, "-c", measured, *words], capture_output=True, text=True, timeout=600, check=False
