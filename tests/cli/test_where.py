@@ -52,6 +52,14 @@ def refused(where: str, *bootstraps: Address) -> tuple[str, str]:
         (UNKNOWN, "unknown-network", "--bootstrap"),
         ("missing/genesis.json", "bad-genesis", "genesis file"),
         (HERE, "not-running", "--network"),
+        ("/" * 5000, "bad-genesis", "genesis file"),
+        ("x" * 5000 + ".json", "bad-genesis", "genesis file"),
+        ("x" * 5000, "bad-network", "HOST:PORT of a node"),
+        ("bad\udcff", "bad-network", "HOST:PORT of a node"),
+        ("bad\udcff.json", "bad-genesis", "genesis file"),
+        ("http://bad\udcff", "bad-url", "https://vote.example.org"),
+        ("http://" + "x" * 5000, "unreachable", ""),
+        ("http://m\u00fcnchen..example:1", "unreachable", ""),
     ],
 )
 def test_each_kind_of_nonsense_has_a_code_and_a_next_step(where: str, code: str, step: str) -> None:

@@ -192,7 +192,7 @@ def _way_in_of_file(path: Path, bootstraps: Sequence[Address]) -> WayIn:
     from votenet.client.network_view import WayIn
     from votenet.storage.genesis_file import read_genesis
 
-    way = way_in_of_folder(path) if path.is_dir() else WayIn(read_genesis(path))
+    way = way_in_of_folder(path) if os.path.isdir(path) else WayIn(read_genesis(path))
     election = way.election
     nodes = (*way.listed, *_seen_at(election.network_hex))
     bootstraps = (*bootstraps, *way.bootstraps)

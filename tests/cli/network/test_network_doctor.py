@@ -196,10 +196,20 @@ def test_a_bootstrap_server_that_is_down() -> None:
     assert "no other one is known here" in wrong["bootstrap 127.0.0.1:1"]
 
 
-def test_what_else_a_node_warns_of_is_told() -> None:
+@pytest.mark.parametrize(
+    ("code", "step"),
+    [
+        ("not-reached", "--advertise"),
+        ("key-twice", "stops one of the two"),
+        ("of-a-later-version", "the log"),
+    ],
+)
+def test_what_else_a_node_warns_of_is_told(code: str, step: str) -> None:
     nodes = named()
-    nodes[1].changes = {"warnings": [{"code": "not-reached", "message": "Peers cannot dial it."}]}
-    assert problems(examine(nodes)) == {"Node 1": "Peers cannot dial it."}
+    nodes[1].changes = {"warnings": [{"code": code, "message": "Peers cannot dial it."}]}
+    found = examine(nodes)
+    assert problems(found) == {"Node 1": "Peers cannot dial it."}
+    assert step in next(one.next_step for one in found if one.what == "Node 1")
 
 
 # -- as typed --------------------------------------------------------------------------------------

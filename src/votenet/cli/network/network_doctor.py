@@ -14,12 +14,29 @@ from votenet.cli.network.network_status import clock_words
 from votenet.client.network_view import NetworkView, Oddity, SeenNode
 from votenet.errors import VotenetError
 from votenet.protocol.node.warnings import CLOCK_SECONDS, time_difference
-from votenet.protocol.wire.client_messages import CANNOT_SAVE, CUT_OFF, KEY_TWICE, NO_QUORUM, NodeStatus
+from votenet.protocol.wire.client_messages import (
+    CANNOT_SAVE,
+    CUT_OFF,
+    KEY_TWICE,
+    NO_QUORUM,
+    OTHER_KEY,
+    NodeStatus,
+)
 
 BEHIND: Final = 2
 """Blocks that a node lacks and that are worth a line: one block is on its way all the time."""
 _TOLD_ELSEWHERE: Final = frozenset({NO_QUORUM, "clock-off", "peer-clock-off", CUT_OFF, CANNOT_SAVE})
 """Warnings of nodes of which other findings tell."""
+_LOOK_THERE: Final = "Its operator looks at that machine, and at the log of the node."
+_STEPS: Final = {
+    KEY_TWICE: "Its operator stops one of the two at once: two that sign are a lie by this node.",
+    "key-claimed": "Its operator looks whether a copy of its data folder runs elsewhere, and stops it.",
+    "bootstrap-failed": "The operator of that bootstrap server starts it again, or this node gets another.",
+    "not-reached": "Its operator opens the port of the node, or gives its address with --advertise.",
+    "unproven-address": "The operators of those nodes start them with --advertise.",
+    OTHER_KEY: "The operator of that machine looks which node runs there, and with which node.key.",
+}
+"""What to do about warnings of nodes, by their codes."""
 _LOOK: Final = "Its operator looks at that machine and at the log of the node, and starts it again."
 
 
@@ -147,7 +164,7 @@ def _troubles(node: SeenNode, status: NodeStatus, view: NetworkView, clock: floa
     yield from _of_disk(name, status, codes)
     for code, message in codes.items():
         if code not in _TOLD_ELSEWHERE and not (code == KEY_TWICE and _is_twin(node, view)):
-            yield Finding(name, "problem", message, "Its operator sees the same with: votenet status")
+            yield Finding(name, "problem", message, _STEPS.get(code, _LOOK_THERE))
 
 
 def _not_proven(node: SeenNode) -> Finding:
