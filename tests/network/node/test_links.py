@@ -117,6 +117,7 @@ class Table:
         self.events: list[Event] = []
         self.refusals: list[tuple[str, str]] = []
         self.twins: list[str] = []
+        self.foreign: list[str] = []
         self.links = LinkTable(
             LocalNode(key_of("us"), NETWORK, "us:1"),
             self.events.append,
@@ -125,6 +126,7 @@ class Table:
             lambda address, code: self.refusals.append((address, code)),
             self.connection_policy,
             twin=lambda address: self.twins.append(address),
+            foreign=self.foreign.append,
             **limits,
         )
 
@@ -282,6 +284,18 @@ def test_a_refusal_by_a_peer_is_understood_in_both_directions(outbound: bool) ->
     assert table.refusals == [("there:1" if outbound else "", "duplicate-connection")]
     assert link.closed
     assert link.refused == []
+
+
+def test_a_node_of_another_network_that_dials_us_is_refused_and_told() -> None:
+    table = Table()
+    link = table.open(1, host="10.0.0.7")
+    theirs = Connection(
+        LocalNode(key_of("them"), "ff" * 32, "them:1"), outbound=True, challenge=(1).to_bytes(32, "big")
+    )
+    table.line(link, encode_message(theirs.hello(1, 100)))
+    assert table.foreign == ["10.0.0.7"]
+    table.peer(2)
+    assert table.foreign == ["10.0.0.7"]
 
 
 def test_a_refusal_in_the_middle_of_the_handshake_is_told_to_the_dialler() -> None:

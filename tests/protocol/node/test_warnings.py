@@ -165,3 +165,11 @@ def _status(warning: NodeWarning) -> NodeStatus:
         work="1", bits=1, votes=0, waiting=0, peers=0, known_peers=0, synced=False, mining=False, kernel="c",
         uptime=0, warnings=(warning,),
     )  # fmt: skip
+
+
+def test_a_node_that_is_cut_off_and_dialled_by_another_network_says_to_compare_the_id() -> None:
+    found = NodeWarnings()
+    found.foreign("10.0.0.7")
+    assert current(found) == {}, "anybody may dial the wrong network"
+    text = current(found, cut_off="it is joined to none of the 2 named nodes, which decide")[CUT_OFF]
+    assert "a node of another network is at 10.0.0.7: compare the network id" in text

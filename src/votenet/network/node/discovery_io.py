@@ -167,6 +167,10 @@ class DiscoveryIO:
         """Note that another process has proved to have our key."""
         self.warnings.twin(address, time.monotonic())
 
+    def foreign(self, host: str) -> None:
+        """Note that a node of another network has dialled us."""
+        self.warnings.foreign(host)
+
     def peer_down(self, event: LinkDown) -> None:
         self.core.peer_down(event.link, time.monotonic())
         self._news()

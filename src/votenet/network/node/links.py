@@ -83,7 +83,7 @@ class LinkTable:
     `refused_by` is told (dialled address, code) when a peer that we dialled refuses us. `connection_policy`
     knows what addresses and keys may do; without one a new one is made. `wall` is the Unix time that our
     hello tells, by default `clock`. `twin` is told the address of a link over which another process has
-    proved to have our key.
+    proved to have our key, `foreign` the host of a node of another network that has dialled us.
     """
 
     def __init__(
@@ -99,9 +99,10 @@ class LinkTable:
         max_strangers: int = MAX_STRANGERS_MEMORY,
         wall: Callable[[], float] | None = None,
         twin: Callable[[str], None] = lambda address: None,
+        foreign: Callable[[str], None] = lambda host: None,
     ) -> None:
         self._identity, self._post, self._tip, self._clock = identity, post, tip, clock
-        self._wall, self._twin = wall or clock, twin
+        self._wall, self._twin, self._foreign = wall or clock, twin, foreign
         self._refused_by, self._connection_policy = (
             refused_by,
             connection_policy or ConnectionPolicy(clock, clock),
@@ -457,6 +458,8 @@ class LinkTable:
         link = open_link.link
         log.info("closing link to %s:%s: %s [%s]", link.host, link.port, error.message, error.code)
         self._record_misbehavior(open_link, error.code)
+        if error.code == "network-mismatch":
+            self._foreign(link.host)
         link.refuse(error)
 
     def _record_misbehavior(self, open_link: OpenLink, code: str) -> None:

@@ -124,6 +124,7 @@ class NodeService:
             self._policy,
             wall=time.time,
             twin=lambda address: self._discovery.twin(address),
+            foreign=lambda host: self._discovery.foreign(host),
         )
         self.bans = BanList(self._policy, self._links, self._persistence)
         self._reader = ThreadPoolExecutor(1, "reader")

@@ -41,7 +41,7 @@ class NodeWarnings:
         self._twin: tuple[str, float] | None = None
         self._claimed: tuple[str, float] | None = None
         self._servers: dict[str, str] = {}
-        self._refusal = ""
+        self._refusal = self._stranger = ""
         self.unreached = ""
         """Why peers cannot reach this node, a sentence; empty if they can, or none said otherwise."""
 
@@ -60,6 +60,10 @@ class NodeWarnings:
         self._refusal = f"{address} refused it: {code}"
         if code == KEY_TWICE:
             self._claimed = address, now
+
+    def foreign(self, host: str) -> None:
+        """A node of another network has dialled us: it may be this one that has the wrong genesis file."""
+        self._stranger = f"a node of another network is at {host}: compare the network id with the others"
 
     def bootstrap(self, server: str, trouble: str) -> None:
         """What went wrong with a bootstrap server of ours; empty for nothing."""
@@ -111,7 +115,8 @@ class NodeWarnings:
         return tuple(wrong)
 
     def _cut_off(self, why: str) -> str:
-        last = f" ({self._refusal})" if self._refusal else ""
+        known = self._refusal or self._stranger
+        last = f" ({known})" if known else ""
         return as_line(f"This node is cut off: {why}{last}. It saves votes; no other node gets them.")
 
     def _twins(self, now: float) -> list[NodeWarning]:
