@@ -113,7 +113,7 @@ class ChainView:
     def _cells(self, lanes: str, block: ShownBlock | None) -> dict[str, str]:
         named, forked = bool(self.election.named), any(one.hash not in self._on_best for one in self.blocks)
         titles = ["", "block", "time", "hash", "votes", "found by"]
-        titles += ["round", "signed", "final"] if named else ["work"]
+        titles += ["round", "signed", "final", "work"] if named else ["work"]
         titles += ["tip of"] if len(self.chains) > 1 else []
         titles += ["what"]
         cells = dict.fromkeys(titles if forked else titles[1:], "")
