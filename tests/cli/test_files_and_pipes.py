@@ -250,6 +250,7 @@ ARGUMENTS = {
     "ballots check": "",
     "receipt": "voter --node 127.0.0.1:1", "export": "", "voters import": "-o out",
     "import": "--data-dir fresh",
+    "backup": "-o out --genesis genesis.json --data-dir fresh", "restore": "good --data-dir fresh",
     "replay": "--node 127.0.0.1:1", "peers import": "--bootstrap 127.0.0.1:1", "audit": "good",
     "peers export": "--bootstrap 127.0.0.1:1", "up": "--dry-run", "verify": "good", "voters check": "good",
     "voters cards": "--genesis genesis.json", "voters invite": "-o out",

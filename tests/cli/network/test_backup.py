@@ -99,6 +99,17 @@ def test_a_file_that_is_there_is_replaced_only_on_request(
     assert cli("backup", *voted, "-o", str(path), "--force").code == 0
 
 
+def test_a_device_and_a_folder_stay_what_they_are(
+    cli: Cli, node: RunningNode, voted: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "null").symlink_to("/dev/null")
+    for more in ((), ("--force",)):
+        done = cli("backup", *voted, "-o", str(tmp_path / "null"), *more)
+        assert (done.code, "is no file" in done.err) == (78, True)
+        assert cli("backup", *voted, "-o", str(tmp_path), *more).code == 2
+    assert (tmp_path / "null").is_char_device()
+
+
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [

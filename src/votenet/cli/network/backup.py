@@ -62,6 +62,12 @@ def backup(
     if output == STDOUT:
         raise click.UsageError("a backup has a secret key, and needs a file: -o FILE")
     refuse_existing(output, force)
+    if output.exists() and not output.is_file():
+        raise ConfigError(
+            f"{output} is no file, and a backup would take its place",
+            code="output-failed",
+            next_step="Name a file in a folder that you may write to, on a disk with room.",
+        )
     folder = data_dir or _folder_of(str(node), instance)
     files = _files(folder, genesis, roll, instance)
     contents, digest = back_up(files, output, node or folder.absolute().name, final=final)
