@@ -116,3 +116,9 @@ def test_what_was_probably_meant() -> None:
     for asked, meant in (("17", "0017"), ("ann  li", "Ann Li"), ("Ann L", "Ann Li"), ("x", None), ("", None)):
         assert did_you_mean(asked, known) == meant
     assert did_you_mean("ann", []) is None
+
+
+def test_among_very_many_names_only_the_same_one_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "MAX_COMPARED", 1)
+    assert did_you_mean("ann  li", ["Ann Li", "Bo"]) == "Ann Li"
+    assert did_you_mean("Ann L", ["Ann Li", "Bo"]) is None
