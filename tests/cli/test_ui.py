@@ -337,3 +337,13 @@ def test_a_narrow_table_goes_without_columns() -> None:
     assert columns(20) == ["NAME"]
     assert columns(3) == ["NAME"], "the rest is folded"
     assert ui.fitting_table([], (), (), 80).columns == []
+
+
+def test_sizes_are_told_in_the_unit_that_fits() -> None:
+    assert [ui.size(count) for count in (None, 0, 79_872, 39 * 2**20, 5 * 2**28)] == [
+        "-",
+        "0M",
+        "78K",
+        "39M",
+        "1.2G",
+    ]

@@ -75,6 +75,15 @@ def packed(source: Path, target: Path) -> None:
     target.with_name(f"{target.name}.xz").write_bytes(lzma.compress(source.read_bytes()))
 
 
+def keep_backup(typed: Typist, network: Path, made: Path) -> None:
+    """A backup of a stopped node, with the genesis file and the roll that lie in its folder."""
+    for name in ("genesis.json", "roll.json"):
+        shutil.copy(network / name, network / "node-1" / name)
+    typed("backup", "--data-dir", str(network / "node-1"), "-o", str(made / "node.backup"))
+    packed(made / "node.backup", made / "node.backup")
+    (made / "node.backup").unlink()
+
+
 def keep_node(data: Path, target: Path) -> None:
     """The folder of a node that is stopped, as it would be copied."""
     target.mkdir()
@@ -163,6 +172,7 @@ def amended(typed: Typist, made: Path) -> None:
     shutil.copy(typed.home / "election.toml", made / "election.toml")
     shutil.copy(typed.home / "members.csv", made / "members.csv")
     take_network(typed, network, made)
+    keep_backup(typed, network, made)
     finish(typed, made, "--roll", str(made / "roll.json"))
 
 

@@ -18,7 +18,7 @@ from votenet.core.records.evidence import check_evidence, decode_evidence
 from votenet.core.records.final_result import check_result, decode_result
 from votenet.errors import NotProven
 from votenet.secret.belenios_archive import read_archive
-from votenet.storage.blocks.chain_reader import read_chain, stored_certificate, stored_shares
+from votenet.storage.blocks.chain_reader import best_height, read_chain, stored_certificate, stored_shares
 from votenet.storage.blocks.sqlite_block_store import SqliteBlockStore
 from votenet.storage.ceremony_folder import CeremonyFolder
 from votenet.storage.genesis_file import read_genesis
@@ -128,6 +128,22 @@ def test_the_folder_of_a_node_gives_the_same_archive(election: Path, tmp_path: P
     shares = stored_shares(folder) if made.secret is not None else ()
     lines = archive_lines(made, read_chain(folder, made, up_to=height), note, shares)
     assert b"".join(lines) == lzma.decompress((election / "archive.jsonl.xz").read_bytes())
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda path: path.name)
+def test_a_backup_is_restored_with_the_blocks_of_then(release: Path, tmp_path: Path) -> None:
+    saved, folder = unpacked(release / "amended", "node.backup", tmp_path), tmp_path / "again"
+    expected = json.loads((release / "amended" / "expected.json").read_text())["archive"]
+    done = subprocess.run(
+        [sys.executable, "-m", "votenet", "restore", str(saved), "--data-dir", str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert expected["network_id"] in done.stdout
+    assert best_height(folder) == expected["height"]
+    assert (folder / "node.key").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda path: path.name)

@@ -361,9 +361,11 @@ def duration(seconds: float | None) -> str:
 
 
 def size(count: int | None) -> str:
-    """Bytes as people read them: `38M`, `1.2G`."""
+    """Bytes as people read them: `78K`, `38M`, `1.2G`."""
     if count is None:
         return "-"
+    if 0 < count < 2**20:
+        return f"{count / 2**10:.0f}K"
     return f"{count / 2**20:.0f}M" if count < 2**30 else f"{count / 2**30:.1f}G"
 
 
