@@ -19,11 +19,13 @@ ROOT = Path(__file__).parent.parent
 GOAL_SECONDS = 480
 JOBS = os.environ.get("JOBS", "6")
 """As in the Makefile."""
+NOT_IN_IT = ("--ignore=tests/deploy/running", "--ignore=tests/upgrade")
+"""What `make check` runs, and `make test` leaves out."""
 
 
 @pytest.mark.timeout(1200)
 def test_t13_suite(benchmark: Any) -> None:
-    how = ["-n", JOBS, "--dist", "loadfile", "--no-loadscope-reorder", "-p", "no:benchmark"]
+    how = ["-n", JOBS, "--dist", "loadfile", "--no-loadscope-reorder", "-p", "no:benchmark", *NOT_IN_IT]
     command = [sys.executable, "-m", "pytest", "-q", *how]
     failed: list[str] = []
 

@@ -86,7 +86,7 @@ def test_a_worker_with_another_version_is_named(scheduler: str, monkeypatch: pyt
     with pytest.raises(VotenetError) as caught, cluster.on_cluster(scheduler):
         pass
     assert caught.value.code == "other-version"
-    assert "votenet[dask]==0.0.1" in str(caught.value.next_step)
+    assert "votenet 0.0.1" in str(caught.value.next_step)
 
 
 def test_a_wrong_address_and_no_scheduler_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

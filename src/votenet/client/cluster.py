@@ -70,7 +70,7 @@ def _connected(address: str) -> Iterator[Client]:
         raise ConfigError(
             "Dask is not installed",
             code="no-dask",
-            next_step="Install it here and on the workers: pip install 'votenet[dask]'",
+            next_step="Install it here and on the workers: pip install 'distributed>=2024.8'",
         ) from error
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is raised as an error
     try:
@@ -108,7 +108,7 @@ def _other_version(version: str, worker: str = "a worker") -> ConfigError:
     return ConfigError(
         f"{visible(worker)} of the Dask cluster does not have votenet {__version__}: {visible(version)}",
         code="other-version",
-        next_step=f"Install the same on every worker: pip install 'votenet[dask]=={__version__}'",
+        next_step=f"Install votenet {__version__} on every worker, the same as here.",
     )
 
 

@@ -74,7 +74,7 @@ def opened(store: str) -> Iterator[PeerStore]:
             raise ConfigError(
                 "a registry in Redis needs the Python package redis",
                 code="redis-missing",
-                next_step="Install it with: pip install 'votenet[redis]'",
+                next_step="Install it with: pip install 'redis>=5'",
             ) from error
         with contextlib.closing(RedisPeerStore(store)) as redis:
             yield redis
