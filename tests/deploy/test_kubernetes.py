@@ -117,6 +117,18 @@ def test_services_budgets_and_rules_find_their_pods() -> None:
         assert {("Service", part), ("NetworkPolicy", part)} <= kinds
 
 
+def test_nobody_can_forge_the_addresses_of_readers() -> None:
+    """The base believes X-Forwarded-For from nobody, and one namespace alone reaches the page."""
+    objects = by_name(merged())
+    (page,) = containers(objects["Deployment", "votenet-web"])
+    assert not [word for word in page["args"] if word.startswith("--trusted-proxy")]
+    (rule,) = objects["NetworkPolicy", "votenet-web"]["spec"]["ingress"]
+    (source,) = rule["from"]
+    assert set(source) == {"namespaceSelector"}
+    assert set(source["namespaceSelector"]["matchLabels"]) == {"kubernetes.io/metadata.name"}
+    assert [port["port"] for port in rule["ports"]] == [8080]
+
+
 def test_nodes_keep_name_and_volume_and_are_spread_over_machines() -> None:
     objects = by_name(merged())
     nodes = objects["StatefulSet", "votenet-node"]
