@@ -112,6 +112,17 @@ def test_an_old_entry_of_a_list_is_no_claim_where_the_node_is_found_elsewhere() 
     assert view.oddities == ()
 
 
+@pytest.mark.parametrize("field", ["clock", "disk_free"])
+def test_a_node_that_tells_a_number_without_end_hides_no_other(field: str) -> None:
+    nodes = named()
+    nodes[2].changes = {field: 10**400}
+    with posed(*nodes), posed_server(lambda: [listed(one) for one in nodes]) as server:
+        view = look(servers=(server,))
+    assert [node.proven for node in view.nodes] == [True, True, False, True]
+    assert (view.nodes[2].address, view.nodes[2].status) == (nodes[2].address, None)
+    assert view.nodes[2].error is not None
+
+
 def test_a_node_whose_handshakes_are_passed_on_is_shown_where_it_really_is() -> None:
     nodes = named()
     between = PosedNode(ELECTION, 3, seed=4, knows_itself=False)

@@ -54,6 +54,16 @@ def test_a_clock_that_is_off_is_told_by_the_status_or_by_the_handshake(tells: bo
     assert ahead == pytest.approx(DAY, abs=3600)
 
 
+@pytest.mark.parametrize("field", ["clock", "disk_free", "peer_bytes_sent", "height"])
+@pytest.mark.parametrize("told", [10**400, 2**53, -1], ids=["no-end", "not-exact", "negative"])
+def test_a_number_that_no_node_can_have_is_no_status(field: str, told: int) -> None:
+    """Arithmetic with it would end in an error of Python, not in one about that node."""
+    liar = PosedNode(ELECTION, 1, changes={field: told})
+    with posed(liar), pytest.raises(VotenetError) as refused:
+        probe(liar.address)
+    assert (refused.value.code, field in refused.value.message) == ("bad-message", True)
+
+
 def test_a_node_that_refuses_the_handshake_still_tells_its_status() -> None:
     node = PosedNode(ELECTION, 1, greets=False)
     with posed(node):

@@ -673,3 +673,12 @@ def test_two_processes_agree_on_the_chain(start: Callable[..., Process]) -> None
         assert (one.end(), two.end()) == (0, 0)
 
     run(test)
+
+
+def test_a_file_system_without_end_has_as_much_free_as_clients_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.statvfs(tmp_path)
+    endless = os.statvfs_result((2**20, 2**20, 2**62, 2**62, 2**62, *list(real)[5:]))
+    monkeypatch.setattr("votenet.network.node.service.os.statvfs", lambda _: endless)
+    assert service._disk_free(tmp_path) == 2**53 - 1

@@ -22,6 +22,7 @@ from votenet import __version__
 from votenet.config import NodeConfig
 from votenet.core.election.definition import Election
 from votenet.core.keys import SigningKey, node_keys
+from votenet.core.limits import MAX_SAFE_INTEGER
 from votenet.core.log.certificate import Certificate
 from votenet.errors import RemoteProtocolError, StorageError
 from votenet.network import link_faults
@@ -447,12 +448,12 @@ class NodeService:
 
 
 def _disk_free(folder: Path) -> int | None:
-    """Bytes that this user may still write there; None where the system does not tell."""
+    """Bytes that this user may still write there, 2**53 - 1 at most; None where the system does not tell."""
     try:
         found = os.statvfs(folder)
     except OSError:
         return None
-    return found.f_bavail * found.f_frsize
+    return min(found.f_bavail * found.f_frsize, MAX_SAFE_INTEGER)
 
 
 def _is_small_talk(event: Event) -> bool:

@@ -381,14 +381,14 @@ class FinalityStatus(msgspec.Struct, frozen=True):
     newest certificate, 0 for none, and `signers` have cosigned it.
     """
 
-    named: int
-    quorum: int
-    index: int | None
-    reachable: tuple[int, ...]
-    decided: int
-    round: int | None
-    certificate: int
-    signers: tuple[int, ...]
+    named: Unsigned
+    quorum: Unsigned
+    index: Unsigned | None
+    reachable: tuple[Unsigned, ...]
+    decided: Unsigned
+    round: Unsigned | None
+    certificate: Unsigned
+    signers: tuple[Unsigned, ...]
 
 
 class NodeStatus(Message, frozen=True, tag="node_status"):
@@ -407,29 +407,29 @@ class NodeStatus(Message, frozen=True, tag="node_status"):
     node_key: Hex32
     network_id: Hex32
     listen: OptionalAddress
-    height: int
+    height: Unsigned
     tip: Hex32
     work: HexWork
     bits: int
-    votes: int
-    waiting: int
-    peers: int
-    known_peers: int
+    votes: Unsigned
+    waiting: Unsigned
+    peers: Unsigned
+    known_peers: Unsigned
     synced: bool
     mining: bool
     kernel: Label
     uptime: int
-    peer_bytes_sent: int = 0
-    peer_bytes_received: int = 0
+    peer_bytes_sent: Unsigned = 0
+    peer_bytes_received: Unsigned = 0
     opens: int | None = None
     closes: int | None = None
     warnings: tuple[NodeWarning, ...] = ()
     lies: tuple[Line, ...] = ()
     finality: FinalityStatus | None = None
-    amendments: int = 0
+    amendments: Unsigned = 0
     cancelled: bool = False
-    clock: int | None = None
-    disk_free: int | None = None
+    clock: Unsigned | None = None
+    disk_free: Unsigned | None = None
     id: RequestId = None
 
     @property
