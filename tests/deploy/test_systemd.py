@@ -11,6 +11,7 @@ import pytest
 from support.unit_files import (
     DEPLOY,
     UNITS,
+    environment_of,
     read_environment,
     read_unit,
 )
@@ -92,6 +93,22 @@ def test_each_program_is_watched_and_no_wrong_setting_is_tried_again(name: str) 
     assert f"/var/lib/private/{kept}" in " ".join(unit["ExecStart"] + unit["Environment"]), (
         "no link leads there"
     )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_program_can_make_root_read_a_file_for_it(name: str, tmp_path: Path) -> None:
+    """systemd reads environment files as root, through links: none may be where a program writes."""
+    unit = read_unit(DEPLOY / "systemd" / name, "north")
+    secret, etc = tmp_path / "secret.env", tmp_path / "etc/votenet"
+    secret.write_text("PASSWORD=of-root\n")
+    etc.mkdir(parents=True)
+    for kind in ("web", "witness"):
+        (etc / f"{kind}.env").touch()
+    (tmp_path / "var/lib/votenet/north").mkdir(parents=True)
+    (tmp_path / "var/lib/votenet/north/node.env").symlink_to(secret)
+    assert "of-root" not in environment_of(unit, tmp_path).values()
+    for path in unit.get("EnvironmentFile", []):
+        assert path.removeprefix("-").startswith("/etc/votenet/")
 
 
 def test_environment_files_are_read_by_systemds_rules() -> None:

@@ -58,6 +58,20 @@ def test_the_settings_of_the_file_count_more_than_the_environment(
     assert "OTHER" not in os.environ
 
 
+def test_the_folder_is_the_one_that_was_named_whatever_its_file_says(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """systemd moves the folder of a node, and what the file says is from before."""
+    folder = joined(cli, tmp_path / "home", "north")
+    moved = folder.rename(tmp_path / "moved")
+    seen: dict[str, object] = {}
+    monkeypatch.setattr(node, "callback", lambda *_, **options: seen.update(options))
+    monkeypatch.chdir(tmp_path)
+    run_joined(Path("moved"))
+    assert seen["data_dir"] == moved
+    assert seen["bootstrap"] == ("127.0.0.1:1",)
+
+
 def test_a_joined_node_runs_until_it_is_told_to_stop(cli: Cli, tmp_path: Path) -> None:
     listen = f"127.0.0.2:{free_port()}"
     folder = joined(cli, tmp_path / "home", "north", "--listen", listen)

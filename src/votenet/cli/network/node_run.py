@@ -25,7 +25,8 @@ Examples:
 \b
 It reads node.env in the folder of the node, as systemd (EnvironmentFile=) and docker (--env-file) do; every
 option of votenet node may stand there, as VOTENET_NODE_ and its name in capitals. What stands there counts
-more than the environment. Exit codes: as those of votenet node; 78 where the node has not joined."""
+more than the environment; the folder is the one in which it stands. Other names do nothing. Exit codes: as
+those of votenet node; 78 where the node has not joined."""
 )
 @click.option("--name", metavar="NAME", help="Name of the node  [the only one of this user].")
 @folder_option
@@ -49,7 +50,11 @@ def _folder_of(name: str | None) -> Path:
 
 
 def run_joined(folder: Path, *, as_json: bool = False) -> None:
-    """Run the node of a folder with its settings. Raises ConfigError: not-joined, bad-env-file."""
+    """Run the node of a folder, wherever that is now, with its settings.
+
+    Raises:
+        ConfigError: not-joined, bad-env-file; and as the node.
+    """
     from votenet.cli.network.node import node
     from votenet.storage.env_file import read_env_file
 
@@ -64,6 +69,7 @@ def run_joined(folder: Path, *, as_json: bool = False) -> None:
             ),
         )
     settings = {name: value for name, value in read_env_file(path).items() if name.startswith(PREFIX)}
+    settings[f"{PREFIX}DATA_DIR"] = str(folder.absolute())
     before = dict(os.environ)
     os.environ |= settings
     try:
