@@ -159,6 +159,30 @@ def test_a_file_that_claims_to_be_huge_fills_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "x.backup").exists()
 
 
+def saying(whole: bytes, old: bytes, new: bytes) -> bytes:
+    """The same files, of which it says something else first."""
+    size = int(whole[124:135], 8)
+    text = whole[512 : 512 + size].replace(old, new, 1)
+    start = tarfile.TarInfo("backup.json")
+    start.size, start.mode = len(text), 0o600
+    padded = text + bytes(-len(text) % 512)
+    return start.tobuf(tarfile.GNU_FORMAT) + padded + whole[512 + size + -size % 512 :]
+
+
+@pytest.mark.parametrize("size", [2**63, 10**27, 10**40])
+def test_a_size_that_no_archive_can_have_is_refused(whole: bytes, place: Path, size: int) -> None:
+    with pytest.raises(ConfigError, match="names other files") as caught:
+        unpacked(saying(whole, b'"size":2,', b'"size":%d,' % size), place)
+    assert caught.value.code == "bad-backup"
+
+
+@pytest.mark.parametrize("created", [-1, 10**12, 10**40])
+def test_a_time_that_no_calendar_has_is_refused(whole: bytes, place: Path, created: int) -> None:
+    with pytest.raises(ConfigError, match="no time") as caught:
+        unpacked(saying(whole, b'"created":5,', b'"created":%d,' % created), place)
+    assert caught.value.code == "bad-backup"
+
+
 def test_a_folder_without_room_keeps_the_old_file(tmp_path: Path) -> None:
     path = made(tmp_path)
     before = path.read_bytes()

@@ -25,6 +25,10 @@ FILES: Final = ("node.key", "genesis.json", "roll.json", "node.env", "chain.db")
 NEEDED: Final = ("node.key", "genesis.json", "chain.db")
 _CONTENTS, _DIGEST = "backup.json", "backup.sha256"
 _MAX_CONTENTS: Final = 64 * 1024
+_SIZES: Final = 2**63
+"""No file has as many bytes."""
+_TIMES: Final = 250_000_000_000
+"""Unix seconds up to the year 9892, which every clock can show in its zone."""
 _BLOCK: Final = 512
 _PIECE: Final = 1024 * 1024
 _END: Final = bytes(2 * _BLOCK)
@@ -180,8 +184,11 @@ class BackupReader:
             raise bad_backup(self._path, error) from error
         names = [file.name for file in contents.files]
         in_order = [name for name in FILES if name in names] == names
-        if not in_order or not set(NEEDED) <= set(names) or any(file.size < 0 for file in contents.files):
+        sized = all(0 <= file.size < _SIZES for file in contents.files)
+        if not in_order or not set(NEEDED) <= set(names) or not sized:
             raise bad_backup(self._path, "it names other files than those of a node")
+        if not 0 <= contents.created < _TIMES:
+            raise bad_backup(self._path, "it was taken at no time that a calendar has")
         return contents
 
     def _skip_padding(self, size: int) -> None:
