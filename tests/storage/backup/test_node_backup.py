@@ -11,8 +11,9 @@ import pytest
 from support.elections import keys_of_node, make_election, make_vote, named_nodes
 from votenet.core.election.definition import Election
 from votenet.errors import ConfigError, Locked, StorageError, VotenetError
-from votenet.protocol.node.events import SaveVotes
+from votenet.protocol.node.events import SaveRestored, SaveVotes
 from votenet.protocol.node.restored import RestoredMark
+from votenet.storage.backup import node_backup
 from votenet.storage.backup.node_backup import (
     MOVED_NAME,
     NodeFiles,
@@ -104,11 +105,52 @@ def test_a_node_comes_back_with_all_its_files(tmp_path: Path, path: Path, electi
     assert (folder / "node.env").read_text().splitlines() == [
         f"VOTENET_NODE_DATA_DIR={folder}",
         f"VOTENET_NODE_GENESIS={folder}/genesis.json",
-        "# mine",
-        "OTHER=1",
         "VOTENET_NODE_BOOTSTRAP=a:4000",
     ]
     assert mark_in(folder, election) == RestoredMark().encode().state
+
+
+def test_settings_that_come_back_are_those_of_a_node_alone(tmp_path: Path, files: NodeFiles) -> None:
+    """systemd and docker put each line of node.env into the environment of the program."""
+    foreign = "LD_PRELOAD=/x.so\nPYTHONPATH=/x\nexport=1\nVOTENET_HOME=/x\n"
+    names = "VOTENET_NODE_NAME=a\u2028LD_AUDIT=/x.so\nVOTENET_NODE_HOST='::'\n"
+    paths = f" VOTENET_NODE_DATA_DIR = {files.folder}\n\tVOTENET_NODE_ROLL=/old/roll.json\n"
+    (files.folder / "node.env").write_text(foreign + paths + names, encoding="utf-8")
+    back_up(files, tmp_path / "x.backup", "north")
+    folder = tmp_path / "again"
+    restore(tmp_path / "x.backup", folder)
+    assert (folder / "node.env").read_text("utf-8").split("\n") == [
+        f"VOTENET_NODE_DATA_DIR={folder}",
+        f"VOTENET_NODE_GENESIS={folder}/genesis.json",
+        "VOTENET_NODE_NAME=a\u2028LD_AUDIT=/x.so",
+        "VOTENET_NODE_HOST=::",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("no assignment\n", "bad-env-file"), ("VOTENET_NODE_NAME=a\\'b\n", "bad-value")]
+)
+def test_settings_that_no_restore_could_use_get_no_backup(
+    tmp_path: Path, files: NodeFiles, text: str, code: str
+) -> None:
+    """And the node is not closed for a backup that is of no use."""
+    (files.folder / "node.env").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        back_up(files, tmp_path / "x.backup", "north", final=True)
+    assert caught.value.code == code
+    assert not (files.folder / MOVED_NAME).exists()
+    assert not (tmp_path / "x.backup").exists()
+
+
+def test_bad_settings_in_a_backup_are_refused(
+    tmp_path: Path, files: NodeFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (files.folder / "node.env").write_text("no assignment\n")
+    with monkeypatch.context() as patched:
+        patched.setattr(node_backup, "_settings", lambda path: {})
+        back_up(files, tmp_path / "x.backup", "north")
+    refused("bad-env-file", tmp_path / "x.backup", tmp_path / "again")
 
 
 def test_a_backup_of_a_node_that_writes_is_of_one_moment(
@@ -223,6 +265,34 @@ def test_a_final_backup_wants_a_stopped_node_and_may_be_taken_again(tmp_path: Pa
         back_up(files, tmp_path / "x.backup", "north")
     back_up(files, tmp_path / "x.backup", "north", final=True)
     assert read_contents(tmp_path / "x.backup").final
+
+
+def test_a_node_that_is_moved_while_it_is_silent_stays_silent(
+    tmp_path: Path, path: Path, election: Election
+) -> None:
+    """Its final backup knows as little of what the lost disk had signed as the backup that it came from."""
+    restore(path, tmp_path / "again")
+    moved = NodeFiles(tmp_path / "again", tmp_path / "again/genesis.json")
+    back_up(moved, tmp_path / "x.backup", "north", final=True)
+    assert restore(tmp_path / "x.backup", tmp_path / "third").silent
+    assert mark_in(tmp_path / "third", election) == RestoredMark(known_height=0).encode().state
+
+
+def test_a_node_that_has_spoken_again_is_moved_like_any_other(
+    tmp_path: Path, files: NodeFiles, election: Election
+) -> None:
+    with store_of(files.folder, election) as store:
+        store.apply([RestoredMark(speaks=True, no_list=7).encode()])
+    back_up(files, tmp_path / "x.backup", "north", final=True)
+    assert not restore(tmp_path / "x.backup", tmp_path / "again").silent
+    assert mark_in(tmp_path / "again", election) == RestoredMark(known_height=1).encode().state
+
+
+def test_a_mark_that_is_none_is_refused(tmp_path: Path, files: NodeFiles, election: Election) -> None:
+    with store_of(files.folder, election) as store:
+        store.apply([SaveRestored(b"no mark")])
+    back_up(files, tmp_path / "x.backup", "north", final=True)
+    refused("bad-backup", tmp_path / "x.backup", tmp_path / "again")
 
 
 def test_lost_nodes_are_named_as_in_the_definition(tmp_path: Path, path: Path, election: Election) -> None:

@@ -164,7 +164,7 @@ def restore(
         ui.print_json(
             {"folder": str(folder), "network_id": contents.network_id, "name": contents.name}
             | {"node_key": contents.node_key, "height": contents.height, "final": contents.final}
-            | {"silent": made.silent and not contents.final}
+            | {"silent": made.silent}
         )
         return
     ui.print_fields(
@@ -176,7 +176,7 @@ def restore(
             ("up to block", f"{contents.height:,}"),
         ],
     )
-    if made.silent and not contents.final:
+    if made.silent:
         ui.echo("It signs nothing until the other named nodes have decided two more blocks without it.")
     ui.echo(f"Start it with: {_start_command(made.joined, folder, usual=data_dir is None)}")
 

@@ -29,6 +29,19 @@ class RestoredMark(msgspec.Struct, frozen=True, omit_defaults=True):
     def encode(self) -> SaveRestored:
         return SaveRestored(msgspec.json.encode(self))
 
+    def in_place_of(self, saved: bytes) -> RestoredMark:
+        """This mark, which claims no more than the saved one knows if the node with that was still silent.
+
+        What it does not know was lost before: no final backup brings that back.
+
+        Raises:
+            ValueError: `saved` is neither a mark nor empty.
+        """
+        old = msgspec.json.decode(saved, type=RestoredMark) if saved else None
+        if old is None or old.speaks:
+            return self
+        return msgspec.structs.replace(self, known_height=min(self.known_height, old.known_height))
+
 
 class Restored:
     """The mark of one node while it runs."""

@@ -34,6 +34,7 @@ from votenet.storage.backup.backup_file import (
 from votenet.storage.blocks.sqlite_block_store import MARK_NAME, SqliteBlockStore
 from votenet.storage.blocks.tables import CHAIN_SCHEMA, DATABASE_NAME
 from votenet.storage.database import open_database, reading
+from votenet.storage.env_file import check_values, read_env_file, write_env_file
 from votenet.storage.files import lock_data_dir, sync_folder, write_atomically
 from votenet.storage.genesis_file import read_genesis
 from votenet.storage.input_file import read_input
@@ -43,6 +44,7 @@ MOVED_NAME: Final = "moved"
 """In a folder whose node went elsewhere: no node starts there any more."""
 LOCK_NAME: Final = "lock"
 _FRESH: Final = ".restoring"
+_ENV_PREFIX: Final = "VOTENET_NODE_"
 _ENV_PATHS: Final = {"DATA_DIR": "", "GENESIS": "genesis.json", "ROLL": "roll.json"}
 """Settings in node.env that name the folder, and a file in it."""
 
@@ -93,12 +95,14 @@ def back_up(files: NodeFiles, output: Path, name: str, *, final: bool = False) -
         What is in the backup, and the digest of all of it.
 
     Raises:
-        ConfigError: the key, the genesis file or the roll cannot be used; network-mismatch, moved.
+        ConfigError: the key, the genesis file, the roll or node.env cannot be used; network-mismatch, moved.
         StorageError: the database cannot be read, or the backup cannot be written.
         Locked: the node runs, and this should be its final backup.
     """
     key = read_key(files.folder / NODE_KEY_NAME, "node")
     election = _with_roll(read_genesis(files.genesis), files.roll)
+    if (env := files.folder / "node.env").exists():
+        _settings(env)  # else it could never be restored
     with contextlib.ExitStack() as held:
         if final:
             held.enter_context(lock_data_dir(files.folder))
@@ -228,7 +232,8 @@ def restore(
         lost: names of named nodes whose disks are lost, too.
 
     Raises:
-        ConfigError: bad-backup, backup-version, network-mismatch, not-empty, not-named, needs-final.
+        ConfigError: bad-backup, backup-version, network-mismatch, not-empty, not-named, needs-final,
+            bad-env-file, bad-value.
         StorageError: the database in it is damaged, or the folder cannot be written.
         Locked: a node runs in the folder.
     """
@@ -245,11 +250,12 @@ def restore(
                 reader.unpack(fresh)
                 election = _checked(path, fresh, contents)
                 mark = _mark(election, contents, lost)
-                _check_database(path, fresh, election, contents, mark)
+                mark = _check_database(path, fresh, election, contents, mark)
                 _place(fresh, folder)
             finally:
                 shutil.rmtree(fresh, ignore_errors=True)
-    return RestoredNode(folder, contents, election, mark is not None)
+    silent = mark is not None and mark.known_height <= contents.height
+    return RestoredNode(folder, contents, election, silent)
 
 
 def _other_election(path: Path, contents: BackupContents, expected: str) -> ConfigError:
@@ -313,8 +319,8 @@ def _mark(election: Election, contents: BackupContents, lost: Sequence[str]) -> 
 
 def _check_database(
     path: Path, fresh: Path, election: Election, contents: BackupContents, mark: RestoredMark | None
-) -> None:
-    """All that a start checks, then the mark. Raises ConfigError, StorageError."""
+) -> RestoredMark | None:
+    """All that a start checks, then the mark, which is returned. Raises ConfigError, StorageError."""
     with reading(), contextlib.closing(sqlite3.connect(fresh / DATABASE_NAME)) as conn:
         (programs,) = conn.execute(
             "SELECT count(*) FROM sqlite_master WHERE type IN ('trigger', 'view')"
@@ -323,10 +329,16 @@ def _check_database(
         raise bad_backup(path, "its database has programs of its own")
     store = SqliteBlockStore(fresh, election)
     try:
-        headers = store.load().headers
-        if sum(best for _, best in headers) != contents.height:
+        loaded = store.load()
+        if sum(best for _, best in loaded.headers) != contents.height:
             raise bad_backup(path, "its database has another height than it says")
-        store.apply([] if mark is None else [mark.encode()])
+        if mark is not None:
+            try:
+                mark = mark.in_place_of(loaded.restored)
+            except ValueError as error:
+                raise bad_backup(path, f"its database has a strange mark: {error}") from error
+            store.apply([mark.encode()])
+        return mark
     finally:
         store.close()
 
@@ -350,13 +362,27 @@ def _place(fresh: Path, folder: Path) -> None:
 
 
 def _rewrite_env(path: Path, folder: Path) -> None:
-    """Settings that name the old folder name the new one."""
+    """Settings of a node alone, of which those that name the old folder name the new one.
+
+    Raises:
+        ConfigError: bad-env-file; bad-value, also for a folder that no environment file can name.
+        StorageError: it cannot be written.
+    """
     if not path.exists():
         return
-    lines = []
-    for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
-        name = line.partition("=")[0].removeprefix("VOTENET_NODE_")
-        if line.startswith("VOTENET_NODE_") and name in _ENV_PATHS:
-            line = f"VOTENET_NODE_{name}={(folder / _ENV_PATHS[name]).absolute()}"
-        lines.append(line + "\n")
-    write_atomically(path, "".join(lines).encode(errors="surrogateescape"))
+    names = [name for name, file in _ENV_PATHS.items() if not file or path.with_name(file).exists()]
+    paths = {_ENV_PREFIX + name: str((folder / _ENV_PATHS[name]).absolute()) for name in names}
+    write_env_file(path, paths | _settings(path))
+
+
+def _settings(path: Path) -> dict[str, str]:
+    """What node.env says of a node, but for its paths: no other line may reach the environment of a program.
+
+    Raises:
+        ConfigError: bad-env-file, bad-value.
+    """
+    kept = {name: value for name, value in read_env_file(path).items() if name.startswith(_ENV_PREFIX)}
+    for name in _ENV_PATHS:
+        kept.pop(_ENV_PREFIX + name, None)
+    check_values(kept)
+    return kept
