@@ -36,3 +36,8 @@ def test_its_commands_are_read_by_a_shell() -> None:
     for block in blocks:
         done = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stderr) == (0, ""), block
+
+
+def test_it_and_the_page_of_backups_warn_of_snapshots() -> None:
+    for page in (PAGE, (DEPLOY.parent / "docs/storage.md").read_text(encoding="utf-8")):
+        assert "Never put back a snapshot of a named node's disk" in page
