@@ -236,6 +236,55 @@ def test_many_liars_together_make_us_dial_few_addresses(monkeypatch: pytest.Monk
     assert len(dialled) == len(set(dialled)) == MAX_DIALLED
 
 
+def liars_first(monkeypatch: pytest.MonkeyPatch, liars: list[PosedNode], *others: PosedNode) -> list[Address]:
+    """Each liar names addresses of its own; the other nodes answer after all liars. The addresses dialled."""
+    dialled: list[Address] = []
+    for number, liar in enumerate(liars):
+        liar.peers = [Address(f"10.{number}.0.{n}", 3000) for n in range(MAX_OF_SOURCE)]
+    waiting, lied = {liar.address for liar in liars}, asyncio.Event()
+    known = waiting | {one.address for one in others}
+
+    async def dial(address: Address) -> Probe:
+        dialled.append(address)
+        if address not in known:
+            raise Unreachable("nothing there")
+        found = await real(address)
+        waiting.discard(address)
+        if not waiting:
+            lied.set()
+        await lied.wait()
+        return found
+
+    real = network_view.probe_node
+    monkeypatch.setattr(network_view, "probe_node", dial)
+    return dialled
+
+
+def test_relays_that_name_very_many_addresses_do_not_hide_what_a_named_node_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nodes, liars = named(), [PosedNode(ELECTION) for _ in range(8)]
+    nodes[0].peers = [one.address for one in nodes]
+    dialled = liars_first(monkeypatch, liars, *nodes)
+    with posed(*nodes, *liars):
+        view = look(*(liar.address for liar in liars), nodes[0].address)
+    assert [node.proven for node in view.nodes[:4]] == [True] * 4
+    assert len(dialled) == len(set(dialled)) == MAX_DIALLED
+    assert view.left_out == 8 * MAX_OF_SOURCE + 8 + 4 - MAX_DIALLED
+
+
+def test_relays_that_name_very_many_addresses_do_not_hide_what_servers_of_named_nodes_list(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nodes, liars = named(), [PosedNode(ELECTION) for _ in range(8)]
+    dialled = liars_first(monkeypatch, liars, *nodes)
+    with posed(*nodes, *liars), posed_server(lambda: [listed(one) for one in nodes]) as server:
+        nodes[0].servers = [server]
+        view = look(*(liar.address for liar in liars), nodes[0].address)
+    assert [node.proven for node in view.nodes[:4]] == [True] * 4
+    assert len(dialled) == len(set(dialled)) == MAX_DIALLED
+
+
 def test_addresses_of_loopback_that_another_machine_names_are_not_dialled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

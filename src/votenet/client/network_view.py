@@ -161,11 +161,12 @@ async def _list_of(server: Address) -> list[KnownPeer] | VotenetError:
 
 @dataclass(slots=True)
 class _Place:
-    """An address that may be that of a node. `keys`: those that it was said to have."""
+    """An address that may be that of a node. `keys`: which it is said to have. `asked`: it was dialled."""
 
     address: Address
     rank: Rank
     keys: set[str] = field(default_factory=set)
+    asked: bool = False
     found: Probe | VotenetError | None = None
 
 
@@ -189,25 +190,34 @@ class _Search:
                 self._add(address, Rank.NAMED, key)
         self._add_all(way.listed, Rank.LISTED, way.page_host)
         await asyncio.gather(self._ask_batch(), self._ask_servers(way.bootstraps))
-        while await self._ask_batch():
-            pass
-        if not way.bootstraps and (named := self._servers_of_named()):
-            await self._ask_servers(named)
-            while await self._ask_batch():
-                pass
+        left = True
+        while left:
+            servers = [] if way.bootstraps else self._servers_of_named()
+            asked, _ = await asyncio.gather(self._ask_batch(), self._ask_servers(servers))
+            left = asked or bool(servers)
 
     # -- places ----------------------------------------------------------------------------------
 
     def _add(self, address: Address, rank: Rank, key: str | None = None) -> None:
         known = self._places.get(address)
         if known is None:
-            if len(self._places) >= MAX_DIALLED:
+            if len(self._places) >= MAX_DIALLED and not self._make_room(rank):
                 self._left_out.add(address)
                 return
             known = self._places[address] = _Place(address, rank)
         known.rank = min(known.rank, rank)
         if key is not None:
             known.keys.add(key)
+
+    def _make_room(self, rank: Rank) -> bool:
+        """Leave the last of the worst addresses out, if it was not dialled yet and is worse than `rank`."""
+        waiting = [place for place in reversed(self._places.values()) if not place.asked]
+        worst = max(waiting, key=lambda place: place.rank, default=None)
+        if worst is None or worst.rank <= rank:
+            return False
+        del self._places[worst.address]
+        self._left_out.add(worst.address)
+        return True
 
     def _add_all(self, addresses: Sequence[Address], rank: Rank, source: str) -> None:
         """Addresses that a source named; those of its own loopback are nowhere for others."""
@@ -243,18 +253,21 @@ class _Search:
         self._add_all(others, Rank.LISTED, source)
 
     def _servers_of_named(self) -> list[Address]:
-        """Bootstrap servers that proven named nodes use."""
+        """Bootstrap servers that proven named nodes use, and that were not asked yet."""
         named = [one for one in self._probes() if one.proof and one.proof.node_key in self._index]
-        return list(dict.fromkeys(
+        found = dict.fromkeys(
             server for one in named for server in one.servers if means_something(server, one.address.host)
-        ))[:MAX_SERVERS]  # fmt: skip
+        )
+        return [server for server in found if server not in self._servers][: MAX_SERVERS - len(self._servers)]
 
     # -- asking ----------------------------------------------------------------------------------
 
     async def _ask_batch(self) -> bool:
         """Ask the next nodes, all at once. False: there is none left."""
-        waiting = [place for place in self._places.values() if place.found is None]
+        waiting = [place for place in self._places.values() if not place.asked]
         batch = sorted(waiting, key=lambda place: place.rank)[:AT_ONCE]
+        for place in batch:
+            place.asked = True
         await asyncio.gather(*map(self._ask, batch))
         return bool(batch)
 
