@@ -20,6 +20,7 @@ from support.elections import (
 )  # fmt: skip
 from support.lying_node import Answer, lying_node, status_info
 from votenet.client.block_list import (
+    TRIES,
     Bodies,
     ShownChain,
     fetch_bodies,
@@ -108,6 +109,29 @@ def test_blocks_that_do_not_hold_are_a_lie_of_the_node(answers: dict[str, Answer
     found = look(answers, 200)
     assert isinstance(found, NotProven)
     assert found.code == "wrong-answer"
+
+
+def test_a_node_whose_chain_never_ends_is_not_read_without_end() -> None:
+    asked: list[int] = []
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        first = request["first"]
+        asked.append(first)
+        assert len(asked) <= 2 * TRIES, "read without end"
+        told = {"first": first, "height": first + 1000, "blocks": listed(BEST[1:51])}
+        return {"type": "block_list", "time": 1.0} | told
+
+    found = look({**shows(), "get_block_list": answer}, last=20)
+    assert isinstance(found, Unreachable)
+    assert "changes while it is read" in found.message
+    assert asked == [101, 151] * TRIES
+
+
+@pytest.mark.parametrize("first", [0, 100, 102])
+def test_other_blocks_than_those_asked_for_are_a_lie_of_the_node(first: int) -> None:
+    found = look(shows(first=first), last=20)
+    assert isinstance(found, NotProven)
+    assert f"blocks from {first} on" in found.message
 
 
 def test_a_chain_that_changes_all_the_time_is_given_up() -> None:

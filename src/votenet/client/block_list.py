@@ -27,6 +27,7 @@ from votenet.errors import Rejected, Unreachable, VotenetError
 from votenet.pow import work_of
 from votenet.protocol.wire.address import Address
 from votenet.protocol.wire.client_messages import (
+    MAX_LISTED_BLOCKS,
     BlockList,
     GetBlockList,
     GetStatus,
@@ -192,15 +193,25 @@ def observer(address: Address, election: Election) -> Observer:
 
 
 async def _pages(node: NodeConnection, last: int) -> list[BlockList]:
-    """The last blocks, as they were when each page was asked for."""
+    """The last blocks, as they were when each page was asked for; none where the chain grew too fast.
+
+    Raises:
+        NotProven: wrong-answer; a page is not the one that was asked for.
+    """
     pages: list[BlockList] = []
-    first = max((await node.ask(GetStatus(), NodeStatus)).height - last + 1, 0)
+    first = start = max((await node.ask(GetStatus(), NodeStatus)).height - last + 1, 0)
     while True:
         page = await node.ask(GetBlockList(first=first), BlockList)
+        if page.first != first:
+            raise wrong_answer(
+                node.address, f"blocks from {page.first} on where those from {first} were asked"
+            )
         pages.append(page)
         first += len(page.blocks)
         if not page.blocks or first > page.height:
             return pages
+        if first - start > last + MAX_LISTED_BLOCKS:
+            return []
 
 
 def _hang_together(pages: Sequence[BlockList]) -> bool:
@@ -211,7 +222,7 @@ def _hang_together(pages: Sequence[BlockList]) -> bool:
         last, first = header_from_hex(before.blocks[-1].header), header_from_hex(after.blocks[0].header)
         if first.previous != last.hash:
             return False
-    return bool(pages[-1].blocks)
+    return bool(pages and pages[-1].blocks)
 
 
 def _best(pages: Sequence[BlockList], election: Election) -> Iterator[ShownBlock]:
