@@ -5,12 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
 from support.cli_arguments import check_arguments
-from support.compose_file import COMPOSE, NODES, instructions, process_of, read_compose
+from support.compose_file import (
+    COMPOSE,
+    NODES,
+    STATE,
+    instructions,
+    mounts_of,
+    process_of,
+    read_compose,
+)
 from support.deploy_tools import run, tool
 
 
@@ -53,6 +62,44 @@ def test_the_container_has_no_rights_that_it_does_not_need() -> None:
     found = dict(instructions())
     assert found["USER"] == "10001:10001"
     check_arguments(json.loads(found["HEALTHCHECK"].partition("CMD ")[2])[1:])
+
+
+def volume_of(service: dict[str, Any], path: str) -> str:
+    """The volume that has a path of a container."""
+    return next(mount.volume for mount in mounts_of(service) if mount.holds(path))
+
+
+def test_no_container_can_read_a_key_that_is_not_its_own() -> None:
+    """Strangers talk to the page: who takes it over must find no key of a node or the authority."""
+    services = read_compose()["services"]
+    ceremony = services["ceremony"]
+    who = {
+        name: {mount.volume for mount in mounts_of(service)}
+        for name, service in services.items()
+        if name != "ceremony"
+    }
+
+    def readers(path: str) -> set[str]:
+        return {name for name, volumes in who.items() if volume_of(ceremony, f"{STATE}/{path}") in volumes}
+
+    assert readers("authority.key") == readers("election.toml") == set()
+    for name in NODES:
+        assert readers(f"{name}/node.key") == {name}
+    assert readers("election/genesis.json") == {"bootstrap", *NODES, "web"}
+
+
+def test_each_file_of_a_command_is_in_a_volume_and_the_election_is_only_read() -> None:
+    told = read_compose()
+    made = " ".join(rest for name, rest in instructions() if name == "RUN" and "mkdir" in rest).split()
+    for name, service in told["services"].items():
+        for mount in mounts_of(service):
+            assert mount.volume in told["volumes"]
+            if service["image"] == "votenet":
+                assert {mount.target, Path(mount.target).name} & set(made), "it would belong to root"
+                assert mount.read_only == (mount.volume == "election" and name != "ceremony")
+        for word in service.get("command", []):
+            if f"={STATE}/" in word:
+                assert volume_of(service, word.partition("=")[2])
 
 
 def test_the_ceremony_names_the_nodes_that_run() -> None:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pytest
 
@@ -49,23 +49,55 @@ def process_of(service: dict[str, Any]) -> list[str]:
     return [*service.get("entrypoint", entrypoint()), *service.get("command", [])]
 
 
+class Mount(NamedTuple):
+    """A volume in a container."""
+
+    volume: str
+    target: str
+    read_only: bool
+
+    def holds(self, path: str) -> bool:
+        return path == self.target or path.startswith(f"{self.target}/")
+
+
+def mounts_of(service: dict[str, Any]) -> list[Mount]:
+    """The volumes of a service, without files of the machine; one that is below another comes first."""
+    parts = (text.split(":") for text in service.get("volumes", []))
+    found = [
+        Mount(volume, target, mode == ["ro"]) for volume, target, *mode in parts if volume[0] not in "./"
+    ]
+    return sorted(found, key=lambda mount: -len(mount.target))
+
+
 class LoopbackContainers:
     """Where the containers' addresses and folders are on this machine, for one network in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.state = folder, folder / "state"
+        self.services = read_compose()["services"]
         self.ports = {name: free_port() for name in PORTS}
         self.etc = folder / "etc"
         self.etc.mkdir()
         for name in ("ceremony.sh", "election.toml"):
-            (self.etc / name).write_text(self._placed((COMPOSE / name).read_text()))
+            (self.etc / name).write_text(self._placed("ceremony", (COMPOSE / name).read_text()))
 
     def words(self, name: str, words: list[str]) -> list[str]:
         """The words of a command in the container `name`, for this machine."""
-        return [self._of(name, self._placed(word)) for word in words]
+        return [self._of(name, self._placed(name, word)) for word in words]
 
-    def _placed(self, text: str) -> str:
-        return text.replace(STATE, str(self.state)).replace("/etc/votenet", str(self.etc))
+    def _placed(self, name: str, text: str) -> str:
+        """The text with a container's paths as they are here; those in no volume are in its own folder."""
+        for mount in mounts_of(self.services[name]):
+            text = text.replace(mount.target, str(self._folder_of(mount.volume)))
+        own = str(self.folder / f"only-{name}")
+        return text.replace(STATE, own).replace("/etc/votenet", str(self.etc))
+
+    def _folder_of(self, volume: str) -> Path:
+        """Where a volume is: those of the ceremony below one another, as it sees them."""
+        for mount in mounts_of(self.services["ceremony"]):
+            if mount.volume == volume:
+                return self.state / Path(mount.target).relative_to(STATE)
+        return self.folder / f"volume-{volume}"
 
     def _of(self, name: str, word: str) -> str:
         for other, port in PORTS.items():
@@ -80,7 +112,7 @@ class LoopbackContainers:
 def build(folder: Path) -> Path:
     """Replay the Dockerfile, each stage in a fresh virtual environment; where the last one's programs are.
 
-    The folder `state` in `folder` is the container's volume.
+    The folder `state` in `folder` is the container's folder for data.
     """
     stubs = folder / "stubs"
     stubs.mkdir()
