@@ -323,7 +323,7 @@ class NoLock(Tendermint):
 class NoMemory(Tendermint):
     """A start forgets what was saved."""
 
-    def start(self, height, now, saved=None):  # type: ignore[no-untyped-def]
+    def start(self, height, now, saved=None, silence=None):  # type: ignore[no-untyped-def]
         self.recovering = False
         return self.start_height(height, now)
 
