@@ -295,7 +295,8 @@ def test_addresses_of_loopback_that_another_machine_names_are_not_dialled(
         raise Unreachable("nothing there")
 
     monkeypatch.setattr(network_view, "probe_node", dial)
-    own = tuple(Address(host, 22) for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost"))
+    hosts = ("127.0.0.1", "127.9.9.9", "::1", "localhost", "0.0.0.0", "::", "localhost.", "::1%lo")
+    own = tuple(Address(host, 22) for host in hosts)
     far = Address("10.0.0.7", 3000)
     look(listed=(*own, far), page_host="vote.example.org")
     assert dialled == [far]

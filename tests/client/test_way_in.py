@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 import pytest
 from tests.cli.conftest import RunningNode
@@ -10,9 +11,11 @@ from tests.cli.conftest import RunningNode
 from support.elections import make_election, named_nodes
 from support.page import serving
 from support.posed_nodes import PosedNode, listed, posed, posed_server
+from votenet.client import way_in
 from votenet.client.network_view import WayIn
 from votenet.client.way_in import way_in_at_node, way_in_at_page, way_in_of_network
 from votenet.errors import ConfigError, Rejected, Unreachable, VotenetError
+from votenet.protocol.bootstrap.bootstrap_messages import KnownPeer
 from votenet.protocol.wire.address import Address
 
 ELECTION = make_election(nodes=named_nodes(4))
@@ -65,6 +68,28 @@ def test_an_id_is_looked_for_at_nodes_and_at_servers() -> None:
     assert (way.election.network_id, way.bootstraps) == (ELECTION.network_id, (server,))
     assert at_node.election.network_id == ELECTION.network_id
     assert refused.value.code == "network-mismatch"
+
+
+def test_addresses_of_our_own_machine_that_a_server_elsewhere_lists_are_not_dialled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hosts = ("127.0.0.1", "0.0.0.0", "[::]", "localhost.", "[::1%lo]") * way_in.MAX_ASKED
+    own = [f"{host}:{port}" for port, host in enumerate(hosts, 1)]
+    peers = [KnownPeer(address, None, ELECTION.network_hex) for address in (*own, "10.0.0.7:3000")]
+    dialled: list[Address] = []
+
+    async def lists(servers: Iterable[Address]) -> list[tuple[Address, list[KnownPeer]]]:
+        return [(server, peers) for server in servers]
+
+    async def ask(addresses: Iterable[Address], _: object) -> list[tuple[Address, Unreachable]]:
+        dialled.extend(addresses)
+        return [(address, Unreachable("nothing there")) for address in dialled]
+
+    monkeypatch.setattr(way_in, "list_servers", lists)
+    monkeypatch.setattr(way_in, "ask_each", ask)
+    with pytest.raises(Unreachable):
+        of_network(ELECTION.network_hex, servers=(Address("boot.example.org", 4000),))
+    assert dialled == [Address("10.0.0.7", 3000)]
 
 
 def test_a_server_of_one_network_needs_no_id_and_one_of_several_does() -> None:

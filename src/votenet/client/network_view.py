@@ -18,7 +18,7 @@ from votenet.core.election.definition import Election
 from votenet.errors import Rejected, Unreachable, VotenetError
 from votenet.network.bootstrap_client import all_peers
 from votenet.protocol.bootstrap.bootstrap_messages import KnownPeer
-from votenet.protocol.wire.address import Address, network_group, parse_address
+from votenet.protocol.wire.address import Address, is_own_host, parse_address
 from votenet.protocol.wire.client_messages import NodeStatus
 
 VIEW_SECONDS: Final = 60.0
@@ -220,7 +220,7 @@ class _Search:
         return True
 
     def _add_all(self, addresses: Sequence[Address], rank: Rank, source: str) -> None:
-        """Addresses that a source named; those of its own loopback are nowhere for others."""
+        """Addresses that a source named; those of its own machine are nowhere for others."""
         usable = [one for one in addresses if means_something(one, source)]
         self._left_out.update(usable[MAX_OF_SOURCE:])
         for address in usable[:MAX_OF_SOURCE]:
@@ -413,8 +413,4 @@ def _seed(probe: Probe) -> int | None:
 
 def means_something(address: Address, source: str) -> bool:
     """Whether an address that somebody at `source` names may be dialled from here."""
-    return not _is_loopback(address.host) or _is_loopback(source)
-
-
-def _is_loopback(host: str) -> bool:
-    return host.lower() in ("localhost", "::1") or network_group(host).startswith("127.")
+    return not is_own_host(address.host) or is_own_host(source)

@@ -67,13 +67,14 @@ async def way_in_of_network(
     given, listed = list(nodes), []
     failure: VotenetError | None = None
     networks: set[str] = set()
-    for _, answer in await list_servers(bootstraps):
+    for server, answer in await list_servers(bootstraps):
         if isinstance(answer, VotenetError):
             failure = answer
             continue
         mine = [peer for peer in answer if network_id in (None, peer.network_id) or peer.network_id is None]
         networks |= {peer.network_id for peer in mine if peer.network_id is not None}
-        listed += readable_addresses(peer.address for peer in mine[:MAX_ASKED])
+        theirs = readable_addresses(peer.address for peer in mine)
+        listed += [one for one in theirs if means_something(one, server.host)][:MAX_ASKED]
     if len(networks) > 1:
         raise VotenetError(
             f"nodes of several networks are registered there: {', '.join(sorted(networks))}",

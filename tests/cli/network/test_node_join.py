@@ -282,6 +282,21 @@ def test_a_clock_a_day_off_is_said_before_the_question(cli: Cli, here: Path, day
     assert said in done.err
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "localhost.", "[::1]", "127.0.0.2"])
+def test_a_page_far_away_that_names_our_own_machine_as_bootstrap_server_is_refused(
+    cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    told = {"/genesis.json": ELECTION.to_file(), "/join.json": join_file(ELECTION.network_hex, f"{host}:4")}
+    monkeypatch.setattr("votenet.network.http_client.Names", lambda: Names(lambda _: ["127.0.0.1"]))
+    with page(told) as url:
+        far = url.replace("127.0.0.1", "page.example.org")
+        done = cli(
+            "node", "join", far, "--name", "north", "--advertise", "north.example.org:3000", *ONLY_WRITE
+        )
+    assert (done.code, "[bad-address]" in done.err) == (78, True), done.err
+    assert f"{host}:4, which is this machine itself" in done.err
+
+
 def test_a_page_far_away_without_tls_asks_for_a_comparison(
     cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

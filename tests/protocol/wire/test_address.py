@@ -10,6 +10,7 @@ from votenet.errors import Rejected
 from votenet.protocol.wire.address import (
     MAX_ADDRESS,
     Address,
+    is_own_host,
     network_group,
     parse_address,
     parse_peer_address,
@@ -133,3 +134,21 @@ def test_any_text_is_an_address_or_refused(text: str) -> None:
 def test_ip_addresses_have_one_spelling_and_a_network(text: str, plain: str | None, group: str) -> None:
     assert plain_ip(text) == plain
     assert network_group(text) == group
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1", "127.9.9.9", "::1", "::1%lo", "::ffff:127.0.0.1", "0.0.0.0", "::", "::ffff:0.0.0.0",
+        "localhost", "localhost.", "LocalHost", "vote.localhost", "vote.localhost.",
+    ],
+)  # fmt: skip
+def test_a_host_that_is_the_own_machine_of_everybody(host: str) -> None:
+    assert is_own_host(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["", "10.0.0.1", "128.0.0.1", "::2", "fe80::1%lo", "notlocalhost", "localhost.example.org"]
+)
+def test_a_host_that_is_one_machine_for_everybody(host: str) -> None:
+    assert not is_own_host(host)

@@ -15,7 +15,7 @@ from votenet.cli.network.node_run import ENV_NAME, PREFIX, run_joined
 from votenet.cli.options import FilePath, FlagOnly, address_or_any_port, json_option, network_option
 from votenet.config import DEFAULT_NODE_PORT
 from votenet.errors import Command, ConfigError, Locked, NextStep, Rejected
-from votenet.protocol.wire.address import Address, is_loopback, parse_address, parse_peer_address
+from votenet.protocol.wire.address import Address, is_loopback, is_own_host, parse_address, parse_peer_address
 
 if TYPE_CHECKING:
     from votenet.client.page_entry import PageEntry
@@ -278,7 +278,7 @@ def _settings(folder: Path, offer: PageEntry, asked: _Asked) -> dict[str, str]:
     told = (kept,) if kept else tuple(map(str, offer.bootstraps))
     servers = _servers(asked.bootstrap or told, asked)
     found[f"{PREFIX}BOOTSTRAP"] = ",".join(map(str, servers))
-    elsewhere = not all(is_loopback(server.host) for server in servers)
+    elsewhere = not all(is_own_host(server.host) for server in servers)
     found |= _addresses(found, elsewhere, asked)
     if asked.metrics is not None:
         found[f"{PREFIX}METRICS"] = str(asked.metrics)
@@ -297,8 +297,8 @@ def _servers(texts: tuple[str, ...], asked: _Asked) -> list[Address]:
     )
     if not servers:
         raise ConfigError("nobody says where this node finds the others", code="no-bootstrap", next_step=ask)
-    far = is_page(asked.where) and not is_loopback(_host_of(asked.where))
-    if far and not asked.bootstrap and (own := [one for one in servers if is_loopback(one.host)]):
+    far = is_page(asked.where) and not is_own_host(_host_of(asked.where))
+    if far and not asked.bootstrap and (own := [one for one in servers if is_own_host(one.host)]):
         raise ConfigError(
             f"the page names the bootstrap server {own[0]}, which is this machine itself",
             code="bad-address",
@@ -321,7 +321,7 @@ def _addresses(kept: Mapping[str, str], elsewhere: bool, asked: _Asked) -> dict[
         advertised = parse_peer_address(own or str(listen))
     except Rejected as error:
         raise _bad_address(error.message, asked) from error
-    if elsewhere and is_loopback(advertised.host):
+    if elsewhere and is_own_host(advertised.host):
         what = (
             f"others cannot dial {advertised}: it is their own machine" if own else "nobody says where others"
         )

@@ -87,6 +87,14 @@ def is_loopback(host: str) -> bool:
     )
 
 
+def is_own_host(host: str) -> bool:
+    """Whether everybody who dials a host dials their own machine: loopback, or every address of it."""
+    plain = plain_ip(host)
+    if plain is None:  # names below localhost are loopback, too (RFC 6761)
+        return host.lower().rstrip(".").endswith(".localhost") or is_loopback(host)
+    return ipaddress.ip_address(plain).is_unspecified or is_loopback(host)
+
+
 @lru_cache(maxsize=4096)
 def plain_ip(text: str) -> str | None:
     """One spelling for an IP address (no zone, no IPv4 in IPv6 clothes); None for a name."""
