@@ -43,17 +43,22 @@ def is_open_to_others(path: Path) -> bool:
 # -- atomic writing ----------------------------------------------------------------------------
 
 
-def write_atomically(path: Path, data: bytes, mode: int | None = 0o600) -> None:
+def write_atomically(
+    path: Path, data: bytes, mode: int | None = 0o600, *, owner: os.stat_result | None = None
+) -> None:
     """Replace a file: either the old content or the new one is there, also after a power cut.
 
     Args:
         mode: of the file; None for what umask leaves of 0666.
+        owner: the new file gets the user and the group of this one.
 
     Raises:
         StorageError: it cannot be written; nothing changed.
     """
     step = "Check free space and the owner of that folder."
     with StorageError.of_os_errors(f"cannot write {path}", next_step=step), replacing(path, mode) as file:
+        if owner is not None:
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
         file.write(data)
 
 
@@ -223,7 +228,39 @@ def lock_data_dir(path: Path) -> Iterator[Path]:
         yield path
 
 
-def _data_lock(folder: Path) -> FileLock:
+@contextlib.contextmanager
+def lock_stopped_dir(path: Path) -> Iterator[os.stat_result | None]:
+    """Hold the folder of a program that is stopped; as root also that of another user, who keeps it.
+
+    Nothing of such a folder is followed, cut or given away: its owner may have put anything there.
+
+    Yields:
+        None for a folder of this user; else whose it is, for files that are made in it.
+
+    Raises:
+        As `lock_data_dir`.
+    """
+    with ConfigError.of_os_errors(f"cannot use the folder {path}", next_step="Check its name and its owner."):
+        found = path.lstat()
+    if os.geteuid() != 0 or found.st_uid == 0 or not stat.S_ISDIR(found.st_mode):
+        with lock_data_dir(path):
+            yield None
+        return
+    step = "Check the disk and the owner of that folder."
+    with (
+        StorageError.of_os_errors(f"cannot make the lock in {path}", next_step=step),
+        contextlib.suppress(FileExistsError),
+    ):
+        handle = os.open(path / "lock", _NEW_FILE, 0o600)
+        try:
+            os.fchown(handle, found.st_uid, found.st_gid)
+        finally:
+            os.close(handle)
+    with _data_lock(path, sign=False):
+        yield found
+
+
+def _data_lock(folder: Path, *, sign: bool = True) -> FileLock:
     path = folder / "lock"
     try:
         lock = FileLock.acquire(path)
@@ -236,7 +273,8 @@ def _data_lock(folder: Path) -> FileLock:
     except ConfigError as error:
         next_step = "Put the folder on a local disk." if error.code == "no-locks" else error.next_step
         raise StorageError(error.message, next_step=next_step) from error
-    lock.sign()
+    if sign:
+        lock.sign()
     return lock
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -26,6 +27,8 @@ from votenet.storage.blocks.sqlite_block_store import SqliteBlockStore
 from votenet.storage.files import lock_data_dir
 from votenet.storage.key_store import NODE_KEY_NAME
 
+SERVICE = 54321
+"""The user of a unit, who is not in the list of users."""
 VOTERS = ["ann", "bo", "citra"]
 
 
@@ -265,6 +268,51 @@ def test_a_final_backup_wants_a_stopped_node_and_may_be_taken_again(tmp_path: Pa
         back_up(files, tmp_path / "x.backup", "north")
     back_up(files, tmp_path / "x.backup", "north", final=True)
     assert read_contents(tmp_path / "x.backup").final
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+@pytest.mark.parametrize("gone", [None, "lock"])
+def test_root_closes_the_folder_of_a_service_which_keeps_its_owner(
+    tmp_path: Path, files: NodeFiles, election: Election, gone: str | None
+) -> None:
+    """The user of a unit with DynamicUser= is none who could type the command."""
+    with lock_data_dir(files.folder):
+        pass  # the node ran once
+    if gone:
+        (files.folder / gone).unlink()
+    for one in (files.folder, *files.folder.iterdir()):
+        os.chown(one, SERVICE, SERVICE)
+    back_up(files, tmp_path / "x.backup", "north", final=True)
+    for one in (files.folder, *files.folder.iterdir()):
+        found = one.stat()
+        assert (found.st_uid, found.st_gid) == (SERVICE, SERVICE), one
+        assert one.name not in ("lock", MOVED_NAME) or found.st_mode & 0o077 == 0, one
+    with pytest.raises(ConfigError) as caught:
+        refuse_moved(files.folder)
+    assert caught.value.code == "moved"
+    assert (tmp_path / "x.backup").stat().st_uid == 0
+    restore(tmp_path / "x.backup", tmp_path / "again")
+    assert mark_in(tmp_path / "again", election) == RestoredMark(known_height=1).encode().state
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_root_waits_for_the_end_of_a_service_and_follows_none_of_its_links(
+    tmp_path: Path, files: NodeFiles
+) -> None:
+    with lock_data_dir(files.folder):
+        os.chown(files.folder, SERVICE, SERVICE)
+        with pytest.raises(Locked):
+            back_up(files, tmp_path / "x.backup", "north", final=True)
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"keep")
+    (files.folder / MOVED_NAME).symlink_to(victim)
+    back_up(files, tmp_path / "x.backup", "north", final=True)
+    assert (victim.read_bytes(), victim.stat().st_uid) == (b"keep", 0)
+    (files.folder / "lock").unlink()
+    (files.folder / "lock").symlink_to(victim)
+    with pytest.raises(StorageError):
+        back_up(files, tmp_path / "x.backup", "north", final=True)
+    assert (victim.read_bytes(), victim.stat().st_uid) == (b"keep", 0)
 
 
 def test_a_node_that_is_moved_while_it_is_silent_stays_silent(

@@ -35,7 +35,7 @@ from votenet.storage.blocks.sqlite_block_store import MARK_NAME, SqliteBlockStor
 from votenet.storage.blocks.tables import CHAIN_SCHEMA, DATABASE_NAME
 from votenet.storage.database import open_database, reading
 from votenet.storage.env_file import check_values, read_env_file, write_env_file
-from votenet.storage.files import lock_data_dir, sync_folder, write_atomically
+from votenet.storage.files import lock_data_dir, lock_stopped_dir, sync_folder, write_atomically
 from votenet.storage.genesis_file import read_genesis
 from votenet.storage.input_file import read_input
 from votenet.storage.key_store import NODE_KEY_NAME, read_key
@@ -89,7 +89,8 @@ def back_up(files: NodeFiles, output: Path, name: str, *, final: bool = False) -
 
     Args:
         name: what the node is called, for people.
-        final: the node is stopped, and never starts in this folder again.
+        final: the node is stopped, and never starts in this folder again. Root may close the folder of a
+            service, which stays its owner's.
 
     Returns:
         What is in the backup, and the digest of all of it.
@@ -105,9 +106,9 @@ def back_up(files: NodeFiles, output: Path, name: str, *, final: bool = False) -
         _settings(env)  # else it could never be restored
     with contextlib.ExitStack() as held:
         if final:
-            held.enter_context(lock_data_dir(files.folder))
+            owner = held.enter_context(lock_stopped_dir(files.folder))
             # Before anything leaves the folder. A backup that fails may be tried again.
-            write_atomically(files.folder / MOVED_NAME, b"%d\n" % int(time.time()))
+            write_atomically(files.folder / MOVED_NAME, b"%d\n" % int(time.time()), owner=owner)
         else:
             refuse_moved(files.folder)
         work = Path(held.enter_context(_beside(output)))
