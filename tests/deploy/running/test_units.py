@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -29,7 +30,21 @@ NAMES = [path.name for path in UNITS]
 @pytest.fixture(scope="module")
 def boot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
     """A bootstrap server that runs."""
-    with programs(tmp_path_factory.mktemp("boot")) as net:
+    with bootstrap(tmp_path_factory.mktemp("boot")) as address:
+        yield address
+
+
+@pytest.fixture
+def own_boot(tmp_path: Path) -> Iterator[Address]:
+    """One that knows no node of another test: a node that met none of those it knows is not ready."""
+    (tmp_path / "boot").mkdir()
+    with bootstrap(tmp_path / "boot") as address:
+        yield address
+
+
+@contextlib.contextmanager
+def bootstrap(folder: Path) -> Iterator[Address]:
+    with programs(folder) as net:
         address = net.bootstrap(Address("127.0.0.1", free_port()))
         net.wait_for(lambda: "event=listening" in net.log("boot"))
         yield address
@@ -126,12 +141,12 @@ def test_started_as_systemd_does_it_is_ready_sends_heartbeats_and_ends_when_told
 
 
 def test_a_node_is_backed_up_while_its_unit_runs_and_restored_for_a_new_one(
-    tmp_path: Path, boot: Address
+    tmp_path: Path, own_boot: Address
 ) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     for place in (old, new):
         place.mkdir()
-    set_up("votenet-node@.service", old, boot)
+    set_up("votenet-node@.service", old, own_boot)
     unit = read_unit(DEPLOY / "systemd/votenet-node@.service", "north")
     kept, saved = old / "var/lib/private/votenet/north", tmp_path / "north.backup"
     with started(unit, old):
@@ -141,6 +156,39 @@ def test_a_node_is_backed_up_while_its_unit_runs_and_restored_for_a_new_one(
     with started(unit, new) as (_, said):
         assert "READY=1" in said
     assert (new / "var/lib/votenet/north/node.key").read_text() == (kept / "node.key").read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_root_moves_a_node_whose_unit_was_stopped(tmp_path: Path, own_boot: Address) -> None:
+    """As docs/deployment.md says; the folder belongs to the user that DynamicUser= has made."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    for place in (old, new):
+        place.mkdir()
+    set_up("votenet-node@.service", old, own_boot)
+    unit = read_unit(DEPLOY / "systemd/votenet-node@.service", "north")
+    folder, saved = old / "var/lib/private/votenet/north", tmp_path / "north.backup"
+    with started(unit, old) as (process, _):
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
+    give(folder, 54321)
+    votenet("backup", "--data-dir", str(folder), "--final", "-o", str(saved))
+    assert {one.stat().st_uid for one in folder.rglob("*")} == {54321}
+    votenet("restore", str(saved), "--data-dir", str(new / "var/lib/votenet/north"))
+    take_over(new)
+    with started(unit, new) as (_, said):
+        assert "READY=1" in said
+    give(folder, 0)  # else this start would be refused for that
+    done = subprocess.run(
+        [sys.executable, "-m", "votenet", *command_of(unit, old)[1:]],
+        cwd="/", env=environment_of(unit, old), capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert "[moved]" in done.stderr
+    assert str(done.returncode) in unit["RestartPreventExitStatus"][0].split()
+
+
+def give(folder: Path, user: int) -> None:
+    for one in (folder, *folder.rglob("*")):
+        os.chown(one, user, user)
 
 
 @pytest.mark.parametrize("name", NAMES)
