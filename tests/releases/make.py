@@ -104,7 +104,8 @@ def public(typed: Typist, target: Path) -> None:
         for name in ("election.toml", "result.json", "at-the-page.json", "mpls-000001.json"):
             shutil.copy(folder / name, made / name)
         take_network(typed, network, made)
-        typed("report", "--archive", str(made / "archive.jsonl"), "-o", str(made / "minutes.json"))
+        shutil.copy(made / "archive.jsonl", typed.home / "election.jsonl")  # its name stands in the minutes
+        typed("report", "--archive", "election.jsonl", "-o", str(made / "minutes.json"))
         typed("export", *of(network), "--tiles", str(made / "tiles"))
         finish(typed, made)
 
