@@ -5,17 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 from votenet.client.network_view import WayIn
 from votenet.config import nodes_dir
 from votenet.errors import ConfigError, Rejected
 from votenet.protocol.wire.address import Address, parse_address
-from votenet.storage.env_file import read_env_file
+from votenet.storage.env_file import ENV_NAME, PREFIX, read_env_file
 from votenet.storage.genesis_file import read_genesis
-
-ENV_NAME: Final = "node.env"
-_PREFIX: Final = "VOTENET_NODE_"
 
 
 def joined_here() -> Iterator[WayIn]:
@@ -36,12 +32,12 @@ def way_in_of_folder(folder: Path) -> WayIn:
     """
     path = folder / ENV_NAME
     settings = read_env_file(path) if path.exists() else {}
-    election = read_genesis(Path(settings.get(f"{_PREFIX}GENESIS", folder / "genesis.json")))
+    election = read_genesis(Path(settings.get(f"{PREFIX}GENESIS", folder / "genesis.json")))
     peers = (
-        *_addresses(settings.get(f"{_PREFIX}ADVERTISE", "")),
-        *_addresses(settings.get(f"{_PREFIX}PEER", "")),
+        *_addresses(settings.get(f"{PREFIX}ADVERTISE", "")),
+        *_addresses(settings.get(f"{PREFIX}PEER", "")),
     )
-    servers = _addresses(settings.get(f"{_PREFIX}BOOTSTRAP", ""))
+    servers = _addresses(settings.get(f"{PREFIX}BOOTSTRAP", ""))
     return WayIn(election, (), servers, page_host="localhost", listed=peers)
 
 

@@ -17,6 +17,10 @@ from votenet.storage.input_file import read_input
 from votenet.text import is_unicode
 
 MAX_ENV_FILE: Final = 256 * 1024
+ENV_NAME: Final = "node.env"
+"""In the folder of a node: its settings, for systemd, docker and `votenet node run`."""
+PREFIX: Final = "VOTENET_NODE_"
+"""Of the names in it: the variables of the options of `votenet node`."""
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f\"'\\]|^\s|\s\Z")
 

@@ -11,11 +11,12 @@ import click
 
 from votenet.cli import ui
 from votenet.cli.network.node_init import folder_option
-from votenet.cli.network.node_run import ENV_NAME, PREFIX, run_joined
+from votenet.cli.network.node_run import run_joined
 from votenet.cli.options import FilePath, FlagOnly, address_or_any_port, json_option, network_option
 from votenet.config import DEFAULT_NODE_PORT
 from votenet.errors import Command, ConfigError, Locked, NextStep, Rejected
 from votenet.protocol.wire.address import Address, is_loopback, is_own_host, parse_address, parse_peer_address
+from votenet.storage.env_file import ENV_NAME, PREFIX, check_values, read_env_file, write_env_file
 
 if TYPE_CHECKING:
     from votenet.client.page_entry import PageEntry
@@ -268,8 +269,6 @@ def _with_roll(election: Election, folder: Path, asked: _Asked) -> tuple[Electio
 
 def _settings(folder: Path, offer: PageEntry, asked: _Asked) -> dict[str, str]:
     """The variables of node.env: those of an earlier join, and over them what is asked for now."""
-    from votenet.storage.env_file import read_env_file
-
     path = folder / ENV_NAME
     found = read_env_file(path) if path.exists() else {}
     found |= {f"{PREFIX}DATA_DIR": str(folder.absolute())}
@@ -422,7 +421,6 @@ def _confirm(election: Election, asked: _Asked) -> None:
 def _write(folder: Path, election: Election, roll: Path | None, settings: Mapping[str, str]) -> None:
     """Genesis file, roll and settings, the settings last. Raises ConfigError: bad-value; StorageError."""
     from votenet.cli.election.roll import ROLL_NAME
-    from votenet.storage.env_file import check_values, write_env_file
     from votenet.storage.files import write_atomically
 
     found = dict(settings)

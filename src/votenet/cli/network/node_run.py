@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
 
 import click
 
 from votenet.cli.network.node_init import folder_option
 from votenet.errors import Command, ConfigError, NextStep
-
-ENV_NAME: Final = "node.env"
-"""In the folder of a node: its settings, for systemd, docker and `votenet node run`."""
-PREFIX: Final = "VOTENET_NODE_"
+from votenet.storage.env_file import ENV_NAME, PREFIX, read_env_file
 
 
 @click.command(
@@ -56,7 +52,6 @@ def run_joined(folder: Path, *, as_json: bool = False) -> None:
         ConfigError: not-joined, bad-env-file; and as the node.
     """
     from votenet.cli.network.node import node
-    from votenet.storage.env_file import read_env_file
 
     path = folder / ENV_NAME
     if not path.exists():

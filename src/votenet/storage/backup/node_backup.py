@@ -34,7 +34,7 @@ from votenet.storage.backup.backup_file import (
 from votenet.storage.blocks.sqlite_block_store import MARK_NAME, SqliteBlockStore
 from votenet.storage.blocks.tables import CHAIN_SCHEMA, DATABASE_NAME
 from votenet.storage.database import open_database, reading
-from votenet.storage.env_file import check_values, read_env_file, write_env_file
+from votenet.storage.env_file import ENV_NAME, PREFIX, check_values, read_env_file, write_env_file
 from votenet.storage.files import lock_data_dir, lock_stopped_dir, sync_folder, write_atomically
 from votenet.storage.genesis_file import read_genesis
 from votenet.storage.input_file import read_input
@@ -44,7 +44,6 @@ MOVED_NAME: Final = "moved"
 """In a folder whose node went elsewhere: no node starts there any more."""
 LOCK_NAME: Final = "lock"
 _FRESH: Final = ".restoring"
-_ENV_PREFIX: Final = "VOTENET_NODE_"
 _ENV_PATHS: Final = {"DATA_DIR": "", "GENESIS": "genesis.json", "ROLL": "roll.json"}
 """Settings in node.env that name the folder, and a file in it."""
 
@@ -63,8 +62,8 @@ class NodeFiles:
         yield "genesis.json", self.genesis
         if self.roll is not None:
             yield "roll.json", self.roll
-        if (self.folder / "node.env").exists():
-            yield "node.env", self.folder / "node.env"
+        if (self.folder / ENV_NAME).exists():
+            yield ENV_NAME, self.folder / ENV_NAME
 
 
 # -- a folder whose node has gone ------------------------------------------------------------------
@@ -102,7 +101,7 @@ def back_up(files: NodeFiles, output: Path, name: str, *, final: bool = False) -
     """
     key = read_key(files.folder / NODE_KEY_NAME, "node")
     election = _with_roll(read_genesis(files.genesis), files.roll)
-    if (env := files.folder / "node.env").exists():
+    if (env := files.folder / ENV_NAME).exists():
         _settings(env)  # else it could never be restored
     with contextlib.ExitStack() as held:
         if final:
@@ -202,7 +201,7 @@ class RestoredNode:
     @property
     def joined(self) -> bool:
         """Whether it has settings with which it starts."""
-        return any(file.name == "node.env" for file in self.contents.files)
+        return any(file.name == ENV_NAME for file in self.contents.files)
 
 
 def read_contents(path: Path) -> BackupContents:
@@ -346,7 +345,7 @@ def _check_database(
 
 def _place(fresh: Path, folder: Path) -> None:
     """Give the files their names; the key comes last, so that no node starts with a part of them."""
-    _rewrite_env(fresh / "node.env", folder)
+    _rewrite_env(fresh / ENV_NAME, folder)
     names = [*(name for name in reversed(FILES) if name != NODE_KEY_NAME), MARK_NAME, NODE_KEY_NAME]
     placed: list[Path] = []
     try:
@@ -372,7 +371,7 @@ def _rewrite_env(path: Path, folder: Path) -> None:
     if not path.exists():
         return
     names = [name for name, file in _ENV_PATHS.items() if not file or path.with_name(file).exists()]
-    paths = {_ENV_PREFIX + name: str((folder / _ENV_PATHS[name]).absolute()) for name in names}
+    paths = {PREFIX + name: str((folder / _ENV_PATHS[name]).absolute()) for name in names}
     write_env_file(path, paths | _settings(path))
 
 
@@ -382,8 +381,8 @@ def _settings(path: Path) -> dict[str, str]:
     Raises:
         ConfigError: bad-env-file, bad-value.
     """
-    kept = {name: value for name, value in read_env_file(path).items() if name.startswith(_ENV_PREFIX)}
+    kept = {name: value for name, value in read_env_file(path).items() if name.startswith(PREFIX)}
     for name in _ENV_PATHS:
-        kept.pop(_ENV_PREFIX + name, None)
+        kept.pop(PREFIX + name, None)
     check_values(kept)
     return kept
