@@ -124,12 +124,22 @@ def network_here(instance: str, node: str | None = None) -> str | None:
     return election_from_file(data).network_hex
 
 
-def connect(instance: str, node: str | None = None, network_hex: str | None = None) -> ElectionClient:
+def connect(
+    instance: str,
+    node: str | None = None,
+    network_hex: str | None = None,
+    *,
+    answer_seconds: float | None = None,
+) -> ElectionClient:
     """A client of the node that was named, or of the network here. Raises as `node_addresses`.
 
-    `network_hex`: the network that was named, too.
+    Args:
+        network_hex: the network that was named, too.
+        answer_seconds: how long each node may take to answer; without it as long as a busy one needs.
     """
+    from votenet.client.connection import NODE_ANSWER_SECONDS
     from votenet.client.sync_client import ElectionClient
 
     addresses = node_addresses(instance, node)
-    return ElectionClient(addresses, network_id=network_hex or network_here(instance, node))
+    network = network_hex or network_here(instance, node)
+    return ElectionClient(addresses, network_id=network, answer_timeout=answer_seconds or NODE_ANSWER_SECONDS)

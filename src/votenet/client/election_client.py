@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from votenet.client.answers import fetch_amendments, fetch_election, fetch_vote_status
-from votenet.client.connection import NodeConnection
+from votenet.client.connection import NODE_ANSWER_SECONDS, NodeConnection
 from votenet.client.failover import NODE_DIAL_SECONDS, Failover, Work
 from votenet.client.log_view import LogView, ShownLog, fetch_final_results
 from votenet.client.nodes import (
@@ -80,6 +80,7 @@ class AsyncElectionClient:
         known: Path | None = None,
         remember: bool = True,
         dial_timeout: float = NODE_DIAL_SECONDS,
+        answer_timeout: float = NODE_ANSWER_SECONDS,
     ) -> None:
         """Nothing is dialled before entry.
 
@@ -93,6 +94,7 @@ class AsyncElectionClient:
             known: folder of what is remembered of elections. By default that of this user.
             remember: without it nothing is read there or written, and no evidence of lies is saved.
             dial_timeout: seconds for a connection to a node.
+            answer_timeout: seconds for each answer of a node.
 
         Raises:
             Rejected: bad-address.
@@ -100,7 +102,7 @@ class AsyncElectionClient:
         self._bootstrap = None if bootstrap is None else parse_addresses(bootstrap)[0]
         self._network_id, self._discover, self._keys = network_id, discover, keys
         named = parse_addresses(addresses)
-        self._nodes = Failover(named, self._admit, dial_timeout=dial_timeout)
+        self._nodes = Failover(named, self._admit, dial_timeout=dial_timeout, answer_timeout=answer_timeout)
         self._pins = [str(address) for address in ([self._bootstrap] if self._bootstrap else named)]
         """Addresses at which a network is remembered."""
         self._known_folder, self._remember = known, remember

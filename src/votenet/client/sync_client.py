@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from votenet.client.connection import NODE_ANSWER_SECONDS
 from votenet.client.election_client import AsyncElectionClient
 from votenet.client.failover import NODE_DIAL_SECONDS, Work
 from votenet.client.log_view import LogView
@@ -68,6 +69,7 @@ class ElectionClient:
         known: Path | None = None,
         remember: bool = True,
         dial_timeout: float = NODE_DIAL_SECONDS,
+        answer_timeout: float = NODE_ANSWER_SECONDS,
     ) -> None:
         self._client = AsyncElectionClient(
             addresses,
@@ -78,6 +80,7 @@ class ElectionClient:
             known=known,
             remember=remember,
             dial_timeout=dial_timeout,
+            answer_timeout=answer_timeout,
         )
         self._runner: asyncio.Runner | None = None
 

@@ -14,12 +14,16 @@ from votenet.errors import VotenetError
 from votenet.storage.genesis_file import read_genesis
 
 
-def amended_here(instance: str, election: Election) -> Election:
-    """The election with the amendments that the nodes of the instance have; as it is, if none answers."""
+def amended_here(instance: str, election: Election, *, answer_seconds: float | None = None) -> Election:
+    """The election with the amendments that the nodes of the instance have; as it is, if none answers.
+
+    Args:
+        answer_seconds: how long each node may take; without it as long as a busy one needs.
+    """
     if not can_be_amended(election):
         return election
     try:
-        with targets.connect(instance) as client:
+        with targets.connect(instance, answer_seconds=answer_seconds) as client:
             return client.at_one_node(lambda node: fetch_amendments(node, election)).election
     except VotenetError:
         return election

@@ -40,6 +40,8 @@ _TITLES: Final = (
     "RESTARTS",
 )  # fmt: skip
 _SHORT_TITLES: Final = {"ADDRESS": "PORT", "PEERS": "PEER", "WAITING": "WAIT", "MEMORY": "MEM"}
+EXAMPLE_SECONDS: Final = 1.0
+"""A node that takes longer to say who may vote has no say in the example that `up` prints."""
 CAUSE_WIDTH: Final = 24
 """Of the last column at least: enough for `killed by SIGKILL`; with less, causes go below the table."""
 
@@ -246,7 +248,8 @@ def _first_vote(status: Mapping[str, Any]) -> str:
     begun = any(program.get("height") or program.get("waiting") for program in status.get("programs", ()))
     try:
         election = read_genesis(Path(status["genesis"]))
-        election = amended_here(status["instance"], election) if begun else election
+        if begun:
+            election = amended_here(status["instance"], election, answer_seconds=EXAMPLE_SECONDS)
         definition = election.definition
         is_open = definition.registration == "open"
         voter = _example_voter(begun) if is_open else _voter_on_roll(status["instance"])
