@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from votenet.config import InstanceDirs, instance_names
+from votenet.config import DEFAULT_INSTANCE, InstanceDirs, instance_names
 from votenet.errors import (
     Command,
     ConfigError,
@@ -228,14 +228,29 @@ def _no_answer(dirs: InstanceDirs, error: OSError) -> VotenetError:
             f"the supervisor of {dirs.instance!r} is gone, but these still run: {', '.join(orphans)}",
             next_step=NextStep("Go on with it: {}; or stop it: {}", up_again(dirs), Command("down")),
         )
-    known = nodes_of_last_time(dirs) is not None
     others = ", ".join(_running_beside(dirs))
     return NotRunning(
         f"no network is running (instance {dirs.instance!r})"
-        + ("; the one of last time is stopped" if known else "")
+        + ("; the one of last time is stopped" if nodes_of_last_time(dirs) is not None else "")
         + (f"; others run: {others} (use -i NAME)" if others else ""),
-        next_step=NextStep("Start {} with: {}", "it again" if known else "one", up_again(dirs)),
+        next_step=how_to_start(dirs),
     )
+
+
+def how_to_start(dirs: InstanceDirs) -> NextStep:
+    """What to type where no network runs: on the machine of a node that joined one, to look at that."""
+    from votenet.storage.env_file import joined_nodes
+
+    if nodes_of_last_time(dirs) is not None:
+        return NextStep("Start it again with: {}", up_again(dirs))
+    if dirs.instance == DEFAULT_INSTANCE and (names := joined_nodes()):
+        return NextStep(
+            "The network that {} joined is seen with: {}; nodes of this machine alone start with: {}",
+            ", ".join(names),
+            Command("status", "--network"),
+            up_again(dirs),
+        )
+    return NextStep("Start one with: {}", up_again(dirs))
 
 
 def _running_beside(dirs: InstanceDirs) -> list[str]:

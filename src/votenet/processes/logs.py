@@ -23,6 +23,7 @@ from typing import Final
 
 from votenet.config import InstanceDirs
 from votenet.errors import NoSuchNode, NotRunning
+from votenet.processes.control import how_to_start
 from votenet.text import visible
 
 KEEP_INCARNATIONS: Final = 6
@@ -177,7 +178,7 @@ def select_logs(dirs: InstanceDirs, names: Sequence[str]) -> list[str]:
     """
     known = list(dict.fromkeys(log.name for log in list_logs(dirs.logs)))
     if not known and not _files(dirs, SUPERVISOR):
-        raise NotRunning(f"instance {dirs.instance!r} has no logs")
+        raise NotRunning(f"instance {dirs.instance!r} has no logs", next_step=how_to_start(dirs))
     chosen: list[str] = []
     for name in names:
         is_supervisor = name == SUPERVISOR and _files(dirs, name)

@@ -6,11 +6,13 @@ them is written. Files that people changed are read by systemd's rules.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from votenet.config import nodes_dir
 from votenet.errors import ConfigError
 from votenet.storage.files import write_atomically
 from votenet.storage.input_file import read_input
@@ -23,6 +25,13 @@ PREFIX: Final = "VOTENET_NODE_"
 """Of the names in it: the variables of the options of `votenet node`."""
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f\"'\\]|^\s|\s\Z")
+
+
+def joined_nodes() -> list[str]:
+    """Names of the nodes of this user that have joined an election, by `votenet node join`."""
+    with contextlib.suppress(ConfigError):  # no home
+        return sorted(path.parent.name for path in nodes_dir().glob(f"*/{ENV_NAME}"))
+    return []
 
 
 def write_env_file(path: Path, values: Mapping[str, str]) -> None:

@@ -57,6 +57,10 @@ def test_what_the_organiser_keeps(tmp_path: Path) -> None:
     told = "\n".join(cards_lines(tmp_path, election))
     assert (str(files.cards) in told, "this machine only" in told, "--forget" in told) == (True,) * 3
     assert list(cards_lines(tmp_path, make_election(title="Other"))) == []
+    keep_members(tmp_path, election, made, "http://127.0.0.1:8080", genesis=Path("g.json"))
+    forget = "votenet voters cards --genesis g.json --forget"
+    assert forget in files.cards.read_text()
+    assert forget in "\n".join(cards_lines(tmp_path, election, Path("g.json")))
     assert [is_local(f"http://{host}") for host in ("localhost:1", "127.0.0.2", "[::1]:8", "10.0.0.1")] == [
         True, True, True, False
     ]  # fmt: skip

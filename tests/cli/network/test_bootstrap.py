@@ -334,6 +334,8 @@ def test_no_server_no_numbers_and_no_metrics_for_others(tmp_path: Path) -> None:
     nobody = stats(tmp_path, free_port())
     assert nobody.returncode == 3
     assert "no bootstrap server answers" in nobody.stderr
+    assert "Check the address" in nobody.stderr
+    assert "votenet up" not in nobody.stderr, "which would start another network"
     for place, code in (("0.0.0.0:0", 78), ("nonsense", 2), ("127.0.0.1:70000", 2)):
         result = failing(tmp_path, "--port", "0", "--metrics", place)
         assert result.returncode == code, result.stderr

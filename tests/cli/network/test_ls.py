@@ -9,7 +9,7 @@ from tests.cli.conftest import CommandResult
 
 from support.elections import make_election
 from votenet.cli.network.ls import row_of
-from votenet.config import instance_dirs
+from votenet.config import instance_dirs, nodes_dir
 from votenet.processes.instance import network_file, save_network
 from votenet.processes.spec import NetworkSpec
 
@@ -30,6 +30,20 @@ def test_without_a_network_it_says_how_to_make_one(cli: Callable[..., CommandRes
     assert shown.code == 0
     assert shown.out == "There is no network yet. Make one with: votenet up --detach\n"
     assert json.loads(cli("ls", "--json").out) == []
+
+
+def test_where_a_node_has_joined_a_network_the_command_that_shows_it_is_named(
+    cli: Callable[..., CommandResult],
+) -> None:
+    folder = nodes_dir() / "centre"
+    folder.mkdir(parents=True)
+    (folder / "node.env").write_text("")
+    assert cli("ls").out.endswith("The network that centre joined is seen with: votenet status --network\n")
+    for words in (["status"], ["ps"], ["results"], ["logs"]):
+        refused = cli(*words)
+        assert refused.code == 3
+        assert "The network that centre joined is seen with: votenet status --network" in refused.err
+    assert "centre" not in cli("ps", "-i", "other").err, "it is of no instance"
 
 
 def test_stopped_networks_are_listed_with_their_files(cli: Callable[..., CommandResult]) -> None:

@@ -16,7 +16,11 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import CommandResult
 
+from support.elections import key_of, make_election
 from support.ports import free_port
+from support.tls import certificate
+from votenet.cli.network.web import NO_ROLL
+from votenet.core.election.roll import Roll
 from votenet.web.files import hashes
 
 STREAMS = 200
@@ -111,6 +115,18 @@ def test_metrics_have_a_port_of_their_own(tmp_path: Path) -> None:
         numbers = exchange(metrics, "/metrics")
     assert re.search(r'votenet_web_answers_total\{status="404"\} 2', numbers)
     assert "votenet_web_nodes_up 0" in numbers
+
+
+def test_a_page_without_the_roll_or_with_an_old_certificate_says_so_to_its_owner(tmp_path: Path) -> None:
+    genesis = tmp_path / "genesis.json"
+    genesis.write_bytes(make_election(roll=Roll([("ann", key_of("ann").public_hex)])).to_file())
+    cert, key = certificate(tmp_path, days=-1)
+    options = ("--node", f"127.0.0.1:{free_port()}", "--genesis", str(genesis))
+    with running(tmp_path, *options, "--tls-cert", str(cert), "--tls-key", str(key)) as (process, _, _):
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+    assert NO_ROLL in errors
+    assert f"{cert} has expired" in errors
 
 
 def exchange(port: int, path: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 from tests.cli.conftest import CommandResult, node_of
 
 from support.elections import key_of, make_election
+from support.lying_node import lying_node
 from votenet.cli.election.roll import write_roll
 from votenet.cli.votes.code_input import asked_code, voter_of_code
 from votenet.core.election.definition import Election
@@ -57,6 +58,20 @@ def test_a_code_that_was_replaced_is_told_from_one_of_another_election() -> None
         with pytest.raises((Rejected, ConfigError), match=says) as refused:
             voter_of_code(code, election, roll)
         assert refused.value.next_step
+
+
+def test_at_a_terminal_nothing_is_asked_for_where_the_roll_is_missing(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prompt(*_: object, **__: object) -> str:
+        raise AssertionError("the answer would be of no use")
+
+    monkeypatch.setattr(click, "prompt", prompt)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    with lying_node(ELECTION, {}) as node:
+        refused = cli("vote", "--code", "--node", str(node))
+    assert "[roll-missing]" in refused.err
+    assert "--roll FILE" in refused.err
 
 
 def test_at_a_terminal_a_wrong_code_is_asked_for_again_and_never_shown(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from support.web_pages import NODES, html_of, secret_snapshot, shown, text_of
+from support.web_pages import NODES, html_of, secret_snapshot, shown, strange_snapshot, text_of
 from votenet.web.settings import WebSettings
 
 
@@ -14,8 +14,13 @@ def test_it_has_a_place_for_the_script_and_words_without_it() -> None:
     assert '<div id="booth" data-step="loading">' in html
     assert '<script type="module" src="/static/booth.en.js"></script>' in html
     assert "Voting needs JavaScript" in text_of(html)
-    assert f"votenet vote --node {NODES[0].address} VOTER CANDIDATE" in text_of(html)
+    assert f"votenet vote --code --node {NODES[0].address} --roll roll.json" in text_of(html)
     assert 'aria-current="page">Vote</a>' in html
+
+
+def test_where_there_is_no_roll_the_command_takes_any_voter_id() -> None:
+    _, html = html_of("/vote", strange_snapshot())
+    assert re.search("votenet vote( --node [^ ]+)? VOTER CANDIDATE", text_of(html))
 
 
 def test_it_is_there_while_no_node_answers() -> None:

@@ -88,7 +88,7 @@ def cards(
         kept = msgspec.structs.replace(kept, public_url=public_url, guessed=False)
         files.write_members(kept)
     target = output or (files.some_cards(voter_ids) if voter_ids else files.cards)
-    write_cards(target, in_force, chosen, kept.public_url)
+    write_cards(target, in_force, chosen, kept.public_url, genesis=genesis)
     if target == STDOUT:
         return
     sheets = -(-len(chosen) // CARDS_ON_A_SHEET)

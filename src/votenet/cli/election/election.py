@@ -161,7 +161,7 @@ def create(
             write_output(output.with_name(TRUSTEES_NAME), new.trustees)
         if new.members is not None:
             write_roll(output.with_name(ROLL_NAME), new.members.roll)
-            keep_members(output.parent, made, new.members, source.file.public_url)
+            keep_members(output.parent, made, new.members, source.file.public_url, genesis=output)
         if qr is not None:
             write_output(qr, code_svg(made))
         write_output(output, made.to_file())
@@ -170,24 +170,31 @@ def create(
             key_file.unlink(missing_ok=True)
         raise
     if output != STDOUT:
-        _say_made(made, output, key_file, as_json=as_json, with_roll=bool(new.voters))
+        roll = output.with_name(ROLL_NAME) if new.members else _roll_of(file, source)
+        _say_made(made, output, key_file, roll, as_json=as_json)
 
 
-def _say_made(made: Election, output: Path, key_file: Path, *, as_json: bool, with_roll: bool) -> None:
+def _roll_of(file: Path, source: SourcedElection) -> Path | None:
+    """The roll that an election file names."""
+    return file.parent / source.file.roll if source.file.roll else None
+
+
+def _say_made(made: Election, output: Path, key_file: Path, roll: Path | None, *, as_json: bool) -> None:
     if as_json:
         files = {"genesis": str(output), "authority_key_file": str(key_file)}
         ui.print_json({"network_id": made.network_hex, "read_aloud": spoken(made.network_hex), **files})
         return
     ui.print_fields(f"Genesis file written to {output}.", [*id_fields(made), ("key", key_file)])
     show_code(made)
-    for line in cards_lines(output.parent, made):
+    for line in cards_lines(output.parent, made, output):
         ui.echo(line)
     ui.echo(
         "Keep the key of the authority away from the nodes. Give the genesis file to every node"
-        + (", with the roll." if with_roll else ".")
+        + (", with the roll." if roll else ".")
     )
     if made.named:
-        start = Command.calling("web", options=("--genesis", str(output), "--bootstrap", "HOST:4000"))
+        served = ("--genesis", str(output), *(("--roll", str(roll)) if roll else ()))
+        start = Command.calling("web", options=(*served, "--bootstrap", "HOST:4000"))
         ui.echo(f"Or serve it: {start}, and each operator joins with the address of that page.")
         ui.echo("Read the eight numbers out to the operators: they prove that all have the same election.")
 

@@ -79,11 +79,14 @@ def credential_on_roll(code: str, uuid: str) -> str:
     return public_credential(credential_of_code(code, uuid), uuid).written()
 
 
-def keep_members(folder: Path, election: Election, made: MadeMembers, public_url: str) -> None:
+def keep_members(
+    folder: Path, election: Election, made: MadeMembers, public_url: str, *, genesis: Path | None = None
+) -> None:
     """Write codes, members and cards beside a genesis file that is not there yet.
 
     Args:
         public_url: of the page; empty where it is not known yet.
+        genesis: the genesis file, where it is not that of an instance.
 
     Raises:
         StorageError, ConfigError: they cannot be written.
@@ -96,7 +99,7 @@ def keep_members(folder: Path, election: Election, made: MadeMembers, public_url
     )
     if made.codes:
         files.write_codes(CodesFile(network_id=network_hex, codes=dict(made.codes)))
-        write_cards(files.cards, election, cards_of(made.notes, made.codes), url)
+        write_cards(files.cards, election, cards_of(made.notes, made.codes), url, genesis=genesis)
 
 
 def cards_of(notes: Iterable[MemberNote], codes: Mapping[str, str]) -> list[Card]:
@@ -105,12 +108,19 @@ def cards_of(notes: Iterable[MemberNote], codes: Mapping[str, str]) -> list[Card
 
 
 def write_cards(
-    path: Path, election: Election, cards: Sequence[Card], public_url: str, *, kind: CardKind = "card"
+    path: Path,
+    election: Election,
+    cards: Sequence[Card],
+    public_url: str,
+    *,
+    kind: CardKind = "card",
+    genesis: Path | None = None,
 ) -> None:
     """Write the page of cards, for its owner alone to read.
 
     Args:
         election: in force; its closing time stands on the cards.
+        genesis: the genesis file, where it is not that of an instance.
 
     Raises:
         ConfigError: output-failed.
@@ -121,7 +131,7 @@ def write_cards(
         public_url,
         closes=election.closes,
         kind=kind,
-        note=_note(election, cards, kind),
+        note=_note(cards, kind, genesis),
     )
 
     if path == STDOUT:
@@ -138,8 +148,12 @@ def write_cards(
                 tell(done)
 
 
-def cards_lines(folder: Path, election: Election) -> Iterator[str]:
-    """What the organiser is told of cards that are not handed out yet; nothing where there are none."""
+def cards_lines(folder: Path, election: Election, genesis: Path | None = None) -> Iterator[str]:
+    """What the organiser is told of cards that are not handed out yet; nothing where there are none.
+
+    Args:
+        genesis: the genesis file, where it is not that of an instance.
+    """
     files = MemberFiles(folder)
     kept = files.read_members(election.network_hex)
     if kept is None or not files.cards.exists():
@@ -147,8 +161,13 @@ def cards_lines(folder: Path, election: Election) -> Iterator[str]:
     yield f"Voting cards to print: {files.cards}. {CARDS_CAN_VOTE}"
     if is_local(kept.public_url):
         yield "The address on them leads to this machine only. Give the address that phones can reach:"
-        yield f"  {Command('voters', 'cards', '--public-url', 'https://vote.example.org')}"
-    yield f"When they are handed out: {Command('voters', 'cards', '--forget')}"
+        yield f"  {_cards_command(genesis, '--public-url', 'https://vote.example.org')}"
+    yield f"When they are handed out: {_cards_command(genesis, '--forget')}"
+
+
+def _cards_command(genesis: Path | None, *options: str) -> Command:
+    where = () if genesis is None else ("--genesis", str(genesis))
+    return Command("voters", "cards", *where, *options)
 
 
 def cards_here(dirs: InstanceDirs, page_url: str | None) -> Iterator[str]:
@@ -177,11 +196,11 @@ def _with_page(files: MemberFiles, election: Election, instance: str, page_url: 
     yield from cards_lines(files.folder, election)
 
 
-def _note(election: Election, cards: Sequence[Card], kind: CardKind) -> Iterable[str]:
+def _note(cards: Sequence[Card], kind: CardKind, genesis: Path | None) -> Iterable[str]:
     what = "voting card" if kind == "card" else "invitation"
     yield f"{ui.count_of(len(cards), what)}, eight on an A4 page. Print at 100 %, without headers, and cut."
     if kind == "card":
-        yield f"{CARDS_CAN_VOTE} When all are handed out, type: {Command('voters', 'cards', '--forget')}"
+        yield f"{CARDS_CAN_VOTE} When all are handed out, type: {_cards_command(genesis, '--forget')}"
     else:
         yield "A person who prints an invitation could use it before its member. Remove this file afterwards."
 

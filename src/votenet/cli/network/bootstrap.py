@@ -121,7 +121,8 @@ def bootstrap(
         named = any(
             ctx.get_parameter_source(option) is not ParameterSource.DEFAULT for option in ("hosts", "port")
         )
-        show_stats(Address(hosts[0], port) if named else instance_bootstrap(instance), as_json=as_json)
+        address = Address(hosts[0], port) if named else instance_bootstrap(instance)
+        show_stats(address, named=named, as_json=as_json)
         return
     from votenet.processes import parent_death
 
@@ -185,11 +186,17 @@ async def _serve(
     log.info("event=stopped")
 
 
-def show_stats(address: Address, *, as_json: bool) -> None:
+def show_stats(address: Address, *, named: bool, as_json: bool) -> None:
+    """The numbers of the server there. `named`: by the user, not that of this machine. Raises NotRunning."""
     try:
         stats = asyncio.run(get_stats(address))
     except Unreachable as error:
-        raise NotRunning(f"no bootstrap server answers at {address}") from error
+        raise NotRunning(
+            f"no bootstrap server answers at {address}",
+            next_step="Check the address, and that the server runs there: --host HOST --port PORT"
+            if named
+            else None,
+        ) from error
     if as_json:
         ui.echo_json(stats)
         return

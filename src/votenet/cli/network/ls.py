@@ -13,9 +13,10 @@ from votenet.cli import ui
 from votenet.cli.options import json_option
 from votenet.cli.targets import network_status
 from votenet.config import instance_dirs, instance_names
-from votenet.errors import ConfigError, VotenetError
+from votenet.errors import Command, ConfigError, VotenetError
 from votenet.processes.identity import leftovers
 from votenet.processes.instance import load_network
+from votenet.storage.env_file import joined_nodes
 from votenet.storage.genesis_file import read_genesis
 
 
@@ -49,6 +50,9 @@ def ls(as_json: bool) -> None:
         return
     if not rows:
         ui.echo("There is no network yet. Make one with: votenet up --detach")
+        if joined := joined_nodes():
+            look = Command("status", "--network")
+            ui.echo(f"The network that {', '.join(joined)} joined is seen with: {look}")
         return
     made = ui.table(
         "",

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 PAGE_DESCRIPTORS: Final = 8192
 """Open files asked for: MAX_BROWSERS, the connections to nodes, and room."""
 
+NO_ROLL: Final = (
+    "this election has a roll, and this page does not: it cannot tell whose code is typed; give it with"
+    " --roll FILE"
+)
+
 log = logging.getLogger("votenet.web")
 
 
@@ -281,6 +286,8 @@ async def _serve(settings: WebSettings, roll: Roll | None, genesis: Election | N
     from votenet.network.collector import collect_seldom
     from votenet.network.notify import notify
     from votenet.web.live_view import LiveView
+    from votenet.web.serving.certificate_dates import dates_warning
+    from votenet.web.serving.http_protocol import tls_context
     from votenet.web.serving.server import serve_page
 
     collect_seldom()
@@ -300,15 +307,24 @@ async def _serve(settings: WebSettings, roll: Roll | None, genesis: Election | N
         log.info("event=listening name=%s address=%s://%s", settings.name, scheme, where)
         if settings.warning:
             log.warning(settings.warning)
+        if settings.tls_cert is not None and (
+            dates := dates_warning(tls_context(settings), settings.tls_cert)
+        ):
+            log.warning(dates)
         notify(READY=1, STATUS=f"listening on {where}")
-        await beat_until(stop, heartbeat(view))
+        await beat_until(stop, heartbeat(view, roll))
 
 
-async def heartbeat(view: LiveView) -> None:
-    """From the main loop, so that silence means it hangs."""
+async def heartbeat(view: LiveView, roll: Roll | None) -> None:
+    """From the main loop, so that silence means it hangs. Says once what a page without the roll lacks."""
     from votenet.network.beat import until_beat
     from votenet.network.notify import HEARTBEAT_SECONDS, notify
 
+    warned = roll is not None
     while True:
+        if not warned and (election := view.known_election) is not None:
+            warned = True
+            if election.definition.registration == "roll":
+                log.warning(NO_ROLL)
         notify(WATCHDOG=1, X_STREAMS=view.streams)
         await asyncio.sleep(until_beat(HEARTBEAT_SECONDS))

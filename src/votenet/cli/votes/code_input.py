@@ -19,6 +19,11 @@ _LONGEST = 4096
 """Bytes of a file with a code."""
 
 
+def is_typed(file: Path | None) -> bool:
+    """Whether a person types the code: it is asked for at a terminal, when all else is known."""
+    return file is None and sys.stdin.isatty()
+
+
 def asked_code(file: Path | None) -> str:
     """The code in a file or on standard input; at a terminal it is asked for, and not shown.
 
@@ -26,7 +31,7 @@ def asked_code(file: Path | None) -> str:
         Rejected: bad-code.
         ConfigError: the file cannot be read.
     """
-    if file is None and sys.stdin.isatty():
+    if is_typed(file):
         return _typed_code()
     data = read_input(file or STDIN, _LONGEST, code="bad-code")
     return read_code(data.decode(errors="replace"))
@@ -41,6 +46,27 @@ def _typed_code() -> str:
             ui.say(f"{error.message.capitalize()}. {error.next_step}")
 
 
+def need_roll(election: Election, roll: Roll | None) -> Roll:
+    """The roll, without which nobody knows whose code it is.
+
+    Raises:
+        ConfigError: roll-missing, roll-not-used.
+    """
+    if election.definition.registration == "open":
+        raise ConfigError(
+            "this election is open to everybody: it has no voting codes",
+            code="roll-not-used",
+            next_step="Vote with an id of your own, without --code.",
+        )
+    if roll is None:
+        raise ConfigError(
+            "the roll of this election is not here, which says whose code this is",
+            code="roll-missing",
+            next_step="Take the roll file from the election's authority and give it with --roll FILE.",
+        )
+    return roll
+
+
 def voter_of_code(code: str, election: Election, roll: Roll | None) -> tuple[str, SigningKey]:
     """The voter who has this code on the roll in force, and the voter's key.
 
@@ -52,20 +78,10 @@ def voter_of_code(code: str, election: Election, roll: Roll | None) -> tuple[str
         Rejected: not-on-roll.
         ConfigError: roll-missing, roll-not-used.
     """
-    if election.definition.registration == "open":
-        raise ConfigError(
-            "this election is open to everybody: it has no voting codes",
-            code="roll-not-used",
-            next_step="Vote with an id of your own, without --code.",
-        )
-    if roll is None or election.registered is None:
-        raise ConfigError(
-            "the roll of this election is not here, which says whose code this is",
-            code="roll-missing",
-            next_step="Take the roll file from the election's authority and give it with --roll FILE.",
-        )
+    roll = need_roll(election, roll)
+    registered = roll.keys if election.registered is None else election.registered
     key = key_of_code(code, election.definition.uuid)
-    voter_id = next((one for one, known in election.registered.items() if known == key.public_hex), None)
+    voter_id = next((one for one, known in registered.items() if known == key.public_hex), None)
     if voter_id is not None:
         return voter_id, key
     if key.public_hex in roll.keys.values() or key.public_hex in election.given_keys.values():

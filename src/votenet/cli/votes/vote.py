@@ -21,7 +21,7 @@ from votenet.cli.options import (
     placed,
 )
 from votenet.cli.votes.choices import choice_fields, given_choices
-from votenet.cli.votes.code_input import asked_code, voter_of_code
+from votenet.cli.votes.code_input import asked_code, is_typed, need_roll, voter_of_code
 from votenet.client.answers import fetch_amendments
 from votenet.client.election_client import CAST_SECONDS
 from votenet.config import instance_dirs
@@ -132,23 +132,27 @@ def vote(
     Ctrl-C ends the wait. A vote that was received stays valid.
     """
     code = credential = None
-    if by_code or code_file is not None:
+    by_code = by_code or code_file is not None
+    if by_code:
         choices = choices if voter_id is None else (voter_id, *choices)  # the first operand is a candidate
         if choices and in_contests:
             raise _no_voter_id(choices[0], by="with --in no candidate beside it")
         voter_id = None
-        code = _asked_code(key_file, code_file)
+        code = _read_code(key_file, code_file)
     elif voter_id is None:
         raise click.UsageError("name the voter: VOTER_ID; or vote with the code on a card: --code")
     key = None if key_file is None else read_voter_key(key_file, voter_id).key
     with targets.connect(instance, node, network_hex) as election:
         shown = _Cast(receipt_file, instance, node, as_json, wait > 0, election.election)
         roll = roll_of(election.election, instance) if roll_file is None else read_roll(roll_file)
-        if code is not None and choices:
-            _refuse_voter_id(election.election, roll, choices)
+        if by_code:
+            if choices:
+                _refuse_voter_id(election.election, roll, choices)
+            in_force = _in_force(election, need_roll(election.election, roll))
+            code = code or asked_code(None)
         ballots = given_choices(election.election, choices, in_contests)
         if code is not None:
-            voter_id, key = voter_of_code(code, _in_force(election, roll), roll)
+            voter_id, key = voter_of_code(code, in_force, roll)
             credential = credential_of_code(code, election.election.definition.uuid)
             ui.say(f"Voting as {voter_id}.")
         assert voter_id is not None
@@ -209,10 +213,11 @@ def _in_force(election: ElectionClient, roll: Roll | None) -> Election:
     return election.at_one_node(lambda node: fetch_amendments(node, known)).election
 
 
-def _asked_code(key_file: Path | None, code_file: Path | None) -> str:
+def _read_code(key_file: Path | None, code_file: Path | None) -> str | None:
+    """The code of a file or of standard input; None where a person types it: that is asked for later."""
     if key_file is not None:
         raise click.UsageError("a key follows from the code: leave out --key, or --code")
-    return asked_code(code_file)
+    return None if is_typed(code_file) else asked_code(code_file)
 
 
 @dataclass
