@@ -61,8 +61,8 @@ REFUSALS: Final[dict[str, tuple[Kind, str]]] = {
     "duplicate-connection": (_D, "Use the connection that is already open."),
     "key-twice": (
         _T,
-        "If a copy of the node's data folder runs elsewhere, stop one of the two; without its node.key "
-        "the copy makes a key of its own.",
+        "If a copy of the node's data folder runs elsewhere, stop one of the two. A relay makes a key of "
+        "its own when its node.key is gone.",
     ),
     "version-mismatch": (_P, "Run the same major protocol version as this node."),
     "read-only": (_P, "Use votenet's own messages to change anything."),

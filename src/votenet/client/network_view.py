@@ -19,7 +19,7 @@ from votenet.errors import Rejected, Unreachable, VotenetError
 from votenet.network.bootstrap_client import all_peers
 from votenet.protocol.bootstrap.bootstrap_messages import KnownPeer
 from votenet.protocol.wire.address import Address, is_own_host, parse_address
-from votenet.protocol.wire.client_messages import NodeStatus
+from votenet.protocol.wire.client_messages import COUNTS_AS_DOWN, KEY_TWICE, NodeStatus
 
 VIEW_SECONDS: Final = 60.0
 """For a whole look. Nodes that were not asked by then are not reached."""
@@ -125,6 +125,24 @@ class NetworkView:
     def answering(self) -> list[SeenNode]:
         """Nodes whose status is known."""
         return [node for node in self.nodes if node.status is not None]
+
+    @property
+    def named_answering(self) -> int:
+        """How many named nodes answer."""
+        return sum(node.index is not None for node in self.answering)
+
+    @property
+    def taking_part(self) -> int:
+        """How many named nodes answer, of which neither they nor we know that they decide nothing now."""
+        return sum(node.index is not None and not self._is_out(node) for node in self.answering)
+
+    def has_twin(self, node: SeenNode) -> bool:
+        """Whether another process has the key of this named node."""
+        return any(one.kind == KEY_TWICE and one.index == node.index for one in self.oddities)
+
+    def _is_out(self, node: SeenNode) -> bool:
+        warnings = node.status.warnings if node.status is not None else ()
+        return self.has_twin(node) or any(one.code in COUNTS_AS_DOWN for one in warnings)
 
 
 async def look_at_network(way: WayIn, seconds: float = VIEW_SECONDS) -> NetworkView:
@@ -370,7 +388,7 @@ class _Search:
             holders = self._holders(index)
             for other in holders[1:]:
                 if _seed(other) != _seed(holders[0]):
-                    yield Oddity("key-twice", other.address, index, str(holders[0].address))
+                    yield Oddity(KEY_TWICE, other.address, index, str(holders[0].address))
         for place in self._places.values():
             if isinstance(place.found, Probe):
                 yield from self._oddity_at(place, place.found, named)

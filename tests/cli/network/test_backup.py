@@ -137,6 +137,9 @@ def test_a_node_is_moved_and_its_old_folder_starts_no_more(cli: Cli, tmp_path: P
     done = cli("backup", *where, "--final", "-o", str(path))
     assert done.code == 0, done.err
     assert "never starts" in done.out
+    assert "begun before" not in done.err
+    second = cli("backup", *where, "--final", "-o", str(tmp_path / "second.backup"))
+    assert (second.code, "begun before" in second.err) == (0, True), "the first may have failed"
     again = cli("node", *where, "--port", "1")
     assert (again.code, "[moved]" in again.err) == (78, True)
     (tmp_path / "new").mkdir()

@@ -71,7 +71,31 @@ def test_too_few_named_nodes_make_nothing_final() -> None:
     wrong = problems(examine(named(), 1, 2))
     assert wrong.keys() == {"Node 1", "Node 2", "named nodes"}
     assert "2 of 4 named nodes answer, 3 must agree. Too few: " in wrong["named nodes"]
-    assert wrong["Node 1"].endswith("1 too few are left to make anything final")
+    assert wrong["Node 1"].endswith("1 named node must come back before anything becomes final")
+
+
+def test_a_node_that_answers_and_decides_nothing_counts_as_down() -> None:
+    nodes = named()
+    restored = [{"code": "restored", "message": "This node was restored from a backup."}]
+    nodes[1].changes = {"warnings": restored}
+    found = examine(nodes)
+    assert problems(found) == {"Node 1": "This node was restored from a backup."}
+    assert next(one.next_step for one in found if one.what == "Node 1").startswith("Nothing has to be done")
+    told = next(one for one in found if one.what == "named nodes")
+    assert told.state == "ok"
+    assert told.found.startswith(
+        "4 of 4 named nodes answer, 3 take part, 3 must agree: no other named node may fail; "
+    )
+    nodes[2].changes = {"warnings": [{"code": "cannot-save", "message": "The disk is full."}]}
+    wrong = problems(examine(nodes))
+    assert "4 of 4 named nodes answer, 2 take part, 3 must agree. Too few: " in wrong["named nodes"]
+
+
+def test_two_processes_with_one_key_count_as_none() -> None:
+    twin = PosedNode(ELECTION, 2, seed=99)
+    found = examine(named(), others=(twin,))
+    (told,) = (one.found for one in found if one.what == "named nodes")
+    assert told.startswith("4 of 4 named nodes answer, 3 take part, ")
 
 
 def test_named_nodes_that_answer_and_do_not_reach_each_other() -> None:

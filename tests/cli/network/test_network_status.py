@@ -7,17 +7,22 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from rich.console import Console
 from tests.cli.conftest import CommandResult
 
 from support.elections import make_election, named_nodes
 from support.posed_nodes import GIB, PosedNode, listed, posed, posed_server
-from votenet.cli.network.network_status import clock_words, network_table, node_state
+from votenet.cli.network.network_status import clock_words, network_lines, network_table, node_state
+from votenet.cli.ui import when
 from votenet.client.network_view import NetworkView, SeenNode
+from votenet.core.election.definition import Election
 from votenet.errors import Unreachable
 from votenet.protocol.wire.address import Address
+from votenet.protocol.wire.client_messages import NodeStatus
 
 ELECTION = make_election(nodes=named_nodes(4))
 DAY = 86_400
@@ -57,6 +62,43 @@ def test_all_nodes_named_ones_first_and_the_one_that_is_down(
     assert f"Network: {ELECTION.network_hex} (Test election)" in rows
     assert "Final: up to block 7; 3 of 4 named nodes answer, 3 must agree." in rows
     assert any(row.startswith("Node 3: ") and "cannot be reached" in row for row in rows)
+
+
+def view_of(
+    *changes: dict[str, Any], final: bool = False, election: Election = ELECTION
+) -> tuple[NetworkView, list[str]]:
+    """Named nodes that answer with these changes, as many as there are, and the lines below their table."""
+    posed = [PosedNode(election, index, changes=told) for index, told in enumerate(changes)]
+    told = [msgspec.convert(node.status(), NodeStatus) for node in posed]
+    nodes = [SeenNode(one.name, place, None, status=one, proven=True) for place, one in enumerate(told)]
+    missing = [SeenNode(f"Node {n}", n, None, error=Unreachable("…")) for n in range(len(nodes), 4)]
+    view = NetworkView(election, (*nodes, *missing))
+    return view, list(network_lines(view, "", is_final=final))
+
+
+def test_too_few_named_nodes_are_said_in_words() -> None:
+    _, lines = view_of({}, {})
+    assert "Final: up to block 7; 2 of 4 named nodes answer, 3 must agree." in lines
+    assert any(line.startswith("Too few: ") for line in lines)
+    assert not any(line.startswith("Too few: ") for line in view_of({}, {}, {})[1])
+
+
+def test_what_keeps_a_node_out_is_its_state() -> None:
+    def warned(code: str) -> dict[str, Any]:
+        return {"synced": code != "key-twice", "warnings": [{"code": code, "message": "So it is."}]}
+
+    view, lines = view_of({}, warned("key-twice"), warned("restored"), warned("cannot-save"))
+    assert [node_state(node) for node in view.nodes] == ["up", "key twice", "restored", "cannot save"]
+    assert "Final: up to block 7; 4 of 4 named nodes answer, 1 takes part, 3 must agree." in lines
+
+
+def test_the_hours_and_the_end_of_all_are_a_line() -> None:
+    soon, past = 4_000_000_000, 1_000_000_000
+    assert f"Voting closes: {when(soon)} (set by an amendment)" in view_of({"closes": soon})[1]
+    over = view_of({}, {"closes": past, "amendments": 1}, final=True)[1]
+    assert f"Voting closed: {when(past)} (set by an amendment); the result is final" in over
+    assert "Cancelled: nothing is counted." in view_of({"cancelled": True, "closes": past})[1]
+    assert not any(line.startswith("Voting") for line in view_of({})[1])
 
 
 def test_the_json_has_all_that_is_known(

@@ -15,10 +15,12 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import CommandResult, write_node_key
 
-from support.elections import key_of, make_election, named_nodes
+from support.elections import key_of, make_election, make_votes, named_nodes
 from votenet.cli.network import node_join
 from votenet.core.election.roll import Roll
 from votenet.network.resolver import Names
+from votenet.protocol.node.events import SaveVotes
+from votenet.storage.blocks.sqlite_block_store import SqliteBlockStore
 from votenet.storage.env_file import read_env_file
 from votenet.storage.files import lock_data_dir
 
@@ -95,6 +97,50 @@ def test_another_election_is_refused_and_nothing_changes(cli: Cli, here: Path) -
     refused = cli(*join)
     assert (refused.code, "[other-election]" in refused.err) == (78, True)
     assert (north(here) / "genesis.json").read_bytes() == ELECTION.to_file()
+
+
+def test_a_node_that_was_given_a_wrong_file_leaves_it_for_the_one_that_names_its_key(
+    cli: Cli, here: Path
+) -> None:
+    join = ("node", "join", "genesis.json", "--name", "north", *BOOTSTRAP, *ONLY_WRITE)
+    (here / "genesis.json").write_bytes(OTHER.to_file())
+    assert cli(*join).code == 0
+    SqliteBlockStore(north(here), OTHER).close()
+    (here / "genesis.json").write_bytes(ELECTION.to_file())
+    refused = cli(*join)
+    assert (refused.code, "[other-election]" in refused.err) == (78, True)
+    assert next_step(refused)[-2:] == ["--network", "ID"], "nobody has compared"
+    done = cli(*join, "--network", ELECTION.network_hex)
+    assert done.code == 0, done.err
+    assert OTHER.network_hex in done.err
+    assert (north(here) / "genesis.json").read_bytes() == ELECTION.to_file()
+    SqliteBlockStore(north(here), ELECTION).close()
+    aside = north(here) / f"left-{OTHER.network_hex[:16]}"
+    assert str(aside) in done.err
+    assert {"chain.db", "genesis.json", "node.env"} <= set(files_of(aside))
+
+
+def test_a_node_with_votes_stays_in_its_election(cli: Cli, here: Path) -> None:
+    join = ("node", "join", "genesis.json", "--name", "north", *BOOTSTRAP, *ONLY_WRITE)
+    assert cli(*join).code == 0
+    store = SqliteBlockStore(north(here), ELECTION)
+    store.apply([SaveVotes(make_votes(ELECTION, 1))])
+    store.close()
+    (here / "genesis.json").write_bytes(OTHER.to_file())
+    refused = cli(*join, "--network", OTHER.network_hex)
+    assert (refused.code, "[other-election]" in refused.err) == (78, True)
+    assert "node.key" in refused.err
+    assert (north(here) / "genesis.json").read_bytes() == ELECTION.to_file()
+    new = make_election(nodes=named_nodes(3)[1:], title="Without it")
+    (here / "genesis.json").write_bytes(new.to_file())
+    assert "votenet node init" in cli(*join, "--network", new.network_hex).err
+
+
+def test_a_node_that_was_moved_joins_where_it_went(cli: Cli, here: Path) -> None:
+    (north(here) / "moved").touch()
+    refused = cli("node", "join", "genesis.json", "--name", "north", *BOOTSTRAP, *ONLY_WRITE)
+    assert (refused.code, "[moved]" in refused.err) == (78, True)
+    assert files_of(north(here)) == ["moved", "node.key"]
 
 
 def test_one_byte_more_is_another_network(cli: Cli, here: Path) -> None:

@@ -228,6 +228,15 @@ def test_counts_that_are_shown_after_closing_are_not_drawn_before() -> None:
     assert picture.as_dict()["results"]["counts_shown"] is False
 
 
+def test_the_hour_of_closing_and_the_end_are_drawn() -> None:
+    open_ = msgspec.structs.replace(_results(2), closes=4_000_000_000)
+    assert f"Voting closes: {when(4_000_000_000)}" in _text(TopSnapshot("default", (), open_, None, True))
+    over = msgspec.structs.replace(open_, closes=100, over=True, final_height=open_.height)
+    assert f"Voting closed: {when(100)}; the result is final" in _text(
+        TopSnapshot("default", (), over, None, True)
+    )
+
+
 def test_a_node_that_is_cut_off_is_shown_so_with_the_next_step(
     node: RunningNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -321,6 +321,9 @@ def test_two_nodes_of_one_key_are_refused_with_the_names_of_both() -> None:
     copied = node_line(msgspec.structs.replace(first, name="south"))
     text = f'nodes = [\n"{LINES[0]}",\n"{copied}",\n]\n{GOOD}'
     assert said(text) == [f"line 3, node 2: the nodes {first.name!r} and 'south' have the same key"]
+    twice = f'nodes = [\n"{LINES[0]}",\n"{LINES[1]}",\n"{LINES[1]}",\n]\n{GOOD}'
+    (told,) = said(twice)
+    assert told.startswith("line 4, node 3: the nodes "), "the second of two equal lines"
     assert said(f'nodes = [\n"{LINES[0]}",\n"{LINES[0]}",\n]\n{GOOD}')
 
 

@@ -66,6 +66,15 @@ def test_a_wrong_line_says_what_is_wrong(line: str, said: str) -> None:
     assert "votenet node init" in str(refused.value.next_step)
 
 
+@pytest.mark.parametrize(
+    ("line", "name"), [(f"south:{LINE.rpartition(':')[2]}", "south"), ("south:short", "south"), (":", "NAME")]
+)
+def test_the_next_step_names_the_node_of_the_line(line: str, name: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        read_node_line(line)
+    assert str(refused.value.next_step).endswith(f"votenet node init --name {name}")
+
+
 def test_keys_that_cannot_sign_are_refused() -> None:
     import hashlib
 

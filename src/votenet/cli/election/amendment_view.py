@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 from votenet.cli import ui
@@ -50,6 +51,14 @@ def cancellation(
     reason = next((one.reason for one in amendments if one.action == "cancel"), "")
     why = f" Reason: {reason}" if reason else ""
     return f"Cancelled: nothing is counted. The authority of the election cancelled it{known}.{why}"
+
+
+def closing_line(closes: int | None, at_first: int | None, *, final: bool = False) -> str:
+    """When voting closes or closed, and whether the result is final; empty where no closing time is set."""
+    if closes is None:
+        return ""
+    word = "closes" if time.time() < closes else "closed"
+    return f"Voting {word}: {closes_words(closes, at_first)}" + ("; the result is final" if final else "")
 
 
 def closes_words(closes: int, at_first: int | None) -> str:

@@ -54,7 +54,7 @@ def backup(
     as_json: bool,
 ) -> None:
     """Write key, election, settings and chain of NODE into one file."""
-    from votenet.storage.backup.node_backup import back_up
+    from votenet.storage.backup.node_backup import MOVED_NAME, back_up
     from votenet.storage.output_file import STDOUT, refuse_existing
 
     if (node is None) == (data_dir is None):
@@ -70,8 +70,14 @@ def backup(
         )
     folder = data_dir or _folder_of(str(node), instance)
     files = _files(folder, genesis, roll, instance)
+    again = final and (folder / MOVED_NAME).exists()
     contents, digest = back_up(files, output, node or folder.absolute().name, final=final)
     size = output.stat().st_size
+    if again:
+        ui.say(
+            "A final backup of this node was begun before. If it was restored somewhere, delete this one: two"
+            " that sign with one key are a lie that others can prove."
+        )
     if as_json:
         ui.print_json(
             {"file": str(output), "network_id": contents.network_id, "name": contents.name}

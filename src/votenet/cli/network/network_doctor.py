@@ -10,7 +10,7 @@ from typing import Final
 from votenet.cli import ui
 from votenet.cli.network.finality_view import TOO_FEW, named_up, of_answers
 from votenet.cli.network.finding import LOW_DISK, Finding
-from votenet.cli.network.network_status import clock_words
+from votenet.cli.network.network_status import clock_words, named_words
 from votenet.client.network_view import NetworkView, Oddity, SeenNode
 from votenet.errors import VotenetError
 from votenet.protocol.node.warnings import CLOCK_SECONDS, time_difference
@@ -20,6 +20,7 @@ from votenet.protocol.wire.client_messages import (
     KEY_TWICE,
     NO_QUORUM,
     OTHER_KEY,
+    RESTORED,
     NodeStatus,
 )
 
@@ -30,6 +31,7 @@ _TOLD_ELSEWHERE: Final = frozenset({NO_QUORUM, "clock-off", "peer-clock-off", CU
 _LOOK_THERE: Final = "Its operator looks at that machine, and at the log of the node."
 _STEPS: Final = {
     KEY_TWICE: "Its operator stops one of the two at once: two that sign are a lie by this node.",
+    RESTORED: "Nothing has to be done: two more votes, and it takes part again.",
     "key-claimed": "Its operator looks whether a copy of its data folder runs elsewhere, and stops it.",
     "bootstrap-failed": "The operator of that bootstrap server starts it again, or this node gets another.",
     "not-reached": "Its operator opens the port of the node, or gives its address with --advertise.",
@@ -123,23 +125,19 @@ def _absent(node: SeenNode, view: NetworkView) -> Finding:
         return Finding(str(node.address), "problem", why, "Check the address, and that a node runs there.")
     if error is not None and error.code == "no-address":
         step = (
-            "Its operator looks whether it runs, and with --bootstrap of this network; if it does, name the "
-            "server where it is listed: --bootstrap HOST:PORT"
+            "Its operator looks whether it runs, and whether it asks a bootstrap server of this network. If "
+            "so, name the one where it is listed: --bootstrap HOST:PORT"
         )
-        return Finding(node.name, "problem", f"not found: {why}. {_may_fail(view)}", step)
-    return Finding(node.name, "problem", f"unreachable: {why}. {_may_fail(view)}", _LOOK)
+        return Finding(node.name, "problem", f"not found: {why}. {_may_fail(view).capitalize()}", step)
+    return Finding(node.name, "problem", f"unreachable: {why}. {_may_fail(view).capitalize()}", _LOOK)
 
 
 def _may_fail(view: NetworkView) -> str:
-    """`1 more named node may fail`."""
-    spare = _up(view) - view.election.quorum
+    """`1 more named node may fail`, for the end of a sentence."""
+    spare = view.taking_part - view.election.quorum
     if spare < 0:
-        return f"{-spare} too few are left to make anything final"
-    return f"{ui.count_of(spare, 'more named node')} may fail" if spare else "No other named node may fail"
-
-
-def _up(view: NetworkView) -> int:
-    return sum(node.index is not None and node.status is not None for node in view.nodes)
+        return f"{ui.count_of(-spare, 'named node')} must come back before anything becomes final"
+    return f"{ui.count_of(spare, 'more named node')} may fail" if spare else "no other named node may fail"
 
 
 def _troubles(node: SeenNode, status: NodeStatus, view: NetworkView, clock: float) -> Iterator[Finding]:
@@ -163,7 +161,7 @@ def _troubles(node: SeenNode, status: NodeStatus, view: NetworkView, clock: floa
         yield Finding(name, "problem" if lacks else "ok", text, step)
     yield from _of_disk(name, status, codes)
     for code, message in codes.items():
-        if code not in _TOLD_ELSEWHERE and not (code == KEY_TWICE and _is_twin(node, view)):
+        if code not in _TOLD_ELSEWHERE and not (code == KEY_TWICE and view.has_twin(node)):
             yield Finding(name, "problem", message, _STEPS.get(code, _LOOK_THERE))
 
 
@@ -197,10 +195,6 @@ def _best(view: NetworkView) -> int:
     return max((one.status.height for one in nodes if one.status is not None), default=0)
 
 
-def _is_twin(node: SeenNode, view: NetworkView) -> bool:
-    return any(one.kind == KEY_TWICE and one.index == node.index for one in view.oddities)
-
-
 # -- what should not be so -------------------------------------------------------------------------
 
 
@@ -216,7 +210,7 @@ def _of_oddity(odd: Oddity, view: NetworkView) -> Finding:
             return Finding(name, "problem", text, step)
         case "other-network":
             text = f"it runs with another genesis file, of network {odd.detail[:16]}…, at {odd.address}"
-            text += "" if odd.index is None else f". {_may_fail(view)}"
+            text += "" if odd.index is None else f". {_may_fail(view).capitalize()}"
             step = (
                 f"Its operator takes the genesis file of network {view.election.network_hex[:16]}…; one byte "
                 "makes another network."
@@ -253,10 +247,9 @@ def _of_quorum(view: NetworkView) -> Iterator[Finding]:
     if not election.named:
         yield Finding("named nodes", "note", "none are named: nothing is ever final")
         return
-    up, quorum = _up(view), election.quorum
-    told = f"{up} of {election.named} named nodes answer, {quorum} must agree"
+    told = named_words(view)
     final = max((one.finality.certificate for one in _statuses(view) if one.finality), default=0)
-    if up < quorum:
+    if view.taking_part < election.quorum:
         step = "Start named nodes again until so many are up; votes that were received are kept."
         yield Finding("named nodes", "problem", f"{told}. {TOO_FEW}", step)
         return

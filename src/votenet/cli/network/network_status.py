@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from votenet.cli import ui
+from votenet.cli.election.amendment_view import closing_line
+from votenet.cli.network.finality_view import TOO_FEW
 from votenet.cli.where import no_node_answers
 from votenet.client.network_view import NetworkView, SeenNode
 from votenet.core.election.quorum import NEVER_FINAL
-from votenet.protocol.wire.client_messages import NO_QUORUM, NodeStatus
+from votenet.protocol.wire.client_messages import CANNOT_SAVE, KEY_TWICE, NO_QUORUM, RESTORED, NodeStatus
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,7 +34,7 @@ def show_network(view: NetworkView, page: str, as_json: bool) -> None:
     else:
         console = ui.console()
         console.print(network_table(view, console.width))
-        for line in network_lines(view, page):
+        for line in network_lines(view, page, is_final=_is_final(view)):
             ui.echo(line)
         ui.print_lies(lie for node in view.answering if node.status for lie in node.status.lies)
     if not view.answering:
@@ -58,7 +61,7 @@ def _cells(node: SeenNode) -> dict[str, str]:
 
 
 def node_state(node: SeenNode) -> str:
-    """In a word or two: up, behind, cut off, not proven, or why it does not answer."""
+    """In a word or two: up, behind, cut off, not proven, what keeps it out, or why it does not answer."""
     if node.status is None:
         codes = {"no-address": "not found", "other-network": "other genesis"}
         return codes.get(node.error.code if node.error else "", "unreachable")
@@ -66,6 +69,10 @@ def node_state(node: SeenNode) -> str:
         return "not proven"
     if node.status.cut_off:
         return "cut off"
+    warned = {warning.code for warning in node.status.warnings}
+    for code, word in ((KEY_TWICE, "key twice"), (CANNOT_SAVE, "cannot save"), (RESTORED, "restored")):
+        if code in warned:
+            return word
     return "up" if node.status.synced else "behind"
 
 
@@ -78,18 +85,53 @@ def clock_words(ahead: float | None) -> str:
     return f"{'+' if ahead > 0 else '-'}{ui.duration(round(abs(ahead)))}"
 
 
-def network_lines(view: NetworkView, page: str) -> Iterator[str]:
-    """What stands below the table: which network, who answers, what is final, what nodes warn of."""
+def named_words(view: NetworkView) -> str:
+    """`5 of 5 named nodes answer, 4 take part, 4 must agree`; the middle only where some do not."""
+    up, part = view.named_answering, view.taking_part
+    of_these = "" if part == up else f", {part} take{'s' if part == 1 else ''} part"
+    return f"{up} of {view.election.named} named nodes answer{of_these}, {view.election.quorum} must agree"
+
+
+def _is_final(view: NetworkView) -> bool:
+    """Whether the result is final at a node; none is asked before voting is over."""
+    from votenet.cli.network.top import first_results
+
+    ends = [node.status.closes for node in view.answering if node.status and node.status.closes is not None]
+    if not view.election.named or not ends or time.time() < max(ends):
+        return False
+    found = first_results([node.address for node in view.answering if node.address is not None])
+    return found is not None and found.final
+
+
+def _hours(view: NetworkView, *, is_final: bool) -> Iterator[str]:
+    """When voting closes by the node that has most amendments, and whether all is over."""
+    told = [node.status for node in view.answering if node.status is not None]
+    if not told:
+        return
+    latest = max(told, key=lambda status: status.amendments)
+    if latest.cancelled:
+        yield "Cancelled: nothing is counted."
+    elif line := closing_line(latest.closes, view.election.definition.closes, final=is_final):
+        yield line
+
+
+def network_lines(view: NetworkView, page: str, *, is_final: bool = False) -> Iterator[str]:
+    """What stands below the table: which network, its hours, what is final, what nodes warn of.
+
+    Args:
+        is_final: the result is final.
+    """
     election = view.election
     yield f"Network: {election.network_hex} ({election.definition.title})"
     if page:
         yield f"Page: {page}"
-    named = [node for node in view.nodes if node.index is not None]
-    if named:
-        up = sum(node.status is not None for node in named)
+    yield from _hours(view, is_final=is_final)
+    if election.named:
         height = max((_certificate(node.status) for node in view.answering), default=0)
         where = f"up to block {height:,}" if height else "nothing yet"
-        yield f"Final: {where}; {up} of {len(named)} named nodes answer, {election.quorum} must agree."
+        yield f"Final: {where}; {named_words(view)}."
+        if view.taking_part < election.quorum:
+            yield TOO_FEW
     else:
         yield f"Final: {NEVER_FINAL}."
     for node in view.nodes:

@@ -74,19 +74,23 @@ def join(where: str, **options: Any) -> None:
     """Join the election at WHERE with the key that was made before, and run the node."""
     asked = _Asked(where=where, **options)
     folder = asked.folder
+    _refuse_moved(folder)
     offer = _offer(where)
     _check_network(offer.election, asked)
     key = _key(folder, offer.election, asked)
+    left = _left_election(folder, offer.election, key, asked)
     election, roll = _with_roll(offer.election, folder, asked)
     name = _name_of(offer.election, key, asked)
     settings = _settings(folder, offer, asked)
     if not asked.as_json:
         _show(offer, name, settings, asked)
-    for warning in _warnings(offer, asked):
+    for warning in _warnings(offer, left, asked):
         ui.say(warning)
     if not asked.no_start:
         _check_stopped(folder, asked)
     _confirm(election, asked)
+    if left is not None:
+        _leave(folder, left)
     _write(folder, offer.election, roll, {f"{PREFIX}NAME": name, **settings})
     start = Command.calling("node run", options=asked.place)
     if asked.no_start:
@@ -177,10 +181,14 @@ def _host_of(page: str) -> str:
 # -- checks, before anything is written --------------------------------------------------------------
 
 
-def _check_network(election: Election, asked: _Asked) -> None:
-    """Raises ConfigError: network-mismatch, other-election."""
-    from votenet.storage.genesis_file import read_genesis
+def _refuse_moved(folder: Path) -> None:
+    from votenet.storage.backup.node_backup import refuse_moved
 
+    refuse_moved(folder)
+
+
+def _check_network(election: Election, asked: _Asked) -> None:
+    """Raises ConfigError: network-mismatch."""
     if asked.network_hex not in (None, election.network_hex):
         raise ConfigError(
             f"{asked.where} is of another network: {election.network_hex}",
@@ -188,17 +196,48 @@ def _check_network(election: Election, asked: _Asked) -> None:
             next_step="One byte makes another network. Ask the organiser, on another way, which id is right,"
             " and join nothing before.",
         )
-    held = asked.folder / GENESIS_NAME
-    if held.exists() and (other := read_genesis(held)).network_hex != election.network_hex:
-        raise ConfigError(
-            f"the node in {asked.folder} has joined another election, {other.definition.title!r}, network"
-            f" {other.network_hex[:16]}…",
-            code="other-election",
-            next_step=NextStep(
-                "Nothing was changed. A node is in one election: make another one for this with: {}",
-                Command("node", "init", "--name", "NAME"),
-            ),
+
+
+def _left_election(folder: Path, election: Election, key: SigningKey, asked: _Asked) -> Election | None:
+    """The other election that this named node joined and may leave for this one; None if there is none.
+
+    A node that was given a wrong file would be lost otherwise: the right one names its key.
+
+    Raises:
+        ConfigError: other-election.
+        Locked, StorageError: the node runs there, or its database cannot be read.
+    """
+    from votenet.storage.blocks.left_chain import may_leave
+    from votenet.storage.genesis_file import read_genesis
+
+    held = folder / GENESIS_NAME
+    if not held.exists() or (other := read_genesis(held)).network_hex == election.network_hex:
+        return None
+    if asked.relay or election.node_index(key.public_hex) is None:
+        new = Command("node", "init", "--name", "NAME")
+        step = NextStep(
+            "Nothing was changed. A node is in one election: make another one for this with: {}", new
         )
+    elif not may_leave(folder, other):
+        step = NextStep(
+            "Nothing was changed: it has votes of that election, or has signed in it. Stop it, copy its"
+            " node.key alone into a new folder, and join with that: {}",
+            asked._replace(data_dir=Path("FOLDER")).again(),
+        )
+    elif asked.yes and asked.network_hex is None:
+        step = NextStep(
+            "Nothing was changed. It has no votes there, so it may leave that election. Compare the network"
+            " id with the organiser first, and give it: {}",
+            asked.again("--network", "ID"),
+        )
+    else:
+        return other
+    raise ConfigError(
+        f"the node in {folder} has joined another election, {other.definition.title!r}, network"
+        f" {other.network_hex[:16]}…",
+        code="other-election",
+        next_step=step,
+    )
 
 
 def _key(folder: Path, election: Election, asked: _Asked) -> SigningKey:
@@ -375,8 +414,13 @@ def _fields(
     yield "folder", settings[f"{PREFIX}DATA_DIR"]
 
 
-def _warnings(offer: PageEntry, asked: _Asked) -> Iterator[str]:
+def _warnings(offer: PageEntry, left: Election | None, asked: _Asked) -> Iterator[str]:
     """What the operator should know before the answer."""
+    if left is not None:
+        yield (
+            f"The node leaves the election that it had joined, {left.definition.title!r}, network"
+            f" {left.network_hex}. It has no votes there and has signed nothing; its files of it are kept."
+        )
     plain = asked.where.lower().startswith("http://")
     if plain and asked.network_hex is None and not is_loopback(_host_of(asked.where)):
         yield (
@@ -416,6 +460,13 @@ def _confirm(election: Election, asked: _Asked) -> None:
 
 
 # -- what is written ---------------------------------------------------------------------------------
+
+
+def _leave(folder: Path, election: Election) -> None:
+    """Raises as `leave`."""
+    from votenet.storage.blocks.left_chain import leave
+
+    ui.say(f"What was there is now in {leave(folder, election)}.")
 
 
 def _write(folder: Path, election: Election, roll: Path | None, settings: Mapping[str, str]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import click
 
 from votenet.cli import targets, ui
+from votenet.cli.election.amendment_view import closing_line
 from votenet.cli.election.outcome_view import counts_hidden
 from votenet.cli.network.finality_view import TOO_FEW, NamedUp, named_up, of_answers
 from votenet.cli.options import instance_option, json_option, placed
@@ -320,6 +321,8 @@ def rendered(picture: TopSnapshot) -> RenderableType:
 
     parts: list[RenderableType] = [Text(_headline(picture), style="bold"), _Nodes(picture)]
     parts += [Text(f"{node.name} is cut off: {node.cut_off}") for node in picture.nodes if node.cut_off]
+    if picture.results is not None and (hours := _hours(picture.results)):
+        parts.append(Text(hours))
     if picture.named_nodes is not None and picture.named_nodes.too_few:
         parts.append(Text(f"{picture.named_nodes}. {TOO_FEW}", style="yellow"))
     parts += map(ui.lie_text, picture.lies)
@@ -343,6 +346,12 @@ def _headline(picture: TopSnapshot) -> str:
         f"{found.title}: {ui.count_of(found.votes, 'vote')}{rate} in {ui.count_of(found.height, 'block')}, "
         f"{found.waiting:,} waiting; {tips}; {words}"
     )
+
+
+def _hours(found: Results) -> str:
+    """When voting closes or closed; the headline says what was cancelled, and a table may hide its counts."""
+    shown = found.contests and not found.cancelled
+    return closing_line(found.closes, found.closes, final=found.final) if shown else ""
 
 
 class _Nodes:

@@ -447,8 +447,9 @@ def _nodes(table: TomlTable, faults: FaultList) -> list[NamedNode]:
     found: list[NamedNode] = []
     for number, one in _numbered(value or ()):
         path: TomlPath = ("nodes", number)
+        before = (value or [])[: number - 1].count(one)
         if isinstance(one, str):
-            node = _node_of_line(one, path, faults)
+            node = _node_of_line(one, path, faults, before)
         else:
             node = _struct(NamedNode, one, path, faults)
         if node is None:
@@ -458,15 +459,17 @@ def _nodes(table: TomlTable, faults: FaultList) -> list[NamedNode]:
             found.append(node)
         else:
             wrong = f"the nodes {twin.name!r} and {node.name!r} have the same key"
-            faults.add(path, wrong, ONE_KEY_EACH, near=one if isinstance(one, str) else "")
+            near = one if isinstance(one, str) else ""
+            faults.add(path, wrong, ONE_KEY_EACH, near=near, before=before)
     return found
 
 
-def _node_of_line(line: str, path: TomlPath, faults: FaultList) -> NamedNode | None:
+def _node_of_line(line: str, path: TomlPath, faults: FaultList, before: int) -> NamedNode | None:
+    """`before`: how many lines above are the same."""
     try:
         return read_node_line(line)
     except ConfigError as error:
-        faults.add(path, error.message, error.next_step, near=line)
+        faults.add(path, error.message, error.next_step, near=line, before=before)
         return None
 
 

@@ -43,17 +43,17 @@ def read_node_line(line: str) -> NamedNode:
     if fault := node_name_fault(name):
         raise _wrong(fault)
     if len(text) != _LENGTH:
-        raise _wrong(f"{name!r} has {len(text)} characters behind its name, a whole line has {_LENGTH}")
+        raise _wrong(f"{name!r} has {len(text)} characters behind its name, a whole line has {_LENGTH}", name)
     try:
         data = base64.b64decode(text, altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
-        raise _wrong(f"{name!r} has a character behind its name that no line has") from None
+        raise _wrong(f"{name!r} has a character behind its name that no line has", name) from None
     keys, check = data[:-_CHECK_BYTES], data[-_CHECK_BYTES:]
     if check != _check(name, keys):
-        raise _wrong(f"the name or a character of the line of {name!r} is another than was printed")
+        raise _wrong(f"the name or a character of the line of {name!r} is another than was printed", name)
     found = [keys[at : at + PUBLIC_KEY_BYTES].hex() for at in range(0, len(keys), PUBLIC_KEY_BYTES)]
     if not all(map(is_public_key, found)):
-        raise _wrong(f"a key of {name!r} is no key that can sign")
+        raise _wrong(f"a key of {name!r} is no key that can sign", name)
     return NamedNode(name=name, **dict(zip(_KEYS, found, strict=True)))
 
 
@@ -61,12 +61,13 @@ def _check(name: str, keys: bytes) -> bytes:
     return hashlib.sha256(_DOMAIN + name.encode() + b"\n" + keys).digest()[:_CHECK_BYTES]
 
 
-def _wrong(what: str) -> ConfigError:
+def _wrong(what: str, name: str = "NAME") -> ConfigError:
+    """`name`: of the node, where that can be read."""
     return ConfigError(
         f"this is not the line of a node: {what}",
         code="bad-node-line",
         next_step=NextStep(
             "Copy the whole line again. On the node's machine this prints it: {}",
-            Command("node", "init", "--name", "north"),
+            Command("node", "init", "--name", name),
         ),
     )

@@ -49,13 +49,21 @@ class FaultList:
         self._lines = line_numbers(text)
         self._text = text.split("\n")
 
-    def add(self, path: TomlPath, wrong: str, next_step: str = "", *, near: str = "") -> None:
-        """Keep a fault. Args: near: text of its line, where the path leads to a list of several lines."""
+    def add(
+        self, path: TomlPath, wrong: str, next_step: str = "", *, near: str = "", before: int = 0
+    ) -> None:
+        """Keep a fault.
+
+        Args:
+            near: text of its line, where the path leads to a list of several lines.
+            before: how many lines above that one have the same text.
+        """
         line = next(
             (self._lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self._lines), None
         )
         if near:
-            line = next((n for n, one in enumerate(self._text, start=1) if near in one), line)
+            lines = [n for n, one in enumerate(self._text, start=1) if near in one]
+            line = lines[min(before, len(lines) - 1)] if lines else line
         self.found.append(FileFault(place_of(path), line, wrong, str(next_step)))
 
 

@@ -123,7 +123,7 @@ class NodeWarnings:
         if self._twin is not None and self.has_twin(now):
             text = (
                 f"Another node, at {self._twin[0]}, runs with the key of this one: a data folder was copied. "
-                "Stop one of the two; without its node.key the copy makes a key of its own."
+                "Stop one of the two. A relay makes a key of its own when its node.key is gone."
             )
             return [NodeWarning(KEY_TWICE, as_line(text))]
         if self._claimed is not None and now - self._claimed[1] < TWIN_SECONDS:

@@ -343,6 +343,8 @@ OTHER_KEY: Final = "other-key"
 RESTORED: Final = "restored"
 NOT_SYNCED: Final = frozenset({CUT_OFF, KEY_TWICE})
 """With one of these a node is not synced, whatever it has."""
+COUNTS_AS_DOWN: Final = frozenset({CUT_OFF, CANNOT_SAVE, KEY_TWICE, RESTORED})
+"""With one of these a named node decides nothing, though it answers."""
 WARNINGS: Final[dict[str, str]] = {
     # Codes of NodeWarning, and what each says.
     CUT_OFF: "the network has other nodes, and this one is joined to none",
