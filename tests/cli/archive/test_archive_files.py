@@ -11,6 +11,7 @@ import pytest
 from support.archives import ROLL_CASES, good_archive, roll_archive
 from support.secret_history import secret_history
 from votenet.cli.archive.archive_files import (
+    audit_archive,
     import_archive,
     longest_chain,
     write_folder,
@@ -35,6 +36,16 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(StorageError):
         write_lines(tmp_path / "no" / "a", [])
+
+
+def test_a_short_archive_is_not_done_before_its_last_block(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(good_archive())
+    report = audit_archive(path)
+    assert report.height > 1
+    assert capsys.readouterr().err == f"a.jsonl: 100%, block {report.height}\n"
 
 
 def test_a_folder_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

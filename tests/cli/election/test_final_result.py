@@ -81,11 +81,16 @@ def test_an_election_without_named_nodes_has_no_final_result(
 
 def test_a_result_that_is_not_final_says_when_it_will_be() -> None:
     now = int(time.time())
-    assert when_final(make_election(closes=CREATED + 3600)).startswith("This election is never final")
-    assert "no closing time" in when_final(make_election(nodes=named_nodes(4)))
-    early = when_final(make_election(created=now, nodes=named_nodes(4), closes=now + 3600))
-    assert early.startswith("Voting closes 2")
-    assert early.endswith("wait with: votenet wait --for final --timeout 600")
-    assert when_final(make_election(created=now - 9, nodes=named_nodes(4), closes=now - 5)).startswith(
-        "Voting closed 2"
+    assert when_final(make_election(closes=CREATED + 3600), here=True).startswith(
+        "This election is never final"
     )
+    assert "no closing time" in when_final(make_election(nodes=named_nodes(4)), here=True)
+    soon = make_election(created=now, nodes=named_nodes(4), closes=now + 3600)
+    early = when_final(soon, here=True)
+    assert early.startswith("Voting closes 2")
+    assert early.endswith("Wait with: votenet wait --for final --timeout 600")
+    late = when_final(make_election(created=now - 9, nodes=named_nodes(4), closes=now - 5), here=False)
+    assert late.startswith("Voting closed 2")
+    for told in (late, when_final(soon, here=False)):
+        assert "Repeat this command" in told
+        assert "votenet wait" not in told, "no supervisor is here to wait for"

@@ -328,6 +328,8 @@ def test_all_nodes_of_a_network_are_compared_from_any_machine(
 ) -> None:
     election = make_election(nodes=named_nodes(4), title="Board")
     nodes = [counting(PosedNode(election, index), 3, Alice=2, Bob=1) for index in range(4)]
+    for node in nodes[:2]:
+        node.changes = {"warnings": [{"code": "bootstrap-failed", "message": "No server."}]}
     relay = counting(PosedNode(election), 99, Bob=99)
     (tmp_path / "genesis.json").write_bytes(election.to_file())
     entries = [listed(one) for one in (*nodes, relay)]
@@ -337,6 +339,9 @@ def test_all_nodes_of_a_network_are_compared_from_any_machine(
             done = cli(*where)
             assert done.code == 0, done
             assert "as counted by 3 nodes alike" in done.out  # a relay decides nothing
+            assert "is the word of nodes: an audit counts again" in done.out, "it has compared"
+            said = [line for line in done.err.splitlines() if "No server." in line]
+            assert said == ["Warning: Node 0, Node 1: No server."]
             assert "Warning: Node 3 is left out: " in done.err
             found = json.loads(cli(*where, "--json").out)
             assert (found["agree"], [one["node"] for one in found["unreachable"]]) == (True, ["Node 3"])

@@ -32,8 +32,13 @@ SHOWN = 20
 """Votes that are not counted, in a list for people."""
 
 
-def write_final_result(election: ElectionClient, output: Path | None, roll: Roll | None = None) -> None:
+def write_final_result(
+    election: ElectionClient, output: Path | None, roll: Roll | None = None, *, here: bool = False
+) -> None:
     """Fetch the whole chain of a node, check all of it, and write the final result.
+
+    Args:
+        here: the network runs under the supervisor of this user.
 
     Raises:
         NotProven: not-final, or with the first fault of the chain.
@@ -44,7 +49,7 @@ def write_final_result(election: ElectionClient, output: Path | None, roll: Roll
         result = final_result_of(election.archive(), election.network_id, roll)
     except NotProven as error:
         if error.code == "not-final":
-            error.advising(when_final(election.amended()))
+            error.advising(when_final(election.amended(), here=here))
         raise
     data = encode_result(result)
     if output in (None, STDOUT):
@@ -60,8 +65,12 @@ def write_final_result(election: ElectionClient, output: Path | None, roll: Roll
     ui.echo(f"Check it anywhere with: {check}")
 
 
-def when_final(election: Election) -> str:
-    """What to do for a result that is not final yet, or that it never will be."""
+def when_final(election: Election, *, here: bool) -> str:
+    """What to do for a result that is not final yet, or that it never will be.
+
+    Args:
+        here: the network runs under the supervisor of this user, who can wait for its end.
+    """
     closes = election.closes
     if not election.named:
         return f"This election is {NEVER_FINAL}."
@@ -71,9 +80,12 @@ def when_final(election: Election) -> str:
             " authority gives it one with: {}",
             Command("election", "close", "+2h"),
         )
-    word = "closes" if time.time() < closes else "closed"
-    wait = Command("wait", "--for", "final", "--timeout", "600")
-    return NextStep(f"Voting {word} {ui.when(closes)}. " + "Where the network runs, wait with: {}", wait)
+    is_open = time.time() < closes
+    hours = f"Voting {'closes' if is_open else 'closed'} {ui.when(closes)}. "
+    if here:
+        return NextStep(hours + "Wait with: {}", Command("wait", "--for", "final", "--timeout", "600"))
+    later = "some minutes after that" if is_open else "when enough named nodes have signed the end"
+    return f"{hours}Repeat this command {later}."
 
 
 def show_final_result(

@@ -102,7 +102,7 @@ def results(
             raise click.UsageError("--final goes with neither --all-nodes, --follow nor --json")
         with _client(instance, node, network_hex, view) as election:
             voters = roll_of(election.election, instance) if roll is None else read_roll(roll)
-            write_final_result(election, output, voters)
+            write_final_result(election, output, voters, here=node is None and view is None)
         return
     if view is not None and not follow:
         _compare_network(view, as_json)
@@ -176,7 +176,8 @@ EXPORT = Command("export", "-o", "election.jsonl")
 AUDIT = Command("audit", "election.jsonl")
 
 
-def _show(counted: Counted, asked: str, as_json: bool) -> None:
+def _show(counted: Counted, asked: str, as_json: bool, *, several: bool = False) -> None:
+    """Print a count. Args: several: the answers of several nodes were compared."""
     if as_json:
         ui.print_json(count_as_json(counted))
         return
@@ -194,10 +195,21 @@ def _show(counted: Counted, asked: str, as_json: bool) -> None:
     ui.echo(f"{total} in {blocks}, {found.waiting:,} waiting; {methods}; {asked}")
     if counted.election.named and found.contests and not found.cancelled:
         again = "--final counts again" if found.final else "an audit counts again"
-        ui.echo(f"How the votes fall on the candidates is the word of nodes: --all-nodes compares, {again}.")
-    for warning in counted.warnings:
-        ui.say(f"Warning: {counted.node}: {warning}")
+        compares = "" if several else "--all-nodes compares, "
+        ui.echo(f"How the votes fall on the candidates is the word of nodes: {compares}{again}.")
+    if not several:
+        _warn([counted], {})
     ui.print_lies(counted.lies)
+
+
+def _warn(found: Sequence[Counted], names: Mapping[str, str]) -> None:
+    """What nodes warn of; one line for those that say the same."""
+    warned: dict[str, list[str]] = {}
+    for counted in found:
+        for warning in counted.warnings:
+            warned.setdefault(warning, []).append(names.get(counted.node, counted.node))
+    for warning, nodes in warned.items():
+        ui.say(f"Warning: {', '.join(nodes)}: {warning}")
 
 
 def _show_contests(found: Results, election: Election) -> None:
@@ -319,15 +331,14 @@ def _compare(
         nodes = [count_as_json(counted) for counted in found]
         ui.print_json({"agree": same, "lies": lies, "nodes": nodes, "unreachable": unreachable})
     else:
-        first, *rest = found
+        first = found[0]
         asked = f"as counted by {ui.count_of(len(found), 'node')}"
         asked += " alike" if same else f" which differ: this is the count of {first.node}"
-        _show(first._replace(lies=lies), asked, False)
+        _show(first._replace(lies=lies), asked, False, several=len(found) > 1)
         for line in () if same else differences(found, names or {}):
             ui.echo(line)
-        for counted in rest:
-            for warning in counted.warnings:
-                ui.say(f"Warning: {counted.node}: {warning}")
+        if len(found) > 1:
+            _warn(found, names or {})
         for address, error in lost:
             ui.say(f"Warning: {address} is left out: {error.message}")
     if liars := _counted_differently(found):
