@@ -161,3 +161,13 @@ def test_the_node_that_was_named_goes_in_where_a_command_knows_it() -> None:
         assert ("--node" in _placed(Command(name), node="h:1")) == (name in with_node), name
     assert _placed(Command("peers", "ban", "x"), node="h:1") == "votenet peers ban x"
     assert _placed(Command("status"), instance="b", node="[::1]:1") == "votenet status -i b --node '[::1]:1'"
+
+
+def test_an_address_in_place_of_a_network_id_is_told_where_it_belongs() -> None:
+    def said(*words: str) -> str:
+        done = CliRunner().invoke(main, [*words, "--network", "https://vote.example.org"])
+        assert done.exit_code == 2
+        return " ".join(done.output.split())
+
+    assert "digits; a network elsewhere is asked with --node" in said("report", "-o", "minutes.html")
+    assert "--node" not in said("node", "join", "genesis.json")

@@ -119,6 +119,21 @@ def test_a_certificate_holds_or_the_error_says_why_not(
     assert refused.value.next_step
 
 
+def test_a_file_of_certificates_that_is_not_there_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cert, key = certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", "not-here.pem")
+
+    async def run() -> HttpAnswer:
+        async with tls_server(cert, key) as url:
+            return await http_get(url, max_size=10, seconds=PATIENCE)
+
+    with pytest.raises(Unreachable, match="does not hold") as refused:
+        asyncio.run(run())
+    assert "SSL_CERT_FILE names not-here.pem" in refused.value.next_step
+
+
 def test_a_certificate_of_another_host_is_told_with_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,12 +83,20 @@ def no_color(ctx: click.Context, param: click.Parameter, value: bool) -> None:
         os.environ["NO_COLOR"] = "1"
 
 
+def _no_network_id(ctx: click.Context) -> str:
+    """What is wrong; and, where a network elsewhere can be asked, with which option."""
+    elsewhere = any("--node" in param.opts for param in ctx.command.params)
+    return "a network id has 64 hexadecimal digits" + (
+        "; a network elsewhere is asked with --node HOST:PORT" if elsewhere else ""
+    )
+
+
 def network_option(command: F) -> F:
     """`--network ID`: the network that a file must be of; in capitals it is the same id."""
 
     def lower(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
         if value is not None and re.fullmatch("[0-9a-fA-F]{64}", value.strip()) is None:
-            raise click.BadParameter("a network id has 64 hexadecimal digits", ctx, param)
+            raise click.BadParameter(_no_network_id(ctx), ctx, param)
         return None if value is None else value.strip().lower()
 
     return click.option(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import ssl
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -85,8 +86,18 @@ def _bad_certificate(url: str, error: ssl.SSLCertVerificationError) -> Unreachab
     return Unreachable(
         f"the certificate of {url} does not hold: {error.verify_message}",
         code=BAD_CERTIFICATE,
-        next_step="Check the address. A certificate that its owner gave you is trusted with "
-        "SSL_CERT_FILE=FILE in front of the command.",
+        next_step=_how_to_trust(),
+    )
+
+
+def _how_to_trust() -> str:
+    """OpenSSL passes over a file that is not there, so that is said here."""
+    given = os.environ.get("SSL_CERT_FILE")
+    if given and not os.path.isfile(given):
+        return f"SSL_CERT_FILE names {given}, and no such file is here: write the whole path of it."
+    return (
+        "Check the address. A certificate that its owner gave you is trusted with SSL_CERT_FILE=FILE in "
+        "front of the command."
     )
 
 

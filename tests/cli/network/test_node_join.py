@@ -204,6 +204,13 @@ def test_addresses_that_nobody_could_dial_are_refused(
     assert files_of(north(here)) == ["node.key"]
 
 
+def test_a_page_without_https_is_told_from_a_file_that_is_not_there(cli: Cli, here: Path) -> None:
+    done = cli("node", "join", "vote.example.org:8443", "--name", "north")
+    assert (done.code, "[bad-genesis]" in done.err) == (78, True), done.err
+    assert "votenet node join https://vote.example.org:8443 --name north" in done.err
+    assert "votenet ls" not in done.err
+
+
 def test_the_roll_is_asked_for_compared_and_kept(cli: Cli, here: Path) -> None:
     roll, wrong = Roll([("ann", key_of("ann").public_hex)]), Roll([("bo", key_of("bo").public_hex)])
     election = make_election(nodes=named_nodes(3), roll_root=roll.root_hex, roll_size=1)
@@ -215,6 +222,8 @@ def test_the_roll_is_asked_for_compared_and_kept(cli: Cli, here: Path) -> None:
     assert (missing.code, "[roll-missing]" in missing.err) == (78, True)
     other = cli(*join, "--roll", "wrong.json")
     assert (other.code, "[roll-mismatch]" in other.err) == (78, True)
+    (here / "torn.json").write_text("{")
+    assert "The organiser of the election has this file" in cli(*join, "--roll", "torn.json").err
     assert files_of(north(here)) == ["node.key"]
     assert cli(*next_step(missing), *ONLY_WRITE).code == 0
     assert (north(here) / "roll.json").read_bytes() == roll.to_file()

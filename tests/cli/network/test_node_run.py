@@ -35,7 +35,8 @@ def joined(cli: Cli, home: Path, name: str, *options: str) -> Path:
 def test_a_node_that_has_not_joined_says_how(cli: Cli, tmp_path: Path) -> None:
     done = cli("node", "run", "--name", "north")
     assert (done.code, "[not-joined]" in done.err) == (78, True)
-    assert "votenet node join" in done.err
+    assert "votenet node join https://vote.example.org --data-dir" in done.err
+    assert "--bootstrap HOST:4000" in done.err, "a genesis file does not say where the others are"
     lone = cli("node", "run")
     assert (lone.code, "none that has joined" in lone.err) == (2, True)
 

@@ -23,7 +23,10 @@ def read_roll(path: Path) -> Roll:
         path,
         MAX_RECEIPT,
         code="bad-roll",
-        next_step=NextStep("Make one with: {}", Command("voters", "import", "VOTERS.csv", "-o", "roll.json")),
+        next_step=NextStep(
+            "The organiser of the election has this file, and makes it with: {}",
+            Command("voters", "import", "VOTERS.csv", "-o", "roll.json"),
+        ),
     )
     return roll_from_file(data)
 

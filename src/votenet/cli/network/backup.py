@@ -183,7 +183,7 @@ def restore(
         ],
     )
     if made.silent:
-        ui.echo("It signs nothing until the other named nodes have decided two more blocks without it.")
+        ui.echo("It decides nothing until the other named nodes have decided two more blocks without it.")
     ui.echo(f"Start it with: {_start_command(made.joined, folder, usual=data_dir is None)}")
 
 

@@ -18,6 +18,7 @@ folder_option = click.option(
 
 
 @click.command(
+    short_help="Make the key of a node, and its line.",
     epilog="""\b
 Examples:
   votenet node init --name north
@@ -30,7 +31,7 @@ The key stays in the folder of the node, by default nodes/north in ~/.local/stat
 VOTENET_HOME. Called again, it prints the same line.
 
 \b
-Exit codes: 0 ok, 78 the folder or its key cannot be used."""
+Exit codes: 0 ok, 78 the folder or its key cannot be used.""",
 )
 @click.option("--name", required=True, metavar="NAME", help="Name of the node in the election.")
 @folder_option

@@ -29,6 +29,7 @@ CLOCK_SECONDS: Final = 10.0
 
 
 @click.command(
+    short_help="Join an election, and run the node.",
     epilog="""\b
 Examples:
   votenet node join https://vote.example.org --name north --advertise north.example.org:3000
@@ -39,7 +40,7 @@ Examples:
 WHERE is the page of the organiser, or a genesis file. Compare the network id with the organiser, on a way
 that nobody else controls: the eight numbers are made to be read out. With --network the command compares.
 Called again it changes the settings that are given, and starts the node. Exit codes: 0 ok or stopped, 2 no
-answer to the question, 75 the node runs already, 78 the election or the folder cannot be used."""
+answer to the question, 75 the node runs already, 78 the election or the folder cannot be used.""",
 )
 @click.argument("where", metavar="WHERE")
 @click.option("--name", metavar="NAME", help="Name of the node, the one that its key was made for.")
@@ -75,7 +76,7 @@ def join(where: str, **options: Any) -> None:
     asked = _Asked(where=where, **options)
     folder = asked.folder
     _refuse_moved(folder)
-    offer = _offer(where)
+    offer = _offer(asked)
     _check_network(offer.election, asked)
     key = _key(folder, offer.election, asked)
     left = _left_election(folder, offer.election, key, asked)
@@ -155,16 +156,23 @@ class _Asked(NamedTuple):
         return Command.calling("node join", self.where, options=(*self.place, *words, *more))
 
 
-def _offer(where: str) -> PageEntry:
+def _offer(asked: _Asked) -> PageEntry:
     """The election of a page or a file. Raises as `fetch_page` and `read_genesis`."""
     import asyncio
 
     from votenet.client.page_entry import PageEntry, fetch_page, page_url
     from votenet.storage.genesis_file import read_genesis
 
+    where = asked.where
     if is_page(where):
         return asyncio.run(fetch_page(page_url(where).removesuffix("/genesis.json")))
-    return PageEntry(where, read_genesis(Path(where)))
+    try:
+        return PageEntry(where, read_genesis(Path(where)))
+    except ConfigError as error:
+        if not Path(where).exists():
+            page = asked._replace(where=f"https://{where}").again()
+            error.next_step = NextStep("Name a genesis file; of a page give the whole address: {}", page)
+        raise
 
 
 def is_page(where: str) -> bool:

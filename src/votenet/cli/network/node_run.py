@@ -13,6 +13,7 @@ from votenet.storage.env_file import ENV_NAME, PREFIX, read_env_file
 
 
 @click.command(
+    short_help="Run a node that has joined.",
     epilog="""\b
 Examples:
   votenet node run --name north
@@ -22,7 +23,7 @@ Examples:
 It reads node.env in the folder of the node, as systemd (EnvironmentFile=) and docker (--env-file) do; every
 option of votenet node may stand there, as VOTENET_NODE_ and its name in capitals. What stands there counts
 more than the environment; the folder is the one in which it stands. Other names do nothing. Exit codes: as
-those of votenet node; 78 where the node has not joined."""
+those of votenet node; 78 where the node has not joined.""",
 )
 @click.option("--name", metavar="NAME", help="Name of the node  [the only one of this user].")
 @folder_option
@@ -59,8 +60,11 @@ def run_joined(folder: Path, *, as_json: bool = False) -> None:
             f"the node in {folder} has not joined an election: {path} is not there",
             code="not-joined",
             next_step=NextStep(
-                "Join with the page of the organiser, or the genesis file: {}",
-                Command("node", "join", "genesis.json", "--data-dir", str(folder)),
+                "Join with the page of the organiser: {}; or with the genesis file: {}",
+                Command("node", "join", "https://vote.example.org", "--data-dir", str(folder)),
+                Command(
+                    "node", "join", "genesis.json", "--data-dir", str(folder), "--bootstrap", "HOST:4000"
+                ),
             ),
         )
     settings = {name: value for name, value in read_env_file(path).items() if name.startswith(PREFIX)}

@@ -315,5 +315,8 @@ def _bad(what: str) -> ConfigError:
     return ConfigError(
         what,
         code="bad-roll",
-        next_step=NextStep("Make one with: {}", Command("voters", "import", "VOTERS.csv", "-o", "roll.json")),
+        next_step=NextStep(
+            "The organiser of the election has this file, and makes it with: {}",
+            Command("voters", "import", "VOTERS.csv", "-o", "roll.json"),
+        ),
     )

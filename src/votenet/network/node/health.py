@@ -43,8 +43,8 @@ SIGNED_ELSEWHERE: Final = (
 )
 
 SAYS_NOTHING_YET: Final = (
-    "This node was restored from a backup. It takes votes and passes them on, but signs nothing until the "
-    "others have decided two more blocks: it may have signed for those before."
+    "This node was restored from a backup. It takes votes and passes them on, but decides nothing and "
+    "signs for no vote until the others have decided two more blocks: it may have signed for those before."
 )
 
 log = logging.getLogger("votenet.node")
