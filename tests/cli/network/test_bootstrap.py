@@ -361,7 +361,9 @@ def test_two_servers_over_one_redis_and_kill_9_of_one(tmp_path: Path) -> None:
             while (answer := other.ask('{"type":"REGISTER","payload":"localhost:2"}')).startswith('{"error"'):
                 time.sleep(0.05)  # the store pauses for a second after a failure
             assert answer == "Peer registered successfully\n"
-            assert "Traceback" not in other.stop()[1]
+            told = other.stop()[1]
+            assert "Traceback" not in told
+            assert f"event=registry place={redis.url()} peers=" in told
 
 
 def test_a_store_that_is_none_or_not_there_is_named(tmp_path: Path) -> None:

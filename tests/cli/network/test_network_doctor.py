@@ -18,7 +18,8 @@ from support.posed_nodes import GIB, PosedNode, listed, posed, posed_server
 from support.tls import certificate
 from votenet.cli.network.finding import Finding
 from votenet.cli.network.network_doctor import network_findings, own_clock
-from votenet.client.network_view import WayIn, look_at_network
+from votenet.client.network_view import NetworkView, SeenServer, WayIn, look_at_network
+from votenet.errors import StorageError
 from votenet.protocol.wire.address import Address
 
 ELECTION = make_election(nodes=named_nodes(4))
@@ -218,6 +219,19 @@ def test_a_bootstrap_server_that_is_down() -> None:
     wrong = problems(found)
     assert wrong.keys() == {"bootstrap 127.0.0.1:1"}
     assert "no other one is known here" in wrong["bootstrap 127.0.0.1:1"]
+
+
+def test_a_bootstrap_server_whose_registry_is_gone_is_not_started_again() -> None:
+    gone = StorageError("Redis: Error 111 connecting to 127.0.0.1:1. Connection refused.")
+    server = SeenServer(Address("127.0.0.1", 1), gone)
+    (found,) = (
+        one
+        for one in network_findings(NetworkView(ELECTION, (), (server,)), "")
+        if one.what.startswith("bootstrap")
+    )
+    assert "Connection refused. Nodes that" in found.found
+    assert "Redis server that keeps it" in found.next_step
+    assert "starts it again" not in found.next_step
 
 
 @pytest.mark.parametrize(

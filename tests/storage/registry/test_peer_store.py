@@ -19,6 +19,7 @@ from votenet.protocol.bootstrap.registry import PeerEntry
 from votenet.storage.registry.peer_store import (
     PeerStore,
     opened,
+    place_of,
     read_peers_file,
     write_peers_file,
 )
@@ -287,3 +288,16 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
         pass
     assert caught.value.code == "redis-missing"
     assert "pip install" in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("store", "place"),
+    [
+        ("sqlite:/var/lib/a b/peers.db", "/var/lib/a b/peers.db"),
+        ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
+        ("rediss://:se@cret@north.example:6379", "rediss://north.example:6379"),
+        ("redis://user:secret@[::1]:6379/2", "redis://[::1]:6379/2"),
+    ],
+)
+def test_the_place_of_a_store_has_no_password(store: str, place: str) -> None:
+    assert place_of(store) == place

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from redis import exceptions as errors
 
 from support.redis_server import RedisServer, redis_server
 from votenet.errors import ConfigError, StorageError
 from votenet.protocol.bootstrap.registry import PeerEntry
 from votenet.storage.registry.peer_store import StoreConflict
-from votenet.storage.registry.redis_peer_store import PREFIX, RedisPeerStore
+from votenet.storage.registry.redis_peer_store import PREFIX, RedisPeerStore, remedy
 
 NOW = 1000
 KEY, NETWORK = "11" * 32, "22" * 32
@@ -177,3 +178,16 @@ def test_a_server_that_is_not_there_is_named(url: str, code: str) -> None:
     with pytest.raises((StorageError, ConfigError)) as caught:
         RedisPeerStore(url)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("error", "step"),
+    [
+        (errors.AuthenticationError("invalid username-password pair"), "PASSWORD"),
+        (errors.ConnectionError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate"), "SSL_CERT_FILE"),
+        (errors.ConnectionError("Error 111 connecting to 127.0.0.1:1"), "lets this machine in"),
+        (errors.ResponseError("OOM command not allowed"), "has room"),
+    ],
+)
+def test_each_cause_has_its_remedy(error: errors.RedisError, step: str) -> None:
+    assert step in remedy(error)

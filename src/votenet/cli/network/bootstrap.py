@@ -27,7 +27,7 @@ from votenet.network.notify import HEARTBEAT_SECONDS, notify
 from votenet.protocol.bootstrap.server_core import AdmissionPolicy, is_loopback
 from votenet.protocol.wire.address import Address
 from votenet.storage.genesis_file import read_genesis
-from votenet.storage.registry.peer_store import REGISTRY_FILE, PeerStore, opened, read_peers_file
+from votenet.storage.registry.peer_store import REGISTRY_FILE, PeerStore, opened, place_of, read_peers_file
 
 DESCRIPTORS: Final = 4096
 """Open files asked for: MAX_LINKS connections, the workers' dials, the database, and room."""
@@ -152,7 +152,9 @@ def run_bootstrap(
 ) -> None:
     """Serve until one of `stop_signals`. Raises Locked, ConfigError, StorageError."""
     addresses = read_peers_file(import_peers) if import_peers is not None else []
-    with opened(store or f"sqlite:{config.data_dir / REGISTRY_FILE}") as registry:
+    store = store or f"sqlite:{config.data_dir / REGISTRY_FILE}"
+    with opened(store) as registry:
+        log.info("event=registry place=%s peers=%d", place_of(store), registry.count())
         run_server(_serve(config, registry, addresses, metrics, policy))
 
 

@@ -39,6 +39,13 @@ _STEPS: Final = {
     OTHER_KEY: "The operator of that machine looks which node runs there, and with which node.key.",
 }
 """What to do about warnings of nodes, by their codes."""
+_START_SERVER: Final = (
+    "Its operator starts it again; until then new nodes need another one: --bootstrap HOST:PORT"
+)
+_REGISTRY: Final = (
+    "It runs, and cannot read its registry: its operator looks at the disk, or at the Redis server that "
+    "keeps it."
+)
 _LOOK: Final = "Its operator looks at that machine and at the log of the node, and starts it again."
 
 
@@ -74,8 +81,9 @@ def _of_servers(view: NetworkView) -> Iterator[Finding]:
             yield Finding(what, "ok", "lists its nodes")
             continue
         rest = f"{others} more answer" if others else "no other one is known here"
-        text = f"it gives no list of nodes: {error.message}. Nodes that know each other go on; {rest}"
-        step = "Its operator starts it again; until then new nodes need another one: --bootstrap HOST:PORT"
+        why = error.message.rstrip(".")
+        text = f"it gives no list of nodes: {why}. Nodes that know each other go on; {rest}"
+        step = _REGISTRY if error.code == "storage-failed" else _START_SERVER
         yield Finding(what, "problem", text, step)
 
 

@@ -86,6 +86,14 @@ def opened(store: str) -> Iterator[PeerStore]:
         )
 
 
+def place_of(store: str) -> str:
+    """What a store is, for people: the path of a file, or the address of a database without its password."""
+    kind, _, place = store.partition(":")
+    if kind == "sqlite":
+        return place
+    return f"{kind}://{place.removeprefix('//').rpartition('@')[2]}"
+
+
 # -- peers.json --------------------------------------------------------------------------------
 
 

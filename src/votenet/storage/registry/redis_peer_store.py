@@ -330,11 +330,28 @@ class RedisPeerStore:
         except redis.RedisError as error:
             if isinstance(error, redis.ConnectionError | redis.TimeoutError):
                 self.down_until = time.monotonic() + FAILING_SECONDS
-            raise _unavailable(str(error)) from error
+            raise _unavailable(str(error), remedy(error)) from error
 
 
-def _unavailable(why: str) -> StorageError:
-    return StorageError(f"Redis: {why}", next_step="Check that the Redis server runs and has room.")
+def _unavailable(why: str, next_step: str = "Check that the Redis server runs and has room.") -> StorageError:
+    return StorageError(f"Redis: {why}", next_step=next_step)
+
+
+def remedy(error: redis.RedisError) -> str:
+    """What to do about an error of a Redis server, or of the way to it."""
+    if isinstance(error, redis.AuthenticationError):
+        return "Put the password of that server into its address: rediss://:PASSWORD@HOST:6379"
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return (
+            "If an authority of your own signed the certificate of Redis, set SSL_CERT_FILE to the "
+            "certificate of that authority. Else Redis needs a valid certificate for the name in its address."
+        )
+    if isinstance(error, redis.ConnectionError | redis.TimeoutError):
+        return (
+            "Check that the Redis server runs at that address, takes TLS as rediss:// says, or none as "
+            "redis:// says, and lets this machine in."
+        )
+    return "Check that the Redis server runs and has room."
 
 
 def _spent_name(node_key: str, address: str) -> str:
