@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -79,7 +80,9 @@ def test_nodes_of_another_network_are_ignored_and_named() -> None:
     run(scenario)
 
 
-def test_a_node_that_goes_and_comes_back_is_said_and_asked_again() -> None:
+def test_a_node_that_goes_and_comes_back_is_said_and_asked_again(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "votenet.web")
+
     async def scenario() -> None:
         first, second = Address("127.0.0.1", free_port()), Address("127.0.0.1", free_port())
         votes = [1]
@@ -104,8 +107,10 @@ def test_a_node_that_goes_and_comes_back_is_said_and_asked_again() -> None:
                 await until(lambda: view.snapshot.results.votes == 2)
                 assert (view.snapshot.nodes_up, view.snapshot.stale) == (1, 0)
                 assert view.addresses == [second, first]
+                assert f"event=node_back node={second}" in caplog.messages
 
     run(scenario)
+    assert f"event=election_found network={ELECTION.network_hex}" in caplog.messages
 
 
 def test_a_node_without_an_answer_in_time_is_away_until_it_has_one() -> None:

@@ -258,6 +258,7 @@ class LiveView:
                 await asyncio.sleep(LOOK_SECONDS)
             else:
                 self._network_id, self._log = election.network_hex, LogView(base)
+                log.info("event=election_found network=%s", election.network_hex)
         for address in self.pool.addresses:
             self._start(self._watch_node(address))
         await self._keep_snapshot()
@@ -278,6 +279,8 @@ class LiveView:
                 before = self._statuses.get(address), self._seen.get(address)
                 node = NodeView.of(str(address), status)
                 self._statuses[address], self._seen[address] = status, node
+                if before[1] is not None and before[1].code:
+                    log.info("event=node_back node=%s", address)
                 if before[1] != node or before[0] is None or _counts(before[0]) != _counts(status):
                     self._news.set()
             await self._pause()

@@ -304,7 +304,8 @@ async def _serve(settings: WebSettings, roll: Roll | None, genesis: Election | N
             await opened.enter_async_context(view)
         where = await opened.enter_async_context(serve_page(view, settings))
         scheme = "https" if settings.tls else "http"
-        log.info("event=listening name=%s address=%s://%s", settings.name, scheme, where)
+        url = f" url={settings.public_url}" if settings.public_url else ""
+        log.info("event=listening name=%s address=%s://%s%s", settings.name, scheme, where, url)
         if settings.warning:
             log.warning(settings.warning)
         if settings.tls_cert is not None and (
