@@ -92,6 +92,21 @@ def test_create_needs_nodes_and_keeps_the_key_of_the_authority_private(cli: Cli,
     assert (both.code, "[contradiction]" in both.err) == (78, True)
 
 
+def test_what_create_prints_works_as_it_stands(cli: Cli, here: Path) -> None:
+    assert cli("election", "new").code == 0
+    node = cli("node", "init", "--table", "--name", "north", "--data-dir", "north").out
+    (here / "members.csv").write_text("id,name\n0001,Ann\n")
+    text = 'members = "members.csv"\ndifficulty = 8\n' + (here / "election.toml").read_text() + node
+    (here / "election.toml").write_text(text)
+    told = cli("election", "create", "election.toml", "-o", "genesis.json").out
+    assert "votenet web --genesis genesis.json --roll roll.json --bootstrap HOST:4000" in told
+    forget = "votenet voters cards --genesis genesis.json --forget"
+    assert forget in told
+    assert forget in (here / "cards.html").read_text()
+    assert cli(*forget.split()[1:]).code == 0
+    assert not (here / "cards.html").exists()
+
+
 def test_create_leaves_nothing_where_the_genesis_cannot_be_written(cli: Cli, here: Path) -> None:
     (here / "e.toml").write_text('title = "x"\ndifficulty = 8\n[[contests]]\ncandidates = ["A", "B"]\n')
     make = ("election", "create", "e.toml", "--no-named-nodes", "--authority-key", "a.key", "-o")

@@ -43,6 +43,7 @@ def test_where_a_node_has_joined_a_network_the_command_that_shows_it_is_named(
         refused = cli(*words)
         assert refused.code == 3
         assert "The network that centre joined is seen with: votenet status --network" in refused.err
+    assert "network that centre joined with: votenet doctor --network" in cli("doctor", "--json").out
     assert "centre" not in cli("ps", "-i", "other").err, "it is of no instance"
 
 

@@ -23,7 +23,7 @@ from votenet.cli.network.finality_view import TOO_FEW, named_up, of_programs
 from votenet.cli.network.finding import LOW_DISK, Finding, show_findings
 from votenet.cli.options import instance_option, json_option, placed
 from votenet.cli.where import look_at, need_network, where_option
-from votenet.config import InstanceDirs, instance_dirs, private_dir
+from votenet.config import DEFAULT_INSTANCE, InstanceDirs, instance_dirs, private_dir
 from votenet.errors import (
     Command,
     ConfigError,
@@ -43,6 +43,7 @@ from votenet.processes.reconcile import adoptable
 from votenet.processes.signals import need_pidfds
 from votenet.processes.spec import expand
 from votenet.protocol.wire.address import Address, parse_address
+from votenet.storage.env_file import joined_nodes
 from votenet.storage.files import is_locked
 
 ANSWER_SECONDS: Final = 2.0
@@ -213,9 +214,16 @@ def _warnings(programs: list[dict[str, Any]]) -> Iterator[Finding]:
         yield Finding(", ".join(names), "problem", message)
 
 
+def _joined_elsewhere(dirs: InstanceDirs) -> str:
+    """Where nodes of this machine have joined a network: the command that looks at that."""
+    names = joined_nodes() if dirs.instance == DEFAULT_INSTANCE else []
+    look = Command("doctor", "--network")
+    return f"; look at the network that {', '.join(names)} joined with: {look}" if names else ""
+
+
 def _silent(dirs: InstanceDirs, error: VotenetError) -> Iterator[Finding]:
     if isinstance(error, NotRunning):
-        yield Finding("network", "ok", error.message)
+        yield Finding("network", "ok", error.message + _joined_elsewhere(dirs))
         if dirs.control_socket.is_socket():
             yield Finding(
                 "socket",
