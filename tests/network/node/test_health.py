@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from support.elections import CREATED, TRIVIAL_BITS, make_election, make_votes, mine_block
+from types import SimpleNamespace
+from typing import Any, cast
+
+from support.elections import CREATED, TRIVIAL_BITS, make_election, make_votes, mine_block, named_nodes
 from support.nodes import HandNode, headers_of
 from votenet.core.ledger.block import Block, genesis_header
-from votenet.network.node.health import PROGRESS_SECONDS, SyncProgress
+from votenet.network.link_faults import Faults
+from votenet.network.node.discovery_io import DiscoveryIO
+from votenet.network.node.health import PROGRESS_SECONDS, Health, SyncProgress
+from votenet.protocol.node.node_core import NodeCore
 
 ELECTION = make_election(bits=TRIVIAL_BITS)
 
@@ -42,3 +48,19 @@ def test_a_node_that_follows_says_nothing() -> None:
     node.give(1, chain[9])
     assert node.core.caught_up
     assert progress.look(node.state, 0.0) is None
+
+
+def _said(core: object) -> set[str]:
+    """Codes of the warnings of a named node with this core."""
+    alone = SimpleNamespace(wrong=lambda: ())
+    whole: Any = SimpleNamespace(failure=None)
+    health = Health(lambda: cast(NodeCore, core), cast(DiscoveryIO, alone), whole, cast(Faults, None))
+    return {warning.code for warning in health.warnings()}
+
+
+def test_too_few_named_nodes_are_no_trouble_after_the_final_result() -> None:
+    calm = SimpleNamespace(key_elsewhere=False, restored=SimpleNamespace(is_silent=False))
+    election = make_election(nodes=named_nodes(4))
+    state = SimpleNamespace(index=0, election=election, reachable_named=lambda: {0})
+    assert _said(SimpleNamespace(finality=calm, state=state, is_final=False)) == {"no-quorum"}
+    assert _said(SimpleNamespace(finality=calm, state=state, is_final=True)) == set()

@@ -49,11 +49,13 @@ def test_an_election_ends_with_a_closing_block_and_every_vote(count: int) -> Non
         net.run(0.5)
     net.run(CLOSES - net.now - 0.4)
     net.cast(make_votes(net.election, 3, first=50), named(0))
+    assert not net.core(named(0)).is_final
     assert until_over(net)
     assert net.all_count(11)
     assert net.no_two_decisions()
     assert net.now < CLOSES + 15, "with all nodes up nobody waits for the grace"
     assert net.run_until(net.all_certified, 5.0)
+    assert all(node.core.is_final for node in net.alive())
 
 
 def test_after_closing_no_vote_is_taken_and_no_block_follows() -> None:

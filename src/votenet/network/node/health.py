@@ -123,6 +123,8 @@ class Health:
         twin = [NodeWarning(KEY_TWICE, SIGNED_ELSEWHERE)] if core.finality.key_elsewhere else []
         if core.finality.restored.is_silent:
             twin.append(NodeWarning(RESTORED, SAYS_NOTHING_YET))
+        if core.is_final:
+            return twin  # nothing is left to agree on
         return twin + quorum_warnings(core.state.election, core.state.reachable_named())
 
     def _log_warnings(self, found: Iterable[NodeWarning] | None = None) -> None:
@@ -175,7 +177,8 @@ class Health:
             return f"can save nothing: {self._persistence.failure.message}"
         if alone := self._discovery.alone:
             return f"cut off: {alone}"
-        return f"height {status.height}, {status.votes} votes, {status.waiting} waiting, {status.peers} peers"
+        peers = f"{status.peers} {'peer' if status.peers == 1 else 'peers'}"
+        return f"height {status.height}, {status.votes} votes, {status.waiting} waiting, {peers}"
 
 
 def finality_report(finality: FinalityStatus) -> str:

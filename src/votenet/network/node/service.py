@@ -35,6 +35,7 @@ from votenet.network.node.discovery_io import DiscoveryIO
 from votenet.network.node.health import Health
 from votenet.network.node.links import CLIENT_LIMITS, LinkTable
 from votenet.network.node.miner import NAMED_NICENESS, NICENESS, NonceSearcher
+from votenet.network.node.peer_log import PeerLog
 from votenet.network.node.persistence import Persistence, load_core
 from votenet.network.node.reference_chain import ReferenceChain
 from votenet.network.node.serving import Serving, read_block
@@ -108,6 +109,7 @@ class NodeService:
         """Addresses take turns."""
         self._lanes: dict[int, str] = {}
         """Lanes of peers, so that LinkDown follows what the peer sent."""
+        self._peer_log = PeerLog()
         self._alarm: asyncio.TimerHandle | None = None
         self._stirred = asyncio.Event()
         """The next tick is due before that of an idle node."""
@@ -378,6 +380,7 @@ class NodeService:
             elif isinstance(event, PeerUp):
                 self._joined(event)
             elif isinstance(event, LinkDown):
+                self._peer_log.down(event.link)
                 self._discovery.peer_down(event)
             begun += jobs
         return begun
@@ -398,7 +401,7 @@ class NodeService:
         return bool(event.message.replies) and not isinstance(event.message, SubmitVotes)
 
     def _joined(self, event: PeerUp) -> None:
-        log.info("joined peer %s at height %d", event.peer_info.listen, event.peer_info.height)
+        self._peer_log.up(event.link, event.peer_info)
         self._faults.apply(self._links.peers())
         self._discovery.peer_up(event)
         self._health.tell_facts()
@@ -441,6 +444,7 @@ class NodeService:
         self._events.clear()
         self._from_links.clear()
         self._lanes.clear()
+        self._peer_log.clear()
         self._serving.clear()
         self._checks.clear()
         self._core = load_core(self._election, self._store, self._info, self._facts)

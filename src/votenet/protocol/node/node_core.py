@@ -199,6 +199,13 @@ class NodeCore:
         return ready
 
     @property
+    def is_final(self) -> bool:
+        """Whether the end of the election is in a block, and signed: named nodes decide nothing any more."""
+        certified = None if self.checkpoints is None else self.checkpoints.certified
+        over = self.closing is not None and self.closing.end.over
+        return over and certified is not None and certified.height == self.state.chain.tip.height
+
+    @property
     def _may_promise(self) -> bool:
         """Whether we may accept votes: not with a disk from before, until we know what we promised."""
         return self.finality is None or self.finality.restored.may_promise(self.state.election.closes)
