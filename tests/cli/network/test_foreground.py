@@ -9,7 +9,7 @@ import signal
 
 import pytest
 
-from votenet.cli.network.foreground import beat_until, run_server, stop_event
+from votenet.cli.network.foreground import beat_until, log_the_end, run_server, stop_event
 from votenet.errors import ConfigError
 
 
@@ -30,6 +30,16 @@ def test_an_error_of_ours_leaves_its_group_and_a_defect_keeps_it() -> None:
     assert found.value is ours
     with pytest.raises(ExceptionGroup):
         run_server(failing(ours, ValueError("a defect")))
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_last_error_is_logged_where_the_log_is_kept(
+    terminal: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a terminal the command ends with it: there it would stand twice."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    log_the_end(logging.getLogger("votenet"), ConfigError("it is in use", code="locked", next_step="Wait."))
+    assert caplog.messages == ([] if terminal else ["it is in use [locked] Wait."])
 
 
 def test_it_beats_until_the_first_signal_and_the_second_has_its_own_effect(

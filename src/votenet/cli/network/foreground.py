@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import Coroutine
 from typing import Any
 
 from votenet.cli.stop_signals import leave_orphans_to_the_kernel, stop_signals
-from votenet.errors import votenet_error_in
+from votenet.errors import VotenetError, votenet_error_in
 from votenet.network.notify import notify
 
 
@@ -22,6 +23,12 @@ def run_server(serve: Coroutine[Any, Any, None]) -> None:
         if error is None:
             raise
         raise error from None
+
+
+def log_the_end(log: logging.Logger, error: VotenetError) -> None:
+    """Log the error that ends a program, where the log is kept: at a terminal the command says it anyway."""
+    if not sys.stderr.isatty():
+        log.error("%s [%s] %s", error.message, error.code, error.next_step)
 
 
 def stop_event(log: logging.Logger) -> asyncio.Event:

@@ -185,7 +185,7 @@ def _refuse_options(ctx: click.Context, subcommand: str) -> None:
 
 def run_node(config: NodeConfig, metrics: Address | None = None) -> None:
     from votenet.cli.election.roll import election_with_roll
-    from votenet.cli.network.foreground import run_server
+    from votenet.cli.network.foreground import log_the_end, run_server
     from votenet.network.node.service import NodeService
     from votenet.storage.backup.node_backup import refuse_moved
     from votenet.storage.blocks.sqlite_block_store import SqliteBlockStore
@@ -206,7 +206,7 @@ def run_node(config: NodeConfig, metrics: Address | None = None) -> None:
             finally:
                 store.close()
     except VotenetError as error:
-        log.error("%s [%s] %s", error.message, error.code, error.next_step)
+        log_the_end(log, error)
         raise
     log.info("stopped")
 

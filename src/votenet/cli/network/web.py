@@ -250,7 +250,7 @@ def _of_instance(
 def run_web(settings: WebSettings) -> None:
     """Serve until one of `stop_signals`. Raises Locked, ConfigError."""
     from votenet.cli.election.roll import read_roll
-    from votenet.cli.network.foreground import run_server
+    from votenet.cli.network.foreground import log_the_end, run_server
 
     allow_descriptors(PAGE_DESCRIPTORS)
     roll = None if settings.roll is None else read_roll(settings.roll)
@@ -258,7 +258,7 @@ def run_web(settings: WebSettings) -> None:
     try:
         run_server(_serve(settings, roll, genesis))
     except VotenetError as error:
-        log.error("%s [%s] %s", error.message, error.code, error.next_step)
+        log_the_end(log, error)
         raise
     log.info("event=stopped")
 
