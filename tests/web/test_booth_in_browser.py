@@ -499,5 +499,5 @@ def test_without_javascript_the_page_says_how_to_vote(network: PageNetwork, visi
     page.goto(f"{network.url}/vote")
     told = page.locator("noscript").inner_text()
     assert "Pemungutan suara memerlukan JavaScript" in told
-    assert "votenet vote --node" in told
+    assert "votenet vote --code --node" in told
     assert too_wide(page) == []
