@@ -1,7 +1,7 @@
 # Two commands do everything on a fresh machine with Python 3.11+ and a C compiler:
 #   make demo    a whole election: five nodes, two contests, real ballots, a kill -9, closing, counts compared;
 #                then a small one with secret ballots and three trustees
-#   make test    lint, types, every test; a test without its tool is skipped, with a sentence
+#   make test    lint, types, tests; a test without its tool is skipped, with a sentence
 # The rest:
 #   make check       the longer checks: seeds, crashes, adversaries, fuzzing, sanitizers, packages (.ci/run has the tools)
 #   make lint        ruff and mypy
@@ -40,6 +40,7 @@
 #   make discovery   each kind of discovery alone, dead bootstrap servers, hosts in namespaces (docs/peers.md)
 #   make frontend    what browsers get, built from frontend/ and tested (finds Node.js, or takes PyPI's)
 #   make five        docs/operator.md, typed on five hosts in namespaces: from keys to an audit, with a liar and a lost machine
+#   make long        what is too long for make test: whole evenings, secret elections, attacks on discovery
 #   make every-case  every command with every closed descriptor, every reader with every odd file, the whole course
 #   make test-arm    the ARMv8 kernels under qemu user emulation (needs a cross compiler and qemu)
 
@@ -56,7 +57,7 @@ SEED   ?= $(shell date +%s)
 
 .PHONY: demo test compiled check packages lint bench bench-pow bench-loop bench-chain bench-bootstrap bench-compare bench-election \
 	bench-vote bench-final bench-node bench-growth bench-overload bench-dearest bench-page bench-secret bench-suite bench-supervisor soak architecture pictures charts propagation sanitize sim \
-	adversary api-fuzz deployed docs discovery discovery-table every-case five frontend fuzz fuzz-counted crash man mixed test-arm tutorial clean
+	adversary api-fuzz deployed docs discovery discovery-table every-case five long frontend fuzz fuzz-counted crash man mixed test-arm tutorial clean
 .PHONY: bench-scale
 
 demo: $(VENV)/.run
@@ -66,7 +67,7 @@ demo: $(VENV)/.run
 test: $(VENV)/.dev
 	$(MAKE) -j2 lint compiled
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -p no:benchmark --ignore=tests/deploy/running \
-		--ignore=tests/upgrade
+		--ignore=tests/upgrade -m "not long"
 
 compiled: $(VENV)/.dev
 	$(PY) -m compileall -q src
@@ -78,6 +79,7 @@ check: $(VENV)/.dev
 	$(MAKE) crash
 	$(MAKE) adversary
 	$(MAKE) discovery-table  # its tests are among those of make test
+	$(MAKE) long
 	$(MAKE) every-case
 	$(MAKE) frontend BUILD=--check
 	$(MAKE) fuzz-counted
@@ -215,9 +217,16 @@ discovery: discovery-table
 	$(BIN)/pytest -v -p no:benchmark tests/protocol/peers/test_discovery.py tests/e2e/test_discovery.py \
 		tests/namespaces
 
+# What is marked so, but for what the targets beside it run.
+long: $(VENV)/.dev
+	$(BIN)/pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder -p no:benchmark -m long \
+		$(addprefix --ignore=,tests/adversary tests/deploy/running tests/upgrade $(EVERY_CASE))
+
+EVERY_CASE := tests/e2e/test_streams.py tests/e2e/test_course.py tests/cli/test_files_and_pipes.py
+
 every-case: $(VENV)/.dev
-	VOTENET_EVERY_CASE=1 $(BIN)/pytest -q -n $(JOBS) --dist worksteal -p no:benchmark \
-		tests/e2e/test_streams.py tests/e2e/test_course.py tests/cli/test_files_and_pipes.py
+	$(BIN)/pytest -q -n $(JOBS) --dist worksteal -p no:benchmark \
+		$(EVERY_CASE)
 
 bench-bootstrap: $(VENV)/.dev
 	.ci/packages redis-server

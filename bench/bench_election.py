@@ -39,6 +39,8 @@ CONTESTS = int(os.environ.get("BENCH_ELECTION_CONTESTS", "1"))
 """2: each vote also has a choice in a motion, which follows from the ballot's number."""
 NAMED = os.environ.get("BENCH_NAMED", "1") == "1"
 """Named nodes decide, as `votenet up` has it; 0: most work."""
+PAGE = os.environ.get("BENCH_PAGE", "1") == "1"
+"""A page's server runs beside the nodes, as `votenet up` has it."""
 SENDERS = int(os.environ.get("BENCH_SENDERS", "1"))
 KEYS = DerivedKeys(bytes(range(32)))
 
@@ -85,7 +87,7 @@ def test_t3_election(benchmark: Any, tmp_path: Path) -> None:
     write_presigned(signed, election, rows, KEYS)
     plan, summaries = ReplayPlan(signed, None, VOTES), list[Summary]()
 
-    with network(tmp_path, election) as nodes:
+    with network(tmp_path, election, page=PAGE) as nodes:
         asyncio.run(_counted(nodes, 0, [{}] * CONTESTS))
         addresses = tuple(node.address for node in nodes)
 

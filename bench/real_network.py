@@ -56,11 +56,13 @@ def network(
     program: Sequence[str] = ("-m", "votenet"),
     times: Path | None = None,
     roll: Roll | None = None,
+    page: bool = False,
 ) -> Iterator[list[RunningNode]]:
     """NODES node processes over the data folders `node-0`… in `folder`, ended when the block is left.
 
     They are the election's named nodes, where it names any. `program`: what Python runs instead of votenet;
-    `times`: where it leaves the files of `timed_node.py`, `times-0`…; `roll`: where the election has one.
+    `times`: where it leaves the files of `timed_node.py`, `times-0`…; `roll`: where the election has one;
+    `page`: a page's server runs beside them, which knows them all, as `votenet up` starts it.
     """
     genesis = folder / "genesis.json"
     genesis.write_bytes(election.to_file())
@@ -70,6 +72,7 @@ def network(
         usual += ["--roll", str(folder / "roll.json")]
     with contextlib.ExitStack() as ports:
         addresses = [Address("127.0.0.1", ports.enter_context(free_port())) for _ in range(NODES)]
+        page_port = ports.enter_context(free_port())
     running: list[subprocess.Popen[bytes]] = []
     try:
         for index, address in enumerate(addresses):
@@ -85,7 +88,13 @@ def network(
                     stderr=subprocess.DEVNULL,
                 )
             )
-        yield [RunningNode(a, process.pid) for a, process in zip(addresses, running, strict=True)]
+        if page:
+            known = [option for address in addresses for option in ("--node", str(address))]
+            served = [*known, "--port", str(page_port), *usual]
+            running.append(
+                subprocess.Popen([sys.executable, "-m", "votenet", "web", *served], stderr=subprocess.DEVNULL)
+            )
+        yield [RunningNode(a, process.pid) for a, process in zip(addresses, running, strict=False)]
     finally:
         for process in running:
             process.terminate()

@@ -52,6 +52,7 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
         yield made
 
 
+@pytest.mark.long
 @pytest.mark.e2e
 @pytest.mark.parametrize("name", CODES)
 def test_honest_clients_are_served_while_it_plays(arena: Arena, name: str) -> None:
@@ -78,6 +79,7 @@ def test_honest_clients_are_served_while_it_plays(arena: Arena, name: str) -> No
     asyncio.run(test())
 
 
+@pytest.mark.long
 @pytest.mark.e2e
 def test_after_all_of_them_every_honest_vote_is_counted_and_no_honest_peer_banned(arena: Arena) -> None:
     async def test() -> None:

@@ -32,6 +32,7 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
         yield made
 
 
+@pytest.mark.long
 @pytest.mark.e2e
 @pytest.mark.parametrize("name", CODES)
 def test_memory_is_bounded_and_honest_votes_are_taken_under_a_flood(arena: Arena, name: str) -> None:

@@ -32,6 +32,7 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
         yield made
 
 
+@pytest.mark.long
 @pytest.mark.e2e
 @pytest.mark.parametrize("name", PLAYED)
 def test_honest_clients_are_served_during_any_questions(arena: Arena, name: str) -> None:
@@ -53,6 +54,7 @@ def test_honest_clients_are_served_during_any_questions(arena: Arena, name: str)
     asyncio.run(test())
 
 
+@pytest.mark.long
 @pytest.mark.e2e
 def test_after_all_of_it_the_network_agrees_and_no_peer_is_banned(arena: Arena) -> None:
     async def test() -> None:

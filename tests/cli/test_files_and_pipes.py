@@ -298,26 +298,6 @@ ODD = (
     *("/dev/zero", "/dev/null", "/proc/self/mem", "bad\udcff", "bomb.gz"),
 )
 TAKES_A_FILE = {"voters import", "voters invite", "replay", "import", "ballots check"}
-EVERY_CASE = "VOTENET_EVERY_CASE" in os.environ
-"""As `make every-case` sets it."""
-SAME_READERS = {
-    *((name, "roll") for name in ("up", "audit", "import", "verify", "report", "node join")),
-    *(("report", name) for name in ("archive", "result", "members")),
-    ("web", "roll"),
-    *(
-        ("voters check", "file"),
-        ("voters keys", "roll_file"),
-        *((name, "roll_file") for name in ("voters status", "voters add", "voters replace-key", "vote")),
-        *(("voters approve", name) for name in ("roll_file", "authority_key")),
-        ("voters cards", "genesis"),
-        ("voters invite", "members"),
-        *((name, "authority_key") for name in ("election extend", "election close", "election cancel")),
-        *((name, "authority_key") for name in ("voters add", "voters replace-key")),
-        ("evidence make", "receipt_file"),
-        ("bootstrap", "import_peers"),
-    ),
-}
-"""Files that another command reads, too, by the same function."""
 CASES = [(name, param) for name, param in readers(main)]
 
 
@@ -353,6 +333,7 @@ def oddities(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "param"), CASES, ids=lambda one: getattr(one, "name", one))
 def test_a_wrong_kind_of_file_is_refused_with_a_sentence(
     cli: Callable[..., CommandResult],
@@ -371,8 +352,6 @@ def test_a_wrong_kind_of_file_is_refused_with_a_sentence(
     for odd in ODD:
         if odd.startswith("/") and param.name == "data_dir":
             continue
-        if odd == "/dev/zero" and (name, param.name) in SAME_READERS and not EVERY_CASE:
-            continue  # it takes a second to read up to the limit
         if flag:
             called = ["ceremony" if word == FOLDER else word for word in words] + [flag, odd]
         elif FOLDER in words:

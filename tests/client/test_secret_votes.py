@@ -285,6 +285,7 @@ async def whole_election(programs: SecretPrograms) -> BeleniosArchive:
     return bel_archive(programs, counted, votes, shares)
 
 
+@pytest.mark.long
 def test_a_whole_secret_election_at_five_nodes(programs: SecretPrograms, tmp_path: Path) -> None:
     archive = asyncio.run(whole_election(programs))
     folder = tmp_path / "tool"

@@ -29,6 +29,7 @@ def five(made: Programs, addresses: list[Address], *options: str) -> None:
         made.wait_for(lambda a=address: status(a))  # type: ignore[misc]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != POLL])
 def test_five_real_nodes_each_kind_alone(kind: str, tmp_path: Path) -> None:
     with programs(tmp_path) as made:
@@ -39,6 +40,7 @@ def test_five_real_nodes_each_kind_alone(kind: str, tmp_path: Path) -> None:
         made.wait_for(all_known, 150.0, lambda: [(str(a), known(a)) for a in addresses])
 
 
+@pytest.mark.long
 def test_five_real_nodes_by_polling_alone(tmp_path: Path) -> None:
     """The list is fetched every 30 s: the first must learn of the last by then."""
     with programs(tmp_path) as made:

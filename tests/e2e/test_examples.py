@@ -296,11 +296,13 @@ def test_every_example_is_accounted_for() -> None:
         assert ELSEWHERE.search(line) or line.startswith(LONG), f"{line} is run nowhere"
 
 
+@pytest.mark.long
 def test_the_examples_for_one_network(reader: Reader) -> None:
     for line in _lines(ONE_NETWORK):
         run(reader, line)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("text", OTHERS, ids=lambda text: _lines(text)[0][8:20])
 def test_the_examples_for_other_networks(reader: Reader, text: str) -> None:
     for line in _lines(text):

@@ -82,6 +82,7 @@ async def the_page_has_it(result: Path, page: Page) -> None:
     assert (await page.client.get("/api/v1/results")).json()["final"]
 
 
+@pytest.mark.long
 def test_the_final_result_of_a_real_network_is_one_file_that_proves_itself(
     network: NamedPrograms, tmp_path: Path
 ) -> None:

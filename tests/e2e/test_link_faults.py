@@ -43,6 +43,7 @@ def test_scenario_20_neither_side_of_a_partition_decides_and_healed_all_votes_co
     assert votenet.counts() == {"Alice": 2, "Bob": 2, "Charlie": 0}
 
 
+@pytest.mark.long
 def test_without_named_nodes_a_partition_heals_into_the_chain_with_most_work(votenet: Votenet) -> None:
     votenet("up", "--nodes", "5", "--detach", "--difficulty", "8", "--no-named-nodes")
     address = {name: program["address"] for name, program in votenet.programs().items()}
@@ -66,6 +67,7 @@ def test_without_named_nodes_a_partition_heals_into_the_chain_with_most_work(vot
     wait_for(lambda: {one["links"] for one in votenet.programs().values()} == {None}, "all links are whole")
 
 
+@pytest.mark.long
 def test_a_slow_node_is_behind_and_loses_nothing(votenet: Votenet) -> None:
     votenet("up", "--nodes", "3", "--detach", "--difficulty", "8")
     address = {name: program["address"] for name, program in votenet.programs().items()}

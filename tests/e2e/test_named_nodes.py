@@ -91,6 +91,7 @@ def test_with_fewer_than_a_quorum_votes_are_saved_and_final_when_nodes_are_back(
     wait_for(lambda: _all_final(votenet, 1), "the vote is final with four")
 
 
+@pytest.mark.long
 def test_more_nodes_are_relays_and_all_five_named_ones_may_die_at_once(votenet: Votenet) -> None:
     _up(votenet, 5)
     votenet("scale", "7")
@@ -110,6 +111,7 @@ def test_more_nodes_are_relays_and_all_five_named_ones_may_die_at_once(votenet: 
     assert len(_finality(votenet)) == 5
 
 
+@pytest.mark.long
 def test_a_strangers_node_is_a_relay_and_needs_a_named_node(votenet: Votenet, tmp_path: Path) -> None:
     _up(votenet, 3)
     votenet("vote", "ann", "Alice")

@@ -144,6 +144,7 @@ def test_every_reader_accepts_files_of_a_default_up(votenet: Votenet, tmp_path: 
     Readers(votenet, tmp_path).all_of_them("voter123")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("options", "votes"),
     [
@@ -161,6 +162,7 @@ def test_each_method_is_taken_by_every_reader(
     Readers(votenet, tmp_path).all_of_them("v1")
 
 
+@pytest.mark.long
 def test_an_election_with_a_roll_is_taken_by_every_reader(votenet: Votenet, tmp_path: Path) -> None:
     members, roll = tmp_path / "members.csv", tmp_path / "roll.json"
     members.write_text("id\nann\nbo\ncy\n", encoding="utf-8")
@@ -175,6 +177,7 @@ def test_an_election_with_a_roll_is_taken_by_every_reader(votenet: Votenet, tmp_
     assert "[roll-missing]" in bare.stderr
 
 
+@pytest.mark.long
 def test_contests_and_weights_are_taken_by_every_reader(votenet: Votenet, tmp_path: Path) -> None:
     genesis, roll_path = tmp_path / "genesis.json", tmp_path / "roll.json"
     keys = {voter: votenet.json("keys", "make", voter)[0]["public_key"] for voter in ("ann", "bo")}
@@ -216,6 +219,7 @@ def test_every_reader_accepts_files_of_named_nodes(votenet: Votenet, tmp_path: P
     readers.all_of_them("voter123")
 
 
+@pytest.mark.long
 def test_every_reader_agrees_on_an_amended_election_and_its_final_result(
     votenet: Votenet, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ def counts_are_those_by_hand(mayor: Any, motion: Any, secret: Any, votes: int) -
     )
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)  # 5,000 votes on five nodes, six times over: half a minute on an idle machine
 def test_every_reader_accepts_files_of_a_default_demo(votenet: Votenet, tmp_path: Path) -> None:
     done = votenet("demo", "--keep", "--json", exit_code=None, seconds=600)

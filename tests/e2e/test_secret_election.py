@@ -25,7 +25,7 @@ from support.belenios_tool import find_tool
 from support.printed_commands import commands_in
 from votenet.secret.belenios_archive import read_archive
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(900)]
 """Some sixty commands, and a minute until voting closes: 80 s on an idle machine."""
 
 VERIFIER = Path(__file__).parents[2] / "verifier" / "votenet_verifier.py"

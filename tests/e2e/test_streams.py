@@ -141,9 +141,6 @@ OTHERWISE = {
     "peers ping": {0, 6},  # 6 if an address that another command registered is in the list
     "peers remove": {0, 4},  # the second time it is not there
 }
-EVERY_CASE = "VOTENET_EVERY_CASE" in os.environ
-"""As `make every-case` sets it. Without it every command meets a full disk, and a third of them the rest."""
-GONE, CLOSED = (list(COMMANDS)[first :: 1 if EVERY_CASE else 3] for first in (0, 0 if EVERY_CASE else 1))
 USAGE = 2
 SAYS_NOTHING = {"down", "election new"}
 """On stdout, that is: the first is a usage error here."""
@@ -260,6 +257,7 @@ def ready(shell: Shell) -> Shell:
     return shell
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in SAYS_NOTHING])
 def test_a_failed_write_is_an_error_without_a_trace(ready: Shell, name: str) -> None:
     """Two commands ended with 0 and an empty file, fifteen with a trace."""
@@ -273,7 +271,8 @@ def test_a_failed_write_is_an_error_without_a_trace(ready: Shell, name: str) -> 
         assert full.stderr.count(said) == 1, full.stderr
 
 
-@pytest.mark.parametrize("name", GONE)
+@pytest.mark.long
+@pytest.mark.parametrize("name", COMMANDS)
 def test_a_reader_that_is_gone_is_no_error(ready: Shell, name: str) -> None:
     usual = ready.usual(name)
     gone = ready(name, "> >(exec <&-)")
@@ -282,9 +281,10 @@ def test_a_reader_that_is_gone_is_no_error(ready: Shell, name: str) -> None:
     assert gone.returncode in {usual.returncode, *OTHERWISE.get(name, ())}, gone.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "closed"),
-    [(name, "<&- >&- 2>&-") for name in CLOSED]
+    [(name, "<&- >&- 2>&-") for name in COMMANDS]
     + [(name, one) for one in ("<&-", ">&-", "2>&-") for name in ("vote", "ps", "audit", "config show")],
 )
 def test_closed_descriptors_change_nothing(ready: Shell, name: str, closed: str) -> None:
@@ -326,6 +326,7 @@ def test_a_program_starts_without_descriptors(ready: Shell, program: str, tmp_pa
     assert process.wait(timeout=150) == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "command", ["events", "events --json", "logs -f", "logs -f --json", "top --json", "results -f", "top"]
 )

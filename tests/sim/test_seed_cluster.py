@@ -38,6 +38,7 @@ def test_seeds_are_one_a_range_or_the_first(monkeypatch: pytest.MonkeyPatch) -> 
     assert list(seeds("X", 3)) == [7, 8, 9]
 
 
+@pytest.mark.long
 def test_two_workers_play_the_histories_of_a_simulation(tmp_path: Path) -> None:
     with dask_cluster(str(tmp_path)) as address:
         done = subprocess.run(

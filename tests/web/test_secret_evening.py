@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from support.processes import PATIENCE
 from votenet.core.ledger.secret_count import EncryptedCount
 from votenet.core.records.archive import ArchiveCheck
@@ -31,6 +33,7 @@ BALLOTS = {
 }
 
 
+@pytest.mark.long
 def test_an_evening_with_secret_ballots(visit: Visit, watch: Watch, tmp_path: Path) -> None:
     watch.allow(r"status of 503|net::ERR_")  # a node that is slow for a moment, and at the end without a page
     network = SecretNetwork(tmp_path)
