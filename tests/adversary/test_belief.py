@@ -66,6 +66,7 @@ def test_a_stranger_that_relays_handshakes_and_sends_garbage_bans_only_its_own_a
         made.wait_for(lambda: joined(one) == joined(two) == 2)
 
 
+@pytest.mark.long
 def test_after_relays_between_all_of_them_and_a_rolling_restart_five_nodes_are_one_network(
     tmp_path: Path,
 ) -> None:
@@ -156,6 +157,7 @@ def test_idle_links_that_claim_the_addresses_of_others_do_not_keep_a_new_node_al
             made.wait_for(lambda: waiting(victim) == 1)
 
 
+@pytest.mark.long
 def test_eight_idle_links_make_no_node_ready_whose_peers_cannot_be_reached(tmp_path: Path) -> None:
     with programs(tmp_path) as made:
         victim, gone = free_addresses(2)

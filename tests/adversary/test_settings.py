@@ -53,6 +53,7 @@ def trap(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     assert not (tmp_path / "ran").exists(), "the stranger's program ran"
 
 
+@pytest.mark.long
 def test_a_file_that_a_stranger_left_neither_runs_a_program_nor_redirects_a_command(trap: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="votenet-e2e-") as home:
         votenet = Votenet(Path(home))

@@ -107,6 +107,7 @@ def test_every_candidate_of_a_pipe_stands(run: Run, tmp_path: Path) -> None:
         run("votenet down")
 
 
+@pytest.mark.long
 def test_archives_and_receipts_come_through_pipes(run: Run, tmp_path: Path, node: RunningNode) -> None:
     (tmp_path / "a.jsonl").write_bytes(good_archive())
     (tmp_path / "a.packed").write_bytes(lzma.compress(good_archive()))
@@ -187,6 +188,7 @@ class _bootstrap_server:
         self._process.communicate(timeout=150)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("writer", WRITERS, indirect=True)
 def test_only_files_are_replaced_and_they_stay_as_they_were(
     writer: Callable[[str], subprocess.CompletedProcess[str]], tmp_path: Path

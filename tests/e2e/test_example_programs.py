@@ -43,6 +43,7 @@ class Network:
         return done.stdout
 
 
+@pytest.mark.long
 def test_every_example_runs_and_reports(votenet: Votenet, tmp_path: Path) -> None:
     network = Network(votenet, tmp_path)
     first, *others = network.nodes

@@ -60,6 +60,7 @@ def test_the_chain_survives_down_and_up(votenet: Votenet) -> None:
     votenet("vote", "voter123", "Alice", exit_code=1)
 
 
+@pytest.mark.long
 def test_up_is_idempotent_and_another_election_needs_another_instance(votenet: Votenet) -> None:
     votenet("up", "--nodes", "1", "--detach", "--difficulty", "8")
     pid = votenet.programs()["node-1"]["pid"]

@@ -40,6 +40,7 @@ def test_the_locale_is_set_as_named(latin: dict[str, str]) -> None:
     assert done.stdout.lower() == b"iso8859-1 iso8859-1\n"
 
 
+@pytest.mark.long
 def test_an_election_with_letters_that_the_terminal_does_not_know(
     votenet: Votenet, tmp_path: Path, latin: dict[str, str]
 ) -> None:

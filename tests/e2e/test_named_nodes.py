@@ -73,6 +73,7 @@ def test_up_names_its_nodes_and_says_what_their_number_is_good_for(votenet: Vote
     assert "Final: up to block 1, signed by" in votenet("status").stdout
 
 
+@pytest.mark.long
 def test_with_fewer_than_a_quorum_votes_are_saved_and_final_when_nodes_are_back(votenet: Votenet) -> None:
     _up(votenet, 5)
     refused = votenet("stop", "node-4", "node-5", exit_code=1)

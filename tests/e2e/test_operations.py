@@ -107,6 +107,7 @@ def test_scenario_12_scale_5_3_7_under_load(votenet: Votenet, tmp_path: Path) ->
     wait_for(lambda: all_count(votenet, votes.votes), "seven nodes count every acknowledged vote")
 
 
+@pytest.mark.long
 def test_scenario_20_a_rolling_restart_under_load_refuses_nothing_and_loses_no_line(
     votenet: Votenet, tmp_path: Path
 ) -> None:
@@ -163,6 +164,7 @@ def test_scenario_03_a_detached_network_outlives_its_supervisor(votenet: Votenet
     )
 
 
+@pytest.mark.long
 def test_an_upgrade_with_changed_settings_restarts_one_by_one(votenet: Votenet) -> None:
     votenet("up", "--nodes", "2", "--detach", "--difficulty", "8")
     votenet("vote", "before", "Alice")

@@ -130,6 +130,7 @@ def test_a_partition_is_told_by_everything_that_shows_the_network(network: Voten
     wait_for(lambda: joined(network), "all is as before")
 
 
+@pytest.mark.long
 def test_a_node_that_the_others_have_banned_is_cut_off(network: Votenet) -> None:
     address = network.programs()["node-3"]["address"]
     network("peers", "ban", address, "--for", "5m")
@@ -145,6 +146,7 @@ def test_a_node_that_the_others_have_banned_is_cut_off(network: Votenet) -> None
     assert not network.programs()["node-3"]["cut_off"]
 
 
+@pytest.mark.long
 def test_a_bootstrap_server_that_is_away_is_named_with_its_state(network: Votenet) -> None:
     """The advice was to start a network: one runs."""
     network("pause", "bootstrap")

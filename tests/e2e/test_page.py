@@ -105,6 +105,7 @@ class Voters(threading.Thread):
             self.failure = error
 
 
+@pytest.mark.long
 def test_no_acknowledged_vote_is_lost_where_the_page_and_a_node_are_killed(votenet: Votenet) -> None:
     votenet("up", "--web", "--nodes", "4", "--detach", "--difficulty", "8")
     election, browser = election_of(votenet), Browser(votenet)

@@ -146,6 +146,7 @@ def test_without_a_network_the_printed_command_starts_one(reader: Reader) -> Non
     reader.end()
 
 
+@pytest.mark.long
 def test_with_own_candidates_another_instance_and_odd_names(reader: Reader) -> None:
     started = reader(
         f"votenet up -d -i a.b_1 --nodes 1 --difficulty 8 --no-named-nodes --candidate {shlex.quote(ODD)}"
@@ -205,6 +206,7 @@ def test_what_is_refused_to_the_authority_leads_to_what_is_not(reader: Reader) -
     reader.end()
 
 
+@pytest.mark.long
 def test_a_member_elsewhere_is_sent_to_the_node_that_was_named(reader: Reader, tmp_path: Path) -> None:
     reader("votenet up -d --nodes 1 --difficulty 8 --no-named-nodes")
     address = reader.json("votenet ps")["programs"][1]["address"]
@@ -223,6 +225,7 @@ def test_a_member_elsewhere_is_sent_to_the_node_that_was_named(reader: Reader, t
     assert member.left == []
 
 
+@pytest.mark.long
 def test_a_stopped_network_of_three_starts_again_with_three(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Without VOTENET_HOME: the folders are those of XDG."""
     with tempfile.TemporaryDirectory(prefix="vp-") as name:

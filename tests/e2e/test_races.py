@@ -95,6 +95,7 @@ class Races:
             time.sleep(0.01)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [100])
 def test_no_second_copy_no_trace_no_leftover_in_any_race(shell: Shell, seed: int) -> None:
     races = Races(shell, seed)

@@ -207,6 +207,7 @@ def test_contests_and_weights_are_taken_by_every_reader(votenet: Votenet, tmp_pa
     readers.restart()
 
 
+@pytest.mark.long
 def test_every_reader_accepts_files_of_named_nodes(votenet: Votenet, tmp_path: Path) -> None:
     votenet("up", "--detach", "--nodes", "4", "--named-nodes")
     votenet("vote", "voter123", "Alice")
@@ -260,6 +261,7 @@ def test_every_reader_agrees_on_an_amended_election_and_its_final_result(
     assert found["contests"][0]["counts"] == [["Alice", 2], ["Bob", 1], ["Charlie", 0]]
 
 
+@pytest.mark.long
 def test_every_reader_says_that_an_election_was_cancelled(votenet: Votenet, tmp_path: Path) -> None:
     votenet("up", "--detach", "--nodes", "2")
     votenet("vote", "ann", "Alice")

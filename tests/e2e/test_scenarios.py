@@ -19,6 +19,7 @@ def _agree(votenet: Votenet, votes: int) -> bool:
     return done.returncode == 0 and f'"votes": {votes}' in done.stdout
 
 
+@pytest.mark.long
 def test_scenario_13_with_the_bootstrap_away_for_good_nodes_find_their_peers_again(votenet: Votenet) -> None:
     votenet("up", "--nodes", "3", "--detach", "--difficulty", "8")
     votenet("vote", "before", "Alice")

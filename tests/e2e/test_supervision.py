@@ -52,6 +52,7 @@ def test_scenario_13_the_bootstrap_may_die_and_no_registration_is_lost(votenet: 
     assert {peer["address"] for peer in votenet.json("peers", "list")} >= before
 
 
+@pytest.mark.long
 def test_scenario_18_two_instances_side_by_side(votenet: Votenet) -> None:
     try:
         votenet("up", "-i", "one", "--nodes", "1", "--detach", "--difficulty", "8")

@@ -105,6 +105,7 @@ def test_a_death_that_was_not_planned_is_found(play: Callable[..., ChaosResult])
     assert outcome.broken.invariant in (chaos_checks.NO_OTHER_RESTART, chaos_checks.ONE_CAUSE)
 
 
+@pytest.mark.long
 def test_votes_that_vanish_are_missed(
     play: Callable[..., ChaosResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +118,7 @@ def test_votes_that_vanish_are_missed(
     assert outcome.broken.invariant == chaos_checks.NO_VOTE_LOST
 
 
+@pytest.mark.long
 def test_a_run_that_injected_nothing_fails(play: Callable[..., ChaosResult]) -> None:
     outcome = play([Step(StepKind.FAST, ("node-1",))])
     assert isinstance(outcome.broken, Broken)
@@ -139,6 +141,7 @@ def test_a_slow_machine_gets_more_time_for_its_faults_but_not_for_ever() -> None
     assert is_over(120.0, 361.0, 1)
 
 
+@pytest.mark.long
 def test_a_partition_without_named_nodes_is_recorded_with_its_fork(play: Callable[..., ChaosResult]) -> None:
     found: list[set[str | None]] = []
 

@@ -688,6 +688,7 @@ def _wait_running(
         time.sleep(0.05)
 
 
+@pytest.mark.long
 def test_a_stop_that_was_frozen_in_the_middle_does_not_end_in_a_kill_at_once(
     network: Network, dirs: InstanceDirs
 ) -> None:

@@ -310,6 +310,7 @@ def test_a_node_and_the_page_are_killed_and_the_same_bytes_arrive(
     network.start_named(0)
 
 
+@pytest.mark.long
 def test_two_tabs_and_the_back_button(network: PageNetwork, visit: Visit) -> None:
     page = visit(viewport=PHONE)
     page.goto(card(network.url, "member-5"))
@@ -396,6 +397,7 @@ def ways_out(page: Page) -> set[str]:
     return {link for link in links if not link.startswith(("#", "?"))}
 
 
+@pytest.mark.long
 def test_no_screen_of_a_kiosk_leads_to_another_page(
     kiosk: str, network: PageNetwork, visit: Visit, watch: Watch
 ) -> None:
@@ -424,6 +426,7 @@ def test_no_screen_of_a_kiosk_leads_to_another_page(
         assert {"/results", "/check"} <= ways_out(own), state
 
 
+@pytest.mark.long
 def test_the_receipt_code_of_a_kiosk_finds_the_vote_elsewhere(
     kiosk: str, network: PageNetwork, visit: Visit
 ) -> None:

@@ -167,6 +167,7 @@ def _by_freezer(shell: Shell, pids: list[int]) -> Callable[[], None]:
     return thaw
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("freeze", [_by_ctrl_z, _by_freezer])
 def test_scenario_17_a_network_that_was_stopped_kills_no_program(
     shell: Shell, freeze: Callable[[Shell, list[int]], Callable[[], None]]

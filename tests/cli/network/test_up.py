@@ -78,6 +78,7 @@ def test_a_node_that_cannot_work_is_named_with_its_last_words(shell: Shell) -> N
     assert [program["state"] for program in shell.status()["programs"]] == ["ready", "ready", "failed"]
 
 
+@pytest.mark.long
 def test_a_node_that_is_never_ready_is_named(shell: Shell) -> None:
     shell.plan({"node-1": {"ready": False}})
     done = shell.up("--timeout", "12", code=5)
