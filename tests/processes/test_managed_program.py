@@ -17,7 +17,7 @@ from votenet.processes.child import Child
 from votenet.processes.exit_cause import ExitCause, ExitKind
 from votenet.processes.heartbeat import Heartbeat
 from votenet.processes.machine import Hung, PauseChanged, Phase, ProgramState, RestReason
-from votenet.processes.managed_program import JOIN_SECONDS, ManagedProgram, ProcessSample
+from votenet.processes.managed_program import JOIN_SECONDS, PAGE_SECONDS, ManagedProgram, ProcessSample
 from votenet.processes.procfs import ProcessStat
 from votenet.processes.spec import ProgramRole, ProgramSpec
 from votenet.protocol.wire.address import Address
@@ -90,6 +90,24 @@ def test_programs_that_need_no_waiting() -> None:
     assert not settled(), "no peer has come to it yet"
     assert not settled(phase=Phase.STOPPING, epoch=2)
     assert settled(epoch=2), "stopped, as asked"
+
+
+def test_a_network_waits_for_the_first_start_of_its_page_until_it_is_known_how_that_went() -> None:
+    spec = ProgramSpec("web", ProgramRole.WEB, Address("127.0.0.1", 8080), Path("/d"), ("x",))
+
+    def waits(now: float = 10.5, **fields: Any) -> bool:
+        program = ManagedProgram(spec, ProgramState(wanted=True, epoch=1, **fields))
+        program.sample.started_at = 10.0
+        return program.keeps_waiting(now)
+
+    assert waits(), "it is not started yet"
+    assert waits(starts=1, phase=Phase.ALIVE)
+    assert waits(starts=1, phase=Phase.ENDED), "it died, and why is not written down yet"
+    assert not waits(starts=1, rest_reason=RestReason.FAILED)
+    assert not waits(starts=1, phase=Phase.ALIVE, ready=True)
+    assert not waits(starts=1, phase=Phase.ENDED, was_ready=True)
+    assert not waits(starts=2, phase=Phase.ENDED)
+    assert not waits(10.0 + PAGE_SECONDS, starts=1, phase=Phase.ALIVE)
 
 
 def test_a_node_that_was_ready_first_is_alone_for_a_moment() -> None:

@@ -94,7 +94,8 @@ class ManagedProgram:
         if not self.is_page or self.machine.starts == 0:
             return not self.settled
         started = self.sample.started_at
-        first = self.state is State.STARTING and self.machine.restarts == 0
+        under_way = self.state is State.STARTING or self.machine.phase is Phase.ENDED  # why, is known soon
+        first = under_way and self.machine.restarts == 0 and not self.machine.was_ready
         return first and started is not None and now - started < PAGE_SECONDS
 
     def alone(self, now: float) -> bool:
