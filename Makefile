@@ -40,7 +40,7 @@
 #   make discovery   each kind of discovery alone, dead bootstrap servers, hosts in namespaces (docs/peers.md)
 #   make frontend    what browsers get, built from frontend/ and tested (finds Node.js, or takes PyPI's)
 #   make five        docs/operator.md, typed on five hosts in namespaces: from keys to an audit, with a liar and a lost machine
-#   make long        what is too long for make test: whole evenings, secret elections, attacks on discovery
+#   make long        what is too long for make test: whole evenings and elections, every example
 #   make every-case  every command with every closed descriptor, every reader with every odd file, the whole course
 #   make test-arm    the ARMv8 kernels under qemu user emulation (needs a cross compiler and qemu)
 
@@ -78,7 +78,7 @@ check: $(VENV)/.dev
 	$(MAKE) sim SEEDS=100
 	$(MAKE) crash
 	$(MAKE) adversary
-	$(MAKE) discovery-table  # its tests are among those of make test
+	$(MAKE) discovery-table  # its tests are among those of make test and make long
 	$(MAKE) long
 	$(MAKE) every-case
 	$(MAKE) frontend BUILD=--check
