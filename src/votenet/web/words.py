@@ -8,7 +8,7 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
-from votenet.core.election.election_file import local_time
+from votenet.core.election.local_time import local_time
 from votenet.text import visible
 from votenet.web.language import catalogue
 

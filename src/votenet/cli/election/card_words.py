@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from votenet.core.election.definition import ElectionDefinition
-from votenet.core.election.election_file import local_time
+from votenet.core.election.local_time import local_time
 
 CardKind = Literal["card", "invitation"]
 _MONTHS: Final = {

@@ -341,6 +341,13 @@ def _compare(
             _warn(found, names or {})
         for address, error in lost:
             ui.say(f"Warning: {address} is left out: {error.message}")
+    _check_agreement(found, lost, same, any(apart.values()))
+
+
+def _check_agreement(
+    found: Sequence[Counted], lost: Sequence[tuple[str, VotenetError]], same: bool, cut_off: bool
+) -> None:
+    """Raises VotenetError: nodes-disagree. `lost` are nodes without an answer, with their errors."""
     if liars := _counted_differently(found):
         raise VotenetError(
             f"{' and '.join(liars)} count the same blocks differently: one of them is broken, or lies",
@@ -353,7 +360,7 @@ def _compare(
             "the nodes do not agree (yet)",
             code="nodes-disagree",
             next_step=NextStep("Nodes that are cut off cannot: see {}", Command("ps"))
-            if any(apart.values())
+            if cut_off
             else NextStep(
                 "A block may be on its way: ask again. Look at their tips with: {}", Command("status")
             ),

@@ -73,9 +73,12 @@ answer to the question, 75 the node runs already, 78 the election or the folder 
 @json_option
 def join(where: str, **options: Any) -> None:
     """Join the election at WHERE with the key that was made before, and run the node."""
+    from votenet.storage.backup.node_backup import refuse_moved
+    from votenet.storage.blocks.left_chain import leave
+
     asked = _Asked(where=where, **options)
     folder = asked.folder
-    _refuse_moved(folder)
+    refuse_moved(folder)
     offer = _offer(asked)
     _check_network(offer.election, asked)
     key = _key(folder, offer.election, asked)
@@ -91,7 +94,7 @@ def join(where: str, **options: Any) -> None:
         _check_stopped(folder, asked)
     _confirm(election, asked)
     if left is not None:
-        _leave(folder, left)
+        ui.say(f"What was there is now in {leave(folder, left)}.")
     _write(folder, offer.election, roll, {f"{PREFIX}NAME": name, **settings})
     start = Command.calling("node run", options=asked.place)
     if asked.no_start:
@@ -187,12 +190,6 @@ def _host_of(page: str) -> str:
 
 
 # -- checks, before anything is written --------------------------------------------------------------
-
-
-def _refuse_moved(folder: Path) -> None:
-    from votenet.storage.backup.node_backup import refuse_moved
-
-    refuse_moved(folder)
 
 
 def _check_network(election: Election, asked: _Asked) -> None:
@@ -468,13 +465,6 @@ def _confirm(election: Election, asked: _Asked) -> None:
 
 
 # -- what is written ---------------------------------------------------------------------------------
-
-
-def _leave(folder: Path, election: Election) -> None:
-    """Raises as `leave`."""
-    from votenet.storage.blocks.left_chain import leave
-
-    ui.say(f"What was there is now in {leave(folder, election)}.")
 
 
 def _write(folder: Path, election: Election, roll: Path | None, settings: Mapping[str, str]) -> None:

@@ -146,8 +146,7 @@ def vote(
         shown = _Cast(receipt_file, instance, node, as_json, wait > 0, election.election)
         roll = roll_of(election.election, instance) if roll_file is None else read_roll(roll_file)
         if by_code:
-            if choices:
-                _refuse_voter_id(election.election, roll, choices)
+            _refuse_voter_id(election.election, roll, choices)
             in_force = _in_force(election, need_roll(election.election, roll))
             code = code or asked_code(None)
         ballots = given_choices(election.election, choices, in_contests)
@@ -179,7 +178,9 @@ def vote(
 
 
 def _refuse_voter_id(election: Election, roll: Roll | None, choices: Sequence[str]) -> None:
-    """Raises VotenetError, code contradiction: the first of the candidates is a voter id."""
+    """Raises VotenetError, code contradiction: the first of the candidates, if any, is a voter id."""
+    if not choices:
+        return
     word, *rest = choices
     names = {name for contest in election.contests for name in contest.names}
     is_voter = roll is not None and word in roll.keys

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from votenet.core.election.definition import Contest, ElectionDefinition
-from votenet.core.election.election_file import local_time
+from votenet.core.election.local_time import local_time
 from votenet.core.methods.registry import METHODS
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

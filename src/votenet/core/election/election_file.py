@@ -9,9 +9,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Annotated, Any, Final, NamedTuple, TypeVar, get_args, get_type_hints
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -33,6 +31,7 @@ from votenet.core.election.definition_rules import (
     definition_faults,
     trustee_name_faults,
 )
+from votenet.core.election.local_time import time_of, zone_of
 from votenet.core.election.node_line import read_node_line
 from votenet.core.election.secret_rules import draft_faults
 from votenet.core.election.toml_table import FaultList, FileFault, TomlPath, TomlTable, kind_fault
@@ -185,7 +184,7 @@ def _not_toml(message: str) -> FileFault:
 
 def _election(values: Mapping[str, Any], faults: FaultList) -> ElectionFile:
     table = TomlTable(values, (), faults, EXAMPLES)
-    zone_name, zone = _zone(table)
+    zone_name, zone = zone_of(table, _ELECTION["time_zone"])
     sources = {key: table.take(key, _ELECTION["title"], "") for key in _ROLL_SOURCES}
     public_url = _public_url(table)
     fields: dict[str, Any] = {
@@ -195,8 +194,8 @@ def _election(values: Mapping[str, Any], faults: FaultList) -> ElectionFile:
         "results": table.take("results", _ELECTION["results"], "live"),
         "weighted": table.take("weighted", bool, False),
         "registration": _registration(table),
-        "opens": _time(table, "opens", zone),
-        "closes": _time(table, "closes", zone),
+        "opens": time_of(table, "opens", zone),
+        "closes": time_of(table, "closes", zone),
     }
     difficulty = table.take("difficulty", Annotated[int, msgspec.Meta(ge=1, le=64)], None)
     chain = get_type_hints(ChainParameters, include_extras=True)
@@ -484,69 +483,3 @@ def _witness(values: Mapping[str, Any], path: TomlPath, faults: FaultList) -> Wi
             )
             return None
     return found
-
-
-def _zone(table: TomlTable) -> tuple[str, tzinfo | None]:
-    """Name and rules of the election's time zone; without a name there are no rules."""
-    name = table.take("time_zone", _ELECTION["time_zone"], None)
-    if name is None:
-        return "UTC", UTC if table.has("time_zone") else None
-    try:
-        return name, zone_named(name)
-    except (KeyError, ValueError, OSError):
-        table.blame("time_zone", f"the time zone {name!r} is not known here")
-        return "UTC", UTC
-
-
-def zone_named(name: str) -> tzinfo:
-    """The rules of a time zone. Raises KeyError, ValueError or OSError for one that is not known here."""
-    return UTC if name == "UTC" else ZoneInfo(name)
-
-
-def _time(table: TomlTable, key: str, zone: tzinfo | None) -> int | None:
-    value = table.raw(key)
-    if value is None:
-        return None
-    try:
-        seconds = _seconds(value, zone)
-    except (ValueError, OverflowError) as error:
-        table.blame(key, str(error))
-        return None
-    if wrong := kind_fault(seconds, Annotated[int, msgspec.Meta(ge=0)]):
-        table.blame(key, "it is before 1970" if seconds < 0 else wrong)
-        return None
-    return seconds
-
-
-def _seconds(value: Any, zone: tzinfo | None) -> int:
-    """Unix seconds. Raises ValueError: it is no point in time; the text says why."""
-    if not isinstance(value, datetime):
-        raise ValueError(
-            "it is a day without an hour" if isinstance(value, date) else "it is no point in time"
-        )
-    if value.tzinfo is not None:
-        return int(value.timestamp())
-    if zone is None:
-        raise ValueError("it has no offset, and the file names no time_zone")
-    early, late = (value.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
-    if early.utcoffset() != late.utcoffset():
-        back = early.astimezone(UTC).astimezone(zone).replace(tzinfo=None)
-        if back != value:
-            raise ValueError("clocks are put forward then: there is no such hour in this time zone")
-        raise ValueError("clocks are put back then: this hour comes twice, so it needs its offset")
-    return int(early.timestamp())
-
-
-def local_time(seconds: int, zone_name: str) -> datetime:
-    """A point in time in the election's zone; in UTC where the zone is not known or has odd offsets.
-
-    Raises:
-        ValueError, OverflowError: no calendar has it.
-    """
-    try:
-        zone = zone_named(zone_name)
-    except (KeyError, ValueError, OSError):
-        zone = UTC
-    found = datetime.fromtimestamp(seconds, UTC).astimezone(zone)
-    offset = found.utcoffset()
-    return found if offset is not None and not offset % timedelta(minutes=1) else found.astimezone(UTC)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from votenet.core.election.definition import Candidate, Contest, NamedNode
-from votenet.core.election.election_file import ElectionFile, TrusteesTable, local_time
+from votenet.core.election.election_file import ElectionFile, TrusteesTable
+from votenet.core.election.local_time import local_time
 
 _HEAD: Final = """\
 # An election. Check this file with:  votenet election check election.toml
