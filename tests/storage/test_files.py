@@ -195,6 +195,11 @@ def test_a_data_folder_has_one_owner_named_by_its_pid(tmp_path: Path) -> None:
         with pytest.raises(Locked, match=f"pid {os.getpid()}") as caught, lock_data_dir(folder):
             pass
         assert caught.value.exit_code == 75
+        assert "another --data-dir" in str(caught.value.next_step)
+        (folder / "node.key").touch()
+        with pytest.raises(Locked) as node, lock_data_dir(folder):
+            pass
+        assert "--data-dir" not in str(node.value.next_step), "a second folder would need the same key"
     with lock_data_dir(tmp_path / "data"):
         pass
 

@@ -261,14 +261,19 @@ def lock_stopped_dir(path: Path) -> Iterator[os.stat_result | None]:
 
 
 def _data_lock(folder: Path, *, sign: bool = True) -> FileLock:
+    from votenet.storage.key_store import NODE_KEY_NAME
+
     path = folder / "lock"
     try:
         lock = FileLock.acquire(path)
     except Locked as error:
         holder = last_holder(path)
+        node = (folder / NODE_KEY_NAME).exists()  # another folder has no key, or the same one a second time
         raise Locked(
             f"the folder {folder} is in use" + (f" by pid {holder}" if holder else ""),
-            next_step="Stop that process, or give this one another --data-dir.",
+            next_step="Stop that process first: it is the node of this folder, and has its key."
+            if node
+            else "Stop that process, or give this one another --data-dir.",
         ) from error
     except ConfigError as error:
         next_step = "Put the folder on a local disk." if error.code == "no-locks" else error.next_step

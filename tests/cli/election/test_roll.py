@@ -40,3 +40,20 @@ def test_the_roll_of_an_instance_is_that_of_its_election(
     assert roll_of(make_election(roll=ROLL), DEFAULT_INSTANCE) is not None
     assert roll_of(make_election(roll=OTHER), DEFAULT_INSTANCE) is None
     assert roll_of(make_election(), DEFAULT_INSTANCE) is None
+
+
+def test_a_roll_that_is_not_there_is_asked_of_the_organiser_and_made_for_a_new_election_alone(
+    tmp_path: Path,
+) -> None:
+    """Who made the roll of an election a second time would write over the only right one."""
+    with pytest.raises(ConfigError) as missing:
+        read_roll(tmp_path / "roll.json")
+    assert missing.value.code == "roll-missing"
+    assert "Ask the organiser" in str(missing.value.next_step)
+    with pytest.raises(ConfigError) as new:
+        read_roll(tmp_path / "roll.json", for_new=True)
+    assert new.value.code == "roll-missing"
+    assert "votenet voters import" in str(new.value.next_step)
+    with pytest.raises(ConfigError) as folder:
+        read_roll(tmp_path)
+    assert folder.value.code == "bad-roll"

@@ -307,6 +307,7 @@ def stats(folder: Path, port: int, *options: str) -> subprocess.CompletedProcess
 
 def test_the_numbers_of_a_running_server(tmp_path: Path) -> None:
     with running(tmp_path, "--port", "0", "--metrics", "127.0.0.1:0") as server:
+        assert "in all" not in stats(tmp_path, server.port).stdout, "no heading over nothing"
         server.ask('{"type":"REGISTER","payload":"localhost:3999"}')
         server.ask('{"type":"REGISTER","payload":"nowhere"}')
         shown = stats(tmp_path, server.port)

@@ -38,7 +38,7 @@ def test_where_a_node_has_joined_a_network_the_command_that_shows_it_is_named(
     folder = nodes_dir() / "centre"
     folder.mkdir(parents=True)
     (folder / "node.env").write_text("")
-    assert cli("ls").out.endswith("The network that centre joined is seen with: votenet status --network\n")
+    assert cli("ls").out == "The network that centre joined is seen with: votenet status --network\n"
     for words in (["status"], ["ps"], ["results"], ["logs"]):
         refused = cli(*words)
         assert refused.code == 3

@@ -109,7 +109,7 @@ def test_a_node_that_was_given_a_wrong_file_leaves_it_for_the_one_that_names_its
     (here / "genesis.json").write_bytes(ELECTION.to_file())
     refused = cli(*join)
     assert (refused.code, "[other-election]" in refused.err) == (78, True)
-    assert next_step(refused)[-2:] == ["--network", "ID"], "nobody has compared"
+    assert next_step(refused)[-3:] == ["--network", "ID", "--yes"], "nobody has compared"
     done = cli(*join, "--network", ELECTION.network_hex)
     assert done.code == 0, done.err
     assert OTHER.network_hex in done.err
@@ -220,6 +220,9 @@ def test_the_roll_is_asked_for_compared_and_kept(cli: Cli, here: Path) -> None:
     join = ("node", "join", "genesis.json", "--name", "north", *BOOTSTRAP, *ONLY_WRITE)
     missing = cli(*join)
     assert (missing.code, "[roll-missing]" in missing.err) == (78, True)
+    absent = cli(*join, "--roll", "absent.json")
+    assert (absent.code, "[roll-missing]" in absent.err) == (78, True)
+    assert next_step(absent)[-2:] == ["--roll", "roll.json"]
     other = cli(*join, "--roll", "wrong.json")
     assert (other.code, "[roll-mismatch]" in other.err) == (78, True)
     (here / "torn.json").write_text("{")

@@ -33,12 +33,23 @@ def joined(cli: Cli, home: Path, name: str, *options: str) -> Path:
 
 
 def test_a_node_that_has_not_joined_says_how(cli: Cli, tmp_path: Path) -> None:
+    write_node_key(tmp_path / "home" / "nodes" / "north", 0)
     done = cli("node", "run", "--name", "north")
     assert (done.code, "[not-joined]" in done.err) == (78, True)
-    assert "votenet node join https://vote.example.org --data-dir" in done.err
+    assert "votenet node join https://vote.example.org --name north;" in done.err
     assert "--bootstrap HOST:4000" in done.err, "a genesis file does not say where the others are"
     lone = cli("node", "run")
     assert (lone.code, "none that has joined" in lone.err) == (2, True)
+
+
+def test_where_there_is_no_key_the_commands_that_bring_one_are_named(cli: Cli, tmp_path: Path) -> None:
+    by_name = cli("node", "run", "--name", "west")
+    assert (by_name.code, "[no-key]" in by_name.err) == (78, True)
+    assert "votenet node init --name west, " in by_name.err
+    assert "votenet restore FILE. " in by_name.err, "a machine in place of a lost one has a backup"
+    by_folder = cli("node", "run", "--data-dir", "here").err
+    assert "votenet node init --name NAME --data-dir here, " in by_folder
+    assert "votenet restore FILE --data-dir here. " in by_folder
 
 
 def test_the_settings_of_the_file_count_more_than_the_environment(

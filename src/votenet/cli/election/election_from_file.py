@@ -240,7 +240,7 @@ def _option(name: str) -> str:
 
 def _roll_of(path: Path, definition: ElectionDefinition, secret: bool) -> tuple[Roll | None, list[FileFault]]:
     try:
-        voters = read_roll(path)
+        voters = read_roll(path, for_new=True)
     except ConfigError as error:
         return None, [FileFault("roll", None, error.message, str(error.next_step))]
     if voters.weighted and not definition.weighted:

@@ -109,7 +109,7 @@ def prepare_genesis(
         title or None, difficulty, max_choices, method, opens, closes, named_nodes, grace, outsiders
     )
     asked = bool(candidates or candidates_from or rules != _Rules())
-    voters = None if roll is None else read_roll(roll)
+    voters = None if roll is None else read_roll(roll, for_new=True)
     if genesis is not None:
         if asked:
             raise ConfigError(

@@ -18,16 +18,29 @@ ROLL_NAME: Final = "roll.json"
 """Beside the genesis file."""
 
 
-def read_roll(path: Path) -> Roll:
-    data = read_input(
-        path,
-        MAX_RECEIPT,
-        code="bad-roll",
-        next_step=NextStep(
-            "The organiser of the election has this file, and makes it with: {}",
-            Command("voters", "import", "VOTERS.csv", "-o", "roll.json"),
-        ),
+def read_roll(path: Path, *, for_new: bool = False) -> Roll:
+    """The roll in a file.
+
+    Args:
+        for_new: an election is about to be made with it, so it may be that nobody has made the file yet. Of
+            one that exists the organiser has the only right roll: nobody makes that a second time.
+
+    Raises:
+        ConfigError: roll-missing, there is no such file; bad-roll.
+    """
+    step: str = (
+        "Ask the organiser of the election for its roll, a file roll.json. A node that has joined keeps a"
+        " copy in its folder."
     )
+    if for_new:
+        make = Command("voters", "import", "VOTERS.csv", "-o", "roll.json")
+        step = NextStep("The organiser of the election makes this file with: {}", make)
+    try:
+        data = read_input(path, MAX_RECEIPT, code="bad-roll", next_step=step)
+    except ConfigError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            error.code = "roll-missing"
+        raise
     return roll_from_file(data)
 
 

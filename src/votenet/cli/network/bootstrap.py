@@ -204,9 +204,10 @@ def show_stats(address: Address, *, named: bool, as_json: bool) -> None:
         return
     for name in ("peers", "connections", "waiting", "uptime_seconds"):
         ui.echo(f"{name.removesuffix('_seconds'):<24} {stats.get(name, 0):>12,.0f}")
-    ui.echo(f"{'':<24} {'in all':>12} {'a second':>12}")
-    rates = stats.get("rates", {})
-    for kind, counts in stats.get("counts", {}).items():
+    rates, found = stats.get("rates", {}), stats.get("counts", {})
+    if any(found.values()):
+        ui.echo(f"{'':<24} {'in all':>12} {'a second':>12}")
+    for kind, counts in found.items():
         for label, count in sorted(counts.items()):
             rate = rates.get(kind, {}).get(label, 0.0)
             ui.echo(f"{f'{kind} {label}':<24} {count:>12,} {rate:>12,.2f}")

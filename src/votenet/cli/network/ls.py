@@ -49,10 +49,11 @@ def ls(as_json: bool) -> None:
         ui.print_json([dataclasses.asdict(row) for row in rows])
         return
     if not rows:
-        ui.echo("There is no network yet. Make one with: votenet up --detach")
         if joined := joined_nodes():
             look = Command("status", "--network")
             ui.echo(f"The network that {', '.join(joined)} joined is seen with: {look}")
+        else:
+            ui.echo("There is no network yet. Make one with: votenet up --detach")
         return
     made = ui.table(
         "",

@@ -233,7 +233,7 @@ def _left_election(folder: Path, election: Election, key: SigningKey, asked: _As
         step = NextStep(
             "Nothing was changed. It has no votes there, so it may leave that election. Compare the network"
             " id with the organiser first, and give it: {}",
-            asked.again("--network", "ID"),
+            asked.again("--network", "ID", "--yes"),
         )
     else:
         return other

@@ -30,7 +30,7 @@ those of votenet node; 78 where the node has not joined.""",
 @click.option("--json", "as_json", is_flag=True, help="Log one JSON object a line.")
 def run(name: str | None, data_dir: Path | None, as_json: bool) -> None:
     """Run a node that has joined, in the foreground, until Ctrl-C, TERM or (not under nohup) HUP."""
-    run_joined(data_dir or _folder_of(name), as_json=as_json)
+    run_joined(data_dir or _folder_of(name), name=None if data_dir else name, as_json=as_json)
 
 
 def _folder_of(name: str | None) -> Path:
@@ -46,27 +46,20 @@ def _folder_of(name: str | None) -> Path:
     raise click.UsageError(f"which node? --name NAME, or --data-dir FOLDER. Here are: {here}")
 
 
-def run_joined(folder: Path, *, as_json: bool = False) -> None:
+def run_joined(folder: Path, *, name: str | None = None, as_json: bool = False) -> None:
     """Run the node of a folder, wherever that is now, with its settings.
 
+    Args:
+        name: by which the folder was found, for the commands that are named; None where it was given.
+
     Raises:
-        ConfigError: not-joined, bad-env-file; and as the node.
+        ConfigError: no-key, not-joined, bad-env-file; and as the node.
     """
     from votenet.cli.network.node import node
 
     path = folder / ENV_NAME
     if not path.exists():
-        raise ConfigError(
-            f"the node in {folder} has not joined an election: {path} is not there",
-            code="not-joined",
-            next_step=NextStep(
-                "Join with the page of the organiser: {}; or with the genesis file: {}",
-                Command("node", "join", "https://vote.example.org", "--data-dir", str(folder)),
-                Command(
-                    "node", "join", "genesis.json", "--data-dir", str(folder), "--bootstrap", "HOST:4000"
-                ),
-            ),
-        )
+        raise _not_joined(folder, name)
     settings = {name: value for name, value in read_env_file(path).items() if name.startswith(PREFIX)}
     settings[f"{PREFIX}DATA_DIR"] = str(folder.absolute())
     before = dict(os.environ)
@@ -82,3 +75,32 @@ def run_joined(folder: Path, *, as_json: bool = False) -> None:
         for name in settings:
             os.environ.pop(name)
         os.environ |= before
+
+
+def _not_joined(folder: Path, name: str | None) -> ConfigError:
+    """What comes first: a key is made, then the election with it, then the node joins."""
+    from votenet.storage.key_store import NODE_KEY_NAME
+
+    place = ("--data-dir", str(folder)) if name is None else ("--name", name)
+    page, folder_only = "https://vote.example.org", () if name else place
+    if not (folder / NODE_KEY_NAME).exists():
+        return ConfigError(
+            f"there is no key of a node in {folder}",
+            code="no-key",
+            next_step=NextStep(
+                "Make one with: {}, and hand the line in. On a machine in place of a lost one: {}. A relay"
+                " needs no key before: {}",
+                Command.calling("node init", options=("--name", name or "NAME", *folder_only)),
+                Command.calling("restore", "FILE", options=folder_only),
+                Command.calling("node join", page, options=(*place, "--relay")),
+            ),
+        )
+    return ConfigError(
+        f"the node in {folder} has not joined an election: {folder / ENV_NAME} is not there",
+        code="not-joined",
+        next_step=NextStep(
+            "Join with the page of the organiser: {}; or with the genesis file: {}",
+            Command.calling("node join", page, options=place),
+            Command.calling("node join", "genesis.json", options=(*place, "--bootstrap", "HOST:4000")),
+        ),
+    )
