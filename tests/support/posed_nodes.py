@@ -15,9 +15,12 @@ from typing import Any
 from support.elections import key_of, keys_of_node
 from support.lying_node import election_info, status_info
 from support.ports import free_port
+from votenet.core.election.contest import ContestReport
 from votenet.core.election.definition import Election
 from votenet.core.keys import SigningKey
+from votenet.core.methods.method import ContestResult
 from votenet.protocol.wire.address import Address
+from votenet.protocol.wire.client_messages import Results
 from votenet.protocol.wire.connection import Connection, LocalNode
 from votenet.protocol.wire.messages import encode_message
 
@@ -89,6 +92,18 @@ class PosedNode:
         made = Connection(identity, outbound=False, challenge=os.urandom(32), own=own)
         _, lines = made.receive(line.rstrip(b"\n"), 0, 0, int(time.time()) + (self.ahead or 0))
         return b"".join(encode_message(message) + b"\n" for message in lines)
+
+
+def final_results(*, counted: bool = True) -> Results:
+    """Of an election that is over. `counted`: its counts are known; encrypted ballots are counted later."""
+    report = ContestReport(
+        id="1", title="Board", method="plurality", seats=1, counts=(("Ada", 3),), votes=3, blank=0, weight=3,
+        outcome=ContestResult(state="undecided"),
+    )  # fmt: skip
+    return Results(
+        title="Test election", contests=(report,) if counted else (), votes=3, waiting=0, height=CERTIFICATE,
+        tip="00" * 32, network_id="00" * 32, over=True, final_height=CERTIFICATE,
+    )  # fmt: skip
 
 
 @contextlib.contextmanager

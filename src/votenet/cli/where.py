@@ -129,11 +129,20 @@ def _is_address(text: str) -> bool:
 
 
 def no_node_answers(view: NetworkView) -> Unreachable:
+    """Why there is nothing to tell, and where to look first."""
     asked = [str(node.address) for node in view.nodes if node.address is not None]
+    listed = any(server.error is None for server in view.servers)
+    step = (
+        "Name a bootstrap server of this network with --bootstrap HOST:PORT, or try from another machine: a "
+        "firewall may be in between."
+    )
+    if listed and asked:
+        step = "See whether they run; if so, try from another machine: a firewall may be in between."
+    elif listed:
+        step = "No node is registered at its bootstrap servers: start the nodes."
     return Unreachable(
         f"no node of this network answers ({', '.join(asked[:8]) or 'no address of one is known'})",
-        next_step="Name a bootstrap server of this network with --bootstrap HOST:PORT, or try from another "
-        "machine: a firewall may be in between.",
+        next_step=step,
         reported=True,
     )
 

@@ -19,7 +19,7 @@ from votenet.errors import Rejected, Unreachable, VotenetError
 from votenet.network.bootstrap_client import all_peers
 from votenet.protocol.bootstrap.bootstrap_messages import KnownPeer
 from votenet.protocol.wire.address import Address, is_own_host, parse_address
-from votenet.protocol.wire.client_messages import COUNTS_AS_DOWN, KEY_TWICE, NodeStatus
+from votenet.protocol.wire.client_messages import COUNTS_AS_DOWN, KEY_TWICE, NodeStatus, Results
 
 VIEW_SECONDS: Final = 60.0
 """For a whole look. Nodes that were not asked by then are not reached."""
@@ -110,7 +110,8 @@ class NetworkView:
     """All nodes that were found: named ones first, in the order of the definition, all of them.
 
     `silent`: other addresses that were named to us, and do not answer. `left_out`: addresses that were not
-    dialled, because there were too many. `late`: the time was over before all were asked.
+    dialled, because there were too many. `late`: the time was over before all were asked. `results`: the
+    count of a node, where it was asked for.
     """
 
     election: Election
@@ -120,6 +121,12 @@ class NetworkView:
     silent: tuple[Address, ...] = ()
     left_out: int = 0
     late: bool = False
+    results: Results | None = None
+
+    @property
+    def final(self) -> bool:
+        """Whether the result is final, by the count of a node."""
+        return self.results is not None and self.results.final
 
     @property
     def answering(self) -> list[SeenNode]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import re
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from tests.cli.conftest import CommandResult
 
 from support.elections import make_election, named_nodes
 from support.page import serving
-from support.posed_nodes import GIB, PosedNode, listed, posed, posed_server
+from support.posed_nodes import GIB, PosedNode, final_results, listed, posed, posed_server
 from support.tls import certificate
 from votenet.cli.network.finding import Finding
 from votenet.cli.network.network_doctor import network_findings, own_clock
@@ -72,7 +73,36 @@ def test_too_few_named_nodes_make_nothing_final() -> None:
     wrong = problems(examine(named(), 1, 2))
     assert wrong.keys() == {"Node 1", "Node 2", "named nodes"}
     assert "2 of 4 named nodes answer, 3 must agree. Too few: " in wrong["named nodes"]
-    assert wrong["Node 1"].endswith("1 named node must come back before anything becomes final")
+    assert wrong["named nodes"].endswith("1 more named node must take part before anything becomes final")
+    assert "must take part" not in wrong["Node 1"]
+
+
+def test_before_the_first_start_each_node_is_told_in_a_few_words() -> None:
+    with posed_server(list) as server:
+        found = network_findings(asyncio.run(look_at_network(WayIn(ELECTION, (), (server,)))), "")
+    wrong = problems(found)
+    assert wrong["Node 1"] == "not started yet, or gone: no bootstrap server lists it"
+    assert wrong["named nodes"] == (
+        "0 of 4 named nodes answer, 3 must agree. What is final is not known. "
+        "3 more named nodes must take part before anything becomes final"
+    )
+
+
+def test_behind_the_final_result_what_is_off_is_no_problem() -> None:
+    nodes = named()
+    restored = {"code": "restored", "message": "It decides nothing yet."}
+    alone = {"code": "cut-off", "message": "This node is cut off."}
+    nodes[0].changes = {"warnings": [restored, alone]}
+    nodes[0].peers = [one.address for one in nodes]
+    with posed(nodes[0]):
+        way = WayIn(ELECTION, (nodes[0].address,), (Address("127.0.0.1", 1),))
+        view = asyncio.run(look_at_network(way))
+    wrong = {one.what for one in network_findings(view, "") if one.state == "problem"}
+    assert wrong >= {"bootstrap 127.0.0.1:1", "Node 0", "Node 1", "named nodes"}
+    found = network_findings(dataclasses.replace(view, results=final_results()), "")
+    assert problems(found) == {}
+    (told,) = (one.found for one in found if one.what == "named nodes")
+    assert told.endswith("the result is final; once it is exported, nodes may be stopped")
 
 
 def test_a_node_that_answers_and_decides_nothing_counts_as_down() -> None:
@@ -219,6 +249,33 @@ def test_a_bootstrap_server_that_is_down() -> None:
     wrong = problems(found)
     assert wrong.keys() == {"bootstrap 127.0.0.1:1"}
     assert "no other one is known here" in wrong["bootstrap 127.0.0.1:1"]
+
+
+def test_a_bootstrap_server_that_nodes_miss_is_one_finding() -> None:
+    nodes = named()
+    with posed_server(lambda: [listed(one) for one in nodes]) as up:
+        down = Address("127.0.0.1", 1)
+        for node in nodes[:2]:
+            missed = [(up, "it cannot be reached"), (down, "it cannot be reached"), ("c:1", "it is silent")]
+            node.changes = {"warnings": [_missed(*one) for one in missed]}
+        nodes[2].changes = {"warnings": [_missed(up, "it does not register this node: no [not-reached]")]}
+        with posed(*nodes):
+            view = asyncio.run(look_at_network(WayIn(ELECTION, (), (up, down))))
+    found = network_findings(view, "")
+    servers = [(one.what, one.state, one.found) for one in found if one.what.startswith("bootstrap ")]
+    ok, gone, other, refuses = sorted(servers, key=lambda one: (one[1], one[2].startswith("it refuses")))[:4]
+    assert ok == (f"bootstrap {up}", "ok", "lists its nodes; it failed Node 0, Node 1 when they asked last")
+    assert gone[:2] == (f"bootstrap {down}", "problem")
+    assert gone[2].endswith("1 more answer; it fails Node 0, Node 1, too")
+    assert other == ("bootstrap c:1", "problem", "it fails Node 0, Node 1: it is silent")
+    assert refuses[0] == f"bootstrap {up}"
+    assert refuses[2].startswith("it refuses Node 2: it does not register this node")
+    assert len(servers) == 4
+    assert {one.state for one in found if one.what in ("Node 0", "Node 2")} == {"ok"}
+
+
+def _missed(server: Address | str, why: str) -> dict[str, str]:
+    return {"code": "bootstrap-failed", "message": f"Bootstrap server {server}: {why}"}
 
 
 def test_a_bootstrap_server_whose_registry_is_gone_is_not_started_again() -> None:

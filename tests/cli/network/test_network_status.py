@@ -15,14 +15,14 @@ from rich.console import Console
 from tests.cli.conftest import CommandResult
 
 from support.elections import make_election, named_nodes
-from support.posed_nodes import GIB, PosedNode, listed, posed, posed_server
+from support.posed_nodes import GIB, PosedNode, final_results, listed, posed, posed_server
 from votenet.cli.network.network_status import clock_words, network_lines, network_table, node_state
 from votenet.cli.ui import when
 from votenet.client.network_view import NetworkView, SeenNode
 from votenet.core.election.definition import Election
 from votenet.errors import Unreachable
 from votenet.protocol.wire.address import Address
-from votenet.protocol.wire.client_messages import NodeStatus
+from votenet.protocol.wire.client_messages import NodeStatus, Results
 
 ELECTION = make_election(nodes=named_nodes(4))
 DAY = 86_400
@@ -65,15 +65,15 @@ def test_all_nodes_named_ones_first_and_the_one_that_is_down(
 
 
 def view_of(
-    *changes: dict[str, Any], final: bool = False, election: Election = ELECTION
+    *changes: dict[str, Any], results: Results | None = None, election: Election = ELECTION
 ) -> tuple[NetworkView, list[str]]:
     """Named nodes that answer with these changes, as many as there are, and the lines below their table."""
     posed = [PosedNode(election, index, changes=told) for index, told in enumerate(changes)]
     told = [msgspec.convert(node.status(), NodeStatus) for node in posed]
     nodes = [SeenNode(one.name, place, None, status=one, proven=True) for place, one in enumerate(told)]
     missing = [SeenNode(f"Node {n}", n, None, error=Unreachable("…")) for n in range(len(nodes), 4)]
-    view = NetworkView(election, (*nodes, *missing))
-    return view, list(network_lines(view, "", is_final=final))
+    view = NetworkView(election, (*nodes, *missing), results=results)
+    return view, list(network_lines(view, ""))
 
 
 def test_too_few_named_nodes_are_said_in_words() -> None:
@@ -81,6 +81,30 @@ def test_too_few_named_nodes_are_said_in_words() -> None:
     assert "Final: up to block 7; 2 of 4 named nodes answer, 3 must agree." in lines
     assert any(line.startswith("Too few: ") for line in lines)
     assert not any(line.startswith("Too few: ") for line in view_of({}, {}, {})[1])
+
+
+@pytest.mark.parametrize(("counted", "says"), [(True, "once it is exported"), (False, "trustees")])
+def test_behind_the_final_result_nodes_that_are_off_are_not_too_few(counted: bool, says: str) -> None:
+    _, lines = view_of({}, results=final_results(counted=counted))
+    assert not any(line.startswith("Too few: ") for line in lines)
+    assert any("final; " in line and says in line for line in lines)
+
+
+def test_without_an_answer_it_is_not_known_what_is_final() -> None:
+    _, lines = view_of()
+    assert "Final: not known, no node answers." in lines
+    assert not any(line.startswith("Too few: ") for line in lines)
+
+
+def test_where_no_node_is_registered_the_hint_is_to_start_them(
+    cli: Callable[..., CommandResult], tmp_path: Path
+) -> None:
+    (tmp_path / "genesis.json").write_bytes(ELECTION.to_file())
+    with posed_server(list) as server:
+        done = cli("status", "--network", str(tmp_path), "--bootstrap", str(server))
+    assert done.code == 1
+    assert "start the nodes" in done.err
+    assert "firewall" not in done.err
 
 
 def test_what_keeps_a_node_out_is_its_state() -> None:
@@ -95,7 +119,7 @@ def test_what_keeps_a_node_out_is_its_state() -> None:
 def test_the_hours_and_the_end_of_all_are_a_line() -> None:
     soon, past = 4_000_000_000, 1_000_000_000
     assert f"Voting closes: {when(soon)} (set by an amendment)" in view_of({"closes": soon})[1]
-    over = view_of({}, {"closes": past, "amendments": 1}, final=True)[1]
+    over = view_of({}, {"closes": past, "amendments": 1}, results=final_results())[1]
     assert f"Voting closed: {when(past)} (set by an amendment); the result is final" in over
     assert "Cancelled: nothing is counted." in view_of({"cancelled": True, "closes": past})[1]
     assert not any(line.startswith("Voting") for line in view_of({})[1])

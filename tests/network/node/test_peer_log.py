@@ -41,3 +41,11 @@ def test_after_a_start_over_all_join_anew(caplog: pytest.LogCaptureFixture) -> N
         peers.up(link, WEST)
         peers.clear()
     assert len(caplog.messages) == 2
+
+
+def test_what_has_no_address_is_not_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "votenet.node")
+    peers = PeerLog()
+    peers.up(1, PeerInfo("c" * 64, "", 0, 0))
+    peers.down(1)
+    assert caplog.messages == []

@@ -85,6 +85,7 @@ def doctor(where: str | None, bootstraps: tuple[Address, ...], instance: str, as
 def _of_network(where: str, bootstraps: tuple[Address, ...], instance: str) -> list[Finding]:
     """Of a network wherever it is. A page that is the way in, and does not answer, is a problem of it."""
     from votenet.cli.network.network_doctor import network_findings, page_finding
+    from votenet.cli.network.network_status import with_results
 
     try:
         way, view = look_at(where, bootstraps, instance)
@@ -92,7 +93,7 @@ def _of_network(where: str, bootstraps: tuple[Address, ...], instance: str) -> l
         if "://" not in where:
             raise
         return [page_finding(where, error)]
-    return network_findings(view, way.page)
+    return network_findings(with_results(view), way.page)
 
 
 def _program() -> Iterator[Finding]:

@@ -10,10 +10,10 @@ from typing import Final
 from votenet.cli import ui
 from votenet.cli.network.finality_view import TOO_FEW, named_up, of_answers
 from votenet.cli.network.finding import LOW_DISK, Finding
-from votenet.cli.network.network_status import clock_words, named_words
+from votenet.cli.network.network_status import clock_words, end_words, named_words
 from votenet.client.network_view import NetworkView, Oddity, SeenNode
 from votenet.errors import VotenetError
-from votenet.protocol.node.warnings import CLOCK_SECONDS, time_difference
+from votenet.protocol.node.warnings import CLOCK_SECONDS, NOT_REGISTERED, time_difference
 from votenet.protocol.wire.client_messages import (
     CANNOT_SAVE,
     CUT_OFF,
@@ -26,14 +26,16 @@ from votenet.protocol.wire.client_messages import (
 
 BEHIND: Final = 2
 """Blocks that a node lacks and that are worth a line: one block is on its way all the time."""
-_TOLD_ELSEWHERE: Final = frozenset({NO_QUORUM, "clock-off", "peer-clock-off", CUT_OFF, CANNOT_SAVE})
+_SERVER_FAILED: Final = "bootstrap-failed"
+_TOLD_ELSEWHERE: Final = frozenset(
+    {NO_QUORUM, "clock-off", "peer-clock-off", CUT_OFF, CANNOT_SAVE, _SERVER_FAILED}
+)
 """Warnings of nodes of which other findings tell."""
 _LOOK_THERE: Final = "Its operator looks at that machine, and at the log of the node."
 _STEPS: Final = {
     KEY_TWICE: "Its operator stops one of the two at once: two that sign are a lie by this node.",
-    RESTORED: "Nothing has to be done: two more votes, and it takes part again.",
+    RESTORED: "Nothing has to be done: once the others have made two blocks since its start, it takes part.",
     "key-claimed": "Its operator looks whether a copy of its data folder runs elsewhere, and stops it.",
-    "bootstrap-failed": "The operator of that bootstrap server starts it again, or this node gets another.",
     "not-reached": "Its operator opens the port of the node, or gives its address with --advertise.",
     "unproven-address": "The operators of those nodes start them with --advertise.",
     OTHER_KEY: "The operator of that machine looks which node runs there, and with which node.key.",
@@ -42,6 +44,7 @@ _STEPS: Final = {
 _START_SERVER: Final = (
     "Its operator starts it again; until then new nodes need another one: --bootstrap HOST:PORT"
 )
+_OTHER_SERVER: Final = "Its operator looks at its log, or starts it again; or these nodes get another one."
 _REGISTRY: Final = (
     "It runs, and cannot read its registry: its operator looks at the disk, or at the Redis server that "
     "keeps it."
@@ -74,17 +77,42 @@ def network_findings(view: NetworkView, page: str) -> list[Finding]:
 
 
 def _of_servers(view: NetworkView) -> Iterator[Finding]:
+    """A finding for each server: what came of asking it, and what nodes say of it."""
     others = sum(server.error is None for server in view.servers)
+    failed = _failed_servers(view)
     for address, error in view.servers:
-        what = f"bootstrap {address}"
+        names = failed.pop((str(address), False), ([], ""))[0]
+        missed = ", ".join(names)
         if error is None:
-            yield Finding(what, "ok", "lists its nodes")
+            last = f"; it failed {missed} when they asked last" if names else ""
+            yield Finding(f"bootstrap {address}", "ok", f"lists its nodes{last}")
             continue
         rest = f"{others} more answer" if others else "no other one is known here"
+        rest += f"; it fails {missed}, too" if names else ""
         why = error.message.rstrip(".")
         text = f"it gives no list of nodes: {why}. Nodes that know each other go on; {rest}"
         step = _REGISTRY if error.code == "storage-failed" else _START_SERVER
-        yield Finding(what, "problem", text, step)
+        yield _needed(view, Finding(f"bootstrap {address}", "problem", text, step))
+    for (server, refuses), (names, why) in failed.items():
+        text = f"it {'refuses' if refuses else 'fails'} {', '.join(names)}: {why}"
+        yield _needed(view, Finding(f"bootstrap {server}", "problem", text, _OTHER_SERVER))
+
+
+def _failed_servers(view: NetworkView) -> dict[tuple[str, bool], tuple[list[str], str]]:
+    """By server, and whether it refuses: the nodes that warn of it, and what the first of them says."""
+    found: dict[tuple[str, bool], tuple[list[str], str]] = {}
+    for node in view.answering:
+        for warning in node.status.warnings if node.status else ():
+            if warning.code == _SERVER_FAILED:
+                server, _, why = warning.message.removeprefix("Bootstrap server ").partition(": ")
+                place = (server, why.startswith(NOT_REGISTERED))
+                found.setdefault(place, ([], why))[0].append(node.name)
+    return found
+
+
+def _needed(view: NetworkView, problem: Finding) -> Finding:
+    """Of what is down: a note once the result is final, for it may be stopped."""
+    return problem._replace(state="note", next_step="") if view.final else problem
 
 
 def own_clock(view: NetworkView) -> tuple[Finding | None, float]:
@@ -126,25 +154,37 @@ def _in_words(node: SeenNode, status: NodeStatus) -> str:
 
 
 def _absent(node: SeenNode, view: NetworkView) -> Finding:
-    """Why a node is not there; of a named one, how many more may fail."""
+    """Why a node is not there; of a named one, how many more may fail, or that it is needed no more."""
     error = node.error
     why = "it does not answer" if error is None else error.message
     if node.index is None:
         return Finding(str(node.address), "problem", why, "Check the address, and that a node runs there.")
-    if error is not None and error.code == "no-address":
+    found = error is None or error.code != "no-address"
+    text = f"{'unreachable' if found else 'not found'}: {why.rstrip('.')}{_what_is_left(view)}"
+    if not view.answering and not found and any(server.error is None for server in view.servers):
+        text = "not started yet, or gone: no bootstrap server lists it"
+        return Finding(node.name, "problem", text, "Its operator starts it.")
+    step = _LOOK
+    if not found:
         step = (
             "Its operator looks whether it runs, and whether it asks a bootstrap server of this network. If "
             "so, name the one where it is listed: --bootstrap HOST:PORT"
         )
-        return Finding(node.name, "problem", f"not found: {why}. {_may_fail(view).capitalize()}", step)
-    return Finding(node.name, "problem", f"unreachable: {why}. {_may_fail(view).capitalize()}", _LOOK)
+    return _needed(view, Finding(node.name, "problem", text, step))
+
+
+def _what_is_left(view: NetworkView) -> str:
+    """A sentence behind that about a node that is out; empty where the line of all named nodes says it."""
+    if view.final or view.taking_part < view.election.quorum:
+        return ""
+    return f". {_may_fail(view).capitalize()}"
 
 
 def _may_fail(view: NetworkView) -> str:
-    """`1 more named node may fail`, for the end of a sentence."""
+    """`1 more named node may fail`, for the end of a sentence; where too few are up, how many must come."""
     spare = view.taking_part - view.election.quorum
     if spare < 0:
-        return f"{ui.count_of(-spare, 'named node')} must come back before anything becomes final"
+        return f"{ui.count_of(-spare, 'more named node')} must take part before anything becomes final"
     return f"{ui.count_of(spare, 'more named node')} may fail" if spare else "no other named node may fail"
 
 
@@ -162,14 +202,16 @@ def _troubles(node: SeenNode, status: NodeStatus, view: NetworkView, clock: floa
         )
         yield Finding(name, "problem", text, step)
     if status.cut_off:
-        yield Finding(name, "problem", status.cut_off, "Its operator checks the network of that machine.")
+        step = "Its operator checks the network of that machine."
+        yield _needed(view, Finding(name, "problem", status.cut_off, step))
     elif (lacks := _best(view) - status.height) >= BEHIND:
         text = f"behind: it has {status.height:,} of {_best(view):,} blocks"
         step = "It catches up by itself. If its height stands still, its operator looks at its log."
         yield Finding(name, "problem" if lacks else "ok", text, step)
     yield from _of_disk(name, status, codes)
     for code, message in codes.items():
-        if code not in _TOLD_ELSEWHERE and not (code == KEY_TWICE and view.has_twin(node)):
+        told = code in _TOLD_ELSEWHERE or (code == KEY_TWICE and view.has_twin(node))
+        if not told and not (code == RESTORED and view.final):
             yield Finding(name, "problem", message, _STEPS.get(code, _LOOK_THERE))
 
 
@@ -218,7 +260,7 @@ def _of_oddity(odd: Oddity, view: NetworkView) -> Finding:
             return Finding(name, "problem", text, step)
         case "other-network":
             text = f"it runs with another genesis file, of network {odd.detail[:16]}…, at {odd.address}"
-            text += "" if odd.index is None else f". {_may_fail(view).capitalize()}"
+            text += "" if odd.index is None else _what_is_left(view)
             step = (
                 f"Its operator takes the genesis file of network {view.election.network_hex[:16]}…; one byte "
                 "makes another network."
@@ -257,9 +299,16 @@ def _of_quorum(view: NetworkView) -> Iterator[Finding]:
         return
     told = named_words(view)
     final = max((one.finality.certificate for one in _statuses(view) if one.finality), default=0)
+    if view.final:
+        yield Finding("named nodes", "ok", f"{told}: {end_words(view)}")
+        return
+    if not view.answering:
+        text = f"{told}. What is final is not known. {_may_fail(view).capitalize()}"
+        yield Finding("named nodes", "problem", text, "Start named nodes until so many are up.")
+        return
     if view.taking_part < election.quorum:
         step = "Start named nodes again until so many are up; votes that were received are kept."
-        yield Finding("named nodes", "problem", f"{told}. {TOO_FEW}", step)
+        yield Finding("named nodes", "problem", f"{told}. {TOO_FEW} {_may_fail(view).capitalize()}", step)
         return
     joined = named_up(of_answers(_statuses(view), ()))
     if joined is not None and joined.too_few:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -32,9 +33,10 @@ def show_network(view: NetworkView, page: str, as_json: bool) -> None:
     if as_json:
         ui.print_json(network_as_json(view, page))
     else:
+        view = with_results(view)
         console = ui.console()
         console.print(network_table(view, console.width))
-        for line in network_lines(view, page, is_final=_is_final(view)):
+        for line in network_lines(view, page):
             ui.echo(line)
         ui.print_lies(lie for node in view.answering if node.status for lie in node.status.lies)
     if not view.answering:
@@ -92,18 +94,25 @@ def named_words(view: NetworkView) -> str:
     return f"{up} of {view.election.named} named nodes answer{of_these}, {view.election.quorum} must agree"
 
 
-def _is_final(view: NetworkView) -> bool:
-    """Whether the result is final at a node; none is asked before voting is over."""
+def with_results(view: NetworkView) -> NetworkView:
+    """The same with the count of a node; none is asked before voting is over."""
     from votenet.cli.network.top import first_results
 
     ends = [node.status.closes for node in view.answering if node.status and node.status.closes is not None]
     if not view.election.named or not ends or time.time() < max(ends):
-        return False
+        return view
     found = first_results([node.address for node in view.answering if node.address is not None])
-    return found is not None and found.final
+    return dataclasses.replace(view, results=found)
 
 
-def _hours(view: NetworkView, *, is_final: bool) -> Iterator[str]:
+def end_words(view: NetworkView) -> str:
+    """Of a final result: whether nodes are still needed. A clause."""
+    if view.results is not None and view.results.contests:
+        return "the result is final; once it is exported, nodes may be stopped"
+    return "the votes are final; nodes are needed until the trustees have decrypted the counts"
+
+
+def _hours(view: NetworkView) -> Iterator[str]:
     """When voting closes by the node that has most amendments, and whether all is over."""
     told = [node.status for node in view.answering if node.status is not None]
     if not told:
@@ -111,27 +120,19 @@ def _hours(view: NetworkView, *, is_final: bool) -> Iterator[str]:
     latest = max(told, key=lambda status: status.amendments)
     if latest.cancelled:
         yield "Cancelled: nothing is counted."
-    elif line := closing_line(latest.closes, view.election.definition.closes, final=is_final):
+    elif line := closing_line(latest.closes, view.election.definition.closes, final=view.final):
         yield line
 
 
-def network_lines(view: NetworkView, page: str, *, is_final: bool = False) -> Iterator[str]:
-    """What stands below the table: which network, its hours, what is final, what nodes warn of.
-
-    Args:
-        is_final: the result is final.
-    """
+def network_lines(view: NetworkView, page: str) -> Iterator[str]:
+    """What stands below the table: which network, its hours, what is final, what nodes warn of."""
     election = view.election
     yield f"Network: {election.network_hex} ({election.definition.title})"
     if page:
         yield f"Page: {page}"
-    yield from _hours(view, is_final=is_final)
+    yield from _hours(view)
     if election.named:
-        height = max((_certificate(node.status) for node in view.answering), default=0)
-        where = f"up to block {height:,}" if height else "nothing yet"
-        yield f"Final: {where}; {named_words(view)}."
-        if view.taking_part < election.quorum:
-            yield TOO_FEW
+        yield from _final(view)
     else:
         yield f"Final: {NEVER_FINAL}."
     for node in view.nodes:
@@ -140,6 +141,20 @@ def network_lines(view: NetworkView, page: str, *, is_final: bool = False) -> It
     yield from _warnings(view)
     if view.late:
         yield "The time was over before all nodes were asked."
+
+
+def _final(view: NetworkView) -> Iterator[str]:
+    """Up to where the chain is final, and what too few named nodes cost while votes are still awaited."""
+    if not view.answering:
+        yield "Final: not known, no node answers."
+        return
+    height = max(_certificate(node.status) for node in view.answering)
+    where = f"up to block {height:,}" if height else "nothing yet"
+    yield f"Final: {where}; {named_words(view)}."
+    if view.final:
+        yield f"{end_words(view).capitalize()}."
+    elif view.taking_part < view.election.quorum:
+        yield TOO_FEW
 
 
 def _certificate(status: NodeStatus | None) -> int:

@@ -27,7 +27,7 @@ from votenet.protocol.bootstrap.peer_record import (
     sign_removal,
 )
 from votenet.protocol.node.events import HINT_LEFT, Hint, LinkDown, PeerUp
-from votenet.protocol.node.warnings import NodeWarnings
+from votenet.protocol.node.warnings import NOT_REGISTERED, NodeWarnings
 from votenet.protocol.peers.address_manager import AddressManager, group_of
 from votenet.protocol.peers.bootstrap_servers import AskBootstrap
 from votenet.protocol.peers.discovery import (
@@ -306,7 +306,7 @@ class DiscoveryIO:
         except (Unreachable, RemoteProtocolError):
             raise
         except VotenetError as error:
-            trouble = f"it does not register this node: {error.message} [{error.code}]"
+            trouble = f"{NOT_REGISTERED}: {error.message} [{error.code}]"
             log.warning("bootstrap %s: %s", server, trouble)
             self.warnings.bootstrap(str(name), trouble)
             return False

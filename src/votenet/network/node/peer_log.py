@@ -17,7 +17,12 @@ class PeerLog:
         self._links: dict[int, PeerInfo] = {}
 
     def up(self, link: int, peer: PeerInfo) -> None:
-        """A handshake finished on this link; the core may refuse it as the second one to that node."""
+        """A handshake finished on this link; the core may refuse it as the second one to that node.
+
+        One without an address is no node, or nobody can dial it: a program that watches or exports.
+        """
+        if not peer.listen:
+            return
         if not self._is_joined(peer):
             log.info("joined peer %s at height %d", peer.listen, peer.height)
         self._links[link] = peer

@@ -23,6 +23,8 @@ FORGET_CLOCK_SECONDS: Final = 3600.0
 """How long a clock is remembered after its node was joined: a clock that is hours off may end every link."""
 TWIN_SECONDS: Final = 90.0
 """How long we believe that another process has our key, unless it is seen again."""
+NOT_REGISTERED: Final = "it does not register this node"
+"""How a sentence about a bootstrap server begins that answers, and refuses."""
 
 
 class _Clock(NamedTuple):
