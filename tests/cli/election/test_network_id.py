@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from support.elections import make_election
 from support.qr_reader import read_qr_codes
+from votenet.cli import ui
 from votenet.cli.election.network_id import code_lines, code_svg, id_fields, show_code
 from votenet.text import spoken
 
@@ -49,6 +51,17 @@ def png(rows: list[list[bool]], scale: int = 8) -> bytes:
 def test_nothing_is_drawn_where_no_person_looks(capsys: pytest.CaptureFixture[str]) -> None:
     show_code(ELECTION)
     assert capsys.readouterr().out == ""
+
+
+def test_on_a_terminal_the_code_is_drawn_below_a_line_that_says_what_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(ui, "wants_colour", lambda: True)
+    show_code(ELECTION)
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == "The network id as a QR code, for those who compare it with a camera:"
+    assert len(lines) == len(list(code_lines(ELECTION.network_hex)))
 
 
 def test_the_picture_has_as_many_modules_as_the_code_on_the_terminal() -> None:

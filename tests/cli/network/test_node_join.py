@@ -247,7 +247,8 @@ def test_a_question_needs_a_terminal(cli: Cli, here: Path, monkeypatch: pytest.M
     assert (done.code, "--yes" in done.err) == (2, True)
     monkeypatch.setattr(node_join.sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(node_join.click, "confirm", lambda *_, **__: False)
-    assert cli("node", "join", "genesis.json", "--name", "north", *BOOTSTRAP, "--no-start").code == 130
+    declined = cli("node", "join", "genesis.json", "--name", "north", *BOOTSTRAP, "--no-start")
+    assert (declined.code, declined.err.endswith("Not joined.\n")) == (130, True)
     assert files_of(north(here)) == ["node.key"]
 
 

@@ -319,7 +319,7 @@ def test_two_nodes_of_one_key_are_refused_with_the_names_of_both() -> None:
     assert said(text) == [f"line 3, node 2: the nodes {first.name!r} and 'south' have the same key"]
     twice = f'nodes = [\n"{LINES[0]}",\n"{LINES[1]}",\n"{LINES[1]}",\n]\n{GOOD}'
     (told,) = said(twice)
-    assert told.startswith("line 4, node 3: the nodes "), "the second of two equal lines"
+    assert told == f"line 4, node 3: the node {named_nodes(2)[1].name!r} stands here twice", "the second line"
     assert said(f'nodes = [\n"{LINES[0]}",\n"{LINES[0]}",\n]\n{GOOD}')
 
 

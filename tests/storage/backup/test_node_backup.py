@@ -195,7 +195,9 @@ def test_a_folder_that_is_in_use_for_something_is_refused(tmp_path: Path, path: 
     folder = tmp_path / "again"
     folder.mkdir()
     (folder / name).write_bytes(b"precious")
-    refused("not-empty", path, folder)
+    for end in ("-shm", "-wal"):
+        (folder / f"{name}{end}").write_bytes(b"beside")
+    assert refused("not-empty", path, folder).message == f"{folder} is not empty: {name}"
 
 
 def test_the_folder_of_a_running_node_is_refused(tmp_path: Path, path: Path) -> None:

@@ -24,6 +24,7 @@ def show_code(election: Election) -> None:
     """Print the id as a QR code, dark on light, where standard output is a terminal with colours."""
     if not (sys.stdout.isatty() and ui.wants_colour()):
         return
+    ui.echo("The network id as a QR code, for those who compare it with a camera:")
     for line in code_lines(election.network_hex):
         ui.echo(prefix=f"{_INK}{_PAPER}{line}{_PLAIN}")
 

@@ -461,7 +461,8 @@ def _confirm(election: Election, asked: _Asked) -> None:
     if not sys.stdin.isatty():
         raise click.UsageError("without a terminal to ask at, add --yes.")
     if not click.confirm(f"Join the election {election.definition.title!r}?", err=True):
-        raise click.Abort
+        ui.say("Not joined.")
+        raise click.exceptions.Exit(130)
 
 
 # -- what is written ---------------------------------------------------------------------------------

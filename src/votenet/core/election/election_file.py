@@ -458,8 +458,12 @@ def _nodes(table: TomlTable, faults: FaultList) -> list[NamedNode]:
             found.append(node)
         else:
             wrong = f"the nodes {twin.name!r} and {node.name!r} have the same key"
+            step = ONE_KEY_EACH
+            if twin == node:
+                wrong = f"the node {node.name!r} stands here twice"
+                step = "Put the line of another organisation in its place, or take it out."
             near = one if isinstance(one, str) else ""
-            faults.add(path, wrong, ONE_KEY_EACH, near=near, before=before)
+            faults.add(path, wrong, step, near=near, before=before)
     return found
 
 

@@ -271,8 +271,9 @@ def _check_target(path: Path, folder: Path, contents: BackupContents) -> None:
     genesis = folder / "genesis.json"
     if genesis.exists() and (held := read_genesis(genesis).network_hex) != contents.network_id:
         raise _other_election(path, contents, held)
-    others = sorted(one.name for one in folder.iterdir() if one.name not in (LOCK_NAME, genesis.name))
-    if others:
+    found = sorted(one.name for one in folder.iterdir() if one.name not in (LOCK_NAME, genesis.name))
+    beside = {f"{name}{end}" for name in found for end in ("-shm", "-wal")}
+    if others := [name for name in found if name not in beside]:  # what SQLite keeps beside a database
         raise ConfigError(
             f"{folder} is not empty: {', '.join(others[:5])}",
             code="not-empty",
