@@ -63,3 +63,9 @@ def test_a_node_without_troubles_has_no_warnings() -> None:
     fields = status_info(ELECTION)
     del fields["type"]
     assert warnings_of(msgspec.convert(fields, NodeStatus)) == []
+
+
+def test_a_node_that_is_kept_out_is_not_called_behind() -> None:
+    fields = status_info(ELECTION, ("key-twice", "another has its key")) | {"synced": False}
+    del fields["type"]
+    assert warnings_of(msgspec.convert(fields, NodeStatus)) == ["another has its key"]

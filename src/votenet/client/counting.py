@@ -11,7 +11,7 @@ from votenet.client.connection import NodeConnection
 from votenet.client.log_view import LogView, fetch_final_results
 from votenet.core.election.definition import Election
 from votenet.core.election.quorum import NEVER_FINAL
-from votenet.protocol.wire.client_messages import GetStatus, NodeStatus, Results
+from votenet.protocol.wire.client_messages import NOT_SYNCED, GetStatus, NodeStatus, Results
 
 
 class Counted(NamedTuple):
@@ -45,7 +45,7 @@ async def fetch_count(view: LogView, node: NodeConnection) -> Counted:
 def warnings_of(status: NodeStatus) -> list[str]:
     """Why the count of this node may lack votes, a sentence each."""
     found = [warning.message for warning in status.warnings]
-    if not status.synced and not status.cut_off:
+    if not status.synced and not any(warning.code in NOT_SYNCED for warning in status.warnings):
         found.append("it is catching up: votes that others have may be missing in its count")
     return found
 

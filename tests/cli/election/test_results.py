@@ -354,6 +354,19 @@ def test_all_nodes_of_a_network_are_compared_from_any_machine(
     assert "Node 3: 4 votes in 1 block, tip cdcdcdcdcdcd" in done.out
 
 
+def test_nodes_that_decide_nothing_are_too_few_though_they_answer(
+    cli: Callable[..., CommandResult], tmp_path: Path
+) -> None:
+    election = make_election(nodes=named_nodes(4), title="Board")
+    nodes = [counting(PosedNode(election, index), 3, Alice=2, Bob=1) for index in range(3)]
+    (tmp_path / "genesis.json").write_bytes(election.to_file())
+    with posed(*nodes), posed_server(lambda: [listed(one) for one in nodes]) as server:
+        where = ("results", "--network", str(tmp_path), "--bootstrap", str(server))
+        assert "Too few" not in cli(*where).err
+        nodes[2].changes = {"warnings": [{"code": "restored", "message": "It decides nothing yet."}]}
+        assert "Warning: Too few take part: " in cli(*where).err
+
+
 def test_a_network_of_which_only_relays_answer(cli: Callable[..., CommandResult], tmp_path: Path) -> None:
     election = make_election(nodes=named_nodes(4), title="Board")
     relay = counting(PosedNode(election), 99, Bob=99)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from votenet.cli.network.finality_view import NamedUp, finality_lines, named_up, of_programs
+import msgspec
+import pytest
+
+from support.elections import make_election, named_nodes
+from support.posed_nodes import PosedNode
+from votenet.cli.network.finality_view import NamedUp, finality_lines, named_up, of_answers, of_programs
+from votenet.protocol.wire.client_messages import COUNTS_AS_DOWN, NodeStatus
 
 
 def _node(index: int | None, reachable: list[int], state: str = "ready", height: int = 3) -> dict[str, Any]:
@@ -33,6 +39,20 @@ def test_a_paused_node_is_not_up_though_its_links_last_for_a_while() -> None:
     assert list(finality_lines(nodes))[1] == (
         "Too few: votes are received and saved, none becomes final until they are back."
     )
+
+
+@pytest.mark.parametrize("code", sorted(COUNTS_AS_DOWN))
+def test_a_node_that_says_that_it_decides_nothing_is_not_up(code: str) -> None:
+    election = make_election(nodes=named_nodes(4))
+    nodes = [PosedNode(election, index) for index in range(3)]
+    for node in nodes:
+        node.changes = {"finality": node.status()["finality"] | {"reachable": [0, 1, 2]}}
+    nodes[2].changes["warnings"] = [{"code": code, "message": "So it is."}]
+    answers = [msgspec.convert(node.status(), NodeStatus) for node in nodes]
+    assert named_up(of_answers(answers[:2], ())) == NamedUp(3, 4, 3)
+    up = named_up(of_answers(answers, ()))
+    assert (up, up is not None and up.too_few) == (NamedUp(2, 4, 3), True)
+    assert named_up(of_answers(answers[2:], ())) == NamedUp(2, 4, 3), "it is asked, too"
 
 
 def test_of_two_halves_of_a_network_the_larger_one_counts_and_the_newest_certificate() -> None:

@@ -101,6 +101,7 @@ def test_in_a_terminal_it_draws_again_until_interrupted_and_leaves_the_screen_as
         os.close(ours)
     assert b"\x1b[?1049h" in seen, "on a screen of its own"
     assert b"\x1b[?1049l" in seen, "which it leaves"
+    assert b"Ctrl-C ends this picture." in seen
     assert b"\x1b[32m" not in seen, "NO_COLOR"
 
 

@@ -33,6 +33,7 @@ from votenet.client.log_view import LogView
 from votenet.config import known_dir
 from votenet.core.election.definition import Election
 from votenet.core.election.outcome_text import ballots_line, undecided_because
+from votenet.core.election.quorum import NOT_FINAL_WHILE_AWAY
 from votenet.errors import Command, NextStep, Unreachable, VotenetError
 from votenet.protocol.wire.address import Address
 from votenet.protocol.wire.client_messages import Results
@@ -169,7 +170,8 @@ def _compare_network(view: NetworkView, as_json: bool) -> None:
         (one.name, one.error) for one in _deciding(view) if one.status is None and one.error is not None
     ]
     asked = [one.address for one in nodes if one.address is not None and one.status is not None]
-    _compare(asked, view.election.network_hex, as_json, names=names, absent=absent)
+    too_few = bool(view.election.named) and view.taking_part < view.election.quorum
+    _compare(asked, view.election.network_hex, as_json, names=names, absent=absent, too_few=too_few)
 
 
 EXPORT = Command("export", "-o", "election.jsonl")
@@ -297,6 +299,7 @@ def _compare(
     *,
     names: Mapping[str, str] | None = None,
     absent: Sequence[tuple[str, VotenetError]] = (),
+    too_few: bool = False,
 ) -> None:
     """Ask all nodes, and show the count, who differs, and where.
 
@@ -304,6 +307,7 @@ def _compare(
         instance: the network whose supervisor may know of nodes that are cut off.
         names: of named nodes, by address.
         absent: nodes that do not answer, by name.
+        too_few: fewer named nodes take part than must agree.
     """
     known = KnownElections(known_dir())
     views: dict[str, LogView] = {}
@@ -331,17 +335,23 @@ def _compare(
         nodes = [count_as_json(counted) for counted in found]
         ui.print_json({"agree": same, "lies": lies, "nodes": nodes, "unreachable": unreachable})
     else:
-        first = found[0]
-        asked = f"as counted by {ui.count_of(len(found), 'node')}"
-        asked += " alike" if same else f" which differ: this is the count of {first.node}"
-        _show(first._replace(lies=lies), asked, False, several=len(found) > 1)
-        for line in () if same else differences(found, names or {}):
-            ui.echo(line)
-        if len(found) > 1:
-            _warn(found, names or {})
+        _show_alike([found[0]._replace(lies=lies), *found[1:]], same, names or {})
         for address, error in lost:
             ui.say(f"Warning: {address} is left out: {error.message}")
+        if too_few and not any(one.results.final for one in found):
+            ui.say(f"Warning: Too few take part: {NOT_FINAL_WHILE_AWAY}.")
     _check_agreement(found, lost, same, any(apart.values()))
+
+
+def _show_alike(found: Sequence[Counted], same: bool, names: Mapping[str, str]) -> None:
+    """The count of the first node, where others differ, and what they warn of."""
+    asked = f"as counted by {ui.count_of(len(found), 'node')}"
+    asked += " alike" if same else f" which differ: this is the count of {found[0].node}"
+    _show(found[0], asked, False, several=len(found) > 1)
+    for line in () if same else differences(found, names):
+        ui.echo(line)
+    if len(found) > 1:
+        _warn(found, names)
 
 
 def _check_agreement(

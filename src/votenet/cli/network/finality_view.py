@@ -22,7 +22,8 @@ class NodeFinality:
     """What one node says. Named nodes are written as indexes.
 
     `height`: up to there its chain is final. `index`: its own, None at a relay. `reachable`: the named nodes
-    that it is joined to. `away`: the program is paused or has ended, and this is its last word.
+    that it is joined to. `away`: the program is paused or has ended, and this is its last word. `is_out`: it
+    says of itself that it decides nothing now.
     """
 
     name: str
@@ -32,6 +33,7 @@ class NodeFinality:
     quorum: int
     reachable: Collection[int]
     away: bool = False
+    is_out: bool = False
 
 
 def of_programs(programs: Iterable[Mapping[str, Any]]) -> list[NodeFinality]:
@@ -49,6 +51,8 @@ def of_programs(programs: Iterable[Mapping[str, Any]]) -> list[NodeFinality]:
 
 def of_answers(answers: Iterable[NodeStatus], programs: Iterable[Mapping[str, Any]]) -> list[NodeFinality]:
     """What nodes have answered, and which of the others are paused, by the word of their supervisor."""
+    from votenet.protocol.wire.client_messages import COUNTS_AS_DOWN  # programs alone need none of this
+
     told = [program for program in programs if program.get("finality")]
     cut = _cut_from(told)
     found = [
@@ -59,6 +63,7 @@ def of_answers(answers: Iterable[NodeStatus], programs: Iterable[Mapping[str, An
             one.finality.named,
             one.finality.quorum,
             set(one.finality.reachable) - cut.get(one.name, set()),
+            is_out=any(warning.code in COUNTS_AS_DOWN for warning in one.warnings),
         )
         for one in answers
         if one.finality is not None
@@ -74,7 +79,7 @@ def _cut_from(told: Sequence[Mapping[str, Any]]) -> dict[str, set[int | None]]:
 
 
 class NamedUp(NamedTuple):
-    """How many named nodes are connected and reach each other, of how many, and how many must agree."""
+    """How many named nodes reach each other and take part, of how many, and how many must agree."""
 
     up: int
     named: int
@@ -90,10 +95,10 @@ class NamedUp(NamedTuple):
 
 def named_up(nodes: Sequence[NodeFinality]) -> NamedUp | None:
     """Counted at the named node that reaches most, or at a relay; None without a word of any node."""
-    away = {one.index for one in nodes if one.away}
+    out = {one.index for one in nodes if one.away or one.is_out}
     asked = [one for one in nodes if not one.away]
     asked = [one for one in asked if one.index is not None] or asked
-    reached = [len(set(one.reachable) - away) for one in asked]
+    reached = [len(set(one.reachable) - out) for one in asked]
     return NamedUp(max(reached, default=0), nodes[0].named, nodes[0].quorum) if nodes else None
 
 

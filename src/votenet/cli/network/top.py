@@ -106,11 +106,19 @@ def _live(watch: Looking, interval: float) -> None:
     from rich.live import Live
 
     console = ui.console()
-    first = rendered(watch.look())
+    first = _on_screen(watch.look())
     with Live(first, console=console, auto_refresh=False, screen=console.is_terminal) as live:
         while True:
             time.sleep(interval)
-            live.update(rendered(watch.look()), refresh=True)
+            live.update(_on_screen(watch.look()), refresh=True)
+
+
+def _on_screen(picture: TopSnapshot) -> RenderableType:
+    """A picture with the word how to leave it."""
+    from rich.console import Group
+    from rich.text import Text
+
+    return Group(Text("Ctrl-C ends this picture.", style="dim"), rendered(picture))
 
 
 def _sleep(seconds: float) -> None:
