@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
+import click
 import pytest
 
 from support.elections import make_election
@@ -23,6 +25,7 @@ class Club:
             candidates=tuple(Candidate(name=name) for name in names), id="board", title="Board",
             method="instant-runoff", max=3, blank=True,
         )  # fmt: skip
+        self.definition = SimpleNamespace(title="The club")
         self.contests = tuple(CheckedContest(one, "ab" * 32, only=False) for one in (chair, board))
 
 
@@ -60,13 +63,37 @@ def test_without_choices_each_contest_is_asked_for_until_its_ballot_fits(
 
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("click.prompt", prompt)
+    monkeypatch.setattr("click.confirm", lambda *_, **__: True)
     assert given() == {"chair": ["Ann"], "board": ["Cy", "Bo"]}
     assert asked[0] == "One number"
     assert asked[-1] == "1 to 3 numbers, in order of preference, with commas; nothing for a blank ballot"
     shown = capsys.readouterr().err
-    assert shown.startswith("\nChair\n   1  Ann\n")
+    assert shown.startswith("Election: The club\n\nChair\n   1  Ann\n")
     assert "'3' is not a number from 1 to 2" in shown
     assert "'x' is not a number from 1 to 3" in shown
+
+
+def test_what_was_asked_for_is_shown_as_a_whole_and_cast_only_after_a_yes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = iter(["2", "2, 1"])
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("click.prompt", lambda *_, **__: next(answers))
+    asked = []
+
+    def confirm(text: str, **options: object) -> bool:
+        asked.append((text, capsys.readouterr().err.splitlines()[-2:]))
+        return False
+
+    monkeypatch.setattr("click.confirm", confirm)
+    with pytest.raises(click.exceptions.Exit) as declined:
+        given()
+    assert declined.value.exit_code == 130
+    ((question, above),) = asked
+    assert question.startswith("Cast this vote?")
+    assert above == ["Chair: Bo", "Board: Cy > Bo"]
+    assert capsys.readouterr().err == "Nothing was cast.\n"
+    assert given("Ann") == ("Ann",), "what stands on the command line is not asked about"
 
 
 def test_without_a_terminal_the_next_step_names_every_contest(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,9 @@ ROLL = Roll([("ann", key_of_code(ANN, UUID).public_hex), ("bo", key_of_code(BO, 
 ELECTION = make_election(roll=ROLL)
 
 
-def test_a_code_votes_for_its_voter_once_and_stands_on_no_command_line(cli: Cli, tmp_path: Path) -> None:
+def test_a_code_votes_for_its_voter_once_and_stands_on_no_command_line(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     roll, code = tmp_path / "roll.json", tmp_path / "code"
     write_roll(roll, ROLL)
     code.write_text(f" {shown_code(ANN).lower()}\n")
@@ -39,6 +41,20 @@ def test_a_code_votes_for_its_voter_once_and_stands_on_no_command_line(cli: Cli,
         code.write_text(STRANGE)
         assert "no voter of this election has this code [not-on-roll]" in cli(*vote, *where, "Bob").err
         assert "[roll-missing]" in cli("vote", "--code-file", str(code), *where, "Bob").err
+        with monkeypatch.context() as terminal:
+            typed = iter([BO, "1"])
+            terminal.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+            terminal.setattr(click, "prompt", lambda *_, **__: next(typed))
+            terminal.setattr(click, "confirm", lambda *_, **__: False)
+            declined = cli("vote", "--code", "--roll", str(roll), *where)
+        assert declined.code == 130
+        order = [
+            "Voting as bo.",
+            f"Election: {ELECTION.definition.title}",
+            "choice: Alice",
+            "Nothing was cast.",
+        ]
+        assert [line for line in declined.err.splitlines() if line in order] == order
     code.write_text(ANN[:7] + "Z" + ANN[8:])
     assert "group 2 of the code is wrong [bad-code]" in cli(*vote, "Bob").err
     assert cli("vote", "--code", "--key", str(code), "Bob").code == 2

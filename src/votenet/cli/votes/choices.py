@@ -22,9 +22,13 @@ def given_choices(
 ) -> Sequence[str] | Mapping[str, Sequence[str]]:
     """The choices of a command line: candidates, or CONTEST=CANDIDATES for each contest; else they are asked.
 
+    Choices that were asked for are shown together, and the person says whether they are cast: a vote that is
+    cast cannot be changed.
+
     Raises:
         VotenetError: contradiction, no-choices.
         Rejected: bad-choices.
+        click.exceptions.Exit: the answer is no.
     """
     if names and in_contests:
         raise VotenetError(
@@ -42,7 +46,10 @@ def given_choices(
             code="no-choices",
             next_step=NextStep("Name one in each contest: {}", example_vote(election, "voter123")),
         )
-    return {contest.definition.id: _asked(contest) for contest in election.contests}
+    ui.say(f"Election: {election.definition.title}")
+    asked = {contest.definition.id: _asked(contest) for contest in election.contests}
+    _review(election, list(asked.values()))
+    return asked
 
 
 def example_vote(election: Election, voter_id: str) -> Command:
@@ -95,6 +102,16 @@ def _asked(contest: CheckedContest) -> list[str]:
             ui.say(error.message)
         else:
             return choices
+
+
+def _review(election: Election, choices: Sequence[Sequence[str]]) -> None:
+    """Show the whole ballot. Raises click.exceptions.Exit: it is not what the person wants."""
+    ui.say("")
+    for name, chosen in choice_fields(election, choices):
+        ui.say(f"{name}: {chosen}")
+    if not click.confirm("Cast this vote? It cannot be changed later", err=True):
+        ui.say("Nothing was cast.")
+        raise click.exceptions.Exit(130)
 
 
 def _numbered(part: str, names: Sequence[str]) -> str:

@@ -51,8 +51,9 @@ Examples:
   votenet vote --code                      (asks for the code on a voting card, then for choices)
   votenet vote --code Alice
 
-Without a candidate each contest is asked for. What is typed behind a command stays in the shell's history,
-and other users of the machine can see it while the command runs; what is asked for does not.
+Without a candidate each contest is asked for, and nothing is cast before you have seen all and said yes. What
+is typed behind a command stays in the shell's history, and other users of the machine can see it while the
+command runs; what is asked for does not.
 
 The vote is final once a quorum of the election's named nodes has signed the log with it: this is checked
 here. Until then it is received. The proof to keep is a file of its own, and --receipt writes what there is.
@@ -65,8 +66,8 @@ the code on a voting card, and the roll says whose it is.
 
 Votes are public: anybody who reaches a node can read who voted how. Where the
 election has secret ballots, votes are encrypted, and only --code or --code-file votes
-(docs/secret-ballots.md). Neither output nor --json tells a secret choice; let it
-be asked for, too.
+(docs/secret-ballots.md). Neither the result nor --json tells a secret choice;
+let it be asked for, too.
 """
 )
 @click.argument("voter_id", required=False)
@@ -149,7 +150,6 @@ def vote(
             _refuse_voter_id(election.election, roll, choices)
             in_force = _in_force(election, need_roll(election.election, roll))
             code = code or asked_code(None)
-        ballots = given_choices(election.election, choices, in_contests)
         if code is not None:
             voter_id, key = voter_of_code(code, in_force, roll)
             credential = credential_of_code(code, election.election.definition.uuid)
@@ -157,6 +157,7 @@ def vote(
         assert voter_id is not None
         if roll is not None:
             _check_roll(election, roll, voter_id, key, instance)
+        ballots = given_choices(election.election, choices, in_contests)
         try:
             cast = election.cast(
                 voter_id,
