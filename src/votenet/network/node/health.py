@@ -13,6 +13,7 @@ import msgspec
 from votenet.network.beat import until_beat
 from votenet.network.link_faults import Faults, encode
 from votenet.network.node.discovery_io import DiscoveryIO
+from votenet.network.node.milestones import Milestones
 from votenet.network.node.persistence import Persistence
 from votenet.network.notify import HEARTBEAT_SECONDS, notify
 from votenet.protocol.node.node_core import NodeCore
@@ -79,6 +80,7 @@ class Health:
         self._warned: set[str] = set()
         self._warn_at = time.monotonic() + ALONE_SECONDS
         self._progress = SyncProgress()
+        self._milestones = Milestones()
 
     async def report(self) -> None:
         """READY once the node can save, knows its peers and has caught up; then a heartbeat, for ever."""
@@ -88,6 +90,8 @@ class Health:
             if behind := self._progress.look(self._core().state, time.monotonic()):
                 log.info("%s", behind)
                 notify(STATUS=behind, **self._facts(self._status()))
+            for reached in self._milestones.look(self._core()):
+                log.info("%s", reached)
             if ready_at is None and not self._is_ready():
                 self._log_warnings()
                 await asyncio.sleep(FIRST_LOOK_SECONDS)
