@@ -146,12 +146,14 @@ class Connection:
                 f"this node speaks version {PROTOCOL_VERSION} of the handshake, not {hello.version}",
             )
         if hello.network_id != self._identity.network_hex:
+            ours, theirs = self._identity.network_hex[:16], hello.network_id[:16]
             raise RemoteProtocolError(
-                "network-mismatch", f"this node belongs to network {self._identity.network_hex[:16]}…"
+                "network-mismatch",
+                f"this node belongs to network {ours}…, the one at the other end to network {theirs}…",
             )
         # Another process may have our key: its seed is another, and it must prove that it has the key.
-        ours = hello.node_key == self._identity.key.public_hex
-        if ours and int(hello.seed, 16) == self._identity.seed:
+        same_key = hello.node_key == self._identity.key.public_hex
+        if same_key and int(hello.seed, 16) == self._identity.seed:
             raise RemoteProtocolError("self-connection", "this node has dialled itself")
 
     def _take_proof(self, proof: str) -> None:
