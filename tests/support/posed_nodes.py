@@ -94,7 +94,7 @@ class PosedNode:
         return b"".join(encode_message(message) + b"\n" for message in lines)
 
 
-def final_results(*, counted: bool = True) -> Results:
+def final_results(*, counted: bool = True, cancelled: bool = False) -> Results:
     """Of an election that is over. `counted`: its counts are known; encrypted ballots are counted later."""
     report = ContestReport(
         id="1", title="Board", method="plurality", seats=1, counts=(("Ada", 3),), votes=3, blank=0, weight=3,
@@ -102,7 +102,7 @@ def final_results(*, counted: bool = True) -> Results:
     )  # fmt: skip
     return Results(
         title="Test election", contests=(report,) if counted else (), votes=3, waiting=0, height=CERTIFICATE,
-        tip="00" * 32, network_id="00" * 32, over=True, final_height=CERTIFICATE,
+        tip="00" * 32, network_id="00" * 32, over=True, final_height=CERTIFICATE, cancelled=cancelled,
     )  # fmt: skip
 
 

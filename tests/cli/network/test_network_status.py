@@ -16,7 +16,13 @@ from tests.cli.conftest import CommandResult
 
 from support.elections import make_election, named_nodes
 from support.posed_nodes import GIB, PosedNode, final_results, listed, posed, posed_server
-from votenet.cli.network.network_status import clock_words, network_lines, network_table, node_state
+from votenet.cli.network.network_status import (
+    clock_words,
+    network_lines,
+    network_table,
+    node_state,
+    with_results,
+)
 from votenet.cli.ui import when
 from votenet.client.network_view import NetworkView, SeenNode
 from votenet.core.election.definition import Election
@@ -83,11 +89,33 @@ def test_too_few_named_nodes_are_said_in_words() -> None:
     assert not any(line.startswith("Too few: ") for line in view_of({}, {}, {})[1])
 
 
-@pytest.mark.parametrize(("counted", "says"), [(True, "once it is exported"), (False, "trustees")])
-def test_behind_the_final_result_nodes_that_are_off_are_not_too_few(counted: bool, says: str) -> None:
-    _, lines = view_of({}, results=final_results(counted=counted))
+@pytest.mark.parametrize(
+    ("results", "says"),
+    [
+        (final_results(), "The result is final; once it is exported, nodes may be stopped."),
+        (final_results(counted=False), "nodes are needed until the trustees have decrypted the counts."),
+        (
+            final_results(cancelled=True),
+            "The election is cancelled; once it is exported, nodes may be stopped.",
+        ),
+    ],
+)
+def test_behind_the_end_nodes_that_are_off_are_not_too_few(results: Results, says: str) -> None:
+    _, lines = view_of({}, results=results)
     assert not any(line.startswith("Too few: ") for line in lines)
-    assert any("final; " in line and says in line for line in lines)
+    assert any(line.endswith(says) for line in lines)
+
+
+def test_a_node_is_asked_for_the_count_once_voting_is_over_or_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("votenet.cli.network.top.first_results", lambda _: final_results())
+    cases: list[tuple[dict[str, Any], bool]] = [
+        ({}, False), ({"closes": 4_000_000_000}, False), ({"closes": 1}, True), ({"cancelled": True}, True),
+    ]  # fmt: skip
+    for changes, asked in cases:
+        view, _ = view_of(changes)
+        assert (with_results(view).results is not None) is asked
 
 
 def test_without_an_answer_it_is_not_known_what_is_final() -> None:

@@ -98,8 +98,10 @@ def with_results(view: NetworkView) -> NetworkView:
     """The same with the count of a node; none is asked before voting is over."""
     from votenet.cli.network.top import first_results
 
-    ends = [node.status.closes for node in view.answering if node.status and node.status.closes is not None]
-    if not view.election.named or not ends or time.time() < max(ends):
+    told = [node.status for node in view.answering if node.status is not None]
+    ends = [status.closes for status in told if status.closes is not None]
+    over = any(status.cancelled for status in told) or (bool(ends) and time.time() >= max(ends))
+    if not view.election.named or not over:
         return view
     found = first_results([node.address for node in view.answering if node.address is not None])
     return dataclasses.replace(view, results=found)
@@ -107,6 +109,8 @@ def with_results(view: NetworkView) -> NetworkView:
 
 def end_words(view: NetworkView) -> str:
     """Of a final result: whether nodes are still needed. A clause."""
+    if view.results is not None and view.results.cancelled:
+        return "the election is cancelled; once it is exported, nodes may be stopped"
     if view.results is not None and view.results.contests:
         return "the result is final; once it is exported, nodes may be stopped"
     return "the votes are final; nodes are needed until the trustees have decrypted the counts"
