@@ -126,10 +126,7 @@ class NetworkView:
     @property
     def final(self) -> bool:
         """Whether the end is final, with a result or cancelled, by the count of a node."""
-        found = self.results
-        if found is not None and found.cancelled:
-            return found.final_height == found.height
-        return found is not None and found.final
+        return self.results is not None and self.results.ended
 
     @property
     def answering(self) -> list[SeenNode]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pty
@@ -19,6 +20,7 @@ from rich.console import Console
 from tests.cli.conftest import CommandResult, RunningNode
 
 from votenet.cli import targets
+from votenet.cli.network.finality_view import NamedUp
 from votenet.cli.network.top import (
     RATE_WINDOW_SECONDS,
     SHOWN_CANDIDATES,
@@ -233,9 +235,10 @@ def test_the_hour_of_closing_and_the_end_are_drawn() -> None:
     open_ = msgspec.structs.replace(_results(2), closes=4_000_000_000)
     assert f"Voting closes: {when(4_000_000_000)}" in _text(TopSnapshot("default", (), open_, None, True))
     over = msgspec.structs.replace(open_, closes=100, over=True, final_height=open_.height)
-    assert f"Voting closed: {when(100)}; the result is final" in _text(
-        TopSnapshot("default", (), over, None, True)
-    )
+    picture = TopSnapshot("default", (), over, None, True, named_nodes=NamedUp(1, 4, 3))
+    assert f"Voting closed: {when(100)}; the result is final" in _text(picture)
+    assert "Too few: " not in _text(picture)
+    assert "Too few: " in _text(dataclasses.replace(picture, results=open_))
 
 
 def test_a_node_that_is_cut_off_is_shown_so_with_the_next_step(

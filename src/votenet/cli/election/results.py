@@ -338,7 +338,7 @@ def _compare(
         _show_alike([found[0]._replace(lies=lies), *found[1:]], same, names or {})
         for address, error in lost:
             ui.say(f"Warning: {address} is left out: {error.message}")
-        if too_few and not any(one.results.final for one in found):
+        if too_few and not any(one.results.ended for one in found):
             ui.say(f"Warning: Too few take part: {NOT_FINAL_WHILE_AWAY}.")
     _check_agreement(found, lost, same, any(apart.values()))
 

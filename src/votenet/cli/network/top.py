@@ -331,7 +331,8 @@ def rendered(picture: TopSnapshot) -> RenderableType:
     parts += [Text(f"{node.name} is cut off: {node.cut_off}") for node in picture.nodes if node.cut_off]
     if picture.results is not None and (hours := _hours(picture.results)):
         parts.append(Text(hours))
-    if picture.named_nodes is not None and picture.named_nodes.too_few:
+    ended = picture.results is not None and picture.results.ended  # nodes may be stopped then
+    if picture.named_nodes is not None and picture.named_nodes.too_few and not ended:
         parts.append(Text(f"{picture.named_nodes}. {TOO_FEW}", style="yellow"))
     parts += map(ui.lie_text, picture.lies)
     if picture.results is not None and not picture.results.contests:

@@ -320,7 +320,12 @@ class Results(Message, frozen=True, tag="results"):
     @property
     def final(self) -> bool:
         """Whether this is the final result: nothing more can be counted, and named nodes have signed it."""
-        return self.over and not self.cancelled and self.final_height == self.height
+        return self.ended and not self.cancelled
+
+    @property
+    def ended(self) -> bool:
+        """Whether named nodes have signed the end: the final result, or that the election is cancelled."""
+        return (self.over or self.cancelled) and self.final_height == self.height
 
 
 class GetResults(OpenMessage, frozen=True, tag="get_results"):
