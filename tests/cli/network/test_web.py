@@ -45,7 +45,7 @@ def test_the_hashes_need_no_network(cli: Callable[..., CommandResult]) -> None:
         ("--node 127.0.0.1:1 --tls-cert a.pem --tls-key b.pem", 78, "bad-certificate"),
         ("--node 127.0.0.1:1 --host 203.0.113.1", 78, "cannot-listen"),
         ("--node 127.0.0.1:1 --port 0 --metrics 0.0.0.0:0", 78, "metrics-not-loopback"),
-        ("--node 127.0.0.1:1 --roll none.json", 78, "bad-roll"),
+        ("--node 127.0.0.1:1 --roll none.json", 78, "roll-missing"),
     ],
 )
 def test_what_is_wrong_is_said_with_a_next_step(

@@ -110,7 +110,7 @@ def check(file: Path, voter_id: str | None, genesis: Path | None, as_json: bool)
     """Check a roll file; look a voter up in it; compare it with an election."""
     from votenet.storage.genesis_file import read_genesis
 
-    found = read_roll(file)
+    found = read_roll(file, for_new=True)
     if genesis is not None:
         with_roll(read_genesis(genesis), found)
     if voter_id is not None and voter_id not in found.keys:

@@ -146,14 +146,12 @@ class Connection:
                 f"this node speaks version {PROTOCOL_VERSION} of the handshake, not {hello.version}",
             )
         if hello.network_id != self._identity.network_hex:
-            ours, theirs = self._identity.network_hex[:16], hello.network_id[:16]
             raise RemoteProtocolError(
-                "network-mismatch",
-                f"this node belongs to network {ours}…, the one at the other end to network {theirs}…",
+                "network-mismatch", f"this node belongs to network {self._identity.network_hex[:16]}…"
             )
         # Another process may have our key: its seed is another, and it must prove that it has the key.
-        same_key = hello.node_key == self._identity.key.public_hex
-        if same_key and int(hello.seed, 16) == self._identity.seed:
+        ours = hello.node_key == self._identity.key.public_hex
+        if ours and int(hello.seed, 16) == self._identity.seed:
             raise RemoteProtocolError("self-connection", "this node has dialled itself")
 
     def _take_proof(self, proof: str) -> None:
