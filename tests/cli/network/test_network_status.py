@@ -109,13 +109,29 @@ def test_behind_the_end_nodes_that_are_off_are_not_too_few(results: Results, say
 def test_a_node_is_asked_for_the_count_once_voting_is_over_or_cancelled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("votenet.cli.network.top.first_results", lambda _: final_results())
+    monkeypatch.setattr(
+        "votenet.cli.network.network_status._results_of", lambda _: [final_results(), final_results()]
+    )
     cases: list[tuple[dict[str, Any], bool]] = [
         ({}, False), ({"closes": 4_000_000_000}, False), ({"closes": 1}, True), ({"cancelled": True}, True),
     ]  # fmt: skip
     for changes, asked in cases:
         view, _ = view_of(changes)
         assert (with_results(view).results is not None) is asked
+
+
+def test_no_more_nodes_than_may_lie_can_say_that_the_end_is_final(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Results] = []
+    monkeypatch.setattr("votenet.cli.network.network_status._results_of", lambda _: told)
+    view, _ = view_of({"closes": 1}, {"closes": 1})
+    for more, final in (
+        (final_results(), False),
+        (final_results(cancelled=True), False),
+        (msgspec.structs.replace(final_results(), final_height=None), False),
+        (final_results(), True),
+    ):
+        told.append(more)
+        assert with_results(view).final is final
 
 
 def test_without_an_answer_it_is_not_known_what_is_final() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import time
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,16 @@ from votenet.cli.network.finality_view import TOO_FEW
 from votenet.cli.where import no_node_answers
 from votenet.client.network_view import NetworkView, SeenNode
 from votenet.core.election.quorum import NEVER_FINAL
-from votenet.protocol.wire.client_messages import CANNOT_SAVE, KEY_TWICE, NO_QUORUM, RESTORED, NodeStatus
+from votenet.protocol.wire.address import Address
+from votenet.protocol.wire.client_messages import (
+    CANNOT_SAVE,
+    KEY_TWICE,
+    NO_QUORUM,
+    RESTORED,
+    GetResults,
+    NodeStatus,
+    Results,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -95,16 +105,32 @@ def named_words(view: NetworkView) -> str:
 
 
 def with_results(view: NetworkView) -> NetworkView:
-    """The same with the count of a node; none is asked before voting is over."""
-    from votenet.cli.network.top import first_results
+    """The same with a count behind the end, once more named nodes than may lie tell of it.
 
+    One liar must not talk operators into switching off nodes that are still needed.
+    """
     told = [node.status for node in view.answering if node.status is not None]
     ends = [status.closes for status in told if status.closes is not None]
     over = any(status.cancelled for status in told) or (bool(ends) and time.time() >= max(ends))
     if not view.election.named or not over:
         return view
-    found = first_results([node.address for node in view.answering if node.address is not None])
-    return dataclasses.replace(view, results=found)
+    named = [node.address for node in view.answering if node.index is not None and node.address is not None]
+    told_by: dict[tuple[bool, bool], list[Results]] = {}
+    for one in _results_of(named):
+        if one.ended:
+            told_by.setdefault((one.cancelled, bool(one.contests)), []).append(one)
+    for alike in told_by.values():
+        if len(alike) > view.election.faults:
+            return dataclasses.replace(view, results=alike[0])
+    return view
+
+
+def _results_of(addresses: Sequence[Address]) -> list[Results]:
+    """The counts of those of these nodes that answer."""
+    from votenet.client.failover import ask_each
+
+    answers = asyncio.run(ask_each(addresses, lambda node: node.ask(GetResults(), Results)))
+    return [one for _, one in answers if isinstance(one, Results)]
 
 
 def end_words(view: NetworkView) -> str:
