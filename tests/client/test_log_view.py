@@ -39,7 +39,7 @@ def log(count: int, **other: int) -> SignedLog:
     return SignedLog(ELECTION, leaves(count, **other))
 
 
-@pytest.mark.parametrize("sizes", [(1, 2), (4, 9), (5, 8), (255, 256, 300), (7, 7)])
+@pytest.mark.parametrize("sizes", [(2, 3), (4, 9), (5, 8), (255, 256, 300), (7, 7)])
 def test_a_log_that_grows_is_followed_and_remembered(tmp_path: Path, sizes: tuple[int, ...]) -> None:
     for size in sizes:
         view = LogView(ELECTION, KnownElections(tmp_path))
@@ -100,6 +100,7 @@ def test_rubbish_is_a_fault_of_that_node_alone(tmp_path: Path) -> None:
         changed(proof=[]),
         changed(proof=["00" * 32] * 4),
         changed(note="rubbish"),
+        changed(height=12),
         too_few.checkpoint,
         elsewhere.checkpoint,
     ):

@@ -165,7 +165,11 @@ def header_hex(header: Header) -> str:
 
 
 def block_message(block: Block) -> BlockMessage:
-    return BlockMessage(header=header_hex(block.header), votes=tuple(hashed.vote for hashed in block.votes))
+    return BlockMessage(
+        header=header_hex(block.header),
+        votes=tuple(hashed.vote for hashed in block.votes),
+        miner=block.extras.miner,
+    )
 
 
 def compact_block(block: Block, seed: int = SEED) -> CompactBlock:

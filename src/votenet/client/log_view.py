@@ -53,6 +53,8 @@ class LogView:
         seen = self.newest
         answer = await node.ask(GetCheckpoint(size=0 if seen is None else seen.size), CheckpointMessage)
         shown = self.read(answer.note, node.address) if answer.note else None
+        if shown is not None and answer.height >= shown.size:  # each block, and genesis, has a record in it
+            raise wrong_answer(node.address, f"a log of {shown.size} records for {answer.height} blocks")
         if seen is not None and (shown is None or shown.size < seen.size):
             self.behind.add(node.address)
         elif shown is not None:

@@ -4,27 +4,51 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
+import msgspec
 import pytest
 from tests.client.test_observer import BLOCKS, ELECTION, Answers, Honest, peer
 
-from support.elections import make_votes, mine_block
+from support.elections import (
+    TRIVIAL_BITS,
+    commit_of,
+    make_election,
+    make_votes,
+    mine_block,
+    mine_named,
+    named_nodes,
+)
 from support.page import until
 from support.ports import free_port
 from votenet.client.failover import Work
 from votenet.client.node_pool import NodePool
-from votenet.core.ledger.block import Block, Header
+from votenet.core.election.definition import Election
+from votenet.core.ledger.block import Block, Header, genesis_header
+from votenet.core.ledger.statement import Commit
 from votenet.errors import Rejected, VotenetError
 from votenet.protocol.wire.address import Address
 from votenet.protocol.wire.message import Message
-from votenet.protocol.wire.peer_messages import GetBlocks, GetHeaders
+from votenet.protocol.wire.peer_messages import GetBlocks, GetHeaders, Headers
 from votenet.web.api import chain_reader
 from votenet.web.api.chain_reader import ChainReader
 
 T = TypeVar("T")
+NAMED = make_election(bits=TRIVIAL_BITS, nodes=named_nodes(4))
+
+
+def decided(bodies: int, first: int = 0) -> list[Block]:
+    """Blocks of named nodes, with a vote in each."""
+    blocks: list[Block] = []
+    for height in range(1, bodies + 1):
+        parent = blocks[-1].header if blocks else genesis_header(NAMED)
+        blocks.append(mine_named(NAMED, parent, height, make_votes(NAMED, 1, first=first + height)))
+    return blocks
+
+
+DECIDED = decided(30)
 
 
 class Node(Honest):
@@ -47,19 +71,42 @@ class Node(Honest):
         return sum(isinstance(message, GetBlocks) for message in self.asked)
 
 
+class NamedNode(Node):
+    """A named node: headers come with the commit of the last one."""
+
+    def __call__(self, message: Message) -> Sequence[Message | VotenetError]:
+        answers = super().__call__(message)
+        if not isinstance(message, GetHeaders):
+            return answers
+        (answer,) = answers
+        assert isinstance(answer, Headers)
+        if not answer.headers:
+            return answers
+        height = next(n for n, one in enumerate(self.headers, 1) if one.pack().hex() == answer.headers[-1])
+        return [msgspec.structs.replace(answer, commit=self.commit(height))]
+
+    def commit(self, height: int) -> Commit | None:
+        return commit_of(NAMED, self.headers[height - 1], height)
+
+
 class View:
     """As much of a live view as a reader needs."""
 
-    def __init__(self, addresses: Sequence[Address]) -> None:
+    def __init__(self, addresses: Sequence[Address], election: Election) -> None:
         self.addresses = list(addresses)
-        self.snapshot = SimpleNamespace(election=ELECTION)
+        self.snapshot = SimpleNamespace(election=election)
+        self.log = SimpleNamespace(newest=None)
         self.pool = NodePool(addresses, lambda node: asyncio.sleep(0))
 
-    async def ask(self, work: Work[T]) -> T:
-        return await self.pool.first(self.addresses, work)
+    async def ask(self, work: Work[T], *, other_than: Collection[Address] = ()) -> T:
+        return await self.pool.first(sorted(self.addresses, key=lambda one: one in other_than), work)
 
 
-def play(nodes: Sequence[Answers | None], scenario: Callable[[View, ChainReader], Awaitable[None]]) -> None:
+def play(
+    nodes: Sequence[Answers | None],
+    scenario: Callable[[View, ChainReader], Awaitable[None]],
+    election: Election = ELECTION,
+) -> None:
     """Without waiting between two updates. None: a node that is away."""
 
     async def main() -> None:
@@ -67,10 +114,10 @@ def play(nodes: Sequence[Answers | None], scenario: Callable[[View, ChainReader]
             addresses = [
                 Address("127.0.0.1", free_port())
                 if node is None
-                else await stack.enter_async_context(peer(node))
+                else await stack.enter_async_context(peer(node, election.network_hex))
                 for node in nodes
             ]
-            view: Any = View(addresses)
+            view: Any = View(addresses, election)
             stack.push_async_callback(view.pool.close)
             await scenario(view, ChainReader(view))
 
@@ -111,6 +158,80 @@ def test_a_body_is_fetched_when_it_is_shown_and_kept_for_a_while() -> None:
             await reader.block(len(BLOCKS) + 1)
 
     play([node], scenario)
+
+
+def test_each_block_is_the_one_that_was_asked_for_however_many_are_read_at_a_time() -> None:
+    """More blocks than are kept, read again and again, one reader beside another."""
+    ids = [block.votes[0].id for block in DECIDED]
+
+    async def read(reader: ChainReader, first: int, last: int) -> list[bytes]:
+        return [block.votes[0].id async for block in reader.blocks(first, last)]
+
+    async def scenario(view: View, reader: ChainReader) -> None:
+        await reader.index()
+        for _ in range(3):
+            assert await read(reader, 1, 30) == ids
+        await reader.block(10)
+        assert await read(reader, 1, 12) == ids[:12]
+        spans = [(1, 12), (5, 20), (1, 30), (9, 17)]
+        found = await asyncio.gather(*(read(reader, *span) for span in spans))
+        assert found == [ids[first - 1 : last] for first, last in spans]
+        assert [(await reader.block(height)).votes[0].id for height in range(1, 31)] == ids
+
+    play([NamedNode(DECIDED)], scenario, NAMED)
+
+
+def test_blocks_that_named_nodes_have_not_decided_are_those_of_a_liar() -> None:
+    forged = decided(40, first=500)
+
+    class Undecided(NamedNode):
+        def commit(self, height: int) -> Commit | None:
+            return None
+
+    class Elsewhere(NamedNode):
+        def commit(self, height: int) -> Commit | None:
+            return commit_of(NAMED, DECIDED[0].header, 1)
+
+    async def scenario(view: View, reader: ChainReader) -> None:
+        assert (await reader.index()).tip == DECIDED[-1].header.hash
+        view.addresses.reverse()  # the honest one is asked first
+        assert (await reader.index()).tip == DECIDED[-1].header.hash
+
+    for liar in (Undecided(forged), Elsewhere(forged), Node(forged)):
+        play([liar, NamedNode(DECIDED)], scenario, NAMED)
+
+
+def test_another_difficulty_than_that_of_the_election_is_a_lie() -> None:
+    easy = mine_block(ELECTION, None, make_votes(ELECTION, 1), bits=0x20200000)
+
+    async def scenario(view: View, reader: ChainReader) -> None:
+        assert (await reader.index()).tip == BLOCKS[-1].header.hash
+
+    assert easy.header.bits != ELECTION.bits
+    play([Node([easy]), Node(BLOCKS)], scenario)
+
+
+def test_a_node_that_hides_signed_blocks_keeps_them_from_nobody() -> None:
+    async def scenario(view: View, reader: ChainReader) -> None:
+        view.log.newest = SimpleNamespace(size=1 + 2 * len(DECIDED))
+        assert (await reader.index()).height == len(DECIDED)
+
+    play([NamedNode(DECIDED[:3]), NamedNode(DECIDED)], scenario, NAMED)
+
+
+def test_a_body_that_does_not_hold_comes_from_the_next_node() -> None:
+    """One whose votes are not those of its header, or that names another miner than the one who signed it."""
+    others = [block._replace(votes=make_votes(NAMED, 1, first=700)) for block in DECIDED]
+    parent = genesis_header(NAMED)
+    stolen = mine_named(NAMED, parent, 2, DECIDED[0].votes).extras.miner  # of another height
+    unsigned = [block._replace(extras=block.extras._replace(miner=stolen)) for block in DECIDED]
+
+    async def scenario(view: View, reader: ChainReader) -> None:
+        assert (await reader.index()).height == len(DECIDED)
+        assert (await reader.block(7)).votes == DECIDED[6].votes
+
+    for false in (others, unsigned):
+        play([NamedNode(false), NamedNode(DECIDED)], scenario, NAMED)
 
 
 def test_within_a_second_no_node_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,7 +128,7 @@ async def block_list(view: LiveView, first: int | None = None, count: int = ROWS
     """Blocks downwards from height `first`; without it from the last one. Raises Unreachable."""
     index = await reader_of(view).index()
     top = index.height if first is None else min(first, index.height)
-    return [_summary(view, index.row(height)) for height in range(top, max(top - count, -1), -1)]
+    return [_summary(view, index, index.row(height)) for height in range(top, max(top - count, -1), -1)]
 
 
 async def block_page(
@@ -213,9 +213,10 @@ async def _proof(node: NodeConnection, voter_id: str) -> str:
 # -- made of the index -----------------------------------------------------------------------------
 
 
-def _is_final(view: LiveView, height: int) -> bool:
-    final = view.snapshot.final_height
-    return final is not None and height <= final
+def _is_final(view: LiveView, index: ChainIndex, height: int) -> bool:
+    """Whether a certificate that was checked here covers the block."""
+    newest = view.log.newest
+    return newest is not None and index.first_leaf(height + 1) <= newest.size
 
 
 def _miner_name(view: LiveView, miner: int | None) -> str | None:
@@ -223,7 +224,7 @@ def _miner_name(view: LiveView, miner: int | None) -> str | None:
     return None if miner is None or miner >= len(nodes) else nodes[miner].name
 
 
-def _summary(view: LiveView, row: BlockRow) -> BlockSummary:
+def _summary(view: LiveView, index: ChainIndex, row: BlockRow) -> BlockSummary:
     return BlockSummary(
         height=row.height,
         hash=row.hash.hex(),
@@ -232,7 +233,7 @@ def _summary(view: LiveView, row: BlockRow) -> BlockSummary:
         votes=row.votes,
         records=row.records,
         miner=_miner_name(view, row.miner),
-        final=_is_final(view, row.height),
+        final=_is_final(view, index, row.height),
     )
 
 
@@ -251,7 +252,7 @@ def _page(view: LiveView, index: ChainIndex, row: BlockRow, block: Block, shown:
             raw=header.pack().hex(),
         ),
         next=index.hash_at(row.height + 1).hex() if row.height < index.height else None,
-        final=_is_final(view, row.height),
+        final=_is_final(view, index, row.height),
         miner=block.extras.miner,
         miner_name=_miner_name(view, row.miner),
         votes=row.votes,

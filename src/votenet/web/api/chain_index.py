@@ -94,8 +94,11 @@ class ChainIndex:
             self._upper.update({tile[:2]: tile.hashes for tile in tiles if tile.level})
 
     def cut(self, height: int) -> None:
-        """Take off all blocks above this height: a branch with more work has replaced them."""
-        assert self._frontier is None, "named nodes decide a block once"
+        """Take off all blocks above this height: a branch with more work has replaced them.
+
+        Never where nodes are named: they decide a block once.
+        """
+        assert self._frontier is None, "the log of named nodes only grows"
         for kept, width in ((self._headers, HEADER_BYTES), (self._hashes, HASH_BYTES)):
             del kept[(height + 1) * width :]
         for numbers in (self._ends, self._votes, self._miners):

@@ -13,10 +13,11 @@ from cachetools import LRUCache
 
 from votenet.client.answers import wrong_answer
 from votenet.client.connection import NodeConnection
-from votenet.client.failover import another_may_do_better
 from votenet.client.observer import Observer
 from votenet.core.ledger.block import Block, Header, check_sequence, header_from_hex
-from votenet.errors import NotRunning, RemoteProtocolError, VotenetError
+from votenet.core.ledger.statement import Commit
+from votenet.core.records.miner import check_miner
+from votenet.errors import NotRunning, Rejected, VotenetError
 from votenet.protocol.wire.address import Address
 from votenet.protocol.wire.peer_messages import MAX_HEADERS, GetHeaders, Headers
 from votenet.web.api.chain_index import ChainIndex
@@ -43,6 +44,8 @@ class ChainReader:
         self._kept: LRUCache[bytes, Block] = LRUCache(KEPT_BLOCKS)
         self._updating, self._updated_at = asyncio.Lock(), float("-inf")
         self._observers = asyncio.Semaphore(MAX_OBSERVERS)
+        self._updates = asyncio.Semaphore(1)
+        """What is new is never behind the blocks that readers ask for."""
 
     async def index(self) -> ChainIndex:
         """The index, as it was less than FRESH_SECONDS ago.
@@ -65,73 +68,118 @@ class ChainReader:
     async def blocks(self, first: int, last: int) -> AsyncGenerator[Block, None]:
         """The blocks from one height up to another, which are in the index and above genesis."""
         rows = [self._index.row(height) for height in range(first, last + 1)]
-        missing = [row.header for row in rows if row.hash not in self._kept]
-        async with contextlib.aclosing(self._fetch(missing)) as fetched:
+        # What is kept changes while blocks come: other readers, and this one, add and push out.
+        held = {row.hash: block for row in rows if (block := self._kept.get(row.hash)) is not None}
+        missing = [(row.height, row.header) for row in rows if row.hash not in held]
+        async with contextlib.aclosing(self._fetch(missing, self._observers)) as fetched:
             for row in rows:
-                block = self._kept.get(row.hash)
-                if block is None:
-                    block = await anext(fetched)
-                    self._kept[row.hash] = block
+                block = held[row.hash] if row.hash in held else await anext(fetched)
+                self._kept[row.hash] = block
                 yield block
 
     # -- inside --------------------------------------------------------------------------------
 
     async def _update(self) -> None:
-        headers = await self._view.ask(self._new_headers)
-        if not headers:
-            return
-        fork = self._index.find_block(headers[0].previous)
+        await self._take(await self._view.ask(self._new_headers))
+        newest = self._view.log.newest
+        if newest is not None and self._index.leaves < newest.size:  # it is behind, or hides what is signed
+            others = self._view.addresses[:1]
+            await self._take(await self._view.ask(self._new_headers, other_than=others))
+
+    async def _take(self, headers: Sequence[Header]) -> None:
+        """Add these blocks to the index, where they are new."""
+        fork = self._index.find_block(headers[0].previous) if headers else None
         if fork is None:
             return
         if fork < self._index.height:
-            if fork + len(headers) <= self._index.height:
-                return  # a node that is behind takes nothing away
+            if self._election.named or fork + len(headers) <= self._index.height:
+                return  # what is decided stays; and a node that is behind takes nothing away
             self._index.cut(fork)
-        async for block in self._fetch(headers):
+        async for block in self._fetch(list(enumerate(headers, fork + 1)), self._updates):
             self._index.append(block)
 
     async def _new_headers(self, node: NodeConnection) -> Sequence[Header]:
-        """What the node has behind the last block that is known here. Raises NotProven: wrong-answer."""
+        """What the node has behind the last block that is known here, each decided where nodes are named.
+
+        Raises:
+            NotProven: wrong-answer.
+        """
         found: list[Header] = []
         locator = [block_hash.hex() for block_hash in self._index.locator()]
         while True:
-            page = (await node.ask(GetHeaders(locator=tuple(locator)), Headers)).headers
-            headers = [header_from_hex(text) for text in page]
-            hashes, fault = check_sequence(headers)
-            if fault is not None:
-                raise wrong_answer(node.address, f"headers that do not hold: {fault.message}")
+            answer = await node.ask(GetHeaders(locator=tuple(locator)), Headers)
+            headers = [header_from_hex(text) for text in answer.headers]
             if found and headers and headers[0].previous != found[-1].hash:
                 raise wrong_answer(node.address, "a chain that changes while it is read")
             found += headers
+            try:
+                hashes = self._checked(
+                    headers, found[0].previous if found else b"", len(found), answer.commit
+                )
+            except Rejected as error:
+                raise wrong_answer(node.address, f"headers that do not hold: {error.message}") from error
             if len(headers) < MAX_HEADERS:
                 return found
             locator = [hashes[-1].hex()]
 
-    async def _fetch(self, headers: Sequence[Header]) -> AsyncGenerator[Block, None]:
-        """These blocks, of the first node that has them; the next node goes on where one fails."""
+    def _checked(
+        self, headers: Sequence[Header], fork: bytes, behind: int, commit: Commit | None
+    ) -> Sequence[bytes]:
+        """The hashes of headers whose links, difficulty and work hold, and that named nodes have decided.
+
+        Args:
+            fork: the hash of the block in the index that they, and those of earlier answers, begin behind.
+            behind: how many blocks the last one is behind that.
+            commit: of the last one.
+
+        Raises:
+            Rejected: broken-chain, bad-bits, bad-work, bad-commit.
+        """
+        hashes, fault = check_sequence(headers)
+        if fault is not None:
+            raise fault
+        election = self._election
+        if any(header.bits != election.bits for header in headers):
+            raise Rejected("bad-bits", f"the difficulty here is {election.bits:#010x}")
+        if headers and election.named:
+            height = self._index.find_block(fork)
+            if height is None or commit is None:
+                raise Rejected("bad-commit", "they come without the commit of the named nodes")
+            keys, quorum = election.statement_keys, election.quorum
+            commit.check(election.network_hex, height + behind, hashes[-1].hex(), keys, quorum)
+        return hashes
+
+    async def _fetch(
+        self, wanted: Sequence[tuple[int, Header]], turns: asyncio.Semaphore
+    ) -> AsyncGenerator[Block, None]:
+        """The blocks with these heights and headers, of the first node that has them.
+
+        The next node goes on where one fails or lies.
+        """
         done = 0
         failure: VotenetError = NotRunning("no node to ask")
-        for address in self._view.addresses if headers else ():
+        for address in self._view.addresses if wanted else ():
             try:
-                async for block in self._of_node(address, headers[done:]):
+                async for block in self._of_node(address, wanted[done:], turns):
                     done += 1
                     yield block
-            except RemoteProtocolError as error:
-                failure = error
             except VotenetError as error:
-                if not another_may_do_better(error) and error.code != "not-found":
-                    raise
                 failure = error
-            if done == len(headers):
+            if done == len(wanted):
                 return
         raise failure
 
-    async def _of_node(self, address: Address, headers: Sequence[Header]) -> AsyncGenerator[Block, None]:
+    async def _of_node(
+        self, address: Address, wanted: Sequence[tuple[int, Header]], turns: asyncio.Semaphore
+    ) -> AsyncGenerator[Block, None]:
         reader = Observer(
             address, self._election, dial_timeout=READER_DIAL_SECONDS, answer_timeout=BLOCK_SECONDS
         )
-        async with self._observers, reader as observer:
-            async for block in observer.blocks(headers):
+        async with turns, reader as observer:
+            heights = iter(wanted)
+            async for block in observer.blocks([header for _, header in wanted]):
+                height, _ = next(heights)
+                check_miner(block, height, self._election)
                 yield block
 
 
