@@ -158,6 +158,21 @@ def test_without_a_candidate_and_a_terminal_the_next_step_names_one(
     assert cli(*printed[1:], "--wait", "0").code == 0
 
 
+def test_who_has_voted_is_told_so_before_any_choice_is_asked_for(
+    cli: Callable[..., CommandResult], node: RunningNode
+) -> None:
+    where = ("--node", str(node.address))
+    assert cli("vote", *where, "twice-1", "Alice").code == 0
+    refused = cli("vote", *where, "twice-1", "--json")
+    assert refused.code == 1
+    error = json.loads(refused.out)["error"]
+    assert (error["code"], error["kind"]) == ("already-voted", "duplicate")
+    first = json.loads(cli("status", *where, "--voter", "twice-1", "--json").out)
+    height = f"in block {first['height']} ({first['block']})"
+    assert error["message"] == f"'twice-1' has already voted: {when(first['time'])}, {height}"
+    assert "[bad-vote]" in cli("vote", *where, "v" * 500).err
+
+
 def test_before_opening_try_again_after_closing_never(
     cli: Callable[..., CommandResult], tmp_path: Path
 ) -> None:

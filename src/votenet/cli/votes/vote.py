@@ -24,11 +24,13 @@ from votenet.cli.votes.choices import choice_fields, given_choices
 from votenet.cli.votes.code_input import asked_code, is_typed, need_roll, voter_of_code
 from votenet.client.answers import fetch_amendments
 from votenet.client.election_client import CAST_SECONDS
+from votenet.client.refusals import explained
 from votenet.config import instance_dirs
 from votenet.core.election.quorum import NEVER_FINAL, holders_sentence
 from votenet.core.election.roll import Roll, check_voter, with_roll
 from votenet.core.records.receipt import encode_receipt
-from votenet.errors import Command, NextStep, VotenetError, WaitTimedOut
+from votenet.core.text import check_voter_id
+from votenet.errors import Command, NextStep, Rejected, VotenetError, WaitTimedOut
 from votenet.secret.credentials import credential_of_code
 from votenet.storage.key_store import KeyStore, read_voter_key
 
@@ -157,6 +159,8 @@ def vote(
         assert voter_id is not None
         if roll is not None:
             _check_roll(election, roll, voter_id, key, instance)
+        if not choices and not in_contests:
+            _refuse_second_vote(election, voter_id)
         ballots = given_choices(election.election, choices, in_contests)
         try:
             cast = election.cast(
@@ -208,6 +212,18 @@ def _check_roll(
         stored = KeyStore(instance_dirs(instance).keys).find(voter_id)
         key = None if stored is None else stored.key
     check_voter(in_force.registered or {}, voter_id, None if key is None else key.public_hex)
+
+
+def _refuse_second_vote(election: ElectionClient, voter_id: str) -> None:
+    """Ask nobody for choices whose vote no node would take. Raises Rejected: already-voted, bad-vote."""
+    try:
+        check_voter_id(voter_id)
+        found = election.vote_status(voter_id)
+        if found.state != "unknown":
+            where = {"time": found.time, "block": found.block, "height": found.height}
+            raise Rejected("already-voted", f"{voter_id!r} has already voted", **where)
+    except Rejected as refusal:
+        raise explained(refusal, voter_id) from None
 
 
 def _in_force(election: ElectionClient, roll: Roll | None) -> Election:
