@@ -123,7 +123,7 @@ test("where members make their codes themselves nobody is told of a card alone",
   }
 });
 
-test("a kiosk clears itself 20 seconds behind a vote, unless the voter stays", () => {
+test("a kiosk clears itself 20 seconds behind a vote that is final, unless the voter stays", () => {
   let cleared = 0;
   const kiosk = new Kiosk(
     () => undefined,
@@ -133,12 +133,41 @@ test("a kiosk clears itself 20 seconds behind a vote, unless the voter stays", (
   for (let second = 0; second < 500; second++) kiosk.tick();
   assert.equal(cleared, 0, "a vote on its way is never given up");
   kiosk.shown({ kind: "after" }, true);
-  assert.deepEqual(kiosk.countdown, { why: "after", seconds: 20 });
+  assert.deepEqual(kiosk.countdown, { why: "after", seconds: 20, from: 20 });
   for (let second = 0; second < 19; second++) kiosk.tick();
   kiosk.shown({ kind: "after" }, true);
   assert.equal(cleared, 0);
   kiosk.tick();
   assert.equal(cleared, 1);
+});
+
+test("while a vote is received and not final a kiosk keeps it for two minutes, and then counts again", () => {
+  let cleared = 0;
+  const kiosk = new Kiosk(
+    () => undefined,
+    () => cleared++,
+  );
+  kiosk.shown({ kind: "after" }, true, false);
+  assert.equal(kiosk.countdown!.seconds, 120);
+  for (let second = 0; second < 115; second++) kiosk.tick();
+  kiosk.shown({ kind: "after" }, true, false);
+  assert.deepEqual([kiosk.countdown!.seconds, cleared], [5, 0]);
+  kiosk.shown({ kind: "after" }, true, true);
+  assert.deepEqual(kiosk.countdown, { why: "after", seconds: 20, from: 20 });
+  kiosk.stay();
+  kiosk.shown({ kind: "after" }, true, true);
+  assert.equal(kiosk.countdown, null);
+});
+
+test("a voter who stays while the vote is received is not counted down once it is final", () => {
+  const kiosk = new Kiosk(
+    () => undefined,
+    () => assert.fail("cleared"),
+  );
+  kiosk.shown({ kind: "after" }, true, false);
+  kiosk.stay();
+  kiosk.shown({ kind: "after" }, true, true);
+  for (let second = 0; second < 500; second++) kiosk.tick();
 });
 
 test("a kiosk asks before it clears a ballot that was left, and stays where it is told to", () => {
@@ -149,7 +178,7 @@ test("a kiosk asks before it clears a ballot that was left, and stays where it i
   );
   kiosk.shown({ kind: "review" }, true);
   for (let second = 0; second < 120; second++) kiosk.tick();
-  assert.deepEqual(kiosk.countdown, { why: "idle", seconds: 30 });
+  assert.deepEqual(kiosk.countdown, { why: "idle", seconds: 30, from: 30 });
   for (let second = 0; second < 29; second++) kiosk.tick();
   assert.equal(cleared, 0);
   kiosk.tick();
@@ -163,7 +192,7 @@ test("a kiosk asks before it clears a ballot that was left, and stays where it i
   assert.equal(typed.countdown, null, "there is nothing to clear");
   typed.typed();
   for (let second = 0; second < 120; second++) typed.tick();
-  assert.deepEqual(typed.countdown, { why: "idle", seconds: 30 }, "a code that was typed halfway");
+  assert.deepEqual(typed.countdown, { why: "idle", seconds: 30, from: 30 }, "a code that was typed halfway");
   typed.typed();
   assert.equal(typed.countdown, null);
   typed.shown({ kind: "casting" }, true);

@@ -93,6 +93,50 @@ test("a file alone and in company", { skip: withoutCorpus }, async () => {
   assert.match((await told(...whole))[0]!, /The archive gives the same counts/);
 });
 
+test("an archive says whether it counts the vote of each receipt that is dropped with it", async () => {
+  const path = "tests/releases/0.2.0/public";
+  const read = (name: string) =>
+    heldFile({ blob: new Blob([readFileSync(join(process.env["FRONTEND"]!, "..", path, name))]), name });
+  const [archive, receipt] = [await read("archive.jsonl.xz"), await read("mpls-000001.json")];
+  const now = Math.floor(Date.now() / 1000);
+  const say = async (...all: Held[]) => {
+    const found: string[] = [];
+    for await (const verdict of judgeAll(all, { now }))
+      found.push(verdictView(wordsOf("en"), verdict, "none").textContent!);
+    return found;
+  };
+  for (const all of [await say(archive, receipt), (await say(receipt, archive)).reverse()]) {
+    assert.match(all[0]!, /It counts the vote of mpls-000001 \(mpls-000001\.json\)/);
+  }
+  assert.doesNotMatch((await say(archive))[0]!, /the vote of/);
+  const broken = { ...receipt, blob: new Blob([(await receipt.blob.text()).replace('"version":2', '"version":7')]) };
+  assert.doesNotMatch((await say(archive, broken))[0]!, /the vote of/, "its own verdict says what is wrong");
+});
+
+test("a vote that a final archive leaves out, against its receipt, is told", { skip: withoutCorpus }, async () => {
+  const left = corpusJson<Corpus>("cases.json").cases.find(
+    ({ check, code, archive, report }) =>
+      check === "evidence" && code === "" && archive !== null && report["kind"] === "broken-acceptance",
+  )!;
+  const { definition, proof } = JSON.parse(new TextDecoder().decode(corpusBytes(left.data))) as {
+    definition: unknown;
+    proof: { acceptance: unknown; vote: { voter_id: string } };
+  };
+  const { acceptance, vote } = proof;
+  const made = { acceptances: [acceptance], amendments: [], chain: null, definition };
+  const text = JSON.stringify({ ...made, ...{ format: "votenet-receipt", proof: "", version: 2, vote } }) + "\n";
+  const archive = await heldFile({ blob: new Blob([corpusBytes(left.archive!)]), name: "archive.jsonl" });
+  const receipt = await heldFile({ blob: new Blob([text]), name: "receipt.json" });
+  const [whole] = await told(archive, receipt);
+  assert.match(whole!, /This is the final result/);
+  assert.ok(
+    whole!.includes(`It does not count the vote of ${vote.voter_id}, for which there is a receipt (receipt.json)`),
+  );
+  const [early, received] = await told(await heldFile(files(find("named-good/empty"))[0]!), receipt);
+  assert.match(early!, /It does not have the vote of .* \(receipt\.json\)/);
+  assert.match(received!, /The vote was received by 1 of 5/);
+});
+
 test("a proof of the log is checked for the vote of a receipt", { skip: withoutCorpus }, async () => {
   const [receipt] = files(find("named-receipt-good/final"));
   const { proof } = JSON.parse(await receipt!.blob.text()) as { proof: string };

@@ -1,15 +1,21 @@
 /** A device that many voters use in turn: it goes back to the start, and forgets. */
 import type { Screen } from "./screen.ts";
 
-export const AFTER_SECONDS = 20;
+const AFTER_SECONDS = 20;
+/** Behind a vote that is received: the receipt code and the vote read back come only when it is final. */
+const RECEIVED_SECONDS = 120;
 const IDLE_SECONDS = 120;
-export const WARNING_SECONDS = 30;
+const WARNING_SECONDS = 30;
 
 /** What the kiosk counts down: the screen after a vote, or a ballot that was left alone. */
 export interface Countdown {
   why: "after" | "idle";
   seconds: number;
+  /** Seconds at its beginning. */
+  from: number;
 }
+
+const countdown = (why: Countdown["why"], from: number): Countdown => ({ why, seconds: from, from });
 
 export class Kiosk {
   countdown: Countdown | null = null;
@@ -17,6 +23,7 @@ export class Kiosk {
   stays = false;
   private idle = 0;
   private isAfter = false;
+  private isDone = false;
   /** There is something of a voter to clear. */
   private isBegun = false;
   private hasTyped = false;
@@ -33,12 +40,18 @@ export class Kiosk {
     document.addEventListener("input", () => this.typed());
   }
 
-  /** Takes the screen that is shown now, and whether something of a voter is there. */
-  shown(screen: Screen, isBegun: boolean): void {
+  /**
+   * Takes the screen that is shown now, and whether something of a voter is there. `isDone`: nothing more comes on
+   * it; while a vote is received and not final, it stays longer, and the countdown begins again when that changes.
+   */
+  shown(screen: Screen, isBegun: boolean, isDone = true): void {
     const isAfter = ["after", "used", "refused", "lie"].includes(screen.kind);
-    if (isAfter && !this.isAfter) this.countdown = { why: "after", seconds: AFTER_SECONDS };
+    if (isAfter && !this.stays && (!this.isAfter || isDone !== this.isDone)) {
+      this.countdown = countdown("after", isDone ? AFTER_SECONDS : RECEIVED_SECONDS);
+    }
     if (!isAfter && this.countdown?.why === "after") this.countdown = null;
     this.isAfter = isAfter;
+    this.isDone = isDone;
     this.isBegun = isBegun;
     this.isCasting = screen.kind === "casting";
   }
@@ -70,7 +83,7 @@ export class Kiosk {
     // A vote on its way is never given up.
     const canClear = (this.isBegun || this.hasTyped) && !this.isAfter && !this.isCasting;
     this.idle = canClear ? this.idle + 1 : 0;
-    if (this.idle >= IDLE_SECONDS) this.countdown = { why: "idle", seconds: WARNING_SECONDS };
+    if (this.idle >= IDLE_SECONDS) this.countdown = countdown("idle", WARNING_SECONDS);
   }
 
   private touched(): void {

@@ -10,7 +10,7 @@ import style from "./booth.css";
 import { Booth } from "./booth.ts";
 import { toFault } from "./code_field.ts";
 import { codeView, idView, welcomeView } from "./identity_view.ts";
-import { AFTER_SECONDS, Kiosk, WARNING_SECONDS } from "./kiosk.ts";
+import { Kiosk } from "./kiosk.ts";
 import { kioskView } from "./kiosk_view.ts";
 import { gateView, lieView, refusedView, troubleView, usedView } from "./message_view.ts";
 import { keepFile, takenCode, useStyle } from "./page_parts.ts";
@@ -104,7 +104,8 @@ class Page implements Scene {
     const { booth, words } = this;
     const { screen } = booth;
     // A vote without one signature is still on its way.
-    this.kiosk?.shown(booth.isLoaded && booth.isUnsigned ? { kind: "casting" } : screen, booth.isBegun);
+    const isDone = screen.kind !== "after" || booth.isDone;
+    this.kiosk?.shown(booth.isLoaded && booth.isUnsigned ? { kind: "casting" } : screen, booth.isBegun, isDone);
     const key = screen.kind === "contest" ? `contest ${screen.index}` : screen.kind;
     const isNew = key !== this.key;
     if (isNew) this.kept = null; // of the voter before
@@ -155,9 +156,9 @@ class Page implements Scene {
       if (outcome.readBack !== null) text += ` ${words.say(readBackTitle(booth))}`;
       if (outcome.unread === "no-answer") text += ` ${words.say("after.unreadTitle")}`;
     }
-    const why = this.kiosk?.countdown?.why;
-    if (why === "after") text += ` ${words.say("kiosk.countdown", { n: AFTER_SECONDS })}`;
-    if (why === "idle") text = words.say("kiosk.idle", { n: WARNING_SECONDS });
+    const countdown = this.kiosk?.countdown;
+    if (countdown?.why === "after") text += ` ${words.say("kiosk.countdown", { n: countdown.from })}`;
+    if (countdown?.why === "idle") text = words.say("kiosk.idle", { n: countdown.from });
     if (booth.spoken !== null) text = words.say(booth.spoken.name, booth.spoken.places);
     if (text === this.announced && !isNew) return;
     this.announced = text;

@@ -48,6 +48,8 @@ export interface Context {
   network?: string | null;
   /** The bytes of the roll file. */
   roll?: Uint8Array | null;
+  /** Ids of votes (hex) that an archive is searched for. */
+  sought?: readonly string[];
   /** Called after every few milliseconds, with the votes so far and the share of the file that is done. */
   step?: Between;
 }
@@ -223,6 +225,8 @@ export interface ArchiveReport {
   shown: boolean;
   /** Who has decrypted the count; null where ballots are public. */
   decryption: Decryption | null;
+  /** The ids of the votes in `Context.sought` that it counts. */
+  found: string[];
 }
 
 /** An archive that holds, with the named nodes that signed its log. */
@@ -295,6 +299,7 @@ export async function checkArchive(file: NamedFile, context: Context): Promise<A
     toCome: (closing.late?.length ?? 0) - closing.taken,
     shown: isShown(books, context.now),
     decryption: books.secret?.decryption ?? null,
+    found: (context.sought ?? []).filter((id) => books.voteIds.has(id)),
   };
 }
 

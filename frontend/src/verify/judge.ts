@@ -34,7 +34,18 @@ export interface Held extends NamedFile {
 export interface ProofReport extends Omit<ReceiptReport, "kind"> {
   kind: "proof";
 }
-export type Report = ArchiveReport | ReceiptReport | ResultReport | EvidenceReport | ProofReport | TestedReport;
+/** A receipt that holds, beside an archive of its election. */
+export interface ReceiptInArchive {
+  name: string;
+  voter: string;
+  /** `not-yet`: more votes may come behind this archive. */
+  place: "counted" | "not-yet" | "missing";
+}
+
+export interface ArchiveWithReceipts extends ArchiveReport {
+  receipts: ReceiptInArchive[];
+}
+export type Report = ArchiveWithReceipts | ReceiptReport | ResultReport | EvidenceReport | ProofReport | TestedReport;
 
 export type Need = "receipt" | "roll";
 export type Verdict = { file: Held } & (
@@ -121,7 +132,7 @@ async function reportOf(file: Held, held: readonly Held[], context: Context, rec
   const archive = newest(held, "archive", file.network);
   switch (file.kind) {
     case "archive":
-      return checkArchive(file, context);
+      return archiveReport(file, held, context);
     case "result":
       return checkResult(file, archive === null ? { ...context, roll: null } : context, archive);
     case "evidence":
@@ -131,6 +142,27 @@ async function reportOf(file: Held, held: readonly Held[], context: Context, rec
     default:
       return checkReceipt(file, context);
   }
+}
+
+/** An archive, searched for the votes of all receipts of its election that hold. */
+async function archiveReport(file: Held, held: readonly Held[], context: Context): Promise<ArchiveWithReceipts> {
+  const own = held.filter((each) => each.kind === "receipt" && each.network === file.network);
+  const receipts = new Map<Held, ReceiptReport>();
+  for (const each of own) {
+    try {
+      receipts.set(each, await checkReceipt(each, context));
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error; // its own verdict says what is wrong with it
+    }
+  }
+  const report = await checkArchive(file, { ...context, sought: [...receipts.values()].map((one) => one.voteId) });
+  if (report.finality === "cancelled") return { ...report, receipts: [] };
+  const absent = report.finality === "final" ? "missing" : "not-yet";
+  const placed = [...receipts].map(([{ name }, { vote, voteId }]): ReceiptInArchive => {
+    const place = report.found.includes(voteId) ? "counted" : absent;
+    return { name, voter: vote.voter_id, place };
+  });
+  return { ...report, receipts: placed };
 }
 
 /** A ballot that encrypts something else than its device says is as bad as a file that does not hold. */

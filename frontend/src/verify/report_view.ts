@@ -1,9 +1,9 @@
 /** What a check has found, on the page. */
-import type { Amendment, ArchiveReport, Definition, EvidenceReport, ResultReport } from "../lib/index.ts";
+import type { Amendment, Definition, EvidenceReport, ResultReport } from "../lib/index.ts";
 import { isSecret } from "../lib/index.ts";
 import { contestView } from "./count_view.ts";
 import { type Child, element, facts, foreign, sentence } from "./dom.ts";
-import type { ProofReport, Report, Verdict } from "./judge.ts";
+import type { ArchiveWithReceipts, ProofReport, ReceiptInArchive, Report, Verdict } from "./judge.ts";
 import type { ReceiptReport } from "../lib/index.ts";
 import type { TestedReport } from "../secret/tested_ballot.ts";
 import type { SentenceName, Words } from "./words.ts";
@@ -120,7 +120,7 @@ function testedView(words: Words, report: TestedReport): Child[] {
 }
 
 /** Whether the counts of an archive are known, and by whom. */
-function decryptionView(words: Words, { decryption, finality, votes }: ArchiveReport): HTMLElement | null {
+function decryptionView(words: Words, { decryption, finality, votes }: ArchiveWithReceipts): HTMLElement | null {
   if (decryption === null || finality === "cancelled") return null;
   if (decryption.isOpen) return sentence(words, "secret.opened", { names: words.list(decryption.by) });
   const places = { count: words.number(decryption.by.length), needed: words.number(decryption.needed) };
@@ -128,7 +128,15 @@ function decryptionView(words: Words, { decryption, finality, votes }: ArchiveRe
   return sentence(words, told, { ...places, votes: words.number(votes) });
 }
 
-function archiveView(words: Words, report: ArchiveReport): Child[] {
+/** Whether an archive counts the vote of a receipt. */
+function receiptInArchive(words: Words, { name, voter, place }: ReceiptInArchive): HTMLElement {
+  const told = { counted: "receipt.counted", "not-yet": "receipt.notYet", missing: "receipt.missing" } as const;
+  const made = sentence(words, told[place], { voter, file: name });
+  if (place === "missing") made.className = "outcome bad";
+  return made;
+}
+
+function archiveView(words: Words, report: ArchiveWithReceipts): Child[] {
   const { definition, finality, signedBy, decryption } = report;
   const final = finality === "final";
   const isSealed = decryption !== null && !decryption.isOpen;
@@ -138,6 +146,7 @@ function archiveView(words: Words, report: ArchiveReport): Child[] {
     decryptionView(words, report),
     signedBy.length === 0 ? null : sentence(words, "finality.signed", signers(words, signedBy, definition)),
     element("p", {}, words.say(`roll.${report.roll}`)),
+    ...report.receipts.map((each) => receiptInArchive(words, each)),
     amendmentsView(words, report.amendments, definition),
     ...(report.shown
       ? report.contests.map(({ contest, counted, rounds, matrix }) =>

@@ -164,7 +164,7 @@ def test_a_proof_goes_from_a_node_into_a_file_that_anybody_checks(cli: Cli, tmp_
         assert path.read_bytes() == encode_evidence(GOOD["two-roots"])
         assert cli("evidence", "verify", str(path), "--network", ELECTION.network_hex).code == 0
         shown = cli("evidence", "show", "3", "two-prevotes", "--node", node)
-        assert "it prevoted two different blocks in one round" in shown.out
+        assert "it prevoted two different blocks in one consensus round" in shown.out
         assert '"signature": "' in shown.out
         piped = cli("evidence", "show", "3", "two-prevotes", "--node", node, "--json").out
         assert piped.encode() == encode_evidence(GOOD["two-prevotes"])

@@ -18,9 +18,10 @@ CARD_WORDS: Final = {
         " whole key of a trustee: keep it as you keep a passport.",
         "card.number": "Recovery card {number} of 2",
         "card.trustee": "Trustee {place} of {size}: {name}",
-        "card.text": "This is your whole key. You type it once before the election, to show that it works,"
-        " and after the election only if the key itself is lost. Keep the two cards at two places. Show them"
-        " to nobody, photograph neither: {threshold} trustees' cards together open every single ballot.",
+        "card.text": "This is your whole key. You type it before the election, to show that it works,"
+        " and after it, for the count, unless your computer keeps the key in a file. Keep the two cards at"
+        " two places. Show them to nobody, photograph neither: {threshold} trustees' cards together open"
+        " every single ballot.",
         "card.lost": "Lost one? Tell the organiser at once.",
         "needed.all": "All {size} trustees are needed: if one of them loses both cards, no vote is ever"
         " counted.",
@@ -35,10 +36,10 @@ CARD_WORDS: Final = {
         " Kartu pemulihan adalah seluruh kunci Anda: simpanlah seperti paspor.",
         "card.number": "Kartu pemulihan {number} dari 2",
         "card.trustee": "Pemegang kunci {place} dari {size}: {name}",
-        "card.text": "Ini seluruh kunci Anda. Anda mengetikkannya sekali sebelum pemilihan, untuk menunjukkan"
-        " bahwa kartu ini berfungsi, dan sesudah pemilihan hanya jika kunci itu sendiri hilang. Simpan kedua"
-        " kartu di dua tempat. Jangan perlihatkan kepada siapa pun dan jangan memotretnya: kartu dari"
-        " {threshold} pemegang kunci bersama-sama membuka setiap surat suara.",
+        "card.text": "Ini seluruh kunci Anda. Anda mengetikkannya sebelum pemilihan, untuk menunjukkan bahwa"
+        " kartu ini berfungsi, dan sesudahnya, untuk hitungan, kecuali komputer Anda menyimpan kunci itu"
+        " dalam berkas. Simpan kedua kartu di dua tempat. Jangan perlihatkan kepada siapa pun dan jangan"
+        " memotretnya: kartu dari {threshold} pemegang kunci bersama-sama membuka setiap surat suara.",
         "card.lost": "Hilang satu? Segera beri tahu panitia.",
         "needed.all": "Semua {size} pemegang kunci diperlukan: jika satu di antaranya kehilangan kedua"
         " kartunya, tidak ada suara yang akan pernah dihitung.",

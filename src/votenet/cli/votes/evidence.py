@@ -40,9 +40,9 @@ from votenet.storage.input_file import read_input
 from votenet.storage.output_file import STDOUT
 
 LIES: Final = {
-    "two-proposals": "it proposed two different blocks in one round",
-    "two-prevotes": "it prevoted two different blocks in one round",
-    "two-precommits": "it precommitted two different blocks in one round",
+    "two-proposals": "it proposed two different blocks in one consensus round",
+    "two-prevotes": "it prevoted two different blocks in one consensus round",
+    "two-precommits": "it precommitted two different blocks in one consensus round",
     "two-lists": "it signed two closing lists for one closing time",
     "two-roots": "it cosigned two different logs of one size",
     "bad-growth": "it cosigned a log that does not continue what it had cosigned",
@@ -192,7 +192,7 @@ Examples:
   votenet evidence verify evidence.json --archive election.jsonl.xz --json
 
 Needs no network. Give the network id that the organisers published: a stranger can make an election of
-his own and lie in it. An accepted vote that was left out needs the archive of the election, too.
+their own and lie in it. An accepted vote that was left out needs the archive of the election, too.
 """,
 )
 @click.argument("evidence_file", metavar="FILE", type=FilePath())
