@@ -15,7 +15,7 @@ from support.checkpoints import LogOfTests, log_of_five
 from support.elections import key_of
 from votenet.core.log.signed_note import SignedNote, VerifierKey, parse_key, parse_note, verified_keys
 from votenet.core.log.witness import MAX_REQUEST_BYTES, WatchedLog, WitnessPolicy, WitnessSize, origin_hash
-from votenet.errors import Locked, NotProven, StorageError
+from votenet.errors import Locked, NotProven, StorageError, Unreachable
 from votenet.network import witness_server
 from votenet.network.witness_client import push_checkpoint
 from votenet.network.witness_server import serve_witness
@@ -206,6 +206,28 @@ def test_one_connection_too_many_is_answered_with_503(
             await writer.wait_closed()
         while True:  # until the server has seen that they are gone
             with contextlib.suppress(NotProven):
+                assert isinstance(await push(address, key, 10), SignedNote)
+                break
+
+    run(tmp_path, scenario)
+
+
+def test_connections_that_send_nothing_take_no_more_files_than_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(witness_server, "MAX_OPEN_CONNECTIONS", 3)
+    monkeypatch.setattr(witness_server, "REQUEST_SECONDS", 600.0)
+
+    async def scenario(address: Address, store: WitnessStore, key: VerifierKey) -> None:
+        idle = [await asyncio.open_connection(address.host, address.port) for _ in range(3)]
+        one_more = await asyncio.open_connection(address.host, address.port)
+        async with asyncio.timeout(60):
+            assert await one_more[0].read() == b"", "it is cut at once"
+        for _, writer in (*idle, one_more):
+            writer.close()
+            await writer.wait_closed()
+        while True:  # until the server has seen that they are gone
+            with contextlib.suppress(Unreachable):
                 assert isinstance(await push(address, key, 10), SignedNote)
                 break
 

@@ -31,6 +31,8 @@ from votenet.storage.witness_store import WitnessStore
 
 MAX_CONNECTIONS: Final = 256
 """Connections at one time; a request on one more is answered with 503."""
+MAX_OPEN_CONNECTIONS: Final = 2 * MAX_CONNECTIONS
+"""With those that can only be answered with 503. One more is cut: the files of the store need room, too."""
 REQUEST_SECONDS: Final = 10.0
 """Time that a request may take to arrive, and a connection may be silent."""
 LAST_REQUESTS_SECONDS: Final = 5
@@ -112,11 +114,13 @@ async def _read(request: Request) -> bytes | None:
 
 
 class _BoundedProtocol(H11Protocol):
-    """Closes a connection that brings no whole head of a request within REQUEST_SECONDS."""
+    """Closes a connection that is one too many, or brings no whole head of a request in REQUEST_SECONDS."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._check = self.loop.call_later(REQUEST_SECONDS, self._check_progress, None)
+        if len(self.connections) > MAX_OPEN_CONNECTIONS:
+            transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._check.cancel()

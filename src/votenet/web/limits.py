@@ -28,7 +28,10 @@ NO_PATH: Final = re.compile("//|/\\.\\.?(?:/|\\Z)|[\x00-\x1f\x7f\ufffd\\\\]")
 UNREAD_SECONDS: Final = 60.0
 """So long a client may not read what it has asked for."""
 MAX_BROWSERS: Final = 4096
-"""At one time, as far as the system allows so many open files; one more is answered with 503 and closed."""
+"""At one time, as far as the system allows so many open files; one more is answered with 503 and closed.
+
+By TLS it is closed before its handshake; the others are counted from their first moment.
+"""
 MAX_BROWSERS_OF_ADDRESS: Final = 2048
 """Of one address, unless it is a trusted proxy: a browser opens six at most, and a hall has one router."""
 MAX_STREAMS: Final = 1000

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import subprocess
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, cast
 from unittest.mock import Mock
@@ -20,7 +19,7 @@ from votenet.errors import ConfigError
 from votenet.web.files import static_files
 from votenet.web.limits import HEAD_SECONDS, KEEP_ALIVE_SECONDS
 from votenet.web.serving import http_protocol
-from votenet.web.serving.http_protocol import Connections, server_config, tls_context
+from votenet.web.serving.http_protocol import server_config, tls_context
 from votenet.web.settings import WebSettings
 
 GET = b"GET /static/style.css HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -163,17 +162,6 @@ def test_one_connection_too_many(monkeypatch: pytest.MonkeyPatch, limit: str) ->
             writer.close()
 
     play(scenario)
-
-
-def test_the_addresses_of_one_ipv6_network_are_counted_as_one_client() -> None:
-    room = Connections(10, 2, (ip_network("2001:db8:9::/64"),))
-    hosts = [f"2001:db8:1:2::{n}" for n in range(3)]
-    assert [room.add(host) for host in hosts] == [True, True, False]
-    assert room.add("2001:db8:1:3::1")
-    for host in reversed(hosts):
-        room.remove(host)
-    assert room.add("2001:db8:1:2::7")
-    assert all(room.add(f"2001:db8:9::{n}") for n in range(4)), "a trusted proxy has what there is"
 
 
 def test_a_client_that_does_not_read_what_it_asked_for_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,8 @@ import functools
 import resource
 import ssl
 import time
-from collections import Counter
-from collections.abc import Collection
 from email.utils import formatdate
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import h11
 import uvicorn
@@ -29,11 +27,9 @@ from votenet.web.limits import (
     MAX_BROWSERS_OF_ADDRESS,
     MAX_HEAD_BYTES,
     UNREAD_SECONDS,
-    Network,
-    client_of,
-    is_trusted,
 )
 from votenet.web.open_stream import OpenStream
+from votenet.web.serving.connections import Connections, Room, TlsEntrance
 from votenet.web.settings import WebSettings
 
 BACKLOG: Final = 1024
@@ -43,27 +39,6 @@ LAST_ANSWERS_SECONDS: Final = 0.4
 """Answers under way have this time when the server stops; then their connections are cut."""
 
 
-class Connections:
-    """How many connections there may be, and how many each client (`client_of`) has."""
-
-    def __init__(self, most: int, of_address: int, trusted: Collection[Network]) -> None:
-        self._most, self._of_address, self._trusted = most, of_address, trusted
-        self._clients: Counter[str] = Counter()
-
-    def add(self, host: str) -> bool:
-        """Count a connection. Returns whether there is room for it. A trusted proxy has what there is."""
-        who = client_of(host)
-        self._clients[who] += 1
-        full = self._clients.total() > self._most
-        return not full and (self._clients[who] <= self._of_address or is_trusted(host, self._trusted))
-
-    def remove(self, host: str) -> None:
-        who = client_of(host)
-        self._clients[who] -= 1
-        if not self._clients[who]:
-            del self._clients[who]
-
-
 class PageProtocol(H11Protocol):
     """One connection. It is cut if it is slow: to bring the head of a request, or to take an answer.
 
@@ -71,7 +46,7 @@ class PageProtocol(H11Protocol):
     answered already has as long as a head.
     """
 
-    def __init__(self, *args: Any, room: Connections, **more: Any) -> None:
+    def __init__(self, *args: Any, room: Room, **more: Any) -> None:
         super().__init__(*args, **more)
         self._room, self._host = room, ""
         self._unread: asyncio.TimerHandle | None = None
@@ -211,22 +186,15 @@ class PageServer(uvicorn.Server):
         return contextlib.nullcontext()
 
     async def startup(self, sockets: Any = None) -> None:
-        """Listen; a TLS handshake takes HEAD_SECONDS at most, where uvicorn waits a minute."""
+        """Listen. TLS is the matter of the protocol, which counts connections before their handshake."""
 
         def connection() -> asyncio.Protocol:
             kind: Any = self.config.http_protocol_class
             made: asyncio.Protocol = kind(config=self.config, server_state=self.server_state, app_state={})
             return made
 
-        context = self.config.ssl
-        handshake = None if context is None else HEAD_SECONDS
         loop = asyncio.get_running_loop()
-        self.servers = [
-            await loop.create_server(
-                connection, sock=sock, ssl=context, backlog=BACKLOG, ssl_handshake_timeout=handshake
-            )
-            for sock in sockets
-        ]
+        self.servers = [await loop.create_server(connection, sock=sock, backlog=BACKLOG) for sock in sockets]
         self.started = True
 
     async def main_loop(self) -> None:
@@ -255,9 +223,12 @@ def server_config(app: ASGIApp, settings: WebSettings) -> uvicorn.Config:
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = max(1, min(MAX_BROWSERS, files - OTHER_FILES))
     room = Connections(most, MAX_BROWSERS_OF_ADDRESS, settings.trusted_proxies)
+    protocol: Any = functools.partial(PageProtocol, room=room)
+    if settings.tls_cert is not None:
+        protocol = functools.partial(TlsEntrance, PageProtocol, room, tls_context(settings))
     config = uvicorn.Config(
         app,
-        http=cast(Any, functools.partial(PageProtocol, room=room)),
+        http=protocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -269,8 +240,6 @@ def server_config(app: ASGIApp, settings: WebSettings) -> uvicorn.Config:
         h11_max_incomplete_event_size=MAX_HEAD_BYTES,
     )
     config.load()
-    if settings.tls_cert is not None:
-        config.ssl = tls_context(settings)
     return config
 
 
