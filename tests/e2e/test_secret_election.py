@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 from tests.e2e.conftest import Votenet, wait_for
 
+from support.belenios_check import read_archive
 from support.belenios_tool import find_tool
 from support.printed_commands import commands_in
-from votenet.secret.belenios_archive import read_archive
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(900)]
 """Some sixty commands, and a minute until voting closes: 80 s on an idle machine."""

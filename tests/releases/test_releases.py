@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from support.belenios_check import read_archive
 from votenet.core.election.roll import roll_from_file, with_roll
 from votenet.core.records.archive import archive_lines
 from votenet.core.records.evidence import check_evidence, decode_evidence
 from votenet.core.records.final_result import check_result, decode_result
 from votenet.errors import NotProven
-from votenet.secret.belenios_archive import read_archive
 from votenet.storage.blocks.chain_reader import best_height, read_chain, stored_certificate, stored_shares
 from votenet.storage.blocks.sqlite_block_store import SqliteBlockStore
 from votenet.storage.ceremony_folder import CeremonyFolder

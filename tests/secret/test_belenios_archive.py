@@ -10,15 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from support.belenios_check import read_archive
 from support.secret_elections import SampleElection, refusing
-from votenet.secret.belenios_archive import (
-    ArchiveEvent,
-    BeleniosArchive,
-    OwnedPart,
-    hash_of,
-    read_archive,
-    write_archive,
-)
+from votenet.secret.belenios_archive import ArchiveEvent, BeleniosArchive, OwnedPart, hash_of, write_archive
 from votenet.secret.definition import HomomorphicQuestion
 from votenet.secret.documents import encode
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from support.belenios_check import read_archive, read_public_credentials, verify_archive
 from support.belenios_tool import BeleniosTool, find_tool
 from support.forged_ballots import forged_ballots, sample
 from support.forged_elections import ELECTION_FORGERIES, polled, whole
@@ -20,13 +21,8 @@ from support.secret_elections import (
     random_question,
 )
 from votenet.secret.ballot import check_ballot, make_ballot
-from votenet.secret.belenios_archive import BeleniosArchive, read_archive, write_archive
-from votenet.secret.credentials import (
-    public_credential,
-    read_public_credentials,
-    secret_exponent,
-    write_public_credentials,
-)
+from votenet.secret.belenios_archive import BeleniosArchive, write_archive
+from votenet.secret.credentials import public_credential, secret_exponent, write_public_credentials
 from votenet.secret.definition import HomomorphicQuestion, read_election
 from votenet.secret.documents import decode, encode
 from votenet.secret.group import Scalar
@@ -36,7 +32,6 @@ from votenet.secret.tally import (
     check_decryption,
 )
 from votenet.secret.trustees import SignedMessage, check_trustee_certificates, read_trustees
-from votenet.secret.verification import verify_archive
 
 GROUP = ("--group", "Ed25519")
 SETUP = ("setup", "generate-trustee-key-threshold", *GROUP)

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from support.belenios_check import read_archive, read_public_credentials
 from votenet.core.election.voting_code import code_from
 from votenet.errors import NotProven
-from votenet.secret.belenios_archive import read_archive
 from votenet.secret.credentials import (
     base58_characters,
     credential_of_code,
     public_credential,
-    read_public_credentials,
     secret_exponent,
     write_public_credentials,
 )

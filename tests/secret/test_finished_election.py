@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
+from support.belenios_check import verify_archive
 from support.belenios_tool import find_tool
 from support.ceremonies import Ceremony, draft_for, run
 from support.secret_elections import TIME, SampleElection, refusing
@@ -26,7 +27,6 @@ from votenet.secret.finished_election import (
 )
 from votenet.secret.group import Point
 from votenet.secret.trustees import write_trustees
-from votenet.secret.verification import verify_archive
 
 QUESTIONS = (
     HomomorphicQuestion(answers=("Ani", "Budi"), blank=True, min=1, max=1, question="Ketua"),

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import votenet.secret
 from support import ed25519_reference as reference
+from support.belenios_check import verify_archive
 from support.forged_ballots import BALLOT_FORGERIES, forged_ballots, sample, signed_again
 from support.forged_elections import ELECTION_FORGERIES, polled, whole
 from support.plain_ballot_check import check_ballot_plainly, verdict
@@ -29,7 +30,6 @@ from votenet.secret.documents import encode, fingerprint
 from votenet.secret.elgamal import Encryption
 from votenet.secret.group import BASE, GROUP_ORDER, IDENTITY, Combination, Point, Scalar, SumPoint, multiply
 from votenet.secret.proofs import Knowledge, OneIsZero, Power, SchnorrProof, claims_hold, prove_knowledge
-from votenet.secret.verification import verify_archive
 
 native = pytest.importorskip("votenet.secret.native", reason="the C core is not built")
 

@@ -9,6 +9,7 @@ from itertools import combinations
 import msgspec
 import pytest
 
+from support.belenios_check import check_decryptions, check_result, last_ballots
 from support.secret_elections import SampleElection, refusing
 from votenet.secret import tally
 from votenet.secret.ballot import check_ballot
@@ -21,11 +22,8 @@ from votenet.secret.tally import (
     SizedTally,
     TallyResult,
     check_decryption,
-    check_decryptions,
-    check_result,
     decrypt_partially,
     decrypted_powers,
-    last_ballots,
     result_of,
     sum_ballots,
     written_weight,

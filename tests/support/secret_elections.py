@@ -10,6 +10,7 @@ from functools import cached_property
 
 import pytest
 
+from support.belenios_check import check_decryptions, last_ballots
 from votenet.derive import BASE58
 from votenet.errors import NotProven
 from votenet.secret.ballot import check_ballot, make_ballot
@@ -43,10 +44,8 @@ from votenet.secret.key_generation import (
 )
 from votenet.secret.tally import (
     EncryptedTally,
-    check_decryptions,
     decrypt_partially,
     decrypted_powers,
-    last_ballots,
     result_of,
     sum_ballots,
     written_weight,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from support.belenios_check import verify_archive
 from support.belenios_tool import BeleniosTool, find_tool
 from support.named_files import Json
 from support.secret_poll import poll
@@ -15,7 +16,6 @@ from support.tampered_secret_files import Tampered, good_files, honest, tampered
 from verifier.test_votenet_verifier import verifier
 from votenet.errors import NotProven
 from votenet.secret.belenios_archive import write_archive
-from votenet.secret.verification import verify_archive
 from web.corpus_files import product_says, second_says, secret_case
 
 KINDS = ("ballot", "count", "definition", "receipt", "roll", "share", "vote")

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from votenet.derive import BASE58, hkdf
-from votenet.secret.documents import decode, encode
+from votenet.secret.documents import encode
 from votenet.secret.group import BASE, GROUP_ORDER, Point, Scalar, multiply
 from votenet.secret.refusals import refusal
 
@@ -20,7 +20,6 @@ _WRITTEN: Final = re.compile("-".join(f"[{BASE58}]{{{count}}}" for count in _GRO
 _CREDENTIAL_INFO: Final = b"votenet/credential/1"
 _DERIVED_BYTES: Final = 255
 """Bytes of which 22 are used, on average after 24: that too few of them are below 232 never happens."""
-_WEIGHT: Final = re.compile(r"(0|[1-9][0-9]{0,15})\Z")
 
 
 def base58_characters(random: Iterable[int], count: int) -> str:
@@ -55,22 +54,6 @@ def secret_exponent(credential: str, uuid: str) -> Scalar:
 def public_credential(credential: str, uuid: str) -> Point:
     """The specification's public(c)."""
     return Point(multiply(BASE, secret_exponent(credential, uuid)))
-
-
-def read_public_credentials(raw: bytes) -> dict[Point, int]:
-    """Weights by public credential, of `public_credentials`: without a weight it is 1. Raises NotProven."""
-    weights: dict[Point, int] = {}
-    for line in decode(raw, list[str], "the public credentials"):
-        text, comma, weight = line.partition(",")
-        credential = Point.parse(text)
-        if comma and not _WEIGHT.match(weight):
-            raise refusal("bad-document", f"{weight!r} is not the weight of a credential")
-        if credential in weights:
-            raise refusal("credential-twice", f"{text} is the public credential of two voters")
-        weights[credential] = int(weight) if comma else 1
-    if (total := sum(weights.values())) > MAX_TOTAL_WEIGHT:
-        raise refusal("weights-too-large", f"the weights of all voters come to {total}")
-    return weights
 
 
 def write_public_credentials(weights: dict[Point, int]) -> bytes:

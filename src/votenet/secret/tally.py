@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final
 
 import msgspec
 
-from votenet.errors import NotProven
 from votenet.secret.ballot import EncryptedBallot
 from votenet.secret.definition import SecretElection
 from votenet.secret.documents import Digest, Document, Unsigned
@@ -62,18 +61,6 @@ class TallyResult(Document, frozen=True):
     """The specification's `result` (4.21)."""
 
     result: tuple[tuple[WrittenWeight, ...], ...]
-
-
-class CheckedDecryptions(NamedTuple):
-    """Partial decryptions by owner: those that are proven, and why the others are not."""
-
-    valid: dict[int, PartialDecryption]
-    faults: dict[int, str]
-
-
-def last_ballots(ballots: Iterable[EncryptedBallot]) -> dict[Point, EncryptedBallot]:
-    """The ballots that count, by credential: the last of each (4.17)."""
-    return {ballot.credential: ballot for ballot in ballots}
 
 
 def sum_ballots(
@@ -142,28 +129,6 @@ def check_decryption(
             raise refusal("bad-decryption", f"{where} is not proven")
 
 
-def check_decryptions(
-    election: SecretElection,
-    tally: EncryptedTally,
-    groups: Sequence[TrusteeGroup],
-    decryptions: Mapping[int, PartialDecryption],
-) -> CheckedDecryptions:
-    """The partial decryptions by owner (numbers from 1 on, through all groups), good ones and faults."""
-    keys = dict(enumerate((key for group in groups for key in group.keys), start=1))
-    checked = CheckedDecryptions({}, {})
-    for owner, decryption in decryptions.items():
-        if owner not in keys:
-            checked.faults[owner] = f"the election has no trustee {owner}"
-            continue
-        try:
-            check_decryption(election, tally, keys[owner], decryption)
-        except NotProven as error:
-            checked.faults[owner] = error.message
-        else:
-            checked.valid[owner] = decryption
-    return checked
-
-
 def _decryption_prefix(election: SecretElection, key: Point) -> str:
     return f"decrypt|{election.fingerprint}|{key.written()}|"
 
@@ -202,14 +167,3 @@ def result_of(powers: Sequence[Row], total_weight: int) -> TallyResult:
     if any(count is None for row in counts for count in row):
         raise refusal("bad-result", "a sum is larger than the weight of all ballots")
     return TallyResult(result=tuple(tuple(written_weight(count or 0) for count in row) for row in counts))
-
-
-def check_result(powers: Sequence[Row], total_weight: int, result: TallyResult) -> None:
-    """Whether the counts are those of the decrypted sums (4.21). Raises NotProven, code bad-result."""
-    if [len(row) for row in result.result] != [len(row) for row in powers]:
-        raise refusal("bad-result", "the result has not one count for each choice")
-    for row, counts in zip(powers, result.result, strict=True):
-        for power, count in zip(row, counts, strict=True):
-            number = int(count)
-            if number > total_weight or multiply(BASE, number) != power or written_weight(number) != count:
-                raise refusal("bad-result", f"{count} is not what a sum was decrypted to")

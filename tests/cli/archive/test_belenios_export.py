@@ -11,6 +11,7 @@ import pytest
 from tests.cli.conftest import CommandResult
 from tests.cli.trustee.test_trustee import FILE, NAMES, joined, write_code
 
+from support.belenios_check import read_archive, verify_archive
 from support.belenios_tool import find_tool
 from support.secret_archives import named_nodes_of_files, secret_archive
 from votenet.cli.archive.belenios_export import read_share_file, read_trustees_file
@@ -21,10 +22,8 @@ from votenet.core.election.voting_code import key_of_code
 from votenet.core.ledger.vote import HashedVote, sign_vote
 from votenet.errors import ConfigError
 from votenet.secret.ballot import make_ballot
-from votenet.secret.belenios_archive import read_archive
 from votenet.secret.credentials import credential_of_code, secret_exponent
 from votenet.secret.definition import read_election
-from votenet.secret.verification import verify_archive
 from votenet.storage.genesis_file import read_genesis
 
 Cli = Callable[..., CommandResult]

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 from tests.cli.conftest import CommandResult, node_of
 
+from support.belenios_check import verify_archive
 from support.ceremonies import NAMES, draft_for, run
 from support.named_files import good_archives
 from support.network_shell import wait_until
@@ -35,7 +36,6 @@ from votenet.secret.documents import decode
 from votenet.secret.group import BASE, Scalar, multiply
 from votenet.secret.key_generation import TrusteeSeed
 from votenet.secret.tally import PartialDecryption
-from votenet.secret.verification import verify_archive
 from votenet.storage.ceremony_folder import CeremonyFolder
 
 Cli = Callable[..., CommandResult]

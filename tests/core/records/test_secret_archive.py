@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.amended_files import Amended
+from support.belenios_check import verify_archive
 from support.belenios_tool import find_tool
 from support.elections import CREATED, key_of
 from support.named_files import CLOSES, Json, good_archives, record_id
@@ -24,7 +25,6 @@ from votenet.errors import ConfigError
 from votenet.secret.belenios_archive import write_archive
 from votenet.secret.finished_election import count_ballots, finished_archive
 from votenet.secret.group import Point
-from votenet.secret.verification import verify_archive
 
 SETUP = archived_setup(weights=(1, 2, 3))
 VOTES = [SETUP.vote("voter-1", [[1, 0, 0]]), SETUP.vote("voter-3", [[0, 1, 0]])]

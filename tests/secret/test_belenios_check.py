@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from support.belenios_check import verify_archive
 from support.forged_elections import ELECTION_FORGERIES, FORGED_QUESTION, polled, whole
 from support.secret_elections import SampleElection, refusing
 from votenet.secret.belenios_archive import write_archive
 from votenet.secret.credentials import write_public_credentials
-from votenet.secret.verification import verify_archive
 
 VECTOR = Path(__file__).parent.parent / "vectors" / "belenios" / "JUKAAfQKwDeaXu.bel"
 
