@@ -72,8 +72,8 @@ class ShownBlock(NamedTuple):
 class ShownChain(NamedTuple):
     """The last blocks of one node, and those beside them; parents first.
 
-    `work`: of its whole chain. `clock`: what the node's clock said. `final_height`: of the last block that a
-    certificate covers, None for none, which `signed_by` have signed. `switches`: its reorganisations.
+    `work`: of its whole chain. `final_height`: of the last block that a certificate covers, None for none,
+    which `signed_by` have signed. `switches`: its reorganisations.
     """
 
     address: Address
@@ -81,7 +81,6 @@ class ShownChain(NamedTuple):
     tip: str
     height: int
     work: int
-    clock: float
     final_height: int | None
     signed_by: tuple[str, ...]
     blocks: tuple[ShownBlock, ...]
@@ -120,7 +119,6 @@ async def fetch_chain(node: NodeConnection, election: Election, last: int) -> Sh
         tip=tip.hash,
         height=tip.height,
         work=int(status.work, 16),
-        clock=pages[-1].time,
         final_height=None if log is None else log.height,
         signed_by=signers,
         blocks=tuple(sorted(blocks, key=lambda block: block.height)),

@@ -101,11 +101,6 @@ async def fetch_page(url: str) -> PageEntry:
     return PageEntry(url, election, tuple(bootstraps), tuple(nodes[:MAX_NODES]), clock_ahead)
 
 
-async def fetch_definition(url: str) -> Election:
-    """The election in the genesis file of a page. Raises Unreachable as `fetch_page`."""
-    return (await _fetch_genesis(url))[0]
-
-
 async def _fetch_genesis(url: str) -> tuple[Election, float | None]:
     """The election, and how far the clock here is ahead of that of the page."""
     answer = await http_get(f"{url}/genesis.json", max_size=MAX_GENESIS)

@@ -33,7 +33,6 @@ class WebSettings:
     public_url: str = ""
     metrics: Address | None = None
     name: str = "web"
-    instance: str = "default"
 
     @property
     def tls(self) -> bool:

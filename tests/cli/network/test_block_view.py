@@ -38,7 +38,7 @@ def chain(
     tip = max((one for one in blocks if one.best), key=lambda one: one.height)
     signed_by = () if final is None else ("Node 0", "Node 1")
     return ShownChain(
-        Address("127.0.0.1", 3000), name, tip.hash, tip.height, work, 0.0, final, signed_by, blocks, switches
+        Address("127.0.0.1", 3000), name, tip.hash, tip.height, work, final, signed_by, blocks, switches
     )
 
 

@@ -215,7 +215,6 @@ def web(
         public_url=public_url,
         metrics=metrics,
         name=name,
-        instance=instance,
     )
     run_web(settings)
 

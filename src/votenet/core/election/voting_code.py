@@ -17,7 +17,6 @@ from votenet.derive import hkdf
 RANDOM_BYTES: Final = 14
 """Bytes that a code is made from: 105 of their bits are used."""
 CODE_FORM: Final = CodeForm("votenet/code/1\n", (5, 5, 5, 5, 6))
-CODE_LENGTH: Final = CODE_FORM.characters
 _DOMAIN_INVITATION: Final = b"votenet/invitation/1\n"
 _KEY_INFO: Final = b"votenet/voter-key/1"
 

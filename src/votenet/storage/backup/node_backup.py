@@ -193,7 +193,6 @@ def _with_roll(election: Election, roll: Path | None) -> Election:
 class RestoredNode:
     """What a restore has made. `silent`: it says nothing before others have decided two more blocks."""
 
-    folder: Path
     contents: BackupContents
     election: Election
     silent: bool
@@ -255,7 +254,7 @@ def restore(
             finally:
                 shutil.rmtree(fresh, ignore_errors=True)
     silent = mark is not None and mark.known_height <= contents.height
-    return RestoredNode(folder, contents, election, silent)
+    return RestoredNode(contents, election, silent)
 
 
 def _other_election(path: Path, contents: BackupContents, expected: str) -> ConfigError:

@@ -28,7 +28,6 @@ class CountRow:
     share: str
     bar: Markup
     mark: Markup
-    leads: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +110,7 @@ def _with_counts(
         ),
         rounds_left_out=found.rounds_left_out,
         chart=charts.rounds_chart(words, found.rounds),
-        matrix=tuple(_matrix(words, found, matrix)),
+        matrix=tuple(_matrix(words, matrix)),
         matrix_too_large=len(found.matrix) if len(found.matrix) > CANDIDATES_COMPARED else 0,
         lots=tuple((words.name(name), contest.lot(name).hex()) for name in names_with_lots(found)),
     )
@@ -147,7 +146,6 @@ def _rows(words: Words, report: ContestReport, final: bool) -> Iterator[CountRow
             share=words.percent(votes, report.weight),
             bar=charts.bar(votes, max(most, report.weight)),
             mark=mark,
-            leads=leads,
         )
 
 
@@ -170,7 +168,7 @@ def _votes(words: Words, count: Count | None) -> str:
 
 
 def _matrix(
-    words: Words, found: ContestResult, matrix: Sequence[tuple[str, tuple[int, ...]]]
+    words: Words, matrix: Sequence[tuple[str, tuple[int, ...]]]
 ) -> Iterator[tuple[Markup, tuple[MatrixCell | None, ...]]]:
     for row, (name, preferred) in enumerate(matrix):
         cells = tuple(
