@@ -59,6 +59,8 @@ class _Kernel(NamedTuple):
 
 CLEARLY_FASTER: Final = 1.05
 """A kernel must be so much faster than one listed before it to be preferred: less is noise."""
+TRIAL_SECONDS: Final = 0.002
+"""How long each kernel is tried before the fastest is chosen."""
 
 _forced: str | None = None
 _fastest: str | None = None
@@ -130,8 +132,8 @@ def select_kernel(name: str | None) -> str:
     return selected_kernel()
 
 
-def select_fastest(timer: Callable[[], float], seconds: float = 0.002) -> str:
-    """Make `search` use the kernel that is fastest on this chip, each tried for `seconds`. Returns its name.
+def select_fastest(timer: Callable[[], float]) -> str:
+    """Make `search` use the kernel that is fastest on this chip. Returns its name.
 
     Give it time.thread_time as the timer: other programs do not count then.
     """
@@ -139,7 +141,7 @@ def select_fastest(timer: Callable[[], float], seconds: float = 0.002) -> str:
     select_kernel(None)
     best, best_rate = PYTHON, 0.0
     for name in available_kernels()[:-1]:
-        rate = measure_rate(timer, seconds, name)
+        rate = measure_rate(timer, TRIAL_SECONDS, name)
         if rate > best_rate * CLEARLY_FASTER:
             best, best_rate = name, rate
     _fastest = best

@@ -285,12 +285,12 @@ def _new(
     return asked
 
 
-def fitting_difficulty(rate: float, wanted: int = DEFAULT_DIFFICULTY) -> int:
+def fitting_difficulty(rate: float) -> int:
     """Leading zero bits at which one miner of `rate` nonces/s takes LONGEST_BLOCK at most, on average.
 
     One, because nodes take turns: as a rule a single one searches (`protocol/node/mining.py`).
     """
-    difficulty = wanted
+    difficulty = DEFAULT_DIFFICULTY
     while difficulty > LOWEST_DIFFICULTY and 2.0**difficulty / rate > LONGEST_BLOCK:
         difficulty -= 1
     return difficulty

@@ -318,7 +318,7 @@ class NodeService:
             while self._events or self._from_links:
                 try:
                     # 1. The core takes events for a while.
-                    jobs = self._step_for(STEP_SECONDS)
+                    jobs = self._step_a_while()
                     # 2. The changes that follow are saved in one transaction.
                     ready = self._ready()
                     if ready.save:
@@ -352,13 +352,13 @@ class NodeService:
         if seconds < 2 * IDLE_TICK_SECONDS:  # the next regular tick is nearer than that
             self._alarm = asyncio.get_running_loop().call_later(seconds, self._post, Tick())
 
-    def _step_for(self, seconds: float) -> list[CheckJob]:
-        """Let the core take events for a while; returns the checks that they ask for.
+    def _step_a_while(self) -> list[CheckJob]:
+        """Let the core take events for STEP_SECONDS; returns the checks that they ask for.
 
         Raises:
             _Defect: the core broke over an event; its state in memory can no longer be trusted.
         """
-        end = time.perf_counter() + seconds
+        end = time.perf_counter() + STEP_SECONDS
         begun: list[CheckJob] = []
         while (self._events or self._from_links) and time.perf_counter() < end:
             event = self._events.popleft() if self._events else self._from_links.get()
@@ -386,7 +386,7 @@ class NodeService:
         return begun
 
     def _ready(self) -> Ready:
-        """What follows from the steps. Raises _Defect as `_step_for` does; StorageError."""
+        """What follows from the steps. Raises _Defect as `_step_a_while` does; StorageError."""
         try:
             return self._core.ready(time.time())
         except StorageError:

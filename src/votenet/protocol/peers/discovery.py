@@ -140,14 +140,13 @@ class Discovery:
         kinds: Iterable[str] = KINDS,
         open_addresses: Callable[[], set[str]],
         dice: Dice,
-        slots: int = OUTBOUND,
         live: Callable[[int], bool] = lambda link: True,
         named: NamedNodes | None = None,
     ) -> None:
         self.addresses, self.kinds = addresses, frozenset(kinds)
         self.named = named or NamedNodes()
         self.servers = BootstrapServers(bootstraps, polls=POLL in self.kinds)
-        self._open_addresses, self._dice, self._slots, self._live = open_addresses, dice, slots, live
+        self._open_addresses, self._dice, self._live = open_addresses, dice, live
         self._peers: dict[int, _Peer] = {}
         self._dialling: dict[str, bool] = {}
         """Addresses, and whether the dial is a feeler."""
@@ -212,7 +211,7 @@ class Discovery:
     def peer_up(self, link: int, host: str, dialled: str, peer_info: PeerInfo, now: float, wall: int) -> None:
         """Note a handshake. `dialled`: the address by which we reached the peer, empty if it dialled us."""
         # Links that are not proven take no outbound place; beyond as many as there are places, they end.
-        crowded = bool(dialled) and not peer_info.proven and len(self.unproven()) >= self._slots
+        crowded = bool(dialled) and not peer_info.proven and len(self.unproven()) >= OUTBOUND
         feeler = crowded or (bool(dialled) and dialled in self._feelers)
         feeler = feeler and peer_info.node_key not in self.named
         self._feelers.discard(dialled)
@@ -339,7 +338,7 @@ class Discovery:
         if not self.counted() and self._first & busy:
             return False
         untried = self.addresses.untried(self._first - busy)
-        return len(self._chosen()) >= self._slots or not untried
+        return len(self._chosen()) >= OUTBOUND or not untried
 
     def counted(self) -> list[int]:
         """Links that count: proven, to nodes that we dialled or dialled back, and not silent."""
@@ -407,7 +406,7 @@ class Discovery:
     def anchors(self) -> list[str]:
         """Addresses of named nodes and of the oldest outbound peers: dialled first after a restart."""
         oldest = sorted(self._outbound(), key=lambda p: (p.peer_info.node_key not in self.named, p.since))
-        return [peer.dialled for peer in oldest][: self._slots + len(self.named)]
+        return [peer.dialled for peer in oldest][: OUTBOUND + len(self.named)]
 
     def _outbound(self) -> list[_Peer]:
         """Peers that we have dialled ourselves, and that are where we dialled them."""
@@ -466,7 +465,7 @@ class Discovery:
         due = [address for address in due if str(address) not in first]
         others = [name for name, feeler in self._dialling.items() if not feeler]
         apart = first if self.named.decides else set[str]()
-        free = self._slots - len(self._chosen()) - len([name for name in others if name not in apart])
+        free = OUTBOUND - len(self._chosen()) - len([name for name in others if name not in apart])
         feeler = free <= 0
         taken = [peer.dialled for peer in self._peers.values() if peer.dialled and not peer.feeler]
         hosts = [_host_of(name) for name in (*taken, *others)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -27,14 +27,14 @@ def view_of(request: Request) -> LiveView:
     return view
 
 
-def json_answer(value: object, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status, NEVER_STORED, "application/json")
+def json_answer(value: object) -> Response:
+    return Response(msgspec.json.encode(value), 200, NEVER_STORED, "application/json")
 
 
-def file_answer(data: bytes, name: str, media_type: str = "application/json") -> Response:
-    """A file to keep, under this name."""
+def file_answer(data: bytes, name: str) -> Response:
+    """A JSON file to keep, under this name."""
     headers = NEVER_STORED | {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(data, 200, headers, media_type)
+    return Response(data, 200, headers, "application/json")
 
 
 def file_name(*parts: str) -> str:
@@ -46,15 +46,15 @@ def file_name(*parts: str) -> str:
 class ViewNodes:
     """The nodes of a view, the best first, asked over its kept connections."""
 
-    def __init__(self, view: LiveView, other_than: Collection[Address] = ()) -> None:
-        self._view, self._other_than = view, other_than
+    def __init__(self, view: LiveView) -> None:
+        self._view = view
 
     @property
     def addresses(self) -> list[Address]:
         return self._view.addresses
 
     async def run(self, work: Work[T]) -> T:
-        return await self._view.ask(work, other_than=self._other_than)
+        return await self._view.ask(work)
 
     async def each(
         self, addresses: Sequence[Address], work: Work[T]
