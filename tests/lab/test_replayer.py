@@ -224,11 +224,19 @@ def test_a_vote_that_never_comes_is_waited_for_only_so_long(node: RunningNode) -
 
 
 def test_it_follows_a_bounded_number(node: RunningNode) -> None:
+    async def cast(follower: VoteFollower) -> None:
+        vote = _vote(node, "many")
+        for _ in range(MAX_FOLLOWED + 10):
+            follower.follow(vote.record, time.monotonic())
+        async with asyncio.TaskGroup() as tasks, NodeConnection(node.address) as client:
+            running = tasks.create_task(follower.run())
+            await client.ask(SubmitVotes(votes=(vote.vote,)), VotesTaken)
+            await follower.settle(60.0)
+            running.cancel()
+
     follower = VoteFollower([node.address], confirmations=1)
-    record = _vote(node, "many").record
-    for _ in range(MAX_FOLLOWED + 10):
-        follower.follow(record, 0.0)
-    assert follower.followed == MAX_FOLLOWED
+    asyncio.run(cast(follower))
+    assert follower.in_block.summary()["count"] == MAX_FOLLOWED
 
 
 def test_another_vote_of_that_voter_is_not_taken_for_the_one_followed(node: RunningNode) -> None:

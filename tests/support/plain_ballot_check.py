@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from votenet.errors import NotProven
 from votenet.secret.ballot import EncryptedAnswer, EncryptedBallot
 from votenet.secret.definition import HomomorphicQuestion, SecretElection
 from votenet.secret.documents import decode
-from votenet.secret.elgamal import Encryption, encrypted_sum
-from votenet.secret.group import BASE, GROUP_ORDER, Point, add, challenge_for, multiply
-from votenet.secret.proofs import SchnorrProof
+from votenet.secret.elgamal import Ciphertext, Encryption, SumCiphertext
+from votenet.secret.group import BASE, GROUP_ORDER, Point, add, add_all, challenge_for, multiply, subtract
+from votenet.secret.proofs import OneIsZero, SchnorrProof, claims_hold
 from votenet.secret.refusals import refusal
 
 
@@ -58,20 +58,38 @@ def _check_answer(
     about = f"{election.fingerprint}|{credential.written()}"
     encryptions = [Encryption.of(one) for one in answer.choices]
     for number, (proofs, one) in enumerate(zip(answer.individual_proofs, encryptions, strict=True), start=1):
-        if not _holds(proofs, [one, one.less(1)], election.key, f"prove|{about}|{one.written()}|"):
+        if not _holds(proofs, [one, less(one, 1)], election.key, f"prove|{about}|{one.written()}|"):
             raise refusal("bad-choice-proof", f"{where}: choice {number} is not proven to be zero or one")
     about += "|" + ",".join(one.written() for one in encryptions)
     total = encrypted_sum(answer.choices[question.blank :])
-    totals = [total.less(number) for number in question.totals]
+    totals = [less(total, number) for number in question.totals]
     prefix = f"prove|{about}|{total.written()}|"
     if question.blank:
-        totals, prefix = [encryptions[0].less(1), *totals], f"bproof1|{about}|"
+        totals, prefix = [less(encryptions[0], 1), *totals], f"bproof1|{about}|"
     if not _holds(answer.overall_proof, totals, election.key, prefix):
         raise refusal("bad-total-proof", f"{where}: the sum of the choices is not proven to be allowed")
     if answer.blank_proof is not None and not _holds(
         answer.blank_proof, [encryptions[0], total], election.key, f"bproof0|{about}|"
     ):
         raise refusal("bad-blank-proof", f"{where}: a blank vote is not proven to choose nothing")
+
+
+def less(encryption: Encryption, number: int) -> Encryption:
+    """The encryption of a number smaller by this: beta / g^number (4.12)."""
+    return Encryption(encryption.alpha, subtract(encryption.beta, multiply(BASE, number)))
+
+
+def encrypted_sum(ciphertexts: Iterable[Ciphertext | SumCiphertext]) -> Encryption:
+    """The encryption of the sum: the product of all (4.18)."""
+    encryptions = [Encryption.of(one) for one in ciphertexts]
+    return Encryption(add_all(one.alpha for one in encryptions), add_all(one.beta for one in encryptions))
+
+
+def one_is_zero(
+    proofs: Sequence[SchnorrProof], encryptions: Sequence[Encryption], key: Point, prefix: str
+) -> bool:
+    """Whether one of the encryptions is of zero. Raises as `claims_hold`."""
+    return claims_hold([OneIsZero(proofs, encryptions, key, prefix)])[0]
 
 
 def _holds(

@@ -60,11 +60,6 @@ class Load:
         self._stop.set()
         self._thread.join()
 
-    @property
-    def submitted(self) -> int:
-        """How many votes any node may have seen."""
-        return self._made
-
     def aim(self, targets: Sequence[Address]) -> None:
         self._targets = tuple(targets)
 

@@ -389,11 +389,6 @@ class VoteFollower:
         self._settled.set()
         self.in_block, self.confirmed = Latencies(), Latencies()
 
-    @property
-    def followed(self) -> int:
-        """Votes that are not confirmed yet."""
-        return len(self._followed)
-
     def follow(self, record: bytes, began: float) -> None:
         """One vote that a node has accepted; `began` by time.monotonic."""
         if len(self._followed) < MAX_FOLLOWED:

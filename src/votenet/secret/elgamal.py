@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from math import isqrt
 from typing import NamedTuple
 
 from votenet.secret.documents import Document
-from votenet.secret.group import BASE, IDENTITY, Point, SumPoint, Sums, add, add_all, multiply, subtract
+from votenet.secret.group import BASE, IDENTITY, Point, SumPoint, Sums, add, multiply, subtract
 
 
 class Ciphertext(Document, frozen=True):
@@ -35,10 +35,6 @@ class Encryption(NamedTuple):
     def of(cls, ciphertext: Ciphertext | SumCiphertext) -> Encryption:
         return cls(ciphertext.alpha, ciphertext.beta)
 
-    def less(self, number: int) -> Encryption:
-        """The encryption of a number smaller by this: beta / g^number (4.12)."""
-        return Encryption(self.alpha, subtract(self.beta, multiply(BASE, number)) if number else self.beta)
-
     def written(self) -> str:
         return f"{self.alpha.written()},{self.beta.written()}"
 
@@ -54,7 +50,7 @@ class AnswerSums(NamedTuple):
 
 
 def answer_sums(choices: Sequence[Ciphertext], first: int, numbers: Sequence[int]) -> AnswerSums:
-    """What `Encryption.less` and `encrypted_sum` come to, in one call where the C core is built.
+    """What the proofs of an answer are about (4.12, 4.13, 4.18), in one call where the C core is built.
 
     Raises NotProven, code bad-point.
 
@@ -89,12 +85,6 @@ def encrypt(key: Point, number: int, randomness: int) -> Ciphertext:
     """alpha = g^r, beta = y^r g^m (4.11.1)."""
     beta = add(multiply(key, randomness), multiply(BASE, number))
     return Ciphertext(alpha=Point(multiply(BASE, randomness)), beta=Point(beta))
-
-
-def encrypted_sum(ciphertexts: Iterable[Ciphertext | SumCiphertext]) -> Encryption:
-    """The encryption of the sum: the product of all (4.18)."""
-    encryptions = [Encryption.of(one) for one in ciphertexts]
-    return Encryption(add_all(one.alpha for one in encryptions), add_all(one.beta for one in encryptions))
 
 
 class SmallLogarithms:

@@ -136,13 +136,6 @@ def prove_one_is_zero(
     return tuple(proofs)
 
 
-def one_is_zero(
-    proofs: Sequence[SchnorrProof], encryptions: Sequence[Encryption], key: Point, prefix: str
-) -> bool:
-    """Whether one of the encryptions is of zero. Raises as `claims_hold`."""
-    return claims_hold([OneIsZero(proofs, encryptions, key, prefix)])[0]
-
-
 def _commitments(proof: SchnorrProof, encryption: Encryption, key: Point) -> tuple[Combination, Combination]:
     """A and B: g^response * alpha^challenge and y^response * beta^challenge."""
     return _commitment(proof, BASE, encryption.alpha), _commitment(proof, key, encryption.beta)
