@@ -7,9 +7,9 @@ from html import escape
 from typing import Final, NamedTuple
 
 from votenet.cli.election.card_words import WORDS, CardKind, hours_text, language_of
+from votenet.cli.html import html_text, page_begin, page_end
 from votenet.core.election.definition import ElectionDefinition
 from votenet.core.election.voting_code import groups_of, shown_code
-from votenet.text import visible
 
 CARDS_ON_A_SHEET: Final = 8
 MANY_CARDS: Final = 1000
@@ -71,19 +71,9 @@ def card_page(
         note: paragraphs for the organiser, which are not printed.
     """
     words = WORDS[language_of(definition)]
-    yield "<!DOCTYPE html>"
-    yield f'<html lang="{language_of(definition)}">'
-    yield "<head>"
-    yield '<meta charset="utf-8">'
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
-    yield f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-    yield '<meta name="referrer" content="no-referrer">'
-    yield f"<title>{_text(definition.title)}</title>"
-    yield f"<style>{CARD_STYLE}</style>"
-    yield "</head>"
-    yield "<body>"
+    yield from page_begin(language_of(definition), html_text(definition.title), CARD_STYLE)
     yield '<div class="note" lang="en">'
-    yield from (f"<p>{_text(paragraph)}</p>" for paragraph in note)
+    yield from (f"<p>{html_text(paragraph)}</p>" for paragraph in note)
     yield "</div>"
     head = tuple(_head(definition, hours_text(definition, closes)))
     link, helped = public_url + PATHS[kind], _help(definition, words, kind)
@@ -91,23 +81,22 @@ def card_page(
         if place % CARDS_ON_A_SHEET == 0:
             yield ('</div><div class="sheet">') if place else '<div class="sheet">'
         qr = _qr(f"{link}#{shown_code(card.code)}", many=len(cards) >= MANY_CARDS)
-        yield f'<section class="card" aria-label="{_text(words[kind])}">'
+        yield f'<section class="card" aria-label="{html_text(words[kind])}">'
         yield '<div class="top"><div class="text">'
         yield from head
         yield from _card(card, qr, (words[f"how-{kind}"], link.removeprefix("https://")), helped)
         yield "</section>"
     yield "</div>"
-    yield "</body>"
-    yield "</html>"
+    yield from page_end()
 
 
 def _head(definition: ElectionDefinition, hours: str) -> Iterator[str]:
     lang = escape(definition.language)
-    yield f'<p class="title" lang="{lang}" dir="auto">{_text(definition.title)}</p>'
+    yield f'<p class="title" lang="{lang}" dir="auto">{html_text(definition.title)}</p>'
     if definition.organiser:
-        yield f'<p class="organiser" lang="{lang}" dir="auto">{_text(definition.organiser)}</p>'
+        yield f'<p class="organiser" lang="{lang}" dir="auto">{html_text(definition.organiser)}</p>'
     if hours:
-        yield f"<p>{_text(hours)}</p>"
+        yield f"<p>{html_text(hours)}</p>"
 
 
 def _help(definition: ElectionDefinition, words: Mapping[str, str], kind: CardKind) -> str:
@@ -120,11 +109,12 @@ def _card(card: Card, qr: str, how: tuple[str, str], helped: str) -> Iterator[st
     """What follows the head of a card. `how`: what to do with the code, and the address for it."""
     told, shown = how
     groups = groups_of(card.code)
-    yield f'<p class="member"><strong>{_text(card.voter_id)}</strong> <bdi>{_text(card.name)}</bdi></p>'
+    voter_id, name = html_text(card.voter_id), html_text(card.name)
+    yield f'<p class="member"><strong>{voter_id}</strong> <bdi>{name}</bdi></p>'
     yield f'</div><div class="qr">{qr}</div></div>'
-    yield f'<p class="how">{_text(told)} <strong>{_text(shown)}</strong></p>'
+    yield f'<p class="how">{html_text(told)} <strong>{html_text(shown)}</strong></p>'
     yield f'<p class="code"><span>{"-".join(groups[:3])}-</span><span>{"-".join(groups[3:])}</span></p>'
-    yield f'<p class="help">{_text(helped)}</p>'
+    yield f'<p class="help">{html_text(helped)}</p>'
 
 
 def _qr(text: str, *, many: bool) -> str:
@@ -134,8 +124,3 @@ def _qr(text: str, *, many: bool) -> str:
     made = segno.make(text, error="m", micro=False, mask=3 if many else None)
     svg: str = made.svg_inline(omitsize=True, border=2)
     return svg
-
-
-def _text(text: str) -> str:
-    """Text of others: escaped, on one line, nothing invisible."""
-    return escape(visible(text))

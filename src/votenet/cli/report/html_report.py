@@ -8,6 +8,7 @@ from typing import Final
 
 from votenet import __version__
 from votenet.cli import ui
+from votenet.cli.html import html_text, page_begin, page_end
 from votenet.cli.report import phrases
 from votenet.cli.report.phrases import CheckStep
 from votenet.core.election.ballot_text import threshold_text
@@ -15,7 +16,6 @@ from votenet.core.election.contest import ContestReport
 from votenet.core.election.outcome_text import decision, round_text, tie_breaks, votes_text
 from votenet.core.methods.method import ContestResult, Round
 from votenet.core.records.election_report import ContestFacts, ElectionReport
-from votenet.text import visible
 
 ROUNDS_SIDE_BY_SIDE: Final = 5
 """Rounds in one table: as many as a page and a phone have room for."""
@@ -89,20 +89,9 @@ footer { margin-top: 2rem; font-size: .85rem; }
 
 def html_report(report: ElectionReport, checks: Sequence[CheckStep], made_at: int) -> Iterator[str]:
     """The lines of the page. `made_at`: Unix seconds."""
-    title = _text(report.definition.title)
-    yield "<!DOCTYPE html>"
-    yield '<html lang="en">'
-    yield "<head>"
-    yield '<meta charset="utf-8">'
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
-    yield f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    yield '<meta name="referrer" content="no-referrer">'
+    title = html_text(report.definition.title)
     state = "result" if report.final else "cancelled" if report.cancelled else "provisional count"
-    yield f"<title>{title}: {state}</title>"
-    yield f"<style>{STYLE}</style>"
-    yield "</head>"
-    yield "<body>"
+    yield from page_begin("en", f"{title}: {state}", STYLE, for_phones=True)
     yield from _head(report)
     yield "<main>"
     yield from _summary(report)
@@ -115,22 +104,16 @@ def html_report(report: ElectionReport, checks: Sequence[CheckStep], made_at: in
     yield from _checks(checks)
     yield "</main>"
     yield from _foot(report, made_at)
-    yield "</body>"
-    yield "</html>"
+    yield from page_end()
 
 
 # -- small parts -----------------------------------------------------------------------------------
 
 
-def _text(text: str) -> str:
-    """Text of others: escaped, on one line, nothing invisible."""
-    return escape(visible(text))
-
-
 def _own(report: ElectionReport, text: str, tag: str = "span", attributes: str = "") -> str:
     """Text in the language of the election, in whatever direction it is written."""
     lang = escape(report.definition.language)
-    return f'<{tag} lang="{lang}" dir="auto"{attributes}>{_text(text)}</{tag}>'
+    return f'<{tag} lang="{lang}" dir="auto"{attributes}>{html_text(text)}</{tag}>'
 
 
 def _lines(report: ElectionReport, text: str) -> Iterator[str]:
@@ -184,7 +167,7 @@ def _head(report: ElectionReport) -> Iterator[str]:
         yield f"<p>Voting is over. {escape(phrases.signatures(report))}</p></div>"
     elif report.cancelled:
         yield '<div class="state" role="note"><strong>Cancelled</strong>'
-        yield f'<p dir="auto">{_text(phrases.cancelled(report))}</p></div>'
+        yield f'<p dir="auto">{html_text(phrases.cancelled(report))}</p></div>'
     else:
         yield '<div class="state" role="note"><strong>Provisional</strong>'
         yield f"<p>Nothing is decided: {escape(report.undecided)}.</p></div>"
@@ -198,7 +181,7 @@ def _summary(report: ElectionReport) -> Iterator[str]:
     pairs = [("Turnout", escape(phrases.turnout(report)))]
     for facts in report.contests:
         if facts.count is not None:
-            said = _text(decision(facts.count.outcome, report.final))
+            said = html_text(decision(facts.count.outcome, report.final))
             pairs.append((_own(report, facts.definition.title), f"<bdi>{said}</bdi>"))
     yield from _fields(pairs)
     yield "</section>"
@@ -241,7 +224,7 @@ def _amendments(report: ElectionReport) -> Iterator[str]:
         return
     yield "<section><h2>Amendments</h2>"
     rows = [
-        [str(number), _text(what), f"<bdi>{_text(reason)}</bdi>"]
+        [str(number), html_text(what), f"<bdi>{html_text(reason)}</bdi>"]
         for number, what, reason in phrases.amendments(report)
     ]
     heads = ["Number", "Change", "Reason"]
@@ -258,7 +241,7 @@ def _contest(report: ElectionReport, facts: ContestFacts) -> Iterator[str]:
         yield from _fields([("Method", escape(phrases.method_text(contest)))])
         yield f"<p>{escape(phrases.no_counts(report))}</p></section>"
         return
-    yield f'<p class="decision" dir="auto">{_text(decision(count.outcome, report.final))}</p>'
+    yield f'<p class="decision" dir="auto">{html_text(decision(count.outcome, report.final))}</p>'
     pairs = [
         ("Method", f"{escape(phrases.method_text(contest))} <code>({contest.method})</code>"),
         (
@@ -291,7 +274,7 @@ def _counts(report: ElectionReport, facts: ContestFacts, count: ContestReport) -
     for name, number in count.counts:
         width = f"{100 * number / count.weight:.1f}" if count.weight else "0"
         bar = f'<span style="width:{width}%"></span>'
-        rows.append([f"<bdi>{_text(name)}</bdi>", f"{number:,}", _share(number, count.weight), bar])
+        rows.append([f"<bdi>{html_text(name)}</bdi>", f"{number:,}", _share(number, count.weight), bar])
     heads = [
         "Option" if facts.definition.method == "motion" else "Candidate",
         votes,
@@ -315,7 +298,7 @@ def _rounds(report: ElectionReport, facts: ContestFacts, outcome: ContestResult)
         yield from _some_rounds(outcome.rounds[start : start + ROUNDS_SIDE_BY_SIDE], order)
     yield '<ul class="plain">'
     for one in outcome.rounds:
-        yield f"<li>After round {one.number}: <bdi>{_text(round_text(one, report.final))}</bdi>.</li>"
+        yield f"<li>After round {one.number}: <bdi>{html_text(round_text(one, report.final))}</bdi>.</li>"
     yield "</ul>"
 
 
@@ -326,7 +309,7 @@ def _some_rounds(rounds: Sequence[Round], order: Sequence[str]) -> Iterator[str]
     caption = f"Round {first}" if first == last else f"Rounds {first} to {last}"
     rows = [
         [
-            f"<bdi>{_text(name)}</bdi>",
+            f"<bdi>{html_text(name)}</bdi>",
             *(votes_text(column[name]) if name in column else "–" for column in columns),
         ]
         for name in order
@@ -342,7 +325,7 @@ def _matrix(outcome: ContestResult) -> Iterator[str]:
     if len(outcome.matrix) > MATRIX_CANDIDATES:
         yield f"<p>The comparisons of all {len(outcome.matrix)} candidates are in the JSON form.</p>"
         return
-    names = [f"<bdi>{_text(name)}</bdi>" for name, _ in outcome.matrix]
+    names = [f"<bdi>{html_text(name)}</bdi>" for name, _ in outcome.matrix]
     rows = [
         [name, *("" if other == place else f"{votes:,}" for other, votes in enumerate(row))]
         for place, (name, (_, row)) in enumerate(zip(names, outcome.matrix, strict=True))
@@ -358,14 +341,14 @@ def _ties(facts: ContestFacts, outcome: ContestResult) -> Iterator[str]:
     if told:
         yield "<ul>"
         for line in told:
-            yield f"<li>{_text(line)}</li>"
+            yield f"<li>{html_text(line)}</li>"
         yield "</ul>"
     if facts.lots:
         yield (
             "<p>The lots follow from the definition of the election: they were known before the first vote,"
             " and they never change. Of tied candidates the smallest lot leaves.</p>"
         )
-        rows = [[f"<bdi>{_text(name)}</bdi>", f"<code>{lot}</code>"] for name, lot in facts.lots]
+        rows = [[f"<bdi>{html_text(name)}</bdi>", f"<code>{lot}</code>"] for name, lot in facts.lots]
         yield from _table("Lots", ["Candidate", "Lot"], rows, text_columns=2)
 
 
@@ -388,12 +371,12 @@ def _signatures(report: ElectionReport) -> Iterator[str]:
     yield f"<p>{escape(phrases.signatures(report))}</p>"
     if report.signed_by:
         rows = [
-            [f"<bdi>{_text(name)}</bdi>", escape(phrases.when(at, report.definition))]
+            [f"<bdi>{html_text(name)}</bdi>", escape(phrases.when(at, report.definition))]
             for name, at in report.signed_by
         ]
         yield from _table("Signatures", ["Named node", "Signed"], rows, text_columns=2)
     if report.cosigned_by:
-        names = ", ".join(f"<bdi>{_text(name)}</bdi>" for name in report.cosigned_by)
+        names = ", ".join(f"<bdi>{html_text(name)}</bdi>" for name in report.cosigned_by)
         yield f"<p>Cosigned by these witnesses: {names}.</p>"
     yield "</section>"
 
@@ -403,7 +386,7 @@ def _checks(checks: Sequence[CheckStep]) -> Iterator[str]:
     yield "<p>Anybody who has the archive of the election can count it again, today or years later:</p>"
     yield "<ol>"
     for step in checks:
-        yield f'<li>{escape(step.what)} <code class="command">{_text(step.command)}</code></li>'
+        yield f'<li>{escape(step.what)} <code class="command">{html_text(step.command)}</code></li>'
     yield "</ol>"
     yield (
         "<p>Compare the network id with the one that the organisers published before the election. Both"

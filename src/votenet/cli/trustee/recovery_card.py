@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Final
 
+from votenet.cli.html import html_text, page_begin, page_end
 from votenet.core.election.recovery_code import RECOVERY_FORM, recovery_code
 from votenet.secret.ceremony.draft import CeremonyDraft
 from votenet.secret.key_generation import TrusteeSeed
-from votenet.text import visible
 
 CARD_IS_THE_KEY: Final = "A recovery card is the whole key of a trustee: keep it as you keep a passport."
 CARD_WORDS: Final = {
@@ -71,24 +71,13 @@ body { background: #fff; color: #000;
 
 def recovery_page(draft: CeremonyDraft, place: int, seed: TrusteeSeed, language: str) -> Iterator[str]:
     """The lines of the page. Args: language: one of CARD_WORDS."""
-    yield "<!DOCTYPE html>"
-    yield f'<html lang="{language}">'
-    yield "<head>"
-    yield '<meta charset="utf-8">'
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
-    yield f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-    yield '<meta name="referrer" content="no-referrer">'
-    yield f"<title>{_text(draft.name)}</title>"
-    yield f"<style>{_STYLE}</style>"
-    yield "</head>"
-    yield "<body>"
+    yield from page_begin(language, html_text(draft.name), _STYLE)
     yield '<div class="note">'
     yield f"<p>{escape(CARD_WORDS[language]['print'])}</p>"
     yield "</div>"
     for number in (1, 2):
         yield from _card(draft, place, seed, number, CARD_WORDS[language])
-    yield "</body>"
-    yield "</html>"
+    yield from page_end()
 
 
 def _card(
@@ -96,10 +85,10 @@ def _card(
 ) -> Iterator[str]:
     groups = RECOVERY_FORM.groups_of(recovery_code(seed.text))
     heading = words["card.number"].format(number=number)
-    name = f"<strong><bdi>{_text(draft.name_of(place))}</bdi></strong>"
+    name = f"<strong><bdi>{html_text(draft.name_of(place))}</bdi></strong>"
     yield f'<section class="card" aria-label="{heading}">'
     yield f'<p class="title">{heading}</p>'
-    yield f"<p><bdi>{_text(draft.name)}</bdi></p>"
+    yield f"<p><bdi>{html_text(draft.name)}</bdi></p>"
     yield f"<p>{words['card.trustee'].format(place=place, size=draft.size, name=name)}</p>"
     yield f'<p class="code"><span>{"-".join(groups[:3])}-</span><span>{"-".join(groups[3:])}</span></p>'
     yield f"<p>{words['card.text'].format(threshold=draft.threshold)}</p>"
@@ -112,8 +101,3 @@ def _cost_of_loss(draft: CeremonyDraft, words: Mapping[str, str]) -> str:
     spare = draft.size - draft.threshold
     key = "needed.all" if not spare else "needed.one" if spare == 1 else "needed.some"
     return words[key].format(threshold=draft.threshold, size=draft.size, spare=spare)
-
-
-def _text(text: str) -> str:
-    """Text of others: escaped, on one line, nothing invisible."""
-    return escape(visible(text))
