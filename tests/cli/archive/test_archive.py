@@ -15,6 +15,7 @@ from support.elections import CREATED, key_of, make_election, make_vote
 from support.log_tiles import decode_bundle
 from support.named_files import good_archives, whole_story
 from votenet.cli.election.roll import roll_path
+from votenet.config import instance_dirs
 from votenet.core.election.roll import Roll
 from votenet.core.ledger.block import genesis_header
 from votenet.storage.blocks.sqlite_block_store import SqliteBlockStore
@@ -243,7 +244,7 @@ def test_the_audit_with_a_roll_shows_the_turnout(cli: Cli, tmp_path: Path) -> No
 
 def test_the_roll_of_the_network_here_is_used_if_it_is_of_the_election(cli: Cli, tmp_path: Path) -> None:
     roll, data = roll_archive(("ann", "ann"))
-    here = roll_path("default")
+    here = roll_path(instance_dirs())
     here.parent.mkdir(parents=True)
     here.write_bytes(roll.to_file())
     shown = " ".join(audited(cli, tmp_path / "a", data).split())

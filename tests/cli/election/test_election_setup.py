@@ -16,8 +16,8 @@ from votenet.cli.election.election_setup import (
     fitting_difficulty,
     named_difficulty,
     prepare_genesis,
-    roll_path,
 )
+from votenet.cli.election.roll import roll_path
 from votenet.config import InstanceDirs
 from votenet.core.election.roll import Roll
 from votenet.core.keys import node_keys

@@ -10,8 +10,7 @@ import pytest
 from tests.cli.conftest import CommandResult
 
 from support.elections import key_of
-from votenet.cli.election.election_setup import roll_path
-from votenet.cli.election.roll import write_roll
+from votenet.cli.election.roll import roll_path, write_roll
 from votenet.config import instance_dirs
 from votenet.core.election.roll import Roll
 from votenet.storage.key_store import KeyStore

@@ -18,12 +18,11 @@ from votenet.cli.election.election_setup import (
     chosen_bits,
     drop_unusable,
     keep_roll,
-    roll_path,
     take_genesis,
     with_node_keys,
 )
 from votenet.cli.election.member_setup import MadeMembers, keep_members, make_members
-from votenet.cli.election.roll import read_roll
+from votenet.cli.election.roll import read_roll, roll_path
 from votenet.config import InstanceDirs
 from votenet.core.election.ceremony_draft import check_same_draft, completed, draft_of
 from votenet.core.election.definition import Election, ElectionDefinition

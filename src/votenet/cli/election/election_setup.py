@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from votenet.cli import ui
-from votenet.cli.election.roll import ROLL_NAME, read_roll, write_roll
+from votenet.cli.election.roll import read_roll, roll_path, write_roll
 from votenet.config import DEFAULT_DIFFICULTY, InstanceDirs, private_dir
 from votenet.core.election.definition import (
     ChainParameters,
@@ -192,11 +192,6 @@ def node_key_path(dirs: InstanceDirs, name: str) -> Path:
 def authority_path(dirs: InstanceDirs) -> Path:
     """Where an instance keeps the key of its election's authority, if it has made it. No node gets it."""
     return dirs.genesis.with_name(AUTHORITY_KEY_NAME)
-
-
-def roll_path(dirs: InstanceDirs) -> Path:
-    """Where an instance keeps the roll of its election, if it has one."""
-    return dirs.genesis.with_name(ROLL_NAME)
 
 
 def keep_roll(dirs: InstanceDirs, election: Election, voters: Roll | None) -> None:

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import Final
 
-from votenet.config import instance_dirs
+from votenet.config import InstanceDirs, instance_dirs
 from votenet.core.election.definition import Election
 from votenet.core.election.roll import Roll, roll_from_file, with_roll
 from votenet.core.limits import MAX_RECEIPT
@@ -61,7 +61,7 @@ class KnownRoll:
         with contextlib.suppress(ConfigError):  # a damaged file here is no fault of an election elsewhere
             found = roll_of(election, self._instance)
         if found is not None:
-            self.path = roll_path(self._instance)
+            self.path = roll_path(instance_dirs(self._instance))
         return found
 
 
@@ -73,14 +73,14 @@ def write_roll(path: Path, made: Roll) -> None:
     write_output(path, made.to_file(), code="bad-roll")
 
 
-def roll_path(instance: str) -> Path:
-    """Where the roll of the instance's election is, if it has one."""
-    return instance_dirs(instance).genesis.with_name(ROLL_NAME)
+def roll_path(dirs: InstanceDirs) -> Path:
+    """Where an instance keeps the roll of its election, if it has one."""
+    return dirs.genesis.with_name(ROLL_NAME)
 
 
 def roll_here(instance: str) -> Roll | None:
     """The roll of the instance's election, if it has one. Raises ConfigError: it cannot be read."""
-    path = roll_path(instance)
+    path = roll_path(instance_dirs(instance))
     return read_roll(path) if path.exists() else None
 
 

@@ -18,7 +18,8 @@ import msgspec
 
 from votenet.cli import ui
 from votenet.cli.election.election_from_file import genesis_from_file, page_settings_of
-from votenet.cli.election.election_setup import check_kernel, prepare_genesis, roll_path
+from votenet.cli.election.election_setup import check_kernel, prepare_genesis
+from votenet.cli.election.roll import roll_path
 from votenet.cli.network.named_programs import check_quorum, named_programs, refuse_below_quorum
 from votenet.cli.network.page import change_page, make_page, page_of_last_time
 from votenet.config import DEFAULT_BOOTSTRAP_PORT, DEFAULT_NODE_PORT, InstanceDirs

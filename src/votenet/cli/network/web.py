@@ -15,7 +15,7 @@ from votenet.cli import ui
 from votenet.cli.descriptors import allow_descriptors
 from votenet.cli.logging_setup import start_logging
 from votenet.cli.options import FilePath, instance_option, log_level_option, metrics_option
-from votenet.config import DEFAULT_WEB_PORT
+from votenet.config import DEFAULT_WEB_PORT, instance_dirs
 from votenet.errors import ConfigError, NotRunning, Rejected, VotenetError
 from votenet.protocol.wire.address import Address, parse_address
 
@@ -242,7 +242,7 @@ def _of_instance(
     except NotRunning as error:
         error.next_step += ". Nodes elsewhere are named with --node HOST:PORT"
         raise
-    here = roll_path(instance)
+    here = roll_path(instance_dirs(instance))
     return nodes, network_id or network_here(instance), roll or (here if here.exists() else None)
 
 
