@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -127,6 +127,14 @@ def address_or_any_port(ctx: click.Context, param: click.Parameter, value: str |
     host, _, port = value.rpartition(":")
     try:
         return Address(host, 0) if port == "0" and host else parse_address(value)
+    except Rejected as error:
+        raise click.BadParameter(error.message, ctx, param) from None
+
+
+def addresses(ctx: click.Context, param: click.Parameter, value: Sequence[str]) -> tuple[Address, ...]:
+    """Callback of an option HOST:PORT that may be repeated."""
+    try:
+        return tuple(parse_address(text) for text in value)
     except Rejected as error:
         raise click.BadParameter(error.message, ctx, param) from None
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from votenet.cli.options import addresses
 from votenet.config import DEFAULT_INSTANCE, instance_dirs, instance_names, known_dir
 from votenet.errors import (
     Command,
@@ -47,7 +48,7 @@ def where_option(command: F) -> F:
         "bootstraps",
         metavar="HOST:PORT",
         multiple=True,
-        callback=_addresses,
+        callback=addresses,
         help="With --network: a bootstrap server to ask for nodes; may be repeated.",
     )
     made = click.option(
@@ -60,13 +61,6 @@ def where_option(command: F) -> F:
         "HOST:PORT of a node, or network id.  [that of the node that was joined here, or of the instance]",
     )
     return made(servers(command))
-
-
-def _addresses(ctx: click.Context, param: click.Parameter, value: Sequence[str]) -> tuple[Address, ...]:
-    try:
-        return tuple(parse_address(text) for text in value)
-    except Rejected as error:
-        raise click.BadParameter(error.message, ctx, param) from None
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

@@ -14,9 +14,9 @@ import click
 from votenet.cli import ui
 from votenet.cli.descriptors import allow_descriptors
 from votenet.cli.logging_setup import start_logging
-from votenet.cli.options import FilePath, instance_option, log_level_option, metrics_option
+from votenet.cli.options import FilePath, addresses, instance_option, log_level_option, metrics_option
 from votenet.config import DEFAULT_WEB_PORT, instance_dirs
-from votenet.errors import ConfigError, NotRunning, Rejected, VotenetError
+from votenet.errors import ConfigError, NotRunning, VotenetError
 from votenet.protocol.wire.address import Address, parse_address
 
 if TYPE_CHECKING:
@@ -36,15 +36,8 @@ NO_ROLL: Final = (
 log = logging.getLogger("votenet.web")
 
 
-def _addresses(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[Address, ...]:
-    try:
-        return tuple(parse_address(text) for text in value)
-    except Rejected as error:
-        raise click.BadParameter(error.message, ctx, param) from None
-
-
 def _several(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[Address, ...]:
-    return _addresses(ctx, param, tuple(text for several in value for text in several.split(",")))
+    return addresses(ctx, param, tuple(text for several in value for text in several.split(",")))
 
 
 def _networks(
@@ -107,7 +100,7 @@ Examples:
     envvar="VOTENET_WEB_NODE",
     metavar="HOST:PORT",
     multiple=True,
-    callback=_addresses,
+    callback=addresses,
     help="A node to ask, may be repeated.  [default: those of the network here]",
 )
 @click.option(
