@@ -31,6 +31,7 @@ from votenet.storage.backup.backup_file import (
     digest_of_file,
     write_backup,
 )
+from votenet.storage.blocks.chain_reader import check_election
 from votenet.storage.blocks.sqlite_block_store import MARK_NAME, SqliteBlockStore
 from votenet.storage.blocks.tables import CHAIN_SCHEMA, DATABASE_NAME
 from votenet.storage.database import open_database, reading
@@ -163,13 +164,7 @@ def _copy_database(folder: Path, target: Path, election: Election) -> int:
         target.chmod(0o600)
         conn.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")
-        row = copy.execute("SELECT value FROM meta WHERE name = 'network_id'").fetchone()
-        if row is None or row[0] != election.network_id:
-            raise ConfigError(
-                f"{path} holds the chain of another election",
-                code="network-mismatch",
-                next_step="Give the genesis file of that election with --genesis.",
-            )
+        check_election(copy, path, election)
         (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
         if verdict != "ok":
             raise StorageError(

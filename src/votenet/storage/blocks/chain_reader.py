@@ -247,6 +247,17 @@ def _read_certificate(sealed: object) -> tuple[int, str]:
     return msgspec.json.decode(unseal("certificate", sealed), type=tuple[int, str])
 
 
+def check_election(conn: sqlite3.Connection, path: Path, election: Election) -> None:
+    """Raises ConfigError, code network-mismatch: the database belongs to another election."""
+    row = conn.execute("SELECT value FROM meta WHERE name = 'network_id'").fetchone()
+    if row is None or row[0] != election.network_id:
+        raise ConfigError(
+            f"{path} holds the chain of another election",
+            code="network-mismatch",
+            next_step="Give the genesis file of that election with --genesis.",
+        )
+
+
 def read_chain(
     data_dir: Path, election: Election, up_to: int | None = None
 ) -> Iterator[tuple[bytes, bytes, bytes]]:
@@ -264,13 +275,7 @@ def read_chain(
     path = data_dir / DATABASE_NAME
     conn = open_database(path, CHAIN_SCHEMA, read_only=True)
     with contextlib.closing(conn), reading():
-        row = conn.execute("SELECT value FROM meta WHERE name = 'network_id'").fetchone()
-        if row is None or row[0] != election.network_id:
-            raise ConfigError(
-                f"{path} holds the chain of another election",
-                code="network-mismatch",
-                next_step="Give the genesis file of that election with --genesis.",
-            )
+        check_election(conn, path, election)
         rows = conn.execute(
             "SELECT hash, header, number, extras FROM blocks WHERE best = 1 AND height <= ? ORDER BY height",
             (2**62 if up_to is None else up_to,),
