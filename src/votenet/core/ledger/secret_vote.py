@@ -26,7 +26,7 @@ class ForgedVote(Rejected):
 
 
 class _Named(msgspec.Struct, frozen=True):
-    """The one member that is looked at before the proofs are."""
+    """The member of a ballot that says whose it is."""
 
     credential: str
 
@@ -39,6 +39,15 @@ class _AnyCredential:
 
     def __contains__(self, credential: object) -> bool:
         return isinstance(credential, Point)
+
+
+def named_credential(ballot: str) -> str:
+    """The public credential that a ballot names, of which nothing else is looked at.
+
+    Raises:
+        msgspec.DecodeError, RecursionError, UnicodeError: it is no ballot.
+    """
+    return _named.decode(ballot).credential
 
 
 def check_form(vote: Vote) -> None:
@@ -60,7 +69,7 @@ def check_credential(vote: Vote, election: Election) -> None:
     if right is None:
         return
     try:
-        named = _named.decode(vote.ballot).credential
+        named = named_credential(vote.ballot)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         raise Rejected("bad-document", f"the ballot is not one of Belenios: {error}") from None
     if named != right:

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
-
-import msgspec
+from typing import NamedTuple
 
 from votenet.core.election.definition import Election
 from votenet.core.faults import fault
 from votenet.core.ledger.chain import BlockIndexEntry
+from votenet.core.ledger.secret_vote import named_credential
 from votenet.core.ledger.vote import HashedVote
 from votenet.core.records.archive import ArchiveCheck
 from votenet.errors import Command, ConfigError, NextStep
 from votenet.secret.decryption_share import DecryptionShare, read_share
 from votenet.secret.definition import SecretElection
 from votenet.secret.group import Point
-
-
-class _Named(msgspec.Struct, frozen=True):
-    """The member of a checked ballot that says whose it is."""
-
-    credential: str
-
-
-_named: Final = msgspec.json.Decoder(_Named)
 
 
 class SecretArchive(NamedTuple):
@@ -69,7 +59,7 @@ def read_secret_archive(
     for _, votes in blocks:
         for hashed in votes:
             ballots.append(hashed.vote.ballot.encode())
-            used[hashed.voter_id] = _named.decode(hashed.vote.ballot).credential
+            used[hashed.voter_id] = named_credential(hashed.vote.ballot)
     _check_final(check)
     return SecretArchive(
         check.election,
