@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from votenet.client.connection import NodeConnection
+from votenet.client.failover import Failover
 from votenet.core.election.amendment import amend
 from votenet.core.election.definition import Election, election_from_file
 from votenet.core.ledger.block import header_from_hex
@@ -108,6 +109,17 @@ async def fetch_amendments(
         known = len(election.amendments)
         if not wanted or known >= (answer.count if last is None else min(answer.count, last)):
             return ShownAmendments(election, answer.height, answer.next, answer.waiting)
+
+
+async def fetch_in_force(node: NodeConnection, network_id: str | None = None) -> Election:
+    """The election in force at a node. Raises as `fetch_election` and `fetch_amendments`."""
+    return (await fetch_amendments(node, await fetch_election(node, network_id))).election
+
+
+async def election_at(addresses: Sequence[Address], network_id: str | None = None) -> Election:
+    """The election in force at the first node that answers. Raises as `fetch_in_force`; Unreachable."""
+    async with Failover(addresses) as nodes:
+        return await nodes.run(lambda node: fetch_in_force(node, network_id))
 
 
 def can_be_amended(election: Election) -> bool:

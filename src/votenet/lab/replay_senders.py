@@ -21,11 +21,12 @@ from typing import Final, TypeVar
 
 from votenet.ballots.check import ReadingOptions, check_ballots
 from votenet.ballots.paper import BadLine, Ballot
+from votenet.client.answers import election_at
 from votenet.core.election.definition import Contest
 from votenet.errors import VotenetError, votenet_error_in
 from votenet.lab.presigned import PresignedFile
 from votenet.lab.replay_summary import Summary
-from votenet.lab.replayer import Replayer, Row, SendingPace, election_at
+from votenet.lab.replayer import Replayer, Row, SendingPace
 from votenet.lab.voter_keys import Fault, VoterKeys
 from votenet.protocol.wire.address import Address
 from votenet.storage.ballot_source import read_ballot_file

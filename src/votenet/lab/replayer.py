@@ -23,8 +23,7 @@ import msgspec
 from votenet.ballots.paper import BadLine, Ballot
 from votenet.client.answers import (
     ON_CHAIN,
-    fetch_amendments,
-    fetch_election,
+    election_at,
     fetch_vote_status,
     vote_refusal,
     wrong_answer,
@@ -306,16 +305,6 @@ class Replayer:
     def _advance(self, count: int) -> None:
         self._done += count
         self._report(self._done)
-
-
-async def election_at(addresses: Sequence[Address]) -> Election:
-    """The election in force at the first node that answers. Raises Unreachable."""
-
-    async def fetch(node: NodeConnection) -> Election:
-        return (await fetch_amendments(node, await fetch_election(node))).election
-
-    async with Failover(addresses) as nodes:
-        return await nodes.run(fetch)
 
 
 async def votes_at(addresses: Sequence[Address], voters: Sequence[str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from votenet.cli import targets, ui
 from votenet.cli.election.roll import roll_of
 from votenet.cli.options import FilePath, instance_option, json_option, remember_node
 from votenet.cli.votes.ballot_options import SHOWN_FAULTS, ballot_options, reading_options
+from votenet.client.answers import election_at
 from votenet.client.refusals import explained, when
 from votenet.config import instance_dirs, known_dir
 from votenet.core.election.definition import Election
@@ -24,7 +25,7 @@ from votenet.errors import Command, NextStep, Rejected, VotenetError, WaitTimedO
 from votenet.lab.presigned import PresignedFile, is_presigned, sign_ballot, write_presigned
 from votenet.lab.replay_senders import ReplayPlan, cast
 from votenet.lab.replay_summary import Summary
-from votenet.lab.replayer import Replayer, SendingPace, election_at, left_out, votes_at
+from votenet.lab.replayer import Replayer, SendingPace, left_out, votes_at
 from votenet.lab.voter_keys import DerivedKeys, StoredKeys, VoterKeys
 from votenet.protocol.wire.address import Address, parse_address
 from votenet.storage.ballot_source import ballot_input, read_ballot_file

@@ -49,10 +49,12 @@ def blocks(last: int, all_nodes: bool, follow: bool, node: str | None, instance:
     Every block is fetched and checked here, but for the signatures of votes: an audit checks those, too.
     Without named nodes no block names its finder: each node says which blocks it has found itself.
     """
+    from votenet.client.answers import election_at
+
     if all_nodes and follow:
         raise click.UsageError("--follow looks at one node: it does not go with --all-nodes")
     addresses = targets.node_addresses(instance, node)
-    election = asyncio.run(_election(addresses, targets.network_here(instance, node)))
+    election = asyncio.run(election_at(addresses, targets.network_here(instance, node)))
     if follow:
         asyncio.run(_follow(addresses, election, last, as_json))
         return
@@ -68,20 +70,6 @@ def blocks(last: int, all_nodes: bool, follow: bool, node: str | None, instance:
         error = next(iter(view.lost.values()))
         error.reported = as_json
         raise error
-
-
-async def _election(addresses: Sequence[Address], network_id: str | None) -> Election:
-    """As it is in force at the first node that answers: amendments change the closing time."""
-    from votenet.client.answers import fetch_amendments, fetch_election
-    from votenet.client.connection import NodeConnection
-    from votenet.client.failover import Failover
-
-    async def fetch(node: NodeConnection) -> Election:
-        election = await fetch_election(node, network_id)
-        return (await fetch_amendments(node, election)).election
-
-    async with Failover(addresses) as nodes:
-        return await nodes.run(fetch)
 
 
 async def _look(addresses: Sequence[Address], election: Election, last: int, *, at_all: bool) -> ChainView:

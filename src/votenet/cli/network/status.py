@@ -220,19 +220,15 @@ def _amended(answers: Mapping[str, NodeStatus | VotenetError]) -> Election | Non
     """The election in force at the node that has the most amendments; None where no node has one."""
     import asyncio
 
-    from votenet.client.answers import fetch_amendments, fetch_election
-    from votenet.client.connection import NodeConnection
+    from votenet.client.answers import fetch_in_force
     from votenet.client.failover import ask_each
     from votenet.protocol.wire.address import parse_address
-
-    async def fetch(node: NodeConnection) -> Election:
-        return (await fetch_amendments(node, await fetch_election(node))).election
 
     counts = {a: one.amendments for a, one in answers.items() if not isinstance(one, VotenetError)}
     address = max(counts, key=counts.__getitem__, default="")
     if not counts.get(address):
         return None
-    (found,) = asyncio.run(ask_each([parse_address(address)], fetch))
+    (found,) = asyncio.run(ask_each([parse_address(address)], fetch_in_force))
     return None if isinstance(found[1], VotenetError) else found[1]
 
 
