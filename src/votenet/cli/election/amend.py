@@ -17,6 +17,7 @@ import msgspec
 from votenet.cli import targets, ui
 from votenet.cli.election.amendment_view import change_words
 from votenet.cli.election.cards import public_url_option
+from votenet.cli.election.in_force import amended_at
 from votenet.cli.election.new_card import NewCard, note_key
 from votenet.cli.election.roll import read_roll, roll_of
 from votenet.cli.options import (
@@ -30,7 +31,6 @@ from votenet.cli.options import (
     parse_span,
 )
 from votenet.client.amendments import AmendmentResult, Change
-from votenet.client.answers import fetch_amendments
 from votenet.client.election_client import CAST_SECONDS
 from votenet.client.sync_client import ElectionClient
 from votenet.config import instance_dirs
@@ -361,8 +361,7 @@ def _check_roll(election: ElectionClient, change: Change, given: Roll | None, in
                 "Warning: the roll is not here (--roll FILE), so no id that looks like another one is found."
             )
         return
-    known = with_roll(election.election, roll)
-    in_force = election.at_one_node(lambda node: fetch_amendments(node, known)).election
+    in_force = amended_at(election, with_roll(election.election, roll))
     assert in_force.registered is not None
     assert change.voter_id is not None
     if change.action == "add-voter":

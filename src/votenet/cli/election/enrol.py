@@ -19,11 +19,11 @@ from votenet.cli.election.amend import AmendmentOptions, amendment_options
 from votenet.cli.election.card_page import PATHS, Card
 from votenet.cli.election.cards import public_url_option
 from votenet.cli.election.election_from_file import faulty, say_faults
+from votenet.cli.election.in_force import amended_at
 from votenet.cli.election.member_setup import DEFAULT_URL, is_local, new_code, write_cards
 from votenet.cli.election.roll import read_roll, roll_of
 from votenet.cli.options import FilePath, FlagOnly, instance_option, json_option
 from votenet.client.amendments import Change
-from votenet.client.answers import fetch_amendments
 from votenet.client.sync_client import ElectionClient
 from votenet.config import instance_dirs
 from votenet.core.election.definition import Election, ElectionDefinition
@@ -279,7 +279,7 @@ def _in_force(election: ElectionClient, roll: Roll | None, store: EnrolmentStore
             code="other-election",
             next_step="Name the folder that the election was made from: --enrolment FOLDER",
         )
-    return election.at_one_node(lambda node: fetch_amendments(node, known)).election
+    return amended_at(election, known)
 
 
 def _confirm(changes: Sequence[Change], invited: Mapping[str, Invited], yes: bool) -> None:

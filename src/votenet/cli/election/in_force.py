@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from votenet.cli import targets
 from votenet.cli.election.roll import roll_here, roll_of
@@ -12,6 +13,14 @@ from votenet.core.election.definition import Election
 from votenet.core.election.roll import Roll, with_roll
 from votenet.errors import VotenetError
 from votenet.storage.genesis_file import read_genesis
+
+if TYPE_CHECKING:
+    from votenet.client.sync_client import ElectionClient
+
+
+def amended_at(client: ElectionClient, election: Election) -> Election:
+    """An election with the amendments of the node that a client asks. Raises as `fetch_amendments`."""
+    return client.at_one_node(lambda node: fetch_amendments(node, election)).election
 
 
 def amended_here(instance: str, election: Election, *, answer_seconds: float | None = None) -> Election:
@@ -24,7 +33,7 @@ def amended_here(instance: str, election: Election, *, answer_seconds: float | N
         return election
     try:
         with targets.connect(instance, answer_seconds=answer_seconds) as client:
-            return client.at_one_node(lambda node: fetch_amendments(node, election)).election
+            return amended_at(client, election)
     except VotenetError:
         return election
 
