@@ -1,8 +1,8 @@
-"""One line of `votenet doctor`, and how its lines are printed."""
+"""One line of `votenet doctor`, how its lines are printed, and what several nodes warn of alike."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from votenet.cli import ui
@@ -19,6 +19,14 @@ class Finding(NamedTuple):
     state: str
     found: str
     next_step: str = ""
+
+
+def by_warning(told: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Each warning once: the names of the nodes that warn of it, and its text. Args: told: name and text."""
+    names: dict[str, list[str]] = {}
+    for name, text in told:
+        names.setdefault(text, []).append(name)
+    yield from ((", ".join(some), text) for text, some in names.items())
 
 
 def show_findings(findings: Sequence[Finding], as_json: bool) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from votenet.cli import ui
 from votenet.cli.election.amendment_view import closing_line
 from votenet.cli.network.finality_view import TOO_FEW
+from votenet.cli.network.finding import by_warning
 from votenet.cli.where import no_node_answers
 from votenet.client.network_view import NetworkView, SeenNode
 from votenet.core.election.quorum import NEVER_FINAL
@@ -192,12 +193,13 @@ def _certificate(status: NodeStatus | None) -> int:
 
 
 def _warnings(view: NetworkView) -> Iterator[str]:
-    warned: dict[str, list[str]] = {}
-    for node in view.answering:
-        for warning in node.status.warnings if node.status else ():
-            if warning.code != NO_QUORUM:
-                warned.setdefault(warning.message, []).append(node.name)
-    yield from (f"{', '.join(names)}: {message}" for message, names in warned.items())
+    told = (
+        (node.name, warning.message)
+        for node in view.answering
+        for warning in (node.status.warnings if node.status else ())
+        if warning.code != NO_QUORUM
+    )
+    yield from (f"{names}: {text}" for names, text in by_warning(told))
 
 
 def network_as_json(view: NetworkView, page: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from votenet.cli import targets, ui
 from votenet.cli.election.amendment_view import amendment_lines, closes_words
 from votenet.cli.network import view
 from votenet.cli.network.finality_view import finality_lines, of_answers
+from votenet.cli.network.finding import by_warning
 from votenet.cli.network.view import cut_off_line, show
 from votenet.cli.options import instance_option, json_option, node_option, placed
 from votenet.cli.targets import remedy
@@ -193,7 +194,7 @@ def _troubles(
     """A sentence about each node that is not as it should be, and what to type next."""
     from votenet.protocol.wire.client_messages import CUT_OFF
 
-    warned: dict[str, list[str]] = {}
+    told: list[tuple[str, str]] = []
     for address, found in answers.items():
         program = programs.get(address)
         if fault := program and program.get("cut_off"):
@@ -204,8 +205,8 @@ def _troubles(
             continue
         for warning in found.warnings:
             if not (fault and warning.code == CUT_OFF):  # said already
-                warned.setdefault(warning.message, []).append(found.name)
-    yield from (f"{', '.join(names)}: {message}" for message, names in warned.items())
+                told.append((found.name, warning.message))
+    yield from (f"{names}: {text}" for names, text in by_warning(told))
 
 
 def _fields(found: object) -> dict[str, object]:
