@@ -115,6 +115,11 @@ roll_option = click.option(
 )
 
 
+given_roll_option = click.option(
+    "--roll", "roll_file", type=FilePath(), help="The roll  [that of the network here]."
+)
+
+
 def timeout_option(seconds: float, help: str, least: float = 0.0) -> Callable[[F], F]:
     kind = click.FloatRange(least, 86400)
     return click.option("--timeout", type=kind, default=seconds, show_default=True, help=help)

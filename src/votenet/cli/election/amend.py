@@ -23,6 +23,7 @@ from votenet.cli.election.roll import read_roll, roll_of
 from votenet.cli.options import (
     FilePath,
     FlagOnly,
+    given_roll_option,
     hour,
     instance_option,
     json_option,
@@ -264,10 +265,6 @@ def cancel(asked: AmendmentOptions, yes: bool) -> None:
 
 # -- roll ------------------------------------------------------------------------------------------
 
-_roll_option = click.option(
-    "--roll", "roll_file", type=FilePath(), help="The roll  [that of the network here]."
-)
-
 
 def _key_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """KEY, or what makes a card: the command gets the public key, or the card, as its third argument."""
@@ -306,7 +303,7 @@ def _key_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @amendment_options
 @_key_options
 @click.option("--weight", type=click.IntRange(1, MAX_WEIGHT), default=1, help="Weight of each vote  [1].")
-@_roll_option
+@given_roll_option
 def add(
     asked: AmendmentOptions,
     voter_id: str,
@@ -322,7 +319,7 @@ def add(
 @click.command("replace-key")
 @amendment_options
 @_key_options
-@_roll_option
+@given_roll_option
 def replace_key(
     asked: AmendmentOptions, voter_id: str, key: str | None, card: NewCard | None, roll_file: Path | None
 ) -> None:

@@ -171,6 +171,19 @@ def with_ceremony(path: Path, source: SourcedElection) -> SourcedElection:
     return source._replace(uuid=draft.uuid, bulletin=bulletin)
 
 
+def election_of_file(path: Path) -> ElectionFile:
+    """What an election file says; its roll is not looked at.
+
+    Raises:
+        ConfigError: bad-genesis, after every fault was said.
+    """
+    found, faults = read_election_file(read_input(path, MAX_GENESIS, code="bad-genesis"))
+    if found is None:
+        say_faults(faults)
+        raise faulty(path, faults)
+    return found
+
+
 def say_faults(faults: list[FileFault]) -> None:
     for fault in faults:
         ui.say(str(fault))

@@ -18,23 +18,23 @@ from votenet.cli import targets, ui
 from votenet.cli.election.amend import AmendmentOptions, amendment_options
 from votenet.cli.election.card_page import PATHS, Card
 from votenet.cli.election.cards import public_url_option
-from votenet.cli.election.election_from_file import faulty, say_faults
+from votenet.cli.election.election_from_file import election_of_file
 from votenet.cli.election.in_force import amended_at
 from votenet.cli.election.member_setup import DEFAULT_URL, is_local, new_code, write_cards
 from votenet.cli.election.roll import read_roll, roll_of
-from votenet.cli.options import FilePath, FlagOnly, instance_option, json_option
+from votenet.cli.options import FilePath, FlagOnly, given_roll_option, instance_option, json_option
 from votenet.client.amendments import Change
 from votenet.client.sync_client import ElectionClient
 from votenet.config import instance_dirs
 from votenet.core.election.definition import Election, ElectionDefinition
-from votenet.core.election.election_file import ElectionFile, read_election_file
+from votenet.core.election.election_file import ElectionFile
 from votenet.core.election.roll import Roll, not_on_roll, with_roll
 from votenet.core.election.simple_definition import uuid_from
 from votenet.core.election.voting_code import invitation_hash, shown_code
 from votenet.core.limits import MAX_RECEIPT
 from votenet.errors import Command, ConfigError, NextStep, Rejected, SomeFailed
 from votenet.storage.enrolment_store import Enrolled, EnrolmentStore, InvitationsFile, Invited
-from votenet.storage.genesis_file import MAX_GENESIS, read_genesis
+from votenet.storage.genesis_file import read_genesis
 from votenet.storage.input_file import read_input
 from votenet.storage.member_files import MemberFiles, MemberNote, secret_file
 from votenet.text import BOM, spreadsheet_cell
@@ -128,10 +128,7 @@ def _election(file: Path | None, instance: str) -> tuple[ElectionDefinition, str
         if not genesis.exists():
             raise click.UsageError("name the file of the election: -f election.toml")
         return read_genesis(genesis).definition, ""
-    found, faults = read_election_file(read_input(file, MAX_GENESIS, code="bad-genesis"))
-    if found is None:
-        say_faults(faults)
-        raise faulty(file, faults)
+    found = election_of_file(file)
     return _without_roll(found), found.public_url
 
 
@@ -209,7 +206,7 @@ def _enrolment_row(invited: Invited, key: Enrolled | None) -> dict[str, object]:
 with another key (invited anew after a lost key) votes with the new one, unless that member has voted."""
 )
 @enrolment_option
-@click.option("--roll", "roll_file", type=FilePath(), help="The roll  [that of the network here].")
+@given_roll_option
 @click.option("--yes", cls=FlagOnly, is_flag=True, help="Do not ask; needed where there is no terminal.")
 @amendment_options
 def approve(asked: AmendmentOptions, folder: Path, roll_file: Path | None, yes: bool) -> None:

@@ -16,7 +16,14 @@ from votenet.cli.election.cards import cards
 from votenet.cli.election.enrol import approve, invite, show_enrolment
 from votenet.cli.election.in_force import voters_here
 from votenet.cli.election.roll import read_roll, roll_here, write_roll
-from votenet.cli.options import FilePath, instance_option, json_option, network_option, node_option
+from votenet.cli.options import (
+    FilePath,
+    given_roll_option,
+    instance_option,
+    json_option,
+    network_option,
+    node_option,
+)
 from votenet.client.answers import fetch_amendments, fetch_vote_status
 from votenet.client.connection import NodeConnection
 from votenet.config import instance_dirs
@@ -30,7 +37,6 @@ from votenet.storage.member_files import MemberFiles, MemberNote
 from votenet.storage.output_file import STDOUT, refuse_existing
 
 _FILE = FilePath()
-_roll_option = click.option("--roll", "roll_file", type=_FILE, help="The roll  [that of the network here].")
 
 
 @click.group(
@@ -121,7 +127,7 @@ def check(file: Path, voter_id: str | None, genesis: Path | None, as_json: bool)
 
 @voters.command()
 @click.argument("voter_ids", nargs=-1, metavar="[VOTER_ID]...")
-@_roll_option
+@given_roll_option
 @click.option(
     "--export",
     "folder",
@@ -160,7 +166,7 @@ def keys(
 
 @voters.command()
 @click.argument("voter_ids", nargs=-1, metavar="[VOTER_ID]...")
-@_roll_option
+@given_roll_option
 @click.option(
     "--enrolment",
     metavar="FOLDER",

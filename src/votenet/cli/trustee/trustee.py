@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from votenet.cli import ui
-from votenet.cli.election.election_from_file import faulty, say_faults
+from votenet.cli.election.election_from_file import election_of_file
 from votenet.cli.options import FilePath, json_option
 from votenet.cli.trustee.bulletin_view import bulletin_facts, bulletin_lines
 from votenet.cli.trustee.decrypt import decrypt
@@ -28,7 +28,7 @@ from votenet.cli.trustee.recovery_input import asked_seed
 from votenet.cli.trustee.submit import submit
 from votenet.config import instance_dirs
 from votenet.core.election.ceremony_draft import check_same_draft, draft_of
-from votenet.core.election.election_file import ElectionFile, read_election_file
+from votenet.core.election.election_file import ElectionFile
 from votenet.core.election.simple_definition import uuid_from
 from votenet.errors import Command, ConfigError, NextStep
 from votenet.secret.ceremony.bulletin import STEPS, Bulletin
@@ -39,8 +39,6 @@ from votenet.secret.group import BASE, multiply
 from votenet.secret.key_generation import TrusteeSeed
 from votenet.storage.ceremony_folder import PAGE_NAME, CeremonyFolder
 from votenet.storage.enrolment_store import EnrolmentStore
-from votenet.storage.genesis_file import MAX_GENESIS
-from votenet.storage.input_file import read_input
 from votenet.storage.member_files import secret_file
 from votenet.storage.output_file import refuse_existing
 from votenet.storage.trustee_key import TrusteeKeyFile
@@ -211,10 +209,7 @@ trustee.add_command(submit)
 
 def _secret_election(file: Path) -> ElectionFile:
     """Raises ConfigError, code bad-genesis, after every fault was said."""
-    found, faults = read_election_file(read_input(file, MAX_GENESIS, code="bad-genesis"))
-    if found is None:
-        say_faults(faults)
-        raise faulty(file, faults)
+    found = election_of_file(file)
     if found.trustees is None:
         raise ConfigError(
             f"the ballots of {file} are public: it needs no trustees",
