@@ -13,9 +13,9 @@ SOURCES = Path(votenet.__file__).parent / "secret"
 
 
 def test_a_refusal_says_where_and_what_it_means() -> None:
-    error = refusal("bad-tally", "the archive: wrong sums")
-    assert (error.code, error.message) == ("bad-tally", "the archive: wrong sums")
-    assert error.next_step == SECRET_REFUSALS["bad-tally"]
+    error = refusal("bad-result", "the archive: wrong sums")
+    assert (error.code, error.message) == ("bad-result", "the archive: wrong sums")
+    assert error.next_step == SECRET_REFUSALS["bad-result"]
 
 
 def test_every_code_is_a_sentence_and_is_used() -> None:

@@ -47,6 +47,11 @@ _REPEATED: Final = {"Ballot", "PartialDecryption"}
 _WEIGHT: Final = re.compile(r"(0|[1-9][0-9]{0,15})\Z")
 
 
+def _fault(code: str, message: str) -> NotProven:
+    """What only this check finds: the product has no such code."""
+    return NotProven(message, code=code)
+
+
 class VerifiedElection(NamedTuple):
     """What an archive proves. `counts` is None while there is no result."""
 
@@ -70,7 +75,7 @@ def verify_archive(raw: bytes) -> VerifiedElection:
     counts = None
     if archive.encrypted_tally is None:
         if archive.decryptions or archive.result is not None:
-            raise refusal("bad-tally", "there are decryptions without an encrypted tally")
+            raise _fault("bad-tally", "there are decryptions without an encrypted tally")
     else:
         tally = sum_ballots(election, ballots.values(), weights)
         weight = sum(weights[credential] for credential in ballots)
@@ -84,7 +89,7 @@ def _check_tally(archive: BeleniosArchive, tally: EncryptedTally, count: int, we
     """The tally is the sum of these ballots. (The tool takes the published one as it is.)"""
     published = (archive.encrypted_tally, archive.num_tallied, archive.total_weight)
     if published != (encode(tally), count, written_weight(weight)):
-        raise refusal("bad-tally", "the encrypted tally is not the product of the ballots that count")
+        raise _fault("bad-tally", "the encrypted tally is not the product of the ballots that count")
 
 
 def _check_counts(
@@ -123,16 +128,16 @@ class _Records(NamedTuple):
         files = _files(raw)
         name, content = next(files, ("", b""))
         if name != _HEADER_NAME:
-            raise refusal("bad-archive", f"the archive does not begin with {_HEADER_NAME}")
+            raise _fault("bad-archive", f"the archive does not begin with {_HEADER_NAME}")
         header = decode(content, ArchiveHeader, "the archive's header")
         if header.version != 1 or not re.fullmatch(r"0|[1-9][0-9]{0,9}", header.timestamp):
-            raise refusal("bad-archive", "the archive's header has an unknown version, or no time")
+            raise _fault("bad-archive", "the archive's header has an unknown version, or no time")
         data: dict[str, bytes] = {}
         events = []
         for name, content in files:
             match = _RECORD_NAME.match(name)
             if match is None or match[1] != hash_of(content):
-                raise refusal("bad-archive", f"{name} does not have the hash that it is named after")
+                raise _fault("bad-archive", f"{name} does not have the hash that it is named after")
             if match[2] == "event":
                 events.append(decode(content, ArchiveEvent, "an event"))
             else:
@@ -141,7 +146,7 @@ class _Records(NamedTuple):
 
     def content(self, name: str | None) -> bytes:
         if name is None or name not in self.data:
-            raise refusal("bad-archive", f"the data {name} is missing")
+            raise _fault("bad-archive", f"the data {name} is missing")
         return self.data[name]
 
     def document(self, name: str | None, kind: type[T]) -> T:
@@ -157,10 +162,10 @@ def _files(raw: bytes) -> Iterator[tuple[str, bytes]]:
         head = raw[place : place + _BLOCK]
         size = re.fullmatch(rb"([0-7]{11})\0", head[124:136])
         if size is None:
-            raise refusal("bad-archive", f"no file begins at byte {place}")
+            raise _fault("bad-archive", f"no file begins at byte {place}")
         end = place + _BLOCK + int(size[1], 8)
         if end > len(raw):
-            raise refusal("bad-archive", "the archive ends too early")
+            raise _fault("bad-archive", "the archive ends too early")
         yield head[:100].rstrip(b"\0").decode("ascii", "replace"), raw[place + _BLOCK : end]
         place = end + -end % _BLOCK
 
@@ -170,9 +175,9 @@ def read_archive(raw: bytes) -> BeleniosArchive:
     records = _Records.read(raw)
     kinds = [event.type for event in records.events]
     if not set(kinds) <= set(_EVENTS_IN_ORDER) or kinds[:1] != ["Setup"]:
-        raise refusal("bad-archive", "the events are not those of an election with homomorphic contests")
+        raise _fault("bad-archive", "the events are not those of an election with homomorphic contests")
     if any(kinds.count(kind) > 1 for kind in set(kinds) - _REPEATED):
-        raise refusal("bad-archive", "an event is there twice")
+        raise _fault("bad-archive", "an event is there twice")
     setup = records.document(records.payloads("Setup")[0], SetupData)
     archive = BeleniosArchive(
         timestamp=records.timestamp,
@@ -196,7 +201,7 @@ def read_archive(raw: bytes) -> BeleniosArchive:
     for name in records.payloads("Result"):
         archive = archive._replace(result=records.content(name))
     if write_archive(archive) != raw:
-        raise refusal("bad-archive", "the events are not a chain in the order of an election")
+        raise _fault("bad-archive", "the events are not a chain in the order of an election")
     return archive
 
 
@@ -212,10 +217,10 @@ def read_public_credentials(raw: bytes) -> dict[Point, int]:
         if comma and not _WEIGHT.match(weight):
             raise refusal("bad-document", f"{weight!r} is not the weight of a credential")
         if credential in weights:
-            raise refusal("credential-twice", f"{text} is the public credential of two voters")
+            raise _fault("credential-twice", f"{text} is the public credential of two voters")
         weights[credential] = int(weight) if comma else 1
     if (total := sum(weights.values())) > MAX_TOTAL_WEIGHT:
-        raise refusal("weights-too-large", f"the weights of all voters come to {total}")
+        raise _fault("weights-too-large", f"the weights of all voters come to {total}")
     return weights
 
 

@@ -13,8 +13,6 @@ SECRET_REFUSALS: Final[dict[str, str]] = {
     "not-canonical": "A document is not in compact JSON with its members in Belenios' order.",
     "bad-election": "The election's definition contradicts itself, or asks for what secret ballots lack.",
     "bad-credential": "A credential is not 22 base58 characters, written XXXXX-XXXXXX-XXXXX-XXXXXX.",
-    "credential-twice": "Two voters have the same public credential.",
-    "weights-too-large": "The weights of all voters come to more than 10**11: a count takes too long.",
     "unknown-credential": "A ballot has a credential that no voter of this election has.",
     "wrong-election": "A ballot belongs to another election.",
     "ballot-twice": "The same ballot is there twice.",
@@ -29,7 +27,6 @@ SECRET_REFUSALS: Final[dict[str, str]] = {
     "bad-key-generation": "A message of the key generation is unsigned, incomplete, or not what it must be.",
     "bad-share": "A private share does not fit the coefficients that its sender published.",
     "wrong-election-key": "The election's public key is not the one of its trustees.",
-    "bad-tally": "The encrypted tally is not the product of the ballots.",
     "bad-decryption": "A partial decryption is not proven, or belongs to another tally or trustee.",
     "too-few-decryptions": "Fewer trustees than the threshold decrypted the tally.",
     "bad-result": "The result is not what the partial decryptions come to.",
@@ -40,7 +37,6 @@ SECRET_REFUSALS: Final[dict[str, str]] = {
     "two-records": "A trustee handed in two different records of one step: begin again with a new draft.",
     "ceremony-incomplete": "Not every trustee has made its key and decrypted the test tally.",
     "wrong-card": "The recovery card belongs to another trustee or another election.",
-    "bad-archive": "The archive is not written as Belenios writes it, or its events are not a chain.",
 }
 """The codes of this room, each with its meaning."""
 
