@@ -119,6 +119,15 @@ def test_an_election_of_ones_own_holds_until_its_network_id_is_compared() -> Non
         check_receipt(receipt, AFTER, trusted=ELECTION.network_hex)
 
 
+def test_whoever_makes_the_election_chooses_the_lots() -> None:
+    """One election after the other, each with another uuid, until the lot suits."""
+    winners = []
+    for number in range(40):
+        (contest,) = make_election(uuid=f"Tie{number:011d}").contests
+        winners.append(max(("Alice", "Bob"), key=contest.lot))
+    assert set(winners) == {"Alice", "Bob"}
+
+
 def test_whoever_makes_an_election_with_own_keys_reads_its_secret_votes() -> None:
     """They stand there under the names of the trustees: voters and nodes cannot know."""
     right, wrong = SecretSetup(), SecretSetup(seed=2)

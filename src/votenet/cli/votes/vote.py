@@ -11,6 +11,7 @@ import click
 
 from votenet.cli import targets, ui
 from votenet.cli.archive.archive_files import write_lines
+from votenet.cli.election.in_force import amended_at
 from votenet.cli.election.roll import read_roll, roll_of
 from votenet.cli.options import (
     FilePath,
@@ -22,7 +23,6 @@ from votenet.cli.options import (
 )
 from votenet.cli.votes.choices import choice_fields, given_choices
 from votenet.cli.votes.code_input import asked_code, is_typed, need_roll, voter_of_code
-from votenet.client.answers import fetch_amendments
 from votenet.client.election_client import CAST_SECONDS
 from votenet.client.refusals import explained
 from votenet.config import instance_dirs
@@ -228,7 +228,7 @@ def _refuse_second_vote(election: ElectionClient, voter_id: str) -> None:
 
 def _in_force(election: ElectionClient, roll: Roll | None) -> Election:
     known = election.election if roll is None else with_roll(election.election, roll)
-    return election.at_one_node(lambda node: fetch_amendments(node, known)).election
+    return amended_at(election, known)
 
 
 def _read_code(key_file: Path | None, code_file: Path | None) -> str | None:
