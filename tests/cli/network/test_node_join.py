@@ -120,6 +120,79 @@ def test_a_node_that_was_given_a_wrong_file_leaves_it_for_the_one_that_names_its
     assert {"chain.db", "genesis.json", "node.env"} <= set(files_of(aside))
 
 
+LEFT = make_election(
+    nodes=named_nodes(3),
+    title="With a roll",
+    roll_root=Roll([("ann", key_of("ann").public_hex)]).root_hex,
+    roll_size=1,
+)
+"""An election that a node joined by mistake."""
+
+
+def test_a_node_that_leaves_an_election_takes_nothing_of_it_along_but_the_settings_of_its_machine(
+    cli: Cli, here: Path
+) -> None:
+    (here / "genesis.json").write_bytes(LEFT.to_file())
+    (here / "roll.json").write_bytes(Roll([("ann", key_of("ann").public_hex)]).to_file())
+    first = (
+        "--roll",
+        "roll.json",
+        "--bootstrap",
+        "x.example.org:4000",
+        "--advertise",
+        "north.example.org:3100",
+    )
+    assert cli("node", "join", "genesis.json", "--name", "north", *first, *ONLY_WRITE).code == 0
+    env = north(here) / "node.env"
+    env.write_text(f"{env.read_text()}VOTENET_NODE_THREADS=1\nVOTENET_NODE_PEER=x.example.org:3000\n")
+    told = {"/genesis.json": ELECTION.to_file(), "/join.json": join_file(ELECTION.network_hex, "127.0.0.1:4")}
+    with page(told) as url:
+        done = cli("node", "join", url, "--name", "north", "--network", ELECTION.network_hex, *ONLY_WRITE)
+    assert done.code == 0, done.err
+    assert read_env_file(env) == {
+        "VOTENET_NODE_NAME": named_nodes(1)[0].name,
+        "VOTENET_NODE_DATA_DIR": str(north(here)),
+        "VOTENET_NODE_GENESIS": str(north(here) / "genesis.json"),
+        "VOTENET_NODE_BOOTSTRAP": "127.0.0.1:4",
+        "VOTENET_NODE_HOST": "0.0.0.0",
+        "VOTENET_NODE_PORT": "3100",
+        "VOTENET_NODE_ADVERTISE": "north.example.org:3100",
+        "VOTENET_NODE_THREADS": "1",
+    }
+    aside = f"left-{LEFT.network_hex[:16]}"
+    assert files_of(north(here)) == ["genesis.json", aside, "lock", "node.env", "node.key"]
+    assert files_of(north(here) / aside) == ["genesis.json", "node.env", "roll.json"]
+
+
+def test_a_join_that_was_killed_after_it_left_an_election_finds_nothing_of_it_the_next_time(
+    cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "genesis.json").write_bytes(LEFT.to_file())
+    (here / "roll.json").write_bytes(Roll([("ann", key_of("ann").public_hex)]).to_file())
+    first = ("--roll", "roll.json", "--bootstrap", "127.0.0.2:4000")
+    assert cli("node", "join", "genesis.json", "--name", "north", *first, *ONLY_WRITE).code == 0
+    (here / "genesis.json").write_bytes(ELECTION.to_file())
+    join = ("node", "join", "genesis.json", "--name", "north", "--network", ELECTION.network_hex, *ONLY_WRITE)
+
+    def killed(path: Path, values: Mapping[str, str]) -> None:
+        assert (north(here) / "genesis.json").read_bytes() == ELECTION.to_file()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        write, calls = node_join.write_env_file, list[Path]()
+        patch.setattr(
+            node_join,
+            "write_env_file",
+            lambda path, values: (killed if calls else write)(path, values) or calls.append(path),
+        )
+        assert cli(*join, *BOOTSTRAP).code != 0
+    assert cli(*join, *BOOTSTRAP).code == 0
+    found = read_env_file(north(here) / "node.env")
+    assert found["VOTENET_NODE_BOOTSTRAP"] == "127.0.0.1:4000"
+    assert "VOTENET_NODE_ROLL" not in found
+    assert not (north(here) / "roll.json").exists()
+
+
 def test_a_node_with_votes_stays_in_its_election(cli: Cli, here: Path) -> None:
     join = ("node", "join", "genesis.json", "--name", "north", *BOOTSTRAP, *ONLY_WRITE)
     assert cli(*join).code == 0

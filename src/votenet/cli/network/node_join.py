@@ -14,7 +14,7 @@ from votenet.cli.network.node_init import folder_option
 from votenet.cli.network.node_run import run_joined
 from votenet.cli.options import FilePath, FlagOnly, address_or_any_port, json_option, network_option
 from votenet.config import DEFAULT_NODE_PORT
-from votenet.errors import Command, ConfigError, Locked, NextStep, Rejected
+from votenet.errors import Command, ConfigError, Locked, NextStep, Rejected, StorageError
 from votenet.protocol.wire.address import Address, is_loopback, is_own_host, parse_address, parse_peer_address
 from votenet.storage.env_file import ENV_NAME, PREFIX, check_values, read_env_file, write_env_file
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from votenet.core.keys import SigningKey
 
 GENESIS_NAME: Final = "genesis.json"
+_OF_ELECTION: Final = frozenset(f"{PREFIX}{name}" for name in ("BOOTSTRAP", "PEER", "ROLL", "WITNESS"))
+"""Settings of one election: a node that leaves it keeps those of its machine alone."""
 CLOCK_SECONDS: Final = 10.0
 """A clock that is further from that of the page is told: votes of a node with a wrong clock are refused."""
 
@@ -83,9 +85,9 @@ def join(where: str, **options: Any) -> None:
     _check_network(offer.election, asked)
     key = _key(folder, offer.election, asked)
     left = _left_election(folder, offer.election, key, asked)
-    election, roll = _with_roll(offer.election, folder, asked)
+    election, roll = _with_roll(offer.election, folder, left, asked)
     name = _name_of(offer.election, key, asked)
-    settings = _settings(folder, offer, asked)
+    settings = _settings(folder, offer, left, asked)
     if not asked.as_json:
         _show(offer, name, settings, asked)
     for warning in _warnings(offer, left, asked):
@@ -95,6 +97,7 @@ def join(where: str, **options: Any) -> None:
     _confirm(election, asked)
     if left is not None:
         ui.say(f"What was there is now in {leave(folder, left)}.")
+        _forget(folder, roll)
     _write(folder, offer.election, roll, {f"{PREFIX}NAME": name, **settings})
     start = Command.calling("node run", options=asked.place)
     if asked.no_start:
@@ -296,12 +299,21 @@ def _name_of(election: Election, key: SigningKey, asked: _Asked) -> str:
     )
 
 
-def _with_roll(election: Election, folder: Path, asked: _Asked) -> tuple[Election, Path | None]:
-    """The election with its roll, and the file of that. Raises ConfigError: roll-missing, roll-mismatch."""
+def _with_roll(
+    election: Election, folder: Path, left: Election | None, asked: _Asked
+) -> tuple[Election, Path | None]:
+    """The election with its roll, and the file of that.
+
+    Args:
+        left: the election that the node leaves for this one. The roll in the folder is of that.
+
+    Raises:
+        ConfigError: roll-missing, roll-mismatch, roll-not-used.
+    """
     from votenet.cli.election.roll import ROLL_NAME, election_with_roll
 
     kept = folder / ROLL_NAME
-    path = asked.roll or (kept if kept.exists() else None)
+    path = asked.roll or (kept if left is None and kept.exists() else None)
     try:
         return election_with_roll(election, path), path
     except ConfigError as error:
@@ -311,10 +323,15 @@ def _with_roll(election: Election, folder: Path, asked: _Asked) -> tuple[Electio
         raise
 
 
-def _settings(folder: Path, offer: PageEntry, asked: _Asked) -> dict[str, str]:
-    """The variables of node.env: those of an earlier join, and over them what is asked for now."""
+def _settings(folder: Path, offer: PageEntry, left: Election | None, asked: _Asked) -> dict[str, str]:
+    """The variables of node.env: those of an earlier join, and over them what is asked for now.
+
+    Of an election that was `left` only those stay that are of the machine.
+    """
     path = folder / ENV_NAME
     found = read_env_file(path) if path.exists() else {}
+    if left is not None:
+        found = _of_machine(found)
     found |= {f"{PREFIX}DATA_DIR": str(folder.absolute())}
     found |= {f"{PREFIX}GENESIS": str((folder / GENESIS_NAME).absolute())}
     kept = found.get(f"{PREFIX}BOOTSTRAP", "")
@@ -326,6 +343,10 @@ def _settings(folder: Path, offer: PageEntry, asked: _Asked) -> dict[str, str]:
     if asked.metrics is not None:
         found[f"{PREFIX}METRICS"] = str(asked.metrics)
     return found
+
+
+def _of_machine(settings: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in settings.items() if name not in _OF_ELECTION}
 
 
 def _servers(texts: tuple[str, ...], asked: _Asked) -> list[Address]:
@@ -466,6 +487,28 @@ def _confirm(election: Election, asked: _Asked) -> None:
 
 
 # -- what is written ---------------------------------------------------------------------------------
+
+
+def _forget(folder: Path, roll: Path | None) -> None:
+    """Remove the settings and the roll of an election that was left; copies are where its chain is now.
+
+    This comes before the new genesis file: beside that, a join that is tried again would take them for its
+    own.
+
+    Args:
+        roll: of the new election, which may have been put into the folder already.
+
+    Raises:
+        ConfigError: bad-value. StorageError: a file cannot be changed.
+    """
+    from votenet.cli.election.roll import ROLL_NAME
+
+    env, kept = folder / ENV_NAME, folder / ROLL_NAME
+    if env.exists():
+        write_env_file(env, _of_machine(read_env_file(env)))
+    if roll is None or roll.absolute() != kept.absolute():
+        with StorageError.of_os_errors(f"cannot change {folder}", next_step="Check the owner and the disk."):
+            kept.unlink(missing_ok=True)
 
 
 def _write(folder: Path, election: Election, roll: Path | None, settings: Mapping[str, str]) -> None:
