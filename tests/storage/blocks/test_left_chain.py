@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from support.elections import make_election, make_votes, named_nodes
 from votenet.errors import ConfigError, Locked, StorageCorrupt
 from votenet.protocol.node.events import Change, SaveFinality, SaveTiles, SaveVotes
 from votenet.protocol.node.restored import RestoredMark
+from votenet.storage.blocks import left_chain
 from votenet.storage.blocks.left_chain import leave, may_leave
 from votenet.storage.blocks.sqlite_block_store import SqliteBlockStore
 from votenet.storage.files import lock_data_dir
@@ -58,6 +60,57 @@ def test_what_binds_the_node_keeps_it_there(tmp_path: Path, change: Change) -> N
         leave(folder, ELECTION)
     assert refused.value.code == "other-election"
     assert (folder / "chain.db").exists()
+
+
+@pytest.mark.parametrize("moved", range(4))
+def test_one_that_is_killed_while_it_leaves_may_leave_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: int
+) -> None:
+    folder = saved(tmp_path / "node", SaveTiles(((0, 0, bytes(32)),)))
+    assert may_leave(folder, ELECTION)
+    files = sorted(path.name for path in folder.glob("chain.db*"))
+    assert {"chain.db", "chain.db-commits"} <= set(files)
+    assert len(files) <= 4
+    replace, calls = Path.replace, list[Path]()
+
+    def killed(path: Path, target: Path) -> Path:
+        calls.append(path)
+        if len(calls) > moved:
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+        patch.setattr(Path, "replace", killed)
+        leave(folder, ELECTION)
+    assert may_leave(folder, ELECTION)
+    leave(folder, ELECTION)
+    assert not list(folder.glob("chain.db*"))
+    asides = [path.parent for path in folder.glob("left-*/chain.db")]
+    assert len(asides) == 1
+    SqliteBlockStore(asides[0], ELECTION).close()
+
+
+def test_what_it_leaves_is_on_the_disk_before_the_database_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = saved(tmp_path / "node")
+    done, replace, sync = list[str](), Path.replace, left_chain.sync_folder
+
+    def moved(path: Path, target: Path) -> Path:
+        done.append(path.name)
+        return replace(path, target)
+
+    def synced(path: Path) -> None:
+        done.append(f"sync {path.name}")
+        sync(path)
+
+    monkeypatch.setattr(Path, "replace", moved)
+    monkeypatch.setattr(left_chain, "sync_folder", synced)
+    aside = leave(folder, ELECTION)
+    at = done.index("chain.db")
+    assert done.index("chain.db-commits") < at
+    for part in (done[:at], done[at:]):
+        assert {"sync node", f"sync {aside.name}"} <= set(part)
 
 
 def test_a_node_that_runs_and_one_that_has_lost_its_database_stay(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +12,7 @@ from votenet.errors import ConfigError, StorageError
 from votenet.storage.blocks.sqlite_block_store import MARK_NAME, SqliteBlockStore
 from votenet.storage.blocks.tables import CHAIN_SCHEMA, DATABASE_NAME
 from votenet.storage.database import open_database, reading
-from votenet.storage.files import lock_data_dir, sync_folder
+from votenet.storage.files import lock_data_dir, sync_folder, write_atomically
 
 _COPIED: Final = ("genesis.json", "roll.json", "node.env")
 """They stay in the folder, too, until others take their places."""
@@ -54,12 +54,20 @@ def leave(folder: Path, election: Election) -> Path:
         aside = _new_folder(folder, f"left-{election.network_hex[:16]}")
         for name in _COPIED:
             if (folder / name).exists():
-                shutil.copyfile(folder / name, aside / name)
-        for path in sorted(folder.glob(f"{DATABASE_NAME}*")):
-            path.replace(aside / path.name)
-        sync_folder(aside)
-        sync_folder(folder)
+                write_atomically(aside / name, (folder / name).read_bytes())
+        # The database goes last: a node that has its mark alone has lost votes, and may leave no more.
+        database = folder / DATABASE_NAME
+        _move([path for path in folder.glob(f"{DATABASE_NAME}*") if path != database], aside)
+        _move([database] if database.exists() else [], aside)
         return aside
+
+
+def _move(paths: Sequence[Path], aside: Path) -> None:
+    """Put these files of one folder into another one, and both on the disk."""
+    for path in paths:
+        path.replace(aside / path.name)
+    for folder in {path.parent for path in paths} | {aside}:
+        sync_folder(folder)
 
 
 def _is_unused(folder: Path, election: Election) -> bool:
