@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -65,6 +66,21 @@ def test_what_was_written_is_read_and_is_private(tmp_path: Path) -> None:
     found = unpacked(path.read_bytes(), tmp_path / "node")
     assert found == CONTENT
     assert {one.stat().st_mode & 0o777 for one in (tmp_path / "node").iterdir()} == {0o600}
+
+
+def test_each_file_is_on_the_disk_when_it_has_been_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, synced, sync = made(tmp_path).read_bytes(), dict[str, bytes](), os.fsync
+
+    def watched(handle: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{handle}"))
+        synced[path.name] = path.read_bytes()
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    unpacked(data, tmp_path / "node")
+    assert synced == CONTENT
 
 
 def test_tar_lists_it(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ no device, no extension can do anything.
 from __future__ import annotations
 
 import hashlib
+import os
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -196,7 +197,7 @@ class BackupReader:
             raise bad_backup(self._path, "something stands between its files")
 
     def unpack(self, folder: Path) -> None:
-        """Write the files into an empty folder, mode 0600, and check every digest.
+        """Write the files into an empty folder, mode 0600, put each on the disk, and check every digest.
 
         Raises:
             ConfigError: bad-backup; some files may be in the folder.
@@ -222,6 +223,8 @@ class BackupReader:
                 digest.update(piece)
                 file.write(piece)
                 left -= len(piece)
+            file.flush()
+            os.fsync(file.fileno())
         self._skip_padding(named.size)
         if digest.hexdigest() != named.sha256:
             raise bad_backup(self._path, f"{named.name} is damaged")
