@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from votenet.core.election.quorum import faults_of, quorum_of
-from votenet.core.election.voting_hours import VotingHours
+from votenet.core.election.voting_hours import LISTS_LATE_SECONDS, VotingHours
 
 CLOSES, GRACE = 1000, 30
 
@@ -40,6 +40,17 @@ def test_a_clock_that_is_set_back_opens_nothing_again() -> None:
     node = hours(now=CLOSES)
     node.advance(CLOSES - 50)
     assert not node.takes_votes
+
+
+def test_a_list_that_a_node_would_rather_not_sign_is_needed_where_too_few_others_have_for_long() -> None:
+    node = hours(now=CLOSES)
+    node.sign_hour()
+    for now in (CLOSES, CLOSES + GRACE, CLOSES + 2 * GRACE + LISTS_LATE_SECONDS - 1):
+        node.advance(now)
+        assert not node.needs_more_lists(3)
+    node.advance(CLOSES + 2 * GRACE + LISTS_LATE_SECONDS)
+    assert node.needs_more_lists(3)
+    assert not node.needs_more_lists(4)
 
 
 def test_one_more_than_may_lie_close_a_node_whose_clock_is_slow() -> None:

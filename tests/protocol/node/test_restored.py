@@ -6,10 +6,17 @@ import copy
 
 import pytest
 
-from support.elections import CREATED, make_votes
+from support.elections import CREATED, make_election, make_votes, named_nodes
 from support.named_network import NamedNetwork, named
+from votenet.core.election.voting_hours import LISTS_LATE_SECONDS
+from votenet.core.ledger.vote import HashedVote
+from votenet.core.records.acceptance import Acceptance
+from votenet.core.records.evidence import FinalChain, check_lie, evidence_of_acceptance
+from votenet.errors import NotProven
+from votenet.protocol.node.closing import Closing
 from votenet.protocol.node.restored import Restored, RestoredMark
 from votenet.protocol.node.round_statements import decode_state
+from votenet.protocol.wire.client_messages import SubmitVotes, VotesTaken
 
 VICTIM = named(1)
 
@@ -66,13 +73,13 @@ def test_a_restored_node_signs_for_no_block_before_two_more_are_decided() -> Non
     assert net.core(named(0)).state.lies == ()
 
 
-def test_it_is_needed_again_afterwards_and_the_mark_is_gone_from_the_disk() -> None:
+def test_it_is_needed_again_afterwards_and_the_mark_on_its_disk_says_so() -> None:
     net, votes = network_with_an_old_disk()
     net.nodes[VICTIM].store.apply([RestoredMark().encode()])
     net.restart(VICTIM)
     cast_one_by_one(net, votes[:2])
     assert net.run_until(lambda: not is_silent(net), 60.0)
-    assert net.nodes[VICTIM].store.load().restored == b""
+    assert net.nodes[VICTIM].store.load().restored == RestoredMark(speaks=True).encode().state
     net.crash(named(4))
     cast_one_by_one(net, votes[2:4])
 
@@ -136,13 +143,126 @@ def test_a_moved_node_goes_on_at_once() -> None:
     cast_one_by_one(net, votes[3:5])
 
 
-def test_one_restored_before_the_hour_signs_its_list_and_the_election_ends() -> None:
+def accepted_by_the_victim_alone(net: NamedNetwork, vote: HashedVote) -> Acceptance:
+    """The victim takes a vote that it can tell nobody, signs for it, and loses its disk."""
+    others = [name for name in net.names if name != VICTIM]
+    for name in others:
+        net.crash(name)
+    net.restart(VICTIM)
+    client = net.client(VICTIM)
+    client.ask(SubmitVotes(votes=(vote.vote,), acceptances=True))
+    assert net.run_until(lambda: bool(client.lines), 10.0)
+    (answer,) = client.answers()
+    assert isinstance(answer, VotesTaken)
+    (acceptance,) = answer.outcomes[0].acceptances
+    net.crash(VICTIM)
+    for name in others:
+        net.restart(name)
+    return acceptance
+
+
+def closing_of(net: NamedNetwork, name: str) -> Closing:
+    closing = net.core(name).closing
+    assert closing is not None
+    return closing
+
+
+def final_chain(net: NamedNetwork) -> FinalChain:
+    end = closing_of(net, named(0)).end
+    assert end.listed is not None
+    return FinalChain(end.listed, net.core(named(0)).state.chain.voters, end.election)
+
+
+def test_a_vote_that_one_restored_before_the_hour_has_forgotten_convicts_it_of_nothing() -> None:
+    net = NamedNetwork(5, closes=int(CREATED) + 400)
+    votes = list(make_votes(net.election, 12))
+    cast_one_by_one(net, votes[:2])
+    backup = copy.deepcopy(net.nodes[VICTIM].store)
+    acceptance = accepted_by_the_victim_alone(net, votes[11])
+    net.nodes[VICTIM].store = backup
+    backup.apply([RestoredMark().encode()])
+    net.restart(VICTIM)
+    cast_one_by_one(net, votes[2:4])
+    assert net.run_until(lambda: not is_silent(net), 60.0)
+    net.restart(VICTIM)
+    net.crash(named(4))
+    cast_one_by_one(net, votes[4:6])
+    net.restart(named(4))
+    assert net.now < CREATED + 390
+    assert net.run_until(lambda: closing_of(net, named(0)).end.over, 900.0)
+    evidence = evidence_of_acceptance(net.election, acceptance, votes[11].vote)
+    with pytest.raises(NotProven, match="no list of named node 1"):
+        check_lie(evidence, net.election, final_chain(net))
+
+
+def test_one_restored_before_the_hour_signs_a_list_when_too_few_others_have_for_long() -> None:
     net, votes = network_with_an_old_disk(closes=int(CREATED) + 400)
     net.nodes[VICTIM].store.apply([RestoredMark().encode()])
     net.restart(VICTIM)
     cast_one_by_one(net, votes[:2])
+    assert net.run_until(lambda: not is_silent(net), 60.0)
     net.crash(named(4))
-    assert net.run_until(lambda: net.core(named(0)).closing.end.over, 900.0)  # type: ignore[union-attr]
+    assert net.run_until(lambda: len(closing_of(net, VICTIM).lists) == 3, 400.0)
+    net.run(LISTS_LATE_SECONDS)
+    assert not closing_of(net, VICTIM).list_signed
+    assert net.run_until(lambda: closing_of(net, named(0)).end.over, 300.0)
+    assert closing_of(net, VICTIM).list_signed
+    assert 1 in final_chain(net).listed.nodes
+
+
+def test_of_two_nodes_one_that_was_restored_signs_its_list_because_no_election_ends_without_it() -> None:
+    net, votes = network_with_an_old_disk(2, closes=int(CREATED) + 400)
+    net.nodes[VICTIM].store.apply([RestoredMark().encode()])
+    net.restart(VICTIM)
+    cast_one_by_one(net, votes[:2])
+    assert net.nodes[VICTIM].store.load().restored == b""
+    assert net.run_until(lambda: closing_of(net, named(0)).end.over, CREATED + 500 - net.now)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "mark", "height", "leaves"),
+    [
+        (5, RestoredMark(), 9, True),
+        (5, RestoredMark(lost=(2,)), 9, False),
+        (7, RestoredMark(lost=(2,)), 9, True),
+        (2, RestoredMark(), 9, False),
+        (3, RestoredMark(), 9, True),
+        (5, RestoredMark(known_height=9), 9, False),
+        (5, RestoredMark(known_height=9), 10, True),
+        (5, RestoredMark(known_height=9, forgot=True), 9, True),
+    ],
+)
+def test_a_node_leaves_the_lists_to_others_where_it_may_have_forgotten_votes_and_these_are_enough(
+    nodes: int, mark: RestoredMark, height: int, leaves: bool
+) -> None:
+    restored = Restored(make_election(nodes=named_nodes(nodes)), mark.encode().state)
+    saved = restored.speak(height, 500, hour_over=False).state
+    assert (
+        restored.leaves_lists
+        == leaves
+        == Restored(make_election(nodes=named_nodes(nodes)), saved).leaves_lists
+    )
+    assert restored.may_promise(500), "one closes later than it spoke"
+
+
+def test_a_node_that_was_moved_over_the_hour_signs_its_list_if_nothing_was_decided_meanwhile() -> None:
+    election = make_election(nodes=named_nodes(5))
+    for mark, height, promises in (
+        (RestoredMark(known_height=9), 9, True),
+        (RestoredMark(known_height=9), 10, False),
+        (RestoredMark(known_height=9, forgot=True), 9, False),
+    ):
+        restored = Restored(election, mark.encode().state)
+        restored.speak(height, 500, hour_over=True)
+        assert restored.may_promise(500) == promises
+
+
+def test_no_final_backup_brings_back_the_votes_that_were_lost_before() -> None:
+    spoke = RestoredMark(speaks=True).encode().state
+    moved = RestoredMark(known_height=9).in_place_of(spoke)
+    assert (moved.known_height, moved.forgot, moved.speaks) == (9, True, False)
+    again = RestoredMark(known_height=12).in_place_of(moved.encode().state)
+    assert (again.known_height, again.forgot) == (9, True)
 
 
 def test_one_restored_after_the_hour_leaves_the_closing_lists_to_the_others() -> None:

@@ -335,7 +335,8 @@ def test_a_node_that_has_spoken_again_is_moved_like_any_other(
         store.apply([RestoredMark(speaks=True, no_list=7).encode()])
     back_up(files, tmp_path / "x.backup", "north", final=True)
     assert not restore(tmp_path / "x.backup", tmp_path / "again").silent
-    assert mark_in(tmp_path / "again", election) == RestoredMark(known_height=1).encode().state
+    mark = RestoredMark(known_height=1, forgot=True)
+    assert mark_in(tmp_path / "again", election) == mark.encode().state
 
 
 def test_a_mark_that_is_none_is_refused(tmp_path: Path, files: NodeFiles, election: Election) -> None:

@@ -139,7 +139,8 @@ Examples:
 
 All of the file is checked before anything gets its name. The key may have signed after this backup. So a
 named node says nothing until the others have decided two more blocks, for which they need a quorum without
-it. After a final backup it goes on at once, unless it was silent when that was made. With --lost you give up
+it. At the end it signs no closing list if those of the others are enough: it may have forgotten votes.
+After a final backup it goes on at once, unless it was silent when that was made. With --lost you give up
 named nodes whose disks are lost, too: then the word of all the rest is enough. Exit codes: 0 ok, 74 no room,
 75 a node runs in the folder, 78 the backup or the folder cannot be used; nothing was changed.
 """

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Set
+from typing import Final
 
 from votenet.core.election.quorum import faults_of, quorum_of
+
+LISTS_LATE_SECONDS: Final = 600
+"""After both graces: whoever has still signed no closing list by then is taken for gone."""
 
 
 class VotingHours:
@@ -100,6 +104,15 @@ class VotingHours:
     @property
     def list_due(self) -> bool:
         return self.grace_over and self.hour_signed and not self.list_signed
+
+    def needs_more_lists(self, lists: int) -> bool:
+        """Whether the election would not end without a node that would rather sign no closing list.
+
+        Others have signed `lists` of them, and had both graces and LISTS_LATE_SECONDS for more.
+        """
+        if self._grace_ended_at is None or lists >= quorum_of(self._nodes):
+            return False
+        return self._now >= self._grace_ended_at + self._grace + LISTS_LATE_SECONDS
 
     def may_propose_closing(self, lists: int) -> bool:
         """Whether a proposer that has `lists` closing lists, its own included, should wait no longer.

@@ -2,7 +2,8 @@
 
 It holds what the node signed with its own keys and cannot have signed honestly, and the definition that names
 these keys. An honest node signs one block in a round, one closing list, one root for each size of the log,
-and keeps what it accepted: so no file can be made against it.
+and keeps what it accepted: so no file can be made against it. The exception is a node that has lost its disk
+and without whose closing list the election could not end (`protocol/node/restored.py`).
 """
 
 from __future__ import annotations

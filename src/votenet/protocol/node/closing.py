@@ -101,6 +101,8 @@ class Closing:
         """Two lists of one named node, until they are taken."""
         self.may_sign: Callable[[], bool] = lambda: True
         """Whether the other nodes have told what we signed before this start."""
+        self.leaves_lists: Callable[[], bool] = lambda: False
+        """Whether we sign a list only if too few others do: we may have forgotten votes that we accepted."""
         self._late: dict[bytes, HashedVote] = {}
         """Late votes that did not wait here."""
         self._checking: Counter[int] = Counter()
@@ -322,7 +324,7 @@ class Closing:
                 for index, link in self.state.named_links().items():
                     self._hand_on(index, link)
                 self.state.tell_named(self._hour_message())
-            if hours.list_due and self.end.late is None and self.may_sign():
+            if hours.list_due and self.end.late is None and self.may_sign() and self._is_list_wanted(hours):
                 self._sign_list()
         if self.end.late is not None and not self.end.over and now >= self._ask_at:
             self._ask_at = now + ASK_LATE_SECONDS
@@ -333,6 +335,17 @@ class Closing:
         """When `refresh` is due."""
         hours = self.hours
         return None if hours is None or not hours.takes_votes else float(hours.closes)
+
+    def _is_list_wanted(self, hours: VotingHours) -> bool:
+        if not self.leaves_lists():
+            return True
+        if not hours.needs_more_lists(len(self.lists)):
+            return False
+        self.state.ready.log.append(
+            f"only {len(self.lists)} named nodes have signed closing lists: this node signs one, too, though"
+            " votes that it took before it was restored may be missing in it"
+        )
+        return True
 
     def _sign_list(self) -> None:
         hours, keys, index = self.hours, self.state.info.keys, self.state.index

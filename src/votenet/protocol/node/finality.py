@@ -179,7 +179,12 @@ class Finality:
         closes = self.state.election.closes
         self.state.ready.log.append("this node was restored from a backup; from now on it takes part again")
         hour_over = closes is not None and (now >= closes or not self._closing.takes_votes)
-        return self.restored.speak(closes, hour_over)
+        saved = self.restored.speak(self.machine.height, closes, hour_over)
+        if self.restored.leaves_lists:
+            self.state.ready.log.append(
+                "it may have forgotten votes that it took, so it leaves the closing lists to the others"
+            )
+        return saved
 
     def _begin_height(self, now: float) -> None:
         machine, tip = self.machine, self.state.chain.tip

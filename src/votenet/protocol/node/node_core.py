@@ -92,6 +92,7 @@ class NodeCore:
             if state.election.secret is not None:
                 self.shares = SharePool(state, self.checkpoints, self.closing, kept.shares)
             self.closing.may_sign = lambda: finality.may_list
+            self.closing.leaves_lists = lambda: finality.restored.leaves_lists
             self.blocks.proposed, self.blocks.check_next = finality.proposed, self.closing.check
             self.blocks.connected = [
                 self.checkpoints.grow,
