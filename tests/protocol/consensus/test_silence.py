@@ -44,6 +44,15 @@ def test_whatever_liars_tell_the_floor_is_beyond_what_was_signed(nodes: int) -> 
                 assert silence.floor > 9
 
 
+def test_false_heights_end_the_silence_too_early() -> None:
+    """Nobody signs a height: the links must be such that nobody rewrites them (docs/security.md)."""
+    silence = Silence(5)
+    for node in range(1, 5):
+        silence.tell(node, 3)  # a stranger has rewritten an 8
+    assert silence.floor is not None
+    assert silence.floor < 9
+
+
 def test_a_liar_who_tells_too_much_cannot_silence_a_node_for_ever() -> None:
     silence = Silence(5)
     for node, height in enumerate((7, 7, 10**9, 6), start=1):

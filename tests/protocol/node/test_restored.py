@@ -110,6 +110,30 @@ def test_a_silent_node_counts_as_down_and_whatever_the_others_hid_it_says_nothin
     assert net.run_until(lambda: net.core(named(0)).state.chain.tip.height == 6, 60.0)
 
 
+def test_it_believes_no_height_that_came_over_a_link_on_which_a_stranger_may_write() -> None:
+    net, votes = network_with_an_old_disk()
+    net.nodes[VICTIM].store.apply([RestoredMark().encode()])
+    net.restart(VICTIM)
+
+    def doubt() -> bool:
+        for peer in net.core(VICTIM).state.sync.peers.values():
+            peer.peer_info = peer.peer_info._replace(proven=False)
+        return False
+
+    net.run_until(doubt, 30.0)
+    cast_one_by_one(net, votes[:3])
+    net.run(10.0)
+    assert net.core(VICTIM).state.chain.tip.height == 8
+    assert is_silent(net)
+    for index in (0, 2, 3, 4):
+        net.cut(VICTIM, named(index))
+    assert net.run_until(lambda: len(net.nodes[VICTIM].peers()) == 4, 60.0)
+    net.run(10.0)
+    assert is_silent(net)
+    cast_one_by_one(net, votes[3:5])
+    assert net.run_until(lambda: not is_silent(net), 60.0)
+
+
 def test_it_signs_for_no_vote_while_it_is_silent() -> None:
     net, _ = network_with_an_old_disk()
     net.nodes[VICTIM].store.apply([RestoredMark().encode()])

@@ -34,7 +34,10 @@ class Silence:
         """The height of each other named node when it first told."""
 
     def tell(self, node: int, height: int) -> None:
-        """Another named node was at most at this height when it said so, after our start."""
+        """Another named node was at most at this height when it said so, after our start.
+
+        No signature is over this: the caller tells what came over a link that it has reason to trust.
+        """
         self._told.setdefault(node, height)
 
     @property

@@ -331,7 +331,8 @@ class Finality:
             self.state.sync.ask_peer(link, now)
         if self.index is None or not self._started:
             return
-        if teller is not None:
+        if teller is not None and peer is not None and peer.peer_info.proven:
+            # This line is not signed: somebody who passes on the lines of an unproven link could change it.
             self._run(machine.height_told(teller, message.height, now), now)
         if message.height != machine.height:
             return
