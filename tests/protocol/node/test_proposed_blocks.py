@@ -8,11 +8,12 @@ from support.elections import make_votes, mine_named
 from support.named_node import among_named, precommit, proposal
 from support.nodes import refused, sends
 from support.secret_definitions import SecretSetup
-from votenet.core.ledger.block import genesis_header
+from votenet.core.ledger.block import genesis_header, header_from_hex
 from votenet.core.ledger.extras import NotCounted
 from votenet.protocol.node.events import Received
+from votenet.protocol.wire.messages import decode_message
 from votenet.protocol.wire.named_messages import ConsensusVotes
-from votenet.protocol.wire.peer_messages import GetBlocks, GetBlockVotes
+from votenet.protocol.wire.peer_messages import BlockMessage, GetBlocks, GetBlockVotes
 
 
 def test_a_liar_who_proposes_without_end_displaces_no_proposal_of_others() -> None:
@@ -50,6 +51,21 @@ def test_a_flood_of_proposals_costs_the_work_of_one_block_a_proposer_and_round()
             asked += sends(ready, GetBlockVotes) + sends(ready, GetBlocks)
             assert refused(ready) == []
     assert len(asked) == 1, "of the first block; others would be asked for when a quorum is for them"
+
+
+def test_a_whole_proposed_block_waits_for_the_turn_of_who_asks_and_is_charged_like_any_other() -> None:
+    us = among_named()
+    block = mine_named(us.election, genesis_header(us.election), 1, node=1)
+    us.receive(1, proposal(us, block, 0))
+    ready = us.receive(2, GetBlocks(hashes=(block.header.hash.hex(),)))
+    assert len(sends(ready, BlockMessage)) == 1
+    (question,) = ready.questions
+    assert (question.link, question.key) == (2, block.header.hash)
+    served = question.begin()()
+    found = decode_message(served.line)
+    assert isinstance(found, BlockMessage)
+    assert header_from_hex(found.header) == block.header
+    assert served.units > 0
 
 
 def test_a_node_that_proposes_in_the_round_of_another_is_refused() -> None:

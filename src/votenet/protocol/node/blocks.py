@@ -27,7 +27,9 @@ from votenet.protocol.node.events import SaveBlock, Served, SetBest
 from votenet.protocol.node.state import COVERED_SECONDS, NodeState
 from votenet.protocol.wire.client_messages import Switch
 from votenet.protocol.wire.fields import split_ids
+from votenet.protocol.wire.limits import BYTES_READ_IN_UNIT
 from votenet.protocol.wire.lines import block_votes_line, headers_line
+from votenet.protocol.wire.messages import encode_message
 from votenet.protocol.wire.peer_messages import (
     MAX_HEADERS,
     BlockMessage,
@@ -380,7 +382,8 @@ class BlockRelay:
     def _serve_block(self, link: int, text: str) -> None:
         entry = self.state.chain.entries.get(bytes.fromhex(text))
         if (proposed := self.proposed.block_of(bytes.fromhex(text))) is not None:
-            self.state.send(link, _message_of(proposed))
+            work = partial(_whole_block, proposed)
+            self.state.ask(link, lambda: work, key=proposed.header.hash)
         elif entry is None or not entry.available or entry.height == 0:
             self.state.send(link, NoBlock(hash=text))
         else:
@@ -399,6 +402,11 @@ def _message_of(block: Block) -> BlockMessage:
         records=tuple(record.value for record in block.extras.records),
         closing=block.extras.closing,
     )
+
+
+def _whole_block(block: Block) -> Served:
+    line = encode_message(_message_of(block))
+    return Served(line, len(line) / BYTES_READ_IN_UNIT)
 
 
 def _block_votes(asked: GetBlockVotes, votes: Sequence[HashedVote]) -> Served:
