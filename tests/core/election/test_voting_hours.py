@@ -50,7 +50,9 @@ def test_a_list_that_a_node_would_rather_not_sign_is_needed_where_too_few_others
         assert not node.needs_more_lists(3)
     node.advance(CLOSES + 2 * GRACE + LISTS_LATE_SECONDS)
     assert node.needs_more_lists(3)
-    assert not node.needs_more_lists(4)
+    assert not node.needs_more_lists(4), "they are a quorum, and may do without"
+    node.advance(CLOSES + 2 * GRACE + 2 * LISTS_LATE_SECONDS)
+    assert node.needs_more_lists(4), "they did not: one of them may leave no room for another"
 
 
 def test_one_more_than_may_lie_close_a_node_whose_clock_is_slow() -> None:

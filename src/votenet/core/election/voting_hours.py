@@ -106,13 +106,16 @@ class VotingHours:
         return self.grace_over and self.hour_signed and not self.list_signed
 
     def needs_more_lists(self, lists: int) -> bool:
-        """Whether the election would not end without a node that would rather sign no closing list.
+        """Whether the election may not end without a node that would rather sign no closing list.
 
-        Others have signed `lists` of them, and had both graces and LISTS_LATE_SECONDS for more.
+        Asked while there is no closing block. Others have signed `lists` of them, and had both graces and
+        LISTS_LATE_SECONDS for more. Where these are a quorum, they had twice as long: a liar's list may leave
+        no room for another, and a list may have come to this node alone.
         """
-        if self._grace_ended_at is None or lists >= quorum_of(self._nodes):
+        if self._grace_ended_at is None:
             return False
-        return self._now >= self._grace_ended_at + self._grace + LISTS_LATE_SECONDS
+        waits = 1 if lists < quorum_of(self._nodes) else 2
+        return self._now >= self._grace_ended_at + self._grace + waits * LISTS_LATE_SECONDS
 
     def may_propose_closing(self, lists: int) -> bool:
         """Whether a proposer that has `lists` closing lists, its own included, should wait no longer.

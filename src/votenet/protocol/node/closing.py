@@ -342,8 +342,8 @@ class Closing:
         if not hours.needs_more_lists(len(self.lists)):
             return False
         self.state.ready.log.append(
-            f"only {len(self.lists)} named nodes have signed closing lists: this node signs one, too, though"
-            " votes that it took before it was restored may be missing in it"
+            f"{len(self.lists)} named nodes have signed closing lists, and there is no closing block: this"
+            " node signs one, too, though votes that it took before it was restored may be missing in it"
         )
         return True
 

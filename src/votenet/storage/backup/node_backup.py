@@ -295,7 +295,8 @@ def _mark(election: Election, contents: BackupContents, lost: Sequence[str]) -> 
             code="not-named",
             next_step=f"Its named nodes are: {', '.join(names) or 'none'}.",
         )
-    if election.node_index(contents.node_key) is None:
+    own = election.node_index(contents.node_key)
+    if own is None:
         return None  # a relay signs nothing that binds it
     if election.named == 1:
         if not contents.final:
@@ -309,7 +310,7 @@ def _mark(election: Election, contents: BackupContents, lost: Sequence[str]) -> 
             )
         return None
     known = contents.height + 1 if contents.final else 0
-    return RestoredMark(known_height=known, lost=tuple(names.index(name) for name in lost))
+    return RestoredMark(known_height=known, lost=tuple(sorted({names.index(name) for name in lost} - {own})))
 
 
 def _check_database(

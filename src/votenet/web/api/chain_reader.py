@@ -125,7 +125,7 @@ class ChainReader:
     def _checked(
         self, headers: Sequence[Header], fork: bytes, behind: int, commit: Commit | None
     ) -> Sequence[bytes]:
-        """The hashes of headers whose links, difficulty and work hold, and that named nodes have decided.
+        """The hashes of headers whose links and work hold, and that named nodes have decided.
 
         Args:
             fork: the hash of the block in the index that they, and those of earlier answers, begin behind.
@@ -139,8 +139,6 @@ class ChainReader:
         if fault is not None:
             raise fault
         election = self._election
-        if any(header.bits != election.bits for header in headers):
-            raise Rejected("bad-bits", f"the difficulty here is {election.bits:#010x}")
         if headers and election.named:
             height = self._index.find_block(fork)
             if height is None or commit is None:
