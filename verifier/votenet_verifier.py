@@ -41,6 +41,9 @@ try:
     from nacl.signing import VerifyKey
 except ImportError:
     VerifyKey = None
+# The base point plus that of order two. A libsodium that takes it for a member (CVE-2025-69277) is not asked.
+NO_MEMBER = bytes.fromhex("feaf9d07b868cc52786305312c376563c622b0386a10d105e3c1501b28d65f7e")
+LIBRARY_KNOWS_THE_GROUP = VerifyKey is not None and not is_valid_point(NO_MEMBER)
 
 # The limits of docs/audit.md, under the same names.
 MAX_NAME = 200
@@ -1091,7 +1094,7 @@ def of_small_order(point):
 
 def key_can_sign(key):
     """Whether 32 bytes are a point of prime order, in its one spelling: what an honest signer may have."""
-    return point_can_sign(key) if VerifyKey is None else is_valid_point(key)
+    return is_valid_point(key) if LIBRARY_KNOWS_THE_GROUP else point_can_sign(key)
 
 
 def point_can_sign(key):
@@ -1985,9 +1988,10 @@ def count(tally, contest, network_hex, roll_weight=None):
         conditions = motion(counts, contest, tally.weight, roll_weight)
         carried = all(condition["met"] for condition in conditions)
         return found | {"state": "carried" if carried else "rejected", "conditions": conditions}
-    if method == "motion" or tally.votes == tally.blank:
+    # Of secret ballots the blank ones are known by their weight alone: it may be the number of all votes.
+    ballots = {ballot: weight for ballot, weight in tally.ballots.items() if ballot and weight}
+    if method == "motion" or not ballots:
         return found
-    ballots = {ballot: weight for ballot, weight in tally.ballots.items() if ballot}
     if method == "stv":
         winners, tied, quota = stv(ballots, names, contest["seats"], lot)
         found["quota"] = str(quota)
@@ -2182,7 +2186,7 @@ def open_file(path):
         head = file.read(6)
         raw = io.BufferedReader(Again(head, file), 1024 * 1024)
         if head.startswith(b"\xfd7zXZ\0") or path.endswith(".xz"):
-            yield opened.enter_context(lzma.LZMAFile(raw))
+            yield opened.enter_context(lzma.LZMAFile(raw, format=lzma.FORMAT_XZ))
         elif head.startswith(b"\x1f\x8b") or path.endswith(".gz"):
             yield opened.enter_context(gzip.GzipFile(fileobj=raw))
         else:
@@ -2218,8 +2222,7 @@ def whole(line):
 
 def read_roll(path, definition):
     """Voter id to key, weight and credential, out of the roll file whose root the definition names."""
-    with open_file(path) as file:
-        data = read_piece(file, -1)
+    data = read_all(path, "bad-roll")
     try:
         roll = json.loads(data.decode("utf-8"))
         shape_of_roll(roll)
@@ -2477,14 +2480,19 @@ def check_format(head, expected, version=FORMAT_VERSION):
 
 def read_record(path):
     """The one record of a file."""
+    return whole(read_all(path, "line-too-long"))
+
+
+def read_all(path, code):
+    """All bytes of a file, or the fault `code` where it has too many."""
     with open_file(path) as file:
         pieces, length = [], 0
         while length <= MAX_RECEIPT and (piece := read_piece(file, 16 * 1024 * 1024)):
             pieces.append(piece)
             length += len(piece)
     if length > MAX_RECEIPT:
-        raise Fault("line-too-long", f"such a file has at most {MAX_RECEIPT} bytes")
-    return whole(b"".join(pieces))
+        raise Fault(code, f"such a file has at most {MAX_RECEIPT} bytes")
+    return b"".join(pieces)
 
 
 def check_receipt(path, expected, now, roll_path=None):

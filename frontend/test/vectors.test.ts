@@ -74,6 +74,22 @@ interface CountVector {
   matrix: [string, number[]][];
 }
 
+test("a weight of blank ballots that is the number of votes decides nothing", () => {
+  const candidates = ["Ann", "Bob"].map((name) => ({ name }));
+  const contest = { blank: true, candidates, id: "c", method: "plurality", seats: 1 } as unknown as votenet.Contest;
+  const count = (bob: number, weight: number) => {
+    const tally = votenet.Tally.ofCounts([["Bob", bob]], { votes: 2, weight, blank: 2 });
+    return votenet.countContest(contest, tally, "ab".repeat(32), null).counted;
+  };
+  assert.deepEqual([count(1, 3).state, count(1, 3).winners], ["won", ["Bob"]]);
+  assert.equal(count(0, 2).state, "undecided");
+});
+
+test("a file may come in more pieces than a function has arguments", () => {
+  const parts = Array.from({ length: 300_000 }, () => Uint8Array.of(7));
+  assert.equal(votenet.joined(parts).length, 300_000);
+});
+
 test("contests of every method are counted alike, round by round", { skip }, () => {
   const seen = new Set<string>();
   for (const { contest, ballots, roll, counted, rounds, matrix } of corpusJson<CountVector[]>("counts.json")) {

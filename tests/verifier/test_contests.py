@@ -62,6 +62,30 @@ def test_counts_are_shown_only_after_closing_where_the_organisers_want_that(
     assert "counts are shown after closing" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("method", ["plurality", "approval", "block"])
+def test_a_weight_of_blank_ballots_that_is_the_number_of_votes_decides_nothing(method: str) -> None:
+    """Of secret ballots with weights: two votes, a blank one that weighs 2, and one for Bob that weighs 1."""
+    tally = verifier.Tally()
+    tally.ballots.update({("Ann",): 0, ("Bob",): 1})
+    tally.votes, tally.weight, tally.blank = 2, 3, 2
+    found = verifier.count(tally, msgspec.to_builtins(contest(1, method, blank=True)), "ab" * 32)
+    assert (found["state"], found["winners"]) == ("won", ["Bob"])
+    tally.ballots.update({("Bob",): -1})
+    assert verifier.count(tally, msgspec.to_builtins(contest(1, method, blank=True)), "ab" * 32)["state"] == (
+        "undecided"
+    )
+
+
+def test_a_point_outside_the_group_is_no_key_whatever_library_is_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The base point plus the point of order two, which libsodium before 1.0.21 took (CVE-2025-69277)."""
+    for known in (True, False):
+        monkeypatch.setattr(verifier, "LIBRARY_KNOWS_THE_GROUP", known)
+        assert not verifier.key_can_sign(verifier.NO_MEMBER)
+        assert verifier.key_can_sign(key_of("ann").public)
+
+
 # -- votes -----------------------------------------------------------------------------------------
 
 

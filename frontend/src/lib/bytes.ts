@@ -4,7 +4,10 @@ const ENCODER = new TextEncoder();
 
 export const utf8 = (text: string): Uint8Array => ENCODER.encode(text);
 
-export function concat(...parts: Uint8Array[]): Uint8Array {
+export const concat = (...parts: Uint8Array[]): Uint8Array => joined(parts);
+
+/** The same for a list, which may have more parts than a function has arguments. */
+export function joined(parts: readonly Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {

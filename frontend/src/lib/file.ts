@@ -1,5 +1,5 @@
 /** Files as they are read: plain, gzip or xz, in lines or whole. */
-import { concat } from "./bytes.ts";
+import { joined } from "./bytes.ts";
 import { Fault, demand } from "./fault.ts";
 import { MAX_ARCHIVE_LINE, MAX_RECEIPT } from "./limits.ts";
 import { unpackXz } from "./xz.ts";
@@ -95,7 +95,7 @@ export async function* lines(file: Blob, name = "", reading = new Reading(file.s
       length += end + 1 - start;
       fits();
       reading.takeLine(length);
-      yield concat(...held, piece.subarray(start, end + 1));
+      yield joined([...held, piece.subarray(start, end + 1)]);
       held = [];
       length = 0;
       start = end + 1;
@@ -104,7 +104,7 @@ export async function* lines(file: Blob, name = "", reading = new Reading(file.s
     length += piece.length - start;
     fits();
   }
-  if (length > 0) yield concat(...held);
+  if (length > 0) yield joined(held);
 }
 
 /** A line without its newline. `truncated` if it has none. */
@@ -122,7 +122,7 @@ export async function wholeFile(file: Blob, name = ""): Promise<Uint8Array> {
     length += piece.length;
     demand(length <= MAX_RECEIPT, "line-too-long", `such a file has at most ${MAX_RECEIPT} bytes`);
   }
-  return concat(...held);
+  return joined(held);
 }
 
 /** The one record of a file, without its newline. */

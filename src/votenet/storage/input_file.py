@@ -76,7 +76,7 @@ class InputFile:
             if head.startswith(magic):
                 raise self.unusable(f"{self.name} is packed with {kind}: unpack it first, or use xz or gzip")
         if head.startswith(_XZ) or self.path.suffix == ".xz":
-            return lzma.LZMAFile(raw)
+            return lzma.LZMAFile(raw, format=lzma.FORMAT_XZ)
         if head.startswith(_GZIP) or self.path.suffix == ".gz":
             return cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
         return raw

@@ -30,7 +30,8 @@ export function countContest(contest: Contest, tally: Tally, networkHex: string,
     const state = conditions.every((each) => each.met) ? "carried" : "rejected";
     return { counted: { ...counted, state, conditions }, rounds: [], matrix: [] };
   }
-  if (votes === blank) return { counted, rounds: [], matrix: [] };
+  // Of secret ballots the blank ones are known by their weight alone: it may be the number of all votes.
+  if (tally.ballots().length === 0) return { counted, rounds: [], matrix: [] };
   const { winners, tied, quota, rounds } = decide(contest, tally, ranked, lotsOf(contest, networkHex));
   const state = tied.length > 0 ? "tied" : "won";
   const matrix =

@@ -21,7 +21,7 @@ from votenet.core.election.roll import Roll, RollSource, with_roll
 from votenet.core.faults import fault
 from votenet.core.ledger.chain import BlockIndexEntry
 from votenet.core.ledger.vote import HashedVote
-from votenet.core.limits import MAX_ARCHIVE_LINE
+from votenet.core.limits import MAX_RECEIPT
 from votenet.core.records.archive import ArchiveCheck, ArchiveReport
 from votenet.core.records.evidence import FinalChain
 from votenet.core.records.final_result import FinalResult, decode_result, result_of_archive
@@ -91,9 +91,9 @@ def audit_final(
 def read_result(path: Path) -> FinalResult:
     """Raises NotProven: it is no file with a final result; ConfigError: it cannot be read."""
     step = NextStep("Write one with: {}", Command("audit", "ARCHIVE", "--result", "FILE"))
-    data = read_input(path, MAX_ARCHIVE_LINE + 1, code="bad-result-file", next_step=step)
-    if len(data) > MAX_ARCHIVE_LINE:
-        raise fault("line-too-long", f"a final result has at most {MAX_ARCHIVE_LINE} bytes")
+    data = read_input(path, MAX_RECEIPT + 1, code="bad-result-file", next_step=step)
+    if len(data) > MAX_RECEIPT:
+        raise fault("line-too-long", f"a final result has at most {MAX_RECEIPT} bytes")
     return decode_result(data)
 
 
