@@ -328,6 +328,33 @@ const LIES: [string, string, Meddling, string][] = [
   ],
 ];
 
+test("a voter who goes back to the first screen of another one gets an empty ballot, and the same voter the old one", async () => {
+  const choices = (tab: Tab) => tab.booth.picks.flatMap((pick) => pick.choices);
+  const roll = new ScriptedElection();
+  const open = new ScriptedElection({ registration: "open", roll_root: null, roll_size: null });
+  const byCode = { election: roll, kind: "code", say: (tab: Tab, id: string) => tab.booth.typeCode(roll.codeFor(id)) };
+  const byId = { election: open, kind: "id", say: (tab: Tab, id: string) => tab.booth.typeId(id) };
+  for (const { election, kind, say } of [byCode, byId]) {
+    const session = noShelf();
+    const tab = new Tab(election, session);
+    await tab.booth.start(null);
+    await say(tab, "ann-17");
+    tab.choose();
+    tab.booth.go({ kind } as { kind: "code" | "id" }, true);
+    await say(tab, "ann-17");
+    assert.deepEqual(choices(tab), CHOICES.flat(), "who types the same code goes on");
+    tab.booth.go({ kind } as { kind: "code" | "id" }, true);
+    await say(tab, "bo-18");
+    assert.equal(tab.booth.voter!.id, "bo-18");
+    assert.deepEqual([choices(tab), tab.booth.reviewed], [[], false]);
+    assert.doesNotMatch(session.get("votenet/booth")!, /ann-17|Dewi/);
+    tab.booth.go({ kind: "review" }, true);
+    tab.booth.cast();
+    assert.notEqual(tab.kind, "review");
+    assert.deepEqual(cast(election), []);
+  }
+});
+
 test("what the server says and no node has signed is called a lie", async () => {
   for (const [what, path, change, expected] of LIES) {
     const election = new ScriptedElection();

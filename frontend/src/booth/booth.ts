@@ -189,6 +189,7 @@ export class Booth {
   }
 
   private async identified(voter: Voter, voted: boolean): Promise<void> {
+    if (this.voter !== null && !isSame(this.voter, voter)) this.forgetChoices();
     this.voter = voter;
     const kept = this.around.store.signedVote(this.election.networkHex, voter.key);
     // It was cast on this device, whether a node has it yet or not.
@@ -209,12 +210,17 @@ export class Booth {
 
   /** Forgets the voter and the choices. */
   startAgain(): void {
-    this.around.store.forget();
     this.entry.forget();
     this.voter = null;
     this.unfollow();
-    this.ballot = new Ballot(this.contests);
+    this.forgetChoices();
     this.show(this.known.gate ?? this.first());
+  }
+
+  /** Forgets how the voter here would vote; a vote that was signed stays, to be sent. */
+  private forgetChoices(): void {
+    this.around.store.forget();
+    this.ballot = new Ballot(this.contests);
   }
 
   // -- the ballot ------------------------------------------------------------------------------
@@ -496,4 +502,5 @@ export class Booth {
   }
 }
 
+const isSame = (one: Voter, other: Voter): boolean => one.id === other.id && one.key === other.key;
 const known = (vote: SignedVote): FirstVote => ({ time: vote.vote.time, vote });
