@@ -167,7 +167,8 @@ test("a voter who stays while the vote is received is not counted down once it i
   kiosk.shown({ kind: "after" }, true, false);
   kiosk.stay();
   kiosk.shown({ kind: "after" }, true, true);
-  for (let second = 0; second < 500; second++) kiosk.tick();
+  for (let second = 0; second < 100; second++) kiosk.tick();
+  assert.equal(kiosk.countdown, null);
 });
 
 test("a kiosk asks before it clears a ballot that was left, and stays where it is told to", () => {
@@ -198,14 +199,52 @@ test("a kiosk asks before it clears a ballot that was left, and stays where it i
   typed.shown({ kind: "casting" }, true);
   for (let second = 0; second < 500; second++) typed.tick();
   assert.equal(typed.countdown, null, "a vote on its way is never given up");
-  const patient = new Kiosk(
+});
+
+test("a screen that stays is cleared once it is left alone, and one that the organisers shall see is not", () => {
+  let cleared = 0;
+  const kiosk = new Kiosk(
     () => undefined,
     () => cleared++,
   );
-  patient.shown({ kind: "after" }, true);
-  patient.stay();
-  for (let second = 0; second < 500; second++) patient.tick();
+  kiosk.shown({ kind: "after" }, true);
+  kiosk.stay();
+  for (let second = 0; second < 119; second++) kiosk.tick();
+  kiosk.typed();
+  for (let second = 0; second < 119; second++) kiosk.tick();
+  assert.equal(kiosk.countdown, null);
+  kiosk.tick();
+  assert.deepEqual(kiosk.countdown, { why: "idle", seconds: 30, from: 30 });
+  assert.equal(kiosk.sentence, "kiosk.countdown", "the vote is cast");
+  for (let second = 0; second < 30; second++) kiosk.tick();
   assert.equal(cleared, 1);
+  const held = new Kiosk(
+    () => undefined,
+    () => assert.fail("cleared"),
+  );
+  held.shown({ kind: "after" }, true);
+  held.stay();
+  held.hold();
+  for (let second = 0; second < 500; second++) held.tick();
+  held.shown({ kind: "code" }, false);
+  assert.deepEqual([held.stays, held.isHeld], [false, false], "of the voter before");
+});
+
+test("a kiosk is cleared once, and again only where the page has not come in half a minute", () => {
+  let cleared = 0;
+  const kiosk = new Kiosk(
+    () => undefined,
+    () => cleared++,
+  );
+  kiosk.shown({ kind: "after" }, true);
+  for (let second = 0; second < 20; second++) kiosk.tick();
+  assert.equal(cleared, 1);
+  for (let second = 0; second < 29; second++) kiosk.tick();
+  assert.equal(cleared, 1, "each time would give up the page that is on its way");
+  kiosk.tick();
+  assert.equal(cleared, 2);
+  for (let second = 0; second < 30; second++) kiosk.tick();
+  assert.equal(cleared, 3);
 });
 
 test("a name is dragged to the place whose middle it has passed, and does not jump back there", () => {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { afterView } from "../src/booth/after_view.ts";
 import { Kiosk } from "../src/booth/kiosk.ts";
+import { kioskView } from "../src/booth/kiosk_view.ts";
 import type { Scene } from "../src/booth/view.ts";
 import { gateView, refusedView, usedView } from "../src/booth/message_view.ts";
 import { Words } from "../src/booth/words.ts";
@@ -42,7 +43,21 @@ test("No behind a vote stops the countdown of a kiosk", async () => {
   assert.equal(kiosk.countdown!.why, "after");
   press(sceneOf(tab, kiosk), "No");
   assert.equal(tab.booth.outcome!.answer, "no");
-  assert.deepEqual([kiosk.countdown, kiosk.stays], [null, true]);
+  assert.deepEqual([kiosk.countdown, kiosk.stays, kiosk.isHeld], [null, true, true]);
+  assert.match(textOf(kioskView(sceneOf(tab, kiosk))), /stays until you press the button\./);
+});
+
+test("whoever left a screen that stays is told that it is cleared, and not that no vote is cast", async () => {
+  const election = new ScriptedElection();
+  const tab = new Tab(election);
+  await tab.vote(election.codeFor("ann-17"));
+  const kiosk = kioskOf();
+  kiosk.shown(tab.booth.screen, true);
+  kiosk.stay();
+  for (let second = 0; second < 120; second++) kiosk.tick();
+  const text = textOf(kioskView(sceneOf(tab, kiosk)));
+  assert.match(text, /cleared for the next voter in 30 seconds/);
+  assert.match(text, /I am still here/);
 });
 
 test("a device is passed on to another voter behind a vote that is final", async () => {

@@ -151,7 +151,7 @@ function answered({ booth, words, kiosk }: Scene, answer: "yes" | "no" | null): 
     </div>`;
   }
   const no = () => {
-    kiosk?.stay(); // the organisers shall see the screen
+    kiosk?.hold(); // the organisers shall see the screen
     booth.answer("no");
   };
   return html`<div class="booth-buttons">

@@ -9,12 +9,12 @@ export function kioskView({ kiosk, words }: Scene): View | typeof nothing {
   </button>`;
   if (kiosk.countdown === null) {
     return html`<aside class="booth-kiosk">
-      <p>${words.say("kiosk.stayed")}</p>
+      <p>${words.say(kiosk.isHeld ? "kiosk.held" : "kiosk.stayed")}</p>
       <div class="booth-buttons">${leave}</div>
     </aside>`;
   }
   const { why, seconds } = kiosk.countdown;
-  const text = words.say(why === "after" ? "kiosk.countdown" : "kiosk.idle", { n: seconds });
+  const text = words.say(kiosk.sentence, { n: seconds });
   const stay = html`<button type="button" class="button button-quiet" @click=${() => kiosk.stay()}>
     ${words.say("kiosk.stay")}
   </button>`;
@@ -22,6 +22,6 @@ export function kioskView({ kiosk, words }: Scene): View | typeof nothing {
   const here = html`<button type="button" class="button booth-main">${words.say("kiosk.here")}</button>`;
   return html`<aside class="booth-kiosk booth-kiosk-${why}">
     <p>${text}</p>
-    <div class="booth-buttons">${why === "after" ? [leave, stay] : here}</div>
+    <div class="booth-buttons">${why === "after" ? [leave, stay] : kiosk.stays ? [leave, here] : here}</div>
   </aside>`;
 }

@@ -35,12 +35,19 @@ class Page implements Scene {
   private shownFault: Booth["entry"]["wrong"] = null;
   /** The part of the screen behind a vote that came last. */
   private shownPart = "";
+  /** The next person's page is on its way: nothing of this one is drawn any more. */
+  private isCleared = false;
 
   constructor(private readonly root: HTMLElement) {
     this.words = new Words(document.documentElement.lang, root.hasAttribute("data-own-codes"));
     const isKiosk = root.hasAttribute("data-kiosk");
     document.documentElement.classList.toggle("booth-big", isKiosk);
-    this.kiosk = isKiosk ? new Kiosk(() => this.draw(), clear) : null;
+    this.kiosk = isKiosk
+      ? new Kiosk(
+          () => this.draw(),
+          () => this.clear(),
+        )
+      : null;
     const device = isKiosk ? null : shelfOf(() => localStorage);
     const store = new Store(
       shelfOf(() => sessionStorage),
@@ -101,6 +108,7 @@ class Page implements Scene {
   }
 
   private draw(): void {
+    if (this.isCleared) return;
     const { booth, words } = this;
     const { screen } = booth;
     // A vote without one signature is still on its way.
@@ -157,8 +165,9 @@ class Page implements Scene {
       if (outcome.unread === "no-answer") text += ` ${words.say("after.unreadTitle")}`;
     }
     const countdown = this.kiosk?.countdown;
-    if (countdown?.why === "after") text += ` ${words.say("kiosk.countdown", { n: countdown.from })}`;
-    if (countdown?.why === "idle") text = words.say("kiosk.idle", { n: countdown.from });
+    const left = countdown ? words.say(this.kiosk!.sentence, { n: countdown.from }) : "";
+    if (countdown?.why === "after") text += ` ${left}`;
+    if (countdown?.why === "idle") text = left;
     if (booth.spoken !== null) text = words.say(booth.spoken.name, booth.spoken.places);
     if (text === this.announced && !isNew) return;
     this.announced = text;
@@ -213,6 +222,18 @@ class Page implements Scene {
     }
   }
 
+  /** Forgets everything, shows nothing, and begins again: the page that comes may be slow. */
+  private clear(): void {
+    this.isCleared = true;
+    this.root.replaceChildren();
+    document.title = this.words.say("page");
+    // A vote that is followed would be kept again.
+    if (this.booth.isLoaded) this.booth.startAgain();
+    wipe();
+    document.cookie = "lang=; max-age=0; path=/; samesite=lax";
+    location.replace(location.pathname);
+  }
+
   private moved(screen: Screen): void {
     const isStep = ["code", "id", "welcome", "contest", "review"].includes(screen.kind);
     const before = (history.state as { screen?: Screen } | null)?.screen;
@@ -233,13 +254,6 @@ function textOf(title: HTMLElement | null): string {
     .join(" ")
     .replace(/\s+/g, " ")
     .trim();
-}
-
-/** Forgets everything, and begins again. */
-function clear(): void {
-  wipe();
-  document.cookie = "lang=; max-age=0; path=/; samesite=lax";
-  location.replace(location.pathname);
 }
 
 const code = takenCode();
