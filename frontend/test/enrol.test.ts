@@ -5,7 +5,7 @@ import { Api } from "../src/api/client.ts";
 import { Pause } from "../src/booth/pause.ts";
 import en from "../src/catalogue/enrol.en.json";
 import id from "../src/catalogue/enrol.id.json";
-import { Enrolment, type Kept, newCode, shownCode } from "../src/enrol/enrol.ts";
+import { type EnrolScreen, Enrolment, type Kept, newCode, shownCode } from "../src/enrol/enrol.ts";
 import * as votenet from "../src/lib/index.ts";
 
 const UUID = "2222222222222A";
@@ -22,6 +22,7 @@ function shelf(): Kept {
   return { get: () => held, put: (text) => (held = text), drop: () => (held = null) };
 }
 
+const screenOf = ({ screen }: Enrolment): EnrolScreen => screen;
 const answer = (status: number, body: object) => new Response(JSON.stringify(body), { status });
 
 function enrolment(answers: (() => Response)[], kept = shelf()): { made: Enrolment; bodies: string[] } {
@@ -57,6 +58,74 @@ test("the key is sent until it is taken, the same one behind a reload, and the c
   const key = votenet.toHex(votenet.publicKey(votenet.seedOfCode(code, UUID)));
   assert.deepEqual([...new Set(bodies)], [JSON.stringify({ invitation: INVITATION, public_key: key })]);
   assert.equal(kept.get(), null, "the code is no longer on the device");
+});
+
+test("whoever has another invitation forgets the one that was left on this device", () => {
+  const kept = shelf();
+  enrolment([], kept).made.start(INVITATION);
+  const { made } = enrolment([], kept);
+  made.start(null);
+  assert.equal(made.screen.kind, "keep");
+  made.again();
+  assert.deepEqual(made.screen, { kind: "invitation", wrong: null });
+  assert.equal(kept.get(), null);
+});
+
+test("a key that is being sent is sent no more once another invitation begins, and shows nothing then", async () => {
+  const second = newCode(new Uint8Array(21).fill(9));
+  for (const isTaken of [true, false]) {
+    const kept = shelf();
+    let answered: (taken: boolean) => void = () => undefined;
+    const first = new Promise<Response>((resolve, reject) => {
+      answered = (taken) => (taken ? resolve(answer(200, { voter_id: "ann" })) : reject(new TypeError("away")));
+    });
+    const bodies: string[] = [];
+    const api = new Api((_, init) => {
+      bodies.push(String(init?.body));
+      return bodies.length === 1 ? first : Promise.resolve(answer(200, { voter_id: "bob" }));
+    });
+    const made = new Enrolment(api, UUID, kept, () => undefined, new NoPause());
+    made.start(INVITATION);
+    const sending = made.send();
+    made.start(INVITATION);
+    assert.equal(screenOf(made).kind, "sending", "the same link once more changes nothing");
+    made.start(second);
+    const bobs = screenOf(made);
+    answered(isTaken);
+    await sending;
+    assert.deepEqual(made.screen, bobs);
+    assert.equal(kept.get(), `${second} ${bobs.kind === "keep" ? bobs.code : ""}`, "his code is still kept");
+    await made.send();
+    assert.deepEqual(made.screen, { kind: "done", voterId: "bob" });
+    assert.deepEqual(
+      bodies.map((body) => (JSON.parse(body) as { invitation: string }).invitation),
+      [INVITATION, second],
+    );
+  }
+});
+
+test("an invitation that ends while its key waits to be sent again is not sent", async () => {
+  const waits = new Pause();
+  let asked = 0;
+  let waiting: () => void = () => undefined;
+  const isWaiting = new Promise<void>((resolve) => (waiting = resolve));
+  const api = new Api(() => {
+    asked++;
+    return Promise.reject(new TypeError("away"));
+  });
+  const made = new Enrolment(
+    api,
+    UUID,
+    shelf(),
+    () => made.screen.kind === "sending" && made.screen.seconds !== null && waiting(),
+    waits,
+  );
+  made.start(INVITATION);
+  const sending = made.send();
+  await isWaiting;
+  made.again();
+  await sending;
+  assert.deepEqual([made.screen.kind, asked], ["invitation", 1]);
 });
 
 test("a wrong invitation is named, and a refused one says why", async () => {

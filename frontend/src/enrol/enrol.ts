@@ -36,6 +36,8 @@ export const shownCode = (code: string): string => groupsOf(code).join("-");
 export class Enrolment {
   screen: EnrolScreen = { kind: "invitation", wrong: null };
   private invitation = "";
+  /** Counts the invitations: what is under way for one stops when another begins. */
+  private turn = 0;
 
   constructor(
     private readonly api: Pick<Api, "enrol">,
@@ -50,7 +52,8 @@ export class Enrolment {
     const [held, code] = this.kept.get()?.split(" ") ?? [];
     const read = invitation === null ? null : readCode(invitation);
     if (held !== undefined && code !== undefined && (read === null || (read.ok && read.code === held))) {
-      this.invitation = held;
+      if (this.screen.kind === "sending" && this.invitation === held) return;
+      this.begin(held);
       return this.show({ kind: "keep", code });
     }
     if (invitation !== null) return this.type(invitation);
@@ -60,28 +63,31 @@ export class Enrolment {
   /** Takes an invitation code, and makes the member's own code. */
   type(typed: string): void {
     const read = readCode(typed);
+    this.begin(read.ok ? read.code : "");
     if (!read.ok) {
       const text = read.group === 0 ? "" : typedGroup(typed, read.group);
       return this.show({ kind: "invitation", wrong: { typed, group: read.group, text, length: read.length } });
     }
-    this.invitation = read.code;
     const code = newCode();
     this.kept.put(`${read.code} ${code}`);
     this.show({ kind: "keep", code });
   }
 
-  /** Sends the public key until the server has it, or refuses it. */
+  /** Sends the public key until the server has it, or refuses it, or another invitation begins. */
   async send(): Promise<void> {
     if (this.screen.kind !== "keep") return;
     const { code } = this.screen;
+    const { turn } = this;
     const request = { invitation: this.invitation, public_key: toHex(publicKey(seedOfCode(code, this.uuid))) };
     for (let tries = 1; ; tries++) {
       this.show({ kind: "sending", code, seconds: null });
       try {
         const { voter_id: voterId } = await this.api.enrol(request);
+        if (this.turn !== turn) return;
         this.kept.drop();
         return this.show({ kind: "done", voterId });
       } catch (error) {
+        if (this.turn !== turn) return;
         const isAway = error instanceof NoAnswer || (error instanceof Refused && isTemporary(error));
         if (error instanceof Refused && !isAway) {
           this.kept.drop();
@@ -91,13 +97,22 @@ export class Enrolment {
         const seconds = secondsBehind(tries, retryOf(error));
         this.show({ kind: "sending", code, seconds });
         await this.pause.wait(seconds * 1000);
+        if (this.turn !== turn) return;
       }
     }
   }
 
+  /** Forgets the invitation and its code, for a refused one or another person. */
   again(): void {
+    this.begin("");
     this.kept.drop();
     this.show({ kind: "invitation", wrong: null });
+  }
+
+  private begin(invitation: string): void {
+    this.invitation = invitation;
+    this.turn++;
+    this.pause.hurry();
   }
 
   private show(screen: EnrolScreen): void {

@@ -18,7 +18,8 @@ class Page {
   private readonly enrolment: Enrolment;
   private readonly status = document.createElement("p");
   private readonly stage = document.createElement("div");
-  private saved: string | null = null;
+  /** That the file of a code was saved. */
+  private saved: { code: string; said: string } | null = null;
   private kind = "";
 
   constructor(private readonly root: HTMLElement) {
@@ -107,9 +108,10 @@ class Page {
       const url = new URL("/vote", location.href).href;
       const file = words.say("file");
       keepFile(file, words.say("fileText", { title, code, url }), "text/plain");
-      this.saved = words.say("saved", { file });
+      const said = words.say("saved", { file });
+      this.saved = { code, said };
       this.draw();
-      this.status.textContent = this.saved;
+      this.status.textContent = said;
     };
     const wait = this.said(screen);
     return html`<h1 tabindex="-1">${words.say("keepTitle")}</h1>
@@ -119,7 +121,7 @@ class Page {
         <button type="button" class="button button-quiet" @click=${() => print()}>${words.say("print")}</button>
         <button type="button" class="button button-quiet" @click=${save}>${words.say("save")}</button>
       </div>
-      ${this.saved === null ? nothing : html`<p class="booth-good">${this.saved}</p>`}
+      ${this.saved?.code === code ? html`<p class="booth-good">${this.saved.said}</p>` : nothing}
       ${
         screen.kind === "sending"
           ? html`<p class="booth-careful">${wait}</p>`
@@ -128,7 +130,11 @@ class Page {
                 ${words.say("send")}
               </button>
             </div>`
-      }`;
+      }
+      ${screen.kind === "sending" ? html`<p class="booth-note">${words.say("notMineSent")}</p>` : nothing}
+      <p>
+        <button type="button" class="booth-link" @click=${() => this.enrolment.again()}>${words.say("notMine")}</button>
+      </p>`;
   }
 
   private doneView(voterId: string): TemplateResult {
