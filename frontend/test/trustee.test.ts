@@ -13,6 +13,7 @@ import { streamOf } from "./secret_parts.ts";
 
 interface Ceremony {
   draft: string;
+  digest: string;
   codes: string[];
   records: { file: string; text: string }[];
 }
@@ -139,7 +140,7 @@ test("a stranger's place, a complete ceremony, and one that has ended", () => {
   assert.deepEqual(stepped(twice), []);
 });
 
-test("the draft may come last, under any name, and another draft is refused", () => {
+test("the draft may come last, under any name", () => {
   const desk = new Desk(streamOf("desk"));
   desk.take(records);
   assert.equal(desk.lacksDraft, true);
@@ -148,10 +149,55 @@ test("the draft may come last, under any name, and another draft is refused", ()
   assert.equal(desk.lacksDraft, false);
   desk.choose(1);
   assert.equal(desk.turn, "complete");
-  assert.throws(
-    () => desk.take([{ name: "draft.json", raw: utf8(other.draft) }]),
-    (error) => error instanceof Fault && error.code === "other-election",
-  );
+});
+
+test("what is no draft, or another one, counts for nothing, and the ceremony goes on", () => {
+  const foreign = { name: "zz.json", raw: utf8('{"closes":') };
+  const older = { name: "draft (1).json", raw: utf8(other.draft) };
+  const refused = (desk: Desk) => desk.bulletin!.refused.map(({ source, fault }) => [source, fault.code]);
+  for (const files of [
+    [older, foreign, draft, ...records],
+    [draft, ...records, foreign, older],
+  ]) {
+    const desk = new Desk(streamOf("desk"));
+    desk.take(files);
+    desk.choose(1);
+    assert.equal(desk.turn, "complete");
+    assert.deepEqual(refused(desk), [
+      ["zz.json", "bad-document"],
+      ["draft (1).json", "wrong-draft"],
+    ]);
+  }
+  const begun = new Desk(streamOf("desk"));
+  begun.take([{ ...draft, name: "attachment.json" }, ...records]);
+  begun.choose(1);
+  begun.take([{ ...older, name: "draft.json" }]);
+  assert.equal(begun.turn, "complete");
+  assert.deepEqual(refused(begun), [["draft.json", "wrong-draft"]]);
+  const wrong = new Desk(streamOf("desk"));
+  wrong.take([older]);
+  wrong.take([draft]);
+  assert.equal(wrong.bulletin!.draft.digest, ceremony.digest, "it has the right name");
+});
+
+test("of drafts without their name the records say which it is, and else the files are named", () => {
+  const [one, two] = [
+    { name: "a.json", raw: draft.raw },
+    { name: "b.json", raw: utf8(other.draft) },
+  ];
+  const told = (files: { name: string; raw: Uint8Array }[]) => {
+    try {
+      new Desk(streamOf("desk")).take(files);
+    } catch (error) {
+      return error instanceof Fault ? [error.code, error.where] : assert.fail();
+    }
+    return null;
+  };
+  assert.equal(told([two, one, ...records.slice(0, 1)]), null);
+  const [code, where] = told([two, one])!;
+  assert.equal(code, "other-election");
+  assert.match(where!, /b\.json, a\.json/);
+  assert.match(told([{ name: "draft.json", raw: utf8('{"closes":') }])![1]!, /^draft\.json: /);
 });
 
 test("each file is seen for what it is", async () => {

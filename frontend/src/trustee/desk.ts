@@ -1,18 +1,15 @@
 /** What a trustee's page holds: the files of the ceremony, who the trustee is, and the key. Nothing of it is kept. */
 import { toHex, utf8 } from "../lib/bytes.ts";
-import { Fault } from "../lib/fault.ts";
 import { sha256 } from "../lib/hash.ts";
 import { type Bulletin, type HeldRecord, STEPS, fileName, readBulletin } from "../secret/ceremony/bulletin.ts";
-import { type Draft, nameOf, readDraft } from "../secret/ceremony/draft.ts";
+import { nameOf } from "../secret/ceremony/draft.ts";
 import { TrusteeSeed } from "../secret/ceremony/key_generation.ts";
 import { readRecoveryCode, recoveryGroups } from "../secret/ceremony/recovery_code.ts";
 import { nextRecord, placeOf, rehearse } from "../secret/ceremony/trustee.ts";
 import type { Entropy } from "../secret/group.ts";
+import { Drafts, type NamedBytes, isDraft } from "./drafts.ts";
 
-export interface NamedBytes {
-  readonly name: string;
-  readonly raw: Uint8Array;
-}
+export type { NamedBytes };
 
 /** Why a typed card is not taken. */
 export type WrongCard =
@@ -37,7 +34,6 @@ export type Turn =
 
 /** As many files are held: a ceremony of 16 trustees has 64. */
 const MOST_FILES = 1000;
-const DRAFT = "draft.json";
 
 export class Desk {
   bulletin: Bulletin | null = null;
@@ -51,7 +47,7 @@ export class Desk {
   /** Whether the seed came from a card that was typed here. */
   private isTyped = false;
   private isNew = false;
-  private draft: { text: string; draft: Draft } | null = null;
+  private readonly drafts = new Drafts();
   private readonly files = new Map<string, NamedBytes>();
 
   constructor(private readonly entropy: Entropy) {}
@@ -59,20 +55,22 @@ export class Desk {
   // -- files ---------------------------------------------------------------------------------------
 
   /**
-   * Takes files of the ceremony, in any order. Records among them that were made here are handed in. `bad-draft` and the like of a draft that is none; `other-election`
-   * for the draft of another ceremony than the one that is open.
+   * Takes files of the ceremony, in any order. Records among them that were made here are handed in. `bad-draft` and
+   * the like where the only draft is none; `other-election` where nothing says which of two drafts is the ceremony's.
    */
   take(files: readonly NamedBytes[]): void {
     for (const { name, raw } of files) {
-      if (isDraft(name, raw)) this.takeDraft(raw);
+      if (isDraft(name, raw)) this.drafts.take(name, raw);
       else this.takeRecord(name, raw);
     }
+    // Behind the choice of a name nothing becomes another ceremony.
+    if (this.place === null) this.drafts.settle([...this.files.values()]);
     this.read();
   }
 
   /** Whether files are here, and the draft is not among them. */
   get lacksDraft(): boolean {
-    return this.draft === null && this.files.size > 0;
+    return this.drafts.own === null && this.files.size > 0;
   }
 
   private takeRecord(name: string, raw: Uint8Array): void {
@@ -81,21 +79,13 @@ export class Desk {
     if (this.files.size < MOST_FILES) this.files.set(hash, { name, raw });
   }
 
-  private takeDraft(raw: Uint8Array): void {
-    const draft = readDraft(raw);
-    const text = toHex(sha256(raw));
-    if (this.draft !== null && this.draft.text !== text) {
-      throw new Fault("other-election", "the draft is of another election, or an older one of this election");
-    }
-    this.draft = { text, draft };
-  }
-
   private read(): void {
-    if (this.draft === null) return;
+    if (this.drafts.own === null) return;
     this.bulletin = readBulletin(
-      this.draft.draft,
+      this.drafts.own,
       [...this.files.values()].map(({ name, raw }) => [name, raw] as const),
     );
+    this.bulletin.refused.push(...this.drafts.refused);
     // A key that was made just now, of a trustee who had one: it would end the ceremony.
     if (this.isNew && this.place !== null && this.bulletin.keysOf(this.place) !== undefined) this.forget();
   }
@@ -212,11 +202,6 @@ export class Desk {
 
 /** Under which a record is among the files. */
 const hashOf = ({ text }: HeldRecord): string => toHex(sha256(utf8(text)));
-
-function isDraft(name: string, raw: Uint8Array): boolean {
-  const start = new TextDecoder().decode(raw.subarray(0, 10));
-  return name === DRAFT || start === '{"closes":';
-}
 
 /** Typed characters as they stand on a card. */
 const plainOf = (typed: string): string =>
