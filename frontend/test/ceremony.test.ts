@@ -4,7 +4,7 @@ import { test } from "node:test";
 import * as votenet from "../src/lib/index.ts";
 import { type Bulletin, STEPS, fileName, readBulletin, readRecord } from "../src/secret/ceremony/bulletin.ts";
 import { readDraft } from "../src/secret/ceremony/draft.ts";
-import { TrusteeSeed, openSealed, seal } from "../src/secret/ceremony/key_generation.ts";
+import { TrusteeSeed, finishTrustee, openSealed, seal } from "../src/secret/ceremony/key_generation.ts";
 import { readRecoveryCode, recoveryGroups } from "../src/secret/ceremony/recovery_code.ts";
 import { derivedEntropy, nextRecord, rehearse, restoreShare } from "../src/secret/ceremony/trustee.ts";
 import { shareOf } from "../src/secret/ceremony/share.ts";
@@ -147,6 +147,39 @@ test("a step is refused where the product refuses it", () => {
       step = nextRecord(bulletin, new TrusteeSeed(one.seed), one.place)?.step ?? "";
     });
     assert.deepEqual([one.name, code, step], [one.name, one.code, one.step]);
+  }
+});
+
+test("whoever sealed a part that cannot be opened, or another one, is named", () => {
+  const [one] = vectors.ceremonies;
+  const files = one!.records.map(({ file, text }) => [file, votenet.utf8(text)] as const);
+  const { certificates, polynomials } = readBulletin(draftOf(one!.draft), files);
+  const seed = new TrusteeSeed(one!.seeds[1]!);
+  const sealed = (text: string) => seal(BASE.times(seed.decryptionKey), text, streamOf("sealed"));
+  const [, , third] = polynomials;
+  const wrong: [string, string][] = [
+    ["garbage", "garbage"],
+    ["sealed for another", third!.secrets[0]!],
+    ["sealed, and not signed", sealed('{"secret":"7"}')],
+    ["sealed, and no JSON", sealed("{")],
+    ["signed by another", polynomials[0]!.secrets[1]!],
+  ];
+  for (const [name, part] of wrong) {
+    const theirs = { ...third!, secrets: third!.secrets.map((own, at) => (at === 1 ? part : own)) };
+    const received = polynomials.map((own) => (own === third ? theirs : own));
+    assert.throws(
+      () => finishTrustee(seed, certificates, received, streamOf("finish")),
+      (error) => error instanceof votenet.Fault && error.code === "bad-share" && /trustee 3 /.test(error.where),
+      name,
+    );
+  }
+  for (const step of vectors.steps.filter(({ code }) => code === "bad-share")) {
+    const bulletin = bulletinOf(step);
+    assert.throws(
+      () => nextRecord(bulletin, new TrusteeSeed(step.seed), step.place),
+      (error) => error instanceof votenet.Fault && error.where.startsWith(`${bulletin.draft.trustees[0]}: `),
+      step.name,
+    );
   }
 });
 

@@ -189,6 +189,27 @@ export function checkPolynomials(
   });
 }
 
+/** A part that a trustee sealed for another one, and that is not the right one; the fault names the sender. */
+export class WrongPart extends Fault {
+  /** `place`: of the sender, from 1 on. */
+  constructor(
+    readonly place: number,
+    where: string,
+  ) {
+    super("bad-share", where);
+  }
+}
+
+/** The share that the trustee at this place sealed for this key. `bad-share`: nobody else can see what is wrong */
+function receiveShare(key: bigint, place: number, sender: Element, sealed: string): bigint {
+  try {
+    return receive(key, sender, sealed, secretShare).secret;
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    throw new WrongPart(place, `the part of trustee ${place} for you cannot be opened: ${error.where}`);
+  }
+}
+
 /** Step 3: check the shares of all others, add them, publish the key. `bad-share` names who sent another one. */
 export function finishTrustee(
   seed: TrusteeSeed,
@@ -202,9 +223,9 @@ export function finishTrustee(
   const { signingKey, decryptionKey: key } = seed;
   let secret = 0n;
   for (const [at, { verification }] of keys.entries()) {
-    const share = receive(key, verification, polynomials[at]!.secrets[place - 1]!, secretShare).secret;
+    const share = receiveShare(key, at + 1, verification, polynomials[at]!.secrets[place - 1]!);
     const fits = BASE.times(share).equals(valueAt(published[at]!, place));
-    demand(fits, "bad-share", `the share of trustee ${at + 1} does not fit its coefficients`);
+    if (!fits) throw new WrongPart(at + 1, `the share of trustee ${at + 1} does not fit its coefficients`);
     secret = (secret + share) % GROUP_ORDER;
   }
   const proven = proveTrusteeKey(secret, entropy);

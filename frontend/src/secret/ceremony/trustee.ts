@@ -13,6 +13,8 @@ import { encode } from "./codec.ts";
 import { nameOf } from "./draft.ts";
 import {
   type TrusteeSeed,
+  type VerificationOutput,
+  WrongPart,
   finishTrustee,
   makeCertificate,
   makePolynomial,
@@ -94,6 +96,16 @@ function recordOf(bulletin: Bulletin, seed: TrusteeSeed, place: number, step: St
   return heldRecord({ ...unsigned, signature });
 }
 
+/** The last step of the key generation. `bad-share` with the name of the trustee whose part is wrong */
+function finished(bulletin: Bulletin, seed: TrusteeSeed, entropy: Entropy): VerificationOutput {
+  try {
+    return finishTrustee(seed, bulletin.certificates, bulletin.polynomials, entropy);
+  } catch (error) {
+    if (!(error instanceof WrongPart)) throw error;
+    throw new Fault(error.code, `${nameOf(bulletin.draft, error.place)}: ${error.where}`);
+  }
+}
+
 function contentOf(bulletin: Bulletin, seed: TrusteeSeed, place: number, step: Step, entropy: Entropy): string {
   const { threshold, trustees } = bulletin.draft;
   switch (step) {
@@ -102,7 +114,7 @@ function contentOf(bulletin: Bulletin, seed: TrusteeSeed, place: number, step: S
     case "coefficients":
       return encode(polynomialMessage, makePolynomial(seed, bulletin.certificates, entropy));
     case "key":
-      return encode(verificationOutput, finishTrustee(seed, bulletin.certificates, bulletin.polynomials, entropy));
+      return encode(verificationOutput, finished(bulletin, seed, entropy));
     case "rehearsal": {
       const { election, tally } = bulletin.rehearsal;
       const { secret } = restoreShare(bulletin, seed);
