@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -66,14 +67,61 @@ def test_codes_are_forgotten_and_names_are_not(tmp_path: Path) -> None:
         with secret_file(path):
             pass
     assert single.parent == tmp_path
-    assert set(files.forget_codes(ours=False)) == {files.codes, files.cards}
-    assert files.forget_codes(ours=True) == [single, some]
+    assert files.forget_codes(ours=False) == [files.codes, files.cards, some]
+    assert files.forget_codes(ours=True) == [single]
     assert files.forget_codes(ours=True) == []
     assert (files.read_codes(NETWORK), files.read_members(NETWORK) is None) == (None, False)
     files.keep_code(NETWORK, "ann", "B" * 26)
     assert not files.codes.exists(), "what was forgotten does not come back"
     files.remove()
     assert not list(tmp_path.iterdir())
+
+
+def test_in_a_folder_of_others_what_this_program_makes_is_forgotten_and_nothing_else(tmp_path: Path) -> None:
+    files = kept(tmp_path)
+    others = [tmp_path / name for name in ("card-game.html", "cards-2025.html", ".card-game.html.part")]
+    for path in (files.some_cards(["ann"]), files.some_cards(["bo"]), *others):
+        path.touch()
+    assert [one.name for one in files.forget_codes(ours=False)] == [
+        "codes.json", "cards.html", "card-ann.html", "card-bo.html",
+    ]  # fmt: skip
+    assert all(path.exists() for path in (*others, files.members))
+    files.some_cards(["ann"]).touch()
+    files.cards.touch()
+    files.members.write_text("{}")
+    with pytest.raises(ConfigError, match="damaged"):
+        files.forget_codes(ours=False)
+    assert not files.cards.exists(), "the cards of all are gone before names are asked for"
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_parts_of_cards_and_codes_that_a_killed_program_left_are_forgotten(
+    tmp_path: Path, ours: bool
+) -> None:
+    files = kept(tmp_path)
+    names = (files.codes, files.cards, files.some_cards(["ann"]), files.some_cards(["ann", "bo"]))
+    parts = {tmp_path / f".{path.name}.0123456789ab.part" for path in names}
+    for path in parts | {tmp_path / ".members.json.0123456789ab.part"}:
+        path.touch()
+    assert set(files.forget_codes(ours)) == {files.codes, files.cards} | parts
+    assert (tmp_path / ".members.json.0123456789ab.part").exists()
+
+
+def test_no_program_drops_what_another_one_keeps_at_the_same_time(tmp_path: Path) -> None:
+    kept(tmp_path)
+
+    def add(n: int) -> None:
+        files = MemberFiles(tmp_path)
+        files.note(NETWORK, MemberNote(f"new {n}", "", "card"))
+        files.keep_code(NETWORK, f"new {n}", "N" * 26)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(add, range(16)))
+    found, codes = MemberFiles(tmp_path).read_members(NETWORK), MemberFiles(tmp_path).read_codes(NETWORK)
+    assert found is not None
+    assert codes is not None
+    assert (len(found.members), len(codes.codes)) == (2 + 16, 1 + 16)
+    assert {path.name for path in tmp_path.iterdir()} == {"members.json", "codes.json", "cards.html"}
 
 
 @given(st.lists(st.text("aé/.%=_ 0", min_size=1, max_size=128), min_size=2, max_size=2, unique=True))

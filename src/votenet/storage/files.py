@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from votenet.config import private_dir
 from votenet.errors import ConfigError, Locked, StorageError
 
 _NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_PART: Final = re.compile(r"\.(.+)\.[0-9a-f]{12}\.part", re.DOTALL)
+"""What `replacing` writes into; of a longer name it has the first 200 characters."""
 
 
 def sync_folder(folder: Path) -> None:
@@ -60,6 +63,12 @@ def write_atomically(
         if owner is not None:
             os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
         file.write(data)
+
+
+def replaced_name(name: str) -> str | None:
+    """The name that a file of `replacing` would have taken, if this is one that a killed process left."""
+    found = _PART.fullmatch(name)
+    return None if found is None else found[1]
 
 
 @contextlib.contextmanager
@@ -121,11 +130,11 @@ class FileLock:
         self.path, self.fd = path, fd
 
     @classmethod
-    def acquire(cls, path: Path) -> FileLock:
-        """Take the lock now.
+    def acquire(cls, path: Path, *, wait: bool = False) -> FileLock:
+        """Take the lock now, or with `wait` as soon as no other process has it.
 
         Raises:
-            Locked: another process has it.
+            Locked: another process has it, and nobody waits.
             ConfigError: the file cannot be made, or its filesystem has no locks.
         """
         step = "Check the owner, the mode and the free space of its folder."
@@ -133,7 +142,7 @@ class FileLock:
             with ConfigError.of_os_errors(f"cannot open the lock {path}", next_step=step):
                 fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
-                _lock(fd, path)
+                _lock(fd, path, wait)
             except BaseException:
                 os.close(fd)
                 raise
@@ -183,6 +192,20 @@ class FileLock:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold this lock until the block ends, after all who had it before; its file is gone afterwards.
+
+    Raises:
+        ConfigError: as `FileLock.acquire`.
+    """
+    lock = FileLock.acquire(path, wait=True)
+    try:
+        yield
+    finally:
+        lock.release(remove=True)
 
 
 def last_holder(path: Path) -> int:
@@ -283,10 +306,10 @@ def _data_lock(folder: Path, *, sign: bool = True) -> FileLock:
     return lock
 
 
-def _lock(fd: int, path: Path) -> None:
+def _lock(fd: int, path: Path, wait: bool = False) -> None:
     """Raises Locked, ConfigError."""
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise Locked(
             f"another process holds {path}", next_step=f"Wait for its end, or see who it is: fuser -v {path}"

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Final, Literal, NamedTuple, TypeVar
 from urllib.parse import quote
@@ -19,11 +20,20 @@ import msgspec
 from votenet.core.encoding import Hex32, VoterId
 from votenet.core.limits import MAX_RECEIPT
 from votenet.errors import Command, ConfigError, NextStep
-from votenet.storage.files import is_open_to_others, replacing, sync_folder, write_atomically
+from votenet.storage.files import (
+    alone,
+    is_open_to_others,
+    replaced_name,
+    replacing,
+    sync_folder,
+    write_atomically,
+)
 from votenet.storage.input_file import read_input
 
 MAX_QUOTED_ID: Final = 80
 """Characters of a voter id, quoted, in the name of a file; what is longer is told apart by a hash."""
+_CARDS_OF_SOME: Final = "cards-some.html"
+_CARDS: Final = re.compile(r"cards?-.+\.html", re.DOTALL)
 KeptBy = Literal["card", "own"]
 """How a voter has the key: by a code that the organiser printed, or by a key of their own."""
 
@@ -80,7 +90,7 @@ class MemberFiles(NamedTuple):
     def some_cards(self, voter_ids: Sequence[str]) -> Path:
         """Where the cards of these voters are written: each voter has a name of their own."""
         if len(voter_ids) != 1:
-            return self.folder / "cards-some.html"
+            return self.folder / _CARDS_OF_SOME
         name = quote(voter_ids[0], safe="@ ")
         if len(name) > MAX_QUOTED_ID:  # `quote` leaves no "=": no short id looks like a long one
             digest = hashlib.sha256(voter_ids[0].encode()).hexdigest()
@@ -112,10 +122,19 @@ class MemberFiles(NamedTuple):
         """Raises StorageError."""
         write_atomically(self.codes, _encoded(codes))
 
+    def name_page(self, network_hex: str, public_url: str, *, guessed: bool = False) -> None:
+        """Keep another address of the page. Raises ConfigError, StorageError."""
+        with self._alone():
+            kept = self.read_members(network_hex)
+            if kept is not None:
+                self.write_members(msgspec.structs.replace(kept, public_url=public_url, guessed=guessed))
+
     def note(self, network_hex: str, note: MemberNote) -> None:
         """Keep a changed or new member; nothing where no members were kept for this election."""
-        kept = self.read_members(network_hex)
-        if kept is not None:
+        with self._alone():
+            kept = self.read_members(network_hex)
+            if kept is None:
+                return
             notes = kept.by_id()
             before = notes.get(note.voter_id)
             name = note.name or (before.name if before else "")
@@ -124,27 +143,57 @@ class MemberFiles(NamedTuple):
 
     def keep_code(self, network_hex: str, voter_id: str, code: str | None) -> None:
         """Keep the new code of a voter, or forget the old one; nothing where all codes are forgotten."""
-        kept = self.read_codes(network_hex)
-        if kept is not None:
+        with self._alone():
+            kept = self.read_codes(network_hex)
+            if kept is None:
+                return
             codes = {one: known for one, known in kept.codes.items() if one != voter_id}
             if code is not None:
                 codes[voter_id] = code
             self.write_codes(msgspec.structs.replace(kept, codes=codes))
 
     def forget_codes(self, ours: bool) -> list[Path]:
-        """Remove the codes and the cards; returns the files that were there. Raises OSError.
+        """Remove the codes and the cards, and parts of them that a killed program left.
 
         Args:
-            ours: whether the folder has files of this program alone: then single cards are removed, too.
+            ours: whether the folder has files of this program alone. In another one the single cards of
+                the members that are kept are removed, and no file that is merely called like one.
+
+        Returns:
+            The files that were there.
+
+        Raises:
+            ConfigError: bad-members; the codes and the cards of all are gone then.
+            OSError: a file cannot be removed.
         """
-        gone = [path for path in (self.codes, self.cards) if path.exists()]
-        for pattern in ("card-*.html", "cards-*.html") if ours else ():
-            gone += sorted(self.folder.glob(pattern))
+        with self._alone():
+            always = {self.codes.name, self.cards.name, _CARDS_OF_SOME}
+            gone = self._remove(lambda name: name in always or (ours and bool(_CARDS.fullmatch(name))))
+            kept = None if ours else _read(self.members, MembersFile)
+            if kept is not None:
+                single = {self.some_cards([one.voter_id]).name for one in kept.members}
+                gone += self._remove(single.__contains__)
+        return gone
+
+    def _remove(self, is_one: Callable[[str], bool]) -> list[Path]:
+        """Remove the files with such names, and the parts of such files. Raises OSError."""
+        found = [one for one in self.folder.iterdir() if is_one(replaced_name(one.name) or one.name)]
+        first = {self.codes.name: 0, self.cards.name: 1}
+        gone = sorted(found, key=lambda one: (first.get(one.name, 2), one.name))
         for path in gone:
             path.unlink()
         if gone:
             sync_folder(self.folder)
         return gone
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Other programs that change these files wait, so that none drops what another one keeps."""
+        if not (self.members.exists() or self.codes.exists()):
+            yield
+            return
+        with alone(self.folder / "members.lock"):
+            yield
 
 
 def read_members(path: Path, network_hex: str) -> MembersFile | None:

@@ -117,5 +117,18 @@ def test_codes_are_forgotten(cli: Cli, files: MemberFiles) -> None:
     assert cli("voters", "cards", "ann").code == 0
     done = cli("voters", "cards", "--forget")
     assert "Removed: codes.json, cards.html, card-ann.html." in done.out
+    assert "Cards that were written with -o" in done.err
     assert "[no-codes]" in cli("voters", "cards").err
     assert json.loads(cli("voters", "cards", "--forget", "--json").out) == {"removed": []}
+
+
+def test_single_cards_beside_a_genesis_file_that_is_named_are_forgotten_too(
+    cli: Cli, files: MemberFiles
+) -> None:
+    genesis = ("--genesis", str(instance_dirs().genesis))
+    (files.folder / "card-game.html").touch()
+    for some in (("ann",), ("ann", "bo")):
+        assert cli("voters", "cards", *some, *genesis).code == 0
+    done = cli("voters", "cards", "--forget", *genesis)
+    assert "Removed: codes.json, cards.html, cards-some.html, card-ann.html." in done.out
+    assert [path.name for path in files.folder.glob("card*.html")] == ["card-game.html"]

@@ -85,8 +85,8 @@ def cards(
     in_force = in_force_here(election, instance)
     chosen, replaced = _still_valid(chosen, in_force)
     if public_url is not None:
+        files.name_page(election.network_hex, public_url)
         kept = msgspec.structs.replace(kept, public_url=public_url, guessed=False)
-        files.write_members(kept)
     target = output or (files.some_cards(voter_ids) if voter_ids else files.cards)
     write_cards(target, in_force, chosen, kept.public_url, genesis=genesis)
     if target == STDOUT:
@@ -109,10 +109,12 @@ def _forget(files: MemberFiles, ours: bool, as_json: bool) -> None:
     gone = files.forget_codes(ours)
     if as_json:
         ui.print_json({"removed": [str(path) for path in gone]})
-    elif not gone:
-        ui.echo("There are no codes here.")
-    else:
+        return
+    if gone:
         ui.echo(f"Removed: {', '.join(path.name for path in gone)}. These cards cannot be printed again.")
+    else:
+        ui.echo("There are no codes here.")
+    ui.say(f"Cards that were written with -o, or outside of {files.folder}, are not known here: remove them.")
 
 
 def _chosen(kept: MembersFile, codes: Mapping[str, str], voter_ids: Sequence[str]) -> list[Card]:

@@ -192,7 +192,7 @@ def _with_page(files: MemberFiles, election: Election, instance: str, page_url: 
         kept = msgspec.structs.replace(kept, public_url=page_url)
         election = in_force_here(election, instance)
         write_cards(files.cards, election, cards_of(kept.members, codes.codes), kept.public_url)
-        files.write_members(kept)
+        files.name_page(election.network_hex, kept.public_url, guessed=True)
     yield from cards_lines(files.folder, election)
 
 
