@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from votenet.errors import ConfigError, Locked, StorageError
 from votenet.storage.files import (
     FileLock,
+    alone,
     is_locked,
     lock_data_dir,
     replacing,
@@ -128,6 +130,21 @@ def test_a_lock_may_take_its_file_with_it(tmp_path: Path) -> None:
     with FileLock.acquire(path):
         old.release(remove=True)
         assert path.exists(), "that file is another's by now"
+
+
+def test_who_waits_for_a_lock_gets_it_after_the_other_and_its_file_is_gone_in_the_end(tmp_path: Path) -> None:
+    path, inside = tmp_path / "lock", list[int]()
+
+    def take(number: int) -> bool:
+        with alone(path):
+            inside.append(number)
+            held = is_locked(path) and inside == [number]
+            inside.remove(number)
+        return held
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(take, range(40))) == [True] * 40
+    assert not path.exists()
 
 
 def test_a_lock_is_never_taken_through_a_link(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from votenet.core.election.voting_code import invitation_hash, read_code
 from votenet.core.encoding import Hex32, VoterId
 from votenet.core.keys import is_public_key
 from votenet.errors import Command, ConfigError, NextStep, Rejected, StorageError
-from votenet.storage.files import write_atomically
+from votenet.storage.files import alone, write_atomically
 
 INVITATIONS_NAME: Final = "invitations.json"
 _KEYS_NAME: Final = "keys.jsonl"
@@ -82,6 +82,17 @@ class EnrolmentStore:
             ConfigError: no-enrolment, bad-enrolment.
         """
         return self._current()[0]
+
+    @contextmanager
+    def inviting(self) -> Iterator[None]:
+        """Make the folder; others who invite wait until the block ends: what it has read stays true.
+
+        Raises:
+            ConfigError: the folder or the lock cannot be made.
+        """
+        private_dir(self.folder)
+        with alone(self.folder / "invitations.lock"):
+            yield
 
     def invite(self, invitations: InvitationsFile) -> None:
         """Replace the invitations. Raises ConfigError, StorageError."""

@@ -6,19 +6,26 @@ import csv
 import json
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Event
 
 import pytest
 from tests.cli.conftest import CommandResult, node_of
 
 from support.amendments import AUTHORITY
 from support.elections import key_of, make_election, named_nodes
+from votenet.cli.election import enrol
+from votenet.cli.election.card_page import Card
 from votenet.cli.election.election_from_file import load_source, read_source
 from votenet.cli.election.roll import write_roll
 from votenet.core.election.roll import Roll
 from votenet.core.election.voting_code import key_of_code, read_code
+from votenet.errors import Locked
 from votenet.storage.enrolment_store import EnrolmentStore
+from votenet.storage.files import FileLock
 from votenet.storage.key_store import AUTHORITY as OWNER
 from votenet.storage.key_store import KeyStore
 
@@ -84,6 +91,47 @@ def test_invitations_are_for_their_member_alone_and_stay_when_others_are_invited
     assert (told["invited"], told["enrolled"]) == (5, 2)
     shown = club.cli("voters", "status", "--enrolment", str(club.store.folder)).out
     assert ("missing" in shown, "Enrolled: 2 of 5." in shown) == (True, True)
+
+
+def test_two_organisers_who_invite_at_one_time_do_not_replace_what_the_other_has_printed(
+    club: Club, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is held while it writes its file, until the other has begun; both files hold afterwards."""
+    writing, begun, real = Event(), Event(), enrol._write_csv
+
+    def slow(path: Path, cards: Sequence[Card], url: str) -> None:
+        writing.set()
+        assert begun.wait(60)
+        real(path, cards, url)
+
+    def second() -> None:
+        assert writing.wait(60)
+        with suppress(Locked):
+            FileLock.acquire(club.store.folder / "invitations.lock").release()
+            pytest.fail("the first does not hold the folder")
+        begun.set()
+
+    monkeypatch.setattr(enrol, "_write_csv", slow)
+    with ThreadPoolExecutor(1) as threads:
+        other = threads.submit(second)
+        assert club.invite("one.csv").code == 0
+        other.result()
+    monkeypatch.undo()
+    assert "All members were invited before. To invite" in club.invite("two.csv").out
+    assert club.store.enrol(club.invitations("one.csv")["ann"], public("ann"), 5).voter_id == "ann"
+    assert not (club.store.folder / "invitations.lock").exists()
+
+
+def test_other_names_and_weights_are_kept_where_nobody_is_new(club: Club) -> None:
+    club.invite("i.csv")
+    before = [one.invitation for one in club.store.invitations().members]
+    (club.folder / "m.csv").write_text("id,name,weight\nann,Ann Lee,3\nbo,Bo,1\ncy,Cy,1\n")
+    assert "Names and weights are now those of m.csv." in club.invite("j.csv").out
+    now = club.store.invitations().members
+    assert [(one.name, one.weight) for one in now] == [("Ann Lee", 3), ("Bo", 1), ("Cy", 1)]
+    assert [one.invitation for one in now] == before
+    told = json.loads(club.invite("j.csv", "--json").out)
+    assert (told["file"], told["invitations"], (club.folder / "j.csv").exists()) == (None, 0, False)
 
 
 def test_the_roll_has_those_who_enrolled_and_the_others_get_cards_where_they_are_listed(club: Club) -> None:

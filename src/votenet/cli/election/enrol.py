@@ -90,35 +90,49 @@ def invite(
     as_json: bool,
 ) -> None:
     """Make invitations for the members of the CSV file MEMBERS: id, and name, weight where there are any."""
-    if output.exists() and not force:
-        raise ConfigError(
-            f"{output} is there already, and the invitations in it may not be handed out yet",
-            code="file-exists",
-            next_step="Name another file, or replace it with --force.",
-        )
     listed = read_member_list(read_input(members, MAX_RECEIPT, code="bad-roll"), members.name)
     definition, url = _election(file, instance)
     url = public_url or url or DEFAULT_URL
     store = EnrolmentStore(folder)
-    before = store.invitations() if store.is_made() else None
-    made, cards = _invited(definition, before, listed, again)
-    if not cards:
-        ui.echo("All members were invited before. To invite one anew: --again VOTER_ID")
-        return
-    if output.suffix == ".csv":
-        _write_csv(output, cards, url)
-    else:
-        write_cards(output, Election(definition), cards, url, kind="invitation")
-    store.invite(made)  # last: until then no invitation holds
+    with store.inviting():  # until all is written: another organiser's invitations hold, too
+        _refuse_existing(output, force)
+        before = store.invitations() if store.is_made() else None
+        made, cards = _invited(definition, before, listed, again)
+        if cards:
+            _write(output, Election(definition), cards, url)
+        if made != before:
+            store.invite(made)  # last: until then no invitation holds
     if as_json:
-        facts = {"file": str(output), "invitations": len(cards), "members": len(listed)}
+        facts = {"file": str(output) if cards else None, "invitations": len(cards), "members": len(listed)}
         ui.print_json(facts | {"enrolment": str(folder), "public_url": url})
+        return
+    if not cards:
+        now = "" if made == before else f" Names and weights are now those of {members.name}."
+        ui.echo(f"All members were invited before.{now} To invite one anew: --again VOTER_ID")
         return
     ui.echo(
         f"Wrote {ui.count_of(len(cards), 'invitation')} to {output}, for the page {url}{PATHS['invitation']}"
     )
     if is_local(url):
         ui.say("That address leads to this machine only: give --public-url URL.")
+
+
+def _refuse_existing(output: Path, force: bool) -> None:
+    """Raises ConfigError, code file-exists."""
+    if output.exists() and not force:
+        raise ConfigError(
+            f"{output} is there already, and the invitations in it may not be handed out yet",
+            code="file-exists",
+            next_step="Name another file, or replace it with --force.",
+        )
+
+
+def _write(output: Path, election: Election, cards: Sequence[Card], url: str) -> None:
+    """Write new invitations. Raises ConfigError, code output-failed."""
+    if output.suffix == ".csv":
+        _write_csv(output, cards, url)
+    else:
+        write_cards(output, election, cards, url, kind="invitation")
 
 
 def _election(file: Path | None, instance: str) -> tuple[ElectionDefinition, str]:
