@@ -17,14 +17,17 @@ from tests.cli.conftest import CommandResult, node_of
 
 from support.amendments import AUTHORITY
 from support.elections import key_of, make_election, named_nodes
+from support.lying_node import lying_node
+from support.secret_definitions import SecretSetup
 from votenet.cli.election import enrol
 from votenet.cli.election.card_page import Card
 from votenet.cli.election.election_from_file import load_source, read_source
 from votenet.cli.election.roll import write_roll
+from votenet.config import instance_dirs, private_dir
 from votenet.core.election.roll import Roll
 from votenet.core.election.voting_code import key_of_code, read_code
 from votenet.errors import Locked
-from votenet.storage.enrolment_store import EnrolmentStore
+from votenet.storage.enrolment_store import EnrolmentStore, InvitationsFile
 from votenet.storage.files import FileLock
 from votenet.storage.key_store import AUTHORITY as OWNER
 from votenet.storage.key_store import KeyStore
@@ -132,6 +135,26 @@ def test_other_names_and_weights_are_kept_where_nobody_is_new(club: Club) -> Non
     assert [one.invitation for one in now] == before
     told = json.loads(club.invite("j.csv", "--json").out)
     assert (told["file"], told["invitations"], (club.folder / "j.csv").exists()) == (None, 0, False)
+
+
+def test_nobody_is_invited_or_approved_where_ballots_are_secret(cli: Cli, club: Club) -> None:
+    trustees = '[trustees]\nnames = ["A", "B", "C"]\n'
+    secret = 'secrecy = "secret"\nmembers = "m.csv"\ncloses = 2060-05-31T20:00:00+02:00\n'
+    club.file.write_text(secret + TEXT + trustees)
+    refused = club.invite("i.csv")
+    assert (refused.code, "[contradiction]" in refused.err) == (78, True)
+    assert 'members = "members.csv"' in refused.err
+    election = SecretSetup(nodes=1).election
+    private_dir(instance_dirs().state)
+    instance_dirs().genesis.write_bytes(election.to_file())
+    asked = ("voters", "invite", str(club.folder / "m.csv"), "-o", str(club.folder / "i.csv"))
+    assert "[contradiction]" in cli(*asked, "--enrolment", str(club.store.folder)).err
+    assert not (club.folder / "i.csv").exists()
+    assert not club.store.folder.exists()
+    club.store.invite(InvitationsFile(uuid=election.definition.uuid, title="x", members=()))
+    with lying_node(election, {}) as address:
+        approve = ("voters", "approve", "--enrolment", str(club.store.folder), "--node", str(address))
+        assert "[contradiction]" in cli(*approve, "--yes").err
 
 
 def test_the_roll_has_those_who_enrolled_and_the_others_get_cards_where_they_are_listed(club: Club) -> None:

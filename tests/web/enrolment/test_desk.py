@@ -12,7 +12,7 @@ import pytest
 
 from support.elections import UUID, key_of
 from support.page import Page, play
-from support.web_pages import FixedView, shown
+from support.web_pages import FixedView, secret_snapshot, shown
 from votenet.core.election.voting_code import code_from, invitation_hash, shown_code
 from votenet.storage.enrolment_store import EnrolmentStore, InvitationsFile, Invited
 from votenet.web.enrolment import desk
@@ -120,3 +120,20 @@ def test_nobody_enrols_after_closing(tmp_path: Path, state: str, code: str, said
         code,
     )
     assert len(EnrolmentStore(kept).enrolled()) == (0 if code else 1)
+
+
+def test_nobody_enrols_where_ballots_are_secret(tmp_path: Path) -> None:
+    view = FixedView(secret_snapshot())
+    kept = folder(tmp_path, view.snapshot.election.definition.uuid)
+    app = make_app(view, WebSettings(enrolment=kept))  # type: ignore[arg-type]
+
+    async def ask() -> tuple[httpx.Response, httpx.Response]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            asked = {"invitation": ANN, "public_key": key_of("a").public_hex}
+            return await client.get("/enrol"), await client.post("/api/v1/enrolments", json=asked)
+
+    page, answer = asyncio.run(ask())
+    assert (page.status_code, "/static/enrol.js" in page.text) == (404, False)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "no-enrolment")
+    assert EnrolmentStore(kept).enrolled() == {}

@@ -141,9 +141,26 @@ def _election(file: Path | None, instance: str) -> tuple[ElectionDefinition, str
         genesis = instance_dirs(instance).genesis
         if not genesis.exists():
             raise click.UsageError("name the file of the election: -f election.toml")
-        return read_genesis(genesis).definition, ""
+        definition = read_genesis(genesis).definition
+        _refuse_secret(definition.secrecy == "secret")
+        return definition, ""
     found = election_of_file(file)
+    _refuse_secret(found.trustees is not None)
     return _without_roll(found), found.public_url
+
+
+def _refuse_secret(secret: bool) -> None:
+    """Raises ConfigError, code contradiction, for secret ballots: no code of a member's own can vote."""
+    if secret:
+        raise ConfigError(
+            "members who make codes of their own get no credential for secret ballots",
+            code="contradiction",
+            next_step=NextStep(
+                'Name the list of members in the election file: members = "members.csv". Each gets a card.'
+                " A late member gets one with: {}",
+                Command("voters", "add", "VOTER_ID", "--card"),
+            ),
+        )
 
 
 def _without_roll(file: ElectionFile) -> ElectionDefinition:
@@ -229,6 +246,7 @@ def approve(asked: AmendmentOptions, folder: Path, roll_file: Path | None, yes: 
     invited = {one.voter_id: one for one in store.invitations().members}
     enrolled = store.enrolled()
     with targets.connect(asked.instance, asked.node, asked.network_hex) as election:
+        _refuse_secret(election.election.secret is not None)
         key = asked.key_for(election.election)
         roll = roll_of(election.election, asked.instance) if roll_file is None else read_roll(roll_file)
         changes = waiting_changes(invited, enrolled, _in_force(election, roll, store), asked.reason)

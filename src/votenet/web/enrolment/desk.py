@@ -93,6 +93,12 @@ class EnrolmentDesk:
                 code="no-enrolment",
                 next_step="Tell the organisers: their server has a wrong folder.",
             )
+        if latest is not None and latest.election.secret is not None:
+            raise ConfigError(
+                "ballots are secret here: a code that a member makes cannot vote",
+                code="no-enrolment",
+                next_step="Ask the organisers for a voting card.",
+            )
         return found
 
 
