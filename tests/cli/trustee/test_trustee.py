@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -123,6 +124,32 @@ def test_a_key_and_its_cards_are_for_the_trustee_alone(cli: Cli, file: Path, tmp
     public = "".join(path.read_text() for path in Path("ceremony").iterdir())
     for secret in (seed, code, code.replace("-", "")):
         assert secret not in done.out + done.err + public
+
+
+def test_no_key_and_no_card_is_written_into_the_folder_that_all_trustees_get(
+    cli: Cli, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(cli, file)
+    home = tmp_path / "another home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    (tmp_path / "link").symlink_to("ceremony")
+    before = sorted((tmp_path / "ceremony").iterdir())
+    inside = ("--cards", "link/a.html"), ("--cards", "ceremony/new/../a.html"), ("--key", "ceremony/key.json")
+    for options in inside:
+        done = cli("trustee", "join", "ceremony", "Citra", *options)
+        assert (done.code, "[open-file]" in done.err) == (78, True)
+    monkeypatch.chdir("ceremony")
+    refused = cli("trustee", "join", ".", "Citra")
+    assert "[open-file]" in refused.err
+    assert sorted((tmp_path / "ceremony").iterdir()) == before
+    assert not list((tmp_path / "home").rglob("trustee-*.json")), "no key without its cards"
+    typed = refused.err[refused.err.index("votenet trustee join") :]
+    assert cli(*shlex.split(typed)[1:]).code == 0
+    assert code_on(home / "recovery-1.html")
+    assert "[open-file]" in cli("trustee", "join", ".", "Citra", "--cards", "again.html").err
+    assert cli("trustee", "join", ".", "Citra").code == 0, "nothing is written that is secret"
+    assert "[open-file]" in cli("trustee", "recover", ".", "Citra", "--key", "key.json").err
 
 
 def test_cards_are_printed_again_but_replace_no_file(cli: Cli, file: Path) -> None:

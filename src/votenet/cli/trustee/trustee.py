@@ -114,18 +114,20 @@ def join(folder: Path, name: str, key: Path | None, cards: Path | None, language
     draft = bulletin.draft
     place = draft.place_of(name)
     file = _key_file(key, draft, place)
+    page = cards or Path(f"recovery-{place}.html")
+    if _is_in(ceremony, file.path) or (_is_in(ceremony, page) and (cards or not file.path.exists())):
+        raise _shared(ceremony, _joining_elsewhere(ceremony, name, key, page, language))
     seed, lines = file.read(draft.digest, place), list[str]()
     if seed is None:
         _refuse_second_key(bulletin, place)
-        page = cards or Path(f"recovery-{place}.html")
         seed = _new_key(draft, place, file, page, language)
         lines += [
             f"Your key is made. Print the two recovery cards, then remove the file: {page}",
             CARD_IS_THE_KEY,
         ]
     elif cards is not None:
-        _write_cards(draft, place, seed, cards, language)
-        lines += [f"Your recovery cards, to print: {cards}", CARD_IS_THE_KEY]
+        _write_cards(draft, place, seed, page, language)
+        lines += [f"Your recovery cards, to print: {page}", CARD_IS_THE_KEY]
     lines += _take_steps(ceremony, seed, place)
     _show(ceremony, as_json, lines)
 
@@ -165,6 +167,8 @@ def recover(folder: Path, name: str, key: Path | None, code_file: Path | None, a
     draft = bulletin.draft
     place = draft.place_of(name)
     file = _key_file(key, draft, place)
+    if _is_in(ceremony, file.path):
+        raise _shared(ceremony, Command.calling("trustee recover", str(folder), name))
     seed = asked_seed(code_file)
     _check_owner(bulletin, seed, place)
     if bulletin.is_whole("key"):
@@ -271,6 +275,29 @@ def _key_file(key: Path | None, draft: CeremonyDraft, place: int) -> TrusteeKeyF
     if key is not None:
         return TrusteeKeyFile(key)
     return TrusteeKeyFile.usual(instance_dirs().keys, draft.digest, place)
+
+
+def _is_in(ceremony: CeremonyFolder, path: Path) -> bool:
+    """Whether a file lies in the folder of the ceremony, wherever links lead."""
+    return Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(ceremony.path))
+
+
+def _joining_elsewhere(
+    ceremony: CeremonyFolder, name: str, key: Path | None, page: Path, language: str
+) -> Command:
+    """How to join with key and cards outside of the folder of the ceremony."""
+    kept = () if key is None or _is_in(ceremony, key) else ("--key", str(key))
+    cards = Path(os.path.expanduser("~"), page.name) if _is_in(ceremony, page) else page
+    options = (*kept, "--cards", str(cards), "--language", language)
+    return Command.calling("trustee join", str(ceremony.path), name, options=options)
+
+
+def _shared(ceremony: CeremonyFolder, elsewhere: Command) -> ConfigError:
+    return ConfigError(
+        f"your key or its cards would lie in {ceremony.path}, the folder that all trustees get",
+        code="open-file",
+        next_step=NextStep("Whoever has them has your key. Keep them elsewhere: {}", elsewhere),
+    )
 
 
 def _refuse_second_key(bulletin: Bulletin, place: int) -> None:
