@@ -13,6 +13,7 @@ from votenet.errors import NotProven
 from votenet.secret.documents import encode
 from votenet.secret.group import BASE, Point, Scalar, multiply
 from votenet.secret.key_generation import (
+    DecryptionKey,
     SecretShare,
     TrusteeSeed,
     VerificationInput,
@@ -96,11 +97,30 @@ def test_a_share_that_does_not_fit_is_named() -> None:
     with refusing("bad-share"):
         finish(msgspec.structs.replace(received, secrets=secrets))
     with refusing("bad-key-generation"):
-        finish(msgspec.structs.replace(received, secrets=received.secrets[::-1]))
-    with refusing("bad-key-generation"):
         finish(msgspec.structs.replace(received, secrets=received.secrets[:2]))
-    with refusing("bad-key-generation"):
-        finish(route_polynomials(run.certificates, run.polynomials)[1])
+
+
+def test_the_sender_of_a_share_that_cannot_be_opened_is_named() -> None:
+    run = generated()
+    received = route_polynomials(run.certificates, run.polynomials)[0]
+    signing, own = run.seeds[1].signing_key, own_key(0)
+    for wrong in (
+        "no JSON",
+        seal(own, b"\xff no JSON", rng.randbytes),
+        send(signing, own_key(2), MESSAGE, rng.randbytes),
+        send(run.seeds[2].signing_key, own, MESSAGE, rng.randbytes),
+        send(signing, own, DecryptionKey(decryption_key=Scalar(7)), rng.randbytes),
+    ):
+        secrets = (received.secrets[0], wrong, received.secrets[2])
+        with pytest.raises(NotProven) as refused:
+            finish(msgspec.structs.replace(received, secrets=secrets))
+        assert (refused.value.code, refused.value.message) == (
+            "bad-share",
+            "the part of trustee 2 for you cannot be opened",
+        )
+    for parts in (received.secrets[::-1], route_polynomials(run.certificates, run.polynomials)[1].secrets):
+        with refusing("bad-share"):
+            finish(msgspec.structs.replace(received, secrets=parts))
 
 
 def own_key(trustee: int) -> Point:

@@ -16,6 +16,7 @@ from nacl.bindings import crypto_secretbox, crypto_secretbox_NONCEBYTES, crypto_
 from nacl.exceptions import CryptoError
 
 from votenet.derive import BASE58
+from votenet.errors import NotProven
 from votenet.secret.credentials import base58_characters
 from votenet.secret.documents import Document, T, decode, encode
 from votenet.secret.group import (
@@ -285,7 +286,10 @@ class FinishedTrustee(NamedTuple):
 def finish_trustee(
     seed: TrusteeSeed, certificates: Sequence[SignedMessage], received: VerificationInput, entropy: Entropy
 ) -> FinishedTrustee:
-    """Step 5: check the shares of all others, add them (4.6.5, 4.6.6). Raises NotProven.
+    """Step 5: check the shares of all others, add them (4.6.5, 4.6.6).
+
+    Raises:
+        NotProven: bad-share names the trustee whose share cannot be opened, or does not fit.
 
     A trustee who sent others another polynomial is found out: it signed certificates and coefficients.
     """
@@ -298,9 +302,13 @@ def finish_trustee(
     shares: list[int] = []
     for sender, sealed, coefexps, signature in zip(keys, *rows, strict=True):
         coefficients = check_coefficients(certificates, sender, coefexps, signature)
-        share = receive(decryption_key, sender.verification, sealed, SecretShare).secret
+        number = sender.context.index
+        try:
+            share = receive(decryption_key, sender.verification, sealed, SecretShare).secret
+        except NotProven as error:
+            message = f"the part of trustee {number} for you cannot be opened"
+            raise refusal("bad-share", message) from error
         if multiply(BASE, share) != value_at(coefficients, place):
-            number = sender.context.index
             raise refusal("bad-share", f"the share of trustee {number} does not fit its coefficients")
         shares.append(share)
     private = Scalar(sum(shares) % GROUP_ORDER)

@@ -25,7 +25,7 @@ SECRET_REFUSALS: Final[dict[str, str]] = {
     "bad-trustee-proof": "A trustee does not prove that it knows the private key of its public key.",
     "bad-trustee-certificate": "A trustee's certificate is not signed, or belongs to another key generation.",
     "bad-key-generation": "A message of the key generation is unsigned, incomplete, or not what it must be.",
-    "bad-share": "A private share does not fit the coefficients that its sender published.",
+    "bad-share": "A private share cannot be opened, or does not fit what its sender published.",
     "wrong-election-key": "The election's public key is not the one of its trustees.",
     "bad-decryption": "A partial decryption is not proven, or belongs to another tally or trustee.",
     "too-few-decryptions": "Fewer trustees than the threshold decrypted the tally.",

@@ -103,7 +103,7 @@ def test_a_share_that_does_not_fit_is_found_by_the_trustee_who_gets_it() -> None
     content = encode(PolynomialMessage(**{**fields(message), "secrets": secrets})).decode()
     ceremony.hand_in(ceremony.forged(record, 1, content=content))
     assert ceremony.refusals() == [], "what is sealed is seen by its recipient alone"
-    with refusing("bad-key-generation"):
+    with refusing("bad-share"):
         next_record(ceremony.bulletin, ceremony.seeds[1], 2)
     assert next_record(ceremony.bulletin, ceremony.seeds[2], 3) is not None
 
