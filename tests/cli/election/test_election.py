@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import CommandResult
 
+from votenet.cli.election.election_from_file import SourcedElection
 from votenet.cli.election.roll import write_roll
 from votenet.core.election.roll import Roll
+from votenet.errors import ConfigError
 from votenet.storage.genesis_file import read_genesis
 from votenet.storage.key_store import read_key
 
@@ -105,6 +107,18 @@ def test_what_create_prints_works_as_it_stands(cli: Cli, here: Path) -> None:
     assert forget in (here / "cards.html").read_text()
     assert cli(*forget.split()[1:]).code == 0
     assert not (here / "cards.html").exists()
+
+
+def test_create_leaves_no_key_where_the_roll_is_refused(
+    cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise ConfigError("a key is on the roll twice", code="bad-roll")
+
+    (here / "e.toml").write_text('title = "x"\ndifficulty = 8\n[[contests]]\ncandidates = ["A", "B"]\n')
+    monkeypatch.setattr(SourcedElection, "made", refused)
+    assert "[bad-roll]" in cli("election", "create", "e.toml", "--no-named-nodes", "-o", "genesis.json").err
+    assert [path.name for path in here.iterdir() if path.is_file()] == ["e.toml"]
 
 
 def test_create_leaves_nothing_where_the_genesis_cannot_be_written(cli: Cli, here: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import stat
 import time
 from collections.abc import Callable, Sequence
@@ -174,6 +175,32 @@ def test_the_roll_has_those_who_enrolled_and_the_others_get_cards_where_they_are
     assert mixed is not None
     assert [(one.voter_id, one.by) for one in mixed.notes] == [("ann", "own"), ("bo", "card"), ("cy", "card")]
     assert sorted(mixed.codes) == ["bo", "cy"]
+
+
+@pytest.mark.parametrize("first", ["bo", "ann"])
+def test_who_enrols_with_the_key_of_another_member_stops_no_election(
+    cli: Cli, club: Club, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """It is said before anything is made, with the command that helps; a running election goes on."""
+    monkeypatch.chdir(club.folder)
+    club.invite("i.csv")
+    club.store.enrol(club.invitations("i.csv")["bo"], public("ann"), 5)
+    rows = [f"ann,Ann,{public('ann')}\n", "bo,Bo,\n"]
+    rows.sort(key=lambda row: not row.startswith(first))
+    (club.folder / "m.csv").write_text("id,name,public_key\n" + "".join(rows))
+    club.file.write_text('members = "m.csv"\n' + club.file.read_text())
+    refused = cli("election", "check", str(club.file))
+    assert refused.code == 78
+    assert "enrolment:" in refused.err
+    assert "'bo' has enrolled with the other's" in refused.err
+    make = ("election", "create", str(club.file), "--no-named-nodes", "-o", "genesis.json")
+    assert "[bad-genesis]" in cli(*make).err
+    assert not (club.folder / "authority.key").exists()
+    assert load_source(club.file, None).members, "a late member stops no election that was made"
+    typed = refused.err[refused.err.index("votenet voters invite") :].splitlines()[0]
+    assert cli(*shlex.split(typed)[1:]).code == 0
+    assert cli("election", "check", str(club.file)).code == 0
+    assert cli(*make).code == 0
 
 
 def test_members_who_come_later_are_approved(cli: Cli, club: Club, tmp_path: Path) -> None:

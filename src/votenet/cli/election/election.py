@@ -149,10 +149,10 @@ def create(
         raise _nodes_contradict(file, no_named_nodes)
     source = with_ceremony(file, source)
     bits = chosen_bits(source.file.difficulty, None, ui.say, named=bool(definition.nodes))
+    new = source.made(now)  # what this refuses leaves no key behind
     key_file = authority_key or _beside(output, AUTHORITY_KEY_NAME)
     there = key_file.exists()
     key = load_or_make_key(key_file, AUTHORITY)
-    new = source.made(now)
     try:
         chain = msgspec.structs.replace(definition.chain, bits=bits)
         fields = {"authority_key": key.public_hex, "chain": chain}

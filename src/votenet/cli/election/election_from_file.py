@@ -100,7 +100,8 @@ def read_source(path: Path, now: float | None) -> tuple[SourcedElection | None, 
     """The election of a file, or everything that is wrong with it and its roll.
 
     Args:
-        now: with it, an election that is over by then is refused.
+        now: with it, the election is to be made: one that is over by then is refused, and so are two members
+            with one key. In one that was made, members enrol all the time.
 
     Raises:
         ConfigError: there is no such file.
@@ -119,6 +120,8 @@ def read_source(path: Path, now: float | None) -> tuple[SourcedElection | None, 
     elif found.members or found.enrolment:
         members, wrong = _members_of(path.parent, found, definition)
         faults += wrong
+        if now is not None and found.enrolment:
+            faults += _twins_of(path, found, members)
     if voters is not None:
         definition = msgspec.structs.replace(
             definition, roll_root=voters.root_hex, roll_size=len(voters.keys)
@@ -284,6 +287,26 @@ def _members_of(
         step = "Wait until members have enrolled; or name the list of members, too: the others get cards."
         return (), [FileFault(key, None, f"no member has enrolled in {file.enrolment} yet", step)]
     return members, []
+
+
+def _twins_of(path: Path, file: ElectionFile, members: Sequence[Member]) -> Iterator[FileFault]:
+    """Members with one key: one of them has enrolled with the public key of another on the list."""
+    owners = dict[str, str]()
+    for one in members:
+        other = owners.setdefault(one.key or one.voter_id, one.voter_id)
+        if other == one.voter_id:
+            continue
+        folder = path.parent / file.enrolment
+        keys = EnrolmentStore(folder).enrolled()
+        again = one.voter_id if one.voter_id in keys else other
+        given = "FILE" if path == STDIN else str(path)
+        anew = Command.calling(
+            "voters invite",
+            str(path.parent / (file.members or "members.csv")),
+            options=("-f", given, "--enrolment", str(folder), "--again", again, "-o", "again.html"),
+        )
+        wrong = f"{other!r} and {one.voter_id!r} have one key: {again!r} has enrolled with the other's"
+        yield FileFault("enrolment", None, wrong, f"Ask that member, and invite this one anew: {anew}")
 
 
 def _listed(folder: Path, file: ElectionFile) -> Iterator[Member]:
