@@ -217,6 +217,7 @@ NOT_RUN = {
     "votenet replay minneapolis-2013 --choice rank1 --presign signed.jsonl": "with 2,000, above",
     "votenet audit election.jsonl.xz --network NETWORK_ID --roll roll.json": "cli/archive/test_archive.py",
     "votenet audit election.jsonl.xz --compare result.json": "tests/cli/archive/test_archive.py",
+    "votenet audit election.jsonl.xz --compare result.json --network NETWORK_ID --roll roll.json": "the same",
     "votenet audit election.jsonl.xz --result result.json": "the same",
     "votenet audit election.jsonl.xz --dask tcp://10.0.0.9:8786": "a cluster; cli/archive/test_archive.py",
     "votenet backup north -o north.backup": "a node that joined; tests/cli/network/test_backup.py",

@@ -379,7 +379,9 @@ def test_files_that_do_not_belong_are_named_and_a_ceremony_with_two_records_ends
     assert "Make my key" not in said
 
 
-def test_the_draft_of_another_election_is_refused(page: Page, cli: Cli, folder: Path) -> None:
+def test_the_draft_of_another_election_is_refused_by_name_and_stops_nothing(
+    page: Page, cli: Cli, folder: Path
+) -> None:
     trustee = TrusteeAtThePage(page, folder, "Citra")
     draft = folder / "draft.json"
     join(cli, "Citra")
@@ -388,8 +390,9 @@ def test_the_draft_of_another_election_is_refused(page: Page, cli: Cli, folder: 
     trustee.open_files()
     draft.write_text(draft.read_text().replace("Pemilihan ketua", "Another one"))
     page.locator("#files").set_input_files(draft)
-    page.get_by_role("heading", name="This does not go on").wait_for()
-    assert "This file is of another election" in trustee.said()
+    page.get_by_text("It belongs to another election, or to an older draft of this one.").wait_for()
+    assert "draft.json" in trustee.said()
+    assert "This does not go on" not in trustee.said()
 
 
 @pytest.mark.parametrize("language", ["en", "id"])

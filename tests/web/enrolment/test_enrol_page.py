@@ -84,6 +84,6 @@ def test_the_code_that_the_browser_shows_gives_the_key_that_the_folder_has(
     again.goto(f"{url}/enrol#{shown_code(INVITATION)}")
     again.locator("#enrol[data-step=keep]").wait_for()
     assert again.locator("html").get_attribute("lang") == "id"
-    again.locator("#enrol button").last.click()
+    again.get_by_role("button", name="Sudah saya simpan").click()
     again.get_by_text("invitation-used").wait_for()
     assert store.enrolled()["0017"].public_key == key

@@ -214,9 +214,11 @@ async def _proof(node: NodeConnection, voter_id: str) -> str:
 
 
 def _is_final(view: LiveView, index: ChainIndex, height: int) -> bool:
-    """Whether a certificate that was checked here covers the block."""
-    newest = view.log.newest
-    return newest is not None and index.first_leaf(height + 1) <= newest.size
+    """Whether the page calls the chain final so far, and a certificate that it checked covers the block."""
+    final, newest = view.snapshot.final_height, view.log.newest
+    if final is None or newest is None:
+        return False
+    return height <= final and index.first_leaf(height + 1) <= newest.size
 
 
 def _miner_name(view: LiveView, miner: int | None) -> str | None:
