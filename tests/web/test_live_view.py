@@ -254,6 +254,31 @@ def test_nodes_are_found_at_a_bootstrap_server(tmp_path: Path) -> None:
     run(scenario)
 
 
+def test_named_nodes_that_are_found_come_before_strangers_whatever_these_say(
+    named_node: RunningNode, tmp_path: Path
+) -> None:
+    election = named_node.election
+    told = {
+        "get_results": lambda _: results_info(election, Bob=1_000),
+        "get_status": lambda _: status_info(election) | {"height": 1_000_000, "lies": ["north has lied"]},
+    }
+
+    async def scenario() -> None:
+        with opened(f"sqlite:{tmp_path}/peers") as registry, lying_node(election, told) as stranger:
+            async with (
+                serve_bootstrap(Address("127.0.0.1", 0), registry) as server,
+                LiveView(bootstrap=[server.address], network_id=election.network_hex, **PATIENT) as view,
+            ):
+                view.streams = 1
+                server.import_addresses([str(stranger), str(named_node.address)])
+                await until(lambda: view.latest is not None and view.snapshot.nodes_up == 2)
+                assert view.addresses == [named_node.address, stranger]
+                await until(lambda: view.snapshot.results.votes == 0)
+                assert [node.lies for node in view.nodes] == [(), ()]
+
+    run(scenario)
+
+
 def test_a_vote_is_seen_and_becomes_final_at_a_real_node(named_node: RunningNode, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with LiveView([named_node.address], **PATIENT) as view:

@@ -70,6 +70,15 @@ async def probe_node(address: Address) -> Probe:
     return Probe(address, status, tuple(peers), tuple(servers), ahead, proof, error)
 
 
+async def prove_key(address: Address, network_hex: str) -> PeerInfo:
+    """What the node at an address proves of itself in a network. Raises Unreachable, VotenetError."""
+    connection = ProvingConnection(
+        address, dial_timeout=PROBE_DIAL_SECONDS, answer_timeout=PROBE_ANSWER_SECONDS
+    )
+    async with connection as node:
+        return await node.prove(network_hex)
+
+
 def clock_ahead(clock: int | None, asked_at: float, answered_at: float) -> float | None:
     """Seconds that a clock is ahead of ours: it was read between the two times of ours, in whole seconds."""
     return None if clock is None else clock + 0.5 - (asked_at + answered_at) / 2

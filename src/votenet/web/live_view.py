@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Collection, Coroutine, Iterable
 from dataclasses import replace
+from enum import IntEnum
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -18,6 +19,7 @@ from votenet.client.election_client import AsyncElectionClient
 from votenet.client.failover import NODE_DIAL_SECONDS, Work
 from votenet.client.log_view import LogView, fetch_final_results
 from votenet.client.node_pool import POOL_ANSWER_SECONDS, NodePool
+from votenet.client.node_probe import prove_key
 from votenet.client.nodes import nodes_at_bootstrap
 from votenet.core.election.definition import Election
 from votenet.core.election.roll import Roll, with_roll
@@ -46,6 +48,14 @@ WAITING: Final = "waiting-for-nodes"
 
 T = TypeVar("T")
 log = logging.getLogger("votenet.web")
+
+
+class Rank(IntEnum):
+    """How far a node is believed: `GIVEN` by who runs the page; `NAMED`, with a proven key."""
+
+    GIVEN = 0
+    NAMED = 1
+    UNPROVEN = 2
 
 
 class LiveView:
@@ -78,7 +88,8 @@ class LiveView:
     ) -> None:
         self.roll = roll
         nodes = tuple(nodes)
-        self._given = frozenset(map(str, nodes))
+        self._ranks = {str(address): Rank.GIVEN for address in nodes}
+        """How far each node is believed that answers; unknown until it was asked for a proof of its key."""
         self._dial_timeout, self._status_timeout = dial_timeout, status_timeout
         self.pool = NodePool(nodes, self._admit, dial_timeout=dial_timeout, answer_timeout=answer_timeout)
         """A kept connection to each node."""
@@ -157,10 +168,11 @@ class LiveView:
     def addresses(self) -> list[Address]:
         """Nodes to ask, the best first; those that are away come last.
 
-        Given nodes come before found ones: a stranger's program may be listed, and say what it likes.
+        Given nodes come before found ones, and of these the named ones that have proved their keys before all
+        others: a stranger's program may be listed, and say what it likes.
         """
         known = {str(address): address for address in self.pool.addresses}
-        ranked = sorted(best_first(self.nodes), key=lambda node: node.address not in self._given)
+        ranked = sorted(best_first(self.nodes), key=lambda node: self._ranks.get(node.address, Rank.UNPROVEN))
         best = [known.pop(node.address) for node in ranked]
         return [*best, *known.values()]
 
@@ -275,9 +287,13 @@ class LiveView:
             except VotenetError as error:
                 self._away(address, error)
             else:
+                if str(address) not in self._ranks:
+                    self._ranks[str(address)] = await self._rank_of(address)
                 self._answered_at = time.monotonic()
                 before = self._statuses.get(address), self._seen.get(address)
                 node = NodeView.of(str(address), status)
+                if self._ranks[str(address)] is Rank.UNPROVEN:  # a stranger proves no lie by saying so
+                    node = msgspec.structs.replace(node, lies=())
                 self._statuses[address], self._seen[address] = status, node
                 if before[1] is not None and before[1].code:
                     log.info("event=node_back node=%s", address)
@@ -291,7 +307,20 @@ class LiveView:
             log.warning("event=node_away node=%s code=%s error=%s", address, error.code, error.message)
             self._news.set()
         self._statuses.pop(address, None)
+        if self._ranks.get(str(address)) is not Rank.GIVEN:  # another program may be there when it is back
+            self._ranks.pop(str(address), None)
         self._seen[address] = NodeView(str(address), before.name, problem=error.message, code=error.code)
+
+    async def _rank_of(self, address: Address) -> Rank:
+        """How far a node that was found is believed, by the key that it proves."""
+        if not self.log.election.named:
+            return Rank.UNPROVEN
+        try:
+            proof = await prove_key(address, self.log.election.network_hex)
+        except VotenetError:
+            return Rank.UNPROVEN
+        is_named = proof.proven and self.log.election.node_index(proof.node_key) is not None
+        return Rank.NAMED if is_named else Rank.UNPROVEN
 
     async def _admit(self, node: NodeConnection) -> None:
         """On each new connection: the node must be of the network."""
