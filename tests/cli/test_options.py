@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Iterator
 
 import click
 import pytest
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 
 from votenet.cli.main import PROGRAMS, main
 from votenet.cli.options import (
+    FiniteRange,
     FlagOnly,
     hour,
     instance_option,
@@ -171,3 +173,24 @@ def test_an_address_in_place_of_a_network_id_is_told_where_it_belongs() -> None:
 
     assert "digits; a network elsewhere is asked with --node" in said("report", "-o", "minutes.html")
     assert "--node" not in said("node", "join", "genesis.json")
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "NaN", "1e999"])
+@pytest.mark.parametrize("kind", [FiniteRange(0), FiniteRange(0.1, 3600), FiniteRange(0, min_open=True)])
+def test_what_is_no_finite_number_is_in_no_range(kind: FiniteRange, text: str) -> None:
+    assert kind.convert("2.5", None, None) == 2.5
+    with pytest.raises(click.BadParameter):
+        kind.convert(text, None, None)
+
+
+def test_no_command_takes_a_range_that_nan_is_in() -> None:
+    def commands(group: click.Group, ctx: click.Context) -> Iterator[click.Command]:
+        for name in group.list_commands(ctx):
+            found = group.get_command(ctx, name)
+            assert found is not None
+            yield from commands(found, ctx) if isinstance(found, click.Group) else (found,)
+
+    kinds = [param.type for command in commands(main, click.Context(main)) for param in command.params]
+    ranges = [kind for kind in kinds if isinstance(kind, click.FloatRange)]
+    assert len(ranges) >= 11
+    assert all(isinstance(kind, FiniteRange) for kind in ranges)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -26,6 +27,16 @@ class FilePath(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         path = super().convert(value, param, ctx)
         return path.absolute() if path == Path("-") and os.fspath(value) != "-" else path
+
+
+class FiniteRange(click.FloatRange):
+    """A number in a range: `nan` is in none, though no comparison says so, nor is infinity."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -121,7 +132,7 @@ given_roll_option = click.option(
 
 
 def timeout_option(seconds: float, help: str, least: float = 0.0) -> Callable[[F], F]:
-    kind = click.FloatRange(least, 86400)
+    kind = FiniteRange(least, 86400)
     return click.option("--timeout", type=kind, default=seconds, show_default=True, help=help)
 
 

@@ -22,6 +22,7 @@ from votenet.cli.election.new_card import NewCard, note_key
 from votenet.cli.election.roll import read_roll, roll_of
 from votenet.cli.options import (
     FilePath,
+    FiniteRange,
     FlagOnly,
     given_roll_option,
     hour,
@@ -195,7 +196,7 @@ def amendment_options(command: Callable[..., Any]) -> Callable[..., Any]:
         node_option,
         click.option(
             "--wait",
-            type=click.FloatRange(0),
+            type=FiniteRange(0),
             default=CAST_SECONDS,
             show_default=True,
             help="Seconds to wait until it is final; 0 returns once a node has saved it.",

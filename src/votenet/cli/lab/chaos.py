@@ -12,7 +12,7 @@ import click
 
 from votenet.cli import ui
 from votenet.cli.archive.archive_files import write_lines
-from votenet.cli.options import FilePath, json_option
+from votenet.cli.options import FilePath, FiniteRange, json_option
 from votenet.cli.stop_signals import stop_in_order
 from votenet.config import instance_dirs
 from votenet.lab.chaos_plan import FAULTS, Planner
@@ -41,7 +41,7 @@ Exit codes: 0 every invariant held, 1 one is broken (named; the folder with the 
 )
 @click.option("--seed", type=click.IntRange(min=0), help="What to do, and in which order.  [random]")
 @click.option(
-    "--duration", type=click.FloatRange(0, 86400), default=120.0, show_default=True,
+    "--duration", type=FiniteRange(0, 86400), default=120.0, show_default=True,
     help="Seconds during which faults are made; longer where a slow machine makes less than one in 6 s.",
 )  # fmt: skip
 @click.option(

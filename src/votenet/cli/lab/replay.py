@@ -14,7 +14,7 @@ from votenet.ballots.check import BallotCheck, BallotFault, check_ballots
 from votenet.ballots.paper import Ballot
 from votenet.cli import targets, ui
 from votenet.cli.election.roll import roll_of
-from votenet.cli.options import FilePath, instance_option, json_option, remember_node
+from votenet.cli.options import FilePath, FiniteRange, instance_option, json_option, remember_node
 from votenet.cli.votes.ballot_options import SHOWN_FAULTS, ballot_options, reading_options
 from votenet.client.answers import election_at
 from votenet.client.refusals import explained, when
@@ -62,7 +62,7 @@ nothing and says so.
 )
 @click.option(
     "--wait",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=300.0,
     show_default=True,
     help="Seconds to wait until every vote is in a block; 0 returns once all are accepted.",
@@ -85,7 +85,7 @@ nothing and says so.
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     metavar="N",
     help="Send N votes a second, whatever the nodes do.  [default: the next when one is answered]",
 )

@@ -17,7 +17,7 @@ from votenet.cli.network.named_programs import check_quorum
 from votenet.cli.network.prepare import beyond, show_change
 from votenet.cli.network.up import follow
 from votenet.cli.network.view import show
-from votenet.cli.options import instance_option, json_option, timeout_option
+from votenet.cli.options import FiniteRange, instance_option, json_option, timeout_option
 from votenet.cli.targets import remedy
 from votenet.config import MAX_NODES, InstanceDirs, instance_dirs
 from votenet.errors import Command, NextStep, SomeFailed, VotenetError, WaitTimedOut
@@ -226,7 +226,7 @@ Exit codes: 0 done, 1 something is left, 3 nothing runs, 5 not ready in time, 6 
 @click.option("--dry-run", is_flag=True, help="Show what would be done; do nothing.")
 @click.option(
     "--stop-timeout",
-    type=click.FloatRange(0, 86400),
+    type=FiniteRange(0, 86400),
     default=10.0,
     show_default=True,
     help="Seconds a node has to stop before it is killed.",

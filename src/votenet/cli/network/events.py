@@ -12,7 +12,7 @@ import click
 from votenet.cli import targets, ui
 from votenet.cli.network.finality_view import named_up, of_programs
 from votenet.cli.network.view import cut_off_lines, show
-from votenet.cli.options import instance_option, json_option, placed
+from votenet.cli.options import FiniteRange, instance_option, json_option, placed
 from votenet.cli.targets import remedy
 from votenet.config import instance_dirs
 from votenet.core.election.quorum import NEVER_FINAL
@@ -164,7 +164,7 @@ Exit codes: 0 it is so, 1 it can never be so, 2 no such condition, 3 nothing run
     help="ready, height=H, results or final.",
 )  # fmt: skip
 @click.option(
-    "--timeout", type=click.FloatRange(0, 86400), default=60.0, show_default=True, help="Seconds to wait."
+    "--timeout", type=FiniteRange(0, 86400), default=60.0, show_default=True, help="Seconds to wait."
 )
 @instance_option
 @json_option

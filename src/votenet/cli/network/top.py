@@ -16,7 +16,7 @@ from votenet.cli import targets, ui
 from votenet.cli.election.amendment_view import closing_line
 from votenet.cli.election.outcome_view import counts_hidden
 from votenet.cli.network.finality_view import TOO_FEW, NamedUp, named_up, of_answers
-from votenet.cli.options import instance_option, json_option, placed
+from votenet.cli.options import FiniteRange, instance_option, json_option, placed
 from votenet.cli.where import find_way_in, need_network, where_option
 from votenet.client.failover import Failover, ask_each
 from votenet.errors import VotenetError
@@ -55,7 +55,7 @@ Examples:
 @click.option("--once", is_flag=True, help="Print one picture and end.")
 @click.option(
     "--interval",
-    type=click.FloatRange(0.1, 3600),
+    type=FiniteRange(0.1, 3600),
     default=1.0,
     show_default=True,
     help="Seconds between two pictures; rates are those of up to ten seconds.",

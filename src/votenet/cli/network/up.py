@@ -15,7 +15,16 @@ from votenet.cli.election.member_setup import cards_here
 from votenet.cli.network.page import page_lines, page_options, page_url
 from votenet.cli.network.prepare import as_last_time, change, lies_idle, prepare, show_dry_run
 from votenet.cli.network.view import how_to_vote, show, troubles
-from votenet.cli.options import FilePath, FlagOnly, hour, instance_option, json_option, placed, timeout_option
+from votenet.cli.options import (
+    FilePath,
+    FiniteRange,
+    FlagOnly,
+    hour,
+    instance_option,
+    json_option,
+    placed,
+    timeout_option,
+)
 from votenet.config import MAX_NODES, InstanceDirs, instance_dirs
 from votenet.core.limits import MAX_CHOICES, MAX_GRACE_SECONDS
 from votenet.core.methods.registry import METHODS
@@ -147,7 +156,7 @@ Data, logs and locks live in the state folder of this user, or below VOTENET_HOM
 @click.option("--restart-max-delay", type=float, metavar="S", help="Longest pause before a restart [30].")
 @click.option(
     "--hang-timeout",
-    type=click.FloatRange(1, 86400),
+    type=FiniteRange(1, 86400),
     default=20.0,
     show_default=True,
     help="Seconds without a heartbeat after which a program is taken to hang, and restarted.",

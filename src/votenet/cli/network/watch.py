@@ -8,7 +8,7 @@ import time
 import click
 
 from votenet.cli import targets, ui
-from votenet.cli.options import instance_option, json_option, network_option, remember_node
+from votenet.cli.options import FiniteRange, instance_option, json_option, network_option, remember_node
 from votenet.client.log_watch import LogWatch, Shown
 from votenet.config import known_dir
 from votenet.errors import NotProven, Unreachable, VotenetError
@@ -35,7 +35,7 @@ names them and saves the proof.
 @click.option("--once", is_flag=True, help="Look once and end.")
 @click.option(
     "--interval",
-    type=click.FloatRange(0.1, 3600),
+    type=FiniteRange(0.1, 3600),
     default=2.0,
     show_default=True,
     help="Seconds between looks.",

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar, cast
 import click
 
 from votenet.cli import targets, ui
-from votenet.cli.options import FilePath, instance_option, json_option
+from votenet.cli.options import FilePath, FiniteRange, instance_option, json_option
 from votenet.cli.peers.bans import NodeFolders, ban, node_folder_options, say_bans, unban
 from votenet.errors import Command, NextStep, NotRunning, SomeFailed, Unreachable, VotenetError
 from votenet.network import bootstrap_client as client
@@ -167,7 +167,7 @@ def list_peers(target: Target, folders: NodeFolders, banned: bool, sample: int |
 
 @peers.command()
 @click.argument("addresses", nargs=-1, metavar="[HOST:PORT]...")
-@click.option("--timeout", type=click.FloatRange(0.1, 60.0), default=3.0, show_default=True, help="Seconds.")
+@click.option("--timeout", type=FiniteRange(0.1, 60.0), default=3.0, show_default=True, help="Seconds.")
 @target_options
 @json_option
 def ping(target: Target, addresses: tuple[str, ...], timeout: float, as_json: bool) -> None:

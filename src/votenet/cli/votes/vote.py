@@ -15,6 +15,7 @@ from votenet.cli.election.in_force import amended_at
 from votenet.cli.election.roll import read_roll, roll_of
 from votenet.cli.options import (
     FilePath,
+    FiniteRange,
     instance_option,
     json_option,
     network_option,
@@ -97,7 +98,7 @@ let it be asked for, too.
 )
 @click.option(
     "--wait",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=CAST_SECONDS,
     show_default=True,
     help="Seconds to wait until the vote is final; 0 returns once it is received.",
