@@ -67,6 +67,23 @@ def test_a_folder_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         write_folder(tmp_path / "no" / "log", files(1))
 
 
+@pytest.mark.parametrize("folder", [".", "/", ".."])
+@pytest.mark.parametrize("full", [False, True])
+def test_no_folder_is_written_over_the_one_that_the_command_runs_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, full: bool
+) -> None:
+    (here := tmp_path / "here").mkdir()
+    if full:
+        (here / "file").touch()
+    monkeypatch.chdir(here)
+    with pytest.raises(ConfigError, match="is there already") as refused:
+        write_folder(Path(folder), [("checkpoint", b"")])
+    assert refused.value.code == "not-empty"
+    assert list(tmp_path.iterdir()) == [here]
+    assert write_folder(Path("log"), [("checkpoint", b"")]) == ["checkpoint"]
+    assert (here / "log" / "checkpoint").exists()
+
+
 @pytest.mark.parametrize("name", ["a.zst", "a.BZ2", "a.zip"])
 def test_a_name_of_a_compression_that_is_not_written_is_refused(tmp_path: Path, name: str) -> None:
     """It would hold plain text under a name that every other program takes for compressed."""

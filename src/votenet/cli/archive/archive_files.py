@@ -157,13 +157,16 @@ def write_folder(folder: Path, files: Iterable[tuple[str, bytes]]) -> list[str]:
         ConfigError: not-empty.
         StorageError: it cannot be written.
     """
-    part = folder.with_name(f".{folder.name[:200]}.{secrets.token_hex(6)}.part")
     names = []
     with StorageError.of_os_errors(
         f"cannot write {folder}", next_step="Check the folder and its free space."
     ):
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        folder = folder.absolute()  # of "." the name is needed, and that of the folder above
+        if folder.exists() and (
+            not folder.is_dir() or any(folder.iterdir()) or folder.samefile(Path.cwd())
+        ):  # who works in the folder would go on in one that is gone
             raise ConfigError(f"{folder} is there already", code="not-empty", next_step="Name a new folder.")
+        part = folder.with_name(f".{folder.name[:200]}.{secrets.token_hex(6)}.part")
         with contextlib.ExitStack() as failed:
             failed.callback(shutil.rmtree, part, ignore_errors=True)
             part.mkdir()
