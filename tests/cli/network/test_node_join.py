@@ -90,6 +90,24 @@ def test_the_same_election_again_changes_what_is_given_and_keeps_the_rest(cli: C
     assert read_env_file(env) == first | changed
 
 
+@pytest.mark.parametrize(
+    ("hosts", "shown"), [("::1", "[::1]:3200"), ("127.0.0.1 ::1", "127.0.0.1:3200, [::1]:3200")]
+)
+def test_a_node_that_listens_on_ipv6_or_on_several_addresses_does_so_after_another_join(
+    cli: Cli, here: Path, hosts: str, shown: str
+) -> None:
+    join = ("node", "join", "genesis.json", "--name", "north", *ONLY_WRITE)
+    assert cli(*join, *BOOTSTRAP, "--listen", "[::1]:3200").code == 0
+    env = north(here) / "node.env"
+    env.write_text(env.read_text().replace("HOST=::1", f"HOST={hosts}"))
+    first = read_env_file(env)
+    assert first["VOTENET_NODE_HOST"] == hosts
+    done = cli(*join)
+    assert done.code == 0, done.err
+    assert shown in done.out
+    assert read_env_file(env) == first
+
+
 def test_another_election_is_refused_and_nothing_changes(cli: Cli, here: Path) -> None:
     join = ("node", "join", "genesis.json", "--name", "north", *BOOTSTRAP, *ONLY_WRITE)
     assert cli(*join).code == 0

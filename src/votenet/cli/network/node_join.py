@@ -372,8 +372,10 @@ def _servers(texts: tuple[str, ...], asked: _Asked) -> list[Address]:
 
 
 def _addresses(kept: Mapping[str, str], elsewhere: bool, asked: _Asked) -> dict[str, str]:
-    """HOST, PORT and ADVERTISE. Raises ConfigError: bad-address."""
-    usual = f"{kept.get(f'{PREFIX}HOST', '127.0.0.1')}:{kept.get(f'{PREFIX}PORT', DEFAULT_NODE_PORT)}"
+    """HOST, which may be several, PORT and ADVERTISE. Raises ConfigError: bad-address."""
+    hosts = kept.get(f"{PREFIX}HOST", "").split() or ["127.0.0.1"]
+    host = f"[{hosts[0]}]" if ":" in hosts[0] else hosts[0]
+    usual = f"{host}:{kept.get(f'{PREFIX}PORT', DEFAULT_NODE_PORT)}"
     try:
         own = asked.advertise or (None if asked.listen else kept.get(f"{PREFIX}ADVERTISE"))
         if asked.advertise and not asked.listen:
@@ -391,7 +393,7 @@ def _addresses(kept: Mapping[str, str], elsewhere: bool, asked: _Asked) -> dict[
         )
         raise _bad_address(what if own else f"{what} reach this node", asked)
     return {
-        f"{PREFIX}HOST": listen.host,
+        f"{PREFIX}HOST": listen.host if asked.listen or asked.advertise else " ".join(hosts),
         f"{PREFIX}PORT": str(listen.port),
         f"{PREFIX}ADVERTISE": str(advertised),
     }
@@ -434,7 +436,8 @@ def _fields(
         yield "nodes", ", ".join(node.name for node in definition.nodes)
     named = any(node.name == name for node in definition.nodes) and not asked.relay
     yield "this node", f"{name}, {'named by the election' if named else 'a relay'}"
-    yield "listens on", str(Address(settings[f"{PREFIX}HOST"], int(settings[f"{PREFIX}PORT"])))
+    port = int(settings[f"{PREFIX}PORT"])
+    yield "listens on", ", ".join(str(Address(host, port)) for host in settings[f"{PREFIX}HOST"].split())
     yield "found at", settings[f"{PREFIX}ADVERTISE"]
     yield "bootstrap", settings[f"{PREFIX}BOOTSTRAP"]
     yield "folder", settings[f"{PREFIX}DATA_DIR"]
