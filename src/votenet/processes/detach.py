@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from votenet.config import InstanceDirs, home_dir
+from votenet.config import CONFIG_VARIABLE, InstanceDirs, home_dir
 from votenet.errors import Command, NextStep, NotRunning, Unreachable, VotenetError, WaitTimedOut
 from votenet.processes import logs
 from votenet.processes.control import ask, up_again
@@ -70,10 +71,22 @@ def start_supervisor(dirs: InstanceDirs, claim: Claim) -> subprocess.Popen[bytes
 
 
 def environment() -> dict[str, str]:
-    """Ours, without relative paths, and without the socket of systemd: it waits for this command alone."""
+    """Ours, without relative paths, and without the socket of systemd: it waits for this command alone.
+
+    Nor with the name of a configuration file: what stood in it has gone into the network.
+    """
     home = home_dir()
-    ours = {key: value for key, value in os.environ.items() if key not in SERVICE_VARIABLES}
-    return {**ours, **({"VOTENET_HOME": str(home)} if home else {})}
+    without = (*SERVICE_VARIABLES, CONFIG_VARIABLE)
+    found = {key: value for key, value in os.environ.items() if key not in without}
+    if home:
+        found["VOTENET_HOME"] = str(home)
+    if modules := found.get("PYTHONPATH"):
+        with contextlib.suppress(FileNotFoundError):  # without a working folder nothing is below it
+            here = os.getcwd()
+            found["PYTHONPATH"] = os.pathsep.join(
+                os.path.join(here, entry) for entry in modules.split(os.pathsep)
+            )
+    return found
 
 
 def watch_start(
