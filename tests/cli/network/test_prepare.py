@@ -14,8 +14,9 @@ from support.network_shell import Shell, alive, open_shell
 from votenet.cli.network import prepare
 from votenet.cli.network.prepare import ELECTION, as_last_time, change, make_policy
 from votenet.config import InstanceDirs, instance_dirs
-from votenet.errors import ConfigError
+from votenet.errors import ConfigError, StorageError
 from votenet.processes import instance
+from votenet.processes.ports import Lease, PortBlock
 from votenet.processes.restart import RestartPolicy
 from votenet.processes.spec import NetworkSpec, WebSpec
 
@@ -124,6 +125,27 @@ def test_settings_that_are_not_given_stay_as_in_the_last_run(dirs: InstanceDirs)
     merged, words = as_last_time(dirs, asked_for, {"nodes", "kernel"})
     assert (merged["nodes"], merged["kernel"]) == (5, "auto")
     assert words == rest
+
+
+def test_a_full_disk_refuses_a_start_before_what_runs_is_stopped(
+    dirs: InstanceDirs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StorageError("no space left on device")
+
+    def stopped(*_: object) -> None:
+        pytest.fail("nothing may be stopped for a start that is refused")
+
+    lock = instance.claim(dirs)
+    monkeypatch.setattr(prepare, "_lease", lambda *_: Lease(PortBlock(4000, (3000,)), []))
+    monkeypatch.setattr(prepare, "end_leftovers", stopped)
+    monkeypatch.setattr(instance, "save_network", full)
+    options = {**OPTIONS, "nodes": 1, "difficulty": 8, "force": True, "web": False, "program": None}
+    try:
+        with pytest.raises(StorageError):
+            prepare.prepare(dirs, lock, options, adopt=True)
+    finally:
+        lock.release()
 
 
 def test_a_kernel_that_is_none_is_refused_before_a_node_fails_over_it(dirs: InstanceDirs) -> None:

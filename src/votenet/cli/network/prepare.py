@@ -103,13 +103,13 @@ def prepare(
         network_id, roll = read_genesis(genesis).network_hex, roll_path(dirs).exists()
         page, moved = _lease_page(dirs, options, lease, network_id, roll)
         network = _network(dirs, options, lease.block, str(genesis), policy, roll, page)
+        instance.save_network(dirs, network)  # a full disk refuses before anything is stopped
         keep = adoptable(dirs, expand(network, dirs)) if adopt else {}
         _, problems = end_leftovers(dirs, GRACE, ui.say, {record.pid for record in keep.values()})
         if problems:
             raise VotenetError(
                 "; ".join(problems), code="leftovers", next_step="End these processes, then try again."
             )
-        instance.save_network(dirs, network)
     except BaseException:
         lease.release()
         raise
