@@ -201,6 +201,9 @@ def test_a_preferred_block_that_would_end_too_high_is_passed_over() -> None:
 def test_an_address_that_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="cannot listen on"):
         choose(1, host="203.0.113.1")
+    with pytest.raises(ConfigError, match="cannot listen on") as of_page:
+        choose_web("203.0.113.1", port=None, preferred=free_port())
+    assert "--web-host" in of_page.value.next_step
 
 
 def test_closed_connections_do_not_take_a_port() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from votenet.errors import Rejected, Unreachable, VotenetError
+from votenet.processes import ports
 from votenet.processes.machine import ProgramState, RestReason
 from votenet.processes.managed_program import ManagedProgram
 from votenet.processes.ports import PortBlock
@@ -40,6 +42,24 @@ def test_a_held_port_is_named_with_its_holder(
         holder.listen()
         found = asyncio.run(wait_until_free(program(port, tmp_path), 0.05))
     assert found.startswith(f"port {port} is still held by pid {os.getpid()} ")
+
+
+def test_of_an_address_that_has_left_the_machine_nothing_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Probe(socket.socket):
+        def bind(self, address: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(ports, "_probe", lambda host: Probe())
+    spec = replace(program(8080, tmp_path), address=Address("192.0.2.7", 8080))
+    number = errno.EADDRNOTAVAIL
+    assert remains(spec) == ""
+    lock = FileLock.acquire(tmp_path / "lock")
+    assert remains(spec) == f"the lock {tmp_path / 'lock'} is still held"
+    lock.release()
+    number = errno.EINVAL
+    assert remains(spec).startswith("port 8080 could not be looked at")
 
 
 def test_a_held_lock_is_named_and_waited_for(lease_ports: Callable[[int], PortBlock], tmp_path: Path) -> None:

@@ -117,7 +117,8 @@ def is_free(host: str, port: int) -> bool:
                 return False
             raise ConfigError(
                 f"cannot listen on {host}: {error.strerror or error}",
-                next_step=f"See that this machine has the address {host}: ip address",
+                next_step=f"See that this machine has the address {host}: ip address;"
+                " another one for the page: --web-host",
             ) from error
     return True
 

@@ -6,6 +6,7 @@ That its process group is empty is shown in `child.py`, before the leader is rea
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -43,8 +44,12 @@ def remains(program: ProgramSpec, *, name_holder: bool = True) -> str:
     host, port = program.address
     try:
         free = is_free(host, port)
-    except (OSError, VotenetError) as error:  # out of descriptors: then a bad start tells
-        return f"port {port} could not be looked at: {error}"
+    except (OSError, VotenetError) as error:
+        cause = error.__cause__
+        free = isinstance(cause, OSError) and cause.errno == errno.EADDRNOTAVAIL
+        if not free:  # out of descriptors: then a bad start tells
+            return f"port {port} could not be looked at: {error}"
+        # the address has left this machine, and nothing listens on it
     if not free:
         holder = port_holder(port) if name_holder else ""
         return f"port {port} is still held" + (f" by {holder}" if holder else "")
