@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import socket
@@ -204,6 +205,31 @@ def test_an_address_that_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="cannot listen on") as of_page:
         choose_web("203.0.113.1", port=None, preferred=free_port())
     assert "--web-host" in of_page.value.next_step
+
+
+def test_a_port_that_this_user_may_not_have_is_not_called_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Probe(socket.socket):
+        def bind(self, address: tuple[str, int]) -> None:
+            if address[1] < 1024:
+                raise PermissionError(errno.EACCES, "Permission denied")
+            super().bind(address)
+
+    monkeypatch.setattr(ports, "_probe", lambda host: Probe())
+    monkeypatch.setattr(ports, "DEFAULT_WEB_PORT", first_of_block(100))
+    monkeypatch.setattr(listener, "port_holder", lambda port: pytest.fail("nobody holds it"))
+    for wanted in (
+        lambda: choose_web("127.0.0.1", port=443, preferred=None),
+        lambda: choose(1, bootstrap_port=443),
+        lambda: take_again([Address("127.0.0.1", 443)]),
+    ):
+        with pytest.raises(ConfigError, match="this user may not listen on port 443") as caught:
+            wanted()
+        assert (caught.value.code, caught.value.exit_code) == ("cannot-listen", 78)
+        assert "above 1023" in caught.value.next_step
+        assert "proxy" in caught.value.next_step
+    port, locks, moved = choose_web("127.0.0.1", port=None, preferred=443)
+    release(locks)
+    assert (port >= 1024, moved) == (True, "this user may not listen on port 443")
 
 
 def test_closed_connections_do_not_take_a_port() -> None:

@@ -73,12 +73,14 @@ class Lease:
 
 
 class _Taken(Exception):
-    """Another program or network has this port."""
+    """Another program or network has this port, or it is not for this user."""
 
     def __init__(self, port: int) -> None:
         self.port = port
 
     def __str__(self) -> str:
+        if not may_listen(self.port):
+            return f"this user may not listen on port {self.port}"
         from votenet.network.listener import (
             port_holder,
         )  # brings asyncio, which commands that only look need not
@@ -86,6 +88,9 @@ class _Taken(Exception):
         return f"port {self.port} is taken by {port_holder(self.port) or 'another program or network'}"
 
     def refusal(self, next_step: str) -> ConfigError:
+        if not may_listen(self.port):
+            step = "Choose a port above 1023, or put a proxy in front of it."
+            return ConfigError(str(self), code="cannot-listen", next_step=step)
         return ConfigError(str(self), code="port-taken", next_step=next_step)
 
 
@@ -120,6 +125,16 @@ def is_free(host: str, port: int) -> bool:
                 next_step=f"See that this machine has the address {host}: ip address;"
                 " another one for the page: --web-host",
             ) from error
+    return True
+
+
+def may_listen(port: int) -> bool:
+    """Whether this user may listen on a port, be it free or not: those below 1024 are root's, as a rule."""
+    with _probe("127.0.0.1") as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            return error.errno != errno.EACCES
     return True
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from support.network_shell import Shell, alive, open_shell, wait_until
 from votenet.cli.network.page import WITHOUT_TLS, change_page, page_lines
 from votenet.errors import ConfigError
+from votenet.processes import ports
 from votenet.processes.identity import leftovers
 from votenet.processes.instance import load_network, network_file
 from votenet.processes.spec import WebSpec
@@ -158,6 +160,17 @@ def test_an_address_of_another_port_than_the_one_it_listens_on_is_said() -> None
     assert "port 8081" in moved[1]
     assert moved[1].endswith("votenet up -d --web-port 8080")
     assert len(list(page_lines(status(WebSpec(port=80, public_url="http://vote.example.org"))))) == 1
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_no_command_is_shown_that_this_user_may_not_give(monkeypatch: pytest.MonkeyPatch, may: bool) -> None:
+    monkeypatch.setattr(ports, "may_listen", lambda port: may)
+    behind = WebSpec(port=8080, public_url="http://vote.example.org")
+    line = list(page_lines(status(behind)))[1]
+    assert "port 8080, and voters are sent to port 80." in line
+    assert ("--web-port 80" in line, "A proxy must" in line) == (may, not may)
+    high = replace(behind, public_url="http://vote.example.org:8081")
+    assert "--web-port 8081" in list(page_lines(status(high)))[1]
 
 
 def test_an_address_for_cards_has_no_slash_at_its_end_and_a_scheme(shell: Shell) -> None:

@@ -187,10 +187,15 @@ def page_lines(status: Mapping[str, Any]) -> Iterator[str]:
     page = msgspec.convert(status["settings"]["web"], WebSpec)
     yield f"Page:    {page_url(status)}"
     sent_to = _port_of(page.public_url)
-    if sent_to not in (None, page.port):
-        why = "         It listens on port {}, and voters are sent to port {}. If nothing passes them on: {}"
-        step = NextStep(why, str(page.port), str(sent_to), Command("up", "-d", "--web-port", str(sent_to)))
-        yield placed(step, status["instance"])
+    if sent_to is not None and sent_to != page.port:
+        why = f"         It listens on port {page.port}, and voters are sent to port {sent_to}."
+        if sent_to < 1024 and not ports.may_listen(sent_to):
+            yield f"{why} A proxy must pass them on."
+        else:
+            step = NextStep(
+                f"{why} If nothing passes them on: {{}}", Command("up", "-d", "--web-port", str(sent_to))
+            )
+            yield placed(step, status["instance"])
     if not is_loopback(page.host) and not page.tls_cert and not page.public_url.startswith("https:"):
         yield f"         {WITHOUT_TLS}"
         yield "         Give it a certificate: --tls-cert, --tls-key; or put Caddy or nginx in front of it."
