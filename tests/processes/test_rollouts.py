@@ -18,7 +18,7 @@ from votenet.errors import Locked, SomeFailed, VotenetError
 from votenet.processes.control import ask, converse
 from votenet.processes.identity import leftovers
 from votenet.processes.instance import load_network, save_network
-from votenet.processes.machine import KillRequested, RestartRequested, State, StopRequested
+from votenet.processes.machine import KillRequested, RestartRequested, StartRequested, State, StopRequested
 from votenet.processes.ports import is_free
 from votenet.processes.restart import RestartPolicy
 from votenet.storage.files import is_locked
@@ -107,6 +107,35 @@ def test_new_settings_restart_changed_programs_one_by_one(network: Network) -> N
         assert net.program("node-2").spec.argv[-2:] == ("--kernel", "generic")
         answer = await call(net, "change", settings={"hang_seconds": 40})
         assert (answer["changed"], net.table.network.hang_seconds) == ([], 40)
+
+    assert net.play(scenario) == []
+
+
+def test_the_same_change_again_completes_one_that_was_interrupted(network: Network) -> None:
+    net = network(nodes=3)
+    wanted = {"settings": {"node_args": ["--kernel", "generic"]}}
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        before = pids(net)
+        net.plan(node_1={"exit_always": 78})
+        assert "not restarted: node-2, node-3" in (await refused(net, "change", **wanted)).message
+        again = await refused(net, "change", **wanted)
+        assert isinstance(again, SomeFailed)
+        assert "node-1 is failed: exit 78" in again.message
+        assert "not restarted: node-2, node-3" in again.message
+        assert "votenet restart node-1" in again.next_step
+        assert [net.pid(name) for name in ("node-2", "node-3")] == [before["node-2"], before["node-3"]]
+        net.plan()
+        net.table.dispatch(net.program("node-1"), StartRequested())
+        await net.reaches("node-1", State.READY)
+        first = net.pid("node-1")
+        answer = await call(net, "change", **wanted)
+        assert (answer["changed"], answer["nodes"]) == (["node-2", "node-3"], 3)
+        after = pids(net)
+        assert (after["node-1"], after["bootstrap"]) == (first, before["bootstrap"])
+        assert not {after["node-2"], after["node-3"]} & set(before.values())
+        assert (await call(net, "change", **wanted))["changed"] == []
 
     assert net.play(scenario) == []
 

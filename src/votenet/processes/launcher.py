@@ -53,6 +53,7 @@ class Launcher:
             logs.note(log, f"not started: {error}")
             return NotStarted(incarnation, str(error))
         program.sample.started_at = time.monotonic()
+        program.launched = spec.argv
         self._watch(program, child, incarnation)
         return Started(incarnation)
 
@@ -68,6 +69,7 @@ class Launcher:
         logs.note(log, f"{name}, incarnation {number}, pid {child.pid}: adopted")
         stat = procfs.read_stat(child.pid)
         program.sample = ProcessSample(log=log, started_at=time.monotonic() - (stat.age if stat else 0.0))
+        program.launched = program.spec.argv  # or it would not be adopted
         self._table.dispatch(program, Adopted(number))
         self._watch(program, child, number)
 

@@ -66,6 +66,8 @@ class ManagedProgram:
     timers: dict[Timer, tuple[int, asyncio.TimerHandle]] = field(default_factory=dict)
     alerted: bool = False
     """People were told that its chain stands still."""
+    launched: tuple[str, ...] = ()
+    """The arguments that its process was started with."""
 
     @property
     def name(self) -> str:
@@ -82,6 +84,11 @@ class ManagedProgram:
     @property
     def state(self) -> State:
         return self.machine.state
+
+    @property
+    def outdated(self) -> bool:
+        """Whether its process runs with other arguments than its next one will."""
+        return self.child is not None and self.launched != self.spec.argv
 
     @property
     def settled(self) -> bool:

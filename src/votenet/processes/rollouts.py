@@ -73,6 +73,9 @@ class Rollouts:
     async def change(self, wanted: Mapping[str, Any], nodes: int | None, grace: float) -> dict[str, Any]:
         """Make the network as wanted: programs start, stop, and restart one by one where they changed.
 
+        One that is as wanted may be so on paper alone: then the restarts are done that an earlier change
+        left out when it was interrupted.
+
         Args:
             wanted: fields of `NetworkSpec` that shall be different.
             nodes: how many nodes; None leaves them as they are.
@@ -87,7 +90,7 @@ class Rollouts:
         before = table.network
         new, locks = _with_ports(before, replace(before, **wanted), nodes)
         if new == before:
-            return {"changed": []}
+            return await self._complete(grace)
         try:
             instance.save_network(table.dirs, new)
         except BaseException:
@@ -111,6 +114,25 @@ class Rollouts:
         await self.roll([name for name in changed if self._runs(name)], grace)
         names = [*(program.name for program in surplus), *(spec.name for spec in missing), *changed]
         return {"changed": names, "nodes": len(new.node_ports)}
+
+    async def _complete(self, grace: float) -> dict[str, Any]:
+        """Restart what still runs with arguments from before a change that was interrupted.
+
+        Raises:
+            SomeFailed: a program is out, perhaps over the new ones; and all that `roll` raises.
+        """
+        programs = self._table.programs.values()
+        names = [one.name for one in programs if one.outdated and self._runs(one.name)]
+        if not names:
+            return {"changed": []}
+        if out := [one for one in programs if one.state in OUT_STATES and not one.is_page]:
+            again = Command("restart", *(one.name for one in out))
+            raise SomeFailed(
+                f"{'; '.join(map(_why_out, out))}; not restarted: {', '.join(names)}",
+                next_step=NextStep("Start it again with: {}; then give this command again.", again),
+            )
+        await self.roll(names, grace)
+        return {"changed": names, "nodes": len(self._table.network.node_ports)}
 
     async def _remove(self, programs: Sequence[ManagedProgram], grace: float) -> None:
         """Stop programs for good: they leave the registry, their ports and locks are free, data stays."""
