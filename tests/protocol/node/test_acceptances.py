@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
-from support.elections import CREATED, make_votes
+from support.elections import CREATED, TRIVIAL_BITS, make_election, make_votes, named_nodes
 from support.named_network import NamedNetwork, named
+from support.nodes import CLIENT, HandNode, sends
 from support.simulated_link import SimulatedLink
 from votenet.core.ledger.vote import HashedVote
+from votenet.protocol.node.acceptances import WAIT_SECONDS
+from votenet.protocol.node.events import Tick
 from votenet.protocol.wire.client_messages import SubmitVotes, VoteOutcome, VotesTaken
 from votenet.protocol.wire.messages import decode_message, encode_message
 
@@ -96,6 +99,28 @@ def test_a_vote_that_waits_already_is_signed_for_again() -> None:
     assert outcome.error is not None
     assert outcome.error["code"] == "duplicate-vote"
     assert 1 in signers(net, vote, outcome)
+
+
+@pytest.mark.parametrize("lines", [(20,), (1, 1, 1), (2, 3)])
+def test_a_vote_that_is_there_many_times_is_signed_for_once_and_nothing_waits_on(
+    lines: tuple[int, ...],
+) -> None:
+    us = HandNode(make_election(bits=TRIVIAL_BITS, nodes=named_nodes(1)), index=0)
+    (vote,) = make_votes(us.election, 1)
+    messages = [SubmitVotes(votes=(vote.vote,) * count, acceptances=True) for count in lines]
+    ready = us.receive(CLIENT, *messages)
+    us.now += WAIT_SECONDS
+    answers = [*sends(ready, VotesTaken), *sends(us.take(Tick()), VotesTaken)]
+    outcomes = [
+        outcome for _, answer in answers if isinstance(answer, VotesTaken) for outcome in answer.outcomes
+    ]
+    assert len(outcomes) == sum(lines)
+    made = {acceptance for outcome in outcomes for acceptance in outcome.acceptances}
+    assert [(one.count, one.index, one.path) for one in made] == [(1, 0, ())]
+    for one in made:
+        one.check(us.election.network_hex, vote.id, us.election.statement_keys)
+    assert us.core.acceptances is not None
+    assert us.core.acceptances._waiting == {}
 
 
 def test_a_relay_signs_nothing_and_answers_at_once() -> None:

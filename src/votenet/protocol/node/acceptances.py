@@ -131,7 +131,11 @@ class Acceptances:
         self, vote_ids: Sequence[bytes], answer: Callable[[dict[bytes, list[Acceptance]]], None], now: float
     ) -> None:
         """Call `answer` with the acceptances of these votes, when all named nodes that we are joined to have
-        sent theirs, or after WAIT_SECONDS. The votes are saved with this batch, or were before."""
+        sent theirs, or after WAIT_SECONDS. The votes are saved with this batch, or were before.
+
+        An id that is there twice counts once.
+        """
+        vote_ids = list(dict.fromkeys(vote_ids))
         self._sign_later(OURSELVES, vote_ids)
         self._recent.add(short_ids(vote_ids, self.state.pool.seed), vote_ids, now)
         waiting = _Waiting(now + WAIT_SECONDS, answer, {vote_id: {} for vote_id in vote_ids})
@@ -168,7 +172,8 @@ class Acceptances:
         self.state.ready.save.append(SaveAccepted(self._last))
         links = self.state.named_links().values()
         for who, vote_ids in groups.items():
-            group = self._group(vote_ids)
+            # Each vote once: it may have been asked for in several lines since the last signature.
+            group = self._group(list(dict.fromkeys(vote_ids)))
             if who in (OURSELVES, ALL):
                 self._note(group)
             for link in links:
