@@ -596,6 +596,17 @@ def test_a_body_whose_parent_turned_out_invalid_does_not_stay() -> None:
     assert node.chain.tip.hash == GOOD.header.hash
 
 
+def test_a_block_that_waited_for_its_parent_is_held_against_its_own_sender_alone() -> None:
+    node = node_with_peers()
+    bad = mine_block(ELECTION, GOOD.header, [make_vote(ELECTION, VOTES[0].voter_id, "Charlie")])
+    node.receive(1, headers_of(GOOD))
+    node.receive(2, headers_of(GOOD, bad))
+    assert refused(node.give(2, bad)) == []
+    assert refused(node.give(1, GOOD)) == [(2, "voter-twice")]
+    assert node.chain.tip.hash == GOOD.header.hash
+    assert list(node.state.sync.peers) == [1]
+
+
 # -- forks -----------------------------------------------------------------------------------------
 
 

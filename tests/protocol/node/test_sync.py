@@ -131,7 +131,7 @@ def test_big_blocks_are_asked_for_a_few_at_a_time() -> None:
     assert asked_blocks(us.receive(1, headers_of(*blocks)), 1) == hashes(blocks[:4])
     assert asked_blocks(us.give(1, blocks[0]), 1) == hashes(blocks[4:9])  # 8 on their way
     assert len(asked_blocks(us.give(1, blocks[1]), 1)) == 9
-    us.state.sync.accept_block(us.chain.entries[blocks[30].header.hash], make_votes(election, 1) * 64_000)
+    us.state.sync.accept_block(us.chain.entries[blocks[30].header.hash], make_votes(election, 1) * 64_000, 1)
     assert asked_blocks(us.give(1, blocks[2]), 1) == []
 
 
@@ -142,7 +142,7 @@ def test_blocks_of_long_votes_are_asked_for_by_their_bytes(chain: list[Block]) -
     us.meet(1, work=200)
     us.receive(1, headers_of(*chain[:200]))
     sync = us.state.sync
-    sync.accept_block(us.chain.entries[chain[150].header.hash], long * (8 * 2**20 // len(long[0].record)))
+    sync.accept_block(us.chain.entries[chain[150].header.hash], long * (8 * 2**20 // len(long[0].record)), 1)
     assert MAX_WINDOW_BYTES // sync._usual_bytes == 3
     sync._asked.clear(), sync.requests.clear()
     sync.ask_bodies(us.now)

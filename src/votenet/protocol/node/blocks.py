@@ -237,7 +237,7 @@ class BlockRelay:
     ) -> bool:
         """Add a checked block and the blocks that waited for it. Returns whether the tip moved."""
         chain, before = self.state.chain, self.state.chain.tip
-        for ready, body in self.state.sync.accept_block(entry, votes):
+        for ready, body, sender in self.state.sync.accept_block(entry, votes, link):
             self.state.unsaved[ready.hash] = body
             try:
                 if self.check_next is not None:
@@ -248,7 +248,7 @@ class BlockRelay:
                 change = chain.add_body(ready, self.state.votes_of)
             except Rejected as error:
                 self.state.ready.log.append(f"block {ready.hash.hex()} is invalid: {error.message}")
-                self.state.refuse(link, error)
+                self.state.refuse(sender, error)
                 break
             self.state.ready.save.append(SaveBlock(ready, body))
             if change is not None:

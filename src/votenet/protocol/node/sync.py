@@ -82,8 +82,8 @@ class Sync:
         self._asked: dict[bytes, tuple[int, float]] = {}
         """Blocks that are on their way: from which link, and when they are overdue."""
         self._checking: set[bytes] = set()
-        self._waiting: dict[bytes, Sequence[HashedVote]] = {}
-        """Checked blocks whose parents are not here."""
+        self._waiting: dict[bytes, tuple[Sequence[HashedVote], int]] = {}
+        """Checked blocks whose parents are not here: their votes, and the links that they came from."""
         self._busy_since, self._busy_before = 0.0, 0.0
         """Since when blocks are being checked without a pause, and for how long they were until then."""
         self._usual_votes = chain.election.definition.chain.max_block_votes
@@ -372,13 +372,17 @@ class Sync:
             peer.best = None
 
     def accept_block(
-        self, entry: BlockIndexEntry, votes: Sequence[HashedVote]
-    ) -> list[tuple[BlockIndexEntry, Sequence[HashedVote]]]:
-        """Take a checked block; returns those that can be connected now, parents first."""
-        ready: list[tuple[BlockIndexEntry, Sequence[HashedVote]]] = []
+        self, entry: BlockIndexEntry, votes: Sequence[HashedVote], link: int
+    ) -> list[tuple[BlockIndexEntry, Sequence[HashedVote], int]]:
+        """Take a checked block that came from a link.
+
+        Returns those that can be connected now, parents first, each with its votes and the link that it came
+        from.
+        """
+        ready: list[tuple[BlockIndexEntry, Sequence[HashedVote], int]] = []
         if entry.invalid:  # a block before it turned out to be invalid meanwhile
             return ready
-        self._waiting[entry.hash] = votes
+        self._waiting[entry.hash] = votes, link
         self._usual_votes = max(len(votes), self._usual_votes // 2)
         self._usual_bytes = max(sum([len(vote.record) for vote in votes]), self._usual_bytes // 2, 1)
         if not self.chain.parent(entry).available:
@@ -386,7 +390,7 @@ class Sync:
         queue = [entry]
         while queue:
             parent = queue.pop(0)
-            ready.append((parent, self._waiting.pop(parent.hash)))
+            ready.append((parent, *self._waiting.pop(parent.hash)))
             queue += [self.chain.entries[child] for child in parent.children if child in self._waiting]
         return ready
 
