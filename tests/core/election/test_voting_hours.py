@@ -26,7 +26,6 @@ def hours(
 def test_votes_are_taken_until_the_clock_says_that_it_is_over() -> None:
     node = hours()
     assert node.takes_votes
-    assert node.takes_handed_on(set())
     assert not node.hour_due
     node.advance(CLOSES - 1)
     assert node.takes_votes
@@ -80,10 +79,12 @@ def test_a_slow_clock_does_not_make_the_others_wait() -> None:
 @pytest.mark.parametrize(
     ("acceptors", "taken"), [((), False), ((3,), False), ((3, 4), True), ((1, 2, 3), True)]
 )
-def test_in_the_grace_a_vote_needs_acceptances_of_one_more_than_may_lie(
+def test_a_vote_that_is_handed_on_needs_acceptances_of_one_more_than_may_lie_before_and_in_the_grace(
     acceptors: tuple[int, ...], taken: bool
 ) -> None:
-    node = hours(now=CLOSES)
+    node = hours()
+    assert node.takes_handed_on(set(acceptors)) is taken
+    node.advance(CLOSES)
     assert node.takes_handed_on(set(acceptors)) is taken
     node.advance(CLOSES + GRACE)
     assert not node.takes_handed_on(set(acceptors)), "the grace is over"
@@ -173,6 +174,7 @@ def test_liars_alone_can_neither_close_a_poll_nor_add_a_vote_nor_make_a_closing_
     for liar in liars:
         node.passed_at(liar)
     assert node.takes_votes
+    assert not node.takes_handed_on(liars)
     node.advance(CLOSES)
     assert not node.takes_handed_on(liars)
     node.advance(CLOSES + 2 * GRACE)

@@ -7,13 +7,25 @@ from typing import Any
 
 import pytest
 
-from support.elections import CREATED, make_vote, make_votes
+from support.elections import (
+    CREATED,
+    TRIVIAL_BITS,
+    keys_of_node,
+    make_election,
+    make_vote,
+    make_votes,
+    named_nodes,
+)
 from support.named_network import NamedNetwork, named
+from support.nodes import NOW, HandNode
 from votenet.core.ledger.closing import sign_list
 from votenet.core.ledger.extras import ClosingList, NotCounted
+from votenet.core.ledger.vote import HashedVote
+from votenet.core.records.acceptance import accept_group
 from votenet.protocol.node import closing as closing_module
 from votenet.protocol.wire.client_messages import SubmitVotes, VotesTaken
 from votenet.protocol.wire.messages import decode_message, encode_message
+from votenet.protocol.wire.named_messages import HandedOn, HandedOnVotes
 
 CLOSES = CREATED + 160
 
@@ -179,6 +191,29 @@ def test_votes_that_more_nodes_accepted_in_time_than_may_lie_are_handed_on_in_th
     assert net.run_until(lambda: len(late.pool) + len(late.chain.voters) == 3, 5.0)
     assert until_over(net)
     assert net.all_count(3)
+
+
+@pytest.mark.parametrize("count", range(2, 8))
+def test_votes_that_are_handed_on_before_the_closing_need_as_many_acceptances_as_after_it(count: int) -> None:
+    """They have no share of the pool: one liar could fill it, and the disk, with votes of its own making."""
+    closes = int(NOW) + 1000
+    us = HandNode(make_election(bits=TRIVIAL_BITS, nodes=named_nodes(count), closes=closes), index=0)
+    us.meet(1, key="node 1")
+    votes, network_hex = make_votes(us.election, 3), us.election.network_hex
+
+    def handed_on(vote: HashedVote, signers: int, time: int = int(NOW)) -> HandedOn:
+        made = [
+            accept_group(
+                keys_of_node(n).statement, network_hex=network_hex, node=n, time=time, vote_ids=[vote.id]
+            )
+            for n in range(signers)
+        ]
+        return HandedOn(vote=vote.vote, acceptances=tuple(group.acceptance(0) for group in made))
+
+    faults = us.election.faults
+    lines = [handed_on(votes[0], faults), handed_on(votes[1], faults + 1, closes)]
+    us.receive(1, HandedOnVotes(votes=(*lines, handed_on(votes[2], faults + 1))))
+    assert [hashed.id for hashed in us.state.pool] == [votes[2].id]
 
 
 def test_votes_that_only_liars_accepted_in_time_are_not_taken_in_the_grace() -> None:

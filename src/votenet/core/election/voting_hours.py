@@ -83,14 +83,15 @@ class VotingHours:
         return self._stopped_at is None
 
     def takes_handed_on(self, accepted_by: Set[int]) -> bool:
-        """Whether a vote from another node may be taken.
+        """Whether a vote that another node hands on may be taken.
 
         `accepted_by` are the named nodes whose acceptances of it, dated before closing, have been checked:
-        one more than may lie are needed once voters are turned away.
+        one more than may lie are needed. That holds before the closing, too: such a vote has no share of the
+        pool, and one liar could fill it.
         """
         if self.list_signed or self.grace_over:
             return False
-        return self.takes_votes or len(accepted_by) > faults_of(self._nodes)
+        return len(accepted_by) > faults_of(self._nodes)
 
     @property
     def hour_due(self) -> bool:
