@@ -10,13 +10,34 @@ from pathlib import Path
 
 import pytest
 
+from support.amendments import CLOSES, amendable, amendment
 from support.archives import ROLL_CASES, roll_block
-from support.elections import CREATED, Ledger, make_election, make_votes, mine_block
+from support.elections import (
+    CREATED,
+    Ledger,
+    keys_of_node,
+    make_election,
+    make_vote,
+    make_votes,
+    mine_block,
+    mine_named,
+)
 from votenet.core.election.roll import with_roll
-from votenet.core.ledger.block import genesis_header
+from votenet.core.ledger.block import genesis_header, log_leaves, log_start
 from votenet.core.ledger.chain import Chain
+from votenet.core.ledger.closing import sign_list
 from votenet.errors import ConfigError, StorageCorrupt, StorageError
-from votenet.protocol.node.events import Change, SaveBlock, SaveCertificate, SaveShare, SaveVotes, SetBest
+from votenet.protocol.node.events import (
+    Change,
+    SaveBlock,
+    SaveCertificate,
+    SaveHours,
+    SaveShare,
+    SaveTiles,
+    SaveVotes,
+    SetBest,
+)
+from votenet.protocol.node.signed_hours import SavedHours, SignedHours, join_list
 from votenet.storage.blocks.chain_reader import (
     best_height,
     damaged,
@@ -97,6 +118,44 @@ def test_votes_that_the_roll_does_not_allow_are_noticed_at_the_start(
         store.close()
     assert (caught.value.code, caught.value.exit_code) == (code, 78)
     assert "start again" in caught.value.next_step
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_vote_in_the_nodes_own_closing_list_waits_on_though_its_voters_key_was_replaced(
+    tmp_path: Path, listed: bool
+) -> None:
+    election = amendable("ada", "bo")
+    vote, other = make_vote(election, "ada"), make_vote(election, "bo")
+    replaced = amendment(election, "replace-key", "ada")
+    block = mine_named(election, genesis_header(election), 1, records=[replaced])
+    chain = Chain(election)
+    entry = chain.add_header(block.header, CREATED + 9)
+    entry.extras = block.extras
+    ids = tuple(sorted(one.id for one in ((vote, other) if listed else (other,))))
+    signed = sign_list(
+        keys_of_node(0).statement,
+        network_hex=election.network_hex,
+        node=0,
+        closes=CLOSES,
+        height=0,
+        vote_ids=ids,
+    )
+    _, tiles = log_start(election).append(log_leaves(block.header, (), block.extras.records))
+    hours = SignedHours(b"").put(SavedHours(CLOSES, True, signed, join_list(ids)))
+    store = SqliteBlockStore(tmp_path, election)
+    try:
+        store.apply([SaveVotes([vote, other]), SaveHours(hours)])
+        store.apply([SaveBlock(entry, ()), SetBest(0, [(entry, ())]), SaveTiles(tuple(tiles))])
+        if listed:
+            stored = store.load()
+            assert {hashed.id for hashed in stored.waiting} == {vote.id, other.id}
+            assert stored.election.next_number == 2
+            return
+        with pytest.raises(StorageCorrupt) as caught:
+            store.load()
+        assert caught.value.code == "wrong-key"
+    finally:
+        store.close()
 
 
 # -- from outside ----------------------------------------------------------------------------------

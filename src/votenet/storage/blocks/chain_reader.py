@@ -27,6 +27,7 @@ from votenet.core.ledger.vote import HashedVote, ballots, check_on_roll
 from votenet.core.log.tiles import LogFrontier
 from votenet.errors import ConfigError, Rejected, StorageCorrupt
 from votenet.protocol.node.events import SaveEvidence
+from votenet.protocol.node.signed_hours import SignedHours
 from votenet.storage.blocks.block_store import StoredChain
 from votenet.storage.blocks.tables import (
     CHAIN_SCHEMA,
@@ -80,7 +81,9 @@ def load_chain(
             raise ValueError(" ".join(str(verdict).split()))
         _load_blocks(conn, genesis, stored, digests, check_roll)
         stored.waiting = waiting.load()
-        check_roll(stored.election, stored.waiting)
+        # A vote in our closing list waits until the end, whatever an amendment says of its voter meanwhile.
+        listed = frozenset(SignedHours(stored.hours).of(stored.election.closes).listed)
+        check_roll(stored.election, [hashed for hashed in stored.waiting if hashed.id not in listed])
     except (ValueError, TypeError, Rejected) as error:
         raise damaged(path, error) from error
     return stored
