@@ -106,6 +106,17 @@ def test_after_a_full_answer_the_next_headers_are_asked_from_its_end(chain: list
     assert not [m for m in sent(us.receive(1, Headers(headers=())), 1) if isinstance(m, GetHeaders)]
 
 
+def test_a_peer_that_repeats_a_full_answer_does_not_keep_a_node_waiting(chain: list[Block]) -> None:
+    """One that has the same headers as another peer is asked on; nobody is asked for the same for ever."""
+    us, page = node(), headers_of(*chain[:MAX_HEADERS])
+    asked = []
+    for link in (1, 2):
+        us.meet(link, work=LONG * 2)
+        asked += [[m for m in sent(us.receive(link, page), link) if isinstance(m, GetHeaders)] for _ in "12"]
+    assert [len(questions) for questions in asked] == [1, 0, 1, 0]
+    assert [peer.headers_due for peer in us.state.sync.peers.values()] == [None, None]
+
+
 def test_blocks_are_asked_of_all_peers_that_have_the_branch(chain: list[Block]) -> None:
     us = node()
     for link in (1, 2):

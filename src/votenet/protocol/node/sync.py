@@ -149,6 +149,7 @@ class Sync:
             if fault is not None:
                 raise fault
             self._check_decided(headers, message.commit)
+        known, best = len(self.chain.entries), peer.best
         for index, (header, block_hash) in enumerate(zip(headers, hashes, strict=False)):
             if self._is_early(peer, header, now):
                 self.ask_bodies(now)
@@ -165,10 +166,11 @@ class Sync:
         if fault is not None:
             raise fault
         self._note_commit(headers, message.commit)
-        # 2. A full answer has more behind it, and so may one that ends where a commit is known. What is known
-        #    now says which blocks to ask for.
+        # 2. A full answer has more behind it (if it had no news, the next one would be the same), and so may
+        #    one that ends where a commit is known. What is known now says which blocks to ask for.
+        news = len(self.chain.entries) > known or peer.best is not best
         more = message.commit is not None and due is not None and bool(headers)
-        if len(headers) == MAX_HEADERS or more:
+        if (len(headers) == MAX_HEADERS and news) or more:
             self._ask_headers(peer, now)
         self.ask_bodies(now)
 
