@@ -50,6 +50,23 @@ def test_ranks_in_cells_may_be_equal_or_missing() -> None:
     ]
 
 
+def test_a_first_row_that_may_be_a_ballot_of_numbers_is_no_header_unless_it_is_said() -> None:
+    numbered = tuple(Candidate(name=name) for name in "123")
+    ranked = Contest(title="Chair", candidates=numbered, method="instant-runoff", max=3)
+    one = Contest(title="Chair", candidates=numbered[:2], method="plurality")
+    for text, contest in (("1\n2\n2\n2\n", one), ("1,2,3\n2,1,3\n2,3,1\n3,2,1\n", ranked)):
+        with pytest.raises(ConfigError) as refused:
+            layout(text, (contest,))
+        assert "line 1, column 1: '1' is a candidate, and so is '2' below it" in refused.value.message
+        assert "--no-header" in refused.value.next_step
+        assert "--ranks-in-cells" in refused.value.next_step
+        assert [
+            ",".join(name for rank in paper.contests[0] for name in rank.names)
+            for paper in layout(text, (contest,), header=False)[1]
+        ] == text.split()
+        assert len(layout(text, (contest,), grid=True)[1]) == 3
+
+
 def test_what_may_be_read_in_two_ways_is_refused_with_the_option_that_decides() -> None:
     for text, columns, why, option in (
         (

@@ -140,6 +140,8 @@ def find_layout(
     names = frozenset(name for contest in contests for name in spellings(contest)) if contests else None
     grid = asked is None and (columns.grid or (columns.header is not False and _is_grid(table, names)))
     has_header = columns.header
+    if grid and not columns.grid:
+        _check_grid(table, names)
     if has_header is None:
         has_header = True
         if not grid:
@@ -220,6 +222,21 @@ def _is_grid(table: Table, names: frozenset[str] | None) -> bool:
     places = [place for place, cell in enumerate(first) if names and cell in names]
     below = [row.cell(place) for row in table.rows[1:] for place in places]
     return any(below) and all(not cell or rank_in(cell) is not None for cell in below)
+
+
+def _check_grid(table: Table, names: frozenset[str] | None) -> None:
+    """Refuses ranks below candidates that may be ballots without a header: the ranks are names, too."""
+    row = table.rows[0]
+    for place, cell in enumerate(row.cells):
+        below = (other.cell(place) for other in table.rows[1:])
+        if names and cell in names and (held := next((name for name in below if name in names), "")):
+            raise bad_file(
+                f"{cell!r} is a candidate, and so is {held!r} below it: the file may have no header line",
+                row.line,
+                place + 1,
+                "If it has none, say so with --no-header; if the cells are ranks of the candidates above:"
+                " --ranks-in-cells.",
+            )
 
 
 def _check_header(table: Table, names: frozenset[str] | None) -> None:
