@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from votenet.ballots.contest_columns import asked_contests
 from votenet.ballots.layout import Columns, Layout, find_layout
 from votenet.ballots.paper import Paper, Rank
 from votenet.ballots.table import read_table
@@ -97,3 +98,32 @@ def test_what_may_be_read_in_two_ways_is_refused_with_the_option_that_decides() 
             layout(text, **columns)  # type: ignore[arg-type]
         assert why in refused.value.message
         assert option in refused.value.next_step
+
+
+def test_a_column_that_may_be_a_rank_or_a_candidate_is_not_passed_over() -> None:
+    names = tuple(Candidate(name=name) for name in ("Ann", "Bo", "Cy"))
+    chair = Contest(title="Chair", candidates=names, method="instant-runoff", max=3)
+    board = Contest(id="board", title="The Board", candidates=names, method="approval", max=3)
+    ranked = "first,second,third\nZed,Ann,Bo\nZed,Bo,Ann\n,Cy,Ann\n"
+    grid = "Ann,Bo,Cyy\n1,2,\n2,,1\n,2,1\n"
+    wide = "Chair,Board [Ann],Board [Bo],Board [Cyy]\nAnn,x,,\nBo,,x,x\n"
+    for text, contests, why, option in (
+        (ranked, (chair,), "line 1, column 1: the column 'first' is not read: it is named like", "--choice"),
+        (ranked.replace("first", "1st choice"), (chair,), "column 1: the column '1st choice'", "--choice"),
+        (grid, (chair,), "line 1, column 3: the column 'Cyy' is not read: it may hold ranks", "name"),
+        (wide, (chair, board), "column 4: the column 'Board [Cyy]' is not read", "--contest board="),
+    ):
+        asked = asked_contests((), contests) if len(contests) > 1 else None
+        with pytest.raises(ConfigError) as refused:
+            find_layout(read_table(text.encode()), Columns(), contests, asked)
+        assert why in refused.value.message
+        assert option in refused.value.next_step
+        assert "--ignore" in refused.value.next_step
+    assert layout(ranked, (chair,), ignored=("first",))[0].contests[0].places == (1, 2)
+    assert layout(ranked, (chair,), choices=("second",))[0].unread == (0, 2)
+    for blank in ("", "Undervote"):
+        assert layout(ranked.replace("Zed", blank), (chair,))[0].unread == (0,), "nothing stands in it"
+    table, said = read_table(wide.encode()), ("1=Chair", "board=Board [Ann],Board [Bo]")
+    found = find_layout(table, Columns(), (chair, board), asked_contests(said, (chair, board)))
+    assert found.unread == (3,), "the columns of each contest were named"
+    assert layout(grid.replace("Cyy", "remark").replace(",1\n", ",good\n"), (chair,))[0].unread == (2,)

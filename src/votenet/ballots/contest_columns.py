@@ -142,7 +142,7 @@ def _said(
     places = [place_of(header, name, line) for name in names]
     heads = [header[place] for place in places]
     known = spellings(contest)
-    candidates = [_label(head, contest) or head for head in heads]
+    candidates = [label_in(head, contest) or head for head in heads]
     if all(name in known for name in candidates) and (by_candidates or _holds_no_names(table, places, known)):
         return with_candidates(table, places, candidates, METHODS[contest.method].ranked)
     return ContestColumns(tuple(places))
@@ -189,7 +189,7 @@ def _in_order(
 
 def _meaning(name: str, contest: Contest, by_candidates: bool) -> int | str | None:
     """The rank or the candidate that a column's name says, if it is named after the contest."""
-    label = _label(name, contest)
+    label = label_in(name, contest)
     if label is None:
         return None
     known = label in spellings(contest)
@@ -209,7 +209,7 @@ def rank_in(text: str) -> int | None:
     return None if found is None else _ORDINALS.index(found[1].lower()) + 1
 
 
-def _label(name: str, contest: Contest) -> str | None:
+def label_in(name: str, contest: Contest) -> str | None:
     """What stands in a column's name behind the title or the id of a contest; None: it begins otherwise."""
     for start in (contest.title, contest.id):
         words = re.split(r"[\s_-]+", unicodedata.normalize("NFC", start).strip())

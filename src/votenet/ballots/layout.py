@@ -17,10 +17,12 @@ from votenet.ballots.contest_columns import (
     UNMARKED,
     ContestColumns,
     contest_columns,
+    label_in,
     rank_in,
     spellings,
     with_candidates,
 )
+from votenet.ballots.marking_rules import BLANK_MARKS
 from votenet.ballots.paper import MAX_PAPERS, Paper, Rank
 from votenet.ballots.table import Table, TableRow, bad_file, place_of
 from votenet.core.election.definition import Contest
@@ -175,6 +177,9 @@ def find_layout(
         raise bad_file(f"the column {header[twice[0]]!r} is named twice", line, twice[0] + 1)
     unread = tuple(place for place in free if place not in read)
     _check_unread(unread, rows, header, voter, table)
+    if has_header and names is not None and not columns.choices:
+        own = None if asked is None else [contests[place] for place, named in asked.items() if not named]
+        _check_dropped(unread, table, header, found, own)
     if asked is not None and names is not None:
         _check_candidates(unread, rows, header, names, columns.split)
     return Layout(header, has_header, found, voter, count, columns.split, unread)
@@ -310,6 +315,76 @@ def _check_unread(
                 place + 1,
                 "Say what it is with --voter-column or --count-column, or pass it over with --ignore.",
             )
+
+
+def _check_dropped(
+    unread: Sequence[int],
+    table: Table,
+    header: Sequence[str],
+    found: Sequence[ContestColumns],
+    contests: Sequence[Contest] | None,
+) -> None:
+    """Refuses to pass over a column with a part of the ballots. `contests`: found by their names in a table
+    of several; None: it is a table of one.
+    """
+    rows = table.rows[1:]
+    filled = [place for place in unread if any(_is_filled(row.cell(place)) for row in rows)]
+    if contests is None:
+        _check_passed_over(filled, table, header, found[0])
+    else:
+        _check_named_after(filled, table, header, contests)
+
+
+def _check_passed_over(
+    filled: Sequence[int], table: Table, header: Sequence[str], read: ContestColumns
+) -> None:
+    """Refuses to pass over a column that may be a rank or a candidate beside those of the only contest."""
+    grid = bool(read.candidates)
+    ranks = not grid and any(_is_rank(header[place]) for place in read.places)
+    for place in filled:
+        if grid and all(_is_mark(row.cell(place)) for row in table.rows[1:]):
+            why = "it may hold ranks or marks, and its name is no candidate"
+            step = "Mend its name"
+        elif ranks and _is_rank(header[place]):
+            why = "it is named like a rank, and none of its cells is a candidate"
+            step = "Name each column to read with --choice COLUMN, first choice first"
+        else:
+            continue
+        raise bad_file(
+            f"the column {header[place]!r} is not read: {why}",
+            table.rows[0].line,
+            place + 1,
+            f"{step}; or pass it over with --ignore.",
+        )
+
+
+def _check_named_after(
+    filled: Sequence[int], table: Table, header: Sequence[str], contests: Sequence[Contest]
+) -> None:
+    """Refuses to pass over a column that is named after a contest whose columns are known by their names."""
+    for place in filled:
+        for contest in contests:
+            if label_in(header[place], contest):
+                raise bad_file(
+                    f"the column {header[place]!r} is not read: it begins like the contest {contest.title!r},"
+                    " and is none of its ranks or candidates",
+                    table.rows[0].line,
+                    place + 1,
+                    f"Name the columns of the contest: --contest {contest.id}=COLUMN,COLUMN; or pass it over"
+                    " with --ignore.",
+                )
+
+
+def _is_filled(cell: str) -> bool:
+    return cell != "" and cell.casefold() not in BLANK_MARKS
+
+
+def _is_rank(name: str) -> bool:
+    return _RANK_NAME.match(name) is not None or rank_in(name) is not None
+
+
+def _is_mark(cell: str) -> bool:
+    return rank_in(cell) is not None or cell.lower() in MARKED | UNMARKED
 
 
 def _check_candidates(
