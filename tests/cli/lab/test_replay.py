@@ -46,6 +46,18 @@ def test_a_file_is_cast_counted_and_summed_up(
     assert json.loads(cli("replay", *options, "--limit", "5", "--json").out)["repeated"] == 5
 
 
+def test_columns_that_are_not_read_are_named_before_ballots_are_cast(
+    cli: Callable[..., CommandResult], node: RunningNode, tmp_path: Path
+) -> None:
+    file = tmp_path / "ballots.csv"
+    file.write_text("member,remark,note,vote\nq1,,late,Alice\nq2,,late,Bob\n")
+    done = cli("replay", str(file), "--node", str(node.address))
+    assert done.code == 0
+    assert "Columns that are not read: remark, note." in done.err
+    done = cli("replay", str(file), "--ignore", "remark", "--ignore", "note", "--node", str(node.address))
+    assert "not read" not in done.err
+
+
 def test_refused_ballots_end_in_exit_1_with_reasons(
     cli: Callable[..., CommandResult], node: RunningNode, tmp_path: Path
 ) -> None:

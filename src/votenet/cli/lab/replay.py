@@ -182,6 +182,8 @@ def _check(found: BallotCheck, election: Election, prefix: str, *, partial: bool
         for fault in found.faults[:SHOWN_FAULTS]:
             ui.say(str(fault))
         found.demand_whole()
+    if unread := found.form.get("not_read"):
+        ui.say(f"Columns that are not read: {', '.join(unread)}.")
     if not later:
         _check_open(election)
     prefix_used = None if found.voter_column else prefix
