@@ -16,6 +16,8 @@ BROKEN = Round(
 WON = ContestResult(state="won", winners=("Ann",))
 BOTH = ContestResult(state="won", winners=("Ann", "Bo"))
 TIE = ContestResult(state="tied", winners=("Bo",), tied=("Bo", "Ann"))
+LAST_SEAT = ContestResult(state="tied", winners=("Ann", "Cy"), tied=("Cy", "Bo"))
+MANY = tuple(f"c{n}" for n in range(64))
 
 
 def report_of(outcome: ContestResult, **fields: int) -> ContestReport:
@@ -32,6 +34,16 @@ def report_of(outcome: ContestResult, **fields: int) -> ContestReport:
         (WON, "Ahead so far: Ann", "Winner: Ann"),
         (BOTH, "Ahead so far: Ann, Bo", "Winners: Ann, Bo"),
         (TIE, "Tied so far: Bo, Ann", "Tied: Bo, Ann; the lot chose Bo (see docs/elections.md)"),
+        (
+            LAST_SEAT,
+            "Ahead so far: Ann. Tied so far: Cy, Bo",
+            "Winners: Ann. Tied: Cy, Bo; the lot chose Cy (see docs/elections.md)",
+        ),
+        (
+            ContestResult(state="won", winners=MANY),
+            f"Ahead so far: {', '.join(MANY)}",
+            f"Winners: {', '.join(MANY)}",
+        ),
         (ContestResult(state="carried"), "So far it would be carried.", "Carried."),
         (ContestResult(state="rejected"), "So far it would be rejected.", "Rejected."),
     ],

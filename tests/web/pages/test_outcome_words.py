@@ -32,6 +32,11 @@ def plain(text: str) -> str:
         (ContestResult(state="tied", winners=("C", "A"), tied=("A", "B")), True, "Winners: C. " + LOT),
         (ContestResult(state="tied", winners=("A",), tied=("A", "B")), True, LOT),
         (ContestResult(state="tied", winners=("A",), tied=("A", "B")), False, "Equal votes so far: A and B."),
+        (
+            ContestResult(state="tied", winners=("C", "A"), tied=("A", "B")),
+            False,
+            "Ahead so far: C. Equal votes so far: A and B.",
+        ),
         (ContestResult(state="carried"), True, "The motion is carried."),
         (ContestResult(state="carried"), False, "If voting ended now, the motion would be carried."),
         (ContestResult(state="rejected"), True, "The motion is rejected."),
@@ -100,3 +105,14 @@ def test_methods_and_ballots() -> None:
     assert outcome_words.threshold(EN, stv) == ""
     one = contest_of("plurality", ("A", "B")).definition
     assert outcome_words.how_to_choose(EN, one) == "Choose one."
+
+
+def test_every_winner_is_named() -> None:
+    names = tuple(f"c{n}" for n in range(64))
+    for found in (
+        ContestResult(state="won", winners=names),
+        ContestResult(state="tied", winners=names, tied=names[32:]),
+        ContestResult(state="tied", winners=names, tied=(*names, "d")),
+    ):
+        text = plain(outcome_words.decision(EN, found, True))
+        assert all(re.search(rf"{name}\b", text) for name in names)

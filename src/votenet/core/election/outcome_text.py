@@ -39,9 +39,16 @@ def decision(found: Decision, final: bool) -> str:
     if found.state in ("carried", "rejected"):
         return f"{found.state.capitalize()}." if final else f"So far it would be {found.state}."
     if found.state == "tied":
-        return tie(found) if final else f"Tied so far: {listed(found.tied)}"
+        sure = [name for name in found.winners if name not in found.tied]
+        first = f"{_winners(found, sure, final)}. " if sure else ""
+        return first + (tie(found) if final else f"Tied so far: {listed(found.tied)}")
+    return _winners(found, found.winners, final)
+
+
+def _winners(found: Decision, names: Sequence[str], final: bool) -> str:
+    """Every one of these winners by name: minutes must say who is elected, however many the seats."""
     several = "s" if len(found.winners) > 1 else ""
-    return f"Winner{several}: {listed(found.winners)}" if final else f"Ahead so far: {listed(found.winners)}"
+    return f"{f'Winner{several}' if final else 'Ahead so far'}: {', '.join(names)}"
 
 
 def verdict(report: ContestReport, final: bool) -> Iterator[str]:
@@ -130,7 +137,7 @@ def round_text(one: Round, final: bool) -> str:
 
 def tie(found: Decision) -> str:
     """Who is tied, and whom the lot chose."""
-    chosen = listed([name for name in found.winners if name in found.tied])
+    chosen = ", ".join(name for name in found.winners if name in found.tied)
     return f"Tied: {listed(found.tied)}; the lot chose {chosen} (see docs/elections.md)"
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
@@ -26,19 +26,19 @@ def decision(words: Words, found: Decision, final: bool) -> Markup:
             return words.t("decision.cancelled")
         case "undecided" | "carried" | "rejected":
             return words.t(f"decision.{found.state}.{when}")
-        case "tied" if final:
-            chosen = words.names(name for name in found.winners if name in found.tied)
-            sure = words.names(name for name in found.winners if name not in found.tied)
-            first = words.t("decision.winners", count=len(found.winners), names=sure) if sure else Markup("")
-            return (
-                first
-                + Markup(" ") * bool(sure)
-                + words.t("decision.tied.final", names=words.names(found.tied), chosen=chosen)
-            )
         case "tied":
-            return words.t("decision.tied.so-far", names=words.names(found.tied))
+            lot = [name for name in found.winners if name in found.tied]
+            chosen = words.names(lot, most=len(found.winners))
+            sure = [name for name in found.winners if name not in found.tied]
+            tied = words.t(f"decision.tied.{when}", names=words.names(found.tied), chosen=chosen)
+            return _winners(words, found, sure, final) + Markup(" ") + tied if sure else tied
+    return _winners(words, found, found.winners, final)
+
+
+def _winners(words: Words, found: Decision, names: Sequence[str], final: bool) -> Markup:
+    """Every one of these winners by name, however many the seats."""
     key = "decision.winners" if final else "decision.ahead"
-    return words.t(key, count=len(found.winners), names=words.names(found.winners))
+    return words.t(key, count=len(found.winners), names=words.names(names, most=len(found.winners)))
 
 
 def round_sentence(words: Words, one: Round, final: bool) -> Markup:
