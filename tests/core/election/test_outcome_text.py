@@ -52,6 +52,12 @@ def test_a_winner_is_named_only_in_a_final_result(outcome: ContestResult, before
     assert (decision(outcome, final=False), decision(outcome, final=True)) == (before, after)
 
 
+def test_blank_ballots_alone_are_not_called_no_votes() -> None:
+    blank = report_of(ContestResult(state="undecided"), votes=5, blank=5)
+    assert list(verdict(blank, final=True)) == ["Undecided: every ballot is blank."]
+    assert list(verdict(blank, final=False)) == ["Undecided: every ballot is blank so far."]
+
+
 def test_the_verdict_names_quota_conditions_and_ties() -> None:
     outcome = ContestResult(
         state="rejected",

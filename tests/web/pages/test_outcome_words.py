@@ -49,6 +49,11 @@ def test_decisions(found: ContestResult, final: bool, text: str) -> None:
     assert plain(outcome_words.decision(EN, found, final)) == text
 
 
+def test_blank_ballots_alone_are_not_called_no_votes() -> None:
+    text = outcome_words.decision(EN, ContestResult(state="undecided"), True, votes=5)
+    assert text == "Undecided: every ballot is blank."
+
+
 @pytest.mark.parametrize("language", ["en", "id"])
 def test_nobody_has_won_before_the_end(language: str) -> None:
     words = Words(language)

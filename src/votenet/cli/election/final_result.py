@@ -120,7 +120,7 @@ def show_final_result(
         for name, votes in counted.counts:
             made.add_row(name, f"{votes:,}")
         ui.print_table(made)
-        ui.echo(decision(counted, final=True))
+        ui.echo(decision(counted, final=True, votes=counted.votes))
         for text in conditions(counted):
             ui.echo(text)
     for line in (*amendment_lines(result.amendments, result.definition.closes), *_left_out(result)):

@@ -79,7 +79,7 @@ def _contest(report: ElectionReport, facts: ContestFacts) -> Iterator[Line]:
         yield "contest", where, "", "counts", phrases.no_counts(report)
         return
     outcome = count.outcome
-    yield "contest", where, "", "decision", decision(outcome, report.final)
+    yield "contest", where, "", "decision", decision(outcome, report.final, count.votes)
     yield "contest", where, "", "ballots", count.votes
     yield "contest", where, "", "blank weight" if count.blank_weighed else "blank", count.blank
     yield "contest", where, "", "weight", count.weight

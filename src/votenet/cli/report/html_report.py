@@ -181,7 +181,7 @@ def _summary(report: ElectionReport) -> Iterator[str]:
     pairs = [("Turnout", escape(phrases.turnout(report)))]
     for facts in report.contests:
         if facts.count is not None:
-            said = html_text(decision(facts.count.outcome, report.final))
+            said = html_text(decision(facts.count.outcome, report.final, facts.count.votes))
             pairs.append((_own(report, facts.definition.title), f"<bdi>{said}</bdi>"))
     yield from _fields(pairs)
     yield "</section>"
@@ -241,7 +241,8 @@ def _contest(report: ElectionReport, facts: ContestFacts) -> Iterator[str]:
         yield from _fields([("Method", escape(phrases.method_text(contest)))])
         yield f"<p>{escape(phrases.no_counts(report))}</p></section>"
         return
-    yield f'<p class="decision" dir="auto">{html_text(decision(count.outcome, report.final))}</p>'
+    decided = html_text(decision(count.outcome, report.final, count.votes))
+    yield f'<p class="decision" dir="auto">{decided}</p>'
     pairs = [
         ("Method", f"{escape(phrases.method_text(contest))} <code>({contest.method})</code>"),
         (

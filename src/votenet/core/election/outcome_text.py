@@ -30,10 +30,16 @@ class Decision(Protocol):
     def conditions(self) -> tuple[Condition, ...]: ...
 
 
-def decision(found: Decision, final: bool) -> str:
-    """Who has won, or is ahead while the count is not final; for a motion whether it is carried."""
+def decision(found: Decision, final: bool, votes: int = 0) -> str:
+    """Who has won, or is ahead while the count is not final; for a motion whether it is carried.
+
+    Args:
+        votes: how many ballots there are, blank ones included.
+    """
     if found.state == "cancelled":
         return "Cancelled: nothing is counted."
+    if found.state == "undecided" and votes:
+        return "Undecided: every ballot is blank" + ("." if final else " so far.")
     if found.state == "undecided":
         return "Undecided: no votes" + ("." if final else " yet.")
     if found.state in ("carried", "rejected"):
@@ -54,7 +60,7 @@ def _winners(found: Decision, names: Sequence[str], final: bool) -> str:
 def verdict(report: ContestReport, final: bool) -> Iterator[str]:
     """Who has won or is ahead, the quota, why a motion is carried or not, and every tie; a line each."""
     outcome = report.outcome
-    yield decision(outcome, final)
+    yield decision(outcome, final, report.votes)
     yield from conditions(outcome)
     yield from tie_breaks(outcome)
 

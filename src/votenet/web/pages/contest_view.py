@@ -98,7 +98,7 @@ def _with_counts(
         method=view.method,
         needed=view.needed,
         counted=found.state != "cancelled",
-        decision=outcome_words.decision(words, found, final),
+        decision=outcome_words.decision(words, found, final, report.votes),
         ballots=ballots_sentence(words, report),
         counts_title=words.t("counts.first-choices" if ranked else "counts.title"),
         rows=tuple(_rows(words, report, final)),

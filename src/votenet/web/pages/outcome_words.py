@@ -18,12 +18,18 @@ MANY_LEAVE = 4
 """More candidates than these leave a round as a number, not by name."""
 
 
-def decision(words: Words, found: Decision, final: bool) -> Markup:
-    """Who has won, or is ahead while the count is not final; for a motion whether it is carried."""
+def decision(words: Words, found: Decision, final: bool, votes: int = 0) -> Markup:
+    """Who has won, or is ahead while the count is not final; for a motion whether it is carried.
+
+    Args:
+        votes: how many ballots there are, blank ones included.
+    """
     when = "final" if final else "so-far"
     match found.state:
         case "cancelled":
             return words.t("decision.cancelled")
+        case "undecided" if final and votes:
+            return words.t("decision.undecided.blank")
         case "undecided" | "carried" | "rejected":
             return words.t(f"decision.{found.state}.{when}")
         case "tied":
