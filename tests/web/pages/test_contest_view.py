@@ -7,6 +7,7 @@ import pytest
 from support.elections import contest_of
 from support.reports import weighed_blank_report
 from support.web_pages import shown
+from votenet.core.election.definition import Threshold
 from votenet.core.methods.tally import Tally
 from votenet.web.pages.contest_view import ContestView, ballots_sentence, contest_view, names_with_lots
 from votenet.web.pages.results import contest_views
@@ -83,3 +84,11 @@ def test_a_weight_of_blank_ballots_is_not_called_their_number() -> None:
     found = weighed_blank_report().contests[0].count
     assert found is not None
     assert ballots_sentence(EN, found) == "3 ballots. Together they weigh 7. The blank ones weigh 2."
+
+
+def test_weights_of_a_motion_are_not_called_numbers_of_ballots() -> None:
+    contest = contest_of("motion", ("Yes", "No"), threshold=Threshold(basis="cast", share="simple"))
+    tally = Tally()
+    tally.add([("Yes",)])
+    view = contest_view(EN, contest, contest.report(tally), True, 1, weighted=True)
+    assert str(view.conditions[0][1]).startswith("Weight of the votes for the motion: 1 of")

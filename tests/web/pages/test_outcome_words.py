@@ -103,6 +103,29 @@ def test_motions() -> None:
     assert text == "Ballots cast: 9 of the 20 that are needed."
 
 
+def test_weights_of_a_motion_are_not_called_numbers_of_ballots() -> None:
+    motion = contest_of(
+        "motion",
+        ("Yes", "No", "Abstain"),
+        threshold=Threshold(basis="roll", share="absolute"),
+        quorum=Quorum(percent=50),
+    ).definition
+    needs = outcome_words.threshold(EN, motion, weighted=True)
+    assert needs.endswith("Ballots with at least 50% of the weight of the roll must be cast.")
+    for met in (True, False):
+        both = (
+            Condition(name="threshold", needed=501, got=200, met=met),
+            Condition(name="quorum", needed=500, got=300, met=met),
+        )
+        found = ContestResult(state="rejected", conditions=both)
+        assert [text for _, text in outcome_words.conditions(EN, found, weighted=True)] == [
+            "Weight of the votes for the motion: 200 of the 501 that it needs.",
+            "Weight of the ballots cast: 300 of the 500 that is needed.",
+        ]
+        indonesian = [text for _, text in outcome_words.conditions(Words("id"), found, weighted=True)]
+        assert indonesian[1] == "Bobot surat suara masuk: 300 dari 500 yang diperlukan."
+
+
 def test_methods_and_ballots() -> None:
     stv = contest_of("stv", ("A", "B", "C"), seats=2, max=3).definition
     assert outcome_words.method(EN, stv).endswith("There are 2 seats.")

@@ -70,23 +70,34 @@ class ContestView:
 
 
 def contest_view(
-    words: Words, contest: CheckedContest, report: ContestReport | None, final: bool, place: int
+    words: Words,
+    contest: CheckedContest,
+    report: ContestReport | None,
+    final: bool,
+    place: int,
+    *,
+    weighted: bool = False,
 ) -> ContestView:
-    """Args: place: number of the contest on the page, from 1."""
+    """Args: place: number of the contest on the page, from 1. weighted: votes have weights."""
     definition = contest.definition
     view = ContestView(
         title=words.name(definition.title),
         anchor=f"contest-{place}",
         description=tuple(words.paragraphs(definition.description)),
         method=outcome_words.method(words, definition),
-        needed=outcome_words.threshold(words, definition),
+        needed=outcome_words.threshold(words, definition, weighted=weighted),
         counted=report is not None,
     )
-    return view if report is None else _with_counts(words, view, contest, report, final)
+    return view if report is None else _with_counts(words, view, contest, report, final, weighted)
 
 
 def _with_counts(
-    words: Words, view: ContestView, contest: CheckedContest, report: ContestReport, final: bool
+    words: Words,
+    view: ContestView,
+    contest: CheckedContest,
+    report: ContestReport,
+    final: bool,
+    weighted: bool,
 ) -> ContestView:
     found = report.outcome
     ranked = contest.method.ranked
@@ -102,7 +113,7 @@ def _with_counts(
         ballots=ballots_sentence(words, report),
         counts_title=words.t("counts.first-choices" if ranked else "counts.title"),
         rows=tuple(_rows(words, report, final)),
-        conditions=tuple(outcome_words.conditions(words, found)),
+        conditions=tuple(outcome_words.conditions(words, found, weighted=weighted)),
         quota=words.number(int(found.quota)) if found.quota else "",
         rounds=tuple(_round_tables(words, found.rounds)),
         sentences=tuple(

@@ -36,13 +36,13 @@ class ContestOnBallot:
     candidates: tuple[Option, ...]
 
 
-def on_ballot(words: Words, contest: Contest) -> ContestOnBallot:
+def on_ballot(words: Words, contest: Contest, *, weighted: bool) -> ContestOnBallot:
     return ContestOnBallot(
         title=words.name(contest.title),
         description=tuple(words.paragraphs(contest.description)),
         choose=outcome_words.how_to_choose(words, contest),
         method=outcome_words.method(words, contest),
-        needed=outcome_words.threshold(words, contest),
+        needed=outcome_words.threshold(words, contest, weighted=weighted),
         candidates=tuple(
             Option(words.name(one.name), tuple(words.paragraphs(one.statement))) for one in contest.candidates
         ),
@@ -61,5 +61,8 @@ async def home(request: Request) -> Response:
         turnout=standing.turnout(words, snapshot),
         facts=list(standing.hours(words, election)),
         amendments=standing.amendments(words, election),
-        contests=[on_ballot(words, contest) for contest in election.definition.contests],
+        contests=[
+            on_ballot(words, contest, weighted=election.definition.weighted)
+            for contest in election.definition.contests
+        ],
     )

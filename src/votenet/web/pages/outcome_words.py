@@ -75,21 +75,24 @@ def tie_sentence(words: Words, one: Round) -> Markup:
     return words.t("tie.surplus" if one.surplus else "tie.fewest", names=words.names(one.tied), how=how)
 
 
-def conditions(words: Words, found: ContestResult) -> Iterator[tuple[Condition, Markup]]:
-    """What a motion needed, and what it got."""
+def conditions(
+    words: Words, found: ContestResult, *, weighted: bool = False
+) -> Iterator[tuple[Condition, Markup]]:
+    """What a motion needed, and what it got; where votes are `weighted`, weights of ballots."""
     for one in found.conditions:
         key = f"condition.{one.name}.{'met' if one.met else 'missed'}"
-        yield one, words.t(key, got=one.got, needed=one.needed)
+        yield one, words.t(f"{key}.weighted" if weighted else key, got=one.got, needed=one.needed)
 
 
-def threshold(words: Words, contest: Contest) -> Markup:
-    """What a motion needs to be carried; empty for other contests."""
+def threshold(words: Words, contest: Contest, *, weighted: bool = False) -> Markup:
+    """What a motion needs to be carried; empty for other contests. `weighted`: votes have weights."""
     if contest.threshold is None:
         return Markup("")
     needed = words.t(f"threshold.{contest.threshold.basis}.{contest.threshold.share}")
     if contest.quorum is None:
         return needed
-    return needed + Markup(" ") + words.t("threshold.quorum", percent=contest.quorum.percent)
+    key = "threshold.quorum.weighted" if weighted else "threshold.quorum"
+    return needed + Markup(" ") + words.t(key, percent=contest.quorum.percent)
 
 
 def method(words: Words, contest: Contest) -> Markup:

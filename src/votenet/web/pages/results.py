@@ -51,6 +51,7 @@ def contest_views(words: Words, snapshot: Snapshot) -> list[ContestView]:
             reports.get(contest.definition.id) if shown else None,
             snapshot.state == "final",
             place,
+            weighted=snapshot.election.definition.weighted,
         )
         for place, contest in enumerate(snapshot.election.contests, start=1)
     ]
