@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from votenet.cli.election.outcome_view import show_matrix, show_rounds, turnout
+from votenet.cli.election.outcome_view import counts_hidden, show_matrix, show_rounds, turnout
 from votenet.core.methods.method import ContestResult, Round
+
+
+def test_counts_are_not_promised_for_a_time_that_has_passed() -> None:
+    assert counts_hidden(100, now=99).startswith("Counts are shown after closing, at ")
+    for now in (100, 101):
+        assert counts_hidden(100, now) == (
+            "Voting has ended: counts are shown once the named nodes have closed the poll."
+        )
 
 
 def test_rounds_are_one_line_each(capsys: pytest.CaptureFixture[str]) -> None:

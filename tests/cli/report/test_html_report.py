@@ -90,7 +90,7 @@ def test_before_the_end_it_is_provisional_and_has_no_winner() -> None:
 
 def test_counts_that_are_not_shown_yet_are_not_on_the_page() -> None:
     page = Page(club_report(closed=False, results="after-close"))
-    assert "Counts are shown after closing, at " in page.words
+    assert "Voting has ended: counts are shown once the named nodes have closed the poll." in page.words
     assert "35 of 41" in page.words
     for word in ("Ahead", "Share of ballots", "Round"):
         assert word not in page.words

@@ -84,3 +84,11 @@ def test_encrypted_votes_are_not_called_counted() -> None:
     assert "trustees decrypt the counts" in phrases.no_counts(sealed)
     opened = dataclasses.replace(report, definition=definition)
     assert phrases.whose_word(opened) == phrases.whose_word(report)
+
+
+def test_counts_are_not_promised_for_a_time_that_has_passed() -> None:
+    report = club_report(closed=False, results="after-close")
+    assert phrases.no_counts(dataclasses.replace(report, ended=False)).startswith("Counts are shown after")
+    assert phrases.no_counts(dataclasses.replace(report, ended=True)) == (
+        "Voting has ended: counts are shown once the named nodes have closed the poll."
+    )

@@ -41,6 +41,9 @@ def test_states(state: str, title: str, line: str) -> None:
 def test_counts_that_are_not_shown_say_why() -> None:
     assert standing.standing(EN, shown("open")).hidden == ""
     assert "only after closing, on" in standing.standing(EN, shown("hidden")).hidden
+    ended = standing.standing(EN, replace(shown("hidden"), state="closed")).hidden
+    assert "counts are shown once the nodes named in this election have closed the poll" in ended
+    assert "on <time" not in ended, "the closing time has passed"
     assert (
         standing.standing(EN, shown("cancelled")).hidden == "The election was cancelled: nothing is counted."
     )

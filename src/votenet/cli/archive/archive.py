@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -309,7 +310,7 @@ def _show(heading: str, report: ArchiveReport, anchors: dict[str, str], as_json:
     if report.encrypted:
         ui.echo("The votes are encrypted, and the archive has too few shares of trustees to count them.")
     elif not report.counts_shown:
-        ui.echo(outcome_view.counts_hidden(report.closes))
+        ui.echo(outcome_view.counts_hidden(report.closes, int(time.time())))
     for line in amendment_lines(report.amendments, report.first_closes):
         ui.echo(line)
     if not report.final:

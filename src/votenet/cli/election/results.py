@@ -189,7 +189,7 @@ def _show(counted: Counted, asked: str, as_json: bool, *, several: bool = False)
         ui.echo(found.title)
         ui.echo(cancellation(counted.election.amendments, counted.cancelled_at))
     else:
-        _show_contests(found, counted.election)
+        _show_contests(found, now, counted.election)
     for line in standing(found, now, counted.election):
         ui.echo(line)
     total, blocks = ui.count_of(found.votes, "vote"), ui.count_of(found.height, "block")
@@ -214,12 +214,12 @@ def _warn(found: Sequence[Counted], names: Mapping[str, str]) -> None:
         ui.say(f"Warning: {', '.join(nodes)}: {warning}")
 
 
-def _show_contests(found: Results, election: Election) -> None:
+def _show_contests(found: Results, now: int, election: Election) -> None:
     several = len(found.contests) > 1
     if not found.contests:
         ui.echo(found.title)
         if election.secret is None:
-            ui.echo(outcome_view.counts_hidden(found.closes))
+            ui.echo(outcome_view.counts_hidden(found.closes, now))
         else:
             ui.echo(outcome_view.counts_encrypted(found.votes, found.decrypted_by, election))
     if several:

@@ -117,6 +117,8 @@ def no_counts(report: ElectionReport) -> str:
         return "The election was cancelled: nothing is counted."
     if _encrypted(report):
         return "The votes are encrypted: after closing, trustees decrypt the counts."
+    if report.ended:
+        return "Voting has ended: counts are shown once the named nodes have closed the poll."
     assert report.closes is not None
     return f"Counts are shown after closing, at {when(report.closes, report.definition)}."
 

@@ -93,6 +93,8 @@ class ElectionReport:
     """Records in the log that is signed."""
     by_card: int | None = None
     """Voters whose code the organiser printed, by the organiser's own list; None without it."""
+    ended: bool = False
+    """Whether the closing time has passed: the named nodes close the poll, or have closed it."""
 
     @property
     def cancelled(self) -> bool:
@@ -223,6 +225,7 @@ def _report(
         named=election.named,
         quorum=election.quorum,
         log_size=None if certificate is None else certificate.size,
+        ended=over or (closes is not None and now >= closes),
     )
 
 

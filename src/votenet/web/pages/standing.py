@@ -103,6 +103,8 @@ def _hidden(words: Words, snapshot: Snapshot) -> Markup:
         return words.t("counts.before") if snapshot.state == "before" else Markup("")
     if snapshot.election.secret is not None:
         return _waiting(words, snapshot) if snapshot.state == "final" else words.t("counts.encrypted")
+    if snapshot.state == "closed":
+        return words.t("counts.hidden.ended")
     closes = snapshot.election.closes
     return words.t("counts.hidden", date="" if closes is None else words.date(closes))
 
