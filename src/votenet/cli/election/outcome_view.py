@@ -64,7 +64,7 @@ def show_matrix(outcome: ContestResult) -> None:
     ui.print_table(made)
 
 
-def counts_hidden(closes: int | None, now: int = 0) -> str:
+def counts_hidden(closes: int | None, now: int) -> str:
     """For an election whose counts are shown after closing, in place of them. Times in Unix seconds."""
     if closes is not None and now >= closes:
         return "Voting has ended: counts are shown once the named nodes have closed the poll."

@@ -336,7 +336,7 @@ def rendered(picture: TopSnapshot) -> RenderableType:
         parts.append(Text(f"{picture.named_nodes}. {TOO_FEW}", style="yellow"))
     parts += map(ui.lie_text, picture.lies)
     if picture.results is not None and not picture.results.contests:
-        parts += [Text(), Text(counts_hidden(picture.results.closes))]
+        parts += [Text(), Text(counts_hidden(picture.results.closes, int(time.time())))]
     elif picture.results is not None and picture.results.votes:
         parts += [Text(), _tally(picture.results)]
     return Group(*parts)
