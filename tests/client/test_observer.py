@@ -16,6 +16,7 @@ from support.elections import (
     make_votes,
     mine_block,
     mine_header,
+    named_nodes,
 )
 from support.nodes import block_message
 from votenet.client.observer import BLOCKS_AHEAD, Observer
@@ -30,6 +31,7 @@ from votenet.protocol.wire.messages import encode_message
 from votenet.protocol.wire.peer_messages import MAX_HEADERS, GetBlocks, GetHeaders, Headers, NoBlock, Ping
 
 ELECTION = make_election(bits=TRIVIAL_BITS)
+NAMED = make_election(bits=TRIVIAL_BITS, nodes=named_nodes(4))
 Answers = Callable[[Message], Sequence[Message | VotenetError]]
 
 

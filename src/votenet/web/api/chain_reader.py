@@ -13,8 +13,9 @@ from cachetools import LRUCache
 
 from votenet.client.answers import wrong_answer
 from votenet.client.connection import NodeConnection
+from votenet.client.header_pages import check_page
 from votenet.client.observer import Observer
-from votenet.core.ledger.block import Block, Header, check_sequence, header_from_hex
+from votenet.core.ledger.block import Block, Header, header_from_hex
 from votenet.core.ledger.statement import Commit
 from votenet.core.records.miner import check_miner
 from votenet.errors import NotRunning, Rejected, VotenetError
@@ -135,17 +136,10 @@ class ChainReader:
         Raises:
             Rejected: broken-chain, bad-bits, bad-work, bad-commit.
         """
-        hashes, fault = check_sequence(headers)
-        if fault is not None:
-            raise fault
-        election = self._election
-        if headers and election.named:
-            height = self._index.find_block(fork)
-            if height is None or commit is None:
-                raise Rejected("bad-commit", "they come without the commit of the named nodes")
-            keys, quorum = election.statement_keys, election.quorum
-            commit.check(election.network_hex, height + behind, hashes[-1].hex(), keys, quorum)
-        return hashes
+        height = self._index.find_block(fork) if headers and self._election.named else 0
+        if height is None:
+            raise Rejected("bad-commit", "they do not stand on a block that is known")
+        return check_page(self._election, headers, height + behind, commit)
 
     async def _fetch(
         self, wanted: Sequence[tuple[int, Header]], turns: asyncio.Semaphore
