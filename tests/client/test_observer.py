@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 
+import msgspec
 import pytest
 
 from support.elections import (
     TRIVIAL_BITS,
+    commit_of,
     key_of,
     make_election,
     make_vote,
@@ -20,7 +22,7 @@ from support.elections import (
 )
 from support.nodes import block_message
 from votenet.client.observer import BLOCKS_AHEAD, Observer
-from votenet.core.ledger.block import Block, Header, votes_root
+from votenet.core.ledger.block import Block, Header, header_from_hex, votes_root
 from votenet.core.ledger.vote import HashedVote
 from votenet.errors import Rejected, RemoteProtocolError, VotenetError
 from votenet.network.transport import error_line
@@ -48,6 +50,9 @@ BLOCKS = grow([make_votes(ELECTION, 1 + n % 3, first=10 * n) for n in range(3 * 
 class Honest:
     """Answers as a node does that has these blocks."""
 
+    page = MAX_HEADERS
+    """Headers in an answer."""
+
     def __init__(self, blocks: Sequence[Block] = BLOCKS) -> None:
         self.headers = [block.header for block in blocks]
         self.bodies = {block.header.hash.hex(): block for block in blocks}
@@ -56,7 +61,7 @@ class Honest:
         if isinstance(message, GetHeaders):
             places = {header.previous.hex(): index for index, header in enumerate(self.headers)}
             start = places.get(message.locator[0], len(self.headers))
-            found = self.headers[start : start + MAX_HEADERS]
+            found = self.headers[start : start + self.page]
             return [Headers(headers=tuple(h.pack().hex() for h in found), id=message.id)]
         if isinstance(message, GetBlocks):
             return [block_message(self.bodies[text]) for text in message.hashes]
@@ -129,6 +134,35 @@ def test_a_chain_of_more_headers_than_one_answer_holds() -> None:
             return await found.headers()
 
     assert asyncio.run(main()) == honest.headers
+
+
+def test_named_nodes_that_were_away_cut_their_answers_short_and_are_asked_again() -> None:
+    class Away(Honest):
+        """It has the commit of every second block, which an answer ends with."""
+
+        page = 2
+
+        def __call__(self, message: Message) -> Sequence[Message | VotenetError]:
+            answers = super().__call__(message)
+            if not answers or not isinstance(answer := answers[0], Headers) or not answer.headers:
+                return answers
+            last = header_from_hex(answer.headers[-1])
+            commit = commit_of(NAMED, last, 1 + self.headers.index(last))
+            return [msgspec.structs.replace(answer, commit=commit)]
+
+    blocks = [mine_block(NAMED)]
+    while len(blocks) < 6:
+        blocks.append(mine_block(NAMED, blocks[-1].header))
+
+    async def main() -> list[Header]:
+        async with (
+            asyncio.timeout(60),
+            peer(Away(blocks), NAMED.network_hex) as address,
+            Observer(address, NAMED) as found,
+        ):
+            return await found.headers()
+
+    assert asyncio.run(main()) == [block.header for block in blocks]
 
 
 def _instead(kind: type[Message], lie: Callable[[Message], Sequence[Message | VotenetError]]) -> Answers:

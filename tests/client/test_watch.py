@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 from tests.cli.conftest import RunningNode
 
-from support.elections import TRIVIAL_BITS, Ledger, key_of, make_election, make_votes, mine_block, mine_header
+from support.elections import (
+    TRIVIAL_BITS,
+    Ledger,
+    key_of,
+    make_election,
+    make_votes,
+    mine_block,
+    mine_header,
+    named_nodes,
+)
 from support.lying_node import Answer, lying_node, status_info
 from votenet.client.election_client import AsyncElectionClient
 from votenet.client.watch import BlockAdded, BlockRemoved, ElectionEvent, VoteMoved
@@ -27,7 +36,7 @@ def branch(*bodies: int) -> list[Block]:
     return [ledger.grow(*VOTES[first : first + 1], time=ELECTION.definition.created + 10) for first in bodies]
 
 
-def telling(blocks: Callable[[], list[Block]]) -> dict[str, Answer]:
+def telling(blocks: Callable[[], list[Block]], page_size: int = MAX_HEADERS) -> dict[str, Answer]:
     """The answers of a node that has these blocks now, and knows of no vote."""
 
     def status(_: object) -> dict[str, Any]:
@@ -38,7 +47,7 @@ def telling(blocks: Callable[[], list[Block]]) -> dict[str, Answer]:
     def headers(request: dict[str, Any]) -> dict[str, Any]:
         hashes = [block.header.hash.hex() for block in blocks()]
         start = next((hashes.index(one) + 1 for one in request["locator"] if one in hashes), 0)
-        page = blocks()[start : start + MAX_HEADERS]
+        page = blocks()[start : start + page_size]
         return {"type": "headers", "headers": [block.header.pack().hex() for block in page]}
 
     def vote_status(request: dict[str, Any]) -> dict[str, Any]:
@@ -162,6 +171,20 @@ def test_a_chain_of_more_headers_than_one_answer_holds() -> None:
 
     with lying_node(ELECTION, telling(lambda: blocks)) as node:
         assert shown(asyncio.run(main())) == [("BlockAdded", MAX_HEADERS + 5)]
+
+
+def test_named_nodes_that_were_away_cut_their_answers_short_and_are_asked_again() -> None:
+    named = make_election(bits=TRIVIAL_BITS, nodes=named_nodes(4))
+    blocks = [mine_block(named)]
+    while len(blocks) < 6:
+        blocks.append(mine_block(named, blocks[-1].header))
+
+    async def main() -> list[ElectionEvent]:
+        async with AsyncElectionClient(node) as election:
+            return await take(election.watch(), 1)
+
+    with lying_node(named, telling(lambda: blocks, page_size=2)) as node:
+        assert shown(asyncio.run(main())) == [("BlockAdded", 6)]
 
 
 def test_headers_that_break_the_rules_are_not_believed() -> None:

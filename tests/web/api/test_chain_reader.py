@@ -181,6 +181,16 @@ def test_each_block_is_the_one_that_was_asked_for_however_many_are_read_at_a_tim
     play([NamedNode(DECIDED)], scenario, NAMED)
 
 
+def test_a_named_node_that_was_away_cuts_its_answers_short_and_is_asked_again() -> None:
+    class Away(NamedNode):
+        page = 7
+
+    async def scenario(view: View, reader: ChainReader) -> None:
+        assert (await reader.index()).tip == DECIDED[-1].header.hash
+
+    play([Away(DECIDED)], scenario, NAMED)
+
+
 def test_blocks_that_named_nodes_have_not_decided_are_those_of_a_liar() -> None:
     forged = decided(40, first=500)
 
