@@ -7,18 +7,30 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.cli.conftest import RunningNode
+from tests.client.test_observer import peer
 
 from support.elections import key_of, make_election, named_nodes
 from support.lying_node import Answer, election_info, lying_node, results_info
 from support.ports import free_port
 from support.shown_log import SignedLog, leaves
 from votenet.client.election_client import AsyncElectionClient
+from votenet.core.encoding import canonical
 from votenet.core.records.archive import ArchiveCheck
-from votenet.errors import NotProven, NotRunning, Rejected, Unreachable
+from votenet.errors import NotProven, NotRunning, Rejected, Unreachable, VotenetError
 from votenet.protocol.wire.address import Address
-from votenet.protocol.wire.client_messages import GetStatus, NodeStatus
+from votenet.protocol.wire.client_messages import (
+    CheckpointMessage,
+    ElectionInfo,
+    GetCheckpoint,
+    GetElection,
+    GetStatus,
+    NodeStatus,
+)
+from votenet.protocol.wire.message import Message
+from votenet.protocol.wire.peer_messages import GetHeaders, Headers
 
 
 def dead() -> str:
@@ -191,5 +203,32 @@ def test_with_named_nodes_receipt_proof_and_results_are_final(named_node: Runnin
             assert results.signed_by == ("Node 0",)
             assert election.log.newest is not None
             assert election.log.newest.size == results.votes + results.height + 1
+
+    asyncio.run(main())
+
+
+def test_no_archive_is_made_of_a_node_that_hides_blocks_which_are_final() -> None:
+    """Its certificate is of block 1, and it gives none."""
+    election = make_election(nodes=named_nodes(4))
+    log, shown = SignedLog(election, leaves(5)), msgspec.Raw(canonical(election.definition))
+
+    def answers(message: Message) -> list[Message | VotenetError]:
+        match message:
+            case GetElection(id=number):
+                return [ElectionInfo(definition=shown, network_id=election.network_hex, id=number)]
+            case GetCheckpoint(id=number):
+                return [msgspec.convert(log.checkpoint({}) | {"id": number}, CheckpointMessage)]
+            case GetHeaders(id=number):
+                return [Headers(headers=(), id=number)]
+        return []
+
+    async def main() -> None:
+        async with (
+            asyncio.timeout(60),
+            peer(answers, election.network_hex) as address,
+            AsyncElectionClient(str(address)) as client,
+        ):
+            with pytest.raises(Unreachable, match="gave 0 of the 1 blocks"):
+                [line async for line in client.archive()]
 
     asyncio.run(main())

@@ -377,6 +377,7 @@ class AsyncElectionClient:
         async with Observer(self.node, self.election, dial_timeout=NODE_DIAL_SECONDS) as observer:
             headers, done = await observer.headers(), 0
             if shown is not None:
+                _check_whole(len(headers), shown.height, self.node)
                 del headers[shown.height :]
             async for block in observer.blocks(headers):
                 records = b",".join(vote.record for vote in block.votes)
@@ -455,3 +456,13 @@ class AsyncElectionClient:
 
         stored = KeyStore(self._key_folder()).find(voter_id)
         return None if stored is None else stored.key.public_hex
+
+
+def _check_whole(found: int, final: int, address: Address) -> None:
+    """Check that a node gave all blocks up to that of its certificate. Raises Unreachable."""
+    if found < final:
+        raise Unreachable(
+            f"{address} gave {found:,} of the {final:,} blocks that named nodes have signed: it is catching"
+            " up, or hides the rest",
+            next_step="Ask another node with --node HOST:PORT, or this one again in a moment.",
+        )
