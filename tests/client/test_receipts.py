@@ -143,6 +143,17 @@ def test_headers_that_did_not_fit_are_asked_for() -> None:
     assert refused.value.code == "unreachable"
 
 
+def test_a_node_that_sends_headers_without_end_is_left() -> None:
+    """It says that the vote is far up, and sends the same page again and again, or headers without work."""
+    good = a_proof()
+    far = good | {"headers": good["headers"][:1], "height": 2**40}
+    lazy = header_from_hex(good["headers"][1])._replace(bits=0x03000001).pack().hex()
+    for page in (good["headers"], [lazy]):
+        with pytest.raises(NotProven) as refused:
+            told(far, fetch_receipt, get_headers={"type": "headers", "headers": page})
+        assert refused.value.code == "wrong-answer"
+
+
 @pytest.mark.parametrize(
     ("voter", "word"), [("elsewhere", "is in block"), ("nowhere", "no vote of 'nowhere'")]
 )

@@ -6,6 +6,7 @@ import time
 
 from votenet.client.answers import ON_CHAIN, fetch_amendments, fetch_vote_status, wrong_answer
 from votenet.client.connection import NodeConnection
+from votenet.client.header_pages import check_page
 from votenet.client.log_view import LogView
 from votenet.core.election.definition import Election
 from votenet.core.faults import fault
@@ -46,7 +47,7 @@ async def fetch_receipt(
     if view.election.named:
         receipt = await _final_receipt(node, view, proof, vote)
     else:
-        headers = await _headers_up_to(node, proof)
+        headers = await _headers_up_to(node, view.election, proof)
         receipt = make_receipt(
             view.election, vote, headers, path=proof.path, position=proof.position, size=proof.size
         )
@@ -154,14 +155,26 @@ def _check_path(proof: Proof, vote: Vote, election: Election) -> None:
         raise fault(refusal.code, refusal.message)
 
 
-async def _headers_up_to(node: NodeConnection, proof: Proof) -> list[str]:
-    """From genesis' successor to the header of the proof; those that did not fit into it are asked for."""
+async def _headers_up_to(node: NodeConnection, election: Election, proof: Proof) -> list[str]:
+    """From genesis' successor to the header of the proof; those that did not fit into it are asked for.
+
+    Raises:
+        Unreachable: the chain changed meanwhile.
+        NotProven: wrong-answer; headers that do not hold, or do not follow those before.
+    """
     headers = list(proof.headers[: proof.height])
     while headers and len(headers) < proof.height:
-        last = header_from_hex(headers[-1]).hash.hex()
-        more = (await node.ask(GetHeaders(locator=(last,)), Headers)).headers
+        last = header_from_hex(headers[-1]).hash
+        more = (await node.ask(GetHeaders(locator=(last.hex(),)), Headers)).headers
         if not more:
             break
+        page = [header_from_hex(text) for text in more]
+        if page[0].previous != last:
+            raise wrong_answer(node.address, "a chain that changes while it is read")
+        try:
+            check_page(election, page, len(headers) + len(page), None)
+        except Rejected as error:
+            raise wrong_answer(node.address, f"headers that do not hold: {error.message}") from error
         headers += more[: proof.height - len(headers)]
     if not headers or headers[-1] != proof.header:
         raise Unreachable(f"the chain at {node.address} changed meanwhile: ask again")
