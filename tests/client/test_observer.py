@@ -193,6 +193,10 @@ FIRST, SECOND = BLOCKS[0].header, BLOCKS[1].header
 LIES: dict[str, tuple[str, Answers]] = {
     "a chain that hangs in the air": ("broken-chain", _headers(SECOND)),
     "a chain with a hole": ("broken-chain", _headers(FIRST, BLOCKS[2].header)),
+    "headers that are easier than all of the election": (
+        "bad-bits",
+        _headers(mine_header(FIRST._replace(bits=0x2100FFFF))),
+    ),
     "headers without work": ("bad-work", _headers(FIRST._replace(bits=0x03000001))),
     "a block that is not there": ("not-found", _instead(GetBlocks, lambda m: [NoBlock(hash="00" * 32)])),
     "another block": ("unexpected-message", _instead(GetBlocks, lambda m: [block_message(BLOCKS[1])])),
@@ -208,6 +212,22 @@ def test_a_peer_that_lies_is_found_out(lie: str) -> None:
     with pytest.raises(VotenetError) as caught:
         read(answers)
     assert caught.value.code == code
+
+
+def test_a_chain_that_named_nodes_have_not_decided_is_not_read() -> None:
+    """It costs nothing to make, and would have no end."""
+
+    async def main() -> None:
+        async with (
+            asyncio.timeout(60),
+            peer(Honest([mine_block(NAMED)]), NAMED.network_hex) as address,
+            Observer(address, NAMED) as found,
+        ):
+            await found.headers()
+
+    with pytest.raises(Rejected) as refused:
+        asyncio.run(main())
+    assert refused.value.code == "bad-commit"
 
 
 def test_a_node_of_another_election_refuses() -> None:

@@ -12,13 +12,13 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final, Self
 
 from votenet.client.connection import NODE_ANSWER_SECONDS, NodeConnection
+from votenet.client.header_pages import check_page
 from votenet.core.election.definition import Election
 from votenet.core.keys import SigningKey
 from votenet.core.ledger.block import (
     Block,
     Header,
     check_body,
-    check_sequence,
     genesis_header,
     header_from_hex,
 )
@@ -84,8 +84,10 @@ class Observer(NodeConnection):
     async def headers(self) -> list[Header]:
         """The best branch of the node now, from genesis' successor to its tip: links and work hold.
 
+        With named nodes a quorum of them has decided it.
+
         Raises:
-            Rejected: broken-chain, bad-bits, bad-work; the headers do not hang together.
+            Rejected: broken-chain, bad-bits, bad-work, bad-commit; the headers do not hold.
             Unreachable: the link broke, or an answer did not come in time.
         """
         chain: list[Header] = []
@@ -95,9 +97,7 @@ class Observer(NodeConnection):
             headers = [header_from_hex(text) for text in answer.headers]
             if headers and headers[0].previous != tip:
                 raise Rejected("broken-chain", f"the chain at {self.address} changed meanwhile: ask again")
-            hashes, fault = check_sequence(headers)
-            if fault is not None:
-                raise fault
+            hashes = check_page(self.election, headers, len(chain) + len(headers), answer.commit)
             chain += headers
             if not headers or (len(headers) < MAX_HEADERS and not self.election.named):
                 return chain  # named nodes cut a page behind the last commit that they have
