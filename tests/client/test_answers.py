@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+import msgspec
 import pytest
 from tests.cli.conftest import RunningNode
 
-from support.elections import make_election, make_vote
+from support.elections import TRIVIAL_BITS, commit_of, make_election, make_vote, mine_block, named_nodes
 from support.lying_node import Answer, election_info, lying_node, results_info
 from votenet.client.answers import (
+    fetch_cancelled_at,
     fetch_election,
     fetch_results,
     fetch_vote_status,
@@ -22,6 +24,7 @@ from votenet.client.connection import NodeConnection
 from votenet.core.election.definition import Election
 from votenet.errors import NotProven, Rejected
 from votenet.protocol.wire.address import Address
+from votenet.protocol.wire.client_messages import Results
 
 T = TypeVar("T")
 ELECTION = make_election()
@@ -94,6 +97,18 @@ def test_counts_are_not_taken_from_a_node_that_shows_them_too_early() -> None:
     none = results_info(ELECTION) | {"contests": []}
     shown = {"get_results": lambda _: none}
     assert believed(shown, lambda node: fetch_results(node, ELECTION)) == "wrong-answer"
+
+
+def test_headers_without_end_say_nothing_of_a_cancelled_election() -> None:
+    """The node says that there are very many blocks, and sends one again and again, or undecided ones."""
+    election = make_election(bits=TRIVIAL_BITS, nodes=named_nodes(4))
+    header = mine_block(election).header
+    page = {"type": "headers", "headers": [header.pack().hex()]}
+    decided = page | {"commit": msgspec.to_builtins(commit_of(election, header, 1))}
+    told = msgspec.convert(results_info(election) | {"cancelled": True, "height": 2**40}, Results)
+    for answer in (page, decided):
+        lies: dict[str, Answer] = {"get_headers": lambda _, answer=answer: answer}  # type: ignore[misc]
+        assert believed(lies, lambda node: fetch_cancelled_at(node, election, told)) == "wrong-answer"
 
 
 def test_a_vote_that_is_there_already_is_no_refusal(node: RunningNode) -> None:

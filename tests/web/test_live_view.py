@@ -14,7 +14,7 @@ import pytest
 from tests.cli.conftest import RunningNode, named_node
 
 from support.amendments import amendable, amendment
-from support.elections import key_of, make_election
+from support.elections import commit_of, key_of, make_election, mine_header
 from support.lying_node import lying_node, results_info, status_info
 from support.page import PATIENT, until
 from support.ports import free_port
@@ -193,7 +193,8 @@ def test_amendments_are_in_force() -> None:
 def test_when_it_was_cancelled_is_the_time_of_the_last_block() -> None:
     election = amendable()
     cancelled = election.amended([amendment(election, "cancel")])
-    made = Header(2, genesis_header(election).hash, bytes(32), 1_900_000_000, 0x1F00FFFF, 0)
+    made = mine_header(Header(2, genesis_header(election).hash, bytes(32), 1_900_000_000, election.bits, 0))
+    commit = msgspec.to_builtins(commit_of(election, made, 1))
     info = results_info(cancelled) | {
         "contests": msgspec.to_builtins([contest.cancelled_report() for contest in cancelled.contests]),
         "cancelled": True,
@@ -205,7 +206,7 @@ def test_when_it_was_cancelled_is_the_time_of_the_last_block() -> None:
     answers = {
         "get_amendments": lambda _: listed | {"height": 1, "count": 1, "next": 2},
         "get_results": lambda _: info,
-        "get_headers": lambda _: {"type": "headers", "headers": [made.pack().hex()]},
+        "get_headers": lambda _: {"type": "headers", "headers": [made.pack().hex()], "commit": commit},
     }
 
     async def scenario() -> None:

@@ -10,9 +10,10 @@ import msgspec
 
 from votenet.client.connection import NodeConnection
 from votenet.client.failover import Failover
+from votenet.client.header_pages import check_page
 from votenet.core.election.amendment import amend
 from votenet.core.election.definition import Election, election_from_file
-from votenet.core.ledger.block import header_from_hex
+from votenet.core.ledger.block import genesis_header, header_from_hex
 from votenet.core.ledger.vote import HashedVote
 from votenet.core.methods.method import ContestResult
 from votenet.core.records.acceptance import Acceptance
@@ -176,26 +177,34 @@ async def fetch_results(node: NodeConnection, election: Election) -> Results:
     return msgspec.structs.replace(results, contests=())  # this node shows them too early
 
 
-async def fetch_cancelled_at(node: NodeConnection, results: Results) -> int | None:
+async def fetch_cancelled_at(node: NodeConnection, election: Election, results: Results) -> int | None:
     """When the election was cancelled: the time of its last block, by the clock of the node that made it.
 
     No block follows a cancel, so the header whose hash is the tip is the one. None: it was not cancelled, or
-    the chain of this node has just changed. Unix seconds. Raises NotProven: wrong-answer.
+    the node does not show that header. Unix seconds. Each answer is checked, so that they have an end.
+
+    Raises:
+        NotProven: wrong-answer; headers that named nodes have not decided, or that do not follow each other.
     """
     if not results.cancelled:
         return None
-    at, height = "", 0
+    at, height = genesis_header(election).hash, 0
     while True:
-        page = (await node.ask(GetHeaders(locator=(at,) if at else ()), Headers)).headers
+        answer = await node.ask(GetHeaders(locator=(at.hex(),)), Headers)
+        page = [header_from_hex(text) for text in answer.headers]
         if not page:
             return None
         height += len(page)
         if height > results.height:
             raise wrong_answer(node.address, "more blocks than its results have")
-        header = header_from_hex(page[-1])
-        at = header.hash.hex()
-        if at == results.tip:
-            return header.time
+        if page[0].previous != at:
+            raise wrong_answer(node.address, "a chain that changes while it is read")
+        try:
+            at = check_page(election, page, height, answer.commit)[-1]
+        except Rejected as error:
+            raise wrong_answer(node.address, f"headers that do not hold: {error.message}") from error
+        if at.hex() == results.tip:
+            return page[-1].time
 
 
 def _named_in(outcome: ContestResult) -> Iterator[str]:

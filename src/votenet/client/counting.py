@@ -38,7 +38,7 @@ async def fetch_count(view: LogView, node: NodeConnection) -> Counted:
     in_force = view.election
     if results.amendments:
         in_force = (await fetch_amendments(node, in_force, last=results.amendments)).election
-    cancelled_at = await fetch_cancelled_at(node, results)
+    cancelled_at = await fetch_cancelled_at(node, in_force, results)
     return Counted(str(node.address), in_force, results, warnings, status.lies, cancelled_at)
 
 

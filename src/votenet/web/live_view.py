@@ -388,7 +388,7 @@ class LiveView:
         """Results and the election in force, as this node has them. Raises as `fetch_final_results`."""
         results = msgspec.structs.replace(await fetch_final_results(node, self.log), id=None)
         if results.cancelled and self._cancelled_at is None:
-            self._cancelled_at = await fetch_cancelled_at(node, results)
+            self._cancelled_at = await fetch_cancelled_at(node, self.log.election, results)
         election = self.log.election
         if len(election.amendments) != results.amendments and can_be_amended(election):
             election = (await fetch_amendments(node, election, last=results.amendments)).election
