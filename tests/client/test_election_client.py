@@ -64,6 +64,19 @@ def test_cast_ask_and_prove(node: RunningNode, tmp_path: Path) -> None:
     assert len(list((tmp_path / "keys").glob("*.json"))) == 1
 
 
+def test_a_node_whose_election_is_not_valid_is_passed_over() -> None:
+    election = make_election()
+    broken = election_info(election) | {"definition": {"title": 7}}
+
+    async def main(*addresses: Address) -> Address:
+        async with AsyncElectionClient(addresses) as client:
+            await client.status()
+            return client.node
+
+    with lying_node(election, {"get_election": lambda _: broken}) as bad, lying_node(election, {}) as good:
+        assert asyncio.run(main(bad, good)) == good
+
+
 def test_a_node_of_another_network_is_refused(node: RunningNode) -> None:
     async def main() -> None:
         async with AsyncElectionClient(node.address, network_id="ab" * 32):

@@ -12,12 +12,15 @@ import pytest
 from support.ports import free_port
 from votenet.client.connection import NodeConnection
 from votenet.client.failover import Failover, ask_each
-from votenet.errors import NotRunning, Rejected, Unreachable, VotenetError
+from votenet.errors import ConfigError, NotRunning, Rejected, Unreachable, VotenetError
 from votenet.protocol.wire.address import Address
 from votenet.protocol.wire.peer_messages import Ping, Pong
 
 BUSY = b'{"error":{"code":"busy","message":"later"}}\n'
 FOREIGN = b'{"error":{"code":"network-mismatch","message":"of another network"}}\n'
+UNKNOWN = b'{"error":{"code":"tired","message":"not today"}}\n'
+UNREADABLE = b'{"error":7}\n'
+NONSENSE = [b"rubbish\n", b'{"type":"peers","addresses":[],"id":1}\n', b'{"type":"pong","id":"one"}\n']
 BAD = b'{"error":{"code":"bad-message","message":"no"}}\n'
 
 
@@ -82,8 +85,10 @@ def test_the_first_node_that_answers_is_asked_and_kept() -> None:
     play(test)
 
 
-@pytest.mark.parametrize("says", [BUSY, FOREIGN])
-def test_a_node_that_refuses_for_now_or_is_of_another_network_is_passed_over(says: bytes) -> None:
+@pytest.mark.parametrize("says", [BUSY, FOREIGN, UNKNOWN, UNREADABLE, *NONSENSE])
+def test_a_node_that_refuses_for_now_is_of_another_network_or_talks_nonsense_is_passed_over(
+    says: bytes,
+) -> None:
     async def test() -> None:
         async with serving(says) as bad, serving() as good, Failover([bad.address, good.address]) as nodes:
             assert await nodes.run(ping) == good.address
@@ -98,6 +103,22 @@ def test_a_refusal_for_good_is_not_tried_elsewhere() -> None:
                 await nodes.run(ping)
             assert refused.value.code == "bad-message"
             assert good.connections == 0
+
+    play(test)
+
+
+def test_an_error_of_the_asker_is_not_tried_elsewhere() -> None:
+    async def forget(node: NodeConnection) -> Address:
+        asked.append(node.address)
+        raise ConfigError("no such file", code="unreadable")
+
+    asked: list[Address] = []
+
+    async def test() -> None:
+        async with serving() as one, serving() as two, Failover([one.address, two.address]) as nodes:
+            with pytest.raises(ConfigError):
+                await nodes.run(forget)
+            assert asked == [one.address]
 
     play(test)
 

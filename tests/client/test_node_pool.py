@@ -103,6 +103,17 @@ def test_a_node_of_another_network_is_passed_over() -> None:
         play(pool, test)
 
 
+def test_a_node_that_talks_nonsense_is_passed_over() -> None:
+    unreadable = {"get_status": lambda _: {"type": "node_status", "height": "high"}}
+    with lying_node(ELECTION, unreadable) as bad, lying_node(ELECTION, {}) as one:
+        pool = NodePool([bad, one], admit)
+
+        async def test() -> None:
+            assert await pool.first(pool.addresses, where) == one
+
+        play(pool, test)
+
+
 def test_a_refusal_for_good_is_not_tried_elsewhere() -> None:
     async def refuse(node: NodeConnection) -> None:
         asked.append(node.address)

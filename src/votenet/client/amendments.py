@@ -25,7 +25,7 @@ from votenet.core.election.amendment import (
 from votenet.core.election.definition import Election
 from votenet.core.encoding import canonical
 from votenet.core.keys import SigningKey
-from votenet.errors import Command, NextStep, Rejected, Unreachable, WaitTimedOut
+from votenet.errors import Command, NextStep, NotProven, VotenetError, WaitTimedOut
 from votenet.protocol.wire.client_messages import AmendmentTaken, SubmitAmendment
 
 AMENDMENT_POLL_SECONDS: Final = 0.05
@@ -139,8 +139,8 @@ async def _follow(nodes: Failover, view: LogView, result: AmendmentResult, wait:
     while wait > 0:
         try:
             result = await nodes.run(look)
-        except (Unreachable, Rejected) as error:
-            if not another_may_do_better(error):
+        except VotenetError as error:
+            if isinstance(error, NotProven) or not another_may_do_better(error):
                 raise
         if result.state == "final":
             break

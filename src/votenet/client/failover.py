@@ -8,7 +8,16 @@ from types import TracebackType
 from typing import Final, Protocol, TypeVar
 
 from votenet.client.connection import NODE_ANSWER_SECONDS, NodeConnection
-from votenet.errors import Kind, NotProven, NotRunning, Rejected, Unreachable, VotenetError
+from votenet.errors import (
+    REFUSALS,
+    Kind,
+    NotProven,
+    NotRunning,
+    Rejected,
+    RemoteProtocolError,
+    Unreachable,
+    VotenetError,
+)
 from votenet.protocol.wire.address import Address
 
 NODE_DIAL_SECONDS: Final = 3.0
@@ -23,12 +32,18 @@ _OF_ALL_NODES: Final = frozenset({"split-view", "other-key", "abandoned"})
 
 
 def another_may_do_better(error: VotenetError) -> bool:
-    """Whether to ask another node: this one is away, refuses for now, is a stranger, or lies."""
+    """Whether to ask another node: this one is away, refuses for now, is a stranger, lies, or talks nonsense.
+
+    Nonsense is an answer that nobody can read, a refusal with a code that is not known here, and an election
+    that is not valid.
+    """
     if isinstance(error, NotProven):
         return error.code not in _OF_ALL_NODES
     if isinstance(error, Rejected):
         return error.kind is Kind.TEMPORARY or error.code == "network-mismatch"
-    return isinstance(error, Unreachable)
+    if type(error) is VotenetError:
+        return error.code not in REFUSALS
+    return isinstance(error, Unreachable | RemoteProtocolError) or error.code == "bad-genesis"
 
 
 class Nodes(Protocol):
@@ -106,7 +121,7 @@ class Failover:
             address = self.address
             try:
                 return await self._at_this_node(work)
-            except (Unreachable, Rejected, NotProven) as error:
+            except VotenetError as error:
                 if not another_may_do_better(error):
                     raise
                 failure = error

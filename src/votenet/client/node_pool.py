@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from votenet.client.connection import NodeConnection
 from votenet.client.failover import NODE_DIAL_SECONDS, Failover, Work, another_may_do_better
-from votenet.errors import NotProven, NotRunning, Rejected, Unreachable, VotenetError
+from votenet.errors import NotRunning, VotenetError
 from votenet.protocol.wire.address import Address
 
 POOL_ANSWER_SECONDS: Final = 5.0
@@ -67,7 +67,7 @@ class NodePool:
         for address in addresses:
             try:
                 return await self.at(address, work)
-            except (Unreachable, Rejected, NotProven) as error:
+            except VotenetError as error:
                 if not another_may_do_better(error):
                     raise
                 failure = error

@@ -22,7 +22,7 @@ from votenet.core.keys import SigningKey
 from votenet.core.ledger.vote import HashedVote, check_vote, hash_vote, sign_vote
 from votenet.core.records.receipt import Receipt, check_receipt, make_received_receipt
 from votenet.core.text import check_voter_id
-from votenet.errors import Command, NextStep, NotProven, Rejected, Unreachable, VotenetError, WaitTimedOut
+from votenet.errors import Command, NextStep, NotProven, Rejected, VotenetError, WaitTimedOut
 from votenet.protocol.wire.client_messages import GetStatus, NodeStatus
 
 VOTE_POLL_SECONDS: Final = 0.04
@@ -258,8 +258,8 @@ async def _follow(nodes: Failover, view: LogView, cast: CastResult, waiting: Wai
     while True:
         try:
             cast = await nodes.run(look)
-        except (Unreachable, Rejected) as error:
-            if not another_may_do_better(error):
+        except VotenetError as error:
+            if isinstance(error, NotProven) or not another_may_do_better(error):
                 raise
         else:
             if arrived(cast) or waiting.seconds <= 0:

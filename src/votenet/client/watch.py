@@ -15,7 +15,7 @@ from votenet.client.failover import Failover, another_may_do_better
 from votenet.core.election.definition import Election
 from votenet.core.ledger.block import check_sequence, header_from_hex
 from votenet.core.ledger.chain import Chain
-from votenet.errors import NotProven, Rejected, Unreachable
+from votenet.errors import NotProven, Rejected, VotenetError
 from votenet.protocol.wire.client_messages import GetStatus, NodeStatus
 from votenet.protocol.wire.peer_messages import MAX_HEADERS, GetHeaders, Headers
 
@@ -75,8 +75,10 @@ async def watch(
         try:
             await nodes.run(watcher.look)
             heard = time.monotonic()
-        except (Unreachable, Rejected) as error:
-            if not another_may_do_better(error) or time.monotonic() - heard > patience:
+        except VotenetError as error:
+            if isinstance(error, NotProven) or not another_may_do_better(error):
+                raise
+            if time.monotonic() - heard > patience:
                 raise
         while watcher.events:
             yield watcher.events.popleft()
