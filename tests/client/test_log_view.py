@@ -7,15 +7,19 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from support.elections import make_election, named_nodes
 from support.lying_node import lying_node, results_info
+from support.page import until
 from support.shown_log import SignedLog, leaves
 from votenet.client.connection import NodeConnection
 from votenet.client.log_view import LogView, fetch_final_results
 from votenet.core.records.evidence import check_evidence, decode_evidence
 from votenet.errors import NotProven, Unreachable
+from votenet.protocol.wire.address import Address
+from votenet.protocol.wire.client_messages import CheckpointMessage, GetCheckpoint
 from votenet.storage.known_elections import KnownElections
 
 ELECTION = make_election(nodes=named_nodes(4))
@@ -86,6 +90,57 @@ def test_a_split_view_is_proven_against_each_node_that_signed_both(
     assert [(report.kind, report.node) for report in reports] == [(kind, node) for node in liars]
     assert f"votenet evidence verify {files[0]}" in told.value.next_step
     assert view.newest == old.certificate
+
+
+class Slow:
+    """A node that answers its first question when it is let."""
+
+    def __init__(self, port: int, shown: SignedLog) -> None:
+        self.address, self.shown = Address("127.0.0.1", port), shown
+        self.go, self.asked = asyncio.Event(), list[int]()
+
+    async def ask(self, request: GetCheckpoint, expected: type[CheckpointMessage]) -> CheckpointMessage:
+        self.asked.append(request.size)
+        await self.go.wait()
+        return msgspec.convert(self.shown.checkpoint({"size": request.size}), expected)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "sizes", "code"),
+    [
+        (log(9), log(9, other_from=5), [0], "split-view"),
+        (log(9), log(12, other_from=5), [0, 9], "split-view"),
+        (log(9), log(9), [0], None),
+        (log(9), log(12), [0, 9], None),
+        (log(12), log(9), [0], None),
+    ],
+    ids=["same size", "larger", "the same", "grown", "behind"],
+)
+def test_two_looks_at_once_do_not_let_two_logs_pass(
+    first: SignedLog, second: SignedLog, sizes: list[int], code: str | None
+) -> None:
+    async def main() -> None:
+        view = LogView(ELECTION)
+        one, other = Slow(1, first), Slow(2, second)
+
+        async def look(node: Any) -> str | None:
+            try:
+                await view.look(node)
+            except NotProven as error:
+                return error.code
+            return None
+
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+            looks = [tasks.create_task(look(node)) for node in (one, other)]
+            await until(lambda: one.asked == other.asked == [0])
+            one.go.set()
+            await looks[0]
+            other.go.set()
+        assert [done.result() for done in looks] == [None, code]
+        assert other.asked == sizes
+        assert view.behind == ({other.address} if len(second.leaves) < len(first.leaves) else set())
+
+    asyncio.run(main())
 
 
 def test_rubbish_is_a_fault_of_that_node_alone(tmp_path: Path) -> None:

@@ -46,21 +46,31 @@ class LogView:
     async def look(self, node: NodeConnection) -> ShownLog | None:
         """The newest certificate of a node, checked, and that it continues what was seen; None: it has none.
 
+        Several looks at a time may be under way: each certificate must continue what others found meanwhile.
+
         Raises:
             NotProven: wrong-answer; split-view, when named nodes have signed two logs that contradict each
                 other. Evidence is saved then.
         """
-        seen = self.newest
-        answer = await node.ask(GetCheckpoint(size=0 if seen is None else seen.size), CheckpointMessage)
-        shown = self.read(answer.note, node.address) if answer.note else None
-        if shown is not None and answer.height >= shown.size:  # each block, and genesis, has a record in it
-            raise wrong_answer(node.address, f"a log of {shown.size} records for {answer.height} blocks")
-        if seen is not None and (shown is None or shown.size < seen.size):
+        while True:
+            seen = self.newest
+            answer = await node.ask(GetCheckpoint(size=0 if seen is None else seen.size), CheckpointMessage)
+            shown = self.read(answer.note, node.address) if answer.note else None
+            # Each block, and genesis, has a record in the log.
+            if shown is not None and answer.height >= shown.size:
+                raise wrong_answer(node.address, f"a log of {shown.size} records for {answer.height} blocks")
+            newest = self.newest
+            if shown is None or newest is None or newest is seen or shown.size <= newest.size:
+                break  # else the proof does not lead from the log that another look has just found
+        source = str(node.address)
+        if shown is not None and seen is not None and shown.size >= seen.size:
+            self.compare(seen, shown, answer.proof, source)
+        if newest is not None and (shown is None or shown.size < newest.size):
             self.behind.add(node.address)
         elif shown is not None:
             self.behind.discard(node.address)
-            if seen is not None:
-                self.compare(seen, shown, answer.proof, str(node.address))
+            if newest is not None and newest is not seen:
+                self.compare(newest, shown, (), source)  # they are of the same size
             self._remember(shown)
         return None if shown is None else ShownLog(shown, answer.height)
 
