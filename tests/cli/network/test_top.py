@@ -223,10 +223,12 @@ def test_the_table_names_leaders_and_adds_up_the_rest() -> None:
 
 
 def test_counts_that_are_shown_after_closing_are_not_drawn_before() -> None:
-    hidden = msgspec.structs.replace(_results(2), contests=(), closes=100)
+    hidden = msgspec.structs.replace(_results(2), contests=(), closes=4_000_000_000)
     picture = TopSnapshot("default", (), hidden, None, True)
     shown = _text(picture)
-    assert f"Counts are shown after closing, at {when(100)}." in shown
+    assert f"Counts are shown after closing, at {when(4_000_000_000)}." in shown
+    over = msgspec.structs.replace(hidden, closes=100)
+    assert "Voting has ended: counts are shown once" in _text(TopSnapshot("default", (), over, None, True))
     assert "candidate" not in shown
     assert picture.as_dict()["results"]["counts_shown"] is False
 
