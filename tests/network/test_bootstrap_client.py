@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,7 +17,7 @@ from votenet.core.keys import SigningKey
 from votenet.errors import Rejected, RemoteProtocolError, Unreachable, VotenetError
 from votenet.network.bootstrap.server import serve_bootstrap
 from votenet.network.bootstrap_client import all_peers, get_peers, register, register_many, remove
-from votenet.protocol.bootstrap.bootstrap_messages import KnownPeer
+from votenet.protocol.bootstrap.bootstrap_messages import MAX_ANSWER_LINE, KnownPeer
 from votenet.protocol.bootstrap.peer_record import sign_record, sign_removal
 from votenet.protocol.wire.address import Address
 from votenet.storage.registry.sqlite_peer_store import SqlitePeerStore
@@ -73,6 +74,26 @@ def test_works_with_the_reference_server() -> None:
             assert await remove(bootstrap, "localhost:3000") == "Peer removed successfully"
             with pytest.raises(Unreachable, match="without an answer"):
                 await remove(bootstrap, "localhost:3001")
+
+    asyncio.run(test())
+
+
+def test_of_a_list_that_is_too_long_a_few_are_kept_or_none_is_read() -> None:
+    """A server that only a peer has named may answer with anything."""
+
+    async def test() -> None:
+        addresses = [f"10.0.{n // 256}.{n % 256}:3000" for n in range(1000)]
+        line = json.dumps([{"address": address} for address in addresses]).encode() + b"\n"
+        asked = b'{"type":"GET_PEERS","payload":{"sample":7}}\n'
+        removal = b'{"type":"REMOVE","payload":"a:1"}\n'
+        async with speaking({asked: line, removal: b"x" * (MAX_ANSWER_LINE + 1) + b"\n"}) as bootstrap:
+            kept = await get_peers(bootstrap, sample=7, most=7)
+            assert len({peer.address for peer in kept} & set(addresses)) == 7
+            assert len(await get_peers(bootstrap, sample=7)) == 1000
+            with pytest.raises(Unreachable):
+                await get_peers(bootstrap, sample=7, max_line=1000)
+            with pytest.raises(Unreachable):
+                await remove(bootstrap, "a:1")
 
     asyncio.run(test())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
@@ -12,6 +13,7 @@ from votenet.network.link_limits import LinkLimits
 from votenet.network.resolver import LineQueue
 from votenet.network.transport import Link, connect
 from votenet.protocol.bootstrap.bootstrap_messages import (
+    MAX_ANSWER_LINE,
     MAX_PAGE,
     KnownPeer,
     decode_peers,
@@ -25,7 +27,7 @@ from votenet.protocol.wire.address import Address
 SERVER_SECONDS: Final = 10.0
 """As the reference client: longer than any healthy connection takes, shorter than a person's patience."""
 MAX_LIST_LINE: Final = 64 * 1024 * 1024
-"""Longest answer read: the reference server sends a million peers in one line of 35 MB."""
+"""Longest list read: the reference server sends a million peers in one line of 35 MB."""
 PIPELINED: Final = 500
 """Requests sent ahead of their answers: 50 KB, well within the socket buffers of both sides."""
 
@@ -52,14 +54,28 @@ async def remove(bootstrap: Address, payload: str | SignedRemoval, timeout: floa
 
 
 async def get_peers(
-    bootstrap: Address, *, sample: int | None = None, timeout: float = SERVER_SECONDS
+    bootstrap: Address,
+    *,
+    sample: int | None = None,
+    most: int | None = None,
+    max_line: int = MAX_LIST_LINE,
+    timeout: float = SERVER_SECONDS,
 ) -> list[KnownPeer]:
     """The plain list (all, or a sample of very many), or a random `sample` with node keys.
+
+    Args:
+        most: so many entries of a longer list are kept, by chance: the reference server sends no samples.
+        max_line: bytes of the longest list that is read.
 
     Raises: as `register`.
     """
     payload: object = "" if sample is None else {"sample": sample}
-    return decode_peers(await _ask(bootstrap, encode_request("GET_PEERS", payload), timeout)).peers
+    line = await _ask(bootstrap, encode_request("GET_PEERS", payload), timeout, max_line)
+
+    def some(peers: list[KnownPeer]) -> list[KnownPeer]:
+        return peers if most is None or len(peers) <= most else random.SystemRandom().sample(peers, most)
+
+    return decode_peers(line, some).peers
 
 
 async def get_stats(bootstrap: Address) -> dict[str, Any]:
@@ -79,7 +95,7 @@ async def all_peers(bootstrap: Address, *, page: int = MAX_PAGE) -> AsyncIterato
     cursor: int | None = 0
     while cursor is not None:
         request = encode_request("GET_PEERS", {"limit": page, "after": cursor})
-        answer = decode_peers(await _ask(bootstrap, request))
+        answer = decode_peers(await _ask(bootstrap, request, max_line=MAX_LIST_LINE))
         for peer in answer.peers:
             yield peer
         cursor = answer.next
@@ -105,17 +121,21 @@ async def register_many(bootstrap: Address, addresses: Sequence[str]) -> list[st
     return answers
 
 
-async def _ask(bootstrap: Address, request: bytes, timeout: float = SERVER_SECONDS) -> bytes:
+async def _ask(
+    bootstrap: Address, request: bytes, timeout: float = SERVER_SECONDS, max_line: int = MAX_ANSWER_LINE
+) -> bytes:
     """One line there, one line back."""
-    async with _connected(bootstrap, timeout) as (link, lines):
+    async with _connected(bootstrap, timeout, max_line) as (link, lines):
         link.send_line(request)
         return await _next(lines, bootstrap, timeout)
 
 
 @contextlib.asynccontextmanager
-async def _connected(bootstrap: Address, timeout: float) -> AsyncIterator[tuple[Link, LineQueue]]:
+async def _connected(
+    bootstrap: Address, timeout: float, max_line: int = MAX_ANSWER_LINE
+) -> AsyncIterator[tuple[Link, LineQueue]]:
     lines = LineQueue()
-    link = await connect(lines, bootstrap, LinkLimits(max_line=MAX_LIST_LINE), timeout=timeout)
+    link = await connect(lines, bootstrap, LinkLimits(max_line=max_line), timeout=timeout)
     try:
         yield link, lines
     finally:

@@ -14,10 +14,12 @@ import pytest
 from support.elections import key_of, make_election
 from support.peers import served
 from support.ports import free_port
+from votenet.network import bootstrap_client
 from votenet.network.dialback import DialBack
-from votenet.network.node.discovery_io import RECORDS_AHEAD, DiscoveryIO
+from votenet.network.node.discovery_io import ASKED, MAX_ADDRESSES_OF_SERVER, RECORDS_AHEAD, DiscoveryIO
 from votenet.network.node.links import Behind, LinkTable
 from votenet.network.resolver import Names
+from votenet.protocol.bootstrap.bootstrap_messages import MAX_ANSWER_LINE, KnownPeer
 from votenet.protocol.bootstrap.peer_record import MAX_LIFETIME
 from votenet.protocol.node.events import HINT_LEFT, Hint, LinkDown, PeerUp
 from votenet.protocol.peers import bootstrap_servers as servers_module
@@ -177,6 +179,31 @@ def test_a_node_registers_signed_and_adds_all_peers_but_itself() -> None:
         assert get_peers["type"] == "GET_PEERS"
         assert len(found.addresses) == 1
         assert not found.settled, "its link to the peer is open, but the handshake is not done"
+
+    run(main)
+
+
+def test_what_a_server_can_make_a_node_read_is_little_and_least_if_a_peer_named_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours, learnt = Address("ours.example", 4000), Address("evil.example", 4000)
+    asked: list[tuple[Address, int, int]] = []
+
+    async def get_peers(server: Address, *, sample: int, most: int, max_line: int) -> list[KnownPeer]:
+        asked.append((server, most, max_line))
+        return []
+
+    async def main() -> None:
+        monkeypatch.setattr(bootstrap_client, "get_peers", get_peers)
+        hosts = [f"10.0.0.{number}" for number in range(1, 7)]
+        found = make(FakeLinks(), ours, names=Names(lambda host: hosts))
+        found.core.servers.learn(learnt)
+        for address in (ours, learnt):
+            await found._ask_bootstrap(servers_module.AskBootstrap(address, register=False))
+        servers = [Address(host, 4000) for host in hosts[:MAX_ADDRESSES_OF_SERVER]]
+        assert asked == [(at, ASKED, bootstrap_client.MAX_LIST_LINE) for at in servers] + [
+            (at, ASKED, MAX_ANSWER_LINE) for at in servers
+        ]
 
     run(main)
 

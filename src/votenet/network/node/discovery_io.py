@@ -18,7 +18,7 @@ from votenet.network.link_faults import Faults
 from votenet.network.link_limits import LinkLimits
 from votenet.network.node.links import LinkTable
 from votenet.network.resolver import Names, dial
-from votenet.protocol.bootstrap.bootstrap_messages import KnownPeer
+from votenet.protocol.bootstrap.bootstrap_messages import MAX_ANSWER_LINE, KnownPeer
 from votenet.protocol.bootstrap.peer_record import (
     DEFAULT_LIFETIME,
     MAX_LIFETIME,
@@ -59,6 +59,8 @@ UNREGISTER_SECONDS: Final = 2.0
 """How long a stopping node tries to take its address out of a registry."""
 ASKED: Final = 256
 """Peers asked for at each poll: all of a usual network; of a large one a fair sample, another each time."""
+MAX_ADDRESSES_OF_SERVER: Final = 4
+"""Addresses of a bootstrap server's name that are asked, each for a list of its own."""
 BUSY_SECONDS: Final = 5.0
 """In which a peer that is dialled back must answer: while it checks a large block it does not at once."""
 RECORDS_AHEAD: Final = (0, 0, MAX_LIFETIME, MAX_LIFETIME)
@@ -267,19 +269,21 @@ class DiscoveryIO:
     # -- bootstrap servers ---------------------------------------------------------------------
 
     async def _ask_bootstrap(self, ask: AskBootstrap) -> None:
-        """Ask every IP address that the server's name has: each may be a server of its own."""
+        """Ask the first IP addresses that the server's name has: each may be a server of its own."""
         peers: list[KnownPeer] = []
         answered, registered, failure = False, ask.register, Unreachable(f"{ask.address.host} has no address")
         try:
             hosts = await self._names.look_up(ask.address.host)
         except VotenetError:
             hosts = ()
-        for host in hosts:
+        learnt = self.core.servers.is_learnt(ask.address)
+        max_line = MAX_ANSWER_LINE if learnt else bootstrap_client.MAX_LIST_LINE
+        for host in hosts[:MAX_ADDRESSES_OF_SERVER]:
             server = Address(host, ask.address.port)
             try:
                 if ask.register:
                     registered &= await self._register(ask.address, server)
-                listed = await bootstrap_client.get_peers(server, sample=ASKED)
+                listed = await bootstrap_client.get_peers(server, sample=ASKED, most=ASKED, max_line=max_line)
                 ours = (None, self._identity.network_hex)  # a server may serve several networks
                 peers += [peer for peer in listed if peer.network_id in ours]
                 answered = True

@@ -243,8 +243,12 @@ def encode_notice(kind: str, address: str) -> bytes:
     return _encoder.encode({"type": kind, "data": base64.b64encode(address.encode()).decode()})
 
 
-def decode_peers(line: bytes) -> PeerPage:
+def decode_peers(
+    line: bytes, choose: Callable[[list[KnownPeer]], list[KnownPeer]] = lambda peers: peers
+) -> PeerPage:
     """A list or a page, of this server or the reference server.
+
+    `choose` is given all entries, malformed ones too, and returns those to look at: a list may be very long.
 
     Malformed addresses are left out: any stranger may register one with the reference server.
 
@@ -257,7 +261,9 @@ def decode_peers(line: bytes) -> PeerPage:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RemoteProtocolError("bad-message", f"not a list of peers: {line[:80]!r}") from error
     page = answer if isinstance(answer, PeerPage) else PeerPage(answer)
-    return msgspec.structs.replace(page, peers=[peer for peer in page.peers if is_address(peer.address)])
+    return msgspec.structs.replace(
+        page, peers=[peer for peer in choose(page.peers) if is_address(peer.address)]
+    )
 
 
 def decode_text(line: bytes) -> str:

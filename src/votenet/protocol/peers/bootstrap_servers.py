@@ -107,6 +107,11 @@ class BootstrapServers:
             del self._servers[str(address)]
         return server.failures == 1
 
+    def is_learnt(self, address: Address) -> bool:
+        """Whether only peers have named this server: nobody vouches for it."""
+        server = self._servers.get(str(address))
+        return server is None or server.learnt
+
     def known(self) -> list[Address]:
         return [server.address for server in self._servers.values()]
 
