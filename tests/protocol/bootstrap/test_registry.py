@@ -40,6 +40,16 @@ def test_every_change_is_a_revision_and_a_dropped_record_is_spent() -> None:
     assert writer.revision == 3
 
 
+def test_of_records_that_were_never_proved_nothing_is_remembered() -> None:
+    """They come from anybody, a few thousand a minute, and no quota counts those that are gone."""
+    store = MemoryPeerStore()
+    writer = RegistryWriter(store)
+    entry = PeerEntry("a:1", KEY, "22" * 32, 5, NOW + 60, "10.0.0.1", proved=False)
+    writer.put(entry)
+    writer.drop(entry, NOW)
+    assert store.retired(KEY, "a:1") == -1
+
+
 def test_the_removal_of_an_unannounced_peer_is_not_announced() -> None:
     writer = RegistryWriter(MemoryPeerStore())
     entry = PeerEntry("a:1", proved=False)

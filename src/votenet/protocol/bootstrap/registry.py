@@ -140,8 +140,11 @@ class RegistryWriter:
         return Notice(PEER_LEFT, entry.address) if entry.proved else None
 
     def spend(self, entry: PeerEntry, now: int) -> None:
-        """Remember that the record of an entry must not be taken again."""
-        if entry.node_key is not None:
+        """Remember that the record of an entry must not be taken again.
+
+        Not of one that was never proved: its record leads to a dial at most, and strangers can make many.
+        """
+        if entry.node_key is not None and entry.proved:
             self.registry.retire(entry.node_key, entry.address, entry.sequence, now + MAX_LIFETIME)
 
     def rolled_back(self) -> None:
