@@ -457,6 +457,28 @@ def test_a_peer_that_is_said_to_have_left_must_answer_soon() -> None:
     assert (gone.aborted, there.aborted, other.aborted) == (True, False, False)
 
 
+def test_a_peer_that_is_said_to_have_left_counts_until_its_time_is_over() -> None:
+    """Anybody may say so, again and again: neither the first nor the last of it moves the end."""
+    table = Table()
+    peer = table.peer(1, "there")
+    for _ in range(3):
+        table.links.doubt("there:1")
+        behind = table.links.behind(1)
+        assert behind is not None
+        assert behind.live
+        table.wait(HINT_PATIENCE / 4)
+    assert peer.types() == ["ping"]
+    table.line(peer, encode_message(Pong()))
+    table.wait(HINT_PATIENCE / 2)
+    table.links.doubt("there:1")
+    assert peer.types() == ["ping", "ping"]
+    table.wait(HINT_PATIENCE - 1.0)
+    table.links.doubt("there:1")
+    assert not peer.aborted
+    table.wait(2.0)
+    assert peer.aborted
+
+
 def test_a_hint_without_an_address_has_no_effect() -> None:
     table = Table()
     peer = table.peer(1)

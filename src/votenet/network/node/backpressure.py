@@ -57,6 +57,8 @@ class OpenLink:
     """Bytes of lines that wait for the core or are being checked."""
     idle_until: float = 0.0
     """The link is not read before: it has sent more than its share."""
+    doubted_until: float | None = None
+    """It is said to have left: it must be heard of by then. None once it was."""
     max_pending: int = MAX_PENDING_OF_STRANGER
     max_held: int = MAX_HELD
     paused: bool = False

@@ -140,7 +140,7 @@ class LinkTable:
         open_link = self._open.get(link.id)
         if open_link is None:
             return
-        open_link.heard = self._clock()
+        open_link.heard, open_link.doubted_until = self._clock(), None
         waits = (
             open_link.units.reserve(open_link.heard, LINE_UNITS),
             open_link.bytes.reserve(open_link.heard, len(line)),
@@ -317,10 +317,13 @@ class LinkTable:
             self.backpressure.some_wait |= open_link.paused
             if held_up > HELD_UP_SECONDS:
                 open_link.heard = min(open_link.heard + held_up, now)
+                if open_link.doubted_until is not None:
+                    open_link.doubted_until += held_up
             if open_link.connection.role is LinkRole.STRANGER:
                 continue
             silence = now - open_link.heard
-            if silence > (LOST_AFTER if open_link.is_peer else HANDSHAKE_SECONDS):
+            gone = open_link.doubted_until is not None and now > open_link.doubted_until
+            if gone or silence > (LOST_AFTER if open_link.is_peer else HANDSHAKE_SECONDS):
                 log.info("peer %s is silent for %d s: dropped", open_link.link.host, silence)
                 open_link.link.abort()
             elif silence > PING_AFTER:  # never in a handshake: that is given up before
@@ -345,8 +348,12 @@ class LinkTable:
                 self._doubt(open_link, TWIN_PATIENCE)
 
     def _doubt(self, open_link: OpenLink, patience: float) -> None:
-        open_link.heard = min(open_link.heard, self._clock() - LOST_AFTER + patience)
-        open_link.link.send_line(encode_message(Ping()))
+        """Ask a peer once whether it is there. Until then it counts: anybody may say that it has left."""
+        until = self._clock() + patience
+        if open_link.doubted_until is None:
+            open_link.doubted_until = until
+            open_link.link.send_line(encode_message(Ping()))
+        open_link.doubted_until = min(open_link.doubted_until, until)
 
     def traffic(self) -> tuple[int, int]:
         """Bytes sent to and received from peers since the start, whatever they were."""
