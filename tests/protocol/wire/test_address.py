@@ -12,6 +12,7 @@ from votenet.protocol.wire.address import (
     Address,
     is_own_host,
     network_group,
+    network_of_one,
     parse_address,
     parse_peer_address,
     plain_ip,
@@ -152,3 +153,17 @@ def test_a_host_that_is_the_own_machine_of_everybody(host: str) -> None:
 )
 def test_a_host_that_is_one_machine_for_everybody(host: str) -> None:
     assert not is_own_host(host)
+
+
+@pytest.mark.parametrize(
+    ("host", "one"),
+    [
+        ("10.0.0.1", "10.0.0.1"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("a.example", "a.example"),
+    ],
+)
+def test_what_surely_has_one_owner(host: str, one: str) -> None:
+    assert network_of_one(host) == one

@@ -114,3 +114,12 @@ def network_group(ip: str) -> str:
         return ""
     length = 48 if ":" in plain else 24
     return str(ipaddress.ip_network(f"{plain}/{length}", strict=False))
+
+
+@lru_cache(maxsize=4096)
+def network_of_one(host: str) -> str:
+    """What surely has one owner: an IPv4 address, the /64 network of an IPv6 address; a name as it is."""
+    plain = plain_ip(host)
+    if plain is None or ":" not in plain:
+        return plain or host
+    return str(ipaddress.ip_network(f"{plain}/64", strict=False))
