@@ -8,6 +8,8 @@ import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -230,6 +232,45 @@ def test_connections_that_send_nothing_take_no_more_files_than_the_limit(
             with contextlib.suppress(Unreachable):
                 assert isinstance(await push(address, key, 10), SignedNote)
                 break
+
+    run(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("complete", [False, True])
+def test_a_client_that_does_not_read_its_answers_is_cut(complete: bool) -> None:
+    """Many requests on one connection fill the buffers: then the answer under way never ends by itself."""
+    ends: list[str] = []
+    looks: list[tuple[object, ...]] = []
+    cycle = SimpleNamespace(response_complete=complete)
+    transport = SimpleNamespace(
+        get_write_buffer_size=lambda: 70_000,
+        abort=lambda: ends.append("abort"),
+        close=lambda: ends.append("close"),
+    )
+    loop = SimpleNamespace(call_later=lambda *call: looks.append(call))
+    connection: Any = SimpleNamespace(cycle=cycle, transport=transport, loop=loop, _check_progress="look")
+    witness_server._BoundedProtocol._check_progress(connection, None)
+    assert (ends, looks) == ([], [(witness_server.REQUEST_SECONDS, "look", cycle)])
+    witness_server._BoundedProtocol._check_progress(connection, cycle)
+    assert ends == ["abort"]
+
+
+def test_one_address_cannot_take_all_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(witness_server, "MAX_CONNECTIONS_OF_ADDRESS", 3)
+    monkeypatch.setattr(witness_server, "REQUEST_SECONDS", 600.0)
+
+    async def scenario(address: Address, store: WitnessStore, key: VerifierKey) -> None:
+        crowd = [await asyncio.open_connection(*address, local_addr=("127.0.0.2", 0)) for _ in range(4)]
+        async with asyncio.timeout(60):
+            assert await crowd[3][0].read() == b"", "it is cut at once"
+        for _ in range(4):
+            crowd.append(
+                await asyncio.open_connection(*address)
+            )  # those of the proxy on this machine are not
+        assert isinstance(await push(address, key, 10), SignedNote)
+        for _, writer in crowd:
+            writer.close()
+            await writer.wait_closed()
 
     run(tmp_path, scenario)
 

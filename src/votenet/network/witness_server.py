@@ -26,13 +26,15 @@ from votenet.core.log.witness import (
 )
 from votenet.errors import StorageError
 from votenet.network.listener import bind_error, stop_accepting
-from votenet.protocol.wire.address import Address
+from votenet.protocol.wire.address import Address, network_of_one, plain_ip
 from votenet.storage.witness_store import WitnessStore
 
 MAX_CONNECTIONS: Final = 256
 """Connections at one time; a request on one more is answered with 503."""
 MAX_OPEN_CONNECTIONS: Final = 2 * MAX_CONNECTIONS
 """With those that can only be answered with 503. One more is cut: the files of the store need room, too."""
+MAX_CONNECTIONS_OF_ADDRESS: Final = 64
+"""Connections of one address, or one /64 network of IPv6; 127.0.0.1, where a proxy may be, has none."""
 REQUEST_SECONDS: Final = 10.0
 """Time that a request may take to arrive, and a connection may be silent."""
 LAST_REQUESTS_SECONDS: Final = 5
@@ -114,13 +116,19 @@ async def _read(request: Request) -> bytes | None:
 
 
 class _BoundedProtocol(H11Protocol):
-    """Closes a connection that is one too many, or brings no whole head of a request in REQUEST_SECONDS."""
+    """Closes a connection that is one too many, or for REQUEST_SECONDS brings no whole head of a request or
+    takes no answer."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._check = self.loop.call_later(REQUEST_SECONDS, self._check_progress, None)
-        if len(self.connections) > MAX_OPEN_CONNECTIONS:
+        if len(self.connections) > MAX_OPEN_CONNECTIONS or self._is_crowded():
             transport.abort()
+
+    def _is_crowded(self) -> bool:
+        ours = _address_of(self)
+        same = [other for other in self.connections if _address_of(other) == ours]
+        return ours is not None and len(same) > MAX_CONNECTIONS_OF_ADDRESS
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._check.cancel()
@@ -128,10 +136,19 @@ class _BoundedProtocol(H11Protocol):
 
     def _check_progress(self, before: object) -> None:
         waiting = self.cycle is None or self.cycle.response_complete
-        if waiting and self.cycle is before:
+        unread = self.transport.get_write_buffer_size() > 0
+        if unread and self.cycle is before:  # a close would wait until the client reads
+            self.transport.abort()
+        elif waiting and self.cycle is before:
             self.transport.close()
         else:
             self._check = self.loop.call_later(REQUEST_SECONDS, self._check_progress, self.cycle)
+
+
+def _address_of(connection: Any) -> str | None:
+    """Whose a connection is; None for 127.0.0.1 and ::1, and if the other side is gone already."""
+    host = connection.client[0] if connection.client else "::1"
+    return None if plain_ip(host) in ("127.0.0.1", "::1") else network_of_one(host)
 
 
 class _Server(uvicorn.Server):
