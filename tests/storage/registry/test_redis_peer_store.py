@@ -32,6 +32,27 @@ def two(redis: RedisServer) -> Iterator[tuple[RedisPeerStore, RedisPeerStore]]:
     other.close()
 
 
+@pytest.mark.parametrize(
+    ("query", "name", "certificate"),
+    [
+        ("", True, "required"),
+        ("?ssl_check_hostname=no", False, "required"),
+        ("?ssl_cert_reqs=none", False, "none"),
+    ],
+)
+def test_the_name_in_a_servers_certificate_is_checked_unless_the_url_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, query: str, name: bool, certificate: str
+) -> None:
+    monkeypatch.setattr(RedisPeerStore, "_check_server", lambda store: None)
+    store = RedisPeerStore(f"rediss://:secret@north.example:6379{query}")
+    settings = store.client.connection_pool.connection_kwargs
+    assert (settings["ssl_check_hostname"], settings["ssl_cert_reqs"]) == (name, certificate)
+    store.close()
+    plain = RedisPeerStore("redis://127.0.0.1:6379")
+    assert not [setting for setting in plain.client.connection_pool.connection_kwargs if "ssl" in setting]
+    plain.close()
+
+
 def keyed(address: str, sequence: int = 1) -> PeerEntry:
     return PeerEntry(address, KEY, NETWORK, sequence, NOW + 10)
 

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import redis
@@ -91,6 +92,18 @@ return '[' .. table.concat(found, ',') .. ']'
 log = logging.getLogger("votenet.bootstrap")
 
 
+def _tls_checks(url: str) -> dict[str, Any]:
+    """Settings of redis-py by which a server must have a certificate of its name; those in the URL win.
+
+    Some releases check no names by themselves, and take no check of names without one of certificates.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "rediss":
+        return {}
+    checked = parse_qs(parts.query).get("ssl_cert_reqs", ["required"])[-1] != "none"
+    return {"ssl_check_hostname": checked, "ssl_cert_reqs": "required"}
+
+
 @dataclass(slots=True)
 class _Transaction:
     """Reads and changes of a `saving` block. Values read are bytes, empty where there was none."""
@@ -131,6 +144,7 @@ class RedisPeerStore:
                 socket_connect_timeout=CONNECT_SECONDS,
                 socket_timeout=REDIS_SECONDS,
                 retry=Retry(NoBackoff(), 1),
+                **_tls_checks(url),
             )
         except ValueError as error:
             raise ConfigError(
