@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import socket
 
 import pytest
@@ -12,8 +13,8 @@ import pytest
 from support.links import LIMITS, Recorder, code_at_end, listening, run
 from support.ports import free_port
 from votenet.errors import ConfigError, Locked, RemoteProtocolError, Unreachable
-from votenet.network.listener import Listener
-from votenet.network.transport import connect
+from votenet.network.listener import Listener, room_for_links
+from votenet.network.transport import Link, connect
 from votenet.protocol.wire.address import Address
 
 
@@ -78,6 +79,34 @@ def test_caps_on_connections_free_themselves() -> None:
             held[1][1].close()
 
     run(test)
+
+
+def test_one_who_has_a_network_of_ipv6_has_one_address() -> None:
+    listener = Listener(Recorder(), Address("::1", 0), LIMITS, max_links_per_host=2)
+
+    def admitted(host: str) -> Link | None:
+        link = Link(Recorder(), LIMITS)
+        link.host = host
+        return link if listener._admit(link) is None else None
+
+    first, other = admitted("2001:db8::1"), admitted("2001:db8::2")
+    assert first is not None
+    assert other is not None
+    assert admitted("2001:db8::3") is None
+    assert admitted("2001:db8:0:1::3") is not None
+    listener._release(first)
+    assert admitted("2001:db8::3") is not None
+    assert [admitted("::1") is not None for _ in range(3)] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("files", "links"), [(1024, 824), (4096, 1024), (resource.RLIM_INFINITY, 1024), (100, 1)]
+)
+def test_a_listener_never_lacks_a_file_for_a_connection(
+    monkeypatch: pytest.MonkeyPatch, files: int, links: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (files, files))
+    assert room_for_links(1024) == links
 
 
 def test_a_closing_listener_says_goodbye_to_its_links() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import resource
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -13,8 +14,11 @@ from typing import Final
 from votenet.errors import ConfigError, Locked, RemoteProtocolError, VotenetError
 from votenet.network.link_limits import LinkLimits
 from votenet.network.transport import LINGER_SECONDS, Link, LinkHandler
-from votenet.protocol.wire.address import Address
+from votenet.protocol.wire.address import Address, network_of_one
 
+MAX_LINKS: Final = 1024
+OTHER_FILES: Final = 200
+"""Open files of a node beside the connections that it takes: those that it dials, the database, and room."""
 TURNS_OF_A_CONNECTION: Final = 5
 """Of the event loop: from a connection that is accepted to its handler. asyncio needs three or four."""
 
@@ -24,7 +28,7 @@ class Listener:
 
     Args:
         max_links: connections at one time in all.
-        max_links_per_host: connections at one time from one address.
+        max_links_per_host: connections at one time from one address, or from one /64 network of IPv6.
         gate: why an address may not connect now, or None.
         victim: which of these links makes room for a new one, if any does.
         moved: told how many bytes a link has taken or been given.
@@ -41,7 +45,7 @@ class Listener:
         address: Address,
         limits: LinkLimits,
         *,
-        max_links: int = 1024,
+        max_links: int = MAX_LINKS,
         max_links_per_host: int = 512,
         gate: Callable[[str], VotenetError | None] | None = None,
         victim: Callable[[Iterable[Link]], Link | None] | None = None,
@@ -93,14 +97,15 @@ class Listener:
         refusal = None if self._gate is None else self._gate(link.host)
         if refusal is not None:
             return refusal
-        if self._hosts[link.host] >= self._max_per_host:
-            room = self._make_room(other for other in self._links if other.host == link.host)
+        owner = _owner(link)
+        if self._hosts[owner] >= self._max_per_host:
+            room = self._make_room(other for other in self._links if _owner(other) == owner)
         else:
             room = len(self._links) < self._max_links or self._make_room(self._links)
         if not room:
             return RemoteProtocolError("too-many-connections", "this server is full")
         self._links.add(link)
-        self._hosts[link.host] += 1
+        self._hosts[owner] += 1
         return None
 
     def _make_room(self, links: Iterable[Link]) -> bool:
@@ -114,11 +119,23 @@ class Listener:
     def _release(self, link: Link) -> None:
         if link in self._links:
             self._links.discard(link)
-            self._hosts[link.host] -= 1
-            if not self._hosts[link.host]:
-                del self._hosts[link.host]
+            owner = _owner(link)
+            self._hosts[owner] -= 1
+            if not self._hosts[owner]:
+                del self._hosts[owner]
         if self._all_gone is not None and not self._links:
             self._all_gone.set()
+
+
+def _owner(link: Link) -> str:
+    """Whose connection it is: one who has an address of IPv6 has all of its /64 network."""
+    return network_of_one(link.host)
+
+
+def room_for_links(most: int) -> int:
+    """How many connections of `most` a listener may hold and still have a file to accept the next with."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return most if files == resource.RLIM_INFINITY else max(1, min(most, files - OTHER_FILES))
 
 
 async def stop_accepting(servers: Iterable[asyncio.Server]) -> None:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.conftest import CommandResult, RunningNode
+
+from votenet.cli.network import foreground
+from votenet.cli.network import node as node_module
+from votenet.config import NodeConfig
+from votenet.network.listener import MAX_LINKS, OTHER_FILES
+from votenet.network.node import service
 
 
 def test_help_teaches(cli: Callable[..., CommandResult]) -> None:
@@ -34,6 +41,25 @@ def test_wrong_options_exit_78(
     done = cli("node", *where, *options)
     assert done.code == 78
     assert f"[{code}]" in done.err
+
+
+def test_a_node_asks_for_the_files_that_its_connections_take(
+    node: RunningNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def run_server(served: Coroutine[Any, Any, None]) -> None:
+        assert asked == [node_module.NODE_DESCRIPTORS]
+        asked.append(0)
+        served.close()
+
+    monkeypatch.setattr(node_module, "allow_descriptors", asked.append)
+    monkeypatch.setattr(node_module, "_choose_kernel", lambda name, log: None)
+    monkeypatch.setattr(foreground, "run_server", run_server)
+    monkeypatch.setattr(service, "NodeService", lambda *parts: None)
+    node_module.run_node(NodeConfig("127.0.0.1", 3000, "127.0.0.1:3000", tmp_path / "data", node.genesis))
+    assert asked == [node_module.NODE_DESCRIPTORS, 0]
+    assert asked[0] >= MAX_LINKS + OTHER_FILES
 
 
 def test_a_node_on_all_addresses_is_told_to_advertise_one(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from votenet.cli.descriptors import allow_descriptors
 from votenet.cli.logging_setup import start_logging
 from votenet.cli.network.node_init import init
 from votenet.cli.network.node_join import join
@@ -18,6 +19,9 @@ from votenet.config import DEFAULT_BOOTSTRAP_PORT, DEFAULT_MINER_THREADS, DEFAUL
 from votenet.errors import ConfigError, PowError, Rejected, VotenetError
 from votenet.protocol.peers.discovery import KINDS
 from votenet.protocol.wire.address import Address, parse_address, parse_peer_address
+
+NODE_DESCRIPTORS: Final = 2048
+"""Open files asked for: the connections that a node takes and dials, its database, and room."""
 
 if TYPE_CHECKING:
     from votenet.network.node.service import NodeService
@@ -184,6 +188,7 @@ def _refuse_options(ctx: click.Context, subcommand: str) -> None:
 
 
 def run_node(config: NodeConfig, metrics: Address | None = None) -> None:
+    """Run a node until it is stopped. Raises VotenetError, which is logged."""
     from votenet.cli.election.roll import election_with_roll
     from votenet.cli.network.foreground import log_the_end, run_server
     from votenet.network.node.service import NodeService
@@ -201,6 +206,7 @@ def run_node(config: NodeConfig, metrics: Address | None = None) -> None:
             refuse_moved(config.data_dir)
             key = load_or_make_key(config.data_dir / NODE_KEY_NAME, "node")
             store = SqliteBlockStore(config.data_dir, election)
+            allow_descriptors(NODE_DESCRIPTORS)
             try:
                 run_server(_serve(NodeService(config, election, key, store), config.data_dir, metrics))
             finally:

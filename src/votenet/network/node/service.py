@@ -27,7 +27,7 @@ from votenet.core.log.certificate import Certificate
 from votenet.errors import RemoteProtocolError, StorageError
 from votenet.network import link_faults
 from votenet.network.beat import until_beat
-from votenet.network.listener import Listener
+from votenet.network.listener import MAX_LINKS, Listener, room_for_links
 from votenet.network.node.ban_list import BanList
 from votenet.network.node.check_queue import CheckQueue, call_in
 from votenet.network.node.connection_policy import ConnectionPolicy
@@ -225,6 +225,7 @@ class NodeService:
                 self._links,
                 address,
                 CLIENT_LIMITS,
+                max_links=room_for_links(MAX_LINKS),
                 gate=self._policy.connect,
                 victim=self._links.victim,
                 moved=self._links.memory.moved,
