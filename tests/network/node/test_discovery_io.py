@@ -24,7 +24,7 @@ from votenet.protocol.bootstrap.peer_record import MAX_LIFETIME
 from votenet.protocol.node.events import HINT_LEFT, Hint, LinkDown, PeerUp
 from votenet.protocol.peers import bootstrap_servers as servers_module
 from votenet.protocol.peers import discovery as discovery_module
-from votenet.protocol.peers.address_manager import AddressManager
+from votenet.protocol.peers.address_manager import LOCAL, AddressManager, group_of
 from votenet.protocol.peers.discovery import BROADCAST, GOSSIP
 from votenet.protocol.wire.address import Address
 from votenet.protocol.wire.connection import Connection, LocalNode, PeerInfo
@@ -59,6 +59,10 @@ class FakeLinks:
 
     def behind(self, link_id: int) -> Behind | None:
         return self.hosts.get(link_id)
+
+    def source(self, link_id: int) -> str:
+        behind = self.behind(link_id)
+        return LOCAL if behind is None else group_of(behind.host)
 
     def confirm_address(self, link_id: int, address: str) -> None:
         self.marked.append((link_id, address))
@@ -373,6 +377,20 @@ def test_a_peer_that_is_said_to_have_joined_is_dialled_before_it_is_believed() -
             found.hint(Hint(GOSSIP, junk, 1))
             found.hint(Hint(HINT_LEFT, junk, 1))
         assert len(found.addresses) == 1
+
+    inside(test)
+
+
+def test_another_machine_names_no_ports_of_this_one() -> None:
+    def test() -> None:
+        links = FakeLinks()
+        links.hosts = {1: Behind("10.0.0.1", "", False), 2: Behind("127.0.0.1", "", False)}
+        found = make(links)
+        for named in (PEER, "localhost:22", "a.localhost:22", "[::1]:22", "10.7.0.1:3000"):
+            found.hint(Hint(GOSSIP, named, 1))
+        assert set(found.addresses) == {"10.7.0.1:3000"}
+        found.hint(Hint(GOSSIP, PEER, 2))
+        assert PEER in found.addresses
 
     inside(test)
 

@@ -486,6 +486,19 @@ def test_a_hint_without_an_address_has_no_effect() -> None:
     assert peer.sent == []
 
 
+def test_a_link_comes_from_this_machine_at_any_address_of_it_also_when_it_is_gone() -> None:
+    table = Table()
+    hosts = {1: "127.0.0.1", 2: "192.0.2.1", 3: "192.0.2.2"}
+    links = {number: table.open(number, host=host) for number, host in hosts.items()}
+    for link in links.values():
+        link.local = "192.0.2.1:3000"
+    expected = {1: "local", 2: "local", 3: "192.0.0.0/16", 9: "gone"}
+    assert {number: table.links.source(number) for number in expected} == expected
+    for link in links.values():
+        table.links.link_closed(cast(Link, link), None)
+    assert {number: table.links.source(number) for number in expected} == expected
+
+
 def test_addresses_that_lead_to_an_open_link_are_busy() -> None:
     table = Table()
     table.open(1, outbound=True, dialled="dialled:1")

@@ -14,6 +14,7 @@ from votenet.protocol.peers.address_manager import (
     QUARANTINE_SECONDS,
     AddressManager,
     CachedPeer,
+    group_of,
 )
 from votenet.protocol.peers.bootstrap_servers import MAX_LEARNT, POLL_WHEN_CUT_OFF_SECONDS, AskBootstrap
 from votenet.protocol.peers.discovery import (
@@ -31,6 +32,7 @@ from votenet.protocol.peers.discovery import (
     DialPeer,
     Disconnect,
     Discovery,
+    TellNotReached,
 )
 from votenet.protocol.peers.named_nodes import NamedNodes
 from votenet.protocol.peers.selection import OUTBOUND
@@ -395,6 +397,28 @@ def test_a_claimed_address_counts_after_it_was_dialled_back() -> None:
     assert found.peer_info(1) is not None
     found.peer_down(1, 9.0)
     assert found.counted() == []
+
+
+def test_only_this_machine_and_the_operators_servers_name_addresses_of_this_machine() -> None:
+    """Else anybody could have a node dial each port of its own machine."""
+    near, ours, learnt = Address("127.0.0.1", 4000), Address("10.255.0.1", 4000), Address("10.6.6.6", 4000)
+    found = discovery(servers=(near, ours))
+    found.servers.learn(learnt)
+    up(found, 1, dialled="", listen="127.0.0.1:21")
+    actions = found.actions(0.0)
+    assert TellNotReached(1, "127.0.0.1:21") in actions
+    found.address_named(GOSSIP, "localhost:22", group_of("10.6.0.1"), 0.0)
+    found.bootstrap_answered(learnt, True, ["127.0.0.1:23", "10.7.0.1:3000"], 0.0)
+    assert set(found.addresses) == {"10.7.0.1:3000"}
+    assert not [one for one in found.actions(60.0) if isinstance(one, CheckClaim)]
+    found.address_named(GOSSIP, "localhost:24", group_of("127.0.0.1"), 0.0)
+    found.bootstrap_answered(ours, True, ["127.0.0.1:25"], 0.0)
+    found.bootstrap_answered(near, True, ["127.0.0.1:26"], 0.0)
+    mine = {"localhost:24", "127.0.0.1:25", "127.0.0.1:26"}
+    assert mine < set(found.addresses)
+    peer_info = PeerInfo(key_of("near").public_hex, "127.0.0.1:27", 0, 0)
+    found.peer_up(2, "127.0.0.1", "", peer_info, 0.0, 1_700_000_000)
+    assert [one.address for one in found.actions(61.0) if isinstance(one, CheckClaim)] == ["127.0.0.1:27"]
 
 
 def test_false_claims_to_an_address_do_not_stop_dials_to_it() -> None:

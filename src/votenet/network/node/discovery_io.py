@@ -28,7 +28,7 @@ from votenet.protocol.bootstrap.peer_record import (
 )
 from votenet.protocol.node.events import HINT_LEFT, Hint, LinkDown, PeerUp
 from votenet.protocol.node.warnings import NOT_REGISTERED, NodeWarnings
-from votenet.protocol.peers.address_manager import AddressManager, group_of
+from votenet.protocol.peers.address_manager import LOCAL, AddressManager
 from votenet.protocol.peers.bootstrap_servers import AskBootstrap
 from votenet.protocol.peers.discovery import (
     KINDS,
@@ -141,8 +141,7 @@ class DiscoveryIO:
     def hint(self, hint: Hint) -> None:
         """Check a hint that a peer joined or left, before it is believed."""
         if hint.kind != HINT_LEFT:
-            behind = self._links.behind(hint.link)
-            source = group_of(behind.host) if behind is not None else "gone"
+            source = self._links.source(hint.link)
             self.core.address_named(hint.kind, hint.address, source, time.monotonic())
         elif self.core.peer_left(hint.address):
             self._links.doubt(hint.address)
@@ -156,7 +155,8 @@ class DiscoveryIO:
         behind = self._links.behind(event.link)
         if behind is not None:  # it may be gone already
             now = time.monotonic()
-            self.core.peer_up(event.link, behind.host, behind.dialled, event.peer_info, now, int(time.time()))
+            host = "localhost" if self._links.source(event.link) == LOCAL else behind.host
+            self.core.peer_up(event.link, host, behind.dialled, event.peer_info, now, int(time.time()))
             if behind.dialled and event.peer_info.proven:
                 self._note_clock(event.peer_info, behind.dialled)
             self._news()

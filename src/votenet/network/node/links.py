@@ -17,6 +17,7 @@ from votenet.network.node.duplicate_filter import DuplicateFilter
 from votenet.network.node.memory_limit import MAX_MEMORY, MAX_STRANGERS_MEMORY, MemoryLimit
 from votenet.network.transport import Link
 from votenet.protocol.node.events import Event, LinkDown, PeerUp, Received
+from votenet.protocol.peers.address_manager import LOCAL, group_of
 from votenet.protocol.peers.misbehavior import of_address
 from votenet.protocol.peers.selection import Inbound, inbound_to_evict
 from votenet.protocol.wire.connection import Connection, LocalNode
@@ -111,6 +112,8 @@ class LinkTable:
         self.backpressure = Backpressure(self._open, clock)
         self.memory = MemoryLimit(self._open, max_memory, max_strangers)
         self._left: OrderedDict[int, _Left] = OrderedDict()
+        self._sources: OrderedDict[int, str] = OrderedDict()
+        """Of links that closed, as `source` gives them."""
         self._seen = _no_lines_seen()
         self._secret = os.urandom(16)
         self._past_traffic = (0, 0)
@@ -179,6 +182,9 @@ class LinkTable:
             return
         if reason is not None and reason.code == "line-too-long":  # the one refusal that transport makes
             self._record_misbehavior(open_link, reason.code)
+        self._sources[link.id] = _source(link)
+        if len(self._sources) > MAX_LEFT:
+            self._sources.popitem(last=False)
         peer_info = open_link.connection.peer_info
         if self.backpressure.closed(open_link) and not open_link.misbehaved:
             self._left[link.id] = _Left(link.host, peer_info is not None)
@@ -379,6 +385,11 @@ class LinkTable:
         live = self._clock() - open_link.heard <= LIVE_SECONDS
         return Behind(open_link.link.host, open_link.dialled, open_link.link.outbound, live)
 
+    def source(self, link_id: int) -> str:
+        """The network group behind a link, also soon after it closed; LOCAL for this machine itself."""
+        open_link = self._open.get(link_id)
+        return self._sources.get(link_id, "gone") if open_link is None else _source(open_link.link)
+
     def key_at(self, address: str) -> str | None:
         """The key of the peer that we know by this address (`host:port`), while it is joined."""
         for open_link in self._open.values():
@@ -501,6 +512,11 @@ def _buckets(rates: Rates) -> tuple[TokenBucket, TokenBucket]:
         TokenBucket(rates.units_per_second, rates.units_at_once),
         TokenBucket(rates.bytes_per_second, rates.bytes_at_once),
     )
+
+
+def _source(link: Link) -> str:
+    """As `LinkTable.source`: this machine may dial itself at any of its addresses."""
+    return LOCAL if link.host == link.local.rpartition(":")[0].strip("[]") else group_of(link.host)
 
 
 def _no_lines_seen() -> DuplicateFilter:

@@ -29,7 +29,7 @@ from votenet.protocol.peers.address_manager import LOCAL, TWIN_REST, AddressMana
 from votenet.protocol.peers.bootstrap_servers import AskBootstrap, BootstrapServers
 from votenet.protocol.peers.named_nodes import NamedNodes
 from votenet.protocol.peers.selection import OUTBOUND, choose_outbound
-from votenet.protocol.wire.address import Address
+from votenet.protocol.wire.address import Address, is_own_host
 from votenet.protocol.wire.connection import PeerInfo
 from votenet.protocol.wire.token_bucket import Buckets, TokenBucket
 
@@ -185,7 +185,9 @@ class Discovery:
         self.addresses.doubt(address)
         return False
 
-    def _note(self, address: str, source: str, now: float) -> None:
+    def _note(self, address: str, source: str, now: float, *, trusted: bool = False) -> None:
+        if not trusted and _is_elsewhere(address, source):
+            return
         if not self.addresses.add(address, source):
             self.addresses.retry_soon(address, now)
 
@@ -237,6 +239,9 @@ class Discovery:
 
     def _claim(self, link: int, host: str, peer_info: PeerInfo, now: float) -> None:
         if ANNOUNCE not in self.kinds:
+            return
+        if _is_elsewhere(peer_info.listen, group_of(host)):
+            self._pending.append(TellNotReached(link, peer_info.listen))
             return
         self._note(peer_info.listen, group_of(host), now)
         claim = (peer_info.listen, peer_info.node_key)
@@ -305,8 +310,9 @@ class Discovery:
             self.named.listed(address, key)
         others = frozenset(nodes) - {self.addresses.own}
         first = self.servers.answered(server, registered, others, now)
+        trusted = not self.servers.is_learnt(server)
         for address in peers:
-            self._note(address, group_of(server.host), now)
+            self._note(address, group_of(server.host), now, trusted=trusted)
             if first and address in self.addresses:
                 self._first.add(address)
 
@@ -493,6 +499,14 @@ class Discovery:
         """Addresses that were met are dialled whenever due; others of one host only a few a second."""
         host = _host_of(name)
         return self.addresses.is_met(name) or group_of(host) == LOCAL or self._hosts.of(host).take(now)
+
+
+def _is_elsewhere(address: str, source: str) -> bool:
+    """Whether an address leads all who dial it to their own machine, and another machine names it.
+
+    Others could have us dial each port of this machine.
+    """
+    return source != LOCAL and is_own_host(_host_of(address))
 
 
 def _host_of(address: str) -> str:
