@@ -50,7 +50,7 @@ T = TypeVar("T")
 log = logging.getLogger("votenet.web")
 
 
-class Rank(IntEnum):
+class Trust(IntEnum):
     """How far a node is believed: `GIVEN` by who runs the page; `NAMED`, with a proven key."""
 
     GIVEN = 0
@@ -88,7 +88,7 @@ class LiveView:
     ) -> None:
         self.roll = roll
         nodes = tuple(nodes)
-        self._ranks = {str(address): Rank.GIVEN for address in nodes}
+        self._ranks = {str(address): Trust.GIVEN for address in nodes}
         """How far each node is believed that answers; unknown until it was asked for a proof of its key."""
         self._dial_timeout, self._status_timeout = dial_timeout, status_timeout
         self.pool = NodePool(nodes, self._admit, dial_timeout=dial_timeout, answer_timeout=answer_timeout)
@@ -172,7 +172,9 @@ class LiveView:
         others: a stranger's program may be listed, and say what it likes.
         """
         known = {str(address): address for address in self.pool.addresses}
-        ranked = sorted(best_first(self.nodes), key=lambda node: self._ranks.get(node.address, Rank.UNPROVEN))
+        ranked = sorted(
+            best_first(self.nodes), key=lambda node: self._ranks.get(node.address, Trust.UNPROVEN)
+        )
         best = [known.pop(node.address) for node in ranked]
         return [*best, *known.values()]
 
@@ -292,7 +294,7 @@ class LiveView:
                 self._answered_at = time.monotonic()
                 before = self._statuses.get(address), self._seen.get(address)
                 node = NodeView.of(str(address), status)
-                if self._ranks[str(address)] is Rank.UNPROVEN:  # a stranger proves no lie by saying so
+                if self._ranks[str(address)] is Trust.UNPROVEN:  # a stranger proves no lie by saying so
                     node = msgspec.structs.replace(node, lies=())
                 self._statuses[address], self._seen[address] = status, node
                 if before[1] is not None and before[1].code:
@@ -307,20 +309,20 @@ class LiveView:
             log.warning("event=node_away node=%s code=%s error=%s", address, error.code, error.message)
             self._news.set()
         self._statuses.pop(address, None)
-        if self._ranks.get(str(address)) is not Rank.GIVEN:  # another program may be there when it is back
+        if self._ranks.get(str(address)) is not Trust.GIVEN:  # another program may be there when it is back
             self._ranks.pop(str(address), None)
         self._seen[address] = NodeView(str(address), before.name, problem=error.message, code=error.code)
 
-    async def _rank_of(self, address: Address) -> Rank:
+    async def _rank_of(self, address: Address) -> Trust:
         """How far a node that was found is believed, by the key that it proves."""
         if not self.log.election.named:
-            return Rank.UNPROVEN
+            return Trust.UNPROVEN
         try:
             proof = await prove_key(address, self.log.election.network_hex)
         except VotenetError:
-            return Rank.UNPROVEN
+            return Trust.UNPROVEN
         is_named = proof.proven and self.log.election.node_index(proof.node_key) is not None
-        return Rank.NAMED if is_named else Rank.UNPROVEN
+        return Trust.NAMED if is_named else Trust.UNPROVEN
 
     async def _admit(self, node: NodeConnection) -> None:
         """On each new connection: the node must be of the network."""
