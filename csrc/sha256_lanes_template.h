@@ -5,6 +5,7 @@
  *   SET1(x) ADD(a,b) XOR(a,b) AND(a,b) SHR(x,n) ROTR(x,n) CH(e,f,g) MAJ(a,b,c)
  *   and if there is a better way: XOR3(a,b,c); all of SUM0(x) SUM1(x) SIG0(x) SIG1(x) of FIPS 180-4
  *   NONCES(n)      the byte-swapped nonces n, n+1, ... n+LANES-1
+ *   SHORT          if the code would be larger than the 32 KiB of a first-level cache: a loop of 16 rounds
  *   ZERO_LANES(v)  bit i is set if lane i is zero     LOWEST_BIT(m)  index of the lowest bit set in m
  * All are undefined again at the end.
  *
@@ -16,6 +17,9 @@
  *    after round 60, because each round only moves e to f, f to g, g to h. So rounds 61 to 63 are not
  *    run; and e after round 60 needs no a younger than that after round 56, so rounds 57 to 60
  *    compute e alone.
+ *
+ * Additions are in the order by which e of a round waits for the e before it in five steps: T1 is taken apart, as
+ * d + h + kw + CH is there before SUM1 is.
  */
 #ifndef XOR3
 #define XOR3(a, b, c) XOR(XOR(a, b), c)
@@ -30,18 +34,18 @@
 /* Working variable v (0 = a ... 7 = h) before round r: the variables move, their storage does not. */
 #define VAR(r, v) s[((v) - (r)) & 7]
 
-#define T1(r, kw)                                                                                      \
-    ADD(ADD(VAR(r, 7), kw), ADD(SUM1(VAR(r, 4)), CH(VAR(r, 4), VAR(r, 5), VAR(r, 6))))
+/* h + kw + CH(e, f, g): all of T1 but SUM1(e). */
+#define PART(r, kw) ADD(ADD(VAR(r, 7), kw), CH(VAR(r, 4), VAR(r, 5), VAR(r, 6)))
 #define ROUND(r, kw)                                                                                   \
     do {                                                                                               \
-        VEC t1 = T1(r, kw);                                                                            \
-        VAR(r, 3) = ADD(VAR(r, 3), t1);                                                                \
-        VAR(r, 7) = ADD(t1, ADD(SUM0(VAR(r, 0)), MAJ(VAR(r, 0), VAR(r, 1), VAR(r, 2))));               \
+        VEC part = PART(r, kw), sum1 = SUM1(VAR(r, 4));                                                \
+        VAR(r, 3) = ADD(ADD(VAR(r, 3), part), sum1);                                                   \
+        VAR(r, 7) = ADD(ADD(part, sum1), ADD(SUM0(VAR(r, 0)), MAJ(VAR(r, 0), VAR(r, 1), VAR(r, 2))));  \
     } while (0)
-#define ROUND_E(r, kw) VAR(r, 3) = ADD(VAR(r, 3), T1(r, kw))
+#define ROUND_E(r, kw) VAR(r, 3) = ADD(ADD(VAR(r, 3), PART(r, kw)), SUM1(VAR(r, 4)))
 
 #define W(t) w[(t) & 15]
-#define KW(r) ADD(W(r), SET1(sha256_k[r]))
+#define KW(r) ADD(W(r), SET1(k[r]))
 #define EXPAND(t) W(t) = ADD(ADD(SIG1(W((t) - 2)), W((t) - 7)), ADD(SIG0(W((t) - 15)), W(t)))
 
 #define STEP(r)                                                                                        \
@@ -59,6 +63,7 @@
 TARGET static VEC LAST_WORD(const pow_job *job, VEC nonces)
 {
     VEC s[8], w[16];
+    const uint32_t *k = sha256_k;
 
     /* First compression, from after round 3. */
     VAR(4, 0) = ADD(SET1(job->round3_a), nonces);
@@ -114,10 +119,18 @@ TARGET static VEC LAST_WORD(const pow_job *job, VEC nonces)
     ROUND(29, KW(29));
     ROUND(30, KW(30));
     ROUND(31, KW(31));
+#ifdef SHORT
+    for (; k < sha256_k + 32; k += 16) { /* Rounds 32 to 47, and 48 to 63. */
+        STEP8(32);
+        STEP8(40);
+    }
+    k = sha256_k;
+#else
     STEP8(32);
     STEP8(40);
     STEP8(48);
     STEP8(56);
+#endif
 
     /* Second compression over the 32-byte digest: words 0 to 7, 0x80000000, zeros, 256 bits. */
     for (int i = 0; i < 8; i++)
@@ -206,7 +219,7 @@ TARGET uint64_t SCAN(const pow_job *job, uint32_t start, uint64_t count)
 #undef SIG0
 #undef SIG1
 #undef VAR
-#undef T1
+#undef PART
 #undef ROUND
 #undef ROUND_E
 #undef W
@@ -216,6 +229,7 @@ TARGET uint64_t SCAN(const pow_job *job, uint32_t start, uint64_t count)
 #undef STEP4
 #undef STEP8
 #undef LANES
+#undef SHORT
 #undef VEC
 #undef SCAN
 #undef LAST_WORD
