@@ -11,9 +11,10 @@ from support.secret_definitions import SecretSetup
 from votenet.core.ledger.block import genesis_header, header_from_hex
 from votenet.core.ledger.extras import NotCounted
 from votenet.protocol.node.events import Received
+from votenet.protocol.node.proposed_blocks import URGENT_VOTES
 from votenet.protocol.wire.messages import decode_message
 from votenet.protocol.wire.named_messages import ConsensusVotes
-from votenet.protocol.wire.peer_messages import BlockMessage, GetBlocks, GetBlockVotes
+from votenet.protocol.wire.peer_messages import BlockMessage, BlockVotes, GetBlocks, GetBlockVotes
 
 
 def test_a_liar_who_proposes_without_end_displaces_no_proposal_of_others() -> None:
@@ -74,6 +75,20 @@ def test_a_node_that_proposes_in_the_round_of_another_is_refused() -> None:
     seen = msgspec.structs.replace(made.proposal, round=1)
     ((_, error),) = us.receive(1, msgspec.structs.replace(made, proposal=seen)).refuse
     assert (error.code, "does not propose in this round" in error.message) == ("bad-statement", True)
+
+
+def test_a_proposed_block_with_some_votes_that_are_new_is_checked_before_votes_that_wait() -> None:
+    """All nodes wait for it. With thousands of new votes it takes its turn: a liar may have made them up."""
+    us = among_named()
+    genesis = genesis_header(us.election)
+    for new, urgent in ((3, True), (URGENT_VOTES + 1, False)):
+        votes = make_votes(us.election, new, first=new)
+        block = mine_named(us.election, genesis, 1, votes, node=1 if urgent else 2)
+        us.receive(1, proposal(us, block, 0 if urgent else 1))
+        sent = BlockVotes(hash=block.header.hash.hex(), votes=tuple(hashed.vote for hashed in block.votes))
+        (job,) = us.take(Received(1, sent)).check
+        assert job.urgent == urgent
+        us.finish(job)
 
 
 def test_a_proposed_block_whose_records_bring_ballots_waits_for_its_turn() -> None:

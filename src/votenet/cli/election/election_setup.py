@@ -44,8 +44,9 @@ from votenet.storage.member_files import MemberFiles
 
 LONGEST_BLOCK: Final = 2.0
 """Seconds that a block may take on average on this machine before the difficulty is lowered."""
-NAMED_SEARCH: Final = 0.3
-"""Seconds that a search takes on average where named nodes decide: work costs a little, no more."""
+NAMED_SEARCH: Final = 0.05
+"""Seconds that a search takes on average where named nodes decide, on this machine: work protects no result
+there, votes wait for it, and a named node of another kind may search forty times slower."""
 LOWEST_DIFFICULTY: Final = 8
 OTHER_ELECTION: Final = NextStep(
     "Leave these options out to go on with it, start another network with -i NAME, or delete this one with"
