@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import contextlib
+import os
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from votenet.config import InstanceDirs, private_dir
-from votenet.errors import Command, ConfigError, Locked, NextStep
+from votenet.errors import Command, ConfigError, Locked, NextStep, StorageError
 from votenet.processes import ports
 from votenet.processes.signals import need_pidfds
 from votenet.processes.spec import NetworkSpec
-from votenet.storage.files import FileLock, last_holder, write_atomically
+from votenet.storage.files import FileLock, last_holder, replacing, write_atomically
 
 
 @dataclass(slots=True)
@@ -134,7 +137,35 @@ def network_file(dirs: InstanceDirs) -> Path:
 
 def save_network(dirs: InstanceDirs, network: NetworkSpec) -> None:
     """Remember the network for `supervise` and the next `up`. Raises StorageError."""
-    write_atomically(network_file(dirs), msgspec.json.format(msgspec.json.encode(network)) + b"\n")
+    write_atomically(network_file(dirs), _to_file(network))
+
+
+@contextlib.contextmanager
+def saving_network(dirs: InstanceDirs, network: NetworkSpec) -> Iterator[None]:
+    """Remember the network when the block ends. If the block raises, the network of the last `up` stays.
+
+    Raises:
+        StorageError: the disk takes no new file; this is found out before the block is entered.
+    """
+    path = network_file(dirs)
+    with contextlib.ExitStack() as stack:
+        with _write_errors(path):
+            file = stack.enter_context(replacing(path, 0o600))
+            file.write(_to_file(network))
+            file.flush()
+            os.fsync(file.fileno())
+        yield
+        with _write_errors(path):
+            stack.close()
+
+
+def _write_errors(path: Path) -> AbstractContextManager[None]:
+    step = "Check free space and the owner of that folder."
+    return StorageError.of_os_errors(f"cannot write {path}", next_step=step)
+
+
+def _to_file(network: NetworkSpec) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(network)) + b"\n"
 
 
 def load_network(dirs: InstanceDirs) -> NetworkSpec:

@@ -14,7 +14,7 @@ from support.network_shell import Shell, alive, open_shell
 from votenet.cli.network import prepare
 from votenet.cli.network.prepare import ELECTION, as_last_time, change, make_policy
 from votenet.config import InstanceDirs, instance_dirs
-from votenet.errors import ConfigError, StorageError
+from votenet.errors import ConfigError, StorageError, VotenetError
 from votenet.processes import instance
 from votenet.processes.ports import Lease, PortBlock
 from votenet.processes.restart import RestartPolicy
@@ -41,6 +41,10 @@ OPTIONS: dict[str, Any] = {
     "tls_key": None,
     "public_url": None,
 }
+START: dict[str, Any] = {
+    **OPTIONS, "nodes": 1, "difficulty": 8, "force": True, "web": False, "program": None,
+}  # fmt: skip
+"""Options of a start."""
 STATUS: dict[str, Any] = {
     "instance": "t",
     "bootstrap": "127.0.0.1:4000",
@@ -139,11 +143,34 @@ def test_a_full_disk_refuses_a_start_before_what_runs_is_stopped(
     lock = instance.claim(dirs)
     monkeypatch.setattr(prepare, "_lease", lambda *_: Lease(PortBlock(4000, (3000,)), []))
     monkeypatch.setattr(prepare, "end_leftovers", stopped)
-    monkeypatch.setattr(instance, "save_network", full)
-    options = {**OPTIONS, "nodes": 1, "difficulty": 8, "force": True, "web": False, "program": None}
+    monkeypatch.setattr(instance, "saving_network", full)
     try:
         with pytest.raises(StorageError):
-            prepare.prepare(dirs, lock, options, adopt=True)
+            prepare.prepare(dirs, lock, START, adopt=True)
+    finally:
+        lock.release()
+
+
+def test_a_start_that_leftovers_refuse_keeps_the_settings_of_the_last_run(
+    dirs: InstanceDirs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problems = ["node-1: pid 7 does not end"]
+    monkeypatch.setattr(prepare, "_lease", lambda *_: Lease(PortBlock(4000, (3000,)), []))
+    monkeypatch.setattr(prepare, "end_leftovers", lambda *_: (1, problems))
+    lock = instance.claim(dirs)
+    try:
+        with pytest.raises(VotenetError, match="does not end"):
+            prepare.prepare(dirs, lock, START, adopt=True)
+        assert not instance.network_file(dirs).exists(), "there was no run before"
+        last = NetworkSpec(instance="t", genesis="g", bootstrap_port=4000, node_ports=(3000, 3001))
+        instance.save_network(dirs, last)
+        with pytest.raises(VotenetError, match="does not end"):
+            prepare.prepare(dirs, lock, {**START, "hang_timeout": 9.0}, adopt=True)
+        assert instance.load_network(dirs) == last
+        assert not list(dirs.state.glob(".network.json*")), "nor is a new file left"
+        problems.clear()
+        prepare.prepare(dirs, lock, {**START, "hang_timeout": 9.0}, adopt=True)
+        assert instance.load_network(dirs).hang_seconds == 9.0
     finally:
         lock.release()
 

@@ -103,13 +103,8 @@ def prepare(
         network_id, roll = read_genesis(genesis).network_hex, roll_path(dirs).exists()
         page, moved = _lease_page(dirs, options, lease, network_id, roll)
         network = _network(dirs, options, lease.block, str(genesis), policy, roll, page)
-        instance.save_network(dirs, network)  # a full disk refuses before anything is stopped
-        keep = adoptable(dirs, expand(network, dirs)) if adopt else {}
-        _, problems = end_leftovers(dirs, GRACE, ui.say, {record.pid for record in keep.values()})
-        if problems:
-            raise VotenetError(
-                "; ".join(problems), code="leftovers", next_step="End these processes, then try again."
-            )
+        with instance.saving_network(dirs, network):  # a full disk refuses before anything is stopped
+            _end_others(dirs, network, adopt=adopt)
     except BaseException:
         lease.release()
         raise
@@ -119,6 +114,16 @@ def prepare(
     if moved:
         ui.say(f"page: port {page.port if page else 0} ({moved})")
     return network, Claim(lock, lease.locks)
+
+
+def _end_others(dirs: InstanceDirs, network: NetworkSpec, *, adopt: bool) -> None:
+    """End what a dead supervisor left and may not go on. Raises VotenetError: leftovers."""
+    keep = adoptable(dirs, expand(network, dirs)) if adopt else {}
+    _, problems = end_leftovers(dirs, GRACE, ui.say, {record.pid for record in keep.values()})
+    if problems:
+        raise VotenetError(
+            "; ".join(problems), code="leftovers", next_step="End these processes, then try again."
+        )
 
 
 def _check_named(dirs: InstanceDirs, genesis: Path, nodes: int) -> None:
