@@ -334,17 +334,19 @@ def test_scenario_14_a_signal_stops_everything_once(network: Network, number: si
     )
 
 
-def test_scenario_14_a_second_interrupt_kills(network: Network) -> None:
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_scenario_14_an_interrupt_after_a_first_signal_kills(network: Network, first: signal.Signals) -> None:
     net = network(nodes=2, plans={"*": {"ignore_term": True}}, grace=600.0)
 
     async def scenario(net: Any) -> None:
         await net.all_ready()
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), first)
         await net.reaches("node-1", State.STOPPING)
         os.kill(os.getpid(), signal.SIGINT)
         await net.until(lambda: net.table.stopped)
 
     assert net.play(scenario) == []
+    assert net.supervisor.stop_signal is first, "which the exit code tells"
 
 
 def test_scenario_14_stop_while_starting(network: Network) -> None:

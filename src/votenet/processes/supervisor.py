@@ -275,7 +275,7 @@ class Supervisor:
         return None
 
     def _on_signal(self, number: signal.Signals) -> None:
-        again = number is signal.SIGINT and self.stop_signal is signal.SIGINT
+        again = number is signal.SIGINT and self.stop_signal is not None
         if not self.table.stopping:
             self.table.tell(f"{signal.Signals(number).name}: stopping; the bootstrap server last")
         elif again:
