@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,38 +92,3 @@ def test_a_log_that_cannot_be_written_is_named(dirs: InstanceDirs) -> None:
     finally:
         held.release()
     assert caught.value.code == "storage-failed"
-
-
-def test_a_caller_that_waits_for_the_command_gets_no_output_of_the_background(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
-        monkeypatch.setenv(name, "1")
-        assert name not in detach.environment()
-
-
-def test_a_supervisor_works_elsewhere_so_no_path_that_it_gets_is_relative(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("VOTENET_CONFIG", "votenet.toml")
-    monkeypatch.setenv("VOTENET_HOME", "home")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(("src", "/opt/lib")))
-    found = detach.environment()
-    assert "VOTENET_CONFIG" not in found
-    assert found["VOTENET_HOME"] == str(tmp_path / "home")
-    assert found["PYTHONPATH"] == os.pathsep.join((str(tmp_path / "src"), "/opt/lib"))
-    for unset in ("VOTENET_HOME", "PYTHONPATH"):
-        monkeypatch.delenv(unset)
-    assert not {"VOTENET_HOME", "PYTHONPATH"} & detach.environment().keys()
-
-
-def test_a_module_path_stays_as_it_is_where_there_is_no_working_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (gone := tmp_path / "gone").mkdir()
-    monkeypatch.chdir(gone)
-    gone.rmdir()
-    monkeypatch.delenv("VOTENET_HOME", raising=False)
-    monkeypatch.setenv("PYTHONPATH", "src")
-    assert detach.environment()["PYTHONPATH"] == "src"

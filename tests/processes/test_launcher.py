@@ -7,17 +7,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from tests.processes.conftest import Net
 
-from votenet.config import CONFIG_VARIABLE, InstanceDirs
-from votenet.processes import logs
+from votenet.config import InstanceDirs
+from votenet.processes import logs, procfs
 from votenet.processes.identity import read_identities
-from votenet.processes.launcher import environment
 from votenet.processes.machine import State
-from votenet.processes.parent_death import PARENT_VARIABLE
 
 Network = Callable[..., Any]
 Alive = Callable[[int], bool]
@@ -104,15 +104,16 @@ def test_one_that_dies_before_it_can_be_adopted_is_started(network: Network, dir
     assert net.play(scenario) == []
 
 
-def test_arguments_and_environment_of_a_program(network: Network, monkeypatch: Any) -> None:
-    monkeypatch.setenv(CONFIG_VARIABLE, "/broken.toml")
-    monkeypatch.setenv(PARENT_VARIABLE, "1")
+def test_a_program_works_elsewhere_so_it_gets_no_relative_module_path(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(("src", *sys.path)))
     net = network()
-    spec = net.program("node-1").spec
-    foreground = environment(net.dirs, spec, parent_death=True)
-    assert foreground[PARENT_VARIABLE] == str(os.getpid())
-    detached = environment(net.dirs, spec, parent_death=False)
-    assert PARENT_VARIABLE not in detached
-    assert CONFIG_VARIABLE not in detached
-    assert detached["VOTENET_SUPERVISED"] == f"{net.dirs.state}:node-1"
-    net.claim.release()
+
+    async def scenario(net: Any) -> None:
+        await net.all_ready()
+        given = procfs.environment(net.pid("node-1"))["PYTHONPATH"]
+        assert given.split(os.pathsep)[0] == str(tmp_path / "src")
+
+    assert net.play(scenario) == []

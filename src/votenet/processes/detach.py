@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import time
@@ -10,13 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from votenet.config import CONFIG_VARIABLE, InstanceDirs, home_dir
+from votenet.config import InstanceDirs
 from votenet.errors import Command, NextStep, NotRunning, Unreachable, VotenetError, WaitTimedOut
 from votenet.processes import logs
 from votenet.processes.control import ask, up_again
+from votenet.processes.environment import inherited
 from votenet.processes.exit_cause import signal_name
 from votenet.processes.instance import Claim
-from votenet.processes.notify import SERVICE_VARIABLES
 from votenet.processes.spec import votenet_program
 
 _POLL_SECONDS: Final = 0.05
@@ -46,8 +45,8 @@ def start_supervisor(dirs: InstanceDirs, claim: Claim) -> subprocess.Popen[bytes
         if log.exists() and log.stat().st_size > _KEEP_LOG_BYTES:
             log.replace(log.with_suffix(".old"))
         output = logs.open_for_append(log)
-    inherited = [part for fd in claim.descriptors for part in ("--inherit", str(fd))]
-    argv = [*votenet_program(), "supervise", "-i", dirs.instance, *inherited]
+    locks = [part for fd in claim.descriptors for part in ("--inherit", str(fd))]
+    argv = [*votenet_program(), "supervise", "-i", dirs.instance, *locks]
     try:
         process = subprocess.Popen(
             argv,
@@ -56,7 +55,7 @@ def start_supervisor(dirs: InstanceDirs, claim: Claim) -> subprocess.Popen[bytes
             stderr=output,
             start_new_session=True,
             pass_fds=claim.descriptors,
-            env=environment(),
+            env=inherited(),
             cwd=dirs.state,  # it must not keep the folder or the disk of its caller
         )
         _detached.append(process)
@@ -68,25 +67,6 @@ def start_supervisor(dirs: InstanceDirs, claim: Claim) -> subprocess.Popen[bytes
         ) from error
     finally:
         os.close(output)
-
-
-def environment() -> dict[str, str]:
-    """Ours, without relative paths, and without the socket of systemd: it waits for this command alone.
-
-    Nor with the name of a configuration file: what stood in it has gone into the network.
-    """
-    home = home_dir()
-    without = (*SERVICE_VARIABLES, CONFIG_VARIABLE)
-    found = {key: value for key, value in os.environ.items() if key not in without}
-    if home:
-        found["VOTENET_HOME"] = str(home)
-    if modules := found.get("PYTHONPATH"):
-        with contextlib.suppress(FileNotFoundError):  # without a working folder nothing is below it
-            here = os.getcwd()
-            found["PYTHONPATH"] = os.pathsep.join(
-                os.path.join(here, entry) for entry in modules.split(os.pathsep)
-            )
-    return found
 
 
 def watch_start(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shlex
 import signal
 import time
@@ -11,20 +10,17 @@ import traceback
 from collections.abc import Callable
 from typing import Final
 
-from votenet.config import CONFIG_VARIABLE, InstanceDirs
 from votenet.errors import Locked, VotenetError
 from votenet.processes import logs, procfs
 from votenet.processes.child import Child
+from votenet.processes.environment import inherited, of_program
 from votenet.processes.exit_cause import ExitCause, ExitKind
 from votenet.processes.heartbeat import Heartbeat
 from votenet.processes.identity import TAG_VARIABLE, IdentityRecord, leftovers, tag, write_identity
 from votenet.processes.machine import Adopted, Ended, Event, Gone, NotStarted, Started
 from votenet.processes.managed_program import LAST_LINES, ManagedProgram, ProcessSample
-from votenet.processes.notify import WATCHDOG_VARIABLES
-from votenet.processes.parent_death import PARENT_VARIABLE
 from votenet.processes.program_table import ProgramTable
 from votenet.processes.signals import signal_exactly
-from votenet.processes.spec import ProgramSpec
 from votenet.processes.teardown import wait_until_free
 
 FAULT_DETAIL: Final = "a mistake in votenet, whose stack is in the supervisor's log"
@@ -35,6 +31,7 @@ class Launcher:
 
     def __init__(self, table: ProgramTable) -> None:
         self._table, self._dirs = table, table.dirs
+        self._environment = inherited()  # now: the working folder may be gone when a program is started again
 
     def launch(self, program: ManagedProgram, incarnation: int) -> Event:
         """Start a process; returns whether that worked."""
@@ -45,7 +42,7 @@ class Launcher:
         program.sample, program.heartbeat = ProcessSample(log=log), Heartbeat()
         try:
             write_identity(self._dirs, program.identity(self._dirs, "starting"))
-            env = environment(self._dirs, spec, parent_death=not self._table.detached)
+            env = of_program(self._environment, self._dirs, spec, parent_death=not self._table.detached)
             child = Child.start(spec.argv, env, log, self._dirs.state, self._is_tagged(spec.name))
         except Exception as error:  # an unforeseen error costs this start, not the supervisor
             if not isinstance(error, OSError | VotenetError):
@@ -131,23 +128,3 @@ class Launcher:
             self._table.tell(f"{program.name}: {error.message}")
         except Exception as error:
             self._table.report_fault(program.name, error)
-
-
-def environment(dirs: InstanceDirs, spec: ProgramSpec, *, parent_death: bool) -> dict[str, str]:
-    """The environment that a program starts with. Its arguments say all, so no configuration file.
-
-    Args:
-        parent_death: whether it dies with this process.
-    """
-    env = {
-        **os.environ,
-        "NOTIFY_SOCKET": os.fspath(dirs.notify_socket),
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONFAULTHANDLER": "1",
-        TAG_VARIABLE: tag(dirs, spec.name),
-    }
-    for name in (PARENT_VARIABLE, CONFIG_VARIABLE, *WATCHDOG_VARIABLES):
-        env.pop(name, None)
-    if parent_death:
-        env[PARENT_VARIABLE] = str(os.getpid())
-    return env
