@@ -76,6 +76,23 @@ def test_a_policy_changes_only_where_it_was_asked(dirs: InstanceDirs) -> None:
     assert (policy["limit"], policy["window"], policy["retry_removed"]) == (7, 200, None)
 
 
+def test_a_network_that_gave_programs_up_can_be_told_to_retry_them_again(dirs: InstanceDirs) -> None:
+    gave_up = {**STATUS, "settings": {**STATUS["settings"], "policy": {"limit": 7, "retry_removed": None}}}
+    request = change(dirs, gave_up, {**OPTIONS, "give_up": False}, {"give_up"})
+    policy = request["settings"]["policy"]
+    assert (policy["limit"], policy["retry_removed"]) == (7, RestartPolicy().retry_removed)
+    instance.make_dirs(dirs)
+    instance.save_network(
+        dirs,
+        NetworkSpec(
+            instance="t", genesis="g", bootstrap_port=4000, node_ports=(3000,),
+            policy=RestartPolicy(retry_removed=None),
+        ),
+    )  # fmt: skip
+    assert as_last_time(dirs, OPTIONS, set())[0]["give_up"] is True
+    assert as_last_time(dirs, OPTIONS, {"give_up"})[0]["give_up"] is False
+
+
 @pytest.mark.parametrize("ports", [{"bootstrap_port": 4100}, {"node_port": 3001}])
 def test_ports_of_a_running_network_stay(dirs: InstanceDirs, ports: dict[str, int]) -> None:
     with pytest.raises(ConfigError) as caught:

@@ -260,8 +260,8 @@ def make_policy(
     base = base or RestartPolicy()
     names = [name for name in POLICY if options[name] is not None and (given is None or name in given)]
     fields = {POLICY[name]: options[name] for name in names}
-    if options["give_up"] and (given is None or "give_up" in given):
-        fields["retry_removed"] = None
+    if given is None or "give_up" in given:
+        fields["retry_removed"] = None if options["give_up"] else RestartPolicy().retry_removed
     return dataclasses.replace(base, **fields)
 
 

@@ -150,7 +150,11 @@ Data, logs and locks live in the state folder of this user, or below VOTENET_HOM
     envvar="VOTENET_KERNEL",
     help="Nonce search kernel of the nodes, e.g. generic; see: votenet doctor",
 )
-@click.option("--give-up", is_flag=True, help="Do not retry a program that failed too often.")
+@click.option(
+    "--give-up/--no-give-up",
+    default=False,
+    help="Whether a program that failed too often stays out  [it is tried again now and then].",
+)
 @click.option("--restart-limit", type=int, metavar="N", help="Failures that remove a program [5].")
 @click.option("--restart-window", type=float, metavar="S", help="Seconds within which they count [120].")
 @click.option("--restart-max-delay", type=float, metavar="S", help="Longest pause before a restart [30].")
