@@ -15,9 +15,13 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import CommandResult
 
+from support.elections import make_election, named_nodes
 from support.network_shell import Shell, alive, end, open_shell
+from support.posed_nodes import PosedNode, posed
 from support.refused_calls import PIDFD_OPEN, command
+from votenet.cli.network import doctor
 from votenet.cli.network.doctor import Finding, examine
+from votenet.cli.network.finding import LEAVES_LISTS
 from votenet.config import instance_dirs
 from votenet.pow import available_kernels, kernel_states
 from votenet.processes.identity import records_dir
@@ -137,3 +141,19 @@ def test_an_instance_that_never_was(shell: Shell) -> None:
     seen = {what: finding for what, finding in found("never").items() if what != "other instance"}
     assert [finding.state for finding in seen.values()] == ["ok"]
     assert not instance_dirs("never").state.exists()
+
+
+def test_a_restored_node_that_leaves_closing_lists_to_the_others_is_noted(
+    cli: Callable[..., CommandResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = PosedNode(make_election(nodes=named_nodes(4)), 1)
+    node.changes = {"finality": node.status()["finality"] | {"leaves_lists": True}}
+    program = {
+        "name": "node-2", "role": "node", "state": "ready", "address": str(node.address), "alert": "",
+        "problem": "", "cause": None,
+    }  # fmt: skip
+    monkeypatch.setattr(doctor, "ask", lambda *_: {"programs": [program]})
+    with posed(node):
+        found = list(examine("t"))
+    noted = [one for one in found if one.found == LEAVES_LISTS]
+    assert [(one.what, one.state) for one in noted] == [("Node 1", "note")]

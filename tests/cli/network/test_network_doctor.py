@@ -17,7 +17,7 @@ from support.elections import make_election, named_nodes
 from support.page import serving
 from support.posed_nodes import GIB, PosedNode, final_results, listed, posed, posed_server
 from support.tls import certificate
-from votenet.cli.network.finding import Finding
+from votenet.cli.network.finding import LEAVES_LISTS, Finding
 from votenet.cli.network.network_doctor import network_findings, own_clock
 from votenet.client.network_view import NetworkView, SeenServer, WayIn, look_at_network
 from votenet.errors import StorageError
@@ -103,6 +103,16 @@ def test_behind_the_final_result_what_is_off_is_no_problem() -> None:
     assert problems(found) == {}
     (told,) = (one.found for one in found if one.what == "named nodes")
     assert told.endswith("the result is final; once it is exported, nodes may be stopped")
+
+
+def test_a_restored_node_that_leaves_closing_lists_to_the_others_is_noted_and_no_problem() -> None:
+    nodes = named()
+    nodes[1].changes = {"finality": nodes[1].status()["finality"] | {"leaves_lists": True}}
+    found = examine(nodes)
+    assert problems(found) == {}
+    up, noted = (one for one in found if one.what == "Node 1")
+    assert (up.state, noted.state) == ("ok", "note")
+    assert noted.found == LEAVES_LISTS
 
 
 def test_a_node_that_answers_and_decides_nothing_counts_as_down() -> None:

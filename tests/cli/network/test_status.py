@@ -10,6 +10,9 @@ import msgspec
 from rich.console import Console
 from tests.cli.conftest import CommandResult, RunningNode
 
+from support.elections import make_election, named_nodes
+from support.posed_nodes import PosedNode, posed
+from votenet.cli.network.finding import LEAVES_LISTS
 from votenet.cli.network.status import status_table
 from votenet.errors import Unreachable
 from votenet.protocol.wire.client_messages import NodeStatus
@@ -40,6 +43,16 @@ def test_what_a_named_node_has_signed(cli: Callable[..., CommandResult], named_n
     assert "final" in shown[0].split()
     assert shown[-1].startswith("Final: ")
     assert shown[-1].endswith("1 of 1 named nodes are connected, 1 must agree.")
+
+
+def test_a_restored_node_that_leaves_closing_lists_to_the_others_is_named(
+    cli: Callable[..., CommandResult],
+) -> None:
+    node = PosedNode(make_election(nodes=named_nodes(4)), 1)
+    node.changes = {"finality": node.status()["finality"] | {"leaves_lists": True}}
+    with posed(node):
+        done = cli("status", "--node", str(node.address))
+    assert f"Node 1: {LEAVES_LISTS}" in done.out.splitlines()
 
 
 def test_what_nodes_say_fits_on_a_terminal_of_eighty_columns() -> None:

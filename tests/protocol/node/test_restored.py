@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import msgspec
 import pytest
 
 from support.elections import CREATED, make_election, make_votes, named_nodes
@@ -16,7 +17,7 @@ from votenet.errors import NotProven
 from votenet.protocol.node.closing import Closing
 from votenet.protocol.node.restored import Restored, RestoredMark
 from votenet.protocol.node.round_statements import decode_state
-from votenet.protocol.wire.client_messages import SubmitVotes, VotesTaken
+from votenet.protocol.wire.client_messages import FinalityStatus, SubmitVotes, VotesTaken
 
 VICTIM = named(1)
 
@@ -232,6 +233,26 @@ def test_one_restored_before_the_hour_signs_a_list_when_too_few_others_have_for_
     assert net.run_until(lambda: closing_of(net, named(0)).end.over, 300.0)
     assert closing_of(net, VICTIM).list_signed
     assert 1 in final_chain(net).listed.nodes
+
+
+def test_the_status_says_that_a_restored_node_leaves_closing_lists_to_the_others_until_the_end() -> None:
+    net, votes = network_with_an_old_disk(closes=int(CREATED) + 400)
+    net.nodes[VICTIM].store.apply([RestoredMark().encode()])
+    net.restart(VICTIM)
+    assert is_silent(net)
+    assert not told_to_leave_lists(net, VICTIM), "it says already that it decides nothing"
+    cast_one_by_one(net, votes[:2])
+    assert net.run_until(lambda: not is_silent(net), 60.0)
+    assert told_to_leave_lists(net, VICTIM)
+    assert not told_to_leave_lists(net, named(0))
+    assert net.run_until(lambda: closing_of(net, VICTIM).end.over, 900.0)
+    assert not told_to_leave_lists(net, VICTIM)
+
+
+def told_to_leave_lists(net: NamedNetwork, name: str) -> bool:
+    """What the status of a node says, as a client reads it."""
+    sent = msgspec.json.encode(net.core(name).status(net.now).finality)
+    return msgspec.json.decode(sent, type=FinalityStatus).leaves_lists
 
 
 def test_of_two_nodes_one_that_was_restored_signs_its_list_because_no_election_ends_without_it() -> None:

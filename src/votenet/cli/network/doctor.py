@@ -20,7 +20,7 @@ import click
 
 from votenet import __version__
 from votenet.cli.network.finality_view import TOO_FEW, named_up, of_programs
-from votenet.cli.network.finding import LOW_DISK, Finding, by_warning, show_findings
+from votenet.cli.network.finding import LEAVES_LISTS, LOW_DISK, Finding, by_warning, show_findings
 from votenet.cli.options import instance_option, json_option, placed
 from votenet.cli.where import look_at, need_network, where_option
 from votenet.config import DEFAULT_INSTANCE, InstanceDirs, instance_dirs, private_dir
@@ -205,14 +205,17 @@ def _warnings(programs: list[dict[str, Any]]) -> Iterator[Finding]:
     answers = asyncio.run(
         ask_each(asked, lambda node: node.ask(GetStatus(), NodeStatus, timeout=ANSWER_SECONDS))
     )
+    found = [answer for _, answer in answers if isinstance(answer, NodeStatus)]
     told = (
-        (answer.name, warning.message)
-        for _, answer in answers
-        if isinstance(answer, NodeStatus)
-        for warning in answer.warnings
+        (one.name, warning.message)
+        for one in found
+        for warning in one.warnings
         if warning.code not in (CUT_OFF, NO_QUORUM)
     )
     yield from (Finding(names, "problem", text) for names, text in by_warning(told))
+    for one in found:
+        if one.finality is not None and one.finality.leaves_lists:
+            yield Finding(one.name, "note", LEAVES_LISTS)
 
 
 def _joined_elsewhere(dirs: InstanceDirs) -> str:

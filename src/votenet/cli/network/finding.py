@@ -11,6 +11,12 @@ from votenet.errors import VotenetError
 LOW_DISK: Final = 512 * 1024 * 1024
 """Bytes: with less free space a node will soon be stopped by a full disk."""
 
+LEAVES_LISTS: Final = (
+    "it was restored from a backup, and takes part again; because it may have forgotten votes, it leaves the"
+    " closing list to the other named nodes, unless these are too few"
+)
+"""Of a node whose status says `leaves_lists`."""
+
 
 class Finding(NamedTuple):
     """One line: `state` is ok, note or problem."""

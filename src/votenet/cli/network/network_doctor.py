@@ -9,7 +9,7 @@ from typing import Final
 
 from votenet.cli import ui
 from votenet.cli.network.finality_view import TOO_FEW, named_up, of_answers
-from votenet.cli.network.finding import LOW_DISK, Finding
+from votenet.cli.network.finding import LEAVES_LISTS, LOW_DISK, Finding
 from votenet.cli.network.network_status import clock_words, end_words, named_words
 from votenet.client.network_view import NetworkView, Oddity, SeenNode
 from votenet.errors import VotenetError
@@ -138,10 +138,9 @@ def _of_node(node: SeenNode, view: NetworkView, clock: float) -> Iterator[Findin
         yield _absent(node, view)
         return
     problems = list(_troubles(node, node.status, view, clock))
-    if problems:
-        yield from problems
-        return
-    yield Finding(node.name, "ok", _in_words(node, node.status))
+    yield from problems or [Finding(node.name, "ok", _in_words(node, node.status))]
+    if node.status.finality is not None and node.status.finality.leaves_lists:
+        yield Finding(node.name, "note", LEAVES_LISTS)
 
 
 def _in_words(node: SeenNode, status: NodeStatus) -> str:

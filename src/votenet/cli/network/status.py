@@ -12,7 +12,7 @@ from votenet.cli import targets, ui
 from votenet.cli.election.amendment_view import amendment_lines, closes_words
 from votenet.cli.network import view
 from votenet.cli.network.finality_view import finality_lines, of_answers
-from votenet.cli.network.finding import by_warning
+from votenet.cli.network.finding import LEAVES_LISTS, by_warning
 from votenet.cli.network.view import cut_off_line, show
 from votenet.cli.options import instance_option, json_option, node_option, placed
 from votenet.cli.targets import remedy
@@ -206,6 +206,8 @@ def _troubles(
         for warning in found.warnings:
             if not (fault and warning.code == CUT_OFF):  # said already
                 told.append((found.name, warning.message))
+        if found.finality is not None and found.finality.leaves_lists:
+            told.append((found.name, LEAVES_LISTS))
     yield from (f"{names}: {text}" for names, text in by_warning(told))
 
 

@@ -254,7 +254,14 @@ class StateAnswers:
             round=None if state.index is None else finality.machine.round,
             certificate=0 if certified is None else certified.height,
             signers=tuple(sorted(checkpoints.signers)),
+            leaves_lists=finality.restored.speaks_and_leaves_lists and self._awaits_lists,
         )
+
+    @property
+    def _awaits_lists(self) -> bool:
+        """Whether closing lists are still to be signed in this election."""
+        over = self._closing is not None and self._closing.end.over
+        return self.state.election.closes is not None and not over
 
 
 def _count(tip: BlockIndexEntry, tally: ElectionTally, election: Election) -> _Counted:

@@ -97,3 +97,8 @@ class Restored:
     def leaves_lists(self) -> bool:
         """Whether it signs a closing list only if too few others do: it may have forgotten votes."""
         return self._mark is not None
+
+    @property
+    def speaks_and_leaves_lists(self) -> bool:
+        """Whether it takes part again, in everything but the closing lists."""
+        return self._mark is not None and self._mark.speaks

@@ -379,13 +379,14 @@ class GetEvidence(OpenMessage, frozen=True, tag="get_evidence"):
     id: RequestId = None
 
 
-class FinalityStatus(msgspec.Struct, frozen=True):
+class FinalityStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is decided in an election with named nodes, as one node knows it. Nodes are written as indexes.
 
     `named` nodes are named, `quorum` must agree. `index` is of this node, None at a relay. `reachable`
     are the named nodes that it is joined to, and itself. `decided` is the height of the last decided block,
     `round` the consensus round of the block after it (None at a relay). `certificate` is the height of the
-    newest certificate, 0 for none, and `signers` have cosigned it.
+    newest certificate, 0 for none, and `signers` have cosigned it. `leaves_lists`: this node was restored,
+    takes part again, and signs a closing list only where too few others do; absent for false.
     """
 
     named: Unsigned
@@ -396,6 +397,7 @@ class FinalityStatus(msgspec.Struct, frozen=True):
     round: Unsigned | None
     certificate: Unsigned
     signers: tuple[Unsigned, ...]
+    leaves_lists: bool = False
 
 
 class NodeStatus(Message, frozen=True, tag="node_status"):
