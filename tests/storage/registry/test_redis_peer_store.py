@@ -179,6 +179,51 @@ def test_a_server_that_may_lose_changes_is_refused(redis: RedisServer) -> None:
     assert "CONFIG SET appendfsync always" in caught.value.next_step
 
 
+def test_a_server_that_comes_back_with_other_settings_is_refused_until_they_are_right(
+    redis: RedisServer,
+) -> None:
+    store = RedisPeerStore(redis.url())
+    store.put(PeerEntry("a:1"))
+    redis.kill()
+    redis.start("--appendfsync", "everysec")
+    for _ in range(2):
+        store.down_until = 0.0  # instead of waiting for FAILING_SECONDS
+        with pytest.raises(StorageError, match="appendfsync is everysec") as caught:
+            store.put(PeerEntry("a:2"))
+        assert caught.value.code == "redis-not-durable"
+        assert "CONFIG SET appendfsync always" in caught.value.next_step
+    redis.kill()
+    redis.start()
+    store.down_until = 0.0
+    assert store.addresses(10, NOW) == ["a:1"], "nothing was taken meanwhile"
+    store.close()
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_a_server_that_tells_no_settings_is_used_with_a_warning(
+    redis: RedisServer, protocol: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = RedisPeerStore(redis.url())
+    first.client.acl_setuser("quiet", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-config"])
+    first.close()
+    assert "redis-unchecked" not in caplog.text
+    quiet = redis.url().replace("redis://", "redis://quiet:any@") + f"?protocol={protocol}"
+    store = RedisPeerStore(quiet)
+    assert "event=redis-unchecked" in caplog.text
+    assert store.count() == 0
+    store.close()
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_the_settings_are_read_in_both_versions_of_the_protocol(redis: RedisServer, protocol: int) -> None:
+    store = RedisPeerStore(f"{redis.url()}?protocol={protocol}")
+    assert store.count() == 0
+    store.client.config_set("appendonly", "no")
+    store.close()
+    with pytest.raises(ConfigError, match="appendonly is no"):
+        RedisPeerStore(f"{redis.url()}?protocol={protocol}")
+
+
 def test_a_foreign_registry_is_refused(redis: RedisServer) -> None:
     store = RedisPeerStore(redis.url())
     store.client.hset(PREFIX + "peers", "a:1", b"\xff[]")

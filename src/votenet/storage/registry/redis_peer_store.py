@@ -7,7 +7,8 @@ address"), `last-id`, `format`.
 
 Changes of a `saving` block wait in memory and go out as one script, which first sees whether every entry that
 is changed, and every spent sequence that was looked up, is still as it was read: all is done or nothing,
-whatever other servers do meanwhile. Redis answers when it is on disk: other settings are refused.
+whatever other servers do meanwhile. Redis answers when it is on disk: other settings are refused, at each new
+connection, for a Redis that was started again may have others.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ FAILING_SECONDS: Final = 1.0
 """After a failure every call fails at once for this long: a dead Redis must not stop the server's loop."""
 DURABLE: Final = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
 """Settings with which a Redis server answers a change when it is on disk, and never forgets it."""
+NOT_DURABLE: Final = "redis-not-durable"
 PAGE: Final = 1000
 """Entries fetched at a time where some of them may not be listed."""
 
@@ -128,6 +130,40 @@ class _Transaction:
                 self.held[network_group(entry.source)] += by
 
 
+class _NotDurable(redis.RedisError):
+    """A server that may forget what it has answered. redis-py closes a connection that ends so."""
+
+    def __init__(self, name: str, value: str | None) -> None:
+        super().__init__(f"this Redis server may lose registrations: {name} is {value}")
+        wanted = DURABLE[name]
+        self.next_step = f"redis-cli CONFIG SET {name} {wanted}; set it in its configuration, too."
+
+
+def _connected(connection: Any) -> None:
+    """Log in, as redis-py does without this, and look whether the server is durable. Raises _NotDurable."""
+    connection.on_connect()
+    try:
+        settings = _settings(connection)
+    except redis.ResponseError:
+        log.warning(
+            "event=redis-unchecked why='CONFIG is not allowed: make sure that it keeps what it takes'"
+        )
+        return
+    for name, wanted in DURABLE.items():
+        if settings.get(name) != wanted:
+            raise _NotDurable(name, settings.get(name))
+
+
+def _settings(connection: Any) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in DURABLE:  # one by one: Redis before version 7 takes no list
+        connection.send_command("CONFIG", "GET", name)
+        reply = connection.read_response(disable_decoding=True)  # RESP3: a map, RESP2: names and values
+        pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
+        found |= {_text(key): _text(value) for key, value in pairs}
+    return found
+
+
 class RedisPeerStore:
     """A PeerStore in one database of a Redis server. Every method raises StorageError."""
 
@@ -144,6 +180,7 @@ class RedisPeerStore:
                 socket_connect_timeout=CONNECT_SECONDS,
                 socket_timeout=REDIS_SECONDS,
                 retry=Retry(NoBackoff(), 1),
+                redis_connect_func=_connected,
                 **_tls_checks(url),
             )
         except ValueError as error:
@@ -157,8 +194,10 @@ class RedisPeerStore:
         self._commit, self._at = (self.client.register_script(text) for text in (_COMMIT, _AT))
         try:
             self._check_server()
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if isinstance(error, StorageError) and error.code == NOT_DURABLE:
+                raise ConfigError(error.message, code=NOT_DURABLE, next_step=error.next_step) from error
             raise
 
     def close(self) -> None:
@@ -320,20 +359,6 @@ class RedisPeerStore:
                 code="storage-version",
                 next_step="Run the newer votenet that wrote it, or name another database.",
             )
-        try:
-            settings = self.client.config_get("append*", "maxmemory*")
-        except redis.RedisError:
-            log.warning(
-                "event=redis-unchecked why='CONFIG is not allowed: make sure that it keeps what it takes'"
-            )
-            return
-        for name, wanted in DURABLE.items():
-            if settings.get(name) != wanted:
-                raise ConfigError(
-                    f"this Redis server may lose registrations: {name} is {settings.get(name)}",
-                    code="redis-not-durable",
-                    next_step=f"redis-cli CONFIG SET {name} {wanted}; set it in its configuration, too.",
-                )
 
     def _ask(self, question: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Ask the server; its errors become StorageError, and after one there is a pause."""
@@ -341,6 +366,9 @@ class RedisPeerStore:
             raise _unavailable("it did not answer a moment ago")
         try:
             return question(*args, **options)
+        except _NotDurable as error:
+            self.down_until = time.monotonic() + FAILING_SECONDS
+            raise StorageError(str(error), code=NOT_DURABLE, next_step=error.next_step) from error
         except redis.RedisError as error:
             if isinstance(error, redis.ConnectionError | redis.TimeoutError):
                 self.down_until = time.monotonic() + FAILING_SECONDS
