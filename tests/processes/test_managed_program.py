@@ -136,6 +136,7 @@ def test_a_ready_node() -> None:
         "address": "127.0.0.1:3000",
         "incarnation": 4,
         "restarts": 1,
+        "outdated": False,
         "uptime": 10.0,
         "ready_for": 9.0,
         "cause": None,

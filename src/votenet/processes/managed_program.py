@@ -180,6 +180,7 @@ class ManagedProgram:
             "address": str(self.spec.address),
             "incarnation": machine.incarnation,
             "restarts": machine.restarts,
+            "outdated": self.outdated,
             "uptime": _since(sample.started_at, now),
             "ready_for": _since(sample.ready_at, now) if state is State.READY else None,
             "cause": str(machine.exit_cause) if machine.exit_cause else None,

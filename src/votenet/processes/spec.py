@@ -22,7 +22,7 @@ HANG_SECONDS: Final = 20.0
 """Silence that is a hang: the longest step of a node's main loop takes well under a second."""
 
 
-_PAGE_NODES: Final = 3
+PAGE_NODES: Final = 3
 """Nodes that the page is told, for when no bootstrap server answers; it finds the others by that."""
 
 
@@ -159,7 +159,7 @@ def _node(network: NetworkSpec, dirs: InstanceDirs, number: int, port: int) -> P
 
 def _page(network: NetworkSpec, page: WebSpec, dirs: InstanceDirs) -> ProgramSpec:
     name, address = "web", page.address
-    nodes = (str(Address(network.host, port)) for port in network.node_ports[:_PAGE_NODES])
+    nodes = (str(Address(network.host, port)) for port in network.node_ports[:PAGE_NODES])
     listen = ("--name", name, "--host", address.host, "--port", str(address.port))
     found = ("--bootstrap", str(network.bootstrap), *(word for node in nodes for word in ("--node", node)))
     argv = (*network.program, "web", *listen, *found, *page.options())

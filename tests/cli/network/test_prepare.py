@@ -247,7 +247,58 @@ def test_a_running_network(shell: Shell) -> None:
 
 
 def test_scale_down_in_words(capsys: pytest.CaptureFixture[str]) -> None:
-    nodes = [{"name": f"node-{number}", "role": "node"} for number in (1, 2, 3)]
+    nodes = [{"name": f"node-{number}", "role": "node", "state": "ready"} for number in (1, 2, 3)]
     status: dict[str, Any] = {"instance": "t", "nodes": ["a", "b", "c"], "programs": nodes, "settings": {}}
     prepare.show_change(status, 1, False)
     assert "stops     node-2, node-3" in capsys.readouterr().out
+
+
+def shown(capsys: pytest.CaptureFixture[str], nodes: int, **options: Any) -> dict[str, Any]:
+    """The plan for a running network of two nodes, one of them removed, with a page."""
+    states = {"bootstrap": "ready", "node-1": "ready", "node-2": "removed", "web": "ready"}
+    roles = {"bootstrap": "bootstrap", "web": "web"}
+    programs = [
+        {"name": name, "role": roles.get(name, "node"), "state": state, "outdated": name != "bootstrap"}
+        for name, state in states.items()
+    ]
+    page = {"port": 8080, "on": True, "host": "127.0.0.1"}
+    settings = {"node_args": [], "web": page}
+    status = {"instance": "t", "nodes": ["a", "b"], "programs": programs, "settings": settings}
+    prepare.show_change(status, nodes, True, **options)
+    plan: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return plan
+
+
+def test_a_dry_run_shows_restarts_that_an_interrupted_change_left(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert shown(capsys, 2)["restarts"] == ["node-1", "web"]
+    assert shown(capsys, 2, asked=False)["restarts"] == [], "without a change `up` completes none"
+    settings = {"hang_seconds": 9.0}
+    assert shown(capsys, 2, settings=settings)["restarts"] == [], "a change does what it changes"
+
+
+def test_a_dry_run_shows_that_a_page_starts_again_with_other_first_nodes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert shown(capsys, 3)["restarts"] == ["web"]
+    assert shown(capsys, 1)["restarts"] == ["web"]
+    assert shown(capsys, 1, settings={"web": {"port": 8080, "on": False}})["restarts"] == []
+
+
+def test_a_dry_run_restarts_only_what_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = {"node_args": ["--kernel", "python"], "web": {"port": 8080, "on": True, "kiosk": True}}
+    plan = shown(capsys, 2, settings=settings, idle=["node-2"])
+    assert (plan["restarts"], plan["starts"]) == (["node-1", "web"], ["node-2"])
+
+
+def test_a_dry_run_has_the_page_that_the_election_file_asks_for(shell: Shell) -> None:
+    file = shell.home / "election.toml"
+    file.write_text(
+        'title = "Board"\ndifficulty = 8\npublic_url = "https://vote.example"\n[[contests]]\nid = "1"\n'
+        'title = "Chair"\nmethod = "plurality"\ncandidates = ["Ann", "Bo"]\n'
+    )
+    typed = ("up", "--nodes", "1", *shell.program, *shell.ports, *shell.page, "-f", str(file))
+    plan = json.loads(shell.run(*typed, "--dry-run", "--json").stdout)
+    argv = plan["programs"][-1]["argv"]
+    assert argv[argv.index("--public-url") + 1] == "https://vote.example"

@@ -31,7 +31,7 @@ from votenet.processes.instance import Claim
 from votenet.processes.reconcile import adoptable, end_leftovers
 from votenet.processes.restart import RestartPolicy
 from votenet.processes.signals import need_pidfds
-from votenet.processes.spec import NetworkSpec, WebSpec, expand, votenet_program
+from votenet.processes.spec import PAGE_NODES, NetworkSpec, WebSpec, expand, votenet_program
 from votenet.protocol.wire.address import parse_address
 from votenet.storage.files import FileLock
 from votenet.storage.genesis_file import read_genesis
@@ -93,9 +93,7 @@ def prepare(
     need_pidfds()
     policy = make_policy(options)
     genesis = _genesis(dirs, options)
-    if options["file"]:
-        said = page_settings_of(options["file"])
-        options = {**options, **{name: options[name] or value for name, value in said.items()}}
+    options = _with_page_of_file(options)
     if not options["force"]:
         _check_named(dirs, genesis, options["nodes"])
     lease = _lease(dirs, options)
@@ -114,6 +112,14 @@ def prepare(
     if moved:
         ui.say(f"page: port {page.port if page else 0} ({moved})")
     return network, Claim(lock, lease.locks)
+
+
+def _with_page_of_file(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options, with what the election file says of the page where they say nothing."""
+    if not options["file"]:
+        return options
+    said = page_settings_of(options["file"])
+    return {**options, **{name: options[name] or value for name, value in said.items()}}
 
 
 def _end_others(dirs: InstanceDirs, network: NetworkSpec, *, adopt: bool) -> None:
@@ -158,6 +164,7 @@ def dry_run(dirs: InstanceDirs, options: Mapping[str, Any], *, adopt: bool) -> d
         if not options["force"]:
             _check_named(dirs, genesis, options["nodes"])
         roll = roll_path(copy).exists()
+    options = _with_page_of_file(options)
     made = dirs.genesis.exists()
     lease = _lease(dirs, options)
     try:
@@ -371,7 +378,7 @@ def show_dry_run(
     request = change(dirs, status, options, given)
     nodes = request.get("nodes", len(status["nodes"]))
     idle = lies_idle(status["programs"])
-    show_change(status, nodes, as_json, settings=request.get("settings", {}), idle=idle)
+    show_change(status, nodes, as_json, settings=request.get("settings", {}), idle=idle, asked=bool(request))
 
 
 def show_change(
@@ -381,33 +388,50 @@ def show_change(
     *,
     settings: Mapping[str, Any] | None = None,
     idle: Collection[str] = (),
+    asked: bool = True,
 ) -> None:
     """Print what another number of nodes, or other settings, would do to a running network.
 
     Args:
         idle: what is started again.
+        asked: whether a number or settings were given; then restarts that are due are done, too.
     """
     has = len(status["nodes"])
     changed = {
         name: value for name, value in (settings or {}).items() if value != status["settings"].get(name)
     }
-    restarts = [p["name"] for p in status["programs"] if p["role"] == "node"][:nodes]
-    stops = beyond(status, nodes)
-    restarts = restarts if "node_args" in changed else []
-    starts = [name for name in idle if name not in stops]
-    starts += [f"node-{number}" for number in range(has + 1, nodes + 1)]
+    stops, starts = beyond(status, nodes), [f"node-{number}" for number in range(has + 1, nodes + 1)]
+    has_page = any(program["role"] == "web" for program in status["programs"])
     if page := changed.get("web"):
-        runs = any(program["role"] == "web" for program in status["programs"])
-        (restarts if runs and page["on"] else starts if page["on"] else stops).append("web")
+        stops += ["web"] if has_page and not page["on"] else []
+        starts += ["web"] if page["on"] and not has_page else []
+    due = asked and not changed and nodes == has
+    restarts = [name for name in _restarts(status, nodes, changed, due=due) if name not in stops]
     plan = {
         "dry_run": True,
         "instance": status["instance"],
         "stops": stops,
-        "starts": starts,
+        "starts": [name for name in idle if name not in stops] + starts,
         "settings": changed,
         "restarts": restarts,
     }
     _print(plan, _change_lines(plan, has), as_json)
+
+
+def _restarts(status: Mapping[str, Any], nodes: int, changed: Collection[str], *, due: bool) -> Iterator[str]:
+    """The running programs that a change restarts.
+
+    Args:
+        due: nothing is changed, and what an interrupted change has left is done.
+    """
+    has = len(status["nodes"])
+    told_others = min(has, PAGE_NODES) != min(nodes, PAGE_NODES)  # a page is told the first nodes
+    changes = {"node": "node_args" in changed, "web": "web" in changed or told_others}
+    for program in status["programs"]:
+        if program["state"] in ("stopped", "removed", "failed"):
+            continue
+        if program.get("outdated") if due else changes.get(program["role"], False):
+            yield program["name"]
 
 
 def _print(plan: Mapping[str, Any], lines: Iterator[str], as_json: bool) -> None:
