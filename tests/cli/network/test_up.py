@@ -405,6 +405,11 @@ def test_settings_that_need_no_restart_are_said_to_change(shell: Shell) -> None:
     assert "changed: hang timeout from 20 to 33 s, restart limit from 5 to 4" in told
     assert shell.pids() == before
     assert "nothing to change" in shell.call("up", "--hang-timeout", "33", "--detach").stderr
+    told = shell.call("up", "--give-up", "--detach").stderr
+    assert "changed: removed programs stay out" in told
+    told = shell.call("up", "--no-give-up", "--detach").stderr
+    assert "changed: removed programs are tried again every 300 s" in told
+    assert shell.pids() == before
 
 
 def test_an_election_that_differs_says_in_what(shell: Shell) -> None:

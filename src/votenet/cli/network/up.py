@@ -249,10 +249,12 @@ def _settings_changed(before: Mapping[str, Any], asked: Mapping[str, Any]) -> It
     if (patience := asked.get("hang_seconds")) not in (None, before["hang_seconds"]):
         yield f"hang timeout from {before['hang_seconds']:g} to {patience:g} s"
     policy = asked.get("policy", before["policy"])
-    for name in ("limit", "window", "max_delay", "retry_removed"):
+    for name in ("limit", "window", "max_delay"):
         value = policy.get(name)
         if value != before["policy"][name]:
             yield f"restart {name} from {before['policy'][name]} to {value}"
+    if (pause := policy["retry_removed"]) != before["policy"]["retry_removed"]:
+        yield "removed programs " + ("stay out" if pause is None else f"are tried again every {pause:g} s")
 
 
 def follow(dirs: InstanceDirs, request: Mapping[str, Any], also: Sequence[str] = ()) -> dict[str, Any]:
