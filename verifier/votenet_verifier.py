@@ -197,14 +197,16 @@ def canonical(value):
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
 
 
+def unique(pairs):
+    """An object of JSON, no member twice."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Fault("duplicate-key", "a member stands twice")
+    return found
+
+
 def parse(raw, check):
     """One record: JSON, no member twice, of the shape that `check` asks for, and in canonical spelling."""
-
-    def unique(pairs):
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise Fault("duplicate-key", "a member stands twice")
-        return found
 
     def constant(text):
         raise ValueError(text)
@@ -2224,7 +2226,7 @@ def read_roll(path, definition):
     """Voter id to key, weight and credential, out of the roll file whose root the definition names."""
     data = read_all(path, "bad-roll")
     try:
-        roll = json.loads(data.decode("utf-8"))
+        roll = json.loads(data.decode("utf-8"), object_pairs_hook=unique)
         shape_of_roll(roll)
         voters = sorted(roll["voters"], key=lambda voter: voter[0].encode("utf-8"))
         root = tree_root([leaf(DOMAIN_ROLL + canonical(voter)) for voter in voters]).hex()

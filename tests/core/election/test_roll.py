@@ -90,6 +90,15 @@ def test_a_file_is_read_some_voters_at_a_time_whatever_stands_in_their_ids(
             roll_from_file(cut)
 
 
+def test_a_file_in_another_layout_is_read_and_a_member_that_stands_twice_in_it_refused() -> None:
+    roll = Roll([('a": {"b\\', key_of("a").public_hex)])
+    record = json.loads(roll.to_file())
+    text = json.dumps({name: record[name] for name in ("voters", "root", "kind")})
+    assert roll_from_file(text.encode()).keys == roll.keys
+    with pytest.raises(ConfigError, match="a member stands twice"):
+        roll_from_file(text.replace("}", f', "root" : "{record["root"]}"}}').encode())
+
+
 def _changed(data: bytes, row: int, column: int, value: object) -> bytes:
     """The file with another value, in the same layout."""
     record = json.loads(data)

@@ -58,15 +58,13 @@ class _RollFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     voters: tuple[_Leaf, ...]
 
 
-class _Voters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    voters: tuple[_Leaf, ...]
-
-
 _LEAVES = msgspec.json.Decoder(tuple[_Leaf, ...])
 _HEAD = re.compile(
     rb'\s*\{\s*"kind"\s*:\s*"(?P<kind>[^"\\]*)"\s*,\s*"root"\s*:\s*"(?P<root>[0-9a-f]{64})"\s*,'
-    rb'\s*"voters"\s*:\s*\['
+    rb'\s*"voters"\s*:\s*\['.replace(rb"\s", rb"[ \t\n\r]")  # JSON has no other space
 )
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"(?P<is_name>[ \t\n\r]*:)?')
+"""A string of JSON, and whether it is the name of a member."""
 _BETWEEN: Final = b"],\n"
 """Between two voters of a file: no string of JSON has a line break."""
 
@@ -162,7 +160,10 @@ def _leaves_behind(data: bytes, start: int) -> Iterator[Sequence[_Leaf]]:
     while (end := data.find(_BETWEEN, start + 100 * _CHUNK)) >= 0:
         yield _LEAVES.decode(b"[%b]" % data[start : end + 1])
         start = end + len(_BETWEEN)
-    yield msgspec.json.decode(b'{"voters":[%b' % data[start:], type=_Voters).voters
+    tail = data[start:].rstrip(b" \t\n\r")
+    if not tail.endswith(b"}"):
+        raise msgspec.DecodeError
+    yield _LEAVES.decode(b"[%b" % tail[:-1])  # no JSON if a member follows the list
 
 
 def _whole_file(data: bytes) -> tuple[str, str, Roll]:
@@ -171,6 +172,9 @@ def _whole_file(data: bytes) -> tuple[str, str, Roll]:
         record = msgspec.json.decode(data, type=_RollFile)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise _bad(f"the roll file is not valid: {error}") from error
+    names = sum(1 for each in _STRING.finditer(data) if each["is_name"])
+    if names != len(_RollFile.__struct_fields__):  # msgspec takes the last one; its only object is the file
+        raise _bad("the roll file is not valid: a member stands twice")
     return record.kind, record.root, Roll(record.voters)
 
 
