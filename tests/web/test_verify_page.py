@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import re
@@ -129,6 +130,19 @@ def test_a_file_of_every_kind_holds(page: Page, files: Path) -> None:
     choose(page, files / "changed.jsonl")
     text = verdict(page, "changed.jsonl")
     assert re.search("This file does not hold.*bad-merkle-root", text, re.DOTALL), text
+
+
+def test_a_gzip_file_of_several_parts_is_no_damaged_file(page: Page, files: Path) -> None:
+    whole = (files / "whole.jsonl").read_bytes()
+    end = whole.index(b"\n", len(whole) // 2) + 1
+    (files / "parts.jsonl.gz").write_bytes(gzip.compress(whole[:end]) + gzip.compress(whole[end:]))
+    (files / "behind.jsonl.gz").write_bytes(gzip.compress(whole) + b"something else")
+    opened(page, files)
+    choose(page, files / "parts.jsonl.gz", files / "behind.jsonl.gz")
+    for name in ("parts.jsonl.gz", "behind.jsonl.gz"):
+        text = verdict(page, name)
+        assert "This file could not be checked" in text, text
+        assert "Unpack it first (gunzip)" in text, text
 
 
 def test_a_secret_election_is_counted_again(page: Page, secret_files: Path) -> None:

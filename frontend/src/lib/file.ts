@@ -48,8 +48,20 @@ export async function* pieces(file: Blob, name = "", reading = new Reading(file.
   const starts = (magic: number[]) => magic.every((byte, at) => head[at] === byte);
   const stream = reading.counted(file.stream());
   if (starts(XZ) || name.endsWith(".xz")) yield* unpackXz(piecesOf(stream));
-  else if (starts(GZIP) || name.endsWith(".gz")) yield* piecesOf(stream.pipeThrough(new DecompressionStream("gzip")));
+  else if (starts(GZIP) || name.endsWith(".gz")) yield* unpackGzip(stream, file);
   else yield* piecesOf(stream);
+}
+
+/** The bytes of a packed file of one member (RFC 1952). `several-parts` if more follows: browsers unpack no other. */
+async function* unpackGzip(packed: ReadableStream<Uint8Array<ArrayBuffer>>, file: Blob): AsyncGenerator<Uint8Array> {
+  let length = 0;
+  for await (const piece of piecesOf(packed.pipeThrough(new DecompressionStream("gzip")))) {
+    length += piece.length;
+    yield piece;
+  }
+  // The last four bytes of a file are the length of its last member.
+  const end = new DataView(await file.slice(-4).arrayBuffer());
+  demand(end.getUint32(0, true) === length % 2 ** 32, "several-parts", `the first ${length} bytes are not all`);
 }
 
 async function* piecesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -72,8 +84,9 @@ async function read(reader: Reader): Promise<Awaited<ReturnType<Reader["read"]>>
     return await reader.read();
   } catch (error) {
     const why = error instanceof Error ? `${error.message} ${causeOf(error)}` : String(error);
-    // Browsers tell a cut stream from a damaged one in words alone.
-    if (/truncat|unexpected end|premature|incomplete|Z_BUF_ERROR/i.test(why)) {
+    // Browsers tell a cut stream from a damaged one, and from one with more behind it, in words alone.
+    if (/junk|after the end|extra bytes/i.test(why)) throw new Fault("several-parts", why.trim().slice(0, 200));
+    if (/truncat|unexpected end|premature|without reaching|incomplete|Z_BUF_ERROR/i.test(why)) {
       throw new Fault("truncated", "the compressed file ends too early");
     }
     throw new Fault("unreadable", why.trim().slice(0, 200));

@@ -65,7 +65,7 @@ const FORMATS: Record<string, Kind> = {
   "votenet-tested-ballot": "tested",
 };
 /** Codes that ask for another file. */
-const MORE_NEEDED = ["needs-archive", "roll-missing"];
+const MORE_NEEDED = ["needs-archive", "roll-missing", "several-parts"];
 
 /** A file with its kind and its election, as far as it says them itself. */
 export async function heldFile(file: NamedFile): Promise<Held> {
