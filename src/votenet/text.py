@@ -73,11 +73,25 @@ BOM: Final = "\N{ZERO WIDTH NO-BREAK SPACE}"
 """Without it spreadsheets read UTF-8 as something else."""
 
 
+@functools.cache
+def _behind_semicolon() -> re.Pattern[str]:
+    """A semicolon, quotes and spaces before a formula.
+
+    In many countries spreadsheets split a line at semicolons, also in a quoted cell behind a comma.
+    """
+    return re.compile(rf'(;[\s"]*)(?=[{re.escape("".join(FORMULA))}])')
+
+
 def spreadsheet_cell(cell: int | str) -> int | str:
-    """The cell; a text that would be a formula with an apostrophe before it. Numbers stay numbers."""
+    """The cell; a text, or a part behind a semicolon, that would be a formula with an apostrophe before it.
+
+    Numbers stay numbers.
+    """
     if isinstance(cell, int):
         return cell
     text = visible(cell)
+    if ";" in text:
+        text = _behind_semicolon().sub(r"\1'", text)
     return f"'{text}" if text.startswith(FORMULA) else text
 
 

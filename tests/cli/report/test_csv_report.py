@@ -6,13 +6,13 @@ import csv
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from support.reports import checks_of, club_report, weighed_blank_report, with_text
 from votenet.cli.report.csv_report import COLUMNS, csv_report
 from votenet.core.records.election_report import ElectionReport
-from votenet.text import BOM, spreadsheet_cell
+from votenet.text import BOM, FORMULA, spreadsheet_cell
 
 Row = tuple[str, ...]
 
@@ -51,6 +51,19 @@ def test_a_candidate_is_no_formula(name: str) -> None:
     rows = rows_of(with_text(club_report(), name))
     assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@", "\t"))]
     assert any(row[0] == "count" and row[3].endswith(name.strip("\t")) for row in rows)
+
+
+@settings(max_examples=60)
+@given(st.text(";,\"'=+-@ x\N{FULLWIDTH EQUALS SIGN}", min_size=1, max_size=12))
+@example('x;"=1"')
+def test_no_part_of_a_candidate_is_a_formula_where_semicolons_split_a_line(name: str) -> None:
+    written = "".join(csv_report(report := with_text(club_report(), name), checks_of(report)))
+    rows = csv.reader(io.StringIO(written.removeprefix(BOM), newline=""), delimiter=";")
+    assert not [cell for row in rows for cell in row if cell.lstrip(' "\r\n').startswith(FORMULA)]
+
+
+def test_other_semicolons_and_numbers_stay() -> None:
+    assert [spreadsheet_cell(cell) for cell in ("Ann; Bo", "a-b;c+d;", -5)] == ["Ann; Bo", "a-b;c+d;", -5]
 
 
 @settings(max_examples=40)
