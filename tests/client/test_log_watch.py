@@ -75,6 +75,22 @@ def test_nodes_that_contradict_each_other_are_found_out_at_once(
     assert list((tmp_path / "evidence").iterdir())
 
 
+def test_a_longer_log_that_no_node_shows_any_more_is_told(tmp_path: Path) -> None:
+    nodes = Nodes(log(14), log(9))
+    with lying_node(ELECTION, nodes.answers(0)) as one, lying_node(ELECTION, nodes.answers(1)) as two:
+        watch, told = LogWatch([one, two], KnownElections(tmp_path)), []
+        for logs in (
+            [log(14), log(9)],
+            [log(9, other_from=4), log(9, other_from=4)],
+            [None, None],
+            [log(14)] * 2,
+        ):
+            nodes.logs[:] = logs
+            asyncio.run(watch.look())
+            told.append(watch.longer_log)
+    assert told == [None, 14, 14, None]
+
+
 def test_a_node_that_is_away_or_a_stranger_is_told_beside_the_others(tmp_path: Path) -> None:
     other = make_election(nodes=named_nodes(4), title="Other")
     with lying_node(ELECTION, Nodes(log(9)).answers(0)) as node, lying_node(other, {}) as stranger:

@@ -26,6 +26,11 @@ class LogWatch:
         """Without `network_id` the election is that of the first node that answers."""
         self._addresses, self._known, self._network_id = addresses, known, network_id
         self.view: LogView | None = None
+        self.longer_log: int | None = None
+        """Records of the largest log that was seen, if no node showed one as large in the last look.
+
+        The logs of that look were not compared with it.
+        """
 
     async def look(self) -> list[tuple[Address, Shown]]:
         """What each node shows now, or why it shows nothing; None: no certificate yet.
@@ -45,6 +50,9 @@ class LogWatch:
             others = [shown for _, shown in logs if shown.certificate[:2] != largest.certificate[:2]]
             if others:
                 await self._compare(self.view, best, others)
+        seen = None if self.view is None else self.view.newest
+        shown_now = max((shown.certificate.size for _, shown in logs), default=0)
+        self.longer_log = seen.size if seen is not None and seen.size > shown_now else None
         return found
 
     async def _look_at(self, node: NodeConnection) -> ShownLog | None:

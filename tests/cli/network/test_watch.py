@@ -50,6 +50,21 @@ def test_changes_are_told_until_the_logs_contradict_each_other(cli: Cli) -> None
     assert any("5 records" in line for line in lines)
 
 
+def test_a_log_that_is_shorter_than_one_seen_before_is_named_as_not_compared(cli: Cli) -> None:
+    election = make_election(nodes=named_nodes(4))
+    logs = [SignedLog(election, leaves(count, other_from=3)) for count in (12, 5)]
+    answers: list[Answer] = [*(log.checkpoint for log in logs), lambda _: {"type": "checkpoint"}]
+    said = []
+    for answer in answers:
+        with lying_node(election, {"get_checkpoint": answer}) as node:
+            said.append(cli("watch", "--node", str(node), "--once").out)
+    assert "not compared" not in said[0]
+    assert "5 records" in said[1]
+    assert "nothing is signed yet" in said[2]
+    for text in said[1:]:
+        assert "not compared with the 12 that were signed before" in text
+
+
 def test_nodes_that_do_not_answer_are_told_and_ctrl_c_ends_it(cli: Cli) -> None:
     election = make_election(nodes=named_nodes(1))
 

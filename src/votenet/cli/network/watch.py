@@ -24,9 +24,11 @@ Examples:
   votenet watch                                            (all nodes of the network here)
   votenet watch --node 127.0.0.1:3000 --node 127.0.0.1:3002 --once
 
-Each certificate of a node must continue every one that was seen before, at any node, also by other commands.
-Where it does not, named nodes have signed two logs that contradict each other: this ends with exit code 1,
-names them and saves the proof.
+A quorum of the named nodes must have signed each certificate, and it must continue the largest log that
+was seen before, at any node, also by other commands. Where it does not, named nodes have signed two logs
+that contradict each other: this ends with exit code 1, names them and saves the proof. A shorter log is
+compared once a node shows the longer one; until then it is named as not compared. Headers and votes are
+not read: the height is the word of the node, and `votenet audit election.jsonl` checks the blocks.
 """
 )
 @click.option(
@@ -75,13 +77,14 @@ def _facts(shown: Shown, following: LogWatch) -> dict[str, object]:
     if isinstance(shown, VotenetError):
         return {"error": shown.as_dict()}
     if shown is None or following.view is None:
-        return {"size": 0}
+        return {"size": 0, "longer_log": following.longer_log}
     signers = following.view.election.node_names(shown.certificate.signers)
     return {
         "size": shown.certificate.size,
         "height": shown.height,
         "root": shown.certificate.root.hex(),
         "signed_by": signers,
+        "longer_log": following.longer_log,
         "named": following.view.election.named,
     }
 
@@ -91,15 +94,17 @@ def _tell(address: Address, news: dict[str, object], as_json: bool) -> None:
         ui.echo_json({"node": str(address), "time": int(time.time()), **news})
         return
     when = ui.when(int(time.time()))
+    longer = news.get("longer_log")
+    beside = f", not compared with the {longer:,} that were signed before" if longer else ""
     match news:
         case {"error": {"message": message}}:
             ui.echo(f"{when}  {address}  {message}")
         case {"size": 0}:
-            ui.echo(f"{when}  {address}  nothing is signed yet")
+            ui.echo(f"{when}  {address}  nothing is signed yet{beside}")
         case {"size": int(size), "signed_by": tuple(signers), "named": named, "root": str(root)}:
             ui.echo(
                 f"{when}  {address}  {ui.count_of(size, 'record')}, signed by {len(signers)} of {named},"
-                f" root {root[:16]}…"
+                f" root {root[:16]}…{beside}"
             )
 
 
