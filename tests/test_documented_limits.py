@@ -16,7 +16,7 @@ from votenet.network.node import backpressure, links, memory_limit, serving
 from votenet.protocol import reference_go
 from votenet.protocol.bootstrap import bootstrap_messages, registry, server_core
 from votenet.protocol.node import acceptances, block_lists, proposed_blocks, sync, vote_request_tracker
-from votenet.protocol.peers import address_manager, discovery, selection
+from votenet.protocol.peers import address_manager, dial_rates, discovery, selection
 from votenet.protocol.wire import client_messages, framing, named_messages, peer_messages
 from votenet.protocol.wire import limits as rates
 from votenet.web import events, live_view
@@ -255,8 +255,10 @@ def test_numbers_about_peers_are_those_of_the_code() -> None:
         f"**{links.MAX_INBOUND} peers that dial it**, {links.MAX_INBOUND_OF_ADDRESS} from one address",
         f"after {address_manager.QUARANTINE_AFTER} in a row it rests for "
         f"{address_manager.QUARANTINE_SECONDS / 60:g} minutes",
-        f"at once, one a second; {address_manager.FORGET_AFTER} failures",
-        f"never met {discovery.DIALS_OF_HOST} dials at once",
+        f"all names of others {dial_rates.DIALS_OF_NAMES}, four a second;",
+        f"four a second; {address_manager.FORGET_AFTER} failures",
+        f"names of one domain, {dial_rates.DIALS_OF_HOST} dials at once, one a second",
+        f"one group ({address_manager.BUCKETS_OF_NAMES} buckets of tried addresses",
         f"{discovery.START_PATIENCE:g} s at most",
     ):
         assert said in page, said

@@ -7,6 +7,7 @@ import pytest
 from votenet.protocol.peers.address_manager import (
     ALIAS_REST,
     BUCKET_SIZE,
+    BUCKETS_OF_NAMES,
     BUCKETS_OF_SOURCE,
     DOUBT_TRIES,
     EVICT_AFTER,
@@ -234,6 +235,40 @@ def test_one_network_cannot_push_tried_addresses_out() -> None:
         found.add(address, "66.6.0.0/16")
         found.succeeded(address, 0.0, NOW + number)
     assert set(friends) <= set(met(found))
+
+
+def test_names_of_many_domains_reach_a_few_buckets_of_one_source() -> None:
+    found = manager()
+    for number in range(20_000):
+        found.add(f"a.example{number}:3000", "10.66.0.0/16")
+    assert len(found) <= BUCKETS_OF_NAMES * BUCKET_SIZE
+
+
+def test_names_of_many_domains_contest_the_places_of_few_tried_addresses() -> None:
+    found = manager()
+    friends = [public(n) for n in range(60)]
+    for address in friends:
+        found.add(address, "198.51.0.0/16")
+        found.succeeded(address, 0.0, NOW)
+    for number in range(5000):
+        name = f"a.example{number}:3000"
+        found.add(name, f"{20 + number % 200}.1.0.0/16")
+        found.succeeded(name, 0.0, NOW + number)
+    assert set(friends) <= set(met(found))
+    assert sum(map(found.wants_test, friends)) < len(friends) / 2
+
+
+def test_addresses_of_the_operator_stay_among_names_of_others_even_while_they_fail() -> None:
+    found = manager()
+    own = [f"node.friend{number}:3000" for number in range(16)]
+    for number in range(5000):
+        found.add(f"a.example{number}:3000")
+    for name in own:
+        found.add_configured(name)
+        found.failed(name, 0.0)
+    for number in range(5000):
+        found.add(f"b.example{number}:3000")
+    assert all(name in found for name in own)
 
 
 def test_a_full_bucket_of_tried_ones_tests_its_oldest_before_it_gives_its_place_away() -> None:

@@ -17,11 +17,11 @@ from votenet.protocol.peers.address_manager import (
     group_of,
 )
 from votenet.protocol.peers.bootstrap_servers import MAX_LEARNT, POLL_WHEN_CUT_OFF_SECONDS, AskBootstrap
+from votenet.protocol.peers.dial_rates import DIALS_OF_HOST, DIALS_OF_NAMES, DIALS_OF_NAMES_PER_SECOND
 from votenet.protocol.peers.discovery import (
     ANNOUNCE,
     BROADCAST,
     CUT_OFF_AFTER_SECONDS,
-    DIALS_OF_HOST,
     GOSSIP,
     KINDS,
     MAX_DIALS,
@@ -288,6 +288,77 @@ def test_a_host_that_others_name_again_and_again_is_dialled_a_few_times_a_second
             count += 1
             found.dial_failed(address, tick / 4)
     assert DIALS_OF_HOST <= count <= DIALS_OF_HOST + seconds
+
+
+def test_names_of_many_domains_are_dialled_a_few_times_a_second_at_most() -> None:
+    """All of them may lead to one victim."""
+    found = discovery()
+    for number in range(1, 120):
+        found.address_named(GOSSIP, f"a.liar{number}:3000", f"10.{number}.0.0/16", 0.0)
+    count, seconds = 0, 30
+    for tick in range(seconds * 4):
+        for address in dials(found, tick / 4):
+            count += 1
+            found.dial_failed(address, tick / 4)
+    assert DIALS_OF_HOST < count <= DIALS_OF_NAMES + DIALS_OF_NAMES_PER_SECOND * seconds
+
+
+def test_names_of_one_domain_are_dialled_as_one_host() -> None:
+    found = discovery()
+    for number in range(1, 120):
+        found.address_named(GOSSIP, f"n{number}.liar.example:3000", f"10.{number}.0.0/16", 0.0)
+    count = 0
+    for _ in range(10):
+        for address in dials(found, 0.0):
+            count += 1
+            found.dial_failed(address, 0.0)
+    assert count == DIALS_OF_HOST
+
+
+def some_names(count: int) -> list[str]:
+    return [f"node.liar{number}:3000" for number in range(1, count + 1)]
+
+
+def test_names_of_eight_domains_get_one_place_while_other_networks_wait() -> None:
+    honest = [far_address(number) for number in range(2, 2 + OUTBOUND)]
+    chosen = dials(discovery(*some_names(8), *honest), 0.0)
+    assert len(chosen) == OUTBOUND
+    assert len(set(chosen) - set(honest)) == 1
+
+
+def test_a_link_by_a_name_counts_for_all_names_and_for_the_network_it_leads_to() -> None:
+    first, second = some_names(2)
+    found = discovery(first, second, "10.1.0.9:3000", "10.2.0.9:3000")
+    up(found, 1, dialled=first)  # it leads to 10.1.0.1
+    for link in range(2, OUTBOUND):
+        up(found, link + 20, dialled=far_address(link + 20))
+    found.addresses.postpone(first, 0.0)
+    assert dials(found, 0.0) == ["10.2.0.9:3000"]
+
+
+def test_a_name_that_was_met_counts_for_the_network_it_led_to() -> None:
+    new, known, joined = some_names(3)
+    found = discovery(new, known, joined)
+    up(found, 1, dialled=known)
+    found.peer_down(1, 100.0)
+    up(found, 2, dialled=joined)
+    for link in range(3, OUTBOUND + 1):
+        up(found, link + 20, dialled=far_address(link + 20))
+    found.addresses.postpone(joined, 100.0)
+    assert dials(found, 200.0) == [known]
+
+
+def test_names_fill_all_places_where_there_is_nothing_else() -> None:
+    """A network whose nodes are known by names only works as any other."""
+    assert len(dials(discovery(*some_names(8)), 0.0)) == OUTBOUND
+
+
+def test_names_that_the_operator_gives_count_for_their_own_domains() -> None:
+    found = discovery(*some_names(8))
+    own = [f"node.friend{number}:3000" for number in range(1, 8)]
+    for name in own:
+        found.addresses.add_configured(name)
+    assert set(own) <= set(dials(found, 0.0))
 
 
 def test_few_dials_are_under_way_at_one_time() -> None:

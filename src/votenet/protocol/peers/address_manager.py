@@ -29,6 +29,10 @@ BUCKETS_OF_GROUP: Final = 4
 """Buckets that one group can reach (for new addresses: out of one source): 128 addresses."""
 BUCKETS_OF_SOURCE: Final = 16
 """Buckets of new addresses that one source group can reach: a quarter of all."""
+BUCKETS_OF_NAMES: Final = 8
+"""The same for all names that the operator has not given: 256 addresses, a quarter of the tried ones."""
+NAMES: Final = "names of others"
+"""The group of these names together: a name costs little, and names of many domains may lead to one host."""
 LOCAL: Final = "local"
 """The group of this machine's own addresses, which has one large bucket of each kind."""
 LOCAL_SIZE: Final = 256
@@ -78,6 +82,7 @@ class _Known:
     doubted: bool = False
     configured: bool = False  # named by the operator: never forgotten
     testing: bool = False
+    group: str = ""  # of the IP address where its node was last met
     next_try: float = 0.0
     bucket: tuple[str, int] = ("", 0)
 
@@ -92,6 +97,21 @@ def group_of(host: str) -> str:
     if ipaddress.ip_address(plain).is_loopback:
         return LOCAL
     return str(ipaddress.ip_network(f"{plain}/{32 if ':' in plain else 16}", strict=False))
+
+
+def source_of(host: str) -> str:
+    """The group of a source that a stranger has named: all sources with names count as one."""
+    return NAMES if is_name(host) else group_of(host)
+
+
+def host_of(address: str) -> str:
+    """The host in `host:port`, without brackets."""
+    return address.rpartition(":")[0].strip("[]")
+
+
+def is_name(host: str) -> bool:
+    """Whether a host is a name that only a resolver can tell the address of."""
+    return plain_ip(host) is None and group_of(host) != LOCAL
 
 
 class AddressManager:
@@ -127,17 +147,24 @@ class AddressManager:
             address = parse_peer_address(text)
         except Rejected:
             return False
-        name = str(address)
-        if name == self.own or name in self._known:
-            return False
-        return self._put_new(name, _Known(address, source))
+        return self._add(_Known(address, source))
 
     def add_configured(self, text: str) -> None:
-        """Add an address that the operator names."""
-        self.add(text)
-        known = self._known.get(text)
+        """Add an address that the operator names. Malformed ones are dropped."""
+        try:
+            address = parse_peer_address(text)
+        except Rejected:
+            return
+        self._add(_Known(address, "", configured=True))
+        known = self._known.get(str(address))
         if known is not None:
             known.configured = True
+
+    def _add(self, known: _Known) -> bool:
+        name = str(known.address)
+        if name == self.own or name in self._known:
+            return False
+        return self._put_new(name, known)
 
     def doubt(self, text: str) -> None:
         """Dial an address at once: its node is said to have left. The next dials decide."""
@@ -165,6 +192,12 @@ class AddressManager:
         known.doubted = known.testing = False
         if known.bucket[0] != "tried":
             self._promote(text, known, now)
+
+    def met_at(self, text: str, host: str) -> None:
+        """Note the IP address of the node that was met there: the group of a name is known from then on."""
+        known = self._known.get(text)
+        if known is not None:
+            known.group = group_of(host) if is_name(known.address.host) else ""
 
     def reached(self, text: str) -> None:
         """Note a handshake with a node that does not know this address as its own: it is not met."""
@@ -233,6 +266,16 @@ class AddressManager:
         known = self._known.get(text)
         return known is not None and bool(known.met)
 
+    def is_name_of_others(self, text: str) -> bool:
+        """Whether an address is a name that the operator has not given."""
+        known = self._known.get(text)
+        return is_name(host_of(text)) and (known is None or not known.configured)
+
+    def met_group(self, text: str) -> str:
+        """The group of the IP address to which a name led when its node was last met; empty before."""
+        known = self._known.get(text)
+        return "" if known is None else known.group
+
     def wants_test(self, text: str) -> bool:
         """Whether a feeler would tell something new: never met, or its place is wanted by another."""
         known = self._known.get(text)
@@ -261,9 +304,10 @@ class AddressManager:
     def _put_new(self, name: str, known: _Known) -> bool:
         where = self._new_bucket(known)
         bucket = self._buckets.setdefault(where, [])
-        if len(bucket) >= _size(where):
-            worst = max(bucket, key=lambda other: (self._known[other].failures, self._rank(other)))
-            if not self._known[worst].failures and self._rank(name) > self._rank(worst):
+        if len(bucket) >= _size(where) and not known.configured:  # the operator's always find room
+            worst = max(bucket, key=self._dispensable)
+            gone = self._known[worst]
+            if gone.configured or (not gone.failures and self._rank(name) > self._rank(worst)):
                 return False
             self._forget(worst)
         bucket.append(name)
@@ -296,19 +340,30 @@ class AddressManager:
         self._buckets[known.bucket].remove(name)
         self.changed = True
 
+    def _dispensable(self, name: str) -> tuple[bool, int, int]:
+        """The larger, the sooner an address of a full bucket of new ones goes."""
+        known = self._known[name]
+        return not known.configured, known.failures, self._rank(name)
+
+    def _place(self, known: _Known) -> tuple[str, int]:
+        """The group of an address, and which of the buckets of the group it falls into."""
+        named = is_name(known.address.host) and not known.configured
+        group, buckets = (
+            (NAMES, BUCKETS_OF_NAMES) if named else (group_of(known.address.host), BUCKETS_OF_GROUP)
+        )
+        return group, self._hash("spread", str(known.address)) % buckets
+
     def _new_bucket(self, known: _Known) -> tuple[str, int]:
-        group = group_of(known.address.host)
+        group, spread = self._place(known)
         if group == LOCAL:
             return ("local new", 0)
-        spread = self._hash("spread", str(known.address)) % BUCKETS_OF_GROUP
         row = self._hash("row", group, known.source, str(spread)) % BUCKETS_OF_SOURCE
         return ("new", self._hash("new", known.source, str(row)) % NEW_BUCKETS)
 
     def _tried_bucket(self, known: _Known) -> tuple[str, int]:
-        group = group_of(known.address.host)
+        group, spread = self._place(known)
         if group == LOCAL:
             return ("tried", -1)
-        spread = self._hash("spread", str(known.address)) % BUCKETS_OF_GROUP
         return ("tried", self._hash("tried", group, str(spread)) % TRIED_BUCKETS)
 
     def _rank(self, name: str) -> int:

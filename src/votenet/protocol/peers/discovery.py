@@ -25,13 +25,23 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
-from votenet.protocol.peers.address_manager import LOCAL, TWIN_REST, AddressManager, group_of
+from votenet.protocol.peers.address_manager import (
+    LOCAL,
+    NAMES,
+    TWIN_REST,
+    AddressManager,
+    group_of,
+    host_of,
+    is_name,
+    source_of,
+)
 from votenet.protocol.peers.bootstrap_servers import AskBootstrap, BootstrapServers
+from votenet.protocol.peers.dial_rates import DialRates
 from votenet.protocol.peers.named_nodes import NamedNodes
 from votenet.protocol.peers.selection import OUTBOUND, choose_outbound
 from votenet.protocol.wire.address import Address, is_own_host
 from votenet.protocol.wire.connection import PeerInfo
-from votenet.protocol.wire.token_bucket import Buckets, TokenBucket
+from votenet.protocol.wire.token_bucket import TokenBucket
 
 BROADCAST: Final = "broadcast"
 POLL: Final = "poll"
@@ -46,9 +56,6 @@ MAX_DIALS: Final = 8
 FEELERS_AT_ONCE: Final = 64
 FEELERS_PER_SECOND: Final = 1 / 30
 """A new node introduces itself to so many at once, and goes on slowly."""
-DIALS_OF_HOST: Final = 20
-DIALS_OF_HOST_PER_SECOND: Final = 1.0
-"""To addresses of one host that were never met: naming us a victim's addresses buys no more."""
 CLAIM_CHECK_SECONDS: Final = (0.1, 1.0, 5.0, 30.0)
 """A claimed address is dialled back after these waits; a machine may begin to listen a moment later."""
 DISTRUST_SECONDS: Final = 60.0
@@ -153,7 +160,7 @@ class Discovery:
         self._feelers: set[str] = set()
         """Addresses of feelers without a handshake yet."""
         self._feeler_bucket = TokenBucket(FEELERS_PER_SECOND, FEELERS_AT_ONCE)
-        self._hosts = Buckets(DIALS_OF_HOST_PER_SECOND, DIALS_OF_HOST)
+        self._rates = DialRates()
         self._claims: dict[tuple[str, str], _Claim] = {}
         self._distrusted: dict[str, float] = {}
         """Until when claims to an address do not delay its dial."""
@@ -220,6 +227,7 @@ class Discovery:
         self._peers[link] = _Peer(host, peer_info, dialled, now, feeler)
         if dialled and peer_info.proven:
             self.addresses.succeeded(dialled, now, wall)
+            self.addresses.met_at(dialled, host)
             self._confirm(dialled, peer_info.node_key)
         elif dialled:
             self.addresses.reached(dialled)
@@ -311,8 +319,9 @@ class Discovery:
         others = frozenset(nodes) - {self.addresses.own}
         first = self.servers.answered(server, registered, others, now)
         trusted = not self.servers.is_learnt(server)
+        source = group_of(server.host) if trusted else source_of(server.host)
         for address in peers:
-            self._note(address, group_of(server.host), now, trusted=trusted)
+            self._note(address, source, now, trusted=trusted)
             if first and address in self.addresses:
                 self._first.add(address)
 
@@ -473,9 +482,8 @@ class Discovery:
         apart = first if self.named.decides else set[str]()
         free = OUTBOUND - len(self._chosen()) - len([name for name in others if name not in apart])
         feeler = free <= 0
-        taken = [peer.dialled for peer in self._peers.values() if peer.dialled and not peer.feeler]
-        hosts = [_host_of(name) for name in (*taken, *others)]
-        for address in due if feeler else choose_outbound(due, hosts, min(room - len(dials), free)):
+        chosen = due if feeler else self._choose(due, others, min(room - len(dials), free))
+        for address in chosen:
             if len(dials) >= room:
                 break
             name = str(address)
@@ -489,6 +497,29 @@ class Discovery:
             dials.append(self._dial(address, feeler=feeler))
         return dials
 
+    def _choose(self, due: list[Address], dialling: list[str], free: int) -> list[Address]:
+        """Up to `free` of the addresses that are due, of networks that have few links or dials.
+
+        A link counts for the network that its socket leads to; by a name of others, for all such names, too.
+        """
+        groups = [self._group(name) for name in dialling]
+        for peer in self._peers.values():
+            if peer.dialled and not peer.feeler:
+                host = host_of(peer.dialled)
+                groups.append(group_of(peer.host if is_name(host) else host))
+                if self.is_name_of_others(peer.dialled):
+                    groups.append(NAMES)
+        return choose_outbound(due, groups, free, lambda address: self._group(str(address)))
+
+    def _group(self, address: str) -> str:
+        """The group that an address counts for while no link leads there."""
+        of_names = NAMES if self.is_name_of_others(address) else ""
+        return self.addresses.met_group(address) or of_names or group_of(host_of(address))
+
+    def is_name_of_others(self, address: str) -> bool:
+        """Whether an address is a name that neither the operator nor a named node vouches for."""
+        return self.addresses.is_name_of_others(address) and not self.named.is_place(address)
+
     def _dial(self, address: Address, *, feeler: bool = False) -> Action:
         name = str(address)
         self._feelers.discard(name)  # an earlier feeler may have got no handshake
@@ -497,8 +528,10 @@ class Discovery:
 
     def _may_dial(self, name: str, now: float) -> bool:
         """Addresses that were met are dialled whenever due; others of one host only a few a second."""
-        host = _host_of(name)
-        return self.addresses.is_met(name) or group_of(host) == LOCAL or self._hosts.of(host).take(now)
+        host = host_of(name)
+        if self.addresses.is_met(name) or group_of(host) == LOCAL:
+            return True
+        return self._rates.take(host, self.is_name_of_others(name), now)
 
 
 def _is_elsewhere(address: str, source: str) -> bool:
@@ -506,8 +539,4 @@ def _is_elsewhere(address: str, source: str) -> bool:
 
     Others could have us dial each port of this machine.
     """
-    return source != LOCAL and is_own_host(_host_of(address))
-
-
-def _host_of(address: str) -> str:
-    return address.rpartition(":")[0].strip("[]")
+    return source != LOCAL and is_own_host(host_of(address))

@@ -32,6 +32,10 @@ class NamedNodes:
     def __len__(self) -> int:
         return len(self._names)
 
+    def is_place(self, address: str) -> bool:
+        """Whether a named node is, or is said by a bootstrap server to be, at an address."""
+        return address in self._places
+
     def listed(self, address: str, node_key: str | None) -> None:
         """Note that a bootstrap server lists a key at an address."""
         if node_key in self._names and address not in self._places:

@@ -2,7 +2,8 @@
 
 The peers that a node has dialled are the ones that an attacker cannot choose for it. So there are only
 OUTBOUND of them, and a network group that has one already comes last: an attacker needs addresses in many
-networks to hold them all, not many addresses. It is a preference, no rule: a hall is one group.
+networks to hold them all, not many addresses. It is a preference, no rule: a hall is one group. All names
+that others gave are one group, too, until it is known where they lead.
 
 An attacker can open as many links as it likes, but not choose where honest peers are, how long they have been
 there, or what a keyed hash of their network is. So those are kept that no new link can push out; of the rest
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from votenet.protocol.peers.address_manager import group_of
@@ -36,18 +37,24 @@ class Inbound(NamedTuple):
     since: float
 
 
-def choose_outbound(due: Sequence[Address], joined: Iterable[str], free: int) -> list[Address]:
+def choose_outbound(
+    due: Sequence[Address],
+    joined: Iterable[str],
+    free: int,
+    group_at: Callable[[Address], str] = lambda address: group_of(address.host),
+) -> list[Address]:
     """Up to `free` addresses to dial.
 
     Args:
         due: in order of preference within their groups.
-        joined: hosts of the peers that are dialled already.
+        joined: groups of the peers that are dialled already.
+        group_at: the group of an address that is due.
     """
-    groups = Counter(group_of(host) for host in joined)
+    groups = Counter(joined)
     waiting: dict[str, list[Address]] = {}
     for address in reversed(due):
-        waiting.setdefault(group_of(address.host), []).append(address)
-    order = {group_of(address.host): place for place, address in reversed(list(enumerate(due)))}
+        waiting.setdefault(group_at(address), []).append(address)
+    order = {group_at(address): place for place, address in reversed(list(enumerate(due)))}
     chosen: list[Address] = []
     while waiting and len(chosen) < free:
         group = min(waiting, key=lambda one: (groups[one], order[one]))
