@@ -11,7 +11,7 @@ from support.peers import deaf, listening
 from votenet.errors import Rejected, Unreachable
 from votenet.network import resolver as names_module
 from votenet.network.link_limits import LinkLimits
-from votenet.network.resolver import LineQueue, Names, dial
+from votenet.network.resolver import LineQueue, LookUpLimit, Names, dial
 from votenet.protocol.wire.address import Address
 
 
@@ -50,6 +50,30 @@ def test_hanging_names_are_given_up_and_bounded(monkeypatch: pytest.MonkeyPatch)
             await names.look_up("c.example")
         assert caught.value.code == "busy"
         release.set()
+
+    asyncio.run(test())
+
+
+def test_names_that_hang_in_one_lane_leave_the_others_their_places_until_their_threads_end() -> None:
+    release = threading.Event()
+
+    def resolve(host: str) -> list[str]:
+        if host.startswith("slow"):
+            release.wait(60)
+        return ["10.0.0.1"]
+
+    async def test() -> None:
+        names, few = Names(resolve, seconds=0.1), LookUpLimit("strangers", 2)
+        assert await asyncio.gather(names.look_up("slow1", [few]), names.look_up("slow2", [few])) == [(), ()]
+        with pytest.raises(Rejected) as caught:
+            await names.look_up("quick1", [LookUpLimit("others", 5), few])
+        assert caught.value.code == "busy"
+        assert await names.look_up("quick2", [LookUpLimit("others", 5)]) == ("10.0.0.1",)
+        assert await names.look_up("quick2", [few]) == ("10.0.0.1",), "what is known needs no place"
+        release.set()
+        while names._lanes:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert await names.look_up("quick1", [few]) == ("10.0.0.1",)
 
     asyncio.run(test())
 

@@ -10,7 +10,7 @@ from typing import Final
 from votenet.core.keys import SigningKey
 from votenet.errors import RemoteProtocolError, Unreachable
 from votenet.network.link_limits import LinkLimits
-from votenet.network.resolver import LineQueue, Names, dial
+from votenet.network.resolver import LineQueue, LookUpLimit, Names, dial
 from votenet.network.transport import connect
 from votenet.protocol.bootstrap.registry import PeerEntry
 from votenet.protocol.wire.address import Address
@@ -77,12 +77,17 @@ class DialBack:
                 return False
         return bool(hosts)
 
-    async def holds(self, target: Address, node_key: str, network_id: str) -> bool:
-        """Whether the node there proves to have this key and to be of this network (see `Connection`)."""
-        return _proves(*await self._say_hello(target, network_id, (str(target),)), node_key)
+    async def holds(
+        self, target: Address, node_key: str, network_id: str, limits: Sequence[LookUpLimit] = ()
+    ) -> bool:
+        """Whether the node there proves to have this key and to be of this network (see `Connection`).
+
+        `limits` are those of the look-up of its name.
+        """
+        return _proves(*await self._say_hello(target, network_id, (str(target),), limits), node_key)
 
     async def _say_hello(
-        self, target: Address, network_id: str, asked: Sequence[str]
+        self, target: Address, network_id: str, asked: Sequence[str], limits: Sequence[LookUpLimit] = ()
     ) -> tuple[bytes, Connection]:
         """The answer to a hello, empty for none, and the conversation that it belongs to.
 
@@ -91,16 +96,26 @@ class DialBack:
         identity = LocalNode(self._key, network_id, "", mines=False)
         dialled = tuple(dict.fromkeys(asked))
         connection = Connection(identity, outbound=True, challenge=os.urandom(32), dialled=dialled)
-        line = await self._talk(target, encode_message(connection.hello(0, 0, int(time.time()))))
+        hello = encode_message(connection.hello(0, 0, int(time.time())))
+        line = await self._talk(target, hello, look_up_limits=limits)
         return line or b"", connection
 
-    async def _talk(self, target: Address, line: bytes | None, seconds: float | None = None) -> bytes | None:
+    async def _talk(
+        self,
+        target: Address,
+        line: bytes | None,
+        seconds: float | None = None,
+        *,
+        look_up_limits: Sequence[LookUpLimit] = (),
+    ) -> bytes | None:
         """The first line that answers ours: empty for none (in time, or asked for), None without a link."""
         lines = LineQueue()
         patience = self._answer if seconds is None else seconds
         limits = LinkLimits(max_line=MAX_PEER_LINE, idle=patience + 1.0)
         try:
-            link = await dial(self._names, lines, target, limits, timeout=self._dial)
+            link = await dial(
+                self._names, lines, target, limits, timeout=self._dial, look_up_limits=look_up_limits
+            )
         except Unreachable:
             return None
         try:

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Callable
-from typing import Final
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
 from cachetools import TTLCache
 
@@ -24,6 +25,17 @@ NAME_CACHE_SECONDS: Final = 30.0
 """How long a name's addresses are reused: spares the DNS server the renewals of one peer."""
 NAME_CACHE_ENTRIES: Final = 4096
 
+
+class LookUpLimit(NamedTuple):
+    """At most `most` look-ups at one time count for `lane`.
+
+    One counts until its thread ends: the system's resolver may go on long after the caller has given up.
+    """
+
+    lane: str
+    most: int
+
+
 Resolve = Callable[[str], list[str]]
 
 
@@ -39,38 +51,52 @@ class Names:
         self._resolve, self._seconds = resolve, seconds
         self._known: TTLCache[str, tuple[str, ...]] = TTLCache(NAME_CACHE_ENTRIES, NAME_CACHE_SECONDS)
         self._running = 0
+        self._lanes: Counter[str] = Counter()
+        """Of the look-ups that run, those that count for a lane."""
 
-    async def look_up(self, host: str) -> tuple[str, ...]:
+    async def look_up(self, host: str, limits: Sequence[LookUpLimit] = ()) -> tuple[str, ...]:
         """IP addresses of a host name (or of an IP address: itself); empty without one, or after a timeout.
 
+        Args:
+            limits: of the lanes that this look-up counts for.
+
         Raises:
-            Rejected: busy, when too many look-ups hang already.
+            Rejected: busy, when too many look-ups hang already, in all or in a lane.
         """
         if plain_ip(host) is not None:
             return (host,)
         addresses = self._known.get(host.lower())
         if addresses is None:
-            addresses = self._known[host.lower()] = await self._ask(host)
+            addresses = self._known[host.lower()] = await self._ask(host, limits)
         return addresses
 
-    async def _ask(self, host: str) -> tuple[str, ...]:
-        if self._running >= MAX_RESOLVING:
+    async def _ask(self, host: str, limits: Sequence[LookUpLimit]) -> tuple[str, ...]:
+        if self._running >= MAX_RESOLVING or any(self._lanes[lane] >= most for lane, most in limits):
             raise Rejected("busy", "too many names are being looked up")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[list[str]] = loop.create_future()
         # A daemon thread, not the executor: a resolver that hangs must not hold up the end of the program.
         try:
-            threading.Thread(target=self._work, args=(loop, answer, host), daemon=True, name="names").start()
+            threading.Thread(
+                target=self._work, args=(loop, answer, host, limits), daemon=True, name="names"
+            ).start()
         except RuntimeError as error:  # the system has no thread left
             raise Rejected("busy", "no name can be looked up now") from error
         self._running += 1
+        self._lanes.update(lane for lane, _ in limits)
         try:
             async with asyncio.timeout(self._seconds):
                 return tuple(dict.fromkeys(await answer))
         except TimeoutError:
             return ()
 
-    def _work(self, loop: asyncio.AbstractEventLoop, answer: asyncio.Future[list[str]], host: str) -> None:
+    def _work(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        answer: asyncio.Future[list[str]],
+        host: str,
+        limits: Sequence[LookUpLimit],
+    ) -> None:
         try:
             addresses = self._resolve(host)
         except (OSError, UnicodeError):
@@ -78,6 +104,10 @@ class Names:
 
         def hand_over() -> None:
             self._running -= 1
+            for lane, _ in limits:
+                self._lanes[lane] -= 1
+                if not self._lanes[lane]:
+                    del self._lanes[lane]
             if not answer.done():
                 answer.set_result(addresses)
 
@@ -86,7 +116,13 @@ class Names:
 
 
 async def dial(
-    names: Names, handler: LinkHandler, address: Address, limits: LinkLimits, *, timeout: float
+    names: Names,
+    handler: LinkHandler,
+    address: Address,
+    limits: LinkLimits,
+    *,
+    timeout: float,
+    look_up_limits: Sequence[LookUpLimit] = (),
 ) -> Link:
     """Connect to the first of a peer's IP addresses that takes the connection; `timeout` is for all.
 
@@ -96,7 +132,7 @@ async def dial(
     """
     try:
         async with asyncio.timeout(timeout):
-            for host in await names.look_up(address.host):
+            for host in await names.look_up(address.host, look_up_limits):
                 with contextlib.suppress(Unreachable):
                     there = Address(host, address.port)
                     return await connect(handler, there, limits, timeout=timeout, asked=address)

@@ -136,6 +136,27 @@ def test_names_that_hang_hold_up_only_the_network_that_names_them() -> None:
     asyncio.run(test())
 
 
+def test_names_that_hang_count_for_their_network_for_as_long_as_their_threads_run() -> None:
+    async def test() -> None:
+        let_go = threading.Event()
+
+        def resolve(host: str) -> list[str]:
+            let_go.wait(60)
+            return []
+
+        facts = finder(Names(resolve, seconds=0.05))
+        codes: list[bool | str] = []
+        for number in range(checks.LOOK_UPS_OF_NETWORK + 1):
+            try:
+                codes.append(await owns(facts, "203.0.113.1", f"slow{number}.example"))
+            except Rejected as error:
+                codes.append(error.code)
+        let_go.set()
+        assert codes == [False] * checks.LOOK_UPS_OF_NETWORK + ["busy"]
+
+    asyncio.run(test())
+
+
 def test_only_so_many_are_dialled_at_one_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "MAX_PROBING", 1)
 

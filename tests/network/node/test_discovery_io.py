@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, cast
@@ -16,7 +17,14 @@ from support.peers import served
 from support.ports import free_port
 from votenet.network import bootstrap_client
 from votenet.network.dialback import DialBack
-from votenet.network.node.discovery_io import ASKED, MAX_ADDRESSES_OF_SERVER, RECORDS_AHEAD, DiscoveryIO
+from votenet.network.node.discovery_io import (
+    ASKED,
+    LOOK_UPS_OF_DOMAIN,
+    LOOK_UPS_OF_NEVER_MET,
+    MAX_ADDRESSES_OF_SERVER,
+    RECORDS_AHEAD,
+    DiscoveryIO,
+)
 from votenet.network.node.links import Behind, LinkTable
 from votenet.network.resolver import Names
 from votenet.protocol.bootstrap.bootstrap_messages import MAX_ANSWER_LINE, KnownPeer
@@ -459,6 +467,55 @@ def test_due_addresses_are_dialled_and_failures_are_noted() -> None:
                 link.abort()
         assert links.dials == [str(there)] * len(links.dials)
         assert {str(closed), str(there)}.isdisjoint(map(str, found.addresses.due(0.0, set())))
+
+    run(main)
+
+
+def test_names_of_strangers_that_hang_hold_up_no_name_of_the_operator() -> None:
+    async def main() -> None:
+        release, asked = threading.Event(), set[str]()
+
+        def resolve(host: str) -> list[str]:
+            asked.add(host)
+            if host.startswith("slow"):
+                release.wait(60)
+                raise OSError
+            return ["127.0.0.1"]
+
+        links = FakeLinks()
+        found = make(links, names=Names(resolve, seconds=0.01))
+        for number in range(100):
+            found.addresses.add(f"slow.liar{number}:3000")
+        own = [Address(f"node.friend{number}", closed_port().port) for number in range(4)]
+        async with running(work(found)):
+            await until(lambda: len(asked) >= LOOK_UPS_OF_NEVER_MET)
+            for name in own:
+                found.addresses.add_configured(str(name))
+            await until(lambda: {name.host for name in own} <= asked)
+        assert len({host for host in asked if host.startswith("slow")}) == LOOK_UPS_OF_NEVER_MET
+        assert all(f"slow.liar{number}:3000" in found.addresses for number in range(100))
+        release.set()
+
+    run(main)
+
+
+def test_a_name_that_is_not_looked_up_for_lack_of_room_is_not_taken_for_dead() -> None:
+    async def main() -> None:
+        release = threading.Event()
+
+        def resolve(host: str) -> list[str]:
+            release.wait(60)
+            raise OSError
+
+        found = make(FakeLinks(), names=Names(resolve, seconds=0.01))
+        names = [Address(f"a{number}.one.example", 3000) for number in range(LOOK_UPS_OF_DOMAIN + 1)]
+        for name in names:
+            found.addresses.add(str(name))
+            await found._dial(name)
+        release.set()
+        now = time.monotonic()
+        assert found.addresses.due(now + 2.0, set()) == names[:-1]
+        assert names[-1] in found.addresses.due(now + discovery_module.NO_ROOM_REST + 1.0, set())
 
     run(main)
 

@@ -7,7 +7,6 @@ server wait, or dial others on its behalf.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -15,7 +14,7 @@ from cachetools import TTLCache
 
 from votenet.errors import Rejected
 from votenet.network.dialback import DialBack
-from votenet.network.resolver import Names
+from votenet.network.resolver import LookUpLimit, Names
 from votenet.protocol.bootstrap.server_core import AdmissionPolicy, Call, NeedsOwner, NeedsProbe, Probed
 from votenet.protocol.wire.address import Address, network_group, plain_ip
 from votenet.protocol.wire.token_bucket import Buckets, TokenBucket
@@ -116,7 +115,6 @@ class FactFinder:
     ) -> None:
         self._names, self._dialback, self._trusts = names, dialback, policy.trusts
         self.silence = SilenceCheck(dialback.answers, gone, answered, policy.silence_gaps)
-        self._look_ups: Counter[str] = Counter()
         self._bucket = TokenBucket(PROBES_PER_SECOND, PROBE_BURST)
         self._networks = Buckets(*PROBES_OF_NETWORK)
         self._recent: TTLCache[str, None] = TTLCache(MAX_PROBED, policy.check_again_seconds)
@@ -132,16 +130,8 @@ class FactFinder:
 
     async def _owns(self, client: str, host: str) -> bool:
         """Whether a host name resolves to a client's address, in time."""
-        lane = network_group(client) or client
-        if self._look_ups[lane] >= LOOK_UPS_OF_NETWORK:
-            raise Rejected("busy", "names for your network are being looked up: try again in a few seconds")
-        self._look_ups[lane] += 1
-        try:
-            return plain_ip(client) in map(plain_ip, await self._names.look_up(host))
-        finally:
-            self._look_ups[lane] -= 1
-            if not self._look_ups[lane]:
-                del self._look_ups[lane]
+        limit = LookUpLimit(network_group(client) or client, LOOK_UPS_OF_NETWORK)
+        return plain_ip(client) in map(plain_ip, await self._names.look_up(host, (limit,)))
 
     async def _is_alive(self, call: Call, need: NeedsProbe) -> bool:
         """Whether a peer answers, or a key does. A silent one to be removed may be busy: it is pinged on."""

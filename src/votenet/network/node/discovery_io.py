@@ -17,7 +17,7 @@ from votenet.network.dialback import DialBack
 from votenet.network.link_faults import Faults
 from votenet.network.link_limits import LinkLimits
 from votenet.network.node.links import LinkTable
-from votenet.network.resolver import Names, dial
+from votenet.network.resolver import LookUpLimit, Names, dial
 from votenet.protocol.bootstrap.bootstrap_messages import MAX_ANSWER_LINE, KnownPeer
 from votenet.protocol.bootstrap.peer_record import (
     DEFAULT_LIFETIME,
@@ -28,7 +28,7 @@ from votenet.protocol.bootstrap.peer_record import (
 )
 from votenet.protocol.node.events import HINT_LEFT, Hint, LinkDown, PeerUp
 from votenet.protocol.node.warnings import NOT_REGISTERED, NodeWarnings
-from votenet.protocol.peers.address_manager import LOCAL, AddressManager
+from votenet.protocol.peers.address_manager import LOCAL, AddressManager, group_of
 from votenet.protocol.peers.bootstrap_servers import AskBootstrap
 from votenet.protocol.peers.discovery import (
     KINDS,
@@ -61,6 +61,15 @@ ASKED: Final = 256
 """Peers asked for at each poll: all of a usual network; of a large one a fair sample, another each time."""
 MAX_ADDRESSES_OF_SERVER: Final = 4
 """Addresses of a bootstrap server's name that are asked, each for a list of its own."""
+LOOK_UPS_OF_OTHERS: Final = 24
+"""Names of others that are looked up at one time, of 32 in all (`MAX_RESOLVING`): names that hang, which a
+system's resolver may hold for half a minute, leave the operator's and the named nodes' names their places."""
+LOOK_UPS_OF_NEVER_MET: Final = 8
+"""Of them, those that were never met: these leave the names of peers that were met theirs."""
+LOOK_UPS_OF_DOMAIN: Final = 4
+"""Of these, those of one domain."""
+LOOK_UPS_OF_SERVERS: Final = 2
+"""Names of bootstrap servers that peers named."""
 BUSY_SECONDS: Final = 5.0
 """In which a peer that is dialled back must answer: while it checks a large block it does not at once."""
 RECORDS_AHEAD: Final = (0, 0, MAX_LIFETIME, MAX_LIFETIME)
@@ -245,7 +254,17 @@ class DiscoveryIO:
         try:
             if self._faults is not None:
                 await self._faults.passable(address, PEER_DIAL_SECONDS)
-            link = await dial(self._names, self._links, address, PEER_LIMITS, timeout=PEER_DIAL_SECONDS)
+            link = await dial(
+                self._names,
+                self._links,
+                address,
+                PEER_LIMITS,
+                timeout=PEER_DIAL_SECONDS,
+                look_up_limits=self._look_up_limits(address),
+            )
+        except Rejected as error:
+            log.debug("dial %s: %s", address, error.message)
+            self.core.dial_postponed(name, time.monotonic())
         except VotenetError as error:
             log.debug("dial %s: %s", address, error.message)
             self.core.dial_failed(name, time.monotonic())
@@ -254,13 +273,25 @@ class DiscoveryIO:
             self.core.link_opened(name, time.monotonic())
         self._news()
 
+    def _look_up_limits(self, address: Address) -> tuple[LookUpLimit, ...]:
+        """Of a name that others gave. The operator's and the named nodes' have places that no other takes."""
+        name = str(address)
+        if not self.core.is_name_of_others(name):
+            return ()
+        of_others = LookUpLimit("names of others", LOOK_UPS_OF_OTHERS)
+        if self.addresses.is_met(name):
+            return (of_others,)
+        domain = LookUpLimit(f"names of {group_of(address.host)}", LOOK_UPS_OF_DOMAIN)
+        return of_others, LookUpLimit("names never met", LOOK_UPS_OF_NEVER_MET), domain
+
     async def _check(self, check: CheckClaim) -> None:
         """Dial a claimed address, as a stranger, and see whether the key answers."""
         address = parse_address(check.address)
         try:
             if self._faults is not None:
                 await self._faults.passable(address, PEER_DIAL_SECONDS)
-            holds = await self._back.holds(address, check.node_key, self._identity.network_hex)
+            limits = self._look_up_limits(address)
+            holds = await self._back.holds(address, check.node_key, self._identity.network_hex, limits)
         except VotenetError:
             holds = False
         self.core.claim_checked(check.address, check.node_key, holds, time.monotonic(), int(time.time()))
@@ -272,11 +303,12 @@ class DiscoveryIO:
         """Ask the first IP addresses that the server's name has: each may be a server of its own."""
         peers: list[KnownPeer] = []
         answered, registered, failure = False, ask.register, Unreachable(f"{ask.address.host} has no address")
+        learnt = self.core.servers.is_learnt(ask.address)
+        limits = (LookUpLimit("servers that peers name", LOOK_UPS_OF_SERVERS),) if learnt else ()
         try:
-            hosts = await self._names.look_up(ask.address.host)
+            hosts = await self._names.look_up(ask.address.host, limits)
         except VotenetError:
             hosts = ()
-        learnt = self.core.servers.is_learnt(ask.address)
         max_line = MAX_ANSWER_LINE if learnt else bootstrap_client.MAX_LIST_LINE
         for host in hosts[:MAX_ADDRESSES_OF_SERVER]:
             server = Address(host, ask.address.port)

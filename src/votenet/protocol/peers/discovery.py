@@ -53,6 +53,8 @@ GOSSIP_SECONDS: Final = 30.0
 """Between two requests to peers, another one each time; a tenth more or less."""
 MAX_DIALS: Final = 8
 """Dials at one time."""
+NO_ROOM_REST: Final = 5.0
+"""Seconds before a name is dialled again that could not be looked up, because too many hang."""
 FEELERS_AT_ONCE: Final = 64
 FEELERS_PER_SECOND: Final = 1 / 30
 """A new node introduces itself to so many at once, and goes on slowly."""
@@ -203,6 +205,11 @@ class Discovery:
     def dial_failed(self, address: str, now: float) -> None:
         self._dialling.pop(address, None)
         self.addresses.failed(address, now)
+
+    def dial_postponed(self, address: str, now: float) -> None:
+        """Note that this node had no room for a dial: that says nothing about the address."""
+        self._dialling.pop(address, None)
+        self.addresses.postpone(address, now, NO_ROOM_REST)
 
     def link_opened(self, address: str, now: float) -> None:
         """Note an open link. Until its handshake it counts as a failure: the next try waits longer."""
