@@ -84,7 +84,7 @@ class Player:
             yield self.told(outcome.notice)
 
     def check(self) -> Iterator[str]:
-        for entry in self.core.liveness_policy.take_checks(100, self.now):
+        for entry in self.core.liveness_policy.take_checks(100, self.now).entries:
             yield f"? does {entry.target} answer: {'yes' if self.alive else 'no'}"
             notice = self.core.liveness_policy.checked(entry, self.alive, self.now)
             if notice is not None:

@@ -13,7 +13,12 @@ import pytest
 from support.peers import listening, run, until
 from votenet.errors import Rejected, StorageError
 from votenet.network.bootstrap import liveness_checker
-from votenet.network.bootstrap.liveness_checker import HOST_CHECK_BURST, LIVENESS_WORKERS, LivenessChecker
+from votenet.network.bootstrap.liveness_checker import (
+    DIALS_OF_GROUP,
+    HOST_CHECK_BURST,
+    LIVENESS_WORKERS,
+    LivenessChecker,
+)
 from votenet.network.dialback import DialBack
 from votenet.network.resolver import Names
 from votenet.protocol.bootstrap.liveness_policy import LivenessPolicy
@@ -140,6 +145,62 @@ def test_many_claims_to_one_address_cause_few_dials(tmp_path: Path, monkeypatch:
             world.add(*entries)
             await until(lambda: world.checks["postponed"] > 20)
             assert slow.looks == HOST_CHECK_BURST
+
+    run(test)
+
+
+def test_the_addresses_of_one_ipv6_network_have_the_rate_of_one_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(liveness_checker, "HOST_CHECKS_PER_SECOND", 0.001)
+
+    async def test() -> None:
+        slow = Slow()
+        slow.release.set()
+        async with checking(tmp_path, slow) as world:
+            sources = [f"2001:db8::{n:x}" for n in range(1, 90)]
+            world.add(*(PeerEntry(f"[{s}]:1", source=s, proved=False, check_at=NOW) for s in sources))
+            await until(lambda: world.checks["postponed"] >= 69)
+            assert slow.looks == HOST_CHECK_BURST
+
+    run(test)
+
+
+def test_a_thousand_dead_peers_of_one_network_hold_up_no_new_peer_of_another(tmp_path: Path) -> None:
+    """Their dials never end here, and all of them are due before it."""
+
+    async def test() -> None:
+        slow = Slow()
+        dialled: list[str] = []
+        present = slow.present
+
+        async def noted(entry: PeerEntry) -> bool:
+            dialled.append(entry.address)
+            return await present(entry)
+
+        slow.present = noted  # type: ignore[method-assign]
+        async with checking(tmp_path, slow) as world:
+            dead = [f"2001:db8:0:{n:x}::1" for n in range(1, 1001)]
+            world.add(*(PeerEntry(f"[{s}]:1", source=s, proved=False, check_at=NOW - 1) for s in dead))
+            await until(lambda: slow.running == DIALS_OF_GROUP)
+            world.add(PeerEntry("192.0.2.1:1", source="192.0.2.1", proved=False, check_at=NOW))
+            await until(lambda: "192.0.2.1:1" in dialled)
+            assert len(dialled) == DIALS_OF_GROUP + 1
+            slow.release.set()
+
+    run(test)
+
+
+def test_many_new_peers_of_one_network_that_answer_are_all_dialled_at_once(tmp_path: Path) -> None:
+    async def test() -> None:
+        slow = Slow()
+        slow.release.set()
+        async with checking(tmp_path, slow) as world:
+            sources = [f"192.0.2.{n}" for n in range(1, 31)]
+            world.add(*(PeerEntry(f"{s}:1", source=s, proved=False, check_at=NOW) for s in sources))
+            await until(lambda: len(world.told) == len(sources))
+            assert world.checks["postponed"] == 0
+            assert slow.most <= DIALS_OF_GROUP
 
     run(test)
 

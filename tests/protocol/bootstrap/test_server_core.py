@@ -70,7 +70,7 @@ class World:
 
     def check(self, alive: bool = True, now: int = NOW) -> list[Notice]:
         """Dial the entries that are due; the notices that follow."""
-        taken = self.core.liveness_policy.take_checks(100, now)
+        taken = self.core.liveness_policy.take_checks(100, now).entries
         found = [self.core.liveness_policy.checked(entry, alive, now) for entry in taken]
         return [notice for notice in found if notice is not None]
 

@@ -9,20 +9,24 @@ from typing import Final
 
 from votenet.errors import Rejected, StorageError
 from votenet.network.dialback import DialBack
-from votenet.protocol.bootstrap.liveness_policy import LivenessPolicy
+from votenet.protocol.bootstrap.liveness_policy import POSTPONE_SECONDS, Dial, LivenessPolicy, Taken
 from votenet.protocol.bootstrap.registry import Notice, PeerEntry
+from votenet.protocol.wire.address import network_group, network_of_one
 from votenet.protocol.wire.token_bucket import Buckets, TokenBucket
 from votenet.storage.registry.peer_store import PeerStore, StoreConflict
 
 LIVENESS_WORKERS: Final = 32
 """Peers dialled at one time."""
+DIALS_OF_GROUP: Final = 4
+"""Of them, those registered from one network, /24 or /48: a peer that answers takes milliseconds, a dead one
+seconds, and new peers of other networks must not wait for a thousand dead ones."""
 CHECKS_PER_SECOND: Final = 50.0
 """Dials in all: a registry of 100,000 unkeyed peers is looked through in about half an hour."""
 CHECK_BURST: Final = 4.0
 HOST_CHECKS_PER_SECOND: Final = 1.0
-"""Dials to one address: registering its ports makes us dial it less often than the registrations cost."""
+"""Dials to one address, or to one /64 network of IPv6: registering its ports, or its addresses, makes
+us dial it less often than the registrations cost."""
 HOST_CHECK_BURST: Final = 20.0
-POSTPONE_SECONDS: Final = 5
 TURN_SECONDS: Final = 0.5
 QUIET_SECONDS: Final = 0.02
 """Between turns at least, so that several results share one transaction."""
@@ -58,6 +62,8 @@ class LivenessChecker:
         self._hosts = Buckets(HOST_CHECKS_PER_SECOND, HOST_CHECK_BURST)
         self._to_dial: asyncio.Queue[PeerEntry] = asyncio.Queue()
         self._idle = LIVENESS_WORKERS
+        self._groups: Counter[str] = Counter()
+        """Dials of each network that are handed out and have not ended."""
         self._results: list[tuple[PeerEntry, bool]] = []
         self._postponed: list[str] = []
         self._suspects: dict[str, None] = {}
@@ -114,16 +120,17 @@ class LivenessChecker:
         for reported in (self._results, self._postponed, self._suspects, self._silent):
             reported.clear()
         self._checks["expired"] += gone
-        self._hand_out(taken)
+        self._checks["postponed"] += taken.postponed
+        self._hand_out(taken.entries)
         for notice in notices:
             self._tell(notice)
-        return gone == EXPIRE_BATCH
+        return gone == EXPIRE_BATCH or taken.more
 
     def _has_work(self, now: int) -> bool:
         waiting = self._results or self._postponed or self._suspects or self._silent
         return bool(waiting or self._store.expired(1, now) or self._store.due(1, now))
 
-    def _apply(self, now: int) -> tuple[list[Notice], int, list[PeerEntry]]:
+    def _apply(self, now: int) -> tuple[list[Notice], int, Taken]:
         """Within a transaction: the notices, the number of expired entries, the entries to dial."""
         dialled = [entry.address for entry, _ in self._results]
         silent = [address for address, _ in self._silent]
@@ -135,7 +142,7 @@ class LivenessChecker:
         for address in self._suspects:
             self._policy.suspect(address, now)
         gone, expired = self._policy.expire(EXPIRE_BATCH, now)
-        taken = self._policy.take_checks(self._room(), now)
+        taken = self._policy.take_checks(self._room(), now, self._turns())
         return [notice for notice in notices if notice is not None] + expired, gone, taken
 
     def _room(self) -> int:
@@ -146,13 +153,29 @@ class LivenessChecker:
             room -= 1
         return room
 
+    def _turns(self) -> Callable[[PeerEntry], Dial]:
+        """Tells of one entry after the other when it may be dialled. The operator's may always be."""
+        now, groups = asyncio.get_running_loop().time(), self._groups.copy()
+
+        def when(entry: PeerEntry) -> Dial:
+            group = _group(entry)
+            if not group:
+                return Dial.NOW
+            if groups[group] >= DIALS_OF_GROUP:
+                return Dial.SOON
+            if not self._hosts.of(network_of_one(entry.source)).take(now):
+                return Dial.LATER
+            groups[group] += 1
+            return Dial.NOW
+
+        return when
+
     def _hand_out(self, taken: list[PeerEntry]) -> None:
         now = asyncio.get_running_loop().time()
         for entry in taken:
-            if entry.source and not self._hosts.of(entry.source).take(now):
-                self._postpone(entry)
-            elif self._bucket.take(now):
-                self._to_dial.put_nowait(entry)
+            self._bucket.take(now)  # there is room for it: see `_room`
+            self._groups[_group(entry)] += 1
+            self._to_dial.put_nowait(entry)
 
     def _postpone(self, entry: PeerEntry) -> None:
         self._postponed.append(entry.address)
@@ -172,4 +195,15 @@ class LivenessChecker:
                 self._checks["alive" if alive else "dead"] += 1
             finally:
                 self._idle += 1
+                self._ended(_group(entry))
             self._wake.set()
+
+    def _ended(self, group: str) -> None:
+        self._groups[group] -= 1
+        if not self._groups[group]:
+            del self._groups[group]
+
+
+def _group(entry: PeerEntry) -> str:
+    """The network that an entry was registered from; empty for the operator's."""
+    return network_group(entry.source) or entry.source

@@ -8,7 +8,9 @@ dropped after MISSES_PROVED failures in a row.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from enum import Enum
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -23,6 +25,27 @@ UNKEYED_CHECK_SECONDS: Final = 3600
 """Between dials of an unkeyed peer that answers: dead ones are gone within two hours, as keyed ones."""
 LEASE_SECONDS: Final = 60
 """A check that was taken may be taken again only after this: longer than any dial takes."""
+
+POSTPONE_SECONDS: Final = 5
+MAX_LOOKED_AT: Final = 256
+"""Due entries looked at for those that may be dialled now. Where too few of so many may, the others are
+postponed, so that those behind them are seen: one network can register more."""
+
+
+class Dial(Enum):
+    """When a due entry may be dialled: LATER is in POSTPONE_SECONDS, SOON as soon as a dial has ended."""
+
+    NOW = "now"
+    SOON = "soon"
+    LATER = "later"
+
+
+class Taken(NamedTuple):
+    """Entries to dial now; how many others were postponed; whether more may be due behind those."""
+
+    entries: list[PeerEntry]
+    postponed: int
+    more: bool
 
 
 class LivenessPolicy:
@@ -41,12 +64,29 @@ class LivenessPolicy:
         self._registry.forget_retired(limit, now)
         return len(gone), [notice for notice in notices if notice is not None]
 
-    def take_checks(self, limit: int, now: int) -> list[PeerEntry]:
-        """Up to `limit` entries to dial now; they are not returned again for LEASE_SECONDS."""
-        due = self._registry.due(limit, now)
+    def take_checks(
+        self, limit: int, now: int, when: Callable[[PeerEntry], Dial] = lambda entry: Dial.NOW
+    ) -> Taken:
+        """Up to `limit` entries to dial now; they are not returned again for LEASE_SECONDS.
+
+        Args:
+            when: asked once for each of the entries that are due, the longest overdue first.
+        """
+        due = self._registry.due(MAX_LOOKED_AT, now) if limit else []
+        taken: list[PeerEntry] = []
+        waiting: dict[Dial, list[PeerEntry]] = {Dial.SOON: [], Dial.LATER: []}
         for entry in due:
+            if len(taken) == limit:
+                break
+            dial = when(entry)
+            (taken if dial is Dial.NOW else waiting[dial]).append(entry)
+        more = len(due) == MAX_LOOKED_AT and len(taken) < limit
+        postponed = waiting[Dial.LATER] + (waiting[Dial.SOON] if more else [])
+        for entry in taken:
             self._registry.put(replace(entry, check_at=now + LEASE_SECONDS))
-        return due
+        for entry in postponed:
+            self._registry.put(replace(entry, check_at=now + POSTPONE_SECONDS))
+        return Taken(taken, len(postponed), more)
 
     def postpone(self, address: str, until: int) -> None:
         """Check an entry at the unix time `until`: the check that was taken could not be made."""
