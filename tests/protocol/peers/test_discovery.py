@@ -765,3 +765,13 @@ def test_a_named_node_found_by_a_feeler_is_kept() -> None:
     up(found, 77, dialled=feeler, key="named 2", now=100.0)
     assert not any(isinstance(action, Disconnect) for action in found.actions(100.1))
     assert feeler in found.anchors()
+
+
+def test_a_named_node_with_a_name_is_dialled_among_thousands_of_names_of_others() -> None:
+    key, server = key_of("named").public_hex, Address("10.254.0.1", 4000)
+    found = discovery(servers=(server,), named=NamedNodes({key: "north"}, decides=True))
+    for number in range(20_000):
+        found.addresses.add(f"node.example{number}:3000", group_of(server.host))
+    named = [f"north{number}:3000" for number in range(4)]
+    found.bootstrap_answered(server, True, named, 0.0, named, dict.fromkeys(named, key))
+    assert dials(found, 0.0)[:4] == named

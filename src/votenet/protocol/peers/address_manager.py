@@ -81,6 +81,7 @@ class _Known:
     flaps: int = 0
     doubted: bool = False
     configured: bool = False  # named by the operator: never forgotten
+    vouched: bool = False  # the operator's, or a named node's: pushed out by no other
     testing: bool = False
     group: str = ""  # of the IP address where its node was last met
     next_try: float = 0.0
@@ -155,10 +156,18 @@ class AddressManager:
             address = parse_peer_address(text)
         except Rejected:
             return
-        self._add(_Known(address, "", configured=True))
+        self._add(_Known(address, "", configured=True, vouched=True))
         known = self._known.get(str(address))
         if known is not None:
-            known.configured = True
+            known.configured = known.vouched = True
+
+    def add_named(self, text: str, source: str = "") -> None:
+        """Add an address of a named node. Malformed ones are dropped."""
+        try:
+            address = parse_peer_address(text)
+        except Rejected:
+            return
+        self._add(_Known(address, source, vouched=True))
 
     def _add(self, known: _Known) -> bool:
         name = str(known.address)
@@ -304,10 +313,10 @@ class AddressManager:
     def _put_new(self, name: str, known: _Known) -> bool:
         where = self._new_bucket(known)
         bucket = self._buckets.setdefault(where, [])
-        if len(bucket) >= _size(where) and not known.configured:  # the operator's always find room
+        if len(bucket) >= _size(where) and not known.vouched:
             worst = max(bucket, key=self._dispensable)
             gone = self._known[worst]
-            if gone.configured or (not gone.failures and self._rank(name) > self._rank(worst)):
+            if gone.vouched or (not gone.failures and self._rank(name) > self._rank(worst)):
                 return False
             self._forget(worst)
         bucket.append(name)
@@ -343,11 +352,11 @@ class AddressManager:
     def _dispensable(self, name: str) -> tuple[bool, int, int]:
         """The larger, the sooner an address of a full bucket of new ones goes."""
         known = self._known[name]
-        return not known.configured, known.failures, self._rank(name)
+        return not known.vouched, known.failures, self._rank(name)
 
     def _place(self, known: _Known) -> tuple[str, int]:
         """The group of an address, and which of the buckets of the group it falls into."""
-        named = is_name(known.address.host) and not known.configured
+        named = is_name(known.address.host) and not known.vouched
         group, buckets = (
             (NAMES, BUCKETS_OF_NAMES) if named else (group_of(known.address.host), BUCKETS_OF_GROUP)
         )

@@ -328,6 +328,8 @@ class Discovery:
         trusted = not self.servers.is_learnt(server)
         source = group_of(server.host) if trusted else source_of(server.host)
         for address in peers:
+            if self.named.is_place(address) and (trusted or not _is_elsewhere(address, source)):
+                self.addresses.add_named(address, source)
             self._note(address, source, now, trusted=trusted)
             if first and address in self.addresses:
                 self._first.add(address)
