@@ -38,7 +38,7 @@ from votenet.web.snapshot import NodeView, Snapshot, State, state_of
 T = TypeVar("T")
 
 NODES: Final = tuple(
-    NodeView(f"127.0.0.1:{9000 + place}", f"Node {place}", up=True, height=9, final_height=9)
+    NodeView(f"127.0.0.1:{9000 + place}", f"Node {place}", up=True, height=9, final_height=9, signs=True)
     for place in range(5)
 )
 STRANGE: Final = '<b>Ann</b> & "عبد الله" {count} ' + "w" * 150

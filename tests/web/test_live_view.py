@@ -14,10 +14,11 @@ import pytest
 from tests.cli.conftest import RunningNode, named_node
 
 from support.amendments import amendable, amendment
-from support.elections import commit_of, key_of, make_election, mine_header
+from support.elections import commit_of, key_of, keys_of_node, make_election, mine_header, named_nodes
 from support.lying_node import lying_node, results_info, status_info
 from support.page import PATIENT, until
 from support.ports import free_port
+from support.posed_nodes import PosedNode, posed
 from votenet.core.election.amendment import Amendment
 from votenet.core.election.roll import Roll
 from votenet.core.ledger.block import Header, genesis_header
@@ -276,6 +277,42 @@ def test_named_nodes_that_are_found_come_before_strangers_whatever_these_say(
                 assert view.addresses == [named_node.address, stranger]
                 await until(lambda: view.snapshot.results.votes == 0)
                 assert [node.lies for node in view.nodes] == [(), ()]
+
+    run(scenario)
+
+
+def test_only_the_proof_of_its_key_makes_a_node_a_named_one() -> None:
+    election = make_election(nodes=named_nodes(4))
+    by_key = PosedNode(election, changes={"node_key": keys_of_node(0).node.public_hex})
+    by_name = PosedNode(election, name="Node 2", greets=False)
+    nodes = [by_key, by_name, PosedNode(election, 1, name="Node 0"), PosedNode(election)]
+
+    async def scenario() -> None:
+        with posed(*nodes):
+            async with LiveView([node.address for node in nodes], **PATIENT) as view:
+                await until(lambda: all(node.up for node in view.nodes))
+                assert [(node.name, node.signs, node.unproven) for node in view.nodes] == [
+                    ("relay", False, True),
+                    ("Node 2", False, True),
+                    ("Node 1", True, False),
+                    ("relay", False, False),
+                ]
+
+    run(scenario)
+
+
+def test_a_node_that_could_not_prove_its_key_is_asked_for_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_view, "KEY_SECONDS", 0.0)
+    election = make_election(nodes=named_nodes(4))
+    node = PosedNode(election, 0, greets=False)
+
+    async def scenario() -> None:
+        with posed(node):
+            async with LiveView([node.address], **PATIENT) as view:
+                view.streams = 1
+                await until(lambda: view.nodes[0].unproven)
+                node.greets = True
+                await until(lambda: view.nodes[0].signs)
 
     run(scenario)
 

@@ -25,7 +25,7 @@ from votenet.core.election.definition import Election
 from votenet.core.election.roll import Roll, with_roll
 from votenet.errors import Rejected, Stopping, Unreachable, VotenetError
 from votenet.network.beat import until_beat
-from votenet.protocol.wire.address import Address
+from votenet.protocol.wire.address import Address, parse_address
 from votenet.protocol.wire.client_messages import GetStatus, NodeStatus, Results
 from votenet.web.snapshot import NodeView, Snapshot, best_first, state_of
 
@@ -38,6 +38,8 @@ STATUS_SECONDS: Final = 3.0
 """A node has its status at hand: without an answer in this time it is away."""
 DISCOVERY_SECONDS: Final = 30.0
 """Between two questions to the bootstrap server."""
+KEY_SECONDS: Final = 30.0
+"""Between two questions to a node for the proof of its key, while it has not proved that of a named node."""
 RESULTS_SECONDS: Final = 10.0
 """Results are asked again after this time though no node shows a change."""
 
@@ -89,7 +91,10 @@ class LiveView:
         self.roll = roll
         nodes = tuple(nodes)
         self._ranks = {str(address): Trust.GIVEN for address in nodes}
-        """How far each node is believed that answers; unknown until it was asked for a proof of its key."""
+        """How far each node is believed; one that is not here is a stranger."""
+        self._proved: dict[str, int] = {}
+        """Which named node each node is, by the key that it has proved."""
+        self._asks_key_at: dict[str, float] = {}
         self._dial_timeout, self._status_timeout = dial_timeout, status_timeout
         self.pool = NodePool(nodes, self._admit, dial_timeout=dial_timeout, answer_timeout=answer_timeout)
         """A kept connection to each node."""
@@ -172,9 +177,7 @@ class LiveView:
         others: a stranger's program may be listed, and say what it likes.
         """
         known = {str(address): address for address in self.pool.addresses}
-        ranked = sorted(
-            best_first(self.nodes), key=lambda node: self._ranks.get(node.address, Trust.UNPROVEN)
-        )
+        ranked = sorted(best_first(self.nodes), key=lambda node: self._trust_in(node.address))
         best = [known.pop(node.address) for node in ranked]
         return [*best, *known.values()]
 
@@ -289,13 +292,10 @@ class LiveView:
             except VotenetError as error:
                 self._away(address, error)
             else:
-                if str(address) not in self._ranks:
-                    self._ranks[str(address)] = await self._rank_of(address)
+                await self._ask_key(str(address))
                 self._answered_at = time.monotonic()
                 before = self._statuses.get(address), self._seen.get(address)
-                node = NodeView.of(str(address), status)
-                if self._ranks[str(address)] is Trust.UNPROVEN:  # a stranger proves no lie by saying so
-                    node = msgspec.structs.replace(node, lies=())
+                node = self._shown_as(str(address), status)
                 self._statuses[address], self._seen[address] = status, node
                 if before[1] is not None and before[1].code:
                     log.info("event=node_back node=%s", address)
@@ -309,20 +309,51 @@ class LiveView:
             log.warning("event=node_away node=%s code=%s error=%s", address, error.code, error.message)
             self._news.set()
         self._statuses.pop(address, None)
-        if self._ranks.get(str(address)) is not Trust.GIVEN:  # another program may be there when it is back
+        self._proved.pop(str(address), None)  # another program may be there when it is back
+        self._asks_key_at.pop(str(address), None)
+        if self._trust_in(str(address)) is not Trust.GIVEN:
             self._ranks.pop(str(address), None)
-        self._seen[address] = NodeView(str(address), before.name, problem=error.message, code=error.code)
+        self._seen[address] = NodeView(
+            str(address),
+            before.name,
+            signs=before.signs,
+            unproven=before.unproven,
+            problem=error.message,
+            code=error.code,
+        )
 
-    async def _rank_of(self, address: Address) -> Trust:
-        """How far a node that was found is believed, by the key that it proves."""
-        if not self.log.election.named:
-            return Trust.UNPROVEN
+    def _trust_in(self, address: str) -> Trust:
+        return self._ranks.get(address, Trust.UNPROVEN)
+
+    async def _ask_key(self, address: str) -> None:
+        """Ask a node for the proof of its key, unless it has proved one or was asked lately.
+
+        A given node may be dialled at an address that it does not know as its own. For a found one that is no
+        proof: it may pass on the lines of a named node.
+        """
+        election, now = self.log.election, time.monotonic()
+        if not election.named or address in self._proved or now < self._asks_key_at.get(address, now):
+            return
+        self._asks_key_at[address] = now + KEY_SECONDS
         try:
-            proof = await prove_key(address, self.log.election.network_hex)
-        except VotenetError:
-            return Trust.UNPROVEN
-        is_named = proof.proven and self.log.election.node_index(proof.node_key) is not None
-        return Trust.NAMED if is_named else Trust.UNPROVEN
+            async with asyncio.timeout(self._status_timeout):
+                proof = await prove_key(parse_address(address), election.network_hex)
+        except (TimeoutError, VotenetError):
+            return
+        index, is_given = election.node_index(proof.node_key), self._trust_in(address) is Trust.GIVEN
+        if index is not None and (proof.proven or is_given):
+            self._proved[address] = index
+            self._ranks.setdefault(address, Trust.NAMED)
+
+    def _shown_as(self, address: str, status: NodeStatus) -> NodeView:
+        """A node by its status: only the proof of a key makes it a named node, whatever it calls itself."""
+        node, named = NodeView.of(address, status), self.log.election.definition.nodes
+        if self._trust_in(address) is Trust.UNPROVEN:  # a stranger proves no lie by saying so
+            node = msgspec.structs.replace(node, lies=())
+        if (index := self._proved.get(address)) is not None:
+            return msgspec.structs.replace(node, name=named[index].name, signs=True)
+        says_so = any(one.name == status.name or one.node_key == status.node_key for one in named)
+        return msgspec.structs.replace(node, unproven=says_so)
 
     async def _admit(self, node: NodeConnection) -> None:
         """On each new connection: the node must be of the network."""

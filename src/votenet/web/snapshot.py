@@ -18,6 +18,7 @@ State = Literal["before", "open", "closed", "final", "cancelled"]
 class NodeView(msgspec.Struct, frozen=True):
     """One node as the page last saw it. `problem` says why it is not asked; empty while it is up.
 
+    `signs`: it has proved the key of a named node, and has its name. `unproven`: it only says that it is one.
     `warnings` are sentences in English, as the node writes them; `warning_codes` has the code of each.
     `lies` are sentences about what named nodes are proven to have done, as this node tells them.
     """
@@ -31,6 +32,8 @@ class NodeView(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
     warning_codes: tuple[str, ...] = ()
     lies: tuple[str, ...] = ()
+    signs: bool = False
+    unproven: bool = False
     problem: str = ""
     code: str = ""
 

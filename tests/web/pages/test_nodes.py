@@ -69,6 +69,19 @@ def test_a_lie_is_told_in_the_language_of_the_page() -> None:
         assert '<li lang="en">' not in html
 
 
+@pytest.mark.parametrize(
+    ("lang", "signs", "unproven"),
+    [("en", "signs", "says it signs, not proven"), ("id", "menandatangani", "mengaku menandatangani")],
+)
+def test_a_node_that_has_not_proved_its_key_is_not_shown_as_one_that_signs(
+    lang: str, signs: str, unproven: str
+) -> None:
+    lying = {"signs": False, "unproven": True}
+    html = html_of("/nodes", with_nodes({}, {}, lying, lying, {"signs": False}), lang)[1]
+    assert html.count(f'<span class="mark">{signs}</span>') == 2
+    assert html.count(f'<span class="mark mark-wait">{unproven}') == 2
+
+
 def test_a_node_that_was_never_seen_has_no_name() -> None:
     snapshot = replace(shown("open"), nodes=(NodeView("127.0.0.1:1"),))
     assert "not known yet" in text_of(html_of("/nodes", snapshot)[1])

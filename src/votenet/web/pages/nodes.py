@@ -29,12 +29,13 @@ class Trouble(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NodeRow:
-    """One node in words. `named`: whether the election names it, so that it signs."""
+    """One node in words; `signs` and `unproven` as in `NodeView`."""
 
     name: Markup
     address: Markup
     up: bool
-    named: bool
+    signs: bool
+    unproven: bool
     height: str
     final_height: str
     troubles: tuple[Trouble, ...]
@@ -59,7 +60,7 @@ async def nodes(request: Request) -> Response:
         live=True,
         agreement=agreement(words, snapshot),
         lies=[lie_text(words, lie) for lie in lies(snapshot.nodes)],
-        rows=[node_row(words, node, snapshot) for node in snapshot.nodes],
+        rows=[node_row(words, node) for node in snapshot.nodes],
         signed=standing.signatures(words, snapshot),
     )
 
@@ -98,13 +99,13 @@ def lie_text(words: Words, lie: str) -> Trouble:
     return Trouble(said, english=False)
 
 
-def node_row(words: Words, node: NodeView, snapshot: Snapshot) -> NodeRow:
-    named = {one.name for one in snapshot.election.definition.nodes}
+def node_row(words: Words, node: NodeView) -> NodeRow:
     return NodeRow(
         name=words.name(node.name) if node.name else words.t("nodes.no-name"),
         address=words.name(node.address),
         up=node.up,
-        named=node.name in named,
+        signs=node.signs,
+        unproven=node.unproven,
         height=words.number(node.height) if node.up else "–",
         final_height=words.number(node.final_height) if node.up and node.final_height is not None else "–",
         troubles=tuple(_troubles(words, node)),
