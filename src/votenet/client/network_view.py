@@ -83,6 +83,11 @@ class SeenNode:
     proven: bool = False
     node_key: str = ""
 
+    @property
+    def is_named(self) -> bool:
+        """Whether it answers and has proved the key of a named node; others may say that they are one."""
+        return self.index is not None and self.status is not None and bool(self.node_key)
+
 
 class SeenServer(NamedTuple):
     """One bootstrap server; `error`: why it gave no list."""
@@ -134,14 +139,19 @@ class NetworkView:
         return [node for node in self.nodes if node.status is not None]
 
     @property
+    def believed(self) -> list[SeenNode]:
+        """Nodes that answer, and whose word on the election counts: where nodes are named, none but these."""
+        return [node for node in self.answering if node.is_named or not self.election.named]
+
+    @property
     def named_answering(self) -> int:
         """How many named nodes answer."""
-        return sum(node.index is not None for node in self.answering)
+        return sum(node.is_named for node in self.nodes)
 
     @property
     def taking_part(self) -> int:
         """How many named nodes answer, of which neither they nor we know that they decide nothing now."""
-        return sum(node.index is not None and not self._is_out(node) for node in self.answering)
+        return sum(node.is_named and not self._is_out(node) for node in self.nodes)
 
     def has_twin(self, node: SeenNode) -> bool:
         """Whether another process has the key of this named node."""

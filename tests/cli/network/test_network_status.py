@@ -76,7 +76,10 @@ def view_of(
     """Named nodes that answer with these changes, as many as there are, and the lines below their table."""
     posed = [PosedNode(election, index, changes=told) for index, told in enumerate(changes)]
     told = [msgspec.convert(node.status(), NodeStatus) for node in posed]
-    nodes = [SeenNode(one.name, place, None, status=one, proven=True) for place, one in enumerate(told)]
+    nodes = [
+        SeenNode(one.name, place, None, status=one, proven=True, node_key=one.node_key)
+        for place, one in enumerate(told)
+    ]
     missing = [SeenNode(f"Node {n}", n, None, error=Unreachable("…")) for n in range(len(nodes), 4)]
     view = NetworkView(election, (*nodes, *missing), results=results)
     return view, list(network_lines(view, ""))
@@ -132,6 +135,24 @@ def test_no_more_nodes_than_may_lie_can_say_that_the_end_is_final(monkeypatch: p
     ):
         told.append(more)
         assert with_results(view).final is final
+
+
+def test_a_node_that_has_not_proved_the_key_it_names_is_no_named_node_and_says_nothing_about_the_end(
+    cli: Callable[..., CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One liar could pose as every named node that is not found."""
+    monkeypatch.setenv("COLUMNS", "140")
+    (tmp_path / "genesis.json").write_bytes(ELECTION.to_file())
+    lie = {"closes": 1, "cancelled": True, "lies": ["Node 3 has lied"]}
+    liars = [PosedNode(ELECTION, index, greets=False, changes=lie) for index in range(4)]
+    relay = PosedNode(ELECTION, changes=lie)
+    with posed(*liars, relay), posed_server(lambda: [listed(one) for one in (*liars, relay)]) as server:
+        done = cli("status", "--network", str(tmp_path / "genesis.json"), "--bootstrap", str(server))
+    rows = done.out.splitlines()
+    assert [row.rstrip().endswith("not proven") for row in rows[1:6]] == [True] * 4 + [False]
+    assert "Final: not known, no named node answers." in rows
+    assert "Cancelled" not in done.out
+    assert "Node 3 has lied" not in done.out
 
 
 def test_without_an_answer_it_is_not_known_what_is_final() -> None:

@@ -57,6 +57,14 @@ def test_another_node_at_the_address_is_not_taken_for_the_same() -> None:
         assert watch.look().nodes[0].state == "unreachable"
 
 
+def test_nodes_that_have_not_proved_their_keys_are_not_counted_as_named() -> None:
+    liars = [PosedNode(ELECTION, index, greets=False, changes={"lies": ["a lie"]}) for index in range(4)]
+    with posed(*liars), posed_server(lambda: [listed(one) for one in liars]) as server:
+        picture = NetworkWatch(WayIn(ELECTION, (), (server,))).look()
+    assert [node.state for node in picture.nodes] == ["not proven"] * 4
+    assert (picture.named_nodes, picture.lies, picture.results) == (None, (), None)
+
+
 def test_a_picture_as_typed(cli: Callable[..., CommandResult], named_node: RunningNode) -> None:
     where = ("top", "--network", str(named_node.address), "--once", "--interval", "0.1")
     done = cli(*where)

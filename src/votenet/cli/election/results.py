@@ -151,7 +151,7 @@ def _client(
         return targets.connect(instance, node, network_hex)
     from votenet.client.sync_client import ElectionClient
 
-    addresses = [one.address for one in _deciding(view) if one.address is not None and one.status is not None]
+    addresses = [one.address for one in view.believed if one.address is not None]
     return ElectionClient(addresses, network_id=view.election.network_hex)
 
 
@@ -162,14 +162,13 @@ def _deciding(view: NetworkView) -> list[SeenNode]:
 
 def _compare_network(view: NetworkView, as_json: bool) -> None:
     """Compare the nodes of a view, and name those that are missing. Raises as `_compare`."""
-    nodes = [one for one in _deciding(view) if one.address is not None]
-    if not any(one.status for one in nodes):
+    asked = [one.address for one in view.believed if one.address is not None]
+    if not asked:
         raise no_node_answers(view)
-    names = {str(one.address): one.name for one in nodes}
+    names = {str(one.address): one.name for one in view.nodes if one.address is not None}
     absent = [
-        (one.name, one.error) for one in _deciding(view) if one.status is None and one.error is not None
+        (one.name, one.error) for one in _deciding(view) if one.address not in asked and one.error is not None
     ]
-    asked = [one.address for one in nodes if one.address is not None and one.status is not None]
     too_few = bool(view.election.named) and view.taking_part < view.election.quorum
     _compare(asked, view.election.network_hex, as_json, names=names, absent=absent, too_few=too_few)
 

@@ -240,8 +240,7 @@ def _of_disk(name: str, status: NodeStatus, codes: dict[str, str]) -> Iterator[F
 
 def _best(view: NetworkView) -> int:
     """The height that named nodes have signed, or where none are named the highest that a node tells."""
-    nodes = [one for one in view.nodes if one.index is not None or not view.election.named]
-    return max((one.status.height for one in nodes if one.status is not None), default=0)
+    return max((one.status.height for one in view.believed if one.status is not None), default=0)
 
 
 # -- what should not be so -------------------------------------------------------------------------
@@ -276,7 +275,7 @@ def _of_oddity(odd: Oddity, view: NetworkView) -> Finding:
 def _of_all(view: NetworkView) -> Iterator[Finding]:
     yield from _of_quorum(view)
     yield from _of_versions(view)
-    lies = dict.fromkeys(lie for node in view.answering if node.status for lie in node.status.lies)
+    lies = dict.fromkeys(lie for node in view.believed if node.status for lie in node.status.lies)
     for lie in lies:
         step = "The proof is at the nodes: votenet evidence list. Tell the organiser."
         yield Finding("proven lie", "problem", lie, step)
@@ -301,7 +300,7 @@ def _of_quorum(view: NetworkView) -> Iterator[Finding]:
     if view.final:
         yield Finding("named nodes", "ok", f"{told}: {end_words(view)}")
         return
-    if not view.answering:
+    if not view.believed:
         text = f"{told}. What is final is not known. {_may_fail(view).capitalize()}"
         yield Finding("named nodes", "problem", text, "Start named nodes until so many are up.")
         return
@@ -319,7 +318,7 @@ def _of_quorum(view: NetworkView) -> Iterator[Finding]:
 
 
 def _statuses(view: NetworkView) -> Iterable[NodeStatus]:
-    return [node.status for node in view.answering if node.status is not None]
+    return [node.status for node in view.believed if node.status is not None]
 
 
 def _of_versions(view: NetworkView) -> Iterator[Finding]:

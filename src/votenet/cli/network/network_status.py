@@ -49,7 +49,7 @@ def show_network(view: NetworkView, page: str, as_json: bool) -> None:
         console.print(network_table(view, console.width))
         for line in network_lines(view, page):
             ui.echo(line)
-        ui.print_lies(lie for node in view.answering if node.status for lie in node.status.lies)
+        ui.print_lies(lie for node in view.believed if node.status for lie in node.status.lies)
     if not view.answering:
         raise no_node_answers(view)
 
@@ -110,12 +110,12 @@ def with_results(view: NetworkView) -> NetworkView:
 
     One liar must not talk operators into switching off nodes that are still needed.
     """
-    told = [node.status for node in view.answering if node.status is not None]
+    told = [node.status for node in view.believed if node.status is not None]
     ends = [status.closes for status in told if status.closes is not None]
     over = any(status.cancelled for status in told) or (bool(ends) and time.time() >= max(ends))
     if not view.election.named or not over:
         return view
-    named = [node.address for node in view.answering if node.index is not None and node.address is not None]
+    named = [node.address for node in view.believed if node.proven and node.address is not None]
     told_by: dict[tuple[bool, bool], list[Results]] = {}
     for one in _results_of(named):
         if one.ended:
@@ -145,7 +145,7 @@ def end_words(view: NetworkView) -> str:
 
 def _hours(view: NetworkView) -> Iterator[str]:
     """When voting closes by the node that has most amendments, and whether all is over."""
-    told = [node.status for node in view.answering if node.status is not None]
+    told = [node.status for node in view.believed if node.status is not None]
     if not told:
         return
     latest = max(told, key=lambda status: status.amendments)
@@ -176,10 +176,10 @@ def network_lines(view: NetworkView, page: str) -> Iterator[str]:
 
 def _final(view: NetworkView) -> Iterator[str]:
     """Up to where the chain is final, and what too few named nodes cost while votes are still awaited."""
-    if not view.answering:
-        yield "Final: not known, no node answers."
+    if not view.believed:
+        yield f"Final: not known, no {'named ' if view.answering else ''}node answers."
         return
-    height = max(_certificate(node.status) for node in view.answering)
+    height = max(_certificate(node.status) for node in view.believed)
     where = f"up to block {height:,}" if height else "nothing yet"
     yield f"Final: {where}; {named_words(view)}."
     if view.final:

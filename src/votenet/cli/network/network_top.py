@@ -48,16 +48,17 @@ class NetworkWatch:
         self._rates.keep({_key(node) for node in view.answering})
         nodes = tuple(self._line(node, now) for node in view.nodes)
         statuses = [node.status for node in view.answering if node.status is not None]
-        named_first = [node.address for node in view.answering if node.address is not None]
+        believed = [node.status for node in view.believed if node.status is not None]
+        asked = [node.address for node in view.believed if node.address is not None]
         rates = [node.votes_per_second for node in nodes if node.votes_per_second is not None]
         return TopSnapshot(
             instance=view.election.definition.title,
             nodes=nodes,
-            results=first_results(named_first),
+            results=first_results(asked),
             votes_per_second=max(rates, default=None),
             agree=len({status.tip for status in statuses}) <= 1,
-            lies=tuple(dict.fromkeys(lie for status in statuses for lie in status.lies)),
-            named_nodes=named_up(of_answers(statuses, ())),
+            lies=tuple(dict.fromkeys(lie for status in believed for lie in status.lies)),
+            named_nodes=named_up(of_answers(believed, ())),
             network_id=view.election.network_hex,
         )
 
