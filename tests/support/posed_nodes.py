@@ -35,6 +35,7 @@ class PosedNode:
 
     `dialled`: it knows the address at which it is dialled as its own. `greets`: it answers hello. `seed`: of
     its process. `ahead`: seconds of its clock; None: it tells none, as old nodes do not.
+    `results`: its count.
     """
 
     election: Election
@@ -49,6 +50,7 @@ class PosedNode:
     seed: int = 1
     network: Election | None = None
     changes: dict[str, Any] = field(default_factory=dict)
+    results: dict[str, Any] | None = None
     address: Address = field(default_factory=lambda: Address("127.0.0.1", free_port()))
 
     @property
@@ -76,6 +78,8 @@ class PosedNode:
         match request["type"]:
             case "get_status":
                 return self.status()
+            case "get_results" if self.results is not None:
+                return self.results
             case "get_election":
                 return election_info(self.network or self.election)
             case "get_peers":

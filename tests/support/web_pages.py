@@ -93,6 +93,9 @@ class FixedView:
         """Asks the one node that there is (`FixedNode`)."""
         return await work(FixedNode(self.snapshot))
 
+    async def ask_trusted(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        return await self.ask(work)
+
     def asked(self) -> None:
         """Nothing: it shows what it has."""
 

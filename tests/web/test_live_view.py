@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -33,6 +33,7 @@ from votenet.web.live_view import LiveView
 __all__ = ["named_node"]
 
 ELECTION = make_election()
+T = TypeVar("T")
 
 
 def results(_: object) -> dict[str, object]:
@@ -275,10 +276,50 @@ def test_named_nodes_that_are_found_come_before_strangers_whatever_these_say(
                 server.import_addresses([str(stranger), str(named_node.address)])
                 await until(lambda: view.latest is not None and view.snapshot.nodes_up == 2)
                 assert view.addresses == [named_node.address, stranger]
-                await until(lambda: view.snapshot.results.votes == 0)
+                assert view.snapshot.results.votes == 0
                 assert [node.lies for node in view.nodes] == [(), ()]
 
     run(scenario)
+
+
+def test_the_counts_of_a_stranger_are_never_shown_where_nodes_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live_view, "LOOK_SECONDS", 0.01)
+    election = make_election(nodes=named_nodes(4))
+    asked: list[object] = []
+
+    def false_count(question: object) -> dict[str, object]:
+        asked.append(question)
+        return results_info(election, Bob=1_000)
+
+    async def scenario() -> None:
+        named = PosedNode(election, 0, results=results_info(election, Alice=3))
+        with lying_node(election, {"get_results": false_count}) as stranger:
+            found = [stranger]
+            monkeypatch.setattr(live_view, "nodes_at_bootstrap", lambda *_: _async(found))
+            async with LiveView(bootstrap=[Address("127.0.0.1", 1)], genesis=election, **PATIENT) as view:
+                view.streams = 1
+                await until(lambda: any(node.up for node in view.nodes))
+                with pytest.raises(Unreachable, match="none of the nodes that are named") as waiting:
+                    view.check_begun()
+                assert waiting.value.code == live_view.WAITING
+                with pytest.raises(Unreachable, match="none of the nodes that are named"):
+                    await view.ask_trusted(lambda node: node.ask(GetStatus(), NodeStatus))
+                found.append(named.address)
+                with posed(named):
+                    assert (await view.changed(None)).results.votes == 3
+                    named.answer = lambda _: {"error": {"code": "busy", "message": "not now"}}  # type: ignore[method-assign]
+                    await until(lambda: [node.up for node in view.nodes] == [True, False])
+                    await until(lambda: view.snapshot.stale > 0)
+                    assert view.snapshot.results.votes == 3
+        assert asked == []
+
+    run(scenario)
+
+
+async def _async(value: T) -> T:
+    return value
 
 
 def test_only_the_proof_of_its_key_makes_a_node_a_named_one() -> None:

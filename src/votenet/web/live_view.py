@@ -182,6 +182,15 @@ class LiveView:
         return [*best, *known.values()]
 
     @property
+    def trusted(self) -> list[Address]:
+        """Nodes whose counts are shown, the best first.
+
+        A certificate proves how many votes are final, and not how they fall on the candidates. So where the
+        election names nodes, they are the given ones, and those that have proved the key of a named node.
+        """
+        return [address for address in self.addresses if self._is_trusted(str(address))]
+
+    @property
     def log(self) -> LogView:
         """The election's log as it was seen. Raises Unreachable while no node has answered yet."""
         if self._log is None:
@@ -233,8 +242,23 @@ class LiveView:
             raise self._no_answer()
         return await self.pool.first(order, work)
 
+    async def ask_trusted(self, work: Work[T]) -> T:
+        """As `ask`, at the nodes in `trusted` alone."""
+        if not (order := self.trusted):
+            raise self._no_answer()
+        return await self.pool.first(order, work)
+
     def _no_answer(self) -> VotenetError:
-        """Why nothing is known: no node answers, or all are of another network, or the roll is another."""
+        """Why nothing is known: no node answers, or all are of another network, or the roll is another.
+
+        Or no node that answers has proved the key of a named node.
+        """
+        if self._problem is None and self._statuses and not self.trusted:
+            return Unreachable(
+                "none of the nodes that are named in this election has been found yet",
+                code="unreachable" if self._genesis is None or self._latest is not None else WAITING,
+                next_step="Wait: this page looks for them. What other nodes count is not shown.",
+            )
         if self._problem is None and self._latest is None and self._genesis is not None:
             return Unreachable(
                 "the nodes of this election have not been found yet",
@@ -293,7 +317,8 @@ class LiveView:
                 self._away(address, error)
             else:
                 await self._ask_key(str(address))
-                self._answered_at = time.monotonic()
+                if self._is_trusted(str(address)):
+                    self._answered_at = time.monotonic()
                 before = self._statuses.get(address), self._seen.get(address)
                 node = self._shown_as(str(address), status)
                 self._statuses[address], self._seen[address] = status, node
@@ -324,6 +349,10 @@ class LiveView:
 
     def _trust_in(self, address: str) -> Trust:
         return self._ranks.get(address, Trust.UNPROVEN)
+
+    def _is_trusted(self, address: str) -> bool:
+        is_named = self._log is not None and self._log.election.named > 0
+        return not is_named or self._trust_in(address) is not Trust.UNPROVEN
 
     async def _ask_key(self, address: str) -> None:
         """Ask a node for the proof of its key, unless it has proved one or was asked lately.
@@ -379,7 +408,8 @@ class LiveView:
             for address in new:
                 if self._log is not None:
                     self._start(self._watch_node(address))
-            await asyncio.sleep(DISCOVERY_SECONDS if self._statuses else LOOK_SECONDS)
+            found_some = any(address in self._statuses for address in self.trusted)
+            await asyncio.sleep(DISCOVERY_SECONDS if found_some else LOOK_SECONDS)
 
     # -- the snapshot ------------------------------------------------------------------------------
 
@@ -393,11 +423,13 @@ class LiveView:
             await self._pause(news=True)
 
     async def _look(self) -> None:
-        """Fetch results from the best node if anything has changed there, and publish."""
-        best = self._statuses.get(self.addresses[0])
-        if best is None:
-            return
+        """Fetch results from the best trusted node if anything has changed there, and publish."""
         now, latest = time.time(), self._latest
+        best = next((self._statuses.get(address) for address in self.trusted), None)
+        if best is None:
+            if latest is not None:
+                self._publish(latest.election, latest.results)
+            return
         state = None if latest is None else state_of(latest.election, latest.results, now)
         shown = (*_counts(best), state)
         fresh = time.monotonic() - self._fetched_at < RESULTS_SECONDS
@@ -405,7 +437,7 @@ class LiveView:
             self._publish(latest.election, latest.results)
             return
         try:
-            results, election = await self.ask(self._fetch)
+            results, election = await self.ask_trusted(self._fetch)
         except VotenetError as error:
             self._alarm = error.message if error.code == "split-view" else self._alarm
             self._warn_once("event=no_results code=%s error=%s", error.code, error.message)
@@ -437,7 +469,7 @@ class LiveView:
 
     def _publish(self, election: Election, results: Results) -> None:
         now, old = time.time(), self._latest
-        up = any(node.up for node in self.nodes)
+        up = any(node.up and self._is_trusted(node.address) for node in self.nodes)
         made = Snapshot(
             election=election,
             state=state_of(election, results, now),

@@ -70,7 +70,7 @@ async def get_nodes(request: Request) -> Response:
 
 async def get_results(request: Request) -> Response:
     view = view_of(request)
-    return json_answer(count_as_json(await view.ask(lambda node: fetch_count(view.log, node))))
+    return json_answer(count_as_json(await view.ask_trusted(lambda node: fetch_count(view.log, node))))
 
 
 class ElectionFiles:
