@@ -142,7 +142,7 @@ class FixedReader:
     async def index(self) -> ChainIndex:
         return self._index
 
-    async def block(self, height: int) -> Block:
+    async def block(self, height: int, who: str = "") -> Block:
         return self._blocks[height - 1]
 
 

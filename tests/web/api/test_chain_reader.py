@@ -21,7 +21,6 @@ from support.elections import (
     mine_named,
     named_nodes,
 )
-from support.page import until
 from support.ports import free_port
 from votenet.client.failover import Work
 from votenet.client.node_pool import NodePool
@@ -285,36 +284,49 @@ def test_the_next_node_goes_on_where_one_fails() -> None:
     play([None, breaks, Node(BLOCKS)], scenario)
 
 
-def test_blocks_are_fetched_over_four_connections_whatever_the_number_of_readers(
-    monkeypatch: pytest.MonkeyPatch,
+class Held:
+    """An observer whose blocks come once `go` is set."""
+
+    go, is_open, opened = asyncio.Event(), 0, 0
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    async def __aenter__(self) -> Held:
+        Held.is_open, Held.opened = Held.is_open + 1, Held.opened + 1
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        Held.is_open -= 1
+
+    async def blocks(self, headers: Sequence[Header]) -> AsyncIterator[Block]:
+        assert Held.is_open <= 4
+        await Held.go.wait()
+        for header in headers:
+            yield next(block for block in BLOCKS if block.header == header)
+
+
+@pytest.mark.parametrize(
+    ("readers", "at_once"),
+    [
+        (["127.0.0.1"] * 8, 4),
+        (["10.0.0.1"] * 8, 2),
+        (["10.0.0.1"] * 6 + ["10.0.0.2", "10.0.0.3"], 4),
+    ],
+)
+def test_blocks_are_fetched_over_four_connections_of_which_one_client_has_two_at_most(
+    monkeypatch: pytest.MonkeyPatch, readers: list[str], at_once: int
 ) -> None:
-    class Held:
-        """An observer whose blocks come once `go` is set."""
-
-        go, is_open, opened = asyncio.Event(), 0, 0
-
-        def __init__(self, *_: object, **__: object) -> None:
-            pass
-
-        async def __aenter__(self) -> Held:
-            Held.is_open, Held.opened = Held.is_open + 1, Held.opened + 1
-            return self
-
-        async def __aexit__(self, *_: object) -> None:
-            Held.is_open -= 1
-
-        async def blocks(self, headers: Sequence[Header]) -> AsyncIterator[Block]:
-            assert Held.is_open <= 4
-            await Held.go.wait()
-            for header in headers:
-                yield next(block for block in BLOCKS if block.header == header)
+    Held.go, Held.is_open, Held.opened = asyncio.Event(), 0, 0
 
     async def scenario(view: View, reader: ChainReader) -> None:
         await reader.index()
         monkeypatch.setattr(chain_reader, "Observer", Held)
         async with asyncio.TaskGroup() as tasks:
-            reads = [tasks.create_task(reader.block(height)) for height in range(1, 9)]
-            await until(lambda: Held.is_open == 4)
+            reads = [tasks.create_task(reader.block(n, who)) for n, who in enumerate(readers, start=1)]
+            for _ in range(20):  # all that can go on goes on
+                await asyncio.sleep(0)
+            assert Held.is_open == at_once
             Held.go.set()
         assert [read.result() for read in reads] == BLOCKS[:8]
         assert Held.opened == 8

@@ -17,9 +17,16 @@ from votenet.core.text import is_plain
 from votenet.errors import Rejected, VotenetError
 from votenet.protocol.wire.client_messages import GetProof, Proof
 from votenet.web.api.chain_index import BlockRow, ChainIndex, RecordPlace
-from votenet.web.api.chain_reader import ChainReader, reader_of
+from votenet.web.api.chain_reader import reader_of
 from votenet.web.api.lookups import WhereVoteIs, where_is
-from votenet.web.api.requests import json_answer, number_parameter, text_parameter, view_of, whole_number
+from votenet.web.api.requests import (
+    asker_of,
+    json_answer,
+    number_parameter,
+    text_parameter,
+    view_of,
+    whole_number,
+)
 from votenet.web.live_view import LiveView
 
 MAX_ROWS: Final = 200
@@ -132,9 +139,9 @@ async def block_list(view: LiveView, first: int | None = None, count: int = ROWS
 
 
 async def block_page(
-    view: LiveView, which: int | str, first_vote: int = 0, count: int = MAX_ROWS
+    view: LiveView, which: int | str, first_vote: int = 0, count: int = MAX_ROWS, *, who: str = ""
 ) -> BlockPage:
-    """The block at a height, or with a hash (64 hexadecimal digits).
+    """The block at a height, or with a hash (64 hexadecimal digits), for a client (`client_of`).
 
     Raises:
         Rejected: not-found.
@@ -146,7 +153,7 @@ async def block_page(
     if height is None or not 0 <= height <= index.height:
         raise Rejected("not-found", f"there is no block {which}").advising("The last block: /chain")
     row = index.row(height)
-    block = await reader.block(height) if height else Block(row.header, ())
+    block = await reader.block(height, who) if height else Block(row.header, ())
     return _page(view, index, row, block, range(first_vote, min(first_vote + count, row.votes)))
 
 
@@ -159,16 +166,15 @@ async def vote_page(view: LiveView, voter_id: str) -> VotePage:
     return VotePage(standing, None if place is None else _block_path(index, place), proof)
 
 
-async def find(view: LiveView, text: str) -> Found:
+async def find(view: LiveView, text: str, who: str = "") -> Found:
     """What a text means: a vote id or a receipt code, a block's hash, a voter's key, a voter id, a height."""
     text = text.strip()
     if not text or len(text) > MAX_SEARCH or not is_plain(text):
         return NOTHING
-    reader = reader_of(view)
-    index = await reader.index()
+    index = await reader_of(view).index()
     digits = "".join(text.lower().replace("-", " ").split())
     if RECEIPT_CODE_DIGITS <= len(digits) <= HASH_DIGITS and set(digits) <= set("0123456789abcdef"):
-        found = await _find_hash(view, reader, index, digits)
+        found = await _find_hash(view, index, digits, who)
         if found is not NOTHING:
             return found
     voter = await _find_voter(view, text)
@@ -178,14 +184,14 @@ async def find(view: LiveView, text: str) -> Found:
     return voter
 
 
-async def _find_hash(view: LiveView, reader: ChainReader, index: ChainIndex, digits: str) -> Found:
+async def _find_hash(view: LiveView, index: ChainIndex, digits: str, who: str) -> Found:
     """What a hash, or the first digits of a vote id, is of."""
     wanted = bytes.fromhex(digits[: len(digits) // 2 * 2])
     if len(digits) == HASH_DIGITS and (height := index.find_block(wanted)) is not None:
         return Found("block", height, digits)
     place = index.find_record(wanted)
     if place is not None:
-        block = await reader.block(place.height)
+        block = await reader_of(view).block(place.height, who)
         block_hash = block.header.hash.hex()
         if place.position >= len(block.votes):
             return Found("block", place.height, block_hash)  # a record that is no vote
@@ -304,11 +310,11 @@ async def get_block(request: Request) -> Response:
         which = whole_number(text, "block")
     first = number_parameter(request, "first_vote", 0)
     count = number_parameter(request, "count", MAX_ROWS, least=1, most=MAX_ROWS)
-    return json_answer(await block_page(view_of(request), which, first, count))
+    return json_answer(await block_page(view_of(request), which, first, count, who=asker_of(request)))
 
 
 async def get_search(request: Request) -> Response:
     text = text_parameter(request, "q")
     if len(text) > MAX_SEARCH:
         raise VotenetError(f"a search has at most {MAX_SEARCH} characters", code="bad-request")
-    return json_answer(await find(view_of(request), text))
+    return json_answer(await find(view_of(request), text, asker_of(request)))

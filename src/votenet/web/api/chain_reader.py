@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -22,6 +23,7 @@ from votenet.errors import NotRunning, Rejected, VotenetError
 from votenet.protocol.wire.address import Address
 from votenet.protocol.wire.peer_messages import MAX_HEADERS, GetHeaders, Headers
 from votenet.web.api.chain_index import ChainIndex
+from votenet.web.api.fair_places import FairPlaces
 from votenet.web.live_view import LiveView
 
 READER_DIAL_SECONDS: Final = 3.0
@@ -31,8 +33,13 @@ FRESH_SECONDS: Final = 1.0
 """So often at most a node is asked for new blocks."""
 MAX_OBSERVERS: Final = 4
 """Blocks are fetched over so many connections at a time, whatever the number of readers."""
+MAX_OBSERVERS_OF_ONE: Final = 2
+"""Of these, for one client."""
 KEPT_BLOCKS: Final = 8
 """Bodies that are kept, of those that were asked for last: a block has at most 8 MiB."""
+
+Turn = Callable[[], contextlib.AbstractAsyncContextManager[None]]
+"""Waits until blocks may be fetched from a node, and holds a place until they are here."""
 
 
 class ChainReader:
@@ -44,7 +51,7 @@ class ChainReader:
         self._index = ChainIndex(self._election)
         self._kept: LRUCache[bytes, Block] = LRUCache(KEPT_BLOCKS)
         self._updating, self._updated_at = asyncio.Lock(), float("-inf")
-        self._observers = asyncio.Semaphore(MAX_OBSERVERS)
+        self._places = FairPlaces(MAX_OBSERVERS, MAX_OBSERVERS_OF_ONE)
         self._updates = asyncio.Semaphore(1)
         """What is new is never behind the blocks that readers ask for."""
 
@@ -61,18 +68,19 @@ class ChainReader:
                 self._updated_at = time.monotonic()
             return self._index
 
-    async def block(self, height: int) -> Block:
-        """The block at a height of the index. Raises Unreachable, IndexError."""
-        (block,) = [block async for block in self.blocks(height, height)]
+    async def block(self, height: int, who: str = "") -> Block:
+        """The block at a height of the index, for a client (`client_of`). Raises Unreachable, IndexError."""
+        (block,) = [block async for block in self.blocks(height, height, who)]
         return block
 
-    async def blocks(self, first: int, last: int) -> AsyncGenerator[Block, None]:
+    async def blocks(self, first: int, last: int, who: str = "") -> AsyncGenerator[Block, None]:
         """The blocks from one height up to another, which are in the index and above genesis."""
+        turn = functools.partial(self._places.place, who)
         rows = [self._index.row(height) for height in range(first, last + 1)]
         # What is kept changes while blocks come: other readers, and this one, add and push out.
         held = {row.hash: block for row in rows if (block := self._kept.get(row.hash)) is not None}
         missing = [(row.height, row.header) for row in rows if row.hash not in held]
-        async with contextlib.aclosing(self._fetch(missing, self._observers)) as fetched:
+        async with contextlib.aclosing(self._fetch(missing, turn)) as fetched:
             for row in rows:
                 block = held[row.hash] if row.hash in held else await anext(fetched)
                 self._kept[row.hash] = block
@@ -96,7 +104,7 @@ class ChainReader:
             if self._election.named or fork + len(headers) <= self._index.height:
                 return  # what is decided stays; and a node that is behind takes nothing away
             self._index.cut(fork)
-        async for block in self._fetch(list(enumerate(headers, fork + 1)), self._updates):
+        async for block in self._fetch(list(enumerate(headers, fork + 1)), lambda: self._updates):
             self._index.append(block)
 
     async def _new_headers(self, node: NodeConnection) -> Sequence[Header]:
@@ -141,9 +149,7 @@ class ChainReader:
             raise Rejected("bad-commit", "they do not stand on a block that is known")
         return check_page(self._election, headers, height + behind, commit)
 
-    async def _fetch(
-        self, wanted: Sequence[tuple[int, Header]], turns: asyncio.Semaphore
-    ) -> AsyncGenerator[Block, None]:
+    async def _fetch(self, wanted: Sequence[tuple[int, Header]], turn: Turn) -> AsyncGenerator[Block, None]:
         """The blocks with these heights and headers, of the first node that has them.
 
         The next node goes on where one fails or lies.
@@ -152,7 +158,7 @@ class ChainReader:
         failure: VotenetError = NotRunning("no node to ask")
         for address in self._view.addresses if wanted else ():
             try:
-                async for block in self._of_node(address, wanted[done:], turns):
+                async for block in self._of_node(address, wanted[done:], turn):
                     done += 1
                     yield block
             except VotenetError as error:
@@ -162,12 +168,12 @@ class ChainReader:
         raise failure
 
     async def _of_node(
-        self, address: Address, wanted: Sequence[tuple[int, Header]], turns: asyncio.Semaphore
+        self, address: Address, wanted: Sequence[tuple[int, Header]], turn: Turn
     ) -> AsyncGenerator[Block, None]:
         reader = Observer(
             address, self._election, dial_timeout=READER_DIAL_SECONDS, answer_timeout=BLOCK_SECONDS
         )
-        async with turns, reader as observer:
+        async with turn(), reader as observer:
             heights = iter(wanted)
             async for block in observer.blocks([header for _, header in wanted]):
                 height, _ = next(heights)

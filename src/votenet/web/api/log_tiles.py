@@ -12,7 +12,7 @@ from votenet.core.ledger.block import Block
 from votenet.core.log.tiles import TILE_WIDTH, bundle_path, encode_bundle, tile_path
 from votenet.errors import Rejected
 from votenet.web.api.chain_reader import ChainReader, reader_of
-from votenet.web.api.requests import view_of
+from votenet.web.api.requests import asker_of, view_of
 from votenet.web.live_view import LiveView
 
 MAX_LEVEL: Final = 5
@@ -42,7 +42,9 @@ async def get_tile(request: Request) -> Response:
     address = bundle_path(number, width) if level is None else tile_path(level, number, width)
     if address != f"tile/{path}":
         raise _no_such("this is no address of a tile")
-    data = await (bundle(view, number, width) if level is None else tile(view, level, number, width))
+    data = await (
+        bundle(view, number, width, asker_of(request)) if level is None else tile(view, level, number, width)
+    )
     if data is None:
         raise _no_such("the log has no such tile")
     return Response(data, 200, IMMUTABLE, "application/octet-stream")
@@ -54,7 +56,7 @@ async def tile(view: LiveView, level: int, number: int, width: int) -> bytes | N
     return None if level > MAX_LEVEL else (await reader.index()).tile(level, number, width)
 
 
-async def bundle(view: LiveView, number: int, width: int) -> bytes | None:
+async def bundle(view: LiveView, number: int, width: int, who: str = "") -> bytes | None:
     """The first `width` entries of a bundle; None where the log has not so many."""
     reader = _log_reader(view)
     index = await reader.index()
@@ -64,7 +66,7 @@ async def bundle(view: LiveView, number: int, width: int) -> bytes | None:
     first, last = index.height_of_leaf(start), index.height_of_leaf(start + width - 1)
     before = index.first_leaf(first)
     entries = [index.row(0).header.pack()] if first == 0 else []
-    async for block in reader.blocks(max(first, 1), last):
+    async for block in reader.blocks(max(first, 1), last, who):
         entries += _entries(block)
     return encode_bundle(entries[start - before : start - before + width])
 

@@ -13,6 +13,7 @@ from votenet.client.failover import Work
 from votenet.core.text import check_voter_id
 from votenet.errors import Rejected, VotenetError
 from votenet.protocol.wire.address import Address, parse_address
+from votenet.web.limits import asked_by
 from votenet.web.live_view import LiveView
 
 NEVER_STORED: Final = {"Cache-Control": "no-store"}
@@ -25,6 +26,11 @@ T = TypeVar("T")
 def view_of(request: Request) -> LiveView:
     view: LiveView = request.app.state.view
     return view
+
+
+def asker_of(request: Request) -> str:
+    """The client that a request comes from (`client_of`), also through a trusted proxy."""
+    return asked_by(request, request.app.state.settings.trusted_proxies)
 
 
 def json_answer(value: object) -> Response:

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from votenet.errors import Rejected
 from votenet.web.api.chain import Found, block_list, block_page, find, vote_page
+from votenet.web.api.requests import asker_of
 from votenet.web.frame import words_of
 from votenet.web.language import language_of
 from votenet.web.pages.block_view import block_item, block_view, vote_view
@@ -32,7 +33,7 @@ async def chain(request: Request) -> Response:
     view = request.app.state.view
     words = words_of(language_of(request), view.snapshot)
     searched = request.query_params.get("q", "").strip()
-    found = await find(view, searched) if searched else None
+    found = await find(view, searched, asker_of(request)) if searched else None
     links = [] if found is None else links_to(words, found)
     if len(links) == 1:
         return RedirectResponse(links[0][0], status_code=303)
@@ -69,11 +70,11 @@ async def block(request: Request) -> Response:
     view = request.app.state.view
     snapshot = view.snapshot
     words = words_of(language_of(request), snapshot)
-    which = request.path_params["which"]
+    which, first = request.path_params["which"], _place(request, "from") or 0
     if which.isascii() and which.isdigit() and len(which) < 10:
-        found = await block_page(view, int(which), _place(request, "from") or 0)
+        found = await block_page(view, int(which), first, who=asker_of(request))
     elif is_hash(which):
-        found = await block_page(view, which, _place(request, "from") or 0)
+        found = await block_page(view, which, first, who=asker_of(request))
     else:
         raise Rejected("not-found", "there is no such block")
     return render(request, "block.html", block=block_view(words, snapshot.election, found))
@@ -83,7 +84,9 @@ async def vote(request: Request) -> Response:
     """A vote by its id, or by its voter's."""
     wanted = request.path_params["wanted"]
     view = request.app.state.view
-    return await _vote_of(request, (await find(view, wanted)).voter_id if is_hash(wanted) else wanted)
+    if is_hash(wanted):
+        return await _vote_of(request, (await find(view, wanted, asker_of(request))).voter_id)
+    return await _vote_of(request, wanted)
 
 
 async def vote_of_voter(request: Request) -> Response:
