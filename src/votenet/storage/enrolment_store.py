@@ -7,6 +7,7 @@ the member is told. Several programs may use a folder at one time.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
@@ -87,12 +88,20 @@ class EnrolmentStore:
     def inviting(self) -> Iterator[None]:
         """Make the folder; others who invite wait until the block ends: what it has read stays true.
 
+        A block that invites nobody leaves no folder behind that was not there.
+
         Raises:
             ConfigError: the folder or the lock cannot be made.
         """
-        private_dir(self.folder)
-        with alone(self.folder / "invitations.lock"):
-            yield
+        missing = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
+        try:
+            private_dir(self.folder)
+            with alone(self.folder / "invitations.lock"):
+                yield
+        finally:
+            with contextlib.suppress(OSError):  # one that is not empty has what others wrote
+                for folder in missing:
+                    folder.rmdir()
 
     def invite(self, invitations: InvitationsFile) -> None:
         """Replace the invitations. Raises ConfigError, StorageError."""

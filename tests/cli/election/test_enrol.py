@@ -126,6 +126,24 @@ def test_two_organisers_who_invite_at_one_time_do_not_replace_what_the_other_has
     assert not (club.store.folder / "invitations.lock").exists()
 
 
+def test_a_refused_invitation_leaves_no_folder_that_was_not_there(cli: Cli, tmp_path: Path) -> None:
+    club = Club(cli, tmp_path)
+    club.store = EnrolmentStore(tmp_path / "new" / "enrolment")
+    (tmp_path / "i.csv").write_text("not handed out yet")
+    assert "[file-exists]" in club.invite("i.csv").err
+    assert "[not-on-roll]" in club.invite("j.csv", "--again", "eve").err
+    assert "[output-failed]" in club.invite("nowhere/k.csv").err
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "new").mkdir()
+    assert "[file-exists]" in club.invite("i.csv").err
+    assert list((tmp_path / "new").iterdir()) == []
+    club.store.folder.mkdir()
+    assert "[file-exists]" in club.invite("i.csv").err
+    assert club.store.folder.exists()
+    assert club.invite("j.csv").code == 0
+    assert len(club.store.invitations().members) == 3
+
+
 def test_other_names_and_weights_are_kept_where_nobody_is_new(club: Club) -> None:
     club.invite("i.csv")
     before = [one.invitation for one in club.store.invitations().members]
