@@ -13,6 +13,7 @@ from support.elections import UUID, key_of
 from votenet.core.election.voting_code import code_from, invitation_hash, shown_code
 from votenet.errors import ConfigError, Rejected, StorageError
 from votenet.storage.enrolment_store import INVITATIONS_NAME, EnrolmentStore, InvitationsFile, Invited
+from votenet.storage.files import FileLock
 
 CODES = {name: code_from(name.encode().ljust(14, b"x")) for name in ("ann", "bo", "cy")}
 MADE = InvitationsFile(
@@ -119,3 +120,20 @@ def test_what_cannot_be_saved_is_not_said_to_be_saved(
     for again in (store, EnrolmentStore(store.folder)):  # what one program wrote may not be on the disk
         with pytest.raises(StorageError, match="No space left"):
             again.enrol(CODES["ann"], public("b"), 7)
+
+
+def test_an_invitation_makes_a_folder_again_that_a_refused_one_removes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, acquire = EnrolmentStore(tmp_path / "enrolment"), FileLock.acquire
+
+    def removed_meanwhile(path: Path, *, wait: bool = False) -> FileLock:
+        monkeypatch.undo()
+        path.parent.rmdir()
+        return acquire(path, wait=wait)
+
+    monkeypatch.setattr(FileLock, "acquire", removed_meanwhile)
+    with store.inviting():
+        store.invite(MADE)
+    assert store.invitations() == MADE
+    assert not (store.folder / "invitations.lock").exists()

@@ -23,7 +23,7 @@ from votenet.core.election.voting_code import invitation_hash, read_code
 from votenet.core.encoding import Hex32, VoterId
 from votenet.core.keys import is_public_key
 from votenet.errors import Command, ConfigError, NextStep, Rejected, StorageError
-from votenet.storage.files import alone, write_atomically
+from votenet.storage.files import FileLock, write_atomically
 
 INVITATIONS_NAME: Final = "invitations.json"
 _KEYS_NAME: Final = "keys.jsonl"
@@ -93,15 +93,27 @@ class EnrolmentStore:
         Raises:
             ConfigError: the folder or the lock cannot be made.
         """
-        missing = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
+        missing = [folder for folder in (self.folder, *self.folder.parents) if not os.path.exists(folder)]
         try:
-            private_dir(self.folder)
-            with alone(self.folder / "invitations.lock"):
+            lock = self._lock_invitations()
+            try:
                 yield
+            finally:
+                lock.release(remove=True)
         finally:
             with contextlib.suppress(OSError):  # one that is not empty has what others wrote
                 for folder in missing:
                     folder.rmdir()
+
+    def _lock_invitations(self) -> FileLock:
+        """Raises ConfigError."""
+        while True:
+            private_dir(self.folder)
+            try:
+                return FileLock.acquire(self.folder / "invitations.lock", wait=True)
+            except ConfigError:
+                if os.path.isdir(self.folder):
+                    raise  # else one whose invitation was refused has just removed it
 
     def invite(self, invitations: InvitationsFile) -> None:
         """Replace the invitations. Raises ConfigError, StorageError."""

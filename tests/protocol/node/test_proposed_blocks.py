@@ -10,6 +10,7 @@ from support.nodes import refused, sends
 from support.secret_definitions import SecretSetup
 from votenet.core.ledger.block import genesis_header, header_from_hex
 from votenet.core.ledger.extras import NotCounted
+from votenet.core.ledger.vote import hash_votes
 from votenet.protocol.node.events import Received
 from votenet.protocol.node.proposed_blocks import URGENT_VOTES
 from votenet.protocol.wire.messages import decode_message
@@ -87,6 +88,21 @@ def test_a_proposed_block_with_some_votes_that_are_new_is_checked_before_votes_t
         us.receive(1, proposal(us, block, 0 if urgent else 1))
         sent = BlockVotes(hash=block.header.hash.hex(), votes=tuple(hashed.vote for hashed in block.votes))
         (job,) = us.take(Received(1, sent)).check
+        assert job.urgent == urgent
+        us.finish(job)
+
+
+def test_a_refused_block_that_is_sent_again_waits_for_its_turn() -> None:
+    """Its proposer may send it without end, and would keep the votes of all others waiting."""
+    us = among_named()
+    good, other = make_votes(us.election, 2)
+    (false,) = hash_votes([msgspec.structs.replace(good.vote, signature=other.vote.signature)])
+    block = mine_named(us.election, genesis_header(us.election), 1, [false, other], node=1)
+    us.receive(1, proposal(us, block, 0))
+    header, sent = block.header.pack().hex(), tuple(hashed.vote for hashed in block.votes)
+    for urgent in (True, False, False):
+        whole = BlockMessage(header=header, votes=sent, miner=block.extras.miner)
+        (job,) = us.take(Received(1, whole)).check
         assert job.urgent == urgent
         us.finish(job)
 

@@ -50,6 +50,8 @@ class ProposedBlock:
     block: Block | None = None
     refusal: Rejected | None = None
     checking: bool = False
+    checked: bool = False
+    """A check was begun. Another one waits for its turn: whoever proposed it may send it again and again."""
     saved: bool = False
     asked: tuple[int, float] | None = None
     """The link that was asked for what is missing, and when the answer is overdue."""
@@ -215,7 +217,8 @@ class ProposedBlocks:
         self._judge(check.value, now)
 
     def _start_check(self, link: int, proposed: ProposedBlock, came: Sequence[Vote]) -> None:
-        proposed.checking = True
+        urgent = not proposed.checked and self._is_short(proposed, came)
+        proposed.checking = proposed.checked = True
 
         def done(result: object, later: float) -> None:
             proposed.checking = False
@@ -238,7 +241,7 @@ class ProposedBlocks:
             state.election,
             state.signatures,
         )
-        state.start_job(link, run, done, urgent=self._is_short(proposed, came))
+        state.start_job(link, run, done, urgent=urgent)
 
     def _is_short(self, proposed: ProposedBlock, came: Sequence[Vote]) -> bool:
         """Whether a check takes a moment: 1 us a vote, and 40 for the signature of each that is new here."""
