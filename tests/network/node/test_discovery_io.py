@@ -34,6 +34,7 @@ from votenet.protocol.peers import bootstrap_servers as servers_module
 from votenet.protocol.peers import discovery as discovery_module
 from votenet.protocol.peers.address_manager import LOCAL, AddressManager, group_of
 from votenet.protocol.peers.discovery import BROADCAST, GOSSIP
+from votenet.protocol.peers.named_nodes import NamedNodes
 from votenet.protocol.wire.address import Address
 from votenet.protocol.wire.connection import Connection, LocalNode, PeerInfo
 from votenet.protocol.wire.messages import encode_message
@@ -91,9 +92,11 @@ class FakeLinks:
         return None
 
 
-def make(links: FakeLinks, *bootstraps: Address, names: Names | None = None) -> DiscoveryIO:
-    identity = LocalNode(key_of("us"), NETWORK, OWN)
-    return DiscoveryIO(AddressManager(OWN), cast(LinkTable, links), identity, bootstraps, names=names)
+def make(
+    links: FakeLinks, *bootstraps: Address, names: Names | None = None, named: NamedNodes | None = None
+) -> DiscoveryIO:
+    identity, addresses = LocalNode(key_of("us"), NETWORK, OWN), AddressManager(OWN)
+    return DiscoveryIO(addresses, cast(LinkTable, links), identity, bootstraps, names=names, named=named)
 
 
 async def work(found: DiscoveryIO) -> None:
@@ -497,6 +500,20 @@ def test_names_of_strangers_that_hang_hold_up_no_name_of_the_operator() -> None:
         release.set()
 
     run(main)
+
+
+def test_names_that_a_learnt_server_lists_under_the_key_of_a_named_node_have_the_limits_of_others() -> None:
+    def test() -> None:
+        ours, learnt = Address("10.254.0.1", 4000), Address("10.6.6.6", 4000)
+        key = key_of("named").public_hex
+        found = make(FakeLinks(), ours, named=NamedNodes({key: "north"}))
+        found.core.servers.learn(learnt)
+        for server, name in ((learnt, "slow.liar:3000"), (ours, "north.friend:3000")):
+            found.core.bootstrap_answered(server, True, [name], 0.0, [name], {name: key})
+        assert len(found._look_up_limits(Address("slow.liar", 3000))) == 3
+        assert found._look_up_limits(Address("north.friend", 3000)) == ()
+
+    inside(test)
 
 
 def test_a_name_that_is_not_looked_up_for_lack_of_room_is_not_taken_for_dead() -> None:

@@ -767,6 +767,18 @@ def test_a_named_node_found_by_a_feeler_is_kept() -> None:
     assert feeler in found.anchors()
 
 
+def test_a_server_that_a_peer_has_named_vouches_for_no_name_under_the_key_of_a_named_node() -> None:
+    learnt = Address("10.6.6.6", 4000)
+    found = discovery(servers=(BOOTSTRAP,), named=NamedNodes(NAMED, decides=True))
+    found.servers.learn(learnt)
+    false = {f"slow{number}.liar:3000": key for number, key in enumerate(NAMED)}
+    found.bootstrap_answered(learnt, True, false, 0.0, false, false)
+    assert all(map(found.is_name_of_others, false))
+    true = {f"node{number}.friend:3000": key for number, key in enumerate(NAMED)}
+    found.bootstrap_answered(BOOTSTRAP, True, true, 0.0, true, true)
+    assert not any(map(found.is_name_of_others, true))
+
+
 def test_a_named_node_with_a_name_is_dialled_among_thousands_of_names_of_others() -> None:
     key, server = key_of("named").public_hex, Address("10.254.0.1", 4000)
     found = discovery(servers=(server,), named=NamedNodes({key: "north"}, decides=True))

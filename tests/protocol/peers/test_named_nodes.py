@@ -18,8 +18,8 @@ def test_a_named_node_wants_every_other_and_a_relay_a_few() -> None:
     for decides in (True, False):
         named = NamedNodes(NAMES, decides=decides)
         for number, key in enumerate(NAMES, start=1):
-            named.listed(at(number), key)
-        named.listed(at(9), STRANGER), named.listed(at(8), None)
+            named.listed(at(number), key, trusted=True)
+        named.listed(at(9), STRANGER, trusted=True), named.listed(at(8), None, trusted=True)
         assert named.wanted([]) == {at(1), at(2), at(3), at(4)}
         assert named.wanted([ONE, STRANGER]) == {at(2), at(3), at(4)}
         joined = list(NAMES)[:LINKS_OF_RELAY]
@@ -28,14 +28,14 @@ def test_a_named_node_wants_every_other_and_a_relay_a_few() -> None:
 
 def test_a_relay_is_content_with_the_only_named_node() -> None:
     named = NamedNodes({ONE: "node-1"})
-    named.listed(at(1), ONE)
+    named.listed(at(1), ONE, trusted=True)
     assert named.wanted([]) == {at(1)}
     assert named.wanted([ONE]) == set()
 
 
 def test_what_a_key_proves_is_believed_over_what_a_server_lists() -> None:
     named = NamedNodes(NAMES, decides=True)
-    named.listed(at(1), ONE)
+    named.listed(at(1), ONE, trusted=True)
     named.answered(at(1), STRANGER)
     assert named.wanted([]) == set(), "this address is dialled like any other"
     assert named.replaced([]) == [(at(1), "node-1")]
@@ -51,8 +51,34 @@ def test_what_a_key_proves_is_believed_over_what_a_server_lists() -> None:
 def test_a_server_that_lists_much_fills_no_memory_and_hides_no_proven_address() -> None:
     named = NamedNodes(NAMES, decides=True)
     for number in range(1, 250):
-        named.listed(at(number), ONE)
+        named.listed(at(number), ONE, trusted=True)
     assert len(named.wanted([])) == MAX_PLACES
     named.answered(at(250), ONE)
     assert at(250) in named.wanted([])
     assert len(named.wanted([])) == MAX_PLACES
+
+
+def test_only_a_proof_or_a_server_of_the_operator_vouches_for_an_address() -> None:
+    named = NamedNodes(NAMES, decides=True)
+    named.listed(at(1), ONE, trusted=False)
+    assert named.wanted([]) == {at(1)}
+    assert not named.is_vouched(at(1))
+    named.listed(at(1), ONE, trusted=True)
+    named.listed(at(2), TWO, trusted=False)
+    named.answered(at(2), TWO)
+    assert named.is_vouched(at(1))
+    assert named.is_vouched(at(2))
+    named.answered(at(1), STRANGER)
+    assert not named.is_vouched(at(1))
+
+
+def test_a_server_of_the_operator_finds_room_among_the_lies_of_others() -> None:
+    named = NamedNodes(NAMES, decides=True)
+    for number in range(1, 100):
+        named.listed(at(number), ONE, trusted=False)
+    named.listed(at(1), TWO, trusted=True)
+    named.listed(at(200), ONE, trusted=True)
+    assert named.is_vouched(at(1))
+    assert named.is_vouched(at(200))
+    assert len(named.wanted([TWO])) == MAX_PLACES
+    assert at(1) in named.wanted([ONE]), "it is a place of the key that the configured server lists"

@@ -321,14 +321,14 @@ class Discovery:
         """
         if server not in self.servers.known():
             return
+        trusted = not self.servers.is_learnt(server)
         for address, key in keys.items():
-            self.named.listed(address, key)
+            self.named.listed(address, key, trusted=trusted)
         others = frozenset(nodes) - {self.addresses.own}
         first = self.servers.answered(server, registered, others, now)
-        trusted = not self.servers.is_learnt(server)
         source = group_of(server.host) if trusted else source_of(server.host)
         for address in peers:
-            if self.named.is_place(address) and (trusted or not _is_elsewhere(address, source)):
+            if self.named.is_vouched(address) and (trusted or not _is_elsewhere(address, source)):
                 self.addresses.add_named(address, source)
             self._note(address, source, now, trusted=trusted)
             if first and address in self.addresses:
@@ -527,7 +527,7 @@ class Discovery:
 
     def is_name_of_others(self, address: str) -> bool:
         """Whether an address is a name that neither the operator nor a named node vouches for."""
-        return self.addresses.is_name_of_others(address) and not self.named.is_place(address)
+        return self.addresses.is_name_of_others(address) and not self.named.is_vouched(address)
 
     def _dial(self, address: Address, *, feeler: bool = False) -> Action:
         name = str(address)

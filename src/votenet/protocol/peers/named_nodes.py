@@ -23,6 +23,8 @@ class NamedNodes:
         self._names, self.decides = names or {}, decides
         self._places: dict[str, str] = {}
         """Keys by address."""
+        self._vouched: set[str] = set()
+        """Places where the node proved its key, or that a server of the operator lists."""
         self._taken: dict[str, str] = {}
         """Keys that were at an address before another node answered there."""
 
@@ -32,19 +34,32 @@ class NamedNodes:
     def __len__(self) -> int:
         return len(self._names)
 
-    def is_place(self, address: str) -> bool:
-        """Whether a named node is, or is said by a bootstrap server to be, at an address."""
-        return address in self._places
+    def is_vouched(self, address: str) -> bool:
+        """Whether a named node has proved its key at an address, or a configured server lists it there."""
+        return address in self._vouched
 
-    def listed(self, address: str, node_key: str | None) -> None:
-        """Note that a bootstrap server lists a key at an address."""
-        if node_key in self._names and address not in self._places:
-            assert node_key is not None
-            if sum(key == node_key for key in self._places.values()) < MAX_PLACES:
-                self._places[address] = node_key
+    def listed(self, address: str, node_key: str | None, *, trusted: bool) -> None:
+        """Note that a bootstrap server lists a key at an address.
+
+        Args:
+            trusted: the operator has configured the server. Lists are not signed: another server may list
+                any address under any key.
+        """
+        known = self._vouched if trusted else self._places
+        if node_key not in self._names or address in known:
+            return
+        assert node_key is not None
+        places = [place for place in self._places_of(node_key) if place != address]
+        if trusted and len(places) >= MAX_PLACES and places[-1] not in self._vouched:
+            del self._places[places.pop()]
+        if len(places) < MAX_PLACES:
+            self._places[address] = node_key
+            if trusted:
+                self._vouched.add(address)
 
     def answered(self, address: str, node_key: str) -> None:
         """Note that the node at an address has proved to have a key."""
+        self._vouched.discard(address)
         before = self._places.pop(address, node_key)
         if before != node_key:
             self._taken[address] = before
@@ -52,10 +67,16 @@ class NamedNodes:
             return
         if self._taken.get(address) == node_key:
             del self._taken[address]
-        places = [place for place, key in self._places.items() if key == node_key]
-        for place in places[MAX_PLACES - 1 :]:  # only listed there
+        for place in self._places_of(node_key)[MAX_PLACES - 1 :]:
             del self._places[place]
+            self._vouched.discard(place)
         self._places[address] = node_key
+        self._vouched.add(address)
+
+    def _places_of(self, node_key: str) -> list[str]:
+        """The places of a key, those that are vouched for first."""
+        places = [place for place, key in self._places.items() if key == node_key]
+        return sorted(places, key=lambda place: place not in self._vouched)
 
     def wanted(self, joined: Collection[str]) -> set[str]:
         """Addresses to dial before all others. A named node wants all named nodes, a relay a few.
