@@ -271,6 +271,36 @@ def test_addresses_of_the_operator_stay_among_names_of_others_even_while_they_fa
     assert all(name in found for name in own)
 
 
+def test_addresses_that_are_vouched_for_take_the_places_of_others_and_not_more_room() -> None:
+    found = manager(*(f"127.0.0.1:{port}" for port in range(1, LOCAL_SIZE + 1)))
+    near = [f"localhost:{port}" for port in range(1, 65)]
+    for name in near:
+        found.add_named(name)
+    assert set(near) <= set(found)
+    assert len(found) == LOCAL_SIZE
+
+
+def test_an_address_that_is_no_longer_vouched_for_gives_its_place_away() -> None:
+    near = [f"127.0.0.1:{port}" for port in range(1, LOCAL_SIZE + 1)]
+    found = manager(*near)
+    for address in near:  # known already
+        found.add_named(address)
+        found.failed(address, 0.0)
+    assert not found.add("127.0.0.1:60000")
+    found.unvouch(near[7])
+    assert found.add("127.0.0.1:60000")
+    assert near[7] not in found
+
+
+def test_what_the_operator_has_named_stays_vouched_for() -> None:
+    near = [f"127.0.0.1:{port}" for port in range(1, LOCAL_SIZE + 1)]
+    found = manager()
+    for address in near:
+        found.add_configured(address)
+        found.unvouch(address)
+    assert not found.add("127.0.0.1:60000")
+
+
 def test_a_full_bucket_of_tried_ones_tests_its_oldest_before_it_gives_its_place_away() -> None:
     found = manager()
     for port in range(1, LOCAL_SIZE + 1):

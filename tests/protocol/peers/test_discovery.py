@@ -9,6 +9,7 @@ import pytest
 from support.discovery import BOOTSTRAP, FindingNetwork, far_address
 from support.elections import key_of
 from votenet.protocol.peers.address_manager import (
+    LOCAL_SIZE,
     LONGEST_RETRY,
     QUARANTINE_AFTER,
     QUARANTINE_SECONDS,
@@ -750,6 +751,19 @@ def test_another_key_at_the_address_of_a_named_node_is_told() -> None:
     assert found.named.replaced(found.peer_keys()) == [(NAMED_AT[0], "node-1")]
     up(found, 2, dialled=far_address(50), key="named 1", now=2.0)
     assert found.named.replaced(found.peer_keys()) == []
+
+
+def test_addresses_where_another_key_answers_are_no_longer_vouched_for() -> None:
+    """Else a list of the operator's server could fill the address manager for good."""
+    found = discovery(servers=(BOOTSTRAP,), named=NamedNodes(NAMED, decides=True))
+    key = key_of("named 1").public_hex
+    for number in range(1, 3 * LOCAL_SIZE):
+        address = f"localhost:{number}"
+        found.bootstrap_answered(BOOTSTRAP, True, [address], 0.0, [address], {address: key})
+        found.actions(0.0)
+        up(found, number % 200, dialled=address, key="someone else", now=1.0)
+        found.peer_down(number % 200, 1.0)
+    assert len(found.addresses) <= 2 * LOCAL_SIZE
 
 
 def test_a_named_node_found_by_a_feeler_is_kept() -> None:

@@ -162,12 +162,21 @@ class AddressManager:
             known.configured = known.vouched = True
 
     def add_named(self, text: str, source: str = "") -> None:
-        """Add an address of a named node. Malformed ones are dropped."""
+        """Add an address of a named node, or mark it as one. Malformed ones are dropped."""
         try:
             address = parse_peer_address(text)
         except Rejected:
             return
         self._add(_Known(address, source, vouched=True))
+        known = self._known.get(str(address))
+        if known is not None:
+            known.vouched = True
+
+    def unvouch(self, text: str) -> None:
+        """Note that a named node is no longer known to be there: other addresses may push this one out."""
+        known = self._known.get(text)
+        if known is not None:
+            known.vouched = known.configured
 
     def _add(self, known: _Known) -> bool:
         name = str(known.address)
@@ -313,12 +322,14 @@ class AddressManager:
     def _put_new(self, name: str, known: _Known) -> bool:
         where = self._new_bucket(known)
         bucket = self._buckets.setdefault(where, [])
-        if len(bucket) >= _size(where) and not known.vouched:
+        if len(bucket) >= _size(where):
             worst = max(bucket, key=self._dispensable)
             gone = self._known[worst]
-            if gone.vouched or (not gone.failures and self._rank(name) > self._rank(worst)):
+            stays = gone.vouched or (not gone.failures and self._rank(name) > self._rank(worst))
+            if stays and not known.vouched:
                 return False
-            self._forget(worst)
+            if not gone.vouched:  # a bucket outgrows its size only by addresses that are vouched for
+                self._forget(worst)
         bucket.append(name)
         known.bucket = where
         self._known[name] = known

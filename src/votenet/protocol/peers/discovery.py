@@ -285,7 +285,8 @@ class Discovery:
 
     def _confirm(self, address: str, node_key: str) -> None:
         """A key has answered at an address: links that claim just this tell the truth."""
-        self.named.answered(address, node_key)
+        for lost in self.named.answered(address, node_key):
+            self.addresses.unvouch(lost)
         for link, peer in self._peers.items():
             claims_it = peer.peer_info[:2] == (node_key, address) and address != peer.dialled
             if claims_it and peer.peer_info.proven:

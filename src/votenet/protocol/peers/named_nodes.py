@@ -57,8 +57,17 @@ class NamedNodes:
             if trusted:
                 self._vouched.add(address)
 
-    def answered(self, address: str, node_key: str) -> None:
-        """Note that the node at an address has proved to have a key."""
+    def answered(self, address: str, node_key: str) -> set[str]:
+        """Note that the node at an address has proved to have a key.
+
+        Returns the addresses that lost their vouching by that.
+        """
+        before_vouched = set(self._vouched)
+        self._move(address, node_key)
+        return before_vouched - self._vouched
+
+    def _move(self, address: str, node_key: str) -> None:
+        """Take an address from the key that was there, and give it to the one that answers there."""
         self._vouched.discard(address)
         before = self._places.pop(address, node_key)
         if before != node_key:
