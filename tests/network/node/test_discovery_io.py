@@ -537,6 +537,42 @@ def test_a_name_that_is_not_looked_up_for_lack_of_room_is_not_taken_for_dead() -
     run(main)
 
 
+def test_a_peer_whose_name_finds_no_place_in_the_resolver_is_not_told_that_it_cannot_be_reached(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(discovery_module, "CLAIM_CHECK_SECONDS", (0.0,))
+    monkeypatch.setattr(discovery_module, "NO_ROOM_REST", 0.0)
+
+    async def main() -> None:
+        release, postponed = threading.Event(), list[str]()
+
+        def resolve(host: str) -> list[str]:
+            release.wait(60)
+            raise OSError
+
+        links = FakeLinks()
+        links.hosts[1] = Behind("127.0.0.1", "", False)
+        found = make(links, names=Names(resolve, seconds=0.01))
+        for number in range(LOOK_UPS_OF_DOMAIN):
+            await found._dial(Address(f"slow{number}.one.example", 3000))
+        postpone = found.core.claim_postponed
+
+        def noted(address: str, node_key: str, now: float) -> None:
+            postponed.append(address)
+            postpone(address, node_key, now)
+
+        found.core.claim_postponed = noted  # type: ignore[method-assign]
+        name = "pod.one.example:3000"
+        found.peer_up(PeerUp(1, PeerInfo(key_of("them").public_hex, name, 0, 0), False))
+        async with running(work(found)):
+            await until(lambda: len(postponed) > 2)
+        assert postponed == [name] * len(postponed)
+        assert not [line for _, line in links.sent if b"not_reached" in line]
+        release.set()
+
+    run(main)
+
+
 @pytest.mark.parametrize("holder", ["them", "another"])
 def test_an_address_in_a_hello_is_dialled_back_and_believed_if_the_key_answers(
     monkeypatch: pytest.MonkeyPatch, holder: str

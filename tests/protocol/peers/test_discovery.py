@@ -25,7 +25,9 @@ from votenet.protocol.peers.discovery import (
     CUT_OFF_AFTER_SECONDS,
     GOSSIP,
     KINDS,
+    MAX_CLAIMS_OF_NAMES,
     MAX_DIALS,
+    NO_ROOM_REST,
     POLL,
     START_PATIENCE,
     CheckClaim,
@@ -520,6 +522,30 @@ def test_a_false_claim_neither_forgets_the_true_one_nor_harms_the_address() -> N
     assert found.counted() == [2]
     assert found.addresses.is_met(HERE)
     assert dials(found, 100.0) == []
+
+
+def test_a_claim_whose_checks_find_no_room_is_neither_false_nor_forgotten() -> None:
+    name = "pod.honest.example:3000"
+    found = discovery()
+    up(found, 1, dialled="", listen=name, key="them")
+    for number in range(20):
+        now = 0.1 + number * NO_ROOM_REST
+        actions = found.actions(now)
+        assert [one.address for one in actions if isinstance(one, CheckClaim)] == [name]
+        assert not [one for one in actions if isinstance(one, TellNotReached)]
+        found.claim_postponed(name, key_of("them").public_hex, now)
+        assert not look(found, now + NO_ROOM_REST - 0.1)
+    assert look(found, 20 * NO_ROOM_REST + 0.1, (name, "them"))
+    assert found.counted() == [1]
+
+
+def test_claims_to_names_that_wait_leave_room_for_claims_to_addresses() -> None:
+    found = discovery()
+    for number, name in enumerate(some_names(2 * MAX_CLAIMS_OF_NAMES)):
+        up(found, 1000 + number, dialled="", listen=name)
+    up(found, 1, dialled="", listen=HERE, key="them")
+    look(found, 0.1, (HERE, "them"))
+    assert found.counted() == [1]
 
 
 def test_a_link_that_is_unproven_works_and_does_not_count() -> None:

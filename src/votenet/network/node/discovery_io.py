@@ -285,13 +285,20 @@ class DiscoveryIO:
         return of_others, LookUpLimit("names never met", LOOK_UPS_OF_NEVER_MET), domain
 
     async def _check(self, check: CheckClaim) -> None:
-        """Dial a claimed address, as a stranger, and see whether the key answers."""
+        """Dial a claimed address, as a stranger, and see whether the key answers.
+
+        Without a place in the resolver the check is made later: it says nothing about the claim.
+        """
         address = parse_address(check.address)
         try:
             if self._faults is not None:
                 await self._faults.passable(address, PEER_DIAL_SECONDS)
             limits = self._look_up_limits(address)
             holds = await self._back.holds(address, check.node_key, self._identity.network_hex, limits)
+        except Rejected as error:
+            log.debug("check %s: %s", address, error.message)
+            self.core.claim_postponed(check.address, check.node_key, time.monotonic())
+            return
         except VotenetError:
             holds = False
         self.core.claim_checked(check.address, check.node_key, holds, time.monotonic(), int(time.time()))

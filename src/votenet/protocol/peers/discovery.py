@@ -54,7 +54,7 @@ GOSSIP_SECONDS: Final = 30.0
 MAX_DIALS: Final = 8
 """Dials at one time."""
 NO_ROOM_REST: Final = 5.0
-"""Seconds before a name is dialled again that could not be looked up, because too many hang."""
+"""Seconds before a name is looked up again for which the resolver had no place, because too many hang."""
 FEELERS_AT_ONCE: Final = 64
 FEELERS_PER_SECOND: Final = 1 / 30
 """A new node introduces itself to so many at once, and goes on slowly."""
@@ -67,6 +67,8 @@ CUT_OFF_AFTER_SECONDS: Final = 3.0
 """A node whose last counted link broke is cut off after this long, if the link had lasted as long: by then a
 peer that restarts is back."""
 MAX_CLAIMS: Final = 256
+MAX_CLAIMS_OF_NAMES: Final = 128
+"""Of them, those to names of others: these may wait long for a place in the resolver."""
 START_PATIENCE: Final = 15.0
 """Seconds after the answers of the bootstrap servers in which a start waits for peers that do not answer: a
 registry may be full of dead ones. A handshake is given up after 10."""
@@ -262,8 +264,20 @@ class Discovery:
         claim = (peer_info.listen, peer_info.node_key)
         if claim in self._claims:
             self._claims[claim].link = link  # it has dialled us anew meanwhile
-        elif len(self._claims) < MAX_CLAIMS and peer_info.listen != self.addresses.own:
+        elif self._has_room_for_claim(peer_info.listen) and peer_info.listen != self.addresses.own:
             self._claims[claim] = _Claim(link, *claim, now + CLAIM_CHECK_SECONDS[0])
+
+    def _has_room_for_claim(self, address: str) -> bool:
+        if len(self._claims) >= MAX_CLAIMS:
+            return False
+        of_names = sum(self.is_name_of_others(claim.address) for claim in self._claims.values())
+        return not self.is_name_of_others(address) or of_names < MAX_CLAIMS_OF_NAMES
+
+    def claim_postponed(self, address: str, node_key: str, now: float) -> None:
+        """Note that this node had no room to make a CheckClaim: that says nothing about the claim."""
+        claim = self._claims.get((address, node_key))
+        if claim is not None:
+            claim.checking, claim.tries, claim.at = False, claim.tries - 1, now + NO_ROOM_REST
 
     def claim_checked(self, address: str, node_key: str, holds: bool, now: float, wall: int) -> None:
         """Note the result of a CheckClaim."""
