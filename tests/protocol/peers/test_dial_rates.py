@@ -29,3 +29,16 @@ def test_names_of_all_domains_share_one_rate_and_leave_other_addresses_theirs() 
     assert later == 10 * DIALS_OF_NAMES_PER_SECOND
     assert rates.take("10.0.0.1", False, 10.0)
     assert rates.take("node.friend", False, 10.0)
+
+
+def test_to_ask_whether_a_dial_is_allowed_counts_none() -> None:
+    rates = DialRates()
+    for host, name_of_others in (("10.0.0.1", False), ("a.example", True)):
+        assert all(rates.ready(host, name_of_others, 0.0) for _ in range(100))
+        while rates.ready(host, name_of_others, 0.0):
+            assert rates.take(host, name_of_others, 0.0)
+        assert not rates.take(host, name_of_others, 0.0)
+    for number in range(1000):
+        rates.take(f"a.liar{number}", True, 0.0)
+    assert not rates.ready("node.friend", True, 0.0)
+    assert rates.ready("node.friend", False, 0.0)

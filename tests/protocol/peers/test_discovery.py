@@ -318,6 +318,18 @@ def test_names_of_one_domain_are_dialled_as_one_host() -> None:
     assert count == DIALS_OF_HOST
 
 
+def test_names_that_wait_for_their_rate_take_no_places_from_others() -> None:
+    found = discovery()
+    for number in range(200):
+        found.address_named(GOSSIP, f"n{number}.liar.example:3000", f"10.{number}.0.0/16", 0.0)
+    while new := dials(found, 0.0):
+        for address in new:
+            found.dial_failed(address, 0.0)
+    honest = [f"10.70.{number}.1:3000" for number in range(1, OUTBOUND + 1)]
+    assert all(map(found.addresses.add, honest))
+    assert set(dials(found, 0.0)) == set(honest)
+
+
 def some_names(count: int) -> list[str]:
     return [f"node.liar{number}:3000" for number in range(1, count + 1)]
 

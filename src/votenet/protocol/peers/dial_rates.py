@@ -26,5 +26,12 @@ class DialRates:
         """Whether a host may be dialled now; the dial is counted if so."""
         if not name_of_others:
             return self._hosts.of(host).take(now)
-        domain = self._hosts.of(group_of(host))
-        return domain.wait(now) == 0.0 and self._names.take(now) and domain.take(now)
+        if not self.ready(host, name_of_others, now):
+            return False
+        return self._names.take(now) and self._hosts.of(group_of(host)).take(now)
+
+    def ready(self, host: str, name_of_others: bool, now: float) -> bool:
+        """Whether `take` would let a host be dialled now; nothing is counted."""
+        if not name_of_others:
+            return self._hosts.ready(host, now)
+        return self._hosts.ready(group_of(host), now) and self._names.wait(now) == 0.0

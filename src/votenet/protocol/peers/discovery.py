@@ -498,15 +498,18 @@ class Discovery:
         if not due:
             return []
         # 1. Named nodes.
-        named = [address for address in due if str(address) in first][:room]
-        dials = [self._dial(address) for address in named if self._may_dial(str(address), now)]
+        named = [address for address in due if str(address) in first and self._is_ready(str(address), now)]
+        dials = [self._dial(address) for address in named[:room] if self._may_dial(str(address), now)]
         # 2. Free outbound places go to networks that have few of them; without a place, a dial is a feeler.
         due = [address for address in due if str(address) not in first]
         others = [name for name, feeler in self._dialling.items() if not feeler]
         apart = first if self.named.decides else set[str]()
         free = OUTBOUND - len(self._chosen()) - len([name for name in others if name not in apart])
         feeler = free <= 0
-        chosen = due if feeler else self._choose(due, others, min(room - len(dials), free))
+        chosen = due
+        if not feeler:  # an address that has to wait for its rate takes no place from others
+            ready = [address for address in due if self._is_ready(str(address), now)]
+            chosen = self._choose(ready, others, min(room - len(dials), free))
         for address in chosen:
             if len(dials) >= room:
                 break
@@ -553,9 +556,15 @@ class Discovery:
     def _may_dial(self, name: str, now: float) -> bool:
         """Addresses that were met are dialled whenever due; others of one host only a few a second."""
         host = host_of(name)
-        if self.addresses.is_met(name) or group_of(host) == LOCAL:
-            return True
-        return self._rates.take(host, self.is_name_of_others(name), now)
+        return self._is_free_to_dial(name) or self._rates.take(host, self.is_name_of_others(name), now)
+
+    def _is_ready(self, name: str, now: float) -> bool:
+        """Whether `_may_dial` would allow a dial; it is not counted."""
+        host = host_of(name)
+        return self._is_free_to_dial(name) or self._rates.ready(host, self.is_name_of_others(name), now)
+
+    def _is_free_to_dial(self, name: str) -> bool:
+        return self.addresses.is_met(name) or group_of(host_of(name)) == LOCAL
 
 
 def _is_elsewhere(address: str, source: str) -> bool:

@@ -53,3 +53,8 @@ class Buckets:
         if bucket is None:
             bucket = self._buckets[name] = TokenBucket(self._rate, self._burst)
         return bucket
+
+    def ready(self, name: str, now: float) -> bool:
+        """Whether the bucket of a name would allow 1 now; nothing is spent, and no bucket is made."""
+        bucket = self._buckets.get(name)
+        return self._burst >= 1.0 if bucket is None else bucket.wait(now) == 0.0
