@@ -140,6 +140,15 @@ def test_anchors_are_dialled_first_after_a_restart() -> None:
     assert set(started.dials[:2]) == set(anchors[:2])
 
 
+def test_anchors_that_are_names_are_dialled_first_after_a_restart_too() -> None:
+    anchors = some_names(OUTBOUND)
+    found = discovery()
+    met = 1_700_000_000
+    rows = [CachedPeer(far_address(number), "", met) for number in range(2, 12)]
+    found.addresses.restore(rows + [CachedPeer(name, "", met, anchor=True) for name in anchors], met)
+    assert set(dials(found, 0.0)) == set(anchors)
+
+
 # -- places ----------------------------------------------------------------------------------------
 
 

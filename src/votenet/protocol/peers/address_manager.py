@@ -294,6 +294,11 @@ class AddressManager:
         known = self._known.get(text)
         return "" if known is None else known.group
 
+    def is_anchor(self, text: str) -> bool:
+        """Whether an address was an outbound peer at the end of the last run."""
+        known = self._known.get(text)
+        return known is not None and known.anchor
+
     def wants_test(self, text: str) -> bool:
         """Whether a feeler would tell something new: never met, or its place is wanted by another."""
         known = self._known.get(text)

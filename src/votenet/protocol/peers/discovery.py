@@ -539,8 +539,13 @@ class Discovery:
         return choose_outbound(due, groups, free, lambda address: self._group(str(address)))
 
     def _group(self, address: str) -> str:
-        """The group that an address counts for while no link leads there."""
-        of_names = NAMES if self.is_name_of_others(address) else ""
+        """The group that an address counts for while no link leads there.
+
+        An anchor that is a name counts for its domain, as where it led is not in the cache: the few anchors
+        were chosen by group before the restart, and come first after it.
+        """
+        is_of_others = self.is_name_of_others(address) and not self.addresses.is_anchor(address)
+        of_names = NAMES if is_of_others else ""
         return self.addresses.met_group(address) or of_names or group_of(host_of(address))
 
     def is_name_of_others(self, address: str) -> bool:
