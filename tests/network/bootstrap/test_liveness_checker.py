@@ -17,6 +17,7 @@ from votenet.network.bootstrap.liveness_checker import (
     DIALS_OF_GROUP,
     HOST_CHECK_BURST,
     LIVENESS_WORKERS,
+    SPARE_WORKERS,
     LivenessChecker,
 )
 from votenet.network.dialback import DialBack
@@ -182,10 +183,27 @@ def test_a_thousand_dead_peers_of_one_network_hold_up_no_new_peer_of_another(tmp
         async with checking(tmp_path, slow) as world:
             dead = [f"2001:db8:0:{n:x}::1" for n in range(1, 1001)]
             world.add(*(PeerEntry(f"[{s}]:1", source=s, proved=False, check_at=NOW - 1) for s in dead))
-            await until(lambda: slow.running == DIALS_OF_GROUP)
+            await until(lambda: slow.running == LIVENESS_WORKERS - SPARE_WORKERS)
             world.add(PeerEntry("192.0.2.1:1", source="192.0.2.1", proved=False, check_at=NOW))
             await until(lambda: "192.0.2.1:1" in dialled)
-            assert len(dialled) == DIALS_OF_GROUP + 1
+            assert len(dialled) == LIVENESS_WORKERS - SPARE_WORKERS + 1
+            slow.release.set()
+
+    run(test)
+
+
+def test_several_networks_of_dead_peers_leave_workers_for_others(tmp_path: Path) -> None:
+    async def test() -> None:
+        slow = Slow()
+        async with checking(tmp_path, slow) as world:
+            dead = [f"192.0.{network}.{n}" for network in (1, 2) for n in range(1, 101)]
+            world.add(*(PeerEntry(f"{s}:1", source=s, proved=False, check_at=NOW - 1) for s in dead))
+            both = LIVENESS_WORKERS - SPARE_WORKERS + DIALS_OF_GROUP
+            await until(lambda: slow.running == both)
+            new = [f"198.51.100.{n}" for n in range(1, DIALS_OF_GROUP + 1)]
+            world.add(*(PeerEntry(f"{s}:1", source=s, proved=False, check_at=NOW) for s in new))
+            await until(lambda: slow.running == both + DIALS_OF_GROUP)
+            assert slow.most == both + DIALS_OF_GROUP
             slow.release.set()
 
     run(test)
@@ -200,7 +218,7 @@ def test_many_new_peers_of_one_network_that_answer_are_all_dialled_at_once(tmp_p
             world.add(*(PeerEntry(f"{s}:1", source=s, proved=False, check_at=NOW) for s in sources))
             await until(lambda: len(world.told) == len(sources))
             assert world.checks["postponed"] == 0
-            assert slow.most <= DIALS_OF_GROUP
+            assert slow.most <= LIVENESS_WORKERS - SPARE_WORKERS
 
     run(test)
 

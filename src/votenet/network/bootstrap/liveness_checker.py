@@ -18,8 +18,11 @@ from votenet.storage.registry.peer_store import PeerStore, StoreConflict
 LIVENESS_WORKERS: Final = 32
 """Peers dialled at one time."""
 DIALS_OF_GROUP: Final = 4
-"""Of them, those registered from one network, /24 or /48: a peer that answers takes milliseconds, a dead one
-seconds, and new peers of other networks must not wait for a thousand dead ones."""
+"""Of them, those registered from one network, /24 or /48, unless SPARE_WORKERS stay idle: a peer that answers
+takes milliseconds, a dead one seconds, and new peers of other networks must not wait for a thousand dead
+ones."""
+SPARE_WORKERS: Final = 16
+"""Workers that a network leaves to others when it has more than DIALS_OF_GROUP: it may be the only one."""
 CHECKS_PER_SECOND: Final = 50.0
 """Dials in all: a registry of 100,000 unkeyed peers is looked through in about half an hour."""
 CHECK_BURST: Final = 4.0
@@ -159,11 +162,10 @@ class LivenessChecker:
 
         def when(entry: PeerEntry) -> Dial:
             group = _group(entry)
-            if not group:
-                return Dial.NOW
-            if groups[group] >= DIALS_OF_GROUP:
+            spare = LIVENESS_WORKERS - groups.total() > SPARE_WORKERS
+            if group and groups[group] >= DIALS_OF_GROUP and not spare:
                 return Dial.SOON
-            if not self._hosts.of(network_of_one(entry.source)).take(now):
+            if group and not self._hosts.of(network_of_one(entry.source)).take(now):
                 return Dial.LATER
             groups[group] += 1
             return Dial.NOW
