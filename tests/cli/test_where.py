@@ -93,7 +93,7 @@ def test_a_network_that_this_user_has_met_needs_no_bootstrap_server(tmp_path: Pa
     path.write_bytes(ELECTION.to_file())
     with posed(node):
         assert find_way_in(str(path), (), "default").listed == (node.address,)
-        assert find_way_in(ELECTION.network_hex.upper(), (), "default").nodes == (node.address,)
+        assert find_way_in(ELECTION.network_hex.upper(), (), "default").listed == (node.address,)
 
 
 def test_bootstrap_servers_alone_are_enough_where_they_have_one_network() -> None:

@@ -67,6 +67,8 @@ def test_an_id_is_looked_for_at_nodes_and_at_servers() -> None:
             of_network(ELECTION.network_hex, others.address)
     assert (way.election.network_id, way.bootstraps) == (ELECTION.network_id, (server,))
     assert at_node.election.network_id == ELECTION.network_id
+    # An address at which a network was seen before may be one that a stranger had listed.
+    assert (at_node.nodes, at_node.listed) == ((), (NOBODY, ours.address))
     assert refused.value.code == "network-mismatch"
 
 

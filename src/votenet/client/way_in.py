@@ -60,11 +60,12 @@ async def way_in_of_network(
 
     Args:
         network_id: without it, that of all nodes that the servers list.
+        nodes: addresses at which it was seen before. The user did not name them: they count as listed.
 
     Raises:
         VotenetError: several-networks; no-nodes; what the bootstrap server or the last node said.
     """
-    given, listed = list(nodes), []
+    seen_before, listed = tuple(nodes), []
     failure: VotenetError | None = None
     networks: set[str] = set()
     for server, answer in await list_servers(bootstraps):
@@ -81,9 +82,9 @@ async def way_in_of_network(
             code="several-networks",
             next_step="Choose one by its network id: --network ID",
         )
-    found = await _first_election([*given, *listed][: 2 * MAX_ASKED], network_id)
+    found = await _first_election([*seen_before, *listed][: 2 * MAX_ASKED], network_id)
     if isinstance(found, Election):
-        return WayIn(found, tuple(given), tuple(bootstraps))
+        return WayIn(found, (), tuple(bootstraps), page_host="localhost", listed=seen_before)
     raise (
         found
         or failure
