@@ -135,6 +135,24 @@ def test_a_node_whose_handshakes_are_passed_on_is_shown_where_it_really_is() -> 
     assert (alone.nodes[3].address, alone.nodes[3].proven) == (between.address, False)
 
 
+def test_a_liar_that_passes_on_the_handshakes_of_named_nodes_is_not_believed() -> None:
+    """It is the only way in, and so the named nodes are not found where they really are."""
+    between = [PosedNode(ELECTION, index, seed=index + 1, knows_itself=False) for index in range(4)]
+    with posed(*between), posed_server(lambda: [listed(one) for one in between]) as server:
+        view = look(servers=(server,))
+    assert [node.node_key for node in view.nodes] == [one.signing_key.public_hex for one in between]
+    assert [(node.proven, node.given) for node in view.nodes] == [(False, False)] * 4
+    assert (view.believed, view.named_answering, view.taking_part) == ([], 0, 0)
+
+
+def test_a_given_node_may_be_dialled_at_an_address_that_it_does_not_know_as_its_own() -> None:
+    given, found = (PosedNode(ELECTION, 2, seed=3, knows_itself=False) for _ in range(2))
+    with posed(given, found), posed_server(lambda: [listed(found)]) as server:
+        view = look(given.address, servers=(server,))
+    assert [node.address for node in view.believed] == [given.address]
+    assert (view.nodes[2].given, view.nodes[2].proven, view.named_answering) == (True, False, 1)
+
+
 def test_two_processes_with_one_key_are_told_from_one_with_two_addresses() -> None:
     nodes = named()
     same, twin = PosedNode(ELECTION, 1, seed=2), PosedNode(ELECTION, 2, seed=99)

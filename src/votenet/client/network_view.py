@@ -52,8 +52,9 @@ class Rank(IntEnum):
 class WayIn:
     """Where a look at a network begins: addresses of nodes and of bootstrap servers, and perhaps its page.
 
-    `listed`: nodes that the page names, as it sees them. `places`: where named nodes were at the last look,
-    by node key.
+    `nodes`: those that the user named, and no others: they are believed further than found ones. `listed`:
+    addresses of nodes that the page names, as it sees them, or that files of this user have. `places`: where
+    named nodes were at the last look, by node key.
     """
 
     election: Election
@@ -70,8 +71,10 @@ class SeenNode:
     """One node. `index`: its place among the named nodes, None for a relay.
 
     `name` is that of the definition for a named node, else what the node says. `address`: where it answers,
-    or where it was looked for; None: nobody named an address. `proven`: it proved its key, and knows the
-    address as its own. `error`: why there is no status, or no proof. `ahead`: of its clock, in seconds.
+    or where it was looked for; None: nobody named an address. `node_key`: the key that it proved, perhaps
+    in a handshake that another program passed on. `proven`: it also knows the address as its own.
+    `given`: the user named the address. `error`: why there is no status, or no proof. `ahead`: of its clock,
+    in seconds.
     """
 
     name: str
@@ -82,11 +85,17 @@ class SeenNode:
     error: VotenetError | None = None
     proven: bool = False
     node_key: str = ""
+    given: bool = False
 
     @property
     def is_named(self) -> bool:
-        """Whether it answers and has proved the key of a named node; others may say that they are one."""
-        return self.index is not None and self.status is not None and bool(self.node_key)
+        """Whether it answers and has proved the key of a named node; others may say that they are one.
+
+        A given node may be dialled at an address that it does not know as its own. For a found one that is no
+        proof: a liar may pass on the handshake of a named node, and answer all else itself.
+        """
+        has_proved = self.proven or (self.given and bool(self.node_key))
+        return self.index is not None and self.status is not None and has_proved
 
 
 class SeenServer(NamedTuple):
@@ -348,20 +357,41 @@ class _Search:
         )
 
     def _holders(self, index: int) -> list[Probe]:
-        """Places of this network whose node has proved the key of a named node, proven addresses first."""
+        """Places of this network whose node has proved the key of a named node.
+
+        Proven addresses come first, then given ones.
+        """
         key = self._way.election.definition.nodes[index].node_key
         found = [(one.proof, one) for one in self._of_network() if one.proof and one.proof.node_key == key]
-        return [one for _, one in sorted(found, key=lambda pair: not pair[0].proven)]
+        found.sort(key=lambda pair: (not pair[0].proven, not self._is_given(pair[1])))
+        return [one for _, one in found]
+
+    def _is_given(self, probe: Probe) -> bool:
+        return self._places[probe.address].rank is Rank.GIVEN
+
+    def _seen(self, probe: Probe, name: str, index: int | None) -> SeenNode:
+        proof = probe.proof
+        return SeenNode(
+            name=name,
+            index=index,
+            address=probe.address,
+            status=probe.status,
+            ahead=probe.ahead,
+            error=probe.error,
+            proven=proof is not None and proof.proven,
+            node_key="" if proof is None else proof.node_key,
+            given=self._is_given(probe),
+        )
 
     def _named(self, index: int) -> SeenNode:
         """A named node where it answers; else where it was looked for, and what came of that."""
         name = self._names[index]
         for probe in self._holders(index):
-            return _seen(probe, name, index)
+            return self._seen(probe, name, index)
         key = self._way.election.definition.nodes[index].node_key
         for probe in self._of_network():
             if probe.proof is None and key in (probe.status.node_key, *self._places[probe.address].keys):
-                return _seen(probe, name, index)
+                return self._seen(probe, name, index)
         address, error = self._why_missing(key)
         return SeenNode(name, index, address, error=error, node_key=key)
 
@@ -388,14 +418,14 @@ class _Search:
                 continue
             who = probe.address if proof is None else (proof.node_key, proof.seed)
             if who not in found or (proof is not None and proof.proven and not found[who].proven):
-                found[who] = _seen(probe, probe.status.name, None)
+                found[who] = self._seen(probe, probe.status.name, None)
         return sorted(found.values(), key=lambda node: (node.name, str(node.address)))
 
     def _given_without_answer(self, shown: set[Address]) -> list[SeenNode]:
         """Addresses that the user named, and that do not answer."""
         late = Unreachable("it was not asked in time")
         return [
-            SeenNode("?", None, place.address, error=place.found or late)
+            SeenNode("?", None, place.address, error=place.found or late, given=True)
             for place in self._places.values()
             if place.rank is Rank.GIVEN and not isinstance(place.found, Probe) and place.address not in shown
         ]
@@ -426,20 +456,6 @@ class _Search:
             said = next((self._index[key] for key in place.keys & missing), None)
         if said is not None:
             yield Oddity("other-key", place.address, said)
-
-
-def _seen(probe: Probe, name: str, index: int | None) -> SeenNode:
-    proof = probe.proof
-    return SeenNode(
-        name=name,
-        index=index,
-        address=probe.address,
-        status=probe.status,
-        ahead=probe.ahead,
-        error=probe.error,
-        proven=proof is not None and proof.proven,
-        node_key="" if proof is None else proof.node_key,
-    )
 
 
 def _seed(probe: Probe) -> int | None:

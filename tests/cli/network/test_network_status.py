@@ -155,6 +155,22 @@ def test_a_node_that_has_not_proved_the_key_it_names_is_no_named_node_and_says_n
     assert "Node 3 has lied" not in done.out
 
 
+def test_handshakes_that_a_liar_passes_on_do_not_make_its_answers_those_of_named_nodes(
+    cli: Callable[..., CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
+    (tmp_path / "genesis.json").write_bytes(ELECTION.to_file())
+    lie = {"closes": 1, "cancelled": True, "lies": ["Node 3 has lied"]}
+    liars = [PosedNode(ELECTION, index, knows_itself=False, changes=lie) for index in range(4)]
+    with posed(*liars), posed_server(lambda: [listed(one) for one in liars]) as server:
+        done = cli("status", "--network", str(tmp_path / "genesis.json"), "--bootstrap", str(server))
+    assert [row.rstrip().endswith("not proven") for row in done.out.splitlines()[1:5]] == [True] * 4
+    assert "Final: not known, no named node answers." in done.out.splitlines()
+    assert "named nodes answer" not in done.out
+    assert "Cancelled" not in done.out
+    assert "Node 3 has lied" not in done.out
+
+
 def test_without_an_answer_it_is_not_known_what_is_final() -> None:
     _, lines = view_of()
     assert "Final: not known, no node answers." in lines
