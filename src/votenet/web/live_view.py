@@ -377,6 +377,7 @@ class LiveView:
     def _shown_as(self, address: str, status: NodeStatus) -> NodeView:
         """A node by its status: only the proof of a key makes it a named node, whatever it calls itself."""
         node, named = NodeView.of(address, status), self.log.election.definition.nodes
+        node = msgspec.structs.replace(node, given=self._trust_in(address) is Trust.GIVEN)
         if self._trust_in(address) is Trust.UNPROVEN:  # a stranger proves no lie by saying so
             node = msgspec.structs.replace(node, lies=())
         if (index := self._proved.get(address)) is not None:

@@ -19,6 +19,7 @@ class NodeView(msgspec.Struct, frozen=True):
     """One node as the page last saw it. `problem` says why it is not asked; empty while it is up.
 
     `signs`: it has proved the key of a named node, and has its name. `unproven`: it only says that it is one.
+    `given`: it answers at an address that the page was started with.
     `warnings` are sentences in English, as the node writes them; `warning_codes` has the code of each.
     `lies` are sentences about what named nodes are proven to have done, as this node tells them.
     """
@@ -34,6 +35,7 @@ class NodeView(msgspec.Struct, frozen=True):
     lies: tuple[str, ...] = ()
     signs: bool = False
     unproven: bool = False
+    given: bool = False
     problem: str = ""
     code: str = ""
 

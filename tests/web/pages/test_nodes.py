@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import msgspec
 import pytest
 
-from support.web_pages import html_of, shown, text_of
+from support.elections import make_election, named_nodes
+from support.page import PATIENT, until
+from support.posed_nodes import PosedNode, posed
+from support.web_pages import html_of, results_of, shown, text_of
+from votenet.protocol.wire.address import Address
+from votenet.web import live_view
+from votenet.web.live_view import LiveView
 from votenet.web.pages.nodes import agreement
 from votenet.web.snapshot import NodeView, Snapshot
 from votenet.web.words import Words
@@ -42,6 +49,64 @@ DOWN = {"up": False, "problem": "it refuses connections", "code": "unreachable"}
 def test_agreement(changes: tuple[dict[str, object], ...], kind: str, title: str) -> None:
     found = agreement(EN, with_nodes(*changes))
     assert (found.kind, found.title) == (kind, title)
+
+
+STRANGER = NodeView("203.0.113.9:9000", "Node 9", up=True, height=9, unproven=True)
+
+
+def and_strangers(snapshot: Snapshot, *strangers: NodeView) -> Snapshot:
+    return replace(snapshot, nodes=(*snapshot.nodes, *strangers))
+
+
+@pytest.mark.parametrize("lie", [{"height": 10, "tip": "ff" * 32}, {"height": 10**9}, {"height": 0}])
+def test_a_stranger_cannot_make_it_look_as_if_nodes_that_sign_disagree(lie: dict[str, object]) -> None:
+    found = agreement(EN, and_strangers(shown("open"), msgspec.structs.replace(STRANGER, **lie)))
+    assert (found.kind, found.title) == ("good", "All 5 nodes that answer are at block 10")
+    assert found.text.startswith("They have the same votes. 1 other node answers.")
+
+
+def test_strangers_do_not_make_up_for_nodes_that_sign_and_are_away() -> None:
+    level = msgspec.structs.replace(shown("open").nodes[0], signs=False)
+    kept = replace(shown("open"), nodes=shown("open").nodes[:3])
+    found = agreement(EN, and_strangers(kept, *[level] * 4))
+    assert (found.kind, found.title) == ("wait", "All 3 nodes that answer are at block 10")
+    found = agreement(EN, and_strangers(with_nodes(*(DOWN,) * 5), *[level] * 4))
+    assert (found.kind, found.title) == ("bad", "No node that signs answers")
+
+
+def test_a_given_node_is_compared_and_does_not_count_as_one_that_signs() -> None:
+    given = {"signs": False, "given": True}
+    found = agreement(EN, with_nodes({**given, "tip": "ff" * 32}))
+    assert (found.kind, found.title) == ("bad", "Nodes disagree")
+    found = agreement(EN, with_nodes(given, given))
+    assert (found.kind, found.title) == ("wait", "All 5 nodes that answer are at block 10")
+
+
+def test_where_no_nodes_are_named_all_are_compared() -> None:
+    unnamed = make_election()
+    nodes = (STRANGER, msgspec.structs.replace(STRANGER, tip="ff" * 32))
+    snapshot = Snapshot(unnamed, "open", results_of(unnamed), nodes, unnamed.definition.created)
+    assert agreement(EN, snapshot).title == "Nodes disagree"
+
+
+def test_a_node_is_given_only_where_the_page_was_started_with_its_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    election = make_election(nodes=named_nodes(4))
+    relay, found = PosedNode(election), PosedNode(election)
+
+    async def listed(*_: object) -> list[Address]:
+        return [found.address]
+
+    async def look() -> list[bool]:
+        servers = [Address("127.0.0.1", 1)]
+        async with LiveView([relay.address], bootstrap=servers, **PATIENT) as view:
+            await until(lambda: [node.up for node in view.nodes] == [True, True])
+            return [node.given for node in view.nodes]
+
+    monkeypatch.setattr(live_view, "nodes_at_bootstrap", listed)
+    with posed(relay, found):
+        assert asyncio.run(look()) == [True, False]
 
 
 def test_faults_are_told_in_the_language_of_the_page_and_what_it_does_not_know_as_the_nodes_say_it() -> None:

@@ -66,24 +66,36 @@ async def nodes(request: Request) -> Response:
 
 
 def agreement(words: Words, snapshot: Snapshot) -> Agreement:
-    """One sentence: do the nodes that answer have the same votes?"""
+    """One sentence: do the nodes that answer have the same votes?
+
+    Where the election names nodes, strangers are left out: a liar that is listed must not raise an alarm.
+    """
     up = [node for node in snapshot.nodes if node.up]
+    judged = [node for node in up if node.signs or node.given or not snapshot.named]
+    strangers = len(up) - len(judged)
+    left_out = [words.t("agree.strangers", count=strangers)] if strangers else []
     if lies(snapshot.nodes):
         return Agreement("bad", words.t("agree.lies"), words.t("agree.lies.why"))
-    if not up:
-        return Agreement("bad", words.t("agree.none"), words.t("agree.none.why"))
-    top = max(node.height for node in up)
-    if len({node.tip for node in up if node.height == top}) > 1:
-        return Agreement("bad", words.t("agree.split"), words.t("agree.split.why", height=top))
-    level = sum(node.height == top for node in up)
-    away = len(snapshot.nodes) - len(up)
-    missing = words.t("agree.away", count=away) if away else Markup("")
-    if level < len(up):
-        title = words.t("agree.behind", level=level, count=len(up), height=top)
-        return Agreement("wait", title, words.t("agree.behind.why") + Markup(" ") + missing)
-    title = words.t("agree.level", count=len(up), height=top)
-    few = snapshot.named > 0 and len(up) < snapshot.election.quorum
-    return Agreement("wait" if away or few else "good", title, missing or words.t("agree.level.why"))
+    if not judged:
+        title = words.t("agree.none.signs" if up else "agree.none")
+        return Agreement("bad", title, _text([words.t("agree.none.why"), *left_out]))
+    top = max(node.height for node in judged)
+    if len({node.tip for node in judged if node.height == top}) > 1:
+        why = words.t("agree.split.why", height=top)
+        return Agreement("bad", words.t("agree.split"), _text([why, *left_out]))
+    level, away = sum(node.height == top for node in judged), len(snapshot.nodes) - len(up)
+    missing = [words.t("agree.away", count=away)] if away else []
+    if level < len(judged):
+        title = words.t("agree.behind", level=level, count=len(judged), height=top)
+        return Agreement("wait", title, _text([words.t("agree.behind.why"), *missing, *left_out]))
+    title = words.t("agree.level", count=level, height=top)
+    few = snapshot.named > 0 and sum(node.signs for node in judged) < snapshot.election.quorum
+    text = _text([*(missing or [words.t("agree.level.why")]), *left_out])
+    return Agreement("wait" if away or few else "good", title, text)
+
+
+def _text(sentences: Sequence[Markup]) -> Markup:
+    return Markup(" ").join(sentences)
 
 
 def lies(found: Sequence[NodeView]) -> list[str]:
