@@ -65,6 +65,17 @@ def test_nodes_that_have_not_proved_their_keys_are_not_counted_as_named() -> Non
     assert (picture.named_nodes, picture.lies, picture.results) == (None, (), None)
 
 
+def test_a_relay_with_another_tip_does_not_make_the_tips_of_named_nodes_differ() -> None:
+    nodes, relay = [PosedNode(ELECTION, index) for index in range(4)], PosedNode(ELECTION)
+    relay.changes = {"tip": "ff" * 32}
+    entries = [listed(one) for one in (*nodes, relay)]
+    with posed(*nodes, relay), posed_server(lambda: entries) as server:
+        watch = NetworkWatch(WayIn(ELECTION, (), (server,)))
+        assert (len(watch.look().nodes), watch.look().agree) == (5, True)
+        nodes[3].changes = {"tip": "ff" * 32}
+        assert not watch.look().agree
+
+
 def test_a_picture_as_typed(cli: Callable[..., CommandResult], named_node: RunningNode) -> None:
     where = ("top", "--network", str(named_node.address), "--once", "--interval", "0.1")
     done = cli(*where)

@@ -47,7 +47,6 @@ class NetworkWatch:
         now = self._clock()
         self._rates.keep({_key(node) for node in view.answering})
         nodes = tuple(self._line(node, now) for node in view.nodes)
-        statuses = [node.status for node in view.answering if node.status is not None]
         believed = [node.status for node in view.believed if node.status is not None]
         asked = [node.address for node in view.believed if node.address is not None]
         rates = [node.votes_per_second for node in nodes if node.votes_per_second is not None]
@@ -56,7 +55,7 @@ class NetworkWatch:
             nodes=nodes,
             results=first_results(asked),
             votes_per_second=max(rates, default=None),
-            agree=len({status.tip for status in statuses}) <= 1,
+            agree=len({status.tip for status in believed}) <= 1,
             lies=tuple(dict.fromkeys(lie for status in believed for lie in status.lies)),
             named_nodes=named_up(of_answers(believed, ())),
             network_id=view.election.network_hex,
