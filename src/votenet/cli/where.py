@@ -124,6 +124,8 @@ def _is_address(text: str) -> bool:
 
 def no_node_answers(view: NetworkView) -> Unreachable:
     """Why there is nothing to tell, and where to look first."""
+    if view.answering:
+        return _no_named_node_answers(view)
     asked = [str(node.address) for node in view.nodes if node.address is not None]
     listed = any(server.error is None for server in view.servers)
     step = (
@@ -137,6 +139,17 @@ def no_node_answers(view: NetworkView) -> Unreachable:
     return Unreachable(
         f"no node of this network answers ({', '.join(asked[:8]) or 'no address of one is known'})",
         next_step=step,
+        reported=True,
+    )
+
+
+def _no_named_node_answers(view: NetworkView) -> Unreachable:
+    """Nodes answer, and none of them is believed."""
+    answering = ", ".join([str(node.address) for node in view.answering][:8])
+    return Unreachable(
+        f"no node that answers ({answering}) has proved that it is a named node, and others are not believed",
+        next_step="Name one of the named nodes with --network HOST:PORT, or a bootstrap server that lists "
+        "them with --bootstrap HOST:PORT. If they do not run, start them.",
         reported=True,
     )
 

@@ -371,8 +371,25 @@ def test_a_network_of_which_only_relays_answer(cli: Callable[..., CommandResult]
     election = make_election(nodes=named_nodes(4), title="Board")
     relay = counting(PosedNode(election), 99, Bob=99)
     with posed(relay):
-        done = cli("results", "--network", str(relay.address))
-    assert (done.code, "no node of this network answers" in done.err) == (1, True)
+        where = ("results", "--network", str(relay.address))
+        tried = [cli(*where), cli(*where, "--final"), cli(*where, "--follow")]
+    for done in tried:
+        assert done.code == 1
+        assert f"no node that answers ({relay.address}) has proved that it is a named node" in done.err
+        assert "firewall" not in done.err
+        assert "--bootstrap HOST:PORT" in done.err
+        assert done.out == ""
+
+
+def test_a_count_of_a_network_of_which_no_node_answers_names_where_it_was_looked_for(
+    cli: Callable[..., CommandResult], tmp_path: Path
+) -> None:
+    election = make_election(nodes=named_nodes(4), title="Board")
+    (tmp_path / "genesis.json").write_bytes(election.to_file())
+    where = ("results", "--network", str(tmp_path), "--bootstrap", "127.0.0.1:1")
+    for done in (cli(*where), cli(*where, "--follow")):
+        assert done.code == 1
+        assert "no node of this network answers (no address of one is known)" in done.err
 
 
 def test_an_id_still_says_of_which_network_the_count_must_be(

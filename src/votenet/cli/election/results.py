@@ -146,12 +146,17 @@ def _network(
 def _client(
     instance: str, node: str | None, network_hex: str | None, view: NetworkView | None
 ) -> ElectionClient:
-    """Of the nodes of a view, else of the node that was named, or of the network here."""
+    """Of the nodes of a view, else of the node that was named, or of the network here.
+
+    Raises Unreachable if no node of the view is believed.
+    """
     if view is None:
         return targets.connect(instance, node, network_hex)
     from votenet.client.sync_client import ElectionClient
 
     addresses = [one.address for one in view.believed if one.address is not None]
+    if not addresses:
+        raise no_node_answers(view)
     return ElectionClient(addresses, network_id=view.election.network_hex)
 
 
