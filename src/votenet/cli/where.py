@@ -139,7 +139,6 @@ def no_node_answers(view: NetworkView) -> Unreachable:
     return Unreachable(
         f"no node of this network answers ({', '.join(asked[:8]) or 'no address of one is known'})",
         next_step=step,
-        reported=True,
     )
 
 
@@ -150,7 +149,6 @@ def _no_named_node_answers(view: NetworkView) -> Unreachable:
         f"no node that answers ({answering}) has proved that it is a named node, and others are not believed",
         next_step="Name one of the named nodes with --network HOST:PORT, or a bootstrap server that lists "
         "them with --bootstrap HOST:PORT. If they do not run, start them.",
-        reported=True,
     )
 
 

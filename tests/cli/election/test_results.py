@@ -373,12 +373,15 @@ def test_a_network_of_which_only_relays_answer(cli: Callable[..., CommandResult]
     with posed(relay):
         where = ("results", "--network", str(relay.address))
         tried = [cli(*where), cli(*where, "--final"), cli(*where, "--follow")]
+        told = [cli(*where, "--json"), cli(*where, "--follow", "--json")]
     for done in tried:
         assert done.code == 1
         assert f"no node that answers ({relay.address}) has proved that it is a named node" in done.err
         assert "firewall" not in done.err
         assert "--bootstrap HOST:PORT" in done.err
         assert done.out == ""
+    for done in told:
+        assert (done.code, json.loads(done.out)["error"]["code"]) == (1, "unreachable")
 
 
 def test_a_count_of_a_network_of_which_no_node_answers_names_where_it_was_looked_for(

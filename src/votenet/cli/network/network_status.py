@@ -51,7 +51,9 @@ def show_network(view: NetworkView, page: str, as_json: bool) -> None:
             ui.echo(line)
         ui.print_lies(lie for node in view.believed if node.status for lie in node.status.lies)
     if not view.answering:
-        raise no_node_answers(view)
+        error = no_node_answers(view)
+        error.reported = as_json
+        raise error
 
 
 def network_table(view: NetworkView, width: int) -> Table:
