@@ -10,7 +10,7 @@ from tests.cli.conftest import RunningNode
 from support.elections import keys_of_node, make_election, named_nodes
 from support.posed_nodes import PosedNode, posed
 from votenet import __version__
-from votenet.client.node_probe import Probe, clock_ahead, probe_node
+from votenet.client.node_probe import Probe, clock_ahead, probe_node, prove_key
 from votenet.errors import Unreachable, VotenetError
 from votenet.protocol.wire.address import Address
 
@@ -93,3 +93,16 @@ def test_what_is_no_node_is_refused_with_its_own_word() -> None:
     with posed(node), pytest.raises(VotenetError) as refused:
         probe(node.address)
     assert refused.value.code == "unexpected-message"
+
+
+def test_a_name_is_proven_only_by_a_node_that_knows_the_name_itself() -> None:
+    """The owner of a name may lead it to a named node for the proof, and elsewhere for all else."""
+    node = PosedNode(ELECTION, 1)
+    name = Address("localhost", node.address.port)
+    with posed(node):
+        by_ip = asyncio.run(prove_key(node.address, ELECTION.network_hex))
+        by_name = asyncio.run(prove_key(name, ELECTION.network_hex))
+        both = probe(name).proof
+    assert (by_ip.proven, by_name.proven) == (True, False)
+    assert both is not None
+    assert both.proven

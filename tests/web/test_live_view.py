@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -339,6 +340,32 @@ def test_only_the_proof_of_its_key_makes_a_node_a_named_one() -> None:
                     ("relay", False, False),
                 ]
 
+    run(scenario)
+
+
+def test_a_name_that_leads_to_a_named_node_for_its_proof_alone_is_that_of_a_stranger(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    election = make_election(nodes=named_nodes(4))
+    named = PosedNode(election, 0)
+    liar = PosedNode(election, address=Address("127.0.0.2", named.address.port))
+    name = Address("alternating.example", named.address.port)
+    leads_to = iter([liar.address.host])
+    real = socket.getaddrinfo
+
+    def look_up(host: str, *details: Any, **more: Any) -> Any:
+        there = next(leads_to, named.address.host) if host == name.host else host
+        return real(there, *details, **more)
+
+    async def scenario() -> None:
+        with posed(named, liar):
+            async with LiveView(bootstrap=[Address("127.0.0.1", 1)], genesis=election, **PATIENT) as view:
+                await until(lambda: any(node.up for node in view.nodes))
+                assert next(leads_to, None) is None
+                assert (view.addresses, view.trusted) == ([name], [])
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(live_view, "nodes_at_bootstrap", lambda *_: _async([name]))
     run(scenario)
 
 

@@ -71,12 +71,20 @@ async def probe_node(address: Address) -> Probe:
 
 
 async def prove_key(address: Address, network_hex: str) -> PeerInfo:
-    """What the node at an address proves of itself in a network. Raises Unreachable, VotenetError."""
+    """What the node at an address proves of itself in a network.
+
+    It is `proven` only where the node knows a name as it is written here as its own. Whoever owns a name
+    decides where it leads, and may lead us elsewhere the next time.
+
+    Raises:
+        Unreachable: nothing answers there, or not in time.
+        VotenetError: it refused, or what it answered proves nothing.
+    """
     connection = ProvingConnection(
         address, dial_timeout=PROBE_DIAL_SECONDS, answer_timeout=PROBE_ANSWER_SECONDS
     )
     async with connection as node:
-        return await node.prove(network_hex)
+        return await node.prove(network_hex, as_written=True)
 
 
 def clock_ahead(clock: int | None, asked_at: float, answered_at: float) -> float | None:
@@ -94,8 +102,11 @@ class ProvingConnection(NodeConnection):
         super().__init__(address, dial_timeout=dial_timeout, answer_timeout=answer_timeout)
         self._handshake: Connection | None = None
 
-    async def prove(self, network_hex: str) -> PeerInfo:
+    async def prove(self, network_hex: str, *, as_written: bool = False) -> PeerInfo:
         """What the node proves of itself: its key, and whether it knows the dialled address as its own.
+
+        Args:
+            as_written: the IP address to which a name led does not count as the dialled address.
 
         Raises:
             Unreachable: the connection broke, or no answer came in time.
@@ -103,7 +114,8 @@ class ProvingConnection(NodeConnection):
         """
         assert self._link is not None, "used before it was entered"
         identity = LocalNode(SigningKey(os.urandom(32)), network_hex, listen="", mines=False)
-        made = Connection(identity, outbound=True, challenge=os.urandom(32), dialled=self._link.dialled)
+        dialled = self._link.dialled[:1] if as_written else self._link.dialled
+        made = Connection(identity, outbound=True, challenge=os.urandom(32), dialled=dialled)
         self._handshake = made
         if self._error is not None:
             raise self._error
