@@ -23,7 +23,7 @@ from support.posed_nodes import PosedNode, posed
 from votenet.core.election.amendment import Amendment
 from votenet.core.election.roll import Roll
 from votenet.core.ledger.block import Header, genesis_header
-from votenet.errors import Stopping, Unreachable, VotenetError
+from votenet.errors import RemoteProtocolError, Stopping, Unreachable, VotenetError
 from votenet.network.bootstrap.server import serve_bootstrap
 from votenet.protocol.wire.address import Address
 from votenet.protocol.wire.client_messages import GetStatus, NodeStatus
@@ -369,8 +369,12 @@ def test_a_name_that_leads_to_a_named_node_for_its_proof_alone_is_that_of_a_stra
     run(scenario)
 
 
-def test_a_node_that_could_not_prove_its_key_is_asked_for_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_view, "KEY_SECONDS", 0.0)
+def test_a_node_that_could_not_prove_its_key_is_asked_for_it_again_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert live_view.KEY_AGAIN_SECONDS < live_view.KEY_SECONDS
+    monkeypatch.setattr(live_view, "KEY_SECONDS", 3600.0)
+    monkeypatch.setattr(live_view, "KEY_AGAIN_SECONDS", 0.0)
     election = make_election(nodes=named_nodes(4))
     node = PosedNode(election, 0, greets=False)
 
@@ -382,6 +386,33 @@ def test_a_node_that_could_not_prove_its_key_is_asked_for_it_again(monkeypatch: 
                 node.greets = True
                 await until(lambda: view.nodes[0].signs)
 
+    run(scenario)
+
+
+def test_a_node_whose_answer_proves_nothing_is_seldom_asked_for_its_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live_view, "KEY_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(live_view, "LOOK_SECONDS", 0.01)
+    election = make_election(nodes=named_nodes(4))
+    asked: list[str] = []
+
+    async def scenario() -> None:
+        told = {
+            "get_status": lambda _: asked.append("status") or status_info(election),
+            "get_results": lambda _: results_info(election),
+        }
+        with lying_node(election, told) as node:
+            async with LiveView([node], **PATIENT) as view:
+                view.streams = 1
+                await until(lambda: asked.count("status") >= 5)
+        assert asked.count("key") == 1
+
+    async def nonsense(*_: object) -> None:
+        asked.append("key")
+        raise RemoteProtocolError("bad-hello", "no proof")
+
+    monkeypatch.setattr(live_view, "prove_key", nonsense)
     run(scenario)
 
 

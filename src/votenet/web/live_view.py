@@ -23,7 +23,7 @@ from votenet.client.node_probe import prove_key
 from votenet.client.nodes import nodes_at_bootstrap
 from votenet.core.election.definition import Election
 from votenet.core.election.roll import Roll, with_roll
-from votenet.errors import Rejected, Stopping, Unreachable, VotenetError
+from votenet.errors import Rejected, RemoteProtocolError, Stopping, Unreachable, VotenetError
 from votenet.network.beat import until_beat
 from votenet.protocol.wire.address import Address, parse_address
 from votenet.protocol.wire.client_messages import GetStatus, NodeStatus, Results
@@ -40,6 +40,8 @@ DISCOVERY_SECONDS: Final = 30.0
 """Between two questions to the bootstrap server."""
 KEY_SECONDS: Final = 30.0
 """Between two questions to a node for the proof of its key, while it has not proved that of a named node."""
+KEY_AGAIN_SECONDS: Final = 5.0
+"""The same after a question that failed: the node, or this machine, may have been busy for a moment."""
 RESULTS_SECONDS: Final = 10.0
 """Results are asked again after this time though no node shows a change."""
 
@@ -367,7 +369,10 @@ class LiveView:
         try:
             async with asyncio.timeout(self._status_timeout):
                 proof = await prove_key(parse_address(address), election.network_hex)
+        except RemoteProtocolError:  # an answer that proves nothing
+            return
         except (TimeoutError, VotenetError):
+            self._asks_key_at[address] = time.monotonic() + KEY_AGAIN_SECONDS
             return
         index, is_given = election.node_index(proof.node_key), self._trust_in(address) is Trust.GIVEN
         if index is not None and (proof.proven or is_given):
