@@ -139,3 +139,51 @@ def test_without_any_node_it_says_so() -> None:
             await pool.first(pool.addresses, where)
 
     play(pool, test)
+
+
+def test_the_quickest_of_all_is_taken_though_others_are_silent_or_refuse() -> None:
+    async def test(good: Address) -> None:
+        async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+
+        async def refused_elsewhere(node: NodeConnection) -> Address:
+            if node.address != good:
+                raise Rejected("bad-vote", "no")
+            return await where(node)
+
+        async with served(say_nothing) as silent, asyncio.timeout(60):
+            with lying_node(ELECTION, {}) as refusing:
+                pool = NodePool([silent, refusing, closed_port(), good], admit, answer_timeout=3600.0)
+                assert await pool.quickest(pool.addresses, refused_elsewhere) == good
+                with pytest.raises(Rejected, match="no"):
+                    await pool.quickest([refusing], refused_elsewhere)
+                with pytest.raises(NotRunning):
+                    await pool.quickest([], where)
+                await pool.close()
+
+    with lying_node(ELECTION, {}) as good:
+        asyncio.run(test(good))
+
+
+def test_a_node_that_was_removed_is_not_asked_and_has_no_connection() -> None:
+    with lying_node(ELECTION, {}) as one, lying_node(ELECTION, {}) as two:
+        pool = NodePool([one, two], admit)
+
+        async def test() -> None:
+            used: list[NodeConnection] = []
+
+            async def remove_it(node: NodeConnection) -> Address:
+                used.append(node)
+                await pool.remove(one)
+                return await where(node)
+
+            await pool.at(one, where)
+            # The first connection ends with the removal; the question is then asked once over another.
+            assert await pool.at(one, remove_it) == one
+            assert [node.broken for node in used] == [True, True]
+            assert pool.addresses == [two]
+            with pytest.raises(Unreachable, match="any more"):
+                await pool.at(one, where)
+            assert await pool.first([one, two], where) == two
+
+        play(pool, test)

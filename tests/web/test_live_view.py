@@ -19,7 +19,7 @@ from support.elections import commit_of, key_of, keys_of_node, make_election, mi
 from support.lying_node import lying_node, results_info, status_info
 from support.page import PATIENT, until
 from support.ports import free_port
-from support.posed_nodes import PosedNode, posed
+from support.posed_nodes import PosedNode, listed, posed, posed_server
 from votenet.core.election.amendment import Amendment
 from votenet.core.election.roll import Roll
 from votenet.core.ledger.block import Header, genesis_header
@@ -140,6 +140,7 @@ def test_found_nodes_come_after_given_ones_and_are_not_too_many(monkeypatch: pyt
     """A stranger's node can be listed, and say that its chain is the longest."""
     assert live_view.MAX_WATCHED == 64
     monkeypatch.setattr(live_view, "MAX_WATCHED", 4)
+    monkeypatch.setattr(live_view, "LOOK_SECONDS", 3600.0)
     listed = list[Address]()
 
     async def found(*_: object) -> list[Address]:
@@ -315,6 +316,51 @@ def test_the_counts_of_a_stranger_are_never_shown_where_nodes_are_named(
                     await until(lambda: view.snapshot.stale > 0)
                     assert view.snapshot.results.votes == 3
         assert asked == []
+
+    run(scenario)
+
+
+def test_a_node_that_is_listed_with_the_key_of_a_named_one_is_watched_however_many_others_are_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The random sample of a long list may never hold it."""
+    monkeypatch.setattr(live_view, "MAX_WATCHED", 4)
+    election = make_election(nodes=named_nodes(4))
+    named = PosedNode(election, 2, results=results_info(election, Alice=3))
+    strangers = [Address("127.0.0.1", port) for port in range(1, 200)]
+
+    async def scenario() -> None:
+        peers = [*({"address": str(one)} for one in strangers), listed(named)]
+        with posed(named), posed_server(lambda: peers) as server:
+            async with LiveView(bootstrap=[server], genesis=election, **PATIENT) as view:
+                assert (await view.changed(None)).results.votes == 3
+                assert view.trusted == [named.address]
+                assert len(view.nodes) == 4
+
+    monkeypatch.setattr(live_view, "nodes_at_bootstrap", lambda *_: _async(strangers))
+    run(scenario)
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_strangers_that_prove_nothing_make_room_until_a_named_node_is_found(
+    monkeypatch: pytest.MonkeyPatch, answer: bool
+) -> None:
+    """Its entry may tell no key, and the election may not be known, so that no key would tell anything."""
+    monkeypatch.setattr(live_view, "MAX_WATCHED", 2)
+    monkeypatch.setattr(live_view, "LOOK_SECONDS", 0.01)
+    election = make_election(nodes=named_nodes(4))
+    named = PosedNode(election, 2, results=results_info(election, Alice=3))
+    strangers = [PosedNode(election) for _ in range(6)]
+    peers = [{"address": str(node.address)} for node in (*strangers, named)]
+
+    async def scenario() -> None:
+        with posed(named, *(strangers if answer else ())), posed_server(lambda: peers) as server:
+            async with LiveView(bootstrap=[server], network_id=election.network_hex, **PATIENT) as view:
+                view.streams = 1
+                assert (await view.changed(None)).results.votes == 3
+                assert view.trusted == [named.address]
+                await until(lambda: view.nodes == list(view.snapshot.nodes))
+                assert len(view.nodes) == len(view.pool.addresses) == 2
 
     run(scenario)
 

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from votenet.client.connection import NodeConnection
 from votenet.client.failover import NODE_DIAL_SECONDS, Failover, Work, another_may_do_better
-from votenet.errors import NotRunning, VotenetError
+from votenet.errors import NotRunning, Unreachable, VotenetError
 from votenet.protocol.wire.address import Address
 
 POOL_ANSWER_SECONDS: Final = 5.0
@@ -48,13 +48,26 @@ class NodePool:
             )
         return new
 
+    async def remove(self, address: Address) -> None:
+        """Close the connection to a node, and ask it no more."""
+        kept = self._kept.pop(address, None)
+        if kept is not None:
+            await kept.close()
+
     async def close(self) -> None:
         for kept in self._kept.values():
             await kept.close()
 
     async def at(self, address: Address, work: Work[T]) -> T:
         """What `work` returns at one of the nodes. Raises what that raises; Unreachable."""
-        return await self._kept[address].run(work)
+        kept = self._kept.get(address)
+        if kept is None:
+            raise Unreachable(f"{address} is not asked any more")
+        try:
+            return await kept.run(work)
+        finally:
+            if self._kept.get(address) is not kept:  # removed meanwhile: this may have opened it again
+                await kept.close()
 
     async def first(self, addresses: Sequence[Address], work: Work[T]) -> T:
         """What `work` returns at the first of these nodes that does not fail it.
@@ -71,6 +84,33 @@ class NodePool:
                 if not another_may_do_better(error):
                     raise
                 failure = error
+        raise failure
+
+    async def quickest(self, addresses: Sequence[Address], work: Work[T]) -> T:
+        """What `work` returns at the first of these nodes that answers; all are asked at once.
+
+        Raises:
+            NotRunning: there is no node to ask.
+            VotenetError: every node failed; the last failure.
+        """
+        failure: VotenetError = NotRunning("no node to ask")
+        answers = asyncio.Queue[T | VotenetError]()
+
+        async def one(address: Address) -> None:
+            try:
+                answers.put_nowait(await self.at(address, work))
+            except VotenetError as error:
+                answers.put_nowait(error)
+
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(one(address)) for address in addresses]
+            for _ in asked:
+                answer = await answers.get()
+                if not isinstance(answer, VotenetError):
+                    for task in asked:
+                        task.cancel()
+                    return answer
+                failure = answer
         raise failure
 
     async def each(

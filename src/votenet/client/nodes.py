@@ -44,7 +44,7 @@ async def nodes_at_bootstrap(bootstrap: Address, network_id: str | None = None) 
     """
     from votenet.network.bootstrap_client import get_peers
 
-    peers = await get_peers(bootstrap, sample=MAX_LISTED_NODES)
+    peers = await get_peers(bootstrap, sample=MAX_LISTED_NODES, most=MAX_LISTED_NODES)
     networks = {peer.network_id for peer in peers if peer.network_id is not None}
     if network_id is None and len(networks) > 1:
         raise VotenetError(

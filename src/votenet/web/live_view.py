@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 import time
-from collections.abc import Collection, Coroutine, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from enum import IntEnum
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from votenet.client.answers import can_be_amended, fetch_amendments, fetch_cancelled_at, fetch_election
 from votenet.client.connection import NodeConnection
 from votenet.client.election_client import AsyncElectionClient
-from votenet.client.failover import NODE_DIAL_SECONDS, Work
+from votenet.client.failover import NODE_DIAL_SECONDS, Work, another_may_do_better
 from votenet.client.log_view import LogView, fetch_final_results
+from votenet.client.network_view import list_servers
 from votenet.client.node_pool import POOL_ANSWER_SECONDS, NodePool
 from votenet.client.node_probe import prove_key
 from votenet.client.nodes import nodes_at_bootstrap
@@ -27,6 +29,7 @@ from votenet.errors import Rejected, RemoteProtocolError, Stopping, Unreachable,
 from votenet.network.beat import until_beat
 from votenet.protocol.wire.address import Address, parse_address
 from votenet.protocol.wire.client_messages import GetStatus, NodeStatus, Results
+from votenet.web.found_nodes import MAX_WATCHED, leave_first, places_of_named
 from votenet.web.snapshot import NodeView, Snapshot, best_first, state_of
 
 LOOK_SECONDS: Final = 1.0
@@ -38,6 +41,8 @@ STATUS_SECONDS: Final = 3.0
 """A node has its status at hand: without an answer in this time it is away."""
 DISCOVERY_SECONDS: Final = 30.0
 """Between two questions to the bootstrap server."""
+WHOLE_LIST_SECONDS: Final = 10.0
+"""Between two looks through its whole list, while no node that may be trusted answers."""
 KEY_SECONDS: Final = 30.0
 """Between two questions to a node for the proof of its key, while it has not proved that of a named node."""
 KEY_AGAIN_SECONDS: Final = 5.0
@@ -45,8 +50,6 @@ KEY_AGAIN_SECONDS: Final = 5.0
 RESULTS_SECONDS: Final = 10.0
 """Results are asked again after this time though no node shows a change."""
 
-MAX_WATCHED: Final = 64
-"""Nodes that are found are watched up to this number."""
 WAITING: Final = "waiting-for-nodes"
 """Code of the answers of a page that knows its election, and no node of it yet."""
 
@@ -116,19 +119,23 @@ class LiveView:
         self._news, self._woken, self._published = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._ended = False
         self._tasks = asyncio.TaskGroup()
-        self._watchers: list[asyncio.Task[None]] = []
+        self._watchers: dict[Address, asyncio.Task[None]] = {}
+        self._others: list[asyncio.Task[None]] = []
+        self._tried: set[Address] = set()
+        """Nodes that were asked for the election in vain."""
+        self._listed_as_named: dict[Address, list[Address]] = {}
+        """Where each bootstrap server says that named nodes are."""
         self.streams = 0
         """Open event streams: while there is one, the view looks every second."""
 
     async def __aenter__(self) -> LiveView:
         await self._tasks.__aenter__()
-        self._start(self._follow())
-        for server in self._bootstrap:
-            self._start(self._discover(server))
+        for work in (self._follow(), *map(self._discover, self._bootstrap)):
+            self._others.append(self._tasks.create_task(work))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._watchers:
+        for task in (*self._others, *self._watchers.values()):
             task.cancel()
         await self._tasks.__aexit__(None, None, None)
         if self._client is not None:
@@ -285,14 +292,25 @@ class LiveView:
             async with asyncio.timeout(until_beat(LOOK_SECONDS if self._busy else IDLE_LOOK_SECONDS)):
                 await event.wait()
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        self._watchers.append(self._tasks.create_task(work))
+    def _watch(self, address: Address) -> None:
+        self._watchers[address] = self._tasks.create_task(self._watch_node(address))
+
+    async def _leave(self, address: Address) -> None:
+        """Watch a node no more, and forget what it was."""
+        if (watcher := self._watchers.pop(address, None)) is not None:
+            watcher.cancel()
+        self._tried.discard(address)
+        for by_address in (self._statuses, self._seen):
+            by_address.pop(address, None)
+        for by_text in (self._ranks, self._proved, self._asks_key_at):
+            by_text.pop(str(address), None)
+        await self.pool.remove(address)
 
     async def _follow(self) -> None:
         """Find the election, then watch each of its nodes, and keep the snapshot."""
         while self._log is None:
             try:
-                election = await self.ask(lambda node: fetch_election(node, self._network_id))
+                election = await self._find_election()
                 base = election if self.roll is None else with_roll(election, self.roll)
             except VotenetError as error:
                 foreign = self._genesis is not None and error.code == "network-mismatch"
@@ -303,8 +321,38 @@ class LiveView:
                 self._network_id, self._log = election.network_hex, LogView(base)
                 log.info("event=election_found network=%s", election.network_hex)
         for address in self.pool.addresses:
-            self._start(self._watch_node(address))
+            self._watch(address)
         await self._keep_snapshot()
+
+    async def _find_election(self) -> Election:
+        """The election of the first given node that shows it, else of the quickest of the found ones.
+
+        Those are asked all at once: many that are listed may be silent, and one is enough.
+
+        Raises:
+            Unreachable: no node answers.
+            VotenetError: the failure of the last node, or one that no other node would mend.
+        """
+
+        async def shown(node: NodeConnection) -> Election:
+            return await fetch_election(node, self._network_id)
+
+        order = self.addresses
+        given = [address for address in order if self._trust_in(str(address)) is Trust.GIVEN]
+        found = [address for address in order if address not in given]
+        if not order:
+            raise self._no_answer()
+        try:
+            if given:
+                return await self.pool.first(given, shown)
+        except VotenetError as error:
+            if not found or not another_may_do_better(error):
+                raise
+        try:
+            return await self.pool.quickest(found, shown)
+        except VotenetError:
+            self._tried.update(address for address in found if address in self.pool.addresses)
+            raise
 
     async def _watch_node(self, address: Address) -> None:
         """Ask one node for its status again and again: a slow one keeps no other waiting."""
@@ -321,6 +369,8 @@ class LiveView:
                 await self._ask_key(str(address))
                 if self._is_trusted(str(address)):
                     self._answered_at = time.monotonic()
+                    if self._client is not None:
+                        self._client.add_nodes(address)
                 before = self._statuses.get(address), self._seen.get(address)
                 node = self._shown_as(str(address), status)
                 self._statuses[address], self._seen[address] = status, node
@@ -333,7 +383,10 @@ class LiveView:
     def _away(self, address: Address, error: VotenetError) -> None:
         before = self._seen.get(address, NodeView(str(address)))
         if before.code != error.code:
-            log.warning("event=node_away node=%s code=%s error=%s", address, error.code, error.message)
+            # Of the strangers that are listed, many may never have been there.
+            matters = address in self._statuses or self._trust_in(str(address)) is Trust.GIVEN
+            level = logging.WARNING if matters else logging.DEBUG
+            log.log(level, "event=node_away node=%s code=%s error=%s", address, error.code, error.message)
             self._news.set()
         self._statuses.pop(address, None)
         self._proved.pop(str(address), None)  # another program may be there when it is back
@@ -400,22 +453,64 @@ class LiveView:
             self._warned = (line, *values)
             log.warning(line, *values)
 
+    @property
+    def _has_trusted(self) -> bool:
+        """Whether a node answers whose counts may be shown."""
+        return any(address in self._statuses for address in self.trusted)
+
     async def _discover(self, bootstrap: Address) -> None:
+        listed_at = float("-inf")
         while True:
+            if not self._has_trusted and time.monotonic() - listed_at >= WHOLE_LIST_SECONDS:
+                election = self._genesis if self._log is None else self._log.election
+                if election is not None and election.named:
+                    listed_at = time.monotonic()
+                    await self._seek_named(bootstrap, election)
             try:
                 found = await nodes_at_bootstrap(bootstrap, self._network_id)
             except VotenetError as error:
                 log.debug("event=bootstrap_failed address=%s error=%s", bootstrap, error.message)
                 found = []
+            await self._watch_found(found)
+            await asyncio.sleep(DISCOVERY_SECONDS if self._has_trusted else LOOK_SECONDS)
+
+    async def _seek_named(self, bootstrap: Address, election: Election) -> None:
+        """Watch all nodes that a server lists with the keys of named ones, however many others it lists."""
+        for server, listed in await list_servers([bootstrap]):
+            if isinstance(listed, VotenetError):
+                log.debug("event=bootstrap_failed address=%s error=%s", server, listed.message)
+                continue
+            self._listed_as_named[server] = places_of_named(election, listed)
+            await self._watch_found(self._listed_as_named[server], as_named=True)
+
+    async def _watch_found(self, found: Iterable[Address], *, as_named: bool = False) -> None:
+        """Watch more nodes as far as there is room.
+
+        While no trusted node answers, strangers that were tried in vain make room for others.
+
+        Args:
+            as_named: a server lists these with the keys of named nodes.
+        """
+        known = self.pool.addresses
+        new = [address for address in dict.fromkeys(found) if address not in known]
+        room = MAX_WATCHED - len(known)
+        if len(new) > room and not self._has_trusted:
+            spare = leave_first(
+                [address for address in known if self._trust_in(str(address)) is Trust.UNPROVEN],
+                tried=self._tried | self._seen.keys(),
+                answering=self._statuses,
+                listed_as_named={one for places in self._listed_as_named.values() for one in places},
+                for_named=as_named,
+            )
+            if spare and not as_named:  # a server may list the same ones first each time
+                random.SystemRandom().shuffle(new)
+            for address in spare[: len(new) - room]:
+                if self._trust_in(str(address)) is Trust.UNPROVEN:  # it may have proved its key just now
+                    await self._leave(address)
             room = MAX_WATCHED - len(self.pool.addresses)
-            new = self.pool.add([one for one in found if one not in self.pool.addresses][: max(room, 0)])
-            if self._client is not None:
-                self._client.add_nodes(new)
-            for address in new:
-                if self._log is not None:
-                    self._start(self._watch_node(address))
-            found_some = any(address in self._statuses for address in self.trusted)
-            await asyncio.sleep(DISCOVERY_SECONDS if found_some else LOOK_SECONDS)
+        for address in self.pool.add(new[: max(room, 0)]):
+            if self._log is not None:
+                self._watch(address)
 
     # -- the snapshot ------------------------------------------------------------------------------
 
