@@ -219,7 +219,7 @@ def test_a_lying_server_makes_us_dial_few_addresses(monkeypatch: pytest.MonkeyPa
     """Thousands of addresses, many of them said to be those of a named node; what they are is still found."""
     dialled: list[Address] = []
 
-    async def dial(address: Address) -> Probe:
+    async def dial(address: Address, **_: bool) -> Probe:
         dialled.append(address)
         raise Unreachable("nothing there")
 
@@ -241,7 +241,7 @@ def test_many_liars_together_make_us_dial_few_addresses(monkeypatch: pytest.Monk
     dialled: list[Address] = []
     posing = PosedNode(ELECTION)
 
-    async def dial(address: Address) -> Probe:
+    async def dial(address: Address, **_: bool) -> Probe:
         dialled.append(address)
         first = len(dialled) * 100
         peers = tuple(Address(f"10.{n // 250 % 250}.{n % 250}.9", 3000) for n in range(first, first + 100))
@@ -262,7 +262,7 @@ def liars_first(monkeypatch: pytest.MonkeyPatch, liars: list[PosedNode], *others
     waiting, lied = {liar.address for liar in liars}, asyncio.Event()
     known = waiting | {one.address for one in others}
 
-    async def dial(address: Address) -> Probe:
+    async def dial(address: Address, **_: bool) -> Probe:
         dialled.append(address)
         if address not in known:
             raise Unreachable("nothing there")
@@ -308,7 +308,7 @@ def test_addresses_of_loopback_that_another_machine_names_are_not_dialled(
 ) -> None:
     dialled: list[Address] = []
 
-    async def dial(address: Address) -> Probe:
+    async def dial(address: Address, **_: bool) -> Probe:
         dialled.append(address)
         raise Unreachable("nothing there")
 

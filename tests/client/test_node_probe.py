@@ -103,6 +103,9 @@ def test_a_name_is_proven_only_by_a_node_that_knows_the_name_itself() -> None:
         by_ip = asyncio.run(prove_key(node.address, ELECTION.network_hex))
         by_name = asyncio.run(prove_key(name, ELECTION.network_hex))
         both = probe(name).proof
+        listed = asyncio.run(probe_node(name, as_written=True)).proof
     assert (by_ip.proven, by_name.proven) == (True, False)
     assert both is not None
     assert both.proven
+    assert listed is not None
+    assert not listed.proven

@@ -317,7 +317,8 @@ class _Search:
 
     async def _ask(self, place: _Place) -> None:
         try:
-            found = await probe_node(place.address)
+            # A name that others list may lead elsewhere the next time: it must be the node's own.
+            found = await probe_node(place.address, as_written=place.rank is not Rank.GIVEN)
         except VotenetError as error:
             place.found = error
             return

@@ -42,10 +42,13 @@ class Probe(NamedTuple):
     error: VotenetError | None = None
 
 
-async def probe_node(address: Address) -> Probe:
+async def probe_node(address: Address, *, as_written: bool = False) -> Probe:
     """Ask the node at an address for its status, its peers and a proof of its key, over one connection.
 
     The proof is for the network of which the node says that it is.
+
+    Args:
+        as_written: a name must be the node's own, as in `prove_key`.
 
     Raises:
         Unreachable: nothing answers there, or not in time.
@@ -60,7 +63,7 @@ async def probe_node(address: Address) -> Probe:
         answered_at = time.time()
         known = await node.ask(GetPeers(), Peers)
         try:
-            proof, error = await node.prove(status.network_id), None
+            proof, error = await node.prove(status.network_id, as_written=as_written), None
         except VotenetError as failure:
             proof, error = None, failure
     ahead = clock_ahead(status.clock, asked_at, answered_at)
