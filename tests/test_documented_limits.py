@@ -16,7 +16,7 @@ from votenet.network.node import backpressure, links, memory_limit, serving
 from votenet.protocol import reference_go
 from votenet.protocol.bootstrap import bootstrap_messages, registry, server_core
 from votenet.protocol.node import acceptances, block_lists, proposed_blocks, sync, vote_request_tracker
-from votenet.protocol.peers import address_manager, dial_rates, discovery, selection
+from votenet.protocol.peers import address_manager, dial_planner, dial_rates, discovery, selection
 from votenet.protocol.wire import client_messages, framing, named_messages, peer_messages
 from votenet.protocol.wire import limits as rates
 from votenet.web import events, live_view
@@ -88,8 +88,8 @@ PROTOCOL: Final = {
         f"{CLIENT.bytes_per_second / MIB:g} and {size(PEER.bytes_per_second)} a second"
     ),
     "peers dialled and kept; feelers beyond them; known addresses": (
-        f"{selection.OUTBOUND}; {discovery.FEELERS_AT_ONCE} at once, "
-        f"one in {1 / discovery.FEELERS_PER_SECOND:g} s; "
+        f"{selection.OUTBOUND}; {dial_planner.FEELERS_AT_ONCE} at once, "
+        f"one in {1 / dial_planner.FEELERS_PER_SECOND:g} s; "
         f"{address_manager.MAX_KNOWN:,}"
     ),
     "headers with less work than our tip": f"{sync.MAX_SIDE_HEADERS:,}",
@@ -251,7 +251,7 @@ def test_numbers_about_peers_are_those_of_the_code() -> None:
         f"own addresses have one bucket of {address_manager.LOCAL_SIZE}",
         f"A new address is forgotten after {address_manager.FORGET_AFTER} failures",
         f"**{selection.OUTBOUND} peers that it has dialled**",
-        f"{discovery.FEELERS_AT_ONCE} at once, then one in {1 / discovery.FEELERS_PER_SECOND:g} s",
+        f"{dial_planner.FEELERS_AT_ONCE} at once, then one in {1 / dial_planner.FEELERS_PER_SECOND:g} s",
         f"**{links.MAX_INBOUND} peers that dial it**, {links.MAX_INBOUND_OF_ADDRESS} from one address",
         f"after {address_manager.QUARANTINE_AFTER} in a row it rests for "
         f"{address_manager.QUARANTINE_SECONDS / 60:g} minutes",

@@ -20,6 +20,7 @@ from votenet.protocol.peers.address_manager import (
     AddressManager,
     CachedPeer,
     group_of,
+    is_own_host_of_another,
 )
 
 NOW = 1_700_000_000
@@ -52,6 +53,15 @@ def test_a_node_keeps_all_but_itself() -> None:
 @pytest.mark.parametrize("junk", ["", "x", "host:0", "host:99999", "a b:1", ":1", "[::1:1", "\x00:1", "é:1"])
 def test_junk_is_passed_over(junk: str) -> None:
     assert not manager().add(junk)
+
+
+def test_only_this_machine_may_name_hosts_that_are_the_own_machine_of_all() -> None:
+    far = group_of("10.6.0.1")
+    for address in ("localhost:1", "node.localhost:1", "127.0.0.2:1", "[::1]:1", "0.0.0.0:1"):
+        assert is_own_host_of_another(address, far)
+        assert not is_own_host_of_another(address, group_of("127.0.0.1"))
+    assert not is_own_host_of_another("10.7.0.1:1", far)
+    assert not is_own_host_of_another("node.example:1", far)
 
 
 def test_one_address_in_two_spellings_is_one() -> None:

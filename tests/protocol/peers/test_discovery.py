@@ -18,6 +18,7 @@ from votenet.protocol.peers.address_manager import (
     group_of,
 )
 from votenet.protocol.peers.bootstrap_servers import MAX_LEARNT, POLL_WHEN_CUT_OFF_SECONDS, AskBootstrap
+from votenet.protocol.peers.dial_planner import MAX_DIALS
 from votenet.protocol.peers.dial_rates import DIALS_OF_HOST, DIALS_OF_NAMES, DIALS_OF_NAMES_PER_SECOND
 from votenet.protocol.peers.discovery import (
     ANNOUNCE,
@@ -26,7 +27,6 @@ from votenet.protocol.peers.discovery import (
     GOSSIP,
     KINDS,
     MAX_CLAIMS_OF_NAMES,
-    MAX_DIALS,
     NO_ROOM_REST,
     POLL,
     START_PATIENCE,

@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from votenet.errors import Rejected
-from votenet.protocol.wire.address import Address, parse_address, parse_peer_address, plain_ip
+from votenet.protocol.wire.address import Address, is_own_host, parse_address, parse_peer_address, plain_ip
 
 BUCKET_SIZE: Final = 32
 NEW_BUCKETS: Final = 64
@@ -113,6 +113,14 @@ def host_of(address: str) -> str:
 def is_name(host: str) -> bool:
     """Whether a host is a name that only a resolver can tell the address of."""
     return plain_ip(host) is None and group_of(host) != LOCAL
+
+
+def is_own_host_of_another(address: str, source: str) -> bool:
+    """Whether an address leads all who dial it to their own machine, and another machine names it.
+
+    Others could have us dial each port of this machine.
+    """
+    return source != LOCAL and is_own_host(host_of(address))
 
 
 class AddressManager:

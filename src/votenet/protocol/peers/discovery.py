@@ -26,22 +26,18 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 from votenet.protocol.peers.address_manager import (
-    LOCAL,
-    NAMES,
     TWIN_REST,
     AddressManager,
     group_of,
-    host_of,
-    is_name,
+    is_own_host_of_another,
     source_of,
 )
 from votenet.protocol.peers.bootstrap_servers import AskBootstrap, BootstrapServers
-from votenet.protocol.peers.dial_rates import DialRates
+from votenet.protocol.peers.dial_planner import DialPlanner
 from votenet.protocol.peers.named_nodes import NamedNodes
-from votenet.protocol.peers.selection import OUTBOUND, choose_outbound
-from votenet.protocol.wire.address import Address, is_own_host
+from votenet.protocol.peers.selection import OUTBOUND
+from votenet.protocol.wire.address import Address
 from votenet.protocol.wire.connection import PeerInfo
-from votenet.protocol.wire.token_bucket import TokenBucket
 
 BROADCAST: Final = "broadcast"
 POLL: Final = "poll"
@@ -51,13 +47,8 @@ KINDS: Final = (BROADCAST, POLL, ANNOUNCE, GOSSIP)
 
 GOSSIP_SECONDS: Final = 30.0
 """Between two requests to peers, another one each time; a tenth more or less."""
-MAX_DIALS: Final = 8
-"""Dials at one time."""
 NO_ROOM_REST: Final = 5.0
 """Seconds before a name is looked up again for which the resolver had no place, because too many hang."""
-FEELERS_AT_ONCE: Final = 64
-FEELERS_PER_SECOND: Final = 1 / 30
-"""A new node introduces itself to so many at once, and goes on slowly."""
 CLAIM_CHECK_SECONDS: Final = (0.1, 1.0, 5.0, 30.0)
 """A claimed address is dialled back after these waits; a machine may begin to listen a moment later."""
 DISTRUST_SECONDS: Final = 60.0
@@ -86,9 +77,7 @@ class Disconnect(NamedTuple):  # close a feeler without an error
     link: int
 
 
-class CheckClaim(
-    NamedTuple
-):  # dial an address back and see whether this key answers. `claim_checked` follows
+class CheckClaim(NamedTuple):  # dial back and see whether this key answers. `claim_checked` follows
     link: int
     address: str
     node_key: str
@@ -159,12 +148,7 @@ class Discovery:
         self.servers = BootstrapServers(bootstraps, polls=POLL in self.kinds)
         self._open_addresses, self._dice, self._live = open_addresses, dice, live
         self._peers: dict[int, _Peer] = {}
-        self._dialling: dict[str, bool] = {}
-        """Addresses, and whether the dial is a feeler."""
-        self._feelers: set[str] = set()
-        """Addresses of feelers without a handshake yet."""
-        self._feeler_bucket = TokenBucket(FEELERS_PER_SECOND, FEELERS_AT_ONCE)
-        self._rates = DialRates()
+        self._planner = DialPlanner(addresses, self.named)
         self._claims: dict[tuple[str, str], _Claim] = {}
         self._distrusted: dict[str, float] = {}
         """Until when claims to an address do not delay its dial."""
@@ -197,7 +181,7 @@ class Discovery:
         return False
 
     def _note(self, address: str, source: str, now: float, *, trusted: bool = False) -> None:
-        if not trusted and _is_elsewhere(address, source):
+        if not trusted and is_own_host_of_another(address, source):
             return
         if not self.addresses.add(address, source):
             self.addresses.retry_soon(address, now)
@@ -205,18 +189,17 @@ class Discovery:
     # -- links ---------------------------------------------------------------------------------
 
     def dial_failed(self, address: str, now: float) -> None:
-        self._dialling.pop(address, None)
+        self._planner.dial_ended(address)
         self.addresses.failed(address, now)
 
     def dial_postponed(self, address: str, now: float) -> None:
         """Note that this node had no room for a dial: that says nothing about the address."""
-        self._dialling.pop(address, None)
+        self._planner.dial_ended(address)
         self.addresses.postpone(address, now, NO_ROOM_REST)
 
     def link_opened(self, address: str, now: float) -> None:
         """Note an open link. Until its handshake it counts as a failure: the next try waits longer."""
-        if self._dialling.pop(address, False):
-            self._feelers.add(address)
+        self._planner.link_opened(address)
         self.addresses.failed(address, now)
 
     def refused_by(self, address: str, code: str, now: float) -> None:
@@ -230,9 +213,8 @@ class Discovery:
         """Note a handshake. `dialled`: the address by which we reached the peer, empty if it dialled us."""
         # Links that are not proven take no outbound place; beyond as many as there are places, they end.
         crowded = bool(dialled) and not peer_info.proven and len(self.unproven()) >= OUTBOUND
-        feeler = crowded or (bool(dialled) and dialled in self._feelers)
+        feeler = self._planner.end_feeler(dialled) or crowded
         feeler = feeler and peer_info.node_key not in self.named
-        self._feelers.discard(dialled)
         self._peers[link] = _Peer(host, peer_info, dialled, now, feeler)
         if dialled and peer_info.proven:
             self.addresses.succeeded(dialled, now, wall)
@@ -257,7 +239,7 @@ class Discovery:
     def _claim(self, link: int, host: str, peer_info: PeerInfo, now: float) -> None:
         if ANNOUNCE not in self.kinds:
             return
-        if _is_elsewhere(peer_info.listen, group_of(host)):
+        if is_own_host_of_another(peer_info.listen, group_of(host)):
             self._pending.append(TellNotReached(link, peer_info.listen))
             return
         self._note(peer_info.listen, group_of(host), now)
@@ -343,7 +325,7 @@ class Discovery:
         first = self.servers.answered(server, registered, others, now)
         source = group_of(server.host) if trusted else source_of(server.host)
         for address in peers:
-            if self.named.is_vouched(address) and (trusted or not _is_elsewhere(address, source)):
+            if self.named.is_vouched(address) and (trusted or not is_own_host_of_another(address, source)):
                 self.addresses.add_named(address, source)
             self._note(address, source, now, trusted=trusted)
             if first and address in self.addresses:
@@ -401,6 +383,10 @@ class Discovery:
         """Addresses that we dialled, and that the nodes there do not know as their own."""
         return {peer.dialled for peer in self._peers.values() if peer.dialled and not peer.peer_info.proven}
 
+    def is_name_of_others(self, address: str) -> bool:
+        """Whether an address is a name that neither the operator nor a named node vouches for."""
+        return self._planner.is_name_of_others(address)
+
     def peer_info(self, link: int) -> PeerInfo | None:
         peer = self._peers.get(link)
         return None if peer is None else peer.peer_info
@@ -440,7 +426,7 @@ class Discovery:
     def busy_addresses(self) -> set[str]:
         """Addresses that lead to an open link, or are being dialled."""
         confirmed = {peer.confirmed for peer in self._peers.values()} - {""}
-        return self._open_addresses() | self._dialling.keys() | confirmed
+        return self._open_addresses() | self._planner.under_way() | confirmed
 
     def anchors(self) -> list[str]:
         """Addresses of named nodes and of the oldest outbound peers: dialled first after a restart."""
@@ -484,7 +470,7 @@ class Discovery:
             peer = self._peers.get(claim.link)
             if peer is None or peer.confirmed == claim.address:
                 del self._claims[claim.address, claim.node_key]
-            elif self._may_dial(claim.address, now):
+            elif self._planner.may_dial(claim.address, now):
                 claim.checking, claim.tries = True, claim.tries + 1
                 checks.append(CheckClaim(claim.link, claim.address, claim.node_key))
         return checks
@@ -493,88 +479,11 @@ class Discovery:
         # A node that is cut off does not wait for long at addresses that it can rely on, nor for named nodes.
         first = self.named.wanted(self.peer_keys())
         self.addresses.shorten_waits(now, None if self.cut_off(now) else first)
-        room = MAX_DIALS - len(self._dialling)
-        due = self.addresses.due(now, self.busy_addresses() | self._withheld(now)) if room > 0 else []
-        if not due:
-            return []
-        # 1. Named nodes.
-        named = [address for address in due if str(address) in first and self._is_ready(str(address), now)]
-        dials = [self._dial(address) for address in named[:room] if self._may_dial(str(address), now)]
-        # 2. Free outbound places go to networks that have few of them; without a place, a dial is a feeler.
-        due = [address for address in due if str(address) not in first]
-        others = [name for name, feeler in self._dialling.items() if not feeler]
-        apart = first if self.named.decides else set[str]()
-        free = OUTBOUND - len(self._chosen()) - len([name for name in others if name not in apart])
-        feeler = free <= 0
-        chosen = due
-        if not feeler:  # an address that has to wait for its rate takes no place from others
-            ready = [address for address in due if self._is_ready(str(address), now)]
-            chosen = self._choose(ready, others, min(room - len(dials), free))
-        for address in chosen:
-            if len(dials) >= room:
-                break
-            name = str(address)
-            # Feelers go only where a handshake tells something new, a few a minute.
-            if feeler and not (self.addresses.wants_test(name) and self._feeler_bucket.wait(now) == 0.0):
-                continue
-            if not self._may_dial(name, now):
-                continue
-            if feeler:
-                self._feeler_bucket.take(now)
-            dials.append(self._dial(address, feeler=feeler))
-        return dials
-
-    def _choose(self, due: list[Address], dialling: list[str], free: int) -> list[Address]:
-        """Up to `free` of the addresses that are due, of networks that have few links or dials.
-
-        A link counts for the network that its socket leads to; by a name of others, for all such names, too.
-        """
-        groups = [self._group(name) for name in dialling]
-        for peer in self._peers.values():
-            if peer.dialled and not peer.feeler:
-                host = host_of(peer.dialled)
-                groups.append(group_of(peer.host if is_name(host) else host))
-                if self.is_name_of_others(peer.dialled):
-                    groups.append(NAMES)
-        return choose_outbound(due, groups, free, lambda address: self._group(str(address)))
-
-    def _group(self, address: str) -> str:
-        """The group that an address counts for while no link leads there.
-
-        An anchor that is a name counts for its domain, as where it led is not in the cache: the few anchors
-        were chosen by group before the restart, and come first after it.
-        """
-        is_of_others = self.is_name_of_others(address) and not self.addresses.is_anchor(address)
-        of_names = NAMES if is_of_others else ""
-        return self.addresses.met_group(address) or of_names or group_of(host_of(address))
-
-    def is_name_of_others(self, address: str) -> bool:
-        """Whether an address is a name that neither the operator nor a named node vouches for."""
-        return self.addresses.is_name_of_others(address) and not self.named.is_vouched(address)
-
-    def _dial(self, address: Address, *, feeler: bool = False) -> Action:
-        name = str(address)
-        self._feelers.discard(name)  # an earlier feeler may have got no handshake
-        self._dialling[name] = feeler
-        return DialPeer(address)
-
-    def _may_dial(self, name: str, now: float) -> bool:
-        """Addresses that were met are dialled whenever due; others of one host only a few a second."""
-        host = host_of(name)
-        return self._is_free_to_dial(name) or self._rates.take(host, self.is_name_of_others(name), now)
-
-    def _is_ready(self, name: str, now: float) -> bool:
-        """Whether `_may_dial` would allow a dial; it is not counted."""
-        host = host_of(name)
-        return self._is_free_to_dial(name) or self._rates.ready(host, self.is_name_of_others(name), now)
-
-    def _is_free_to_dial(self, name: str) -> bool:
-        return self.addresses.is_met(name) or group_of(host_of(name)) == LOCAL
-
-
-def _is_elsewhere(address: str, source: str) -> bool:
-    """Whether an address leads all who dial it to their own machine, and another machine names it.
-
-    Others could have us dial each port of this machine.
-    """
-    return source != LOCAL and is_own_host(host_of(address))
+        dials = self._planner.plan(
+            now,
+            first=first,
+            avoided=self.busy_addresses() | self._withheld(now),
+            links=[(p.dialled, p.host) for p in self._peers.values() if p.dialled and not p.feeler],
+            free=OUTBOUND - len(self._chosen()),
+        )
+        return [DialPeer(address) for address in dials]
