@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from support.elections import keys_of_node, make_election, named_nodes
+from support.ports import free_port
+from support.posed_nodes import PosedNode, listed, posed_server
 from votenet.client.network_view import MAX_PLACES
 from votenet.protocol.bootstrap.bootstrap_messages import KnownPeer
 from votenet.protocol.wire.address import Address
-from votenet.web.found_nodes import leave_first, places_of_named
+from votenet.web import found_nodes
+from votenet.web.found_nodes import BootstrapList, leave_first, places_of_named
 
 ELECTION = make_election(nodes=named_nodes(4))
 
@@ -47,3 +54,37 @@ def test_silent_strangers_are_left_before_those_that_answer_and_places_of_named_
     assert leave_first(strangers, **told, for_named=False) == [place(2), place(3), place(1)]
     for_named = leave_first(strangers, **told, for_named=True)
     assert for_named == [place(2), place(3), place(1), place(4), place(5)]
+
+
+def test_the_whole_list_of_a_server_is_read_seldom_and_only_for_an_election_that_names_nodes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    named = [PosedNode(ELECTION, index) for index in (0, 1)]
+    peers = [{"address": str(PosedNode(ELECTION).address)}, listed(named[0])]
+
+    async def scenario() -> None:
+        with posed_server(lambda: peers) as address:
+            server = BootstrapList(address)
+            for election in (None, make_election()):
+                assert await server.find_named(election) == []
+            assert await server.find_named(ELECTION) == server.places_of_named == [named[0].address]
+            peers.append(listed(named[1]))
+            assert await server.find_named(ELECTION) == []
+            assert server.places_of_named == [named[0].address]
+            monkeypatch.setattr(found_nodes, "WHOLE_LIST_SECONDS", 0.0)
+            assert await server.find_named(ELECTION) == [node.address for node in named]
+        assert await server.find_named(ELECTION) == []
+        assert server.places_of_named == [node.address for node in named], "those of the last list stay"
+
+    asyncio.run(scenario())
+
+
+def test_some_nodes_of_a_server_are_those_of_the_network_and_none_where_it_is_silent() -> None:
+    node, other = PosedNode(ELECTION, 0), PosedNode(make_election(title="Another one"))
+
+    async def scenario() -> None:
+        with posed_server(lambda: [listed(node), listed(other)]) as address:
+            assert await BootstrapList(address).find_some(ELECTION.network_hex) == [node.address]
+        assert await BootstrapList(Address("127.0.0.1", free_port())).find_some(None) == []
+
+    asyncio.run(scenario())

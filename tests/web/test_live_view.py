@@ -28,7 +28,7 @@ from votenet.network.bootstrap.server import serve_bootstrap
 from votenet.protocol.wire.address import Address
 from votenet.protocol.wire.client_messages import GetStatus, NodeStatus
 from votenet.storage.registry.peer_store import opened
-from votenet.web import live_view
+from votenet.web import found_nodes, live_view, node_trust
 from votenet.web.live_view import LiveView
 
 __all__ = ["named_node"]
@@ -146,7 +146,7 @@ def test_found_nodes_come_after_given_ones_and_are_not_too_many(monkeypatch: pyt
     async def found(*_: object) -> list[Address]:
         return listed
 
-    monkeypatch.setattr(live_view, "nodes_at_bootstrap", found)
+    monkeypatch.setattr(found_nodes, "nodes_at_bootstrap", found)
     longest = {"get_results": results, "get_status": lambda _: status_info(ELECTION) | {"height": 9}}
 
     async def scenario() -> None:
@@ -299,7 +299,7 @@ def test_the_counts_of_a_stranger_are_never_shown_where_nodes_are_named(
         named = PosedNode(election, 0, results=results_info(election, Alice=3))
         with lying_node(election, {"get_results": false_count}) as stranger:
             found = [stranger]
-            monkeypatch.setattr(live_view, "nodes_at_bootstrap", lambda *_: _async(found))
+            monkeypatch.setattr(found_nodes, "nodes_at_bootstrap", lambda *_: _async(found))
             async with LiveView(bootstrap=[Address("127.0.0.1", 1)], genesis=election, **PATIENT) as view:
                 view.streams = 1
                 await until(lambda: any(node.up for node in view.nodes))
@@ -337,7 +337,7 @@ def test_a_node_that_is_listed_with_the_key_of_a_named_one_is_watched_however_ma
                 assert view.trusted == [named.address]
                 assert len(view.nodes) == 4
 
-    monkeypatch.setattr(live_view, "nodes_at_bootstrap", lambda *_: _async(strangers))
+    monkeypatch.setattr(found_nodes, "nodes_at_bootstrap", lambda *_: _async(strangers))
     run(scenario)
 
 
@@ -411,16 +411,16 @@ def test_a_name_that_leads_to_a_named_node_for_its_proof_alone_is_that_of_a_stra
                 assert (view.addresses, view.trusted) == ([name], [])
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    monkeypatch.setattr(live_view, "nodes_at_bootstrap", lambda *_: _async([name]))
+    monkeypatch.setattr(found_nodes, "nodes_at_bootstrap", lambda *_: _async([name]))
     run(scenario)
 
 
 def test_a_node_that_could_not_prove_its_key_is_asked_for_it_again_soon(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert live_view.KEY_AGAIN_SECONDS < live_view.KEY_SECONDS
-    monkeypatch.setattr(live_view, "KEY_SECONDS", 3600.0)
-    monkeypatch.setattr(live_view, "KEY_AGAIN_SECONDS", 0.0)
+    assert node_trust.KEY_AGAIN_SECONDS < node_trust.KEY_SECONDS
+    monkeypatch.setattr(node_trust, "KEY_SECONDS", 3600.0)
+    monkeypatch.setattr(node_trust, "KEY_AGAIN_SECONDS", 0.0)
     election = make_election(nodes=named_nodes(4))
     node = PosedNode(election, 0, greets=False)
 
@@ -438,7 +438,7 @@ def test_a_node_that_could_not_prove_its_key_is_asked_for_it_again_soon(
 def test_a_node_whose_answer_proves_nothing_is_seldom_asked_for_its_key(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(live_view, "KEY_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(node_trust, "KEY_AGAIN_SECONDS", 0.0)
     monkeypatch.setattr(live_view, "LOOK_SECONDS", 0.01)
     election = make_election(nodes=named_nodes(4))
     asked: list[str] = []
@@ -458,7 +458,7 @@ def test_a_node_whose_answer_proves_nothing_is_seldom_asked_for_its_key(
         asked.append("key")
         raise RemoteProtocolError("bad-hello", "no proof")
 
-    monkeypatch.setattr(live_view, "prove_key", nonsense)
+    monkeypatch.setattr(node_trust, "prove_key", nonsense)
     run(scenario)
 
 

@@ -9,6 +9,7 @@ from support.elections import make_election, named_nodes
 from support.lying_node import results_info
 from support.web_pages import secret_snapshot
 from votenet.core.election.definition import Election
+from votenet.errors import Unreachable
 from votenet.protocol.wire.client_messages import Results
 from votenet.web.snapshot import NodeView, Snapshot, best_first, small_state, state_of
 
@@ -60,3 +61,11 @@ def test_the_node_that_is_signed_furthest_is_asked_first() -> None:
     high = NodeView("high:1", up=True, height=5, final_height=4)
     relay = NodeView("relay:1", up=True, height=99)
     assert best_first([NodeView("away:1", height=100), relay, low, high]) == [high, low, relay]
+
+
+def test_a_node_that_is_away_keeps_its_name_and_says_why_it_is_not_asked() -> None:
+    node = NodeView("a:1", "Node 2", up=True, height=9, tip="ff", lies=("x",), signs=True, unproven=True)
+    away = node.away(Unreachable("it refuses connections"))
+    assert away == NodeView(
+        "a:1", "Node 2", signs=True, unproven=True, problem="it refuses connections", code="unreachable"
+    )

@@ -1,18 +1,64 @@
-"""Which nodes that a bootstrap server lists the page watches, and which it leaves for others."""
+"""Which nodes bootstrap servers list, which of them the page watches, and which it leaves for others."""
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
-from votenet.client.network_view import MAX_PLACES
+from votenet.client.network_view import MAX_PLACES, list_servers
+from votenet.client.nodes import nodes_at_bootstrap
 from votenet.core.election.definition import Election
-from votenet.errors import Rejected
+from votenet.errors import Rejected, VotenetError
 from votenet.protocol.bootstrap.bootstrap_messages import KnownPeer
 from votenet.protocol.wire.address import Address, parse_address
 
 MAX_WATCHED: Final = 64
 """Nodes that are found are watched up to this number."""
+
+
+WHOLE_LIST_SECONDS: Final = 10.0
+"""Between two looks through the whole list of a server, while no node that may be trusted answers."""
+
+log = logging.getLogger("votenet.web")
+
+
+class BootstrapList:
+    """What one bootstrap server lists. A server that fails lists nothing, and is asked again."""
+
+    def __init__(self, server: Address) -> None:
+        self._server = server
+        self._read_at = float("-inf")
+        self.places_of_named: list[Address] = []
+        """Where the server said last that named nodes are."""
+
+    async def find_named(self, election: Election | None) -> list[Address]:
+        """All nodes that are listed with the keys of named ones, however many others the list has.
+
+        Empty where the whole list was read lately, or the election names no nodes or is not known.
+        """
+        now = time.monotonic()
+        if election is None or not election.named or now - self._read_at < WHOLE_LIST_SECONDS:
+            return []
+        self._read_at = now
+        ((_, listed),) = await list_servers([self._server])
+        if isinstance(listed, VotenetError):
+            self._say_failed(listed)
+            return []
+        self.places_of_named = places_of_named(election, listed)
+        return self.places_of_named
+
+    async def find_some(self, network_id: str | None) -> list[Address]:
+        """A random sample of the nodes of a network, or of all networks."""
+        try:
+            return await nodes_at_bootstrap(self._server, network_id)
+        except VotenetError as error:
+            self._say_failed(error)
+            return []
+
+    def _say_failed(self, error: VotenetError) -> None:
+        log.debug("event=bootstrap_failed address=%s error=%s", self._server, error.message)
 
 
 def places_of_named(election: Election, listed: Iterable[KnownPeer]) -> list[Address]:

@@ -8,8 +8,6 @@ import logging
 import random
 import time
 from collections.abc import Collection, Iterable
-from dataclasses import replace
-from enum import IntEnum
 from typing import Final, TypeVar
 
 import msgspec
@@ -19,17 +17,16 @@ from votenet.client.connection import NodeConnection
 from votenet.client.election_client import AsyncElectionClient
 from votenet.client.failover import NODE_DIAL_SECONDS, Work, another_may_do_better
 from votenet.client.log_view import LogView, fetch_final_results
-from votenet.client.network_view import list_servers
 from votenet.client.node_pool import POOL_ANSWER_SECONDS, NodePool
-from votenet.client.node_probe import prove_key
-from votenet.client.nodes import nodes_at_bootstrap
 from votenet.core.election.definition import Election
 from votenet.core.election.roll import Roll, with_roll
-from votenet.errors import Rejected, RemoteProtocolError, Stopping, Unreachable, VotenetError
+from votenet.errors import Rejected, Unreachable, VotenetError
 from votenet.network.beat import until_beat
-from votenet.protocol.wire.address import Address, parse_address
+from votenet.protocol.wire.address import Address
 from votenet.protocol.wire.client_messages import GetStatus, NodeStatus, Results
-from votenet.web.found_nodes import MAX_WATCHED, leave_first, places_of_named
+from votenet.web.found_nodes import MAX_WATCHED, BootstrapList, leave_first
+from votenet.web.newest_snapshot import NewestSnapshot
+from votenet.web.node_trust import NodeTrust, Trust
 from votenet.web.snapshot import NodeView, Snapshot, best_first, state_of
 
 LOOK_SECONDS: Final = 1.0
@@ -41,12 +38,6 @@ STATUS_SECONDS: Final = 3.0
 """A node has its status at hand: without an answer in this time it is away."""
 DISCOVERY_SECONDS: Final = 30.0
 """Between two questions to the bootstrap server."""
-WHOLE_LIST_SECONDS: Final = 10.0
-"""Between two looks through its whole list, while no node that may be trusted answers."""
-KEY_SECONDS: Final = 30.0
-"""Between two questions to a node for the proof of its key, while it has not proved that of a named node."""
-KEY_AGAIN_SECONDS: Final = 5.0
-"""The same after a question that failed: the node, or this machine, may have been busy for a moment."""
 RESULTS_SECONDS: Final = 10.0
 """Results are asked again after this time though no node shows a change."""
 
@@ -55,14 +46,6 @@ WAITING: Final = "waiting-for-nodes"
 
 T = TypeVar("T")
 log = logging.getLogger("votenet.web")
-
-
-class Trust(IntEnum):
-    """How far a node is believed: `GIVEN` by who runs the page; `NAMED`, with a proven key."""
-
-    GIVEN = 0
-    NAMED = 1
-    UNPROVEN = 2
 
 
 class LiveView:
@@ -95,42 +78,35 @@ class LiveView:
     ) -> None:
         self.roll = roll
         nodes = tuple(nodes)
-        self._ranks = {str(address): Trust.GIVEN for address in nodes}
-        """How far each node is believed; one that is not here is a stranger."""
-        self._proved: dict[str, int] = {}
-        """Which named node each node is, by the key that it has proved."""
-        self._asks_key_at: dict[str, float] = {}
+        self._trust = NodeTrust(map(str, nodes), proof_timeout=status_timeout)
         self._dial_timeout, self._status_timeout = dial_timeout, status_timeout
         self.pool = NodePool(nodes, self._admit, dial_timeout=dial_timeout, answer_timeout=answer_timeout)
         """A kept connection to each node."""
-        self._bootstrap, self._genesis = tuple(bootstrap), genesis
+        self._lists, self._genesis = [BootstrapList(server) for server in bootstrap], genesis
         self._network_id = network_id if genesis is None else genesis.network_hex
         self._seen: dict[Address, NodeView] = {}
         self._statuses: dict[Address, NodeStatus] = {}
         self._log: LogView | None = None
         self._client: AsyncElectionClient | None = None
-        self._latest: Snapshot | None = None
+        self._newest = NewestSnapshot()
         self._looked_for: tuple[object, ...] = ()
         self._problem: VotenetError | None = None
         self._alarm = ""
         self._cancelled_at: int | None = None
         self._warned: tuple[object, ...] = ()
         self._fetched_at = self._answered_at = self._asked_at = float("-inf")
-        self._news, self._woken, self._published = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._ended = False
+        self._news, self._woken = asyncio.Event(), asyncio.Event()
         self._tasks = asyncio.TaskGroup()
         self._watchers: dict[Address, asyncio.Task[None]] = {}
         self._others: list[asyncio.Task[None]] = []
         self._tried: set[Address] = set()
         """Nodes that were asked for the election in vain."""
-        self._listed_as_named: dict[Address, list[Address]] = {}
-        """Where each bootstrap server says that named nodes are."""
         self.streams = 0
         """Open event streams: while there is one, the view looks every second."""
 
     async def __aenter__(self) -> LiveView:
         await self._tasks.__aenter__()
-        for work in (self._follow(), *map(self._discover, self._bootstrap)):
+        for work in (self._follow(), *map(self._discover, self._lists)):
             self._others.append(self._tasks.create_task(work))
         return self
 
@@ -147,30 +123,30 @@ class LiveView:
     @property
     def latest(self) -> Snapshot | None:
         """The newest snapshot; None while no node has answered yet."""
-        return self._latest
+        return self._newest.value
 
     @property
     def snapshot(self) -> Snapshot:
         """The newest snapshot. Raises Unreachable while no node has answered yet."""
-        if self._latest is None:
+        if self.latest is None:
             raise self._no_answer()
-        return self._latest
+        return self.latest
 
     @property
     def election(self) -> Election:
         """The election in force; that of the genesis file while no node has answered. Raises Unreachable."""
-        if self._latest is not None or self._genesis is None:
+        if self.latest is not None or self._genesis is None:
             return self.snapshot.election
         return self._genesis
 
     @property
     def known_election(self) -> Election | None:
         """The same; None while it is not known."""
-        return self._genesis if self._latest is None else self._latest.election
+        return self._genesis if self.latest is None else self.latest.election
 
     def check_begun(self) -> None:
         """Raises Unreachable, code waiting-for-nodes, while the election is known and no node of it."""
-        if self._latest is None and self._genesis is not None:
+        if self.latest is None and self._genesis is not None:
             raise self._no_answer()
 
     @property
@@ -186,7 +162,7 @@ class LiveView:
         others: a stranger's program may be listed, and say what it likes.
         """
         known = {str(address): address for address in self.pool.addresses}
-        ranked = sorted(best_first(self.nodes), key=lambda node: self._trust_in(node.address))
+        ranked = sorted(best_first(self.nodes), key=lambda node: self._trust.rank(node.address))
         best = [known.pop(node.address) for node in ranked]
         return [*best, *known.values()]
 
@@ -223,16 +199,11 @@ class LiveView:
 
     async def changed(self, after: Snapshot | None) -> Snapshot:
         """The newest snapshot, as soon as it says more than `after`. Raises Stopping after `end`."""
-        while not self._ended:
-            if self._latest is not None and (after is None or self._latest.version != after.version):
-                return self._latest
-            await self._published.wait()
-        raise Stopping("the page is just being stopped")
+        return await self._newest.changed(after)
 
     def end(self) -> None:
         """Let all that wait for a change go: the server stops."""
-        self._ended = True
-        self._published.set()
+        self._newest.end()
 
     async def ask(self, work: Work[T], *, other_than: Collection[Address] = ()) -> T:
         """What `work` returns at the best node that does not fail it; each is tried once.
@@ -265,10 +236,10 @@ class LiveView:
         if self._problem is None and self._statuses and not self.trusted:
             return Unreachable(
                 "none of the nodes that are named in this election has been found yet",
-                code="unreachable" if self._genesis is None or self._latest is not None else WAITING,
+                code="unreachable" if self._genesis is None or self.latest is not None else WAITING,
                 next_step="Wait: this page looks for them. What other nodes count is not shown.",
             )
-        if self._problem is None and self._latest is None and self._genesis is not None:
+        if self._problem is None and self.latest is None and self._genesis is not None:
             return Unreachable(
                 "the nodes of this election have not been found yet",
                 code=WAITING,
@@ -302,8 +273,7 @@ class LiveView:
         self._tried.discard(address)
         for by_address in (self._statuses, self._seen):
             by_address.pop(address, None)
-        for by_text in (self._ranks, self._proved, self._asks_key_at):
-            by_text.pop(str(address), None)
+        self._trust.forget(str(address))
         await self.pool.remove(address)
 
     async def _follow(self) -> None:
@@ -338,7 +308,7 @@ class LiveView:
             return await fetch_election(node, self._network_id)
 
         order = self.addresses
-        given = [address for address in order if self._trust_in(str(address)) is Trust.GIVEN]
+        given = [address for address in order if self._trust.rank(str(address)) is Trust.GIVEN]
         found = [address for address in order if address not in given]
         if not order:
             raise self._no_answer()
@@ -366,13 +336,13 @@ class LiveView:
             except VotenetError as error:
                 self._away(address, error)
             else:
-                await self._ask_key(str(address))
+                await self._trust.ask_key(str(address), self.log.election)
                 if self._is_trusted(str(address)):
                     self._answered_at = time.monotonic()
                     if self._client is not None:
                         self._client.add_nodes(address)
                 before = self._statuses.get(address), self._seen.get(address)
-                node = self._shown_as(str(address), status)
+                node = self._trust.view_of(str(address), status, self.log.election)
                 self._statuses[address], self._seen[address] = status, node
                 if before[1] is not None and before[1].code:
                     log.info("event=node_back node=%s", address)
@@ -384,64 +354,16 @@ class LiveView:
         before = self._seen.get(address, NodeView(str(address)))
         if before.code != error.code:
             # Of the strangers that are listed, many may never have been there.
-            matters = address in self._statuses or self._trust_in(str(address)) is Trust.GIVEN
+            matters = address in self._statuses or self._trust.rank(str(address)) is Trust.GIVEN
             level = logging.WARNING if matters else logging.DEBUG
             log.log(level, "event=node_away node=%s code=%s error=%s", address, error.code, error.message)
             self._news.set()
         self._statuses.pop(address, None)
-        self._proved.pop(str(address), None)  # another program may be there when it is back
-        self._asks_key_at.pop(str(address), None)
-        if self._trust_in(str(address)) is not Trust.GIVEN:
-            self._ranks.pop(str(address), None)
-        self._seen[address] = NodeView(
-            str(address),
-            before.name,
-            signs=before.signs,
-            unproven=before.unproven,
-            problem=error.message,
-            code=error.code,
-        )
-
-    def _trust_in(self, address: str) -> Trust:
-        return self._ranks.get(address, Trust.UNPROVEN)
+        self._trust.away(str(address))
+        self._seen[address] = before.away(error)
 
     def _is_trusted(self, address: str) -> bool:
-        is_named = self._log is not None and self._log.election.named > 0
-        return not is_named or self._trust_in(address) is not Trust.UNPROVEN
-
-    async def _ask_key(self, address: str) -> None:
-        """Ask a node for the proof of its key, unless it has proved one or was asked lately.
-
-        A given node may be dialled at an address that it does not know as its own. For a found one that is no
-        proof: it may pass on the lines of a named node.
-        """
-        election, now = self.log.election, time.monotonic()
-        if not election.named or address in self._proved or now < self._asks_key_at.get(address, now):
-            return
-        self._asks_key_at[address] = now + KEY_SECONDS
-        try:
-            async with asyncio.timeout(self._status_timeout):
-                proof = await prove_key(parse_address(address), election.network_hex)
-        except RemoteProtocolError:  # an answer that proves nothing
-            return
-        except (TimeoutError, VotenetError):
-            self._asks_key_at[address] = time.monotonic() + KEY_AGAIN_SECONDS
-            return
-        index, is_given = election.node_index(proof.node_key), self._trust_in(address) is Trust.GIVEN
-        if index is not None and (proof.proven or is_given):
-            self._proved[address] = index
-            self._ranks.setdefault(address, Trust.NAMED)
-
-    def _shown_as(self, address: str, status: NodeStatus) -> NodeView:
-        """A node by its status: only the proof of a key makes it a named node, whatever it calls itself."""
-        node, named = NodeView.of(address, status), self.log.election.definition.nodes
-        node = msgspec.structs.replace(node, given=self._trust_in(address) is Trust.GIVEN)
-        if self._trust_in(address) is Trust.UNPROVEN:  # a stranger proves no lie by saying so
-            node = msgspec.structs.replace(node, lies=())
-        if (index := self._proved.get(address)) is not None:
-            return msgspec.structs.replace(node, name=named[index].name, signs=True)
-        says_so = any(one.name == status.name or one.node_key == status.node_key for one in named)
-        return msgspec.structs.replace(node, unproven=says_so)
+        return self._trust.is_trusted(address, None if self._log is None else self._log.election)
 
     async def _admit(self, node: NodeConnection) -> None:
         """On each new connection: the node must be of the network."""
@@ -458,30 +380,13 @@ class LiveView:
         """Whether a node answers whose counts may be shown."""
         return any(address in self._statuses for address in self.trusted)
 
-    async def _discover(self, bootstrap: Address) -> None:
-        listed_at = float("-inf")
+    async def _discover(self, server: BootstrapList) -> None:
         while True:
-            if not self._has_trusted and time.monotonic() - listed_at >= WHOLE_LIST_SECONDS:
+            if not self._has_trusted:
                 election = self._genesis if self._log is None else self._log.election
-                if election is not None and election.named:
-                    listed_at = time.monotonic()
-                    await self._seek_named(bootstrap, election)
-            try:
-                found = await nodes_at_bootstrap(bootstrap, self._network_id)
-            except VotenetError as error:
-                log.debug("event=bootstrap_failed address=%s error=%s", bootstrap, error.message)
-                found = []
-            await self._watch_found(found)
+                await self._watch_found(await server.find_named(election), as_named=True)
+            await self._watch_found(await server.find_some(self._network_id))
             await asyncio.sleep(DISCOVERY_SECONDS if self._has_trusted else LOOK_SECONDS)
-
-    async def _seek_named(self, bootstrap: Address, election: Election) -> None:
-        """Watch all nodes that a server lists with the keys of named ones, however many others it lists."""
-        for server, listed in await list_servers([bootstrap]):
-            if isinstance(listed, VotenetError):
-                log.debug("event=bootstrap_failed address=%s error=%s", server, listed.message)
-                continue
-            self._listed_as_named[server] = places_of_named(election, listed)
-            await self._watch_found(self._listed_as_named[server], as_named=True)
 
     async def _watch_found(self, found: Iterable[Address], *, as_named: bool = False) -> None:
         """Watch more nodes as far as there is room.
@@ -496,16 +401,16 @@ class LiveView:
         room = MAX_WATCHED - len(known)
         if len(new) > room and not self._has_trusted:
             spare = leave_first(
-                [address for address in known if self._trust_in(str(address)) is Trust.UNPROVEN],
+                [address for address in known if self._trust.rank(str(address)) is Trust.UNPROVEN],
                 tried=self._tried | self._seen.keys(),
                 answering=self._statuses,
-                listed_as_named={one for places in self._listed_as_named.values() for one in places},
+                listed_as_named={one for server in self._lists for one in server.places_of_named},
                 for_named=as_named,
             )
             if spare and not as_named:  # a server may list the same ones first each time
                 random.SystemRandom().shuffle(new)
             for address in spare[: len(new) - room]:
-                if self._trust_in(str(address)) is Trust.UNPROVEN:  # it may have proved its key just now
+                if self._trust.rank(str(address)) is Trust.UNPROVEN:  # it may have proved its key just now
                     await self._leave(address)
             room = MAX_WATCHED - len(self.pool.addresses)
         for address in self.pool.add(new[: max(room, 0)]):
@@ -519,13 +424,13 @@ class LiveView:
             self._news.clear()
             if self._statuses:
                 await self._look()
-            elif self._latest is not None:
-                self._publish(self._latest.election, self._latest.results)
+            elif self.latest is not None:
+                self._publish(self.latest.election, self.latest.results)
             await self._pause(news=True)
 
     async def _look(self) -> None:
         """Fetch results from the best trusted node if anything has changed there, and publish."""
-        now, latest = time.time(), self._latest
+        now, latest = time.time(), self.latest
         best = next((self._statuses.get(address) for address in self.trusted), None)
         if best is None:
             if latest is not None:
@@ -569,7 +474,7 @@ class LiveView:
             self._client = await client.__aenter__()
 
     def _publish(self, election: Election, results: Results) -> None:
-        now, old = time.time(), self._latest
+        now = time.time()
         up = any(node.up and self._is_trusted(node.address) for node in self.nodes)
         made = Snapshot(
             election=election,
@@ -579,15 +484,9 @@ class LiveView:
             at=int(now),
             alarm=self._alarm,
             stale=0 if up else int(time.monotonic() - self._answered_at),
-            version=0 if old is None else old.version,
             cancelled_at=self._cancelled_at,
         )
-        if old is None or replace(made, at=old.at) != old:
-            made = replace(made, version=made.version + 1)
-        self._latest = made
-        if old is None or made.version != old.version:
-            self._published.set()
-            self._published = asyncio.Event()
+        self._newest.publish(made)
 
 
 def _counts(status: NodeStatus) -> tuple[object, ...]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from votenet.core.election.definition import Election
+from votenet.errors import VotenetError
 from votenet.protocol.wire.client_messages import NodeStatus, Results
 
 State = Literal["before", "open", "closed", "final", "cancelled"]
@@ -52,6 +53,17 @@ class NodeView(msgspec.Struct, frozen=True):
             warnings=tuple(warning.message for warning in status.warnings),
             warning_codes=tuple(warning.code for warning in status.warnings),
             lies=status.lies,
+        )
+
+    def away(self, error: VotenetError) -> NodeView:
+        """The node while it does not answer: only its name stays, and whether that was proven."""
+        return NodeView(
+            self.address,
+            self.name,
+            signs=self.signs,
+            unproven=self.unproven,
+            problem=error.message,
+            code=error.code,
         )
 
 

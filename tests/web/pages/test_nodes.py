@@ -13,7 +13,7 @@ from support.page import PATIENT, until
 from support.posed_nodes import PosedNode, posed
 from support.web_pages import html_of, results_of, shown, text_of
 from votenet.protocol.wire.address import Address
-from votenet.web import live_view
+from votenet.web import found_nodes
 from votenet.web.live_view import LiveView
 from votenet.web.pages.nodes import agreement
 from votenet.web.snapshot import NodeView, Snapshot
@@ -104,7 +104,7 @@ def test_a_node_is_given_only_where_the_page_was_started_with_its_address(
             await until(lambda: [node.up for node in view.nodes] == [True, True])
             return [node.given for node in view.nodes]
 
-    monkeypatch.setattr(live_view, "nodes_at_bootstrap", listed)
+    monkeypatch.setattr(found_nodes, "nodes_at_bootstrap", listed)
     with posed(relay, found):
         assert asyncio.run(look()) == [True, False]
 
