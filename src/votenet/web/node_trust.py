@@ -12,7 +12,7 @@ import msgspec
 
 from votenet.client.node_probe import prove_key
 from votenet.core.election.definition import Election
-from votenet.errors import RemoteProtocolError, VotenetError
+from votenet.errors import Unreachable, VotenetError
 from votenet.protocol.wire.address import parse_address
 from votenet.protocol.wire.client_messages import NodeStatus
 from votenet.web.snapshot import NodeView
@@ -20,7 +20,7 @@ from votenet.web.snapshot import NodeView
 KEY_SECONDS: Final = 30.0
 """Between two questions to a node for the proof of its key, while it has not proved that of a named node."""
 KEY_AGAIN_SECONDS: Final = 5.0
-"""The same after a question that failed: the node, or this machine, may have been busy for a moment."""
+"""The same after a question without an answer: the node, or this machine, may have been busy for a moment."""
 
 
 class Trust(IntEnum):
@@ -80,10 +80,10 @@ class NodeTrust:
         try:
             async with asyncio.timeout(self._proof_timeout):
                 proof = await prove_key(parse_address(address), election.network_hex)
-        except RemoteProtocolError:  # an answer that proves nothing
-            return
-        except (TimeoutError, VotenetError):
+        except (TimeoutError, Unreachable):
             self._asks_key_at[address] = time.monotonic() + KEY_AGAIN_SECONDS
+            return
+        except VotenetError:  # it refuses, or what it answers proves nothing
             return
         index, is_given = election.node_index(proof.node_key), self.rank(address) is Trust.GIVEN
         if index is not None and (proof.proven or is_given):
