@@ -87,8 +87,26 @@ def test_a_longer_log_that_no_node_shows_any_more_is_told(tmp_path: Path) -> Non
         ):
             nodes.logs[:] = logs
             asyncio.run(watch.look())
-            told.append(watch.longer_log)
-    assert told == [None, 14, 14, None]
+            told.append(watch.not_compared)
+    assert told == [{}, {one: 14, two: 14}, {one: 14, two: 14}, {}]
+
+
+def test_a_log_is_not_compared_where_the_node_with_the_longer_one_does_not_prove_anything(
+    tmp_path: Path,
+) -> None:
+    """It shows its newest checkpoint until somebody has seen that, and none to those who would compare."""
+    longer, nodes = log(14), Nodes(log(9))
+
+    def hiding(request: dict[str, Any]) -> dict[str, Any]:
+        return longer.checkpoint(request) if request.get("size", 0) < 14 else {"type": "checkpoint"}
+
+    with (
+        lying_node(ELECTION, {"get_checkpoint": hiding}) as one,
+        lying_node(ELECTION, nodes.answers(0)) as two,
+    ):
+        watch = LogWatch([one, two], KnownElections(tmp_path))
+        asyncio.run(watch.look())
+        assert watch.not_compared == {two: 14}
 
 
 def test_a_node_that_is_away_or_a_stranger_is_told_beside_the_others(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from votenet.client.answers import fetch_election
@@ -26,10 +27,11 @@ class LogWatch:
         """Without `network_id` the election is that of the first node that answers."""
         self._addresses, self._known, self._network_id = addresses, known, network_id
         self.view: LogView | None = None
-        self.longer_log: int | None = None
-        """Records of the largest log that was seen, if no node showed one as large in the last look.
+        self.not_compared: dict[Address, int] = {}
+        """Nodes whose log was not compared in the last look, and the records of the larger log in question.
 
-        The logs of that look were not compared with it.
+        No node showed the largest log that was seen, or the one that did would not prove that it continues
+        theirs.
         """
 
     async def look(self) -> list[tuple[Address, Shown]]:
@@ -39,6 +41,7 @@ class LogWatch:
             NotProven: split-view; not-final, for an election without named nodes.
         """
         # 1. Each is compared with the largest log that was seen before.
+        self.not_compared = {}
         found = await ask_each(self._addresses, self._look_at)
         for _, answer in found:
             if isinstance(answer, VotenetError) and answer.code in ("split-view", "not-final"):
@@ -47,12 +50,14 @@ class LogWatch:
         logs = [(address, shown) for address, shown in found if isinstance(shown, ShownLog)]
         if logs and self.view is not None:
             best, largest = max(logs, key=lambda pair: pair[1].certificate.size)
-            others = [shown for _, shown in logs if shown.certificate[:2] != largest.certificate[:2]]
-            if others:
-                await self._compare(self.view, best, others)
+            others = [pair for pair in logs if pair[1].certificate[:2] != largest.certificate[:2]]
+            left = await self._compare(self.view, best, others) if others else []
+            self.not_compared = dict.fromkeys(left, largest.certificate.size)
+        # 3. No node shows the largest log that was seen any more.
         seen = None if self.view is None else self.view.newest
-        shown_now = max((shown.certificate.size for _, shown in logs), default=0)
-        self.longer_log = seen.size if seen is not None and seen.size > shown_now else None
+        if seen is not None and seen.size > max((shown.certificate.size for _, shown in logs), default=0):
+            answering = [address for address, shown in found if not isinstance(shown, VotenetError)]
+            self.not_compared = dict.fromkeys(answering, seen.size)
         return found
 
     async def _look_at(self, node: NodeConnection) -> ShownLog | None:
@@ -63,10 +68,14 @@ class LogWatch:
             self.view, self._network_id = LogView(election, self._known), election.network_hex
         return await self.view.look(node)
 
-    async def _compare(self, view: LogView, best: Address, others: Sequence[ShownLog]) -> None:
-        try:
+    async def _compare(
+        self, view: LogView, best: Address, others: Sequence[tuple[Address, ShownLog]]
+    ) -> list[Address]:
+        """Compare logs with that of the node at `best`. Returns those for which it does not answer."""
+        left = dict(others)
+        with contextlib.suppress(Unreachable):  # they are compared in the next round
             async with NodeConnection(best, dial_timeout=NODE_DIAL_SECONDS) as node:
-                for shown in others:
+                for address, shown in others:
                     await view.check(node, shown.certificate)
-        except Unreachable:
-            return  # compared in the next round
+                    del left[address]
+        return list(left)

@@ -27,8 +27,9 @@ Examples:
 A quorum of the named nodes must have signed each certificate, and it must continue the largest log that
 was seen before, at any node, also by other commands. Where it does not, named nodes have signed two logs
 that contradict each other: this ends with exit code 1, names them and saves the proof. A shorter log is
-compared once a node shows the longer one; until then it is named as not compared. Headers and votes are
-not read: the height is the word of the node, and `votenet audit election.jsonl` checks the blocks.
+compared once a node that shows the longer one proves that it continues it; until then it is named as not
+compared. Headers and votes are not read: the height is the word of the node, and
+`votenet audit election.jsonl` checks the blocks.
 """
 )
 @click.option(
@@ -61,7 +62,7 @@ def watch(
     while True:
         found = asyncio.run(following.look())
         for address, shown in found:
-            news = _facts(shown, following)
+            news = _facts(address, shown, following)
             if told.get(address) != news:
                 told[address] = news
                 _tell(address, news, as_json)
@@ -72,19 +73,20 @@ def watch(
         time.sleep(interval)
 
 
-def _facts(shown: Shown, following: LogWatch) -> dict[str, object]:
+def _facts(address: Address, shown: Shown, following: LogWatch) -> dict[str, object]:
     """What is told of a node, when it changes."""
     if isinstance(shown, VotenetError):
         return {"error": shown.as_dict()}
+    longer = following.not_compared.get(address)
     if shown is None or following.view is None:
-        return {"size": 0, "longer_log": following.longer_log}
+        return {"size": 0, "longer_log": longer}
     signers = following.view.election.node_names(shown.certificate.signers)
     return {
         "size": shown.certificate.size,
         "height": shown.height,
         "root": shown.certificate.root.hex(),
         "signed_by": signers,
-        "longer_log": following.longer_log,
+        "longer_log": longer,
         "named": following.view.election.named,
     }
 
