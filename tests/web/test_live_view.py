@@ -365,6 +365,30 @@ def test_strangers_that_prove_nothing_make_room_until_a_named_node_is_found(
     run(scenario)
 
 
+def test_a_named_node_takes_the_place_of_a_stranger_also_when_another_is_trusted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else a server that lists one named node and many strangers could keep all others out."""
+    monkeypatch.setattr(live_view, "MAX_WATCHED", 4)
+    monkeypatch.setattr(live_view, "DISCOVERY_SECONDS", 0.01)
+    monkeypatch.setattr(found_nodes, "WHOLE_LIST_SECONDS", 0.0)
+    election = make_election(nodes=named_nodes(4))
+    first, second = PosedNode(election, 0), PosedNode(election, 1)
+    strangers = [PosedNode(election) for _ in range(3)]
+    peers = [listed(node) for node in (first, *strangers)]
+
+    async def scenario() -> None:
+        with posed(first, second, *strangers), posed_server(lambda: peers) as server:
+            async with LiveView(bootstrap=[server], network_id=election.network_hex, **PATIENT) as view:
+                view.streams = 1
+                await until(lambda: view.trusted == [first.address] and len(view.pool.addresses) == 4)
+                peers.append(listed(second))
+                await until(lambda: set(view.trusted) == {first.address, second.address})
+                assert len(view.pool.addresses) == 4
+
+    run(scenario)
+
+
 async def _async(value: T) -> T:
     return value
 

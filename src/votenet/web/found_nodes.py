@@ -19,7 +19,7 @@ MAX_WATCHED: Final = 64
 
 
 WHOLE_LIST_SECONDS: Final = 10.0
-"""Between two looks through the whole list of a server, while no node that may be trusted answers."""
+"""Between two looks through the whole list of a server, while not all named nodes are found."""
 
 log = logging.getLogger("votenet.web")
 

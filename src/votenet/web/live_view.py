@@ -152,7 +152,7 @@ class LiveView:
     @property
     def nodes(self) -> list[NodeView]:
         """All nodes that are known, those too that do not answer, in the order in which they came."""
-        return [self._seen.get(address, NodeView(str(address))) for address in self.pool.addresses]
+        return [self._seen.get(address, self._unseen(address)) for address in self.pool.addresses]
 
     @property
     def addresses(self) -> list[Address]:
@@ -350,8 +350,12 @@ class LiveView:
                     self._news.set()
             await self._pause()
 
+    def _unseen(self, address: Address) -> NodeView:
+        """A node that has not answered yet."""
+        return NodeView(str(address), given=self._trust.rank(str(address)) is Trust.GIVEN)
+
     def _away(self, address: Address, error: VotenetError) -> None:
-        before = self._seen.get(address, NodeView(str(address)))
+        before = self._seen.get(address, self._unseen(address))
         if before.code != error.code:
             # Of the strangers that are listed, many may never have been there.
             matters = address in self._statuses or self._trust.rank(str(address)) is Trust.GIVEN
@@ -382,8 +386,8 @@ class LiveView:
 
     async def _discover(self, server: BootstrapList) -> None:
         while True:
-            if not self._has_trusted:
-                election = self._genesis if self._log is None else self._log.election
+            election = self._genesis if self._log is None else self._log.election
+            if election is not None and self._trust.named_found < election.named:
                 await self._watch_found(await server.find_named(election), as_named=True)
             await self._watch_found(await server.find_some(self._network_id))
             await asyncio.sleep(DISCOVERY_SECONDS if self._has_trusted else LOOK_SECONDS)
@@ -391,7 +395,7 @@ class LiveView:
     async def _watch_found(self, found: Iterable[Address], *, as_named: bool = False) -> None:
         """Watch more nodes as far as there is room.
 
-        While no trusted node answers, strangers that were tried in vain make room for others.
+        Strangers make room for what may be named nodes; while no trusted node answers, also for others.
 
         Args:
             as_named: a server lists these with the keys of named nodes.
@@ -399,7 +403,7 @@ class LiveView:
         known = self.pool.addresses
         new = [address for address in dict.fromkeys(found) if address not in known]
         room = MAX_WATCHED - len(known)
-        if len(new) > room and not self._has_trusted:
+        if len(new) > room and (as_named or not self._has_trusted):
             spare = leave_first(
                 [address for address in known if self._trust.rank(str(address)) is Trust.UNPROVEN],
                 tried=self._tried | self._seen.keys(),

@@ -55,6 +55,11 @@ class NodeTrust:
         is_named = election is not None and election.named > 0
         return not is_named or self.rank(address) is not Trust.UNPROVEN
 
+    @property
+    def named_found(self) -> int:
+        """How many named nodes have proved their keys, and answer."""
+        return len(set(self._proved.values()))
+
     def away(self, address: str) -> None:
         """Forget what a node proved, as another program may be there when it is back."""
         self._proved.pop(address, None)

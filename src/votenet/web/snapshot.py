@@ -62,6 +62,7 @@ class NodeView(msgspec.Struct, frozen=True):
             self.name,
             signs=self.signs,
             unproven=self.unproven,
+            given=self.given,
             problem=error.message,
             code=error.code,
         )

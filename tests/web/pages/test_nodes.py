@@ -65,6 +65,15 @@ def test_a_stranger_cannot_make_it_look_as_if_nodes_that_sign_disagree(lie: dict
     assert found.text.startswith("They have the same votes. 1 other node answers.")
 
 
+def test_strangers_that_do_not_answer_are_not_counted() -> None:
+    gone = msgspec.structs.replace(STRANGER, **DOWN)
+    found = agreement(EN, and_strangers(shown("open"), *[gone] * 60))
+    assert (found.kind, found.title) == ("good", "All 5 nodes that answer are at block 10")
+    given = msgspec.structs.replace(gone, given=True)
+    found = agreement(EN, and_strangers(shown("open"), given))
+    assert (found.kind, "does not answer" in found.text) == ("wait", True), found.text
+
+
 def test_strangers_do_not_make_up_for_nodes_that_sign_and_are_away() -> None:
     level = msgspec.structs.replace(shown("open").nodes[0], signs=False)
     kept = replace(shown("open"), nodes=shown("open").nodes[:3])

@@ -71,7 +71,8 @@ def agreement(words: Words, snapshot: Snapshot) -> Agreement:
     Where the election names nodes, strangers are left out: a liar that is listed must not raise an alarm.
     """
     up = [node for node in snapshot.nodes if node.up]
-    judged = [node for node in up if node.signs or node.given or not snapshot.named]
+    counted = [node for node in snapshot.nodes if node.signs or node.given or not snapshot.named]
+    judged = [node for node in counted if node.up]
     strangers = len(up) - len(judged)
     left_out = [words.t("agree.strangers", count=strangers)] if strangers else []
     if lies(snapshot.nodes):
@@ -83,7 +84,7 @@ def agreement(words: Words, snapshot: Snapshot) -> Agreement:
     if len({node.tip for node in judged if node.height == top}) > 1:
         why = words.t("agree.split.why", height=top)
         return Agreement("bad", words.t("agree.split"), _text([why, *left_out]))
-    level, away = sum(node.height == top for node in judged), len(snapshot.nodes) - len(up)
+    level, away = sum(node.height == top for node in judged), len(counted) - len(judged)
     missing = [words.t("agree.away", count=away)] if away else []
     if level < len(judged):
         title = words.t("agree.behind", level=level, count=len(judged), height=top)
