@@ -66,6 +66,16 @@ def test_bootstrap_servers_that_a_named_node_uses_are_asked_where_none_was_named
     assert [node.proven for node in of_relay.nodes] == [False] * 4 + [True]
 
 
+def test_bootstrap_servers_of_a_node_that_passes_on_a_handshake_are_not_asked() -> None:
+    nodes, between = named(), PosedNode(ELECTION, 3, seed=4, knows_itself=False)
+    relay = PosedNode(ELECTION, peers=[between.address])
+    with posed(*nodes, between, relay), posed_server(lambda: [listed(one) for one in nodes]) as server:
+        between.servers = [server]
+        view = look(relay.address)
+    assert [node.proven for node in view.nodes[:4]] == [False] * 4
+    assert view.servers == ()
+
+
 def test_a_named_node_that_is_down_is_listed_with_the_address_where_it_was() -> None:
     nodes = named()
     away = nodes.pop()

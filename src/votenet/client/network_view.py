@@ -298,7 +298,7 @@ class _Search:
 
     def _servers_of_named(self) -> list[Address]:
         """Bootstrap servers that proven named nodes use, and that were not asked yet."""
-        named = [one for one in self._probes() if one.proof and one.proof.node_key in self._index]
+        named = filter(self._is_named, self._probes())
         found = dict.fromkeys(
             server for one in named for server in one.servers if means_something(server, one.address.host)
         )
@@ -325,8 +325,7 @@ class _Search:
         place.found = found
         if found.status.network_id != self._way.election.network_hex:
             return
-        is_named = found.proof is not None and found.proof.node_key in self._index
-        rank = Rank.KNOWN_TO_NAMED if is_named else Rank.KNOWN_TO_RELAY
+        rank = Rank.KNOWN_TO_NAMED if self._is_named(found) else Rank.KNOWN_TO_RELAY
         self._add_all(found.peers, rank, place.address.host)
 
     # -- the view --------------------------------------------------------------------------------
@@ -366,6 +365,11 @@ class _Search:
         found = [(one.proof, one) for one in self._of_network() if one.proof and one.proof.node_key == key]
         found.sort(key=lambda pair: (not pair[0].proven, not self._is_given(pair[1])))
         return [one for _, one in found]
+
+    def _is_named(self, probe: Probe) -> bool:
+        """Whether a named node has proved its key there: for the dialled address, unless that was given."""
+        proof = probe.proof
+        return proof is not None and proof.node_key in self._index and (proof.proven or self._is_given(probe))
 
     def _is_given(self, probe: Probe) -> bool:
         return self._places[probe.address].rank is Rank.GIVEN

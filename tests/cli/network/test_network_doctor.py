@@ -167,6 +167,12 @@ def test_the_clock_of_this_machine_is_off_where_most_nodes_agree() -> None:
     assert len(wrong) == 2
 
 
+def test_strangers_do_not_say_whose_clock_is_wrong() -> None:
+    strangers = tuple(PosedNode(ELECTION, name=f"relay {n}", ahead=DAY) for n in range(6))
+    wrong = problems(examine(named(), others=strangers))
+    assert not {"clock of this machine", "Node 0"} & wrong.keys()
+
+
 def test_two_nodes_cannot_say_whose_clock_is_wrong() -> None:
     nodes = named()
     nodes[0].ahead = nodes[1].ahead = DAY

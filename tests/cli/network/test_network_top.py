@@ -76,6 +76,22 @@ def test_a_relay_with_another_tip_does_not_make_the_tips_of_named_nodes_differ()
         assert not watch.look().agree
 
 
+def test_what_a_relay_says_of_certificates_and_votes_is_in_its_own_row_alone() -> None:
+    nodes, relay, clock = [PosedNode(ELECTION, index) for index in range(4)], PosedNode(ELECTION), [0.0]
+    assert relay.status()["finality"] is not None
+    relay.changes = {"finality": {**relay.status()["finality"], "certificate": 10**6}}
+    entries = [listed(one) for one in (*nodes, relay)]
+    with posed(*nodes, relay), posed_server(lambda: entries) as server:
+        watch = NetworkWatch(WayIn(ELECTION, (), (server,)), lambda: clock[0])
+        assert watch.look().final_height == 7
+        clock[0] = 2.0
+        nodes[0].changes, relay.changes = {"votes": 20}, {**relay.changes, "votes": 10**6}
+        picture = watch.look()
+    assert picture.nodes[4].certificate == 10**6
+    assert picture.nodes[4].votes_per_second == 5 * 10**5
+    assert (picture.final_height, picture.votes_per_second) == (7, 10.0)
+
+
 def test_a_picture_as_typed(cli: Callable[..., CommandResult], named_node: RunningNode) -> None:
     where = ("top", "--network", str(named_node.address), "--once", "--interval", "0.1")
     done = cli(*where)

@@ -120,7 +120,7 @@ def own_clock(view: NetworkView) -> tuple[Finding | None, float]:
 
     One node, or two that differ, cannot say whose clock is wrong: ours is taken for right.
     """
-    offsets = [node.ahead for node in view.answering if node.ahead is not None]
+    offsets = [node.ahead for node in view.believed if node.ahead is not None]
     median = statistics.median(offsets) if len(offsets) > 2 else 0.0
     agree = sum(abs(one - median) <= CLOCK_SECONDS for one in offsets)
     if abs(median) <= CLOCK_SECONDS or 2 * agree <= len(offsets):

@@ -198,6 +198,7 @@ def _warnings(view: NetworkView) -> Iterator[str]:
     told = (
         (node.name, warning.message)
         for node in view.answering
+        if node.given or node in view.believed
         for warning in (node.status.warnings if node.status else ())
         if warning.code != NO_QUORUM
     )

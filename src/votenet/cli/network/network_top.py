@@ -10,7 +10,7 @@ from typing import Final
 
 from votenet.cli.network.finality_view import named_up, of_answers
 from votenet.cli.network.network_status import node_state
-from votenet.cli.network.top import NodeLine, Rates, TopSnapshot, first_results, said_by
+from votenet.cli.network.top import NodeLine, Rates, TopSnapshot, certified, first_results, said_by
 from votenet.cli.where import look_again
 from votenet.client.failover import ask_each
 from votenet.client.network_view import NetworkView, SeenNode, WayIn
@@ -49,13 +49,15 @@ class NetworkWatch:
         nodes = tuple(self._line(node, now) for node in view.nodes)
         believed = [node.status for node in view.believed if node.status is not None]
         asked = [node.address for node in view.believed if node.address is not None]
-        rates = [node.votes_per_second for node in nodes if node.votes_per_second is not None]
+        shown = zip(view.nodes, nodes, strict=True)
+        rates = [line.votes_per_second for node, line in shown if node in view.believed]
         return TopSnapshot(
             instance=view.election.definition.title,
             nodes=nodes,
             results=first_results(asked),
-            votes_per_second=max(rates, default=None),
+            votes_per_second=max((rate for rate in rates if rate is not None), default=None),
             agree=len({status.tip for status in believed}) <= 1,
+            final_height=certified(believed),
             lies=tuple(dict.fromkeys(lie for status in believed for lie in status.lies)),
             named_nodes=named_up(of_answers(believed, ())),
             network_id=view.election.network_hex,

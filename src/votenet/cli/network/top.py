@@ -6,7 +6,7 @@ import asyncio
 import sys
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -181,7 +181,7 @@ class TopSnapshot:
     results: Results | None
     votes_per_second: float | None
     agree: bool
-    """Whether all nodes that answered have the same tip."""
+    """Whether all nodes that answered, and are believed, have the same tip."""
     lies: tuple[str, ...] = ()
     """What named nodes are proven to have done."""
     named_nodes: NamedUp | None = None
@@ -190,6 +190,11 @@ class TopSnapshot:
     """The program that serves the page."""
     network_id: str | None = None
     """Of a network that is looked at from any machine; `instance` is its title then."""
+    final_height: int | None = None
+    """Up to which block nodes that are believed have certificates.
+
+    None where nothing can become final, or no such node answers.
+    """
 
     def as_dict(self) -> dict[str, Any]:
         import msgspec
@@ -270,6 +275,7 @@ class Watch:
             results=first_results([parse_address(p["address"]) for p in alive if p["name"] in found]),
             votes_per_second=max(rates, default=None),
             agree=len({status.tip for status in found.values()}) <= 1,
+            final_height=certified(found.values()),
             lies=tuple(dict.fromkeys(lie for status in found.values() for lie in status.lies)),
             named_nodes=named_up(of_answers(found.values(), programs)),
             page=page,
@@ -342,13 +348,18 @@ def rendered(picture: TopSnapshot) -> RenderableType:
     return Group(*parts)
 
 
+def certified(found: Iterable[NodeStatus]) -> int | None:
+    """The highest block that one of these nodes has a certificate for; None where no node can have one."""
+    return max((one.finality.certificate for one in found if one.finality is not None), default=None)
+
+
 def _headline(picture: TopSnapshot) -> str:
     found = picture.results
     if found is None:
         return f"{picture.instance}: no node answers"
     rate = "" if picture.votes_per_second is None else f" (+{picture.votes_per_second:,.0f}/s)"
     tips = "one chain" if picture.agree else "tips differ"
-    final = max((node.certificate for node in picture.nodes if node.certificate is not None), default=None)
+    final = picture.final_height
     words = "never final" if final is None else f"final up to block {final}"
     words += "; CANCELLED" if found.cancelled else ""
     return (
